@@ -1,0 +1,13 @@
+package rowquery
+
+import "time"
+
+// Row is one data source entry as a filter sees it. A nil pointer or a nil
+// Data is SQL NULL. A Row is only read, never kept or changed.
+type Row struct {
+	ID, DataSourceID int64
+	Order            *int64
+	// Data is decoded JSON: map[string]any, []any, string, json.Number, bool.
+	Data                            any
+	CreatedAt, UpdatedAt, DeletedAt *time.Time
+}

@@ -1,0 +1,182 @@
+package envelope
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+)
+
+const (
+	sealedMarker = "flsealed:"        // common to all versions, ours to choose
+	sealedName   = sealedMarker + "1" // version 1, as it stands in the associated data
+	sealedHeader = sealedName + ":"
+	keySize      = 32
+	nonceSize    = 12
+	tagSize      = 16
+	maxKeyID     = 64
+)
+
+// sealedText has one spelling for each byte string, line breaks apart: those are refused by comparing lengths.
+var sealedText = base64.RawURLEncoding.Strict()
+
+// AEAD is a key prepared for sealing and opening authenticated envelopes: AES-256-GCM and the name of the key. Make it once
+// per key with [NewAEAD] and keep it. It is safe for concurrent use and must not be copied. However it is printed,
+// logged or marshalled, it shows its key id and no key.
+type AEAD struct {
+	keyID  string
+	prefix []byte // the part of the associated data that is the same for all bodies
+	gcm    atomic.Pointer[cipher.AEAD]
+}
+
+// NewAEAD prepares a 32-byte key under the name keyID, which every envelope will show: 1 to 64 characters of A-Z, a-z, 0-9,
+// dot, underscore and hyphen. Two keys must not share a name. Errors are [KindBadKey] and [KindBadKeyID]. The key is not
+// kept: the caller may overwrite it as soon as NewAEAD has returned.
+func NewAEAD(keyID string, key []byte) (*AEAD, error) {
+	if !validKeyID(keyID) {
+		return nil, fail(KindBadKeyID)
+	}
+	if len(key) != keySize {
+		return nil, fail(KindBadKey)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fail(KindBadKey)
+	}
+	gcm, err := cipher.NewGCMWithRandomNonce(block) // puts the nonce in front of the ciphertext
+	if err != nil {
+		return nil, fail(KindBadKey)
+	}
+	a := &AEAD{keyID: keyID, prefix: appendField(appendField(nil, sealedName), keyID)}
+	a.gcm.Store(&gcm)
+	return a, nil
+}
+
+// KeyID is the name given to [NewAEAD].
+func (a *AEAD) KeyID() string { return a.keyID }
+
+// Wipe makes the key unusable: from then on Seal and Open fail with [KindWiped], while calls under way finish. It
+// drops the only reference to the expanded key, which Go gives no way to overwrite; the memory is reused when the garbage
+// collector gets to it. Calling it again does nothing.
+func (a *AEAD) Wipe() { a.gcm.Store(nil) }
+
+// Seal encrypts plaintext, any UTF-8 text, for the place b under a fresh random nonce. Errors are [KindBadPlaintext],
+// [KindBadBinding] and [KindWiped].
+func (a *AEAD) Seal(plaintext string, b Binding) (string, error) {
+	gcm := a.gcm.Load()
+	switch {
+	case gcm == nil:
+		return "", fail(KindWiped)
+	case !utf8.ValidString(plaintext):
+		return "", fail(KindBadPlaintext)
+	case b.ConversationID <= 0:
+		return "", fail(KindBadBinding)
+	}
+	// One buffer serves for the associated data, the body and the text, in this order. Sealing in place also leaves no copy
+	// of the plaintext behind.
+	adSize := len(a.prefix) + b.size()
+	bodySize := nonceSize + len(plaintext) + tagSize
+	textSize := len(sealedHeader) + len(a.keyID) + 1 + sealedText.EncodedLen(bodySize)
+	buf := make([]byte, 0, adSize+bodySize+textSize)
+	ad := b.append(append(buf, a.prefix...))
+	body := append(ad[adSize:], plaintext...)
+	body = (*gcm).Seal(body[:0], nil, body, ad)
+	text := append(body[bodySize:], sealedHeader...)
+	text = append(text, a.keyID...)
+	text = append(text, ':')
+	return string(sealedText.AppendEncode(text, body)), nil
+}
+
+// Open decrypts what [AEAD.Seal] made under the same key, key id and binding. Everything else, whether damaged, moved,
+// sealed under another key or no envelope at all, fails with [KindUnauthentic]; nothing tells which. Use [LooksAuthenticated] to
+// tell plain text beforehand and [KeyID] to choose the key. After [AEAD.Wipe] it fails with [KindWiped]. A holder of the key who
+// sealed something that is not text gets [KindBadUTF8].
+func (a *AEAD) Open(stored string, b Binding) (string, error) {
+	gcm := a.gcm.Load()
+	if gcm == nil {
+		return "", fail(KindWiped)
+	}
+	keyID, encoded, ok := splitSealed(stored)
+	if !ok || keyID != a.keyID {
+		return "", fail(KindUnauthentic)
+	}
+	adSize := len(a.prefix) + b.size()
+	buf := make([]byte, 0, adSize+sealedText.DecodedLen(len(encoded)))
+	ad := b.append(append(buf, a.prefix...))
+	body, err := sealedText.AppendDecode(ad[adSize:], []byte(encoded))
+	if err != nil || sealedText.EncodedLen(len(body)) != len(encoded) {
+		return "", fail(KindUnauthentic)
+	}
+	plaintext, err := (*gcm).Open(body[:0], nil, body, ad)
+	if err != nil {
+		return "", fail(KindUnauthentic)
+	}
+	if !utf8.Valid(plaintext) {
+		return "", fail(KindBadUTF8)
+	}
+	return string(plaintext), nil
+}
+
+// LooksAuthenticated reports whether stored claims to be an authenticated envelope of any version: it begins with
+// "flsealed:". Such text is never plain; see the package comment for why.
+func LooksAuthenticated(stored string) bool { return strings.HasPrefix(stored, sealedMarker) }
+
+// KeyID gives the key id an envelope names. It is false when stored is not an envelope of version 1 with a complete header
+// and room for a body. The name is not authenticated before [AEAD.Open] has succeeded: use it to choose a key and for
+// nothing else.
+func KeyID(stored string) (string, bool) {
+	id, _, ok := splitSealed(stored)
+	return id, ok
+}
+
+func splitSealed(stored string) (keyID, encoded string, ok bool) {
+	rest, ok := strings.CutPrefix(stored, sealedHeader)
+	if !ok {
+		return "", "", false
+	}
+	keyID, encoded, _ = strings.Cut(rest, ":")
+	if !validKeyID(keyID) || len(encoded) < sealedText.EncodedLen(nonceSize+tagSize) {
+		return "", "", false
+	}
+	return keyID, encoded, true
+}
+
+func validKeyID(id string) bool {
+	if id == "" || len(id) > maxKeyID {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// String names the key and hides it.
+func (a *AEAD) String() string {
+	if a == nil {
+		return "envelope.AEAD(nil)"
+	}
+	return "envelope.AEAD(" + a.keyID + ", key redacted)"
+}
+
+// GoString is String, for %#v.
+func (a *AEAD) GoString() string { return a.String() }
+
+// Format writes String whatever the verb, so that no verb reaches the fields.
+func (a *AEAD) Format(f fmt.State, _ rune) { io.WriteString(f, a.String()) }
+
+// LogValue is String, for log/slog.
+func (a *AEAD) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
+// MarshalJSON is String as a JSON string. A key id needs no escaping.
+func (a *AEAD) MarshalJSON() ([]byte, error) { return []byte(`"` + a.String() + `"`), nil }

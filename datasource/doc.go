@@ -1,0 +1,2 @@
+// Package datasource is a thin typed client of the Fliplet Data Sources REST API.
+package datasource

@@ -1,0 +1,51 @@
+package fliplettest
+
+import (
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
+)
+
+// Option changes how a server starts.
+type Option func(*config)
+
+type config struct {
+	flipletd.Config
+	inProcess bool
+	apps      []int64
+	rules     []flipletd.Rule
+}
+
+// InProcess makes a server without a socket. It is reached through
+// [Server.Transport] and [Server.Client] only, runs each request in the
+// caller's goroutine, and therefore works inside a testing/synctest bubble,
+// where a loopback socket would hang. URL is then a name that no resolver
+// knows.
+func InProcess() Option { return func(c *config) { c.inProcess = true } }
+
+// WithToken sets the token of the server's API token; the default is a random
+// one. It should begin with a region, such as "eu--local".
+func WithToken(token string) Option { return func(c *config) { c.Token = token } }
+
+// WithAppID sets the id of the app that the token belongs to; the default is 1.
+func WithAppID(id int64) Option { return func(c *config) { c.AppID = id } }
+
+// WithOrganizationID sets the id of the organisation; the default is 1.
+func WithOrganizationID(id int64) Option { return func(c *config) { c.OrganizationID = id } }
+
+// WithApps registers further apps of the organisation by id: data sources can
+// be created in them. A master app that channels are to live on is one.
+func WithApps(ids ...int64) Option {
+	return func(c *config) { c.apps = append(c.apps, ids...) }
+}
+
+// WithSeed sets the seed of everything random in levers; the default is 1.
+func WithSeed(seed uint64) Option { return func(c *config) { c.Seed = seed } }
+
+// WithRateLimit switches on the documented rate limit of 200 requests per 10 s
+// and token. Without it there is none. [Server.RateLimit] sets others.
+func WithRateLimit() Option {
+	return func(c *config) { c.RateLimit = flipletd.DocumentedLimits() }
+}
+
+// WithMaxBody sets the size in bytes above which a request body is refused
+// with 413; the default is 1 GiB, as documented.
+func WithMaxBody(bytes int64) Option { return func(c *config) { c.MaxBody = bytes } }

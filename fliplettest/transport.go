@@ -1,0 +1,110 @@
+package fliplettest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"syscall"
+
+	"net"
+)
+
+// inProcess is a RoundTripper that calls a handler in the goroutine of the
+// caller: no socket, no goroutine, and in a testing/synctest bubble the delays
+// of levers pass on the bubble's clock.
+type inProcess struct{ handler http.Handler }
+
+// RoundTrip serves one request. A connection that a lever drops shows as an
+// error of the kind a socket would give.
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer r.Body.Close()
+	}
+	ctx := r.Context()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	in := r.Clone(ctx)
+	in.RequestURI = r.URL.RequestURI()
+	in.RemoteAddr = "127.0.0.1:1"
+	in.Proto, in.ProtoMajor, in.ProtoMinor = "HTTP/1.1", 1, 1
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	w := &answer{header: make(http.Header)}
+	dropped := w.serve(t.handler, in)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if dropped && w.status == 0 {
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	}
+	length := int64(w.body.Len())
+	if n, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64); err == nil {
+		length = n
+	}
+	var body io.Reader = bytes.NewReader(w.body.Bytes())
+	if dropped || length > int64(w.body.Len()) {
+		body = io.MultiReader(body, unexpectedEnd{})
+	}
+	return &http.Response{
+		Status: strconv.Itoa(w.status) + " " + http.StatusText(w.status), StatusCode: w.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: w.header, Body: io.NopCloser(body), ContentLength: length, Request: r,
+	}, nil
+}
+
+// answer collects what a handler writes.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) serve(h http.Handler, r *http.Request) (dropped bool) {
+	defer func() {
+		switch p := recover(); {
+		case p == nil:
+		case errors.Is(asError(p), http.ErrAbortHandler):
+			dropped = true
+		default:
+			panic(p)
+		}
+	}()
+	h.ServeHTTP(a, r)
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return false
+}
+
+func asError(p any) error {
+	err, _ := p.(error)
+	return err
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(b)
+}
+
+// Flush lets the server see a connection that can be flushed.
+func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
+
+// unexpectedEnd is the rest of a body that was cut off.
+type unexpectedEnd struct{}
+
+func (unexpectedEnd) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -1,0 +1,245 @@
+package flipletd
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// This file is the side door: what a test or a program may do to a server
+// without a request. Nothing here is subject to levers or access rules.
+
+// Row is an entry as it is stored.
+type Row struct {
+	ID, DataSourceID     int64
+	Data                 map[string]any // a copy; numbers are json.Number
+	Order                *int64
+	CreatedAt, UpdatedAt time.Time
+	DeletedAt            *time.Time // nil while the entry lives
+}
+
+// Now is the server's time.
+func (s *Server) Now() time.Time { return s.clock.now() }
+
+// Freeze stops the server's clock at t, or where it stands for the zero time.
+func (s *Server) Freeze(t time.Time) { s.clock.freeze(t) }
+
+// Thaw lets the clock run again.
+func (s *Server) Thaw() { s.clock.thaw() }
+
+// Shift moves the clock by d, which may be negative.
+func (s *Server) Shift(d time.Duration) { s.clock.shift(d) }
+
+// Limit sets the rate limit and forgets what was counted.
+func (s *Server) Limit(l Limits) { s.limiter.set(l) }
+
+// Pull puts a rule into force.
+func (s *Server) Pull(r Rule) *Lever {
+	var fx Effects
+	for _, f := range r.Faults {
+		f(&fx)
+	}
+	if fx.Lag > 0 {
+		s.st.mu.Lock()
+		s.st.history = true
+		s.st.mu.Unlock()
+	}
+	return s.levers.add(r)
+}
+
+// Release takes every rule out of force.
+func (s *Server) Release() { s.levers.clear() }
+
+// AddToken makes a token of a kind for an app (0 for user tokens) and returns
+// it with the id that access rules know it by. An empty token is made up.
+func (s *Server) AddToken(kind string, appID, userID int64, token string) (string, int64, error) {
+	switch kind {
+	case UserToken, APIToken, AppToken:
+	default:
+		return "", 0, fmt.Errorf("flipletd: there is no kind of token called %q", kind)
+	}
+	if token == "" {
+		token = newToken()
+	}
+	c, err := s.people.addToken(kind, appID, s.orgID, userID, token)
+	if err != nil {
+		return "", 0, err
+	}
+	return token, c.id, nil
+}
+
+// RevokeToken makes a token unknown.
+func (s *Server) RevokeToken(token string) { s.people.revoke(token) }
+
+// AddApp registers another app of the organisation; productionID is 0 unless
+// it is the draft of a published one. Adding one that exists changes nothing.
+func (s *Server) AddApp(id int64, name string, productionID int64) {
+	if s.people.app(id) != nil {
+		return
+	}
+	now := s.clock.now()
+	s.people.addApp(app{id: id, orgID: s.orgID, name: name, productionID: productionID, createdAt: now, updatedAt: now})
+}
+
+// CreateSource makes a data source from the fields that POST v1/data-sources
+// takes. appId defaults to the server's app.
+func (s *Server) CreateSource(fields map[string]any) (int64, error) {
+	v, err := copyValue(fields)
+	if err != nil {
+		return 0, err
+	}
+	in, _ := v.(map[string]any)
+	m := &meta{orgID: s.orgID, appID: s.appID}
+	if in["name"] == nil {
+		return 0, errors.New("flipletd: a data source needs a name")
+	}
+	if err := m.set(in); err != nil {
+		return 0, err
+	}
+	m.kind, _ = in["type"].(string)
+	if id, ok := wholeNumber(in["appId"]); ok {
+		m.appID = id
+	}
+	rows, err := flatRows(in["entries"])
+	if err != nil {
+		return 0, err
+	}
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	tx := s.st.begin(s.clock.now(), &Effects{})
+	tx.create(m)
+	for _, r := range rows {
+		tx.insert(m, 0, withGUID(m, r.data), nil)
+	}
+	if err := tx.commit(); err != nil {
+		return 0, err
+	}
+	return m.id, nil
+}
+
+// Insert stores rows in one step, with one timestamp, without running hooks,
+// and returns their ids.
+func (s *Server) Insert(dataSourceID int64, rows ...map[string]any) ([]int64, error) {
+	copies := make([]map[string]any, len(rows))
+	for i, r := range rows {
+		v, err := copyValue(r)
+		if err != nil {
+			return nil, fmt.Errorf("flipletd: row %d: %w", i, err)
+		}
+		if copies[i], _ = v.(map[string]any); copies[i] == nil {
+			copies[i] = map[string]any{}
+		}
+	}
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	src, m := s.st.find(dataSourceID, primary)
+	if src == nil {
+		return nil, fmt.Errorf("flipletd: there is no data source %d", dataSourceID)
+	}
+	tx := s.st.begin(s.clock.now(), &Effects{})
+	edited := tx.edit(src)
+	ids := make([]int64, len(copies))
+	for i, data := range copies {
+		ids[i] = tx.insert(edited, 0, withGUID(m, data), nil).ID
+	}
+	return ids, tx.commit()
+}
+
+// Rows returns every entry of a data source, tombstones included, by id. It is
+// empty for a source that does not exist.
+func (s *Server) Rows(dataSourceID int64) []Row {
+	s.st.mu.RLock()
+	defer s.st.mu.RUnlock()
+	src := s.st.sources[dataSourceID]
+	if src == nil {
+		return nil
+	}
+	rows := make([]Row, len(src.rows))
+	for i, v := range src.rows {
+		data, _ := copyValue(v.data()) // decoded JSON can be copied
+		rows[i] = Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
+		rows[i].Data, _ = data.(map[string]any)
+		if !v.live() {
+			rows[i].DeletedAt = &v.deleted
+		}
+	}
+	return rows
+}
+
+// Source describes a data source.
+type Source struct {
+	ID, AppID            int64
+	Name, Type           string
+	Columns              []string
+	Definition           map[string]any // a copy; nil when there is none
+	Live, Deleted        int            // entries
+	CreatedAt, UpdatedAt time.Time
+	Trashed              bool
+}
+
+// Sources returns every data source by id, trashed ones included.
+func (s *Server) Sources() []Source {
+	s.st.mu.RLock()
+	defer s.st.mu.RUnlock()
+	var out []Source
+	for _, src := range s.st.sorted() {
+		m := src.meta
+		definition, _ := copyValue(m.definition)
+		d, _ := definition.(map[string]any)
+		out = append(out, Source{
+			ID: m.id, AppID: m.appID, Name: m.name, Type: m.kind, Columns: slices.Clone(m.columns), Definition: d,
+			Live: src.live, Deleted: len(src.rows) - src.live,
+			CreatedAt: m.createdAt, UpdatedAt: m.updatedAt, Trashed: !m.deletedAt.IsZero(),
+		})
+	}
+	return out
+}
+
+// Pushes returns the notifications that are due by now, the oldest first.
+func (s *Server) Pushes() []Push {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	s.st.pushes.settle(s.st, s.clock.now())
+	return slices.Clone(s.st.pushes.sent)
+}
+
+// HookCalls returns the hooks that ran without doing anything.
+func (s *Server) HookCalls() []HookCall {
+	s.st.mu.RLock()
+	defer s.st.mu.RUnlock()
+	return slices.Clone(s.st.pushes.calls)
+}
+
+// Requests returns the requests seen, the oldest first; of very many the last
+// ten thousand.
+func (s *Server) Requests() []Request { return s.log.all() }
+
+// Counts returns how often each route was called since the start.
+func (s *Server) Counts() map[Route]int { return maps.Clone(s.log.counters()) }
+
+// Dropped is how many rows went because a commit or an import did not list
+// them.
+func (s *Server) Dropped() int64 {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.log.dropped
+}
+
+// Faults returns errors of the server itself, panics of handlers included. It
+// is empty unless there is a bug here or a journal failed.
+func (s *Server) Faults() []error {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return slices.Clone(s.log.faults)
+}
+
+// Routes returns the name of every route.
+func (s *Server) Routes() []Route {
+	names := make([]Route, len(routes))
+	for i, r := range routes {
+		names[i] = r.name
+	}
+	return names
+}

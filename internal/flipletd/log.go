@@ -1,0 +1,105 @@
+package flipletd
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Request is a request that the server has seen. It holds no header, no body
+// and no secret.
+type Request struct {
+	Time     time.Time
+	Method   string
+	Path     string // as sent, escaped
+	Query    string // tokens and keys replaced by "…"
+	Route    Route
+	BodySize int
+	Status   int // 0: the connection was dropped
+}
+
+// maxLogged bounds the requests kept; the counters go on.
+const maxLogged = 10_000
+
+type requestLog struct {
+	mu       sync.Mutex
+	requests []*Request
+	counts   map[Route]int
+	dropped  int64 // rows removed because a commit or an import did not list them
+	faults   []error
+}
+
+// secrets are the query parameters whose values nobody gets to see.
+var secrets = []string{"auth_token", "flUserToken", "encryptionKey", "password", "token"}
+
+func redact(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	pairs := strings.Split(raw, "&")
+	for i, pair := range pairs {
+		name, _, found := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err != nil || found && slices.Contains(secrets, plain) {
+			pairs[i] = name + "=…"
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+func (l *requestLog) start(c *call, now time.Time) *Request {
+	r := &Request{
+		Time: now, Method: c.req.Method, Path: c.req.URL.EscapedPath(),
+		Query: redact(c.req.URL.RawQuery), Route: c.route.name,
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts == nil {
+		l.counts = make(map[Route]int)
+	}
+	l.counts[r.Route]++
+	if len(l.requests) >= 2*maxLogged {
+		l.requests = slices.Clone(l.requests[maxLogged:])
+	}
+	l.requests = append(l.requests, r)
+	return r
+}
+
+func (l *requestLog) finish(r *Request, c *call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.BodySize, r.Status = len(c.body), c.status
+}
+
+// fault remembers an error that is the server's own, a panic included.
+func (l *requestLog) fault(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.faults) < 100 {
+		l.faults = append(l.faults, err)
+	}
+}
+
+func (l *requestLog) drop(rows int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropped += int64(rows)
+}
+
+func (l *requestLog) all() []Request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]Request, len(l.requests))
+	for i, r := range l.requests {
+		out[i] = *r
+	}
+	return out
+}
+
+func (l *requestLog) counters() map[Route]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.counts)
+}

@@ -1,0 +1,107 @@
+package flipletd
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// route is one call of the REST API.
+type route struct {
+	name     Route
+	method   string
+	segments []string // ":…" is a parameter
+	writes   bool
+	open     bool // needs no token
+	handle   func(*call) error
+}
+
+func get(path string, h func(*call) error) *route   { return newRoute("GET", path, false, h) }
+func query(path string, h func(*call) error) *route { return newRoute("POST", path, false, h) }
+func post(path string, h func(*call) error) *route  { return newRoute("POST", path, true, h) }
+func put(path string, h func(*call) error) *route   { return newRoute("PUT", path, true, h) }
+func del(path string, h func(*call) error) *route   { return newRoute("DELETE", path, true, h) }
+
+func newRoute(method, path string, writes bool, h func(*call) error) *route {
+	return &route{
+		name: Route(method + " " + path), method: method,
+		segments: strings.Split(strings.Trim(path, "/"), "/"), writes: writes, handle: h,
+	}
+}
+
+func (r *route) withoutToken() *route {
+	r.open = true
+	return r
+}
+
+// routes in the order in which they are tried: literal segments come before
+// the data source whose name they could be.
+var routes = []*route{
+	query("/v1/data-sources/data", (*call).acrossSources),
+	get("/v1/data-sources/deleted", (*call).listDeleted),
+	del("/v1/data-sources/deleted/:id", (*call).purgeSource),
+
+	get("/v1/data-sources", (*call).listSources),
+	post("/v1/data-sources", (*call).createSource),
+	get("/v1/data-sources/:ds", (*call).getSource),
+	put("/v1/data-sources/:ds", (*call).updateSource),
+	del("/v1/data-sources/:ds", (*call).deleteSource),
+	post("/v1/data-sources/:ds/restore", (*call).restoreSource),
+
+	query("/v1/data-sources/:ds/data/query", (*call).queryEntries),
+	get("/v1/data-sources/:ds/data/query", (*call).queryEntries),
+	get("/v1/data-sources/:ds/data", (*call).listEntries),
+	put("/v1/data-sources/:ds/data", (*call).insertEntry),
+	post("/v1/data-sources/:ds/data", (*call).importEntries),
+	get("/v1/data-sources/:ds/data/:entry", (*call).getEntry),
+	put("/v1/data-sources/:ds/data/:entry", (*call).updateEntry),
+	del("/v1/data-sources/:ds/data/:entry", (*call).deleteEntry),
+	post("/v1/data-sources/:ds/commit", (*call).commitEntries),
+}
+
+// unknownRoute serves every other path. Express answers 404 for a wrong method
+// as well as for a wrong path.
+var unknownRoute = &route{
+	name: "unknown", open: true,
+	handle: func(c *call) error { return notFound("The resource") },
+}
+
+// findRoute matches on escaped segments, so that a name may hold a slash.
+func findRoute(r *http.Request) (*route, []string) {
+	path := strings.Trim(r.URL.EscapedPath(), "/")
+	segments := strings.Split(path, "/")
+	for _, rt := range routes {
+		if rt.method != r.Method && (r.Method != http.MethodHead || rt.method != http.MethodGet) {
+			continue
+		}
+		if args, ok := rt.match(segments); ok {
+			return rt, args
+		}
+	}
+	return unknownRoute, nil
+}
+
+func (r *route) match(segments []string) (args []string, ok bool) {
+	if len(segments) != len(r.segments) {
+		return nil, false
+	}
+	for i, want := range r.segments {
+		if want[0] == ':' {
+			continue
+		}
+		if segments[i] != want {
+			return nil, false
+		}
+	}
+	for i, want := range r.segments {
+		if want[0] != ':' {
+			continue
+		}
+		arg, err := url.PathUnescape(segments[i])
+		if err != nil || arg == "" {
+			return nil, false
+		}
+		args = append(args, arg)
+	}
+	return args, true
+}

@@ -1,0 +1,254 @@
+package flipletd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Config is what a server starts with. Zero fields have the defaults named
+// at each.
+type Config struct {
+	Token          string  // the first API token; random
+	AppID          int64   // the app that token belongs to; 1
+	OrganizationID int64   // 1
+	Seed           uint64  // of everything random in levers; 1
+	RateLimit      Limits  // off
+	MaxBody        int64   // bytes of a request body; 1 GiB as documented
+	MaxFile        int64   // bytes of one file; 500 MiB as documented
+	Journal        Journal // keeps state across restarts; none
+}
+
+// Server is a local Fliplet. It is an [http.Handler], safe for concurrent use.
+type Server struct {
+	st      *store
+	clock   clock
+	levers  levers
+	people  directory
+	limiter limiter
+	log     requestLog
+
+	appID, orgID     int64
+	maxBody, maxFile int64
+	buffers          sync.Pool // *[]byte, for answers
+
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+// New makes a server and loads what its journal holds.
+func New(cfg Config) (*Server, error) {
+	s := &Server{
+		st:    newStore(cfg.Journal),
+		appID: orElse(cfg.AppID, 1), orgID: orElse(cfg.OrganizationID, 1),
+		maxBody: orElse(cfg.MaxBody, 1<<30), maxFile: orElse(cfg.MaxFile, 500<<20),
+		closed: make(chan struct{}),
+	}
+	s.levers.seed = orElse(cfg.Seed, 1)
+	s.limiter.limits = cfg.RateLimit
+	s.buffers.New = func() any { return new([]byte) }
+	if err := s.st.load(); err != nil {
+		return nil, err
+	}
+	if err := s.people.populate(s.orgID, s.appID, cfg.Token, s.clock.now()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Close ends delays in progress. The state stays readable.
+func (s *Server) Close() { s.closeOnce.Do(func() { close(s.closed) }) }
+
+// call is one request on its way through the server.
+type call struct {
+	srv   *Server
+	st    *store
+	req   *http.Request
+	route *route
+	args  []string // decoded path parameters
+	query map[string][]string
+	body  []byte
+	fx    *Effects
+	cred  *credential
+	now   time.Time
+	asOf  time.Time // the state a read sees
+
+	status      int
+	contentType string
+	header      http.Header
+	out         []byte
+}
+
+// ServeHTTP serves the REST API. It never panics, except with
+// [http.ErrAbortHandler] where a lever drops the connection.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	buffer := s.buffers.Get().(*[]byte)
+	c := &call{srv: s, st: s.st, req: r, out: (*buffer)[:0], contentType: "application/json; charset=utf-8"}
+	defer func() {
+		*buffer = c.out[:0]
+		s.buffers.Put(buffer)
+	}()
+	c.query = parseQuery(r.URL.RawQuery)
+	c.route, c.args = findRoute(r)
+	c.fx = s.levers.effects(c.route)
+	for name := range c.fx.Ignore {
+		delete(c.query, name)
+	}
+	entry := s.log.start(c, s.clock.now())
+	defer func() { s.log.finish(entry, c) }()
+
+	if !s.wait(r.Context(), c.fx.Delay) {
+		c.drop()
+	}
+	if err := c.readBody(w); err != nil {
+		c.refuse(err)
+		c.send(w)
+		return
+	}
+	if c.fx.LoseRequest {
+		c.drop()
+	}
+	c.serve()
+	if c.fx.Twice && c.status < 500 {
+		first := *c
+		second := first
+		second.out = nil
+		second.serve()
+		*c = first
+	}
+	if !s.wait(r.Context(), c.fx.AnswerDelay) || c.fx.LoseAnswer {
+		c.drop()
+	}
+	c.send(w)
+}
+
+// wait sleeps, and says false when the client or the server went away.
+func (s *Server) wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-s.closed:
+		return false
+	}
+}
+
+// drop closes the connection without an answer.
+func (c *call) drop() {
+	c.status = 0
+	panic(http.ErrAbortHandler)
+}
+
+// serve decides and applies; the answer is in c afterwards.
+func (c *call) serve() {
+	defer func() {
+		if p := recover(); p != nil {
+			c.refuse(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	c.now = c.srv.clock.now()
+	c.asOf = c.now.Add(-c.fx.Lag)
+	if err := c.admit(); err != nil {
+		c.refuse(err)
+		return
+	}
+	if err := c.route.handle(c); err != nil {
+		c.refuse(err)
+	}
+}
+
+// admit answers in place of the route: levers first, then the token, then the
+// rate limit.
+func (c *call) admit() error {
+	if c.fx.Status != 0 {
+		return c.injected()
+	}
+	if c.route.open {
+		return nil
+	}
+	if c.fx.RefuseToken {
+		return notAuthorised()
+	}
+	var err error
+	if c.cred, err = c.srv.people.authenticate(c.req, c.query); err != nil {
+		return err
+	}
+	return c.srv.limiter.allow(c.cred.token, c.route, c.now)
+}
+
+// injected is the answer of a Status lever: the documented body of that status
+// unless the lever brings one.
+func (c *call) injected() error {
+	if c.fx.Body != "" || c.fx.Status < 400 {
+		c.status, c.out = c.fx.Status, append(c.out[:0], c.fx.Body...)
+		return errAnswered
+	}
+	switch c.fx.Status {
+	case http.StatusUnauthorized:
+		return notAuthorised()
+	case http.StatusForbidden:
+		return deadChatToken()
+	case http.StatusTooManyRequests:
+		return tooMany(c.now.Add(orElse(c.fx.RetryIn, time.Second)))
+	}
+	return &refusal{status: c.fx.Status, message: http.StatusText(c.fx.Status)}
+}
+
+// errAnswered says that the answer is in the call already.
+var errAnswered = errors.New("answered")
+
+// refuse makes err the answer.
+func (c *call) refuse(err error) {
+	if errors.Is(err, errAnswered) {
+		return
+	}
+	r := asRefusal(err)
+	if r.cause != nil {
+		c.srv.log.fault(r.cause)
+	}
+	c.status, c.header = r.status, nil
+	c.out = r.appendTo(c.out[:0])
+}
+
+// send writes the answer, or half of it.
+func (c *call) send(w http.ResponseWriter) {
+	if c.fx.Shape.EmptyBody && c.status < 300 {
+		c.out = c.out[:0]
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{c.contentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(c.out))}
+	h["Date"] = []string{c.srv.clock.now().Format(http.TimeFormat)}
+	for k, v := range c.header {
+		h[k] = v
+	}
+	for k, v := range c.fx.Header {
+		h[k] = v
+	}
+	w.WriteHeader(c.status)
+	if c.fx.Cut {
+		_, _ = w.Write(c.out[:len(c.out)/2])
+		_ = http.NewResponseController(w).Flush()
+		c.drop()
+	}
+	_, _ = w.Write(c.out) // a client that left is not the server's problem
+}

@@ -1,0 +1,412 @@
+package flipletd
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd/rowquery"
+)
+
+// primary is the time at which everything written is visible: what writes and
+// the test kit see, whatever levers do to readers.
+var primary = time.Unix(1<<40, 0)
+
+// source finds the data source a path names: all digits are an id unless the
+// dsn flag is there, even empty; anything else is a name. The caller holds the
+// store's lock.
+func (c *call) source(t time.Time) (*source, *meta, error) {
+	arg := c.args[0]
+	if !c.has("dsn") && strings.Trim(arg, "0123456789") == "" {
+		id, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil {
+			return nil, nil, notFound("The data source")
+		}
+		s, m := c.st.find(id, t)
+		if s == nil || !c.reaches(m) {
+			return nil, nil, notFound("The data source")
+		}
+		return s, m, nil
+	}
+	// Names are looked up in the app of the request, then in its organisation.
+	// Of several with one name the oldest is meant (assumed).
+	appID, orgID, err := c.scope()
+	if err != nil {
+		return nil, nil, err
+	}
+	var found *source
+	for _, s := range c.st.sources {
+		m := s.at(t)
+		if m == nil || !m.deletedAt.IsZero() || m.name != arg || !c.reaches(m) {
+			continue
+		}
+		inApp := appID != 0 && m.appID == appID
+		if c.has("appId") && !inApp || orgID != 0 && m.orgID != orgID {
+			continue
+		}
+		if found == nil || inApp && found.at(t).appID != appID || s.id < found.id && (inApp || found.at(t).appID != appID) {
+			found = s
+		}
+	}
+	if found == nil {
+		return nil, nil, notFound("The data source")
+	}
+	return found, found.at(t), nil
+}
+
+// reaches says whether the credential may know of a source at all.
+func (c *call) reaches(m *meta) bool { return m.orgID == c.cred.orgID }
+
+// scope is the app and organisation that a request names in its query; the
+// app of the token stands in for one that is not named.
+func (c *call) scope() (appID, orgID int64, err error) {
+	appID = c.cred.appID
+	for name, to := range map[string]*int64{"appId": &appID, "organizationId": &orgID} {
+		if v := c.param(name); v != "" {
+			n, ok := wholeNumber(v)
+			if !ok {
+				return 0, 0, badRequest("%s must be a number.", name)
+			}
+			*to = n
+		}
+	}
+	return appID, orgID, nil
+}
+
+// sourceFilter is what a list of data sources is asked for.
+type sourceFilter struct {
+	appID, orgID int64
+	kind         string
+	exclude      []string
+	definition   any
+	order        func(a, b *meta) int
+}
+
+func (c *call) sourceFilter() (*sourceFilter, error) {
+	f := &sourceFilter{kind: c.param("type")}
+	appID, orgID, err := c.scope()
+	if err != nil {
+		return nil, err
+	}
+	if orgID == 0 || c.param("appId") != "" {
+		f.appID = appID
+	}
+	f.orgID = orgID
+	if list := c.param("excludeTypes"); list != "" {
+		f.exclude = strings.Split(list, ",")
+	}
+	if raw := c.param("definition"); raw != "" {
+		v, err := decodeJSON([]byte(raw))
+		if err != nil {
+			return nil, badRequest("definition must be a JSON object.")
+		}
+		if _, ok := v.(map[string]any); !ok {
+			return nil, badRequest("definition must be a JSON object.")
+		}
+		f.definition = v
+	}
+	f.order, err = sourceOrder(orElse(c.param("order"), "name"), orElse(c.param("direction"), "ASC"))
+	return f, err
+}
+
+func sourceOrder(column, direction string) (func(a, b *meta) int, error) {
+	var by func(a, b *meta) int
+	switch column {
+	case "id":
+		by = func(a, b *meta) int { return cmp.Compare(a.id, b.id) }
+	case "name":
+		by = func(a, b *meta) int { return strings.Compare(a.name, b.name) }
+	case "type":
+		by = func(a, b *meta) int { return strings.Compare(a.kind, b.kind) }
+	case "createdAt":
+		by = func(a, b *meta) int { return a.createdAt.Compare(b.createdAt) }
+	case "updatedAt":
+		by = func(a, b *meta) int { return a.updatedAt.Compare(b.updatedAt) }
+	default:
+		return nil, badRequest("Data sources cannot be ordered by %q.", column)
+	}
+	switch strings.ToUpper(direction) {
+	case "ASC":
+		return func(a, b *meta) int { return cmp.Or(by(a, b), cmp.Compare(a.id, b.id)) }, nil
+	case "DESC":
+		return func(a, b *meta) int { return cmp.Or(by(b, a), cmp.Compare(a.id, b.id)) }, nil
+	}
+	return nil, badRequest("direction must be ASC or DESC.")
+}
+
+func (f *sourceFilter) matches(m *meta) bool {
+	return (f.appID == 0 || m.appID == f.appID) && (f.orgID == 0 || m.orgID == f.orgID) &&
+		(f.kind == "" || m.kind == f.kind) && !slices.Contains(f.exclude, m.kind) &&
+		(f.definition == nil || rowquery.Contains(m.definition, f.definition))
+}
+
+// listed is one line of a list: the description and the number of entries.
+type listed struct {
+	*meta
+	live int
+}
+
+// listSources serves the list. definition= is JSON containment: stored
+// definitions hold more keys than public clients filter by.
+func (c *call) listSources() error { return c.list(false) }
+
+// listDeleted serves the trash.
+func (c *call) listDeleted() error { return c.list(true) }
+
+func (c *call) list(trash bool) error {
+	f, err := c.sourceFilter()
+	if err != nil {
+		return err
+	}
+	var found []listed
+	c.st.mu.RLock()
+	for _, s := range c.st.sources {
+		if m := s.at(c.asOf); m != nil && m.deletedAt.IsZero() != trash && c.reaches(m) && f.matches(m) {
+			found = append(found, listed{m, s.live})
+		}
+	}
+	c.st.mu.RUnlock()
+	slices.SortFunc(found, func(a, b listed) int { return f.order(a.meta, b.meta) })
+
+	attributes := c.attributes()
+	c.status = http.StatusOK
+	b := append(c.out[:0], `{"dataSources":`...)
+	if len(found) == 0 && c.fx.Shape.NullLists {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, '[')
+		for i, l := range found {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = c.appendSource(b, l, attributes)
+		}
+		b = append(b, ']')
+	}
+	c.out = append(b, '}')
+	return nil
+}
+
+// attributes is the projection of a list, nil for all fields.
+func (c *call) attributes() map[string]bool {
+	list := c.param("attributes")
+	if list == "" {
+		return nil
+	}
+	out := make(map[string]bool)
+	for name := range strings.SplitSeq(list, ",") {
+		out[strings.TrimSpace(name)] = true
+	}
+	return out
+}
+
+func (c *call) appendSource(b []byte, l listed, attributes map[string]bool) []byte {
+	b = appendSource(b, l.meta, attributes, &c.fx.Shape)
+	if c.has("includeEntriesCount") || c.has("includeCount") {
+		b = append(b[:len(b)-1], `,"entriesCount":`...)
+		b = strconv.AppendInt(b, int64(l.live), 10)
+		b = append(b, '}')
+	}
+	return b
+}
+
+// oneSource answers with {"dataSource":{…}}.
+func (c *call) oneSource(status int, l listed) error {
+	c.status = status
+	c.out = c.appendSource(append(c.out[:0], `{"dataSource":`...), l, c.attributes())
+	c.out = append(c.out, '}')
+	return nil
+}
+
+func (c *call) getSource() error {
+	c.st.mu.RLock()
+	s, m, err := c.source(c.asOf)
+	live := 0
+	if s != nil {
+		live = s.live
+	}
+	c.st.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	return c.oneSource(http.StatusOK, listed{m, live})
+}
+
+// createSource takes the app and organisation from the query, as documented,
+// or from the body, as public clients send them.
+func (c *call) createSource() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	m := &meta{bundle: false, encrypted: truthy(fields["encrypted"])}
+	if _, ok := fields["name"]; !ok {
+		return badRequest("name is required.")
+	}
+	if err := m.set(fields); err != nil {
+		return err
+	}
+	switch kind := fields["type"].(type) {
+	case nil:
+	case string:
+		m.kind = kind
+	default:
+		return badRequest("type must be a text.")
+	}
+	if err := c.place(m, fields); err != nil {
+		return err
+	}
+	rows, err := flatRows(fields["entries"])
+	if err != nil {
+		return err
+	}
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	tx := c.st.begin(c.now, c.fx)
+	tx.create(m)
+	for _, r := range rows {
+		tx.insert(m, 0, withGUID(m, r.data), nil)
+	}
+	if err := tx.commit(); err != nil {
+		return err
+	}
+	return c.oneSource(http.StatusCreated, listed{m, len(rows)})
+}
+
+// place puts a new source into an app or organisation that the token reaches.
+func (c *call) place(m *meta, fields map[string]any) error {
+	for name, to := range map[string]*int64{"appId": &m.appID, "organizationId": &m.orgID} {
+		v := fields[name]
+		if v == nil && c.param(name) != "" {
+			v = c.param(name)
+		}
+		if v == nil {
+			continue
+		}
+		n, ok := wholeNumber(v)
+		if !ok || n <= 0 {
+			return badRequest("%s must be the id of one.", name)
+		}
+		*to = n
+	}
+	if m.appID == 0 && m.orgID == 0 {
+		return badRequest("appId or organizationId is required.")
+	}
+	if m.appID != 0 {
+		a := c.srv.people.app(m.appID)
+		if a == nil || a.orgID != c.cred.orgID || m.orgID != 0 && m.orgID != a.orgID {
+			return badRequest("The app %d is not one that this token can use.", m.appID)
+		}
+		m.orgID = a.orgID
+	}
+	if m.orgID != c.cred.orgID {
+		return badRequest("The organization %d is not one that this token can use.", m.orgID)
+	}
+	return nil
+}
+
+// updateSource replaces the fields that are sent, each as a whole: documented
+// clients read a definition, change it and send all of it back.
+func (c *call) updateSource() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	if err := (&meta{}).set(fields); err != nil {
+		return err
+	}
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	s, _, err := c.source(primary)
+	if err != nil {
+		return err
+	}
+	tx := c.st.begin(c.now, c.fx)
+	m := tx.edit(s)
+	if err := m.set(fields); err != nil {
+		return err
+	}
+	if err := tx.commit(); err != nil {
+		return err
+	}
+	return c.oneSource(http.StatusOK, listed{m, s.live})
+}
+
+// studioOnly refuses what only people may do. That app tokens are refused is
+// documented, the status is not.
+func (c *call) studioOnly() error {
+	if !c.cred.studio() {
+		return badRequest("This token is not allowed to manage deleted data sources.")
+	}
+	return nil
+}
+
+// deleteSource moves a source to the trash and answers without a body.
+func (c *call) deleteSource() error {
+	if err := c.studioOnly(); err != nil {
+		return err
+	}
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	s, _, err := c.source(primary)
+	if err != nil {
+		return err
+	}
+	tx := c.st.begin(c.now, c.fx)
+	m := tx.edit(s)
+	m.deletedAt = tx.stamp
+	c.status, c.out = http.StatusOK, c.out[:0]
+	return tx.commit()
+}
+
+// trashed finds a source in the trash by the id in the path.
+func (c *call) trashed() (*source, error) {
+	if err := c.studioOnly(); err != nil {
+		return nil, err
+	}
+	id, ok := wholeNumber(c.args[0])
+	if s := c.st.sources[id]; ok && s != nil && c.reaches(s.meta) && !s.meta.deletedAt.IsZero() {
+		return s, nil
+	}
+	return nil, notFound("The deleted data source")
+}
+
+func (c *call) restoreSource() error {
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	s, err := c.trashed()
+	if err != nil {
+		return err
+	}
+	tx := c.st.begin(c.now, c.fx)
+	m := tx.edit(s)
+	m.deletedAt = time.Time{}
+	if err := tx.commit(); err != nil {
+		return err
+	}
+	return c.oneSource(http.StatusOK, listed{m, s.live})
+}
+
+// purgeSource deletes a trashed source and its entries for good.
+func (c *call) purgeSource() error {
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	s, err := c.trashed()
+	if err != nil {
+		return err
+	}
+	tx := c.st.begin(c.now, c.fx)
+	tx.extra = append(tx.extra, Record{Kind: kindSource, ID: s.id}, c.st.counters())
+	for _, v := range s.rows {
+		tx.extra = append(tx.extra, Record{Kind: kindEntry, ID: v.ID})
+	}
+	for _, snap := range c.st.versions[s.id] {
+		tx.extra = append(tx.extra, Record{Kind: kindVersion, ID: snap.id})
+	}
+	tx.after = append(tx.after, func() { c.st.purge(s) })
+	c.status, c.out = http.StatusOK, c.out[:0]
+	return tx.commit()
+}

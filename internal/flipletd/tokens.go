@@ -1,0 +1,173 @@
+package flipletd
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The kinds of token. A user token belongs to somebody in Studio and passes
+// every access rule; an API token belongs to one app and needs rules that
+// grant it something; an app token is what a running app has, anonymous until
+// its session holds a row of a data source.
+const (
+	UserToken = "user"
+	APIToken  = "api"
+	AppToken  = "app"
+)
+
+// credential is a token and what it stands for. Its session changes; the rest
+// does not.
+type credential struct {
+	id     int64
+	token  string
+	kind   string
+	appID  int64 // 0 for user tokens
+	orgID  int64
+	userID int64
+
+	mu  sync.Mutex
+	row int64 // the entry that the session is logged in with; 0 is nobody
+}
+
+// studio says that access rules do not apply.
+func (c *credential) studio() bool { return c.kind == UserToken }
+
+func (c *credential) login(entryID int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.row = entryID
+}
+
+func (c *credential) loggedInWith() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.row
+}
+
+// person is a Studio user.
+type person struct {
+	id                         int64
+	orgID                      int64
+	email, firstName, lastName string
+	password                   string // "": cannot log in
+	token                      string
+}
+
+// app is one app of an organisation.
+type app struct {
+	id, orgID            int64
+	name                 string
+	productionID         int64 // 0 is null
+	createdAt, updatedAt time.Time
+}
+
+// organization groups apps and users.
+type organization struct {
+	id   int64
+	name string
+}
+
+// directory knows who there is: organisations, apps, users, tokens.
+type directory struct {
+	mu            sync.RWMutex
+	organizations []organization
+	apps          []app
+	people        []person
+	tokens        map[string]*credential
+	lastID        int64
+}
+
+func (d *directory) populate(orgID, appID int64, token string, now time.Time) error {
+	d.tokens = make(map[string]*credential)
+	d.lastID = 40000
+	d.organizations = []organization{{id: orgID, name: "Local organization"}}
+	d.apps = []app{{id: appID, orgID: orgID, name: "Local app", createdAt: now, updatedAt: now}}
+	if token == "" {
+		token = newToken()
+	}
+	_, err := d.addToken(APIToken, appID, orgID, 0, token)
+	return err
+}
+
+// newToken makes a token of the documented form.
+func newToken() string { return "eu--" + randomHex(20) }
+
+func randomHex(n int) string {
+	raw := make([]byte, n)
+	_, _ = rand.Read(raw) // never fails since Go 1.24
+	return hex.EncodeToString(raw)
+}
+
+func (d *directory) addToken(kind string, appID, orgID, userID int64, token string) (*credential, error) {
+	if strings.TrimSpace(token) != token || token == "" {
+		return nil, errors.New("flipletd: a token must not be empty or have spaces around it")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tokens[token] != nil {
+		return nil, errors.New("flipletd: that token exists already")
+	}
+	d.lastID++
+	c := &credential{id: d.lastID, token: token, kind: kind, appID: appID, orgID: orgID, userID: userID}
+	d.tokens[token] = c
+	return c, nil
+}
+
+func (d *directory) revoke(token string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.tokens, token)
+}
+
+func (d *directory) authenticate(r *http.Request, query map[string][]string) (*credential, error) {
+	token := presentedToken(r, query)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if c := d.tokens[token]; c != nil {
+		return c, nil
+	}
+	return nil, notAuthorised()
+}
+
+func (d *directory) addApp(a app) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.apps = append(d.apps, a)
+	slices.SortFunc(d.apps, func(a, b app) int { return cmp.Compare(a.id, b.id) })
+}
+
+// app returns an app, or nil.
+func (d *directory) app(id int64) *app {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for i := range d.apps {
+		if d.apps[i].id == id {
+			a := d.apps[i]
+			return &a
+		}
+	}
+	return nil
+}
+
+// related says whether two apps are the same one, or the draft and the
+// published form of it.
+func (d *directory) related(a, b int64) bool {
+	if a == b {
+		return true
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, x := range d.apps {
+		if x.productionID != 0 && (x.id == a && x.productionID == b || x.id == b && x.productionID == a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,17 +1,60 @@
 package datasource
 
-import "errors"
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"net/url"
 
-var errUnfinished = errors.New("datasource: not built yet")
+	"github.com/go-resty/resty/v2"
+)
 
-// Client talks to one Fliplet API host with one token. It is safe for concurrent use.
-type Client struct{}
+// Client talks to one Fliplet API host with one token. It is safe for concurrent use, starts no goroutine, and
+// needs no closing. Clients that bring no HTTPClient share their connections, so one for each token costs little.
+//
+// Every method checks its arguments before the first request. What the server refuses is an *Error. A cancelled or
+// expired context is found with errors.Is, with the cause it was given. When a write fails and may have been applied
+// nevertheless, Doubtful reports true.
+type Client struct {
+	http     *resty.Client
+	token    secret
+	headers  func() http.Header // sent with every request, including the token; never changed
+	base     *url.URL
+	root     string  // base as text
+	region   *region // whose file hosts are trusted; nil: none but base
+	agent    string
+	log      *slog.Logger
+	limiter  *Limiter
+	retry    RetryPolicy
+	maxBytes int64
+}
 
-// NewClient checks cfg and returns a Client.
-func NewClient(cfg Config) (*Client, error) { return nil, errUnfinished }
+// NewClient checks cfg and returns a Client. It makes no request: a token that the server does not know is
+// reported by the first call.
+func NewClient(cfg Config) (*Client, error) {
+	cfg, base, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	withToken := http.Header{"Auth-Token": {cfg.Token}, "User-Agent": {cfg.UserAgent}}
+	return &Client{
+		http:     newResty(cfg.HTTPClient),
+		token:    keep(cfg.Token),
+		headers:  func() http.Header { return withToken },
+		base:     base,
+		root:     base.String(),
+		region:   cmp.Or(regionAt(base.Hostname()), regionOf(cfg.Token)),
+		agent:    cfg.UserAgent,
+		log:      cfg.Logger,
+		limiter:  cfg.Limiter,
+		retry:    cfg.Retry,
+		maxBytes: cfg.MaxResponseBytes,
+	}, nil
+}
 
 // BaseURL is the API base without a trailing slash, e.g. "https://api.fliplet.com".
-func (c *Client) BaseURL() string { return "" }
+func (c *Client) BaseURL() string { return c.root }
 
-// CloseIdle closes the idle connections of the transport.
-func (c *Client) CloseIdle() {}
+// CloseIdle closes idle connections. Clients that brought no HTTPClient share them, so they are closed for all; the
+// next request opens new ones. Tests that count goroutines want it; programs do not need it.
+func (c *Client) CloseIdle() { c.http.GetClient().CloseIdleConnections() }

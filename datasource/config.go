@@ -1,39 +1,131 @@
 package datasource
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
-// Config says how a Client reaches Fliplet. Token is the only field without a default.
+const version = "0.1.0"
+
+// Config says how a Client reaches Fliplet. Token is the only field without a default. NewClient copies it.
+//
+// It prints, logs and marshals without its token.
 type Config struct {
-	// Token is sent as Auth-token. Its first two letters pick the region (eu, us or ca).
+	// Token is sent as the header Auth-token, and nowhere else. Its first two letters pick the region: eu, us or ca;
+	// any other token belongs to the European one (seen in Fliplet's own clients).
 	Token string
-	// BaseURL overrides the region, for on-premise installations and local servers.
+	// BaseURL overrides the region: an on-premise installation, a local server. "https://host" or
+	// "https://host/prefix", without /v1.
 	BaseURL string
 	// UserAgent defaults to "fliplet-chat-go/<version>".
 	UserAgent string
-	// HTTPClient is copied. Without one, clients share one pooled transport.
+	// HTTPClient is copied, and its redirect policy narrowed. Without a Transport of their own, all clients of a
+	// process share one with 64 idle connections per host.
 	HTTPClient *http.Client
-	// Logger receives one debug line per attempt. nil logs nothing.
+	// Logger receives one debug line for each attempt: method, path, status, duration, attempt. nil logs nothing.
 	Logger *slog.Logger
-	// Limiter defaults to one per Client, 200 requests per 10 s.
+	// Limiter holds requests back before the server has to. nil gives the Client its own, 200 requests per 10 s
+	// (documented). Clients with the same token should share one.
 	Limiter *Limiter
 	// Retry says how often a failed call is tried again.
 	Retry RetryPolicy
-	// MaxResponseBytes bounds one answer, downloads apart. Defaults to 64 MiB.
+	// MaxResponseBytes bounds the decoded body of one answer, downloads apart. 0 means 64 MiB.
 	MaxResponseBytes int64
 }
 
-// RetryPolicy bounds the repetition of failed calls. Its zero value is the default.
+// RetryPolicy bounds the repetition of failed calls. A zero field has its default.
+//
+// Reads are repeated after a network error and after 429, 502, 503 and 504. Writes are repeated only when the
+// server cannot have acted on them: after 429, and when the connection failed before the request was written.
 type RetryPolicy struct {
-	// MaxAttempts counts the first attempt too: 1 never repeats. Defaults to 4.
+	// MaxAttempts counts the first attempt too, so 1 never repeats. 0 means 4.
 	MaxAttempts int
-	// BaseDelay is the first wait; each further one doubles. Defaults to 250 ms.
+	// BaseDelay is the wait before the second attempt; each further one doubles. Half of each wait is random.
+	// 0 means 250 ms.
 	BaseDelay time.Duration
-	// MaxDelay caps the doubling. Defaults to 8 s.
+	// MaxDelay caps the doubling. 0 means 8 s.
 	MaxDelay time.Duration
-	// MaxWait caps a wait that the server asked for. Defaults to 60 s.
+	// MaxWait caps a wait that the server asked for. 0 means 60 s.
 	MaxWait time.Duration
+}
+
+const defaultMaxResponse = 64 << 20
+
+// complete returns cfg with its defaults, and the base URL. Every problem is reported.
+func (cfg Config) complete() (Config, *url.URL, error) {
+	cfg.UserAgent = cmp.Or(cfg.UserAgent, "fliplet-chat-go/"+version)
+	cfg.MaxResponseBytes = cmp.Or(cfg.MaxResponseBytes, defaultMaxResponse)
+	cfg.Retry.MaxAttempts = cmp.Or(cfg.Retry.MaxAttempts, 4)
+	cfg.Retry.BaseDelay = cmp.Or(cfg.Retry.BaseDelay, 250*time.Millisecond)
+	cfg.Retry.MaxDelay = cmp.Or(cfg.Retry.MaxDelay, max(8*time.Second, cfg.Retry.BaseDelay))
+	cfg.Retry.MaxWait = cmp.Or(cfg.Retry.MaxWait, time.Minute)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Limiter == nil {
+		cfg.Limiter = NewLimiter(200, 10*time.Second)
+	}
+
+	base, err := baseURL(cfg.BaseURL, cfg.Token)
+	faults := []error{checkToken(cfg.Token), err}
+	if !printable(cfg.UserAgent) {
+		faults = append(faults, errors.New("UserAgent holds a character that a header cannot carry"))
+	}
+	if cfg.MaxResponseBytes < 0 {
+		faults = append(faults, fmt.Errorf("MaxResponseBytes is %d: give a positive number, or 0 for 64 MiB", cfg.MaxResponseBytes))
+	}
+	if cfg.Retry.MaxAttempts < 0 {
+		faults = append(faults, fmt.Errorf("Retry.MaxAttempts is %d: 1 never repeats, 0 means 4", cfg.Retry.MaxAttempts))
+	}
+	if cfg.Retry.BaseDelay < 0 || cfg.Retry.MaxDelay < cfg.Retry.BaseDelay || cfg.Retry.MaxWait < 0 {
+		faults = append(faults, errors.New("Retry needs 0 <= BaseDelay <= MaxDelay and 0 <= MaxWait"))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return cfg, nil, fmt.Errorf("datasource: %w", err)
+	}
+	return cfg, base, nil
+}
+
+// checkToken refuses what cannot be a header value. The rest of a token is opaque, and never shown.
+func checkToken(token string) error {
+	switch {
+	case token == "":
+		return errors.New("Token is empty: create one in Fliplet Studio (App settings, API tokens)")
+	case !printable(token) || strings.Contains(token, " "):
+		return errors.New("Token holds a space or a character that a header cannot carry: copy it again, without line ends")
+	}
+	return nil
+}
+
+// printable reports whether s is plain ASCII without control characters, so that it can end no header line.
+func printable(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// baseURL is where the API lives: given, or the region of the token.
+func baseURL(given, token string) (*url.URL, error) {
+	if given == "" {
+		return &url.URL{Scheme: "https", Host: cmp.Or(regionOf(token), &regions[0]).api}, nil
+	}
+	u, err := url.Parse(given)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, errors.New(`BaseURL is not a URL like "https://api.fliplet.com"`)
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("BaseURL must be scheme, host and path only: the token goes into Token")
+	case u.Scheme == "http" && regionAt(u.Hostname()) != nil:
+		return nil, errors.New("BaseURL would send the token to Fliplet in the clear: use https")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = strings.TrimRight(u.RawPath, "/")
+	if strings.HasSuffix(u.Path, "/v1") {
+		return nil, errors.New("BaseURL must end before /v1")
+	}
+	return u, nil
 }

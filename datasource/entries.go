@@ -2,15 +2,20 @@ package datasource
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
 	"net/url"
+	"strconv"
 )
 
-// Result is the answer to a select query.
+// Result is the answer to a query.
 type Result struct {
+	// Entries are the matching rows, in the order asked for.
 	Entries []Entry
-	// Deleted holds the tombstones that the server adds to queries that filter by UpdatedAt.
+	// Deleted are the tombstones that the server adds to a query by UpdatedAt; at least the ID is set.
 	Deleted []Entry
-	// Total is the number of matching rows, present when Query.IncludePagination was set.
+	// Total counts the matching rows before limit and offset. nil unless Query.IncludePagination was set.
 	Total *int
 }
 
@@ -18,68 +23,202 @@ type Result struct {
 type Write struct {
 	// Data holds the columns, flat.
 	Data M
-	// Params travels in the query string (folderId, flUserToken …).
+	// Params goes into the query string: folderId, flUserToken and the like.
 	Params url.Values
-	// Files turns the request into multipart/form-data.
+	// Files makes the request multipart/form-data. Every other column then arrives as text (documented).
 	Files []Part
-	// Progress, when set, is called as the body is sent. total is -1 when unknown.
+	// Progress is called while a request with Files is being sent, on another goroutine, one call at a time. total is -1
+	// when the size of a Reader is unknown. A repeated attempt starts from 0.
 	Progress func(sent, total int64)
 }
 
-// Find returns the rows that match q.
+// Find returns the rows that match q. A row that is not an object is left out.
 func (c *Client) Find(ctx context.Context, dataSourceID int64, q Query) ([]Entry, error) {
-	return nil, errUnfinished
+	r, err := c.Select(ctx, dataSourceID, q)
+	if err != nil {
+		return nil, err
+	}
+	return r.Entries, nil
 }
 
-// Select is Find with everything the answer holds.
+// Select is Find with everything that the answer holds.
 func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Result, error) {
-	return nil, errUnfinished
+	body, err := q.body("select", nil)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true})
+	if err != nil {
+		return nil, err
+	}
+	return &Result{p.entries, p.deleted, p.total}, nil
 }
 
-// FindByID returns one row.
+// FindByID returns one row. A row that does not exist is ErrNotFound.
 func (c *Client) FindByID(ctx context.Context, dataSourceID, entryID int64) (*Entry, error) {
-	return nil, errUnfinished
+	path, err := entryPath(dataSourceID, entryID)
+	if err != nil {
+		return nil, err
+	}
+	e, found, err := c.row(ctx, dataSourceID, &call{method: http.MethodGet, path: path, read: true})
+	if err == nil && !found {
+		return nil, &callError{op: "GET " + path, err: errors.New("the answer holds no row")}
+	}
+	return e, err
 }
 
-// Insert stores one row.
+// Insert stores one row and returns it as the server has it. ID is 0 when the server confirmed without saying.
 func (c *Client) Insert(ctx context.Context, dataSourceID int64, data M) (*Entry, error) {
-	return nil, errUnfinished
+	return c.InsertEntry(ctx, dataSourceID, Write{Data: data})
 }
 
 // InsertEntry is Insert with parameters, files and progress.
 func (c *Client) InsertEntry(ctx context.Context, dataSourceID int64, w Write) (*Entry, error) {
-	return nil, errUnfinished
+	path, err := sourcePath(dataSourceID, "data")
+	if err != nil {
+		return nil, err
+	}
+	return c.write(ctx, dataSourceID, 0, path, w)
 }
 
-// Update merges data into one row, shallowly.
+// Update merges data into one row: other columns stay, nested values are replaced whole, nil is stored as null
+// (documented). It returns the whole row.
 func (c *Client) Update(ctx context.Context, dataSourceID, entryID int64, data M) (*Entry, error) {
-	return nil, errUnfinished
+	return c.UpdateEntry(ctx, dataSourceID, entryID, Write{Data: data})
 }
 
-// UpdateEntry is Update with parameters, files and progress.
+// UpdateEntry is Update with parameters, files and progress. Files are added to a column that holds an array already
+// (documented).
 func (c *Client) UpdateEntry(ctx context.Context, dataSourceID, entryID int64, w Write) (*Entry, error) {
-	return nil, errUnfinished
+	path, err := entryPath(dataSourceID, entryID)
+	if err != nil {
+		return nil, err
+	}
+	return c.write(ctx, dataSourceID, entryID, path, w)
 }
 
-// Delete removes one row for good.
-func (c *Client) Delete(ctx context.Context, dataSourceID, entryID int64) error { return errUnfinished }
-
-// Append inserts many rows with one request.
-func (c *Client) Append(ctx context.Context, dataSourceID int64, rows []M) ([]Entry, error) {
-	return nil, errUnfinished
+func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path string, w Write) (*Entry, error) {
+	cl := &call{method: http.MethodPut, path: path, query: w.Params.Encode()}
+	if len(w.Files) > 0 {
+		fields, err := formFields(w.Data, entryID != 0)
+		if err != nil {
+			return nil, err
+		}
+		if cl.form, err = newForm(fields, w.Files, w.Progress); err != nil {
+			return nil, err
+		}
+	} else {
+		var err error
+		if w.Data == nil {
+			return nil, errors.New("datasource: Data is nil: give the columns, M{} for a row without any")
+		}
+		if cl.body, err = appendValue(make([]byte, 0, 512), w.Data); err != nil {
+			return nil, fmt.Errorf("datasource: Data: %w", err)
+		}
+	}
+	e, found, err := c.row(ctx, dataSourceID, cl)
+	if err == nil && !found {
+		e.ID = entryID
+	}
+	return e, err
 }
 
-// Replace DELETES EVERY ROW of the data source and then inserts rows.
-func (c *Client) Replace(ctx context.Context, dataSourceID int64, rows []M) ([]Entry, error) {
-	return nil, errUnfinished
+// Delete removes one row for good: there is no trash for rows.
+func (c *Client) Delete(ctx context.Context, dataSourceID, entryID int64) error {
+	path, err := entryPath(dataSourceID, entryID)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, &call{method: http.MethodDelete, path: path}, ignore)
 }
 
-// UpdateWhere merges patch into every row that q matches.
+// UpdateWhere merges patch into every row that q matches and returns those rows. Only the filters of q may be set, and
+// one of them must be.
 func (c *Client) UpdateWhere(ctx context.Context, dataSourceID int64, q Query, patch M) ([]Entry, error) {
-	return nil, errUnfinished
+	if len(patch) == 0 {
+		return nil, errors.New("datasource: patch is empty: give the columns to change")
+	}
+	body, err := q.body("update", patch)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body})
+	return p.entries, err
 }
 
-// DeleteWhere deletes every row that q matches and returns how many there were.
+// DeleteWhere deletes every row that q matches, for good, and returns how many there were. Only the filters of q may
+// be set, and one of them must be.
 func (c *Client) DeleteWhere(ctx context.Context, dataSourceID int64, q Query) (int, error) {
-	return 0, errUnfinished
+	body, err := q.body("delete", nil)
+	if err != nil {
+		return 0, err
+	}
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body})
+	if p.deletedCount != nil { // two shapes are documented
+		return *p.deletedCount, err
+	}
+	return p.deletedIDs, err
+}
+
+// rows makes a call below a data source and reads an answer with rows. cl.path is relative to the data source.
+func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call) (page, error) {
+	var p page
+	var err error
+	if cl.path, err = sourcePath(dataSourceID, cl.path); err != nil {
+		return p, err
+	}
+	err = c.do(ctx, &cl, func(body []byte) error {
+		p = page{}
+		return decode(body, func(d *decoder) error { return d.page(&p) })
+	})
+	if err != nil {
+		return page{}, err
+	}
+	for _, rows := range [...][]Entry{p.entries, p.deleted} {
+		for i := range rows {
+			if rows[i].DataSourceID == 0 { // some answers leave it out
+				rows[i].DataSourceID = dataSourceID
+			}
+		}
+	}
+	return p, nil
+}
+
+// row makes a call that answers with one row. Without one in the answer, found is false.
+func (c *Client) row(ctx context.Context, dataSourceID int64, cl *call) (e *Entry, found bool, err error) {
+	e = new(Entry)
+	err = c.do(ctx, cl, func(body []byte) error {
+		return decode(body, func(d *decoder) (err error) {
+			*e = Entry{}
+			found, err = d.single(e)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if e.DataSourceID == 0 {
+		e.DataSourceID = dataSourceID
+	}
+	return e, found, nil
+}
+
+func ignore([]byte) error { return nil }
+
+func sourcePath(dataSourceID int64, rest string) (string, error) {
+	if dataSourceID <= 0 {
+		return "", fmt.Errorf("datasource: data source id is %d: ids are positive", dataSourceID)
+	}
+	path := "v1/data-sources/" + strconv.FormatInt(dataSourceID, 10)
+	if rest != "" {
+		path += "/" + rest
+	}
+	return path, nil
+}
+
+func entryPath(dataSourceID, entryID int64) (string, error) {
+	if entryID <= 0 {
+		return "", fmt.Errorf("datasource: entry id is %d: ids are positive", entryID)
+	}
+	return sourcePath(dataSourceID, "data/"+strconv.FormatInt(entryID, 10))
 }

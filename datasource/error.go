@@ -1,43 +1,166 @@
 package datasource
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
 	"time"
 )
 
-// What an *Error can mean to a caller; ask with errors.Is.
+// What an *Error means to a caller; ask with errors.Is.
 var (
+	// ErrUnauthorized: the token is unknown or revoked (401, unless the rules refused).
 	ErrUnauthorized = errors.New("datasource: the token is not valid")
-	ErrForbidden    = errors.New("datasource: forbidden")
-	ErrNotFound     = errors.New("datasource: not found")
-	ErrRateLimited  = errors.New("datasource: rate limited")
-	ErrAccessDenied = errors.New("datasource: access denied by the security rules")
+	// ErrForbidden: 403. The cross-source endpoint answers so when the chat user's token is not valid any more.
+	ErrForbidden = errors.New("datasource: forbidden")
+	// ErrNotFound: 404, no such data source, row or file.
+	ErrNotFound = errors.New("datasource: not found")
+	// ErrRateLimited: 429, and still after the last attempt. Error.RetryAfter says for how long.
+	ErrRateLimited = errors.New("datasource: rate limited")
+	// ErrAccessDenied: security rules refuse the operation: type datasource.access, usually with status 400, or
+	// error file.access (documented). Another attempt or token refresh will not help.
+	ErrAccessDenied = errors.New("datasource: refused by security rules")
 )
 
-// Error is an answer that is not a success.
+// Error is every answer that is not a success.
+//
+// Its text is what the server said, without anything that looks like a token or key. Payload is only in the field:
+// it prints, logs and marshals without it.
 type Error struct {
+	// StatusCode is the HTTP status; 3xx stands for a redirect that was refused.
 	StatusCode int
-	// Type is the body's "type" ("datasource.access" for a denial).
+	// Type is "type" in the body: "datasource.access" when security rules refused.
 	Type string
-	// Code is the body's "error", or the code inside it.
-	Code    string
+	// Code is "error" in the body where that is a text ("file.access"), or the code inside it.
+	Code string
+	// Message is the server's explanation, or the status text.
 	Message string
+	// Payload is "payload" in the body, or nil.
 	Payload json.RawMessage
-	// RetryAt is when the server takes the next request, on the server's clock. Zero when it did not say.
+	// RetryAt is when the server takes the next request, by the server's clock. Zero when it did not say.
 	RetryAt time.Time
-	// RetryAfter is how long that was from the answer's own Date, so that a wrong local clock does not matter.
-	RetryAfter   time.Duration
+	// RetryAfter is the time from the answer's Date to RetryAt, so that a wrong local clock does not matter. Zero when
+	// the server did not say or the moment has passed.
+	RetryAfter time.Duration
+	// ReferenceURL points to documentation of the error, where the server gave one.
 	ReferenceURL string
+
+	op       string
+	doubtful bool
 }
 
-func (e *Error) Error() string { return e.Message }
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("datasource: ")
+	if e.op != "" {
+		b.WriteString(e.op + ": ")
+	}
+	fmt.Fprintf(&b, "HTTP %d", e.StatusCode)
+	for _, s := range [...]string{e.Type, e.Code} {
+		if s != "" {
+			b.WriteString(" " + s)
+		}
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if !e.RetryAt.IsZero() {
+		b.WriteString(" (next valid request: " + e.RetryAt.UTC().Format(time.RFC3339) + ")")
+	}
+	if e.doubtful {
+		b.WriteString(doubt)
+	}
+	return b.String()
+}
 
-// Doubtful reports whether err leaves open if a write was applied: it may have been, although it failed.
-// Look the row up before sending it again.
-func Doubtful(err error) bool { return false }
+// Is answers for the Err… values of this package.
+func (e *Error) Is(target error) bool {
+	denied := e.Type == "datasource.access" || e.Code == "file.access"
+	switch target {
+	case ErrAccessDenied:
+		return denied
+	case ErrUnauthorized:
+		return e.StatusCode == http.StatusUnauthorized && !denied
+	case ErrForbidden:
+		return e.StatusCode == http.StatusForbidden
+	case ErrNotFound:
+		return e.StatusCode == http.StatusNotFound
+	case ErrRateLimited:
+		return e.StatusCode == http.StatusTooManyRequests
+	}
+	return false
+}
 
-// ResponseTooLargeError is the error of an answer above Config.MaxResponseBytes.
-type ResponseTooLargeError struct{ Limit int64 }
+// Doubtful reports whether this answer to a write leaves open if it was applied: a 5xx can follow a write that was
+// stored (documented).
+func (e *Error) Doubtful() bool { return e.doubtful }
 
-func (e *ResponseTooLargeError) Error() string { return "datasource: response too large" }
+// GoString is the error's text.
+func (e *Error) GoString() string { return fmt.Sprintf("&datasource.Error{%q}", e.Error()) }
+
+// LogValue gives status, type, code and message.
+func (e *Error) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int("status", e.StatusCode), slog.String("type", e.Type), slog.String("code", e.Code), slog.String("message", e.Message))
+}
+
+// MarshalJSON gives status, type, code and message.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"status": e.StatusCode, "type": e.Type, "code": e.Code, "message": e.Message})
+}
+
+// Doubtful reports whether err is the failure of a write that may have been applied nevertheless: the connection or
+// the context ended after the request had left, the server failed with 5xx, or its answer could not be read. Look the
+// row up (by data.guid, for instance) before sending it again. It is false for reads and for everything that the server
+// certainly did not act on.
+func Doubtful(err error) bool {
+	d, ok := errors.AsType[interface {
+		error
+		Doubtful() bool
+	}](err)
+	return ok && d.Doubtful()
+}
+
+const doubt = "; the write may have been applied"
+
+// callError is a failure without an answer, or with one that cannot be used.
+type callError struct {
+	op       string // method and path
+	err      error  // scrubbed
+	doubtful bool
+}
+
+func (e *callError) Error() string {
+	text := "datasource: " + e.op + ": " + strings.TrimPrefix(e.err.Error(), "datasource: ")
+	if e.doubtful {
+		text += doubt
+	}
+	return text
+}
+
+func (e *callError) Unwrap() error    { return e.err }
+func (e *callError) Doubtful() bool   { return e.doubtful }
+func (e *callError) GoString() string { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
+
+// ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes.
+type ResponseTooLargeError struct {
+	// Limit is the number of bytes allowed.
+	Limit int64
+}
+
+func (e *ResponseTooLargeError) Error() string {
+	return fmt.Sprintf("datasource: the answer is larger than %d bytes: ask for fewer rows or raise Config.MaxResponseBytes", e.Limit)
+}
+
+// contextError is the error of an ended context. It matches the context's own error and the cause that it was
+// cancelled with; net/http reports the cause alone.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

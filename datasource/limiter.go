@@ -2,17 +2,126 @@ package datasource
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
 )
 
-// Limiter spreads requests so that no more than n start in any window. Clients may share one.
-type Limiter struct{}
+// A Limiter lets at most n requests start in any window of a fixed length, and serves those that wait in the order
+// in which they came. It is safe for concurrent use and starts no goroutine. Clients with one token, or of one app,
+// may share a Limiter: the server's limit can span them all (documented).
+type Limiter struct {
+	n   int
+	per time.Duration
 
-// NewLimiter allows n requests in any window of length per.
-func NewLimiter(n int, per time.Duration) *Limiter { return &Limiter{} }
+	mu     sync.Mutex
+	starts []time.Time // of the requests in the current window, oldest first; at most n
+	queue  []*waiter   // the first one waits for a slot, the others for their turn
+}
 
-// Unlimited is a Limiter that never waits.
+type waiter struct{ turn chan struct{} }
+
+// NewLimiter returns a Limiter that lets n requests start in any window of length per. Both must be positive.
+func NewLimiter(n int, per time.Duration) *Limiter {
+	if n <= 0 || per <= 0 {
+		panic(fmt.Sprintf("datasource: NewLimiter(%d, %s): both must be positive; Unlimited never waits", n, per))
+	}
+	return &Limiter{n: n, per: per}
+}
+
+// Unlimited returns a Limiter that never makes a request wait.
 func Unlimited() *Limiter { return &Limiter{} }
 
-// Wait blocks until a request may start.
-func (l *Limiter) Wait(ctx context.Context) error { return errUnfinished }
+// Wait blocks until a request may start, and counts it. It fails with an error that matches the context's when ctx
+// ends first, and with one that matches context.DeadlineExceeded at once when the wait would outlast the deadline.
+// A failed Wait takes no slot.
+func (l *Limiter) Wait(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	if l.n == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	now := time.Now()
+	free := l.free(now, len(l.queue))
+	if free <= 0 && len(l.queue) == 0 {
+		l.starts = append(l.starts, now)
+		l.mu.Unlock()
+		return nil
+	}
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) < free {
+		l.mu.Unlock()
+		return fmt.Errorf("datasource: the client-side rate limit leaves no slot for %s: %w", free.Round(time.Millisecond), context.DeadlineExceeded)
+	}
+	w := &waiter{turn: make(chan struct{})}
+	l.queue = append(l.queue, w)
+	if len(l.queue) == 1 {
+		close(w.turn)
+	}
+	l.mu.Unlock()
+	return l.await(ctx, w)
+}
+
+// await waits for w's turn, then for a slot.
+func (l *Limiter) await(ctx context.Context, w *waiter) error {
+	select {
+	case <-w.turn:
+	case <-ctx.Done():
+		l.leave(w)
+		return contextError(ctx)
+	}
+	for {
+		l.mu.Lock()
+		now := time.Now()
+		free := l.free(now, 0)
+		if free <= 0 {
+			l.starts = append(l.starts, now)
+			l.mu.Unlock()
+			l.leave(w)
+			return nil
+		}
+		l.mu.Unlock()
+		timer := time.NewTimer(free)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			l.leave(w)
+			return contextError(ctx)
+		}
+	}
+}
+
+// leave takes w out of the queue and gives the turn to whoever is first then.
+func (l *Limiter) leave(w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.queue, w)
+	l.queue = slices.Delete(l.queue, i, i+1)
+	if i == 0 && len(l.queue) > 0 {
+		close(l.queue[0].turn)
+	}
+}
+
+// free is how long it takes until a slot is free for somebody with ahead others before them. It forgets the starts
+// that have left the window.
+func (l *Limiter) free(now time.Time, ahead int) time.Duration {
+	gone := 0
+	for gone < len(l.starts) && now.Sub(l.starts[gone]) >= l.per {
+		gone++
+	}
+	l.starts = slices.Delete(l.starts, 0, gone)
+	// The slots to come, in order: those free now, one a window after each start, one a window after those taken now,
+	// and so on from window to window.
+	ahead -= l.n - len(l.starts)
+	if ahead < 0 {
+		return 0
+	}
+	wait := time.Duration(1+ahead/l.n) * l.per
+	if i := ahead % l.n; i < len(l.starts) {
+		wait -= now.Sub(l.starts[i])
+	}
+	return wait
+}

@@ -1,78 +1,385 @@
 package datasource
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// DataSource is one data source.
+// DataSource is one data source. Fields that the server left out, sent as null or with another type are zero.
 type DataSource struct {
-	ID                             int64
-	Name, Type                     string
-	AppID, OrganizationID          int64
-	Columns                        []string
-	Definition, Hooks, AccessRules json.RawMessage
-	CreatedAt, UpdatedAt           time.Time
-	// DeletedAt is set for data sources in the trash.
+	ID int64
+	// Name is not unique.
+	Name string
+	// Type is "" for ordinary data sources, and "conversation" for those of a chat (seen in the public widget).
+	Type                  string
+	AppID, OrganizationID int64
+	// Columns are the declared names; the server adds to them as rows bring new ones.
+	Columns []string
+	// Definition is free JSON, nil when absent or null. UpdateDataSource replaces it whole: keep what you do not know.
+	Definition json.RawMessage
+	// Hooks and AccessRules are as the server has them, nil when absent or null. No access rules means no restriction,
+	// an empty list that apps are denied everything (documented).
+	Hooks, AccessRules   json.RawMessage
+	CreatedAt, UpdatedAt time.Time
+	// DeletedAt is set for a data source in the trash.
 	DeletedAt *time.Time
 	// Extra holds every field that has no place above, as it came. nil when there is none.
 	Extra map[string]json.RawMessage
 }
 
-// SourceFilter narrows a list of data sources. Zero fields are not sent.
+// SourceFilter narrows a list of data sources. Zero fields are not sent. A server may ignore a filter that it does not
+// know: check what comes back.
 type SourceFilter struct {
-	AppID, OrganizationID    int64
-	Type                     string
-	ExcludeTypes, Attributes []string
-	Order                    string
-	Direction                Direction
-	// Definition is matched by JSON containment.
+	AppID, OrganizationID int64
+	Type                  string
+	ExcludeTypes          []string
+	// Attributes names the fields to return.
+	Attributes []string
+	// Order is a field such as updatedAt. The server's default is name, Asc.
+	Order     string
+	Direction Direction
+	// Definition must be contained in the data source's definition: every key and value, arrays by subset.
 	Definition M
 }
 
-// NewDataSource is a data source to create. Name and one of AppID and OrganizationID are required.
+// query writes the parameters in the order of the documentation.
+func (f *SourceFilter) query() (string, error) {
+	direction := f.Direction
+	if direction != "" {
+		var err error
+		if direction, err = direction.canonical(); err != nil {
+			return "", fmt.Errorf("datasource: SourceFilter: %w", err)
+		}
+	}
+	definition := ""
+	if f.Definition != nil {
+		text, err := appendValue(nil, f.Definition)
+		if err != nil {
+			return "", fmt.Errorf("datasource: SourceFilter: Definition: %w", err)
+		}
+		definition = string(text)
+	}
+	if f.AppID < 0 || f.OrganizationID < 0 {
+		return "", errors.New("datasource: SourceFilter: AppID and OrganizationID are positive, or 0 for none")
+	}
+	var b strings.Builder
+	for _, p := range [...]struct{ name, value string }{
+		{"appId", idText(f.AppID)},
+		{"organizationId", idText(f.OrganizationID)},
+		{"type", f.Type},
+		{"excludeTypes", strings.Join(f.ExcludeTypes, ",")},
+		{"attributes", strings.Join(f.Attributes, ",")},
+		{"order", f.Order},
+		{"direction", string(direction)},
+		{"definition", definition},
+	} {
+		if p.value != "" {
+			b.WriteString("&" + p.name + "=" + url.QueryEscape(p.value))
+		}
+	}
+	return strings.TrimPrefix(b.String(), "&"), nil
+}
+
+func idText(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
+}
+
+// NewDataSource is a data source to create. Name is required, and AppID or OrganizationID. nil fields are not sent.
 type NewDataSource struct {
-	Name, Type                                      string
-	AppID, OrganizationID                           int64
-	Columns                                         []string
+	Name, Type            string
+	AppID, OrganizationID int64
+	Columns               []string
+	// Entries are flat rows to begin with.
 	Entries                                         []M
 	Definition, Hooks, AccessRules, AppCapabilities json.RawMessage
 	Bundle, Encrypted                               *bool
 }
 
-// SourcePatch changes a data source. Only what is not nil is sent.
+func (n *NewDataSource) body() ([]byte, error) {
+	switch {
+	case n.Name == "":
+		return nil, errors.New("datasource: NewDataSource: Name is empty")
+	case n.AppID < 0 || n.OrganizationID < 0 || n.AppID == 0 && n.OrganizationID == 0:
+		return nil, errors.New("datasource: NewDataSource: give AppID or OrganizationID, which are positive")
+	}
+	var o object
+	if n.AppID != 0 {
+		o.add("appId", n.AppID)
+	}
+	if n.OrganizationID != 0 {
+		o.add("organizationId", n.OrganizationID)
+	}
+	if n.Type != "" {
+		o.add("type", n.Type)
+	}
+	o.add("name", n.Name)
+	o.addRaw("definition", n.Definition)
+	if n.Columns != nil {
+		o.add("columns", n.Columns)
+	}
+	if n.Entries != nil {
+		o.add("entries", n.Entries)
+	}
+	o.addFlag("bundle", n.Bundle)
+	o.addFlag("encrypted", n.Encrypted)
+	o.addRaw("hooks", n.Hooks)
+	o.addRaw("accessRules", n.AccessRules)
+	o.addRaw("appCapabilities", n.AppCapabilities)
+	return o.bytes()
+}
+
+// SourcePatch changes a data source. Only what is not nil is sent; json.RawMessage("null") sends null.
 type SourcePatch struct {
-	Name                                            *string
-	Columns                                         []string
-	Definition, Hooks, AccessRules, AppCapabilities json.RawMessage
-	Bundle                                          *bool
+	Name    *string
+	Columns []string
+	// Definition replaces the whole definition: read it, change it, and send all of it back.
+	Definition                          json.RawMessage
+	Hooks, AccessRules, AppCapabilities json.RawMessage
+	Bundle                              *bool
+}
+
+func (p *SourcePatch) body() ([]byte, error) {
+	var o object
+	if p.Name != nil {
+		if *p.Name == "" {
+			return nil, errors.New("datasource: SourcePatch: Name is empty: leave it nil to keep the name")
+		}
+		o.add("name", *p.Name)
+	}
+	if p.Columns != nil {
+		o.add("columns", p.Columns)
+	}
+	o.addRaw("definition", p.Definition)
+	o.addFlag("bundle", p.Bundle)
+	o.addRaw("hooks", p.Hooks)
+	o.addRaw("accessRules", p.AccessRules)
+	o.addRaw("appCapabilities", p.AppCapabilities)
+	if o.n == 0 && o.fault == nil {
+		return nil, errors.New("datasource: SourcePatch is empty: set what should change")
+	}
+	return o.bytes()
+}
+
+func (o *object) addFlag(name string, flag *bool) {
+	if flag != nil {
+		o.add(name, *flag)
+	}
 }
 
 // DataSources lists data sources.
 func (c *Client) DataSources(ctx context.Context, f SourceFilter) ([]DataSource, error) {
-	return nil, errUnfinished
+	query, err := f.query()
+	if err != nil {
+		return nil, err
+	}
+	return c.sources(ctx, &call{method: http.MethodGet, path: "v1/data-sources", query: query, read: true})
 }
 
-// DataSource returns one data source.
+// DataSource returns one data source. One that does not exist is ErrNotFound.
 func (c *Client) DataSource(ctx context.Context, id int64) (*DataSource, error) {
-	return nil, errUnfinished
+	path, err := sourcePath(id, "")
+	if err != nil {
+		return nil, err
+	}
+	return c.source(ctx, &call{method: http.MethodGet, path: path, read: true})
 }
 
-// DataSourceByName returns the data source with this name.
+// DataSourceByName returns the data source with this name in the context of the token. Names are not unique: which one of
+// several comes is not known.
 func (c *Client) DataSourceByName(ctx context.Context, name string) (*DataSource, error) {
-	return nil, errUnfinished
+	if name == "" || name == "." || name == ".." {
+		return nil, fmt.Errorf("datasource: name is %q, which a path cannot hold", name)
+	}
+	// Without the flag, a name of digits would be taken for an id.
+	return c.source(ctx, &call{method: http.MethodGet, path: "v1/data-sources/" + url.PathEscape(name), query: "dsn", read: true})
 }
 
-// CreateDataSource creates a data source.
+// CreateDataSource creates a data source and returns it as the server has it.
 func (c *Client) CreateDataSource(ctx context.Context, n NewDataSource) (*DataSource, error) {
-	return nil, errUnfinished
+	body, err := n.body()
+	if err != nil {
+		return nil, err
+	}
+	return c.source(ctx, &call{method: http.MethodPost, path: "v1/data-sources", body: body})
 }
 
-// UpdateDataSource changes a data source. Definition is replaced as a whole by the server.
+// UpdateDataSource changes a data source and returns it as the server has it. Two clients that change the definition at
+// once can lose one of the changes.
 func (c *Client) UpdateDataSource(ctx context.Context, id int64, p SourcePatch) (*DataSource, error) {
-	return nil, errUnfinished
+	path, err := sourcePath(id, "")
+	if err != nil {
+		return nil, err
+	}
+	body, err := p.body()
+	if err != nil {
+		return nil, err
+	}
+	return c.source(ctx, &call{method: http.MethodPut, path: path, body: body})
 }
 
-// DeleteDataSource moves a data source to the trash.
-func (c *Client) DeleteDataSource(ctx context.Context, id int64) error { return errUnfinished }
+// DeleteDataSource moves a data source to the trash. Tokens of apps are refused (documented).
+func (c *Client) DeleteDataSource(ctx context.Context, id int64) error {
+	path, err := sourcePath(id, "")
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, &call{method: http.MethodDelete, path: path}, ignore)
+}
+
+func (c *Client) source(ctx context.Context, cl *call) (*DataSource, error) {
+	list, err := c.sources(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, &callError{op: cl.op(), err: errors.New("the answer holds no data source"), doubtful: !cl.read}
+	}
+	return &list[0], nil
+}
+
+func (c *Client) sources(ctx context.Context, cl *call) ([]DataSource, error) {
+	var list []DataSource
+	err := c.do(ctx, cl, func(body []byte) error {
+		list = nil
+		return decode(body, func(d *decoder) error {
+			return d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) })
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// wrapped calls element at every object that an answer consists of: an array or object below the documented name
+// (many or one), or bare.
+func (d *decoder) wrapped(many, one string, element func() error) error {
+	switch d.peek() {
+	case 0:
+		return nil
+	case 'n':
+		return d.literal("null")
+	case '[':
+		return d.array(element)
+	case '{':
+	default:
+		if err := d.skip(); err != nil {
+			return err
+		}
+		return errNotRows
+	}
+	start, found := d.i, false
+	err := d.object(func(name []byte) error {
+		if string(name) != many && string(name) != one {
+			return d.skip()
+		}
+		found = true
+		switch d.peek() {
+		case '[':
+			return d.array(element)
+		case '{':
+			return element()
+		}
+		return d.skip()
+	})
+	if err != nil || found {
+		return err
+	}
+	d.i = start
+	return element()
+}
+
+// source appends the data source at the current byte to list. Anything but an object, and an object without an id, is
+// left out.
+func (d *decoder) source(list *[]DataSource) error {
+	if d.peek() != '{' {
+		return d.skip()
+	}
+	var s DataSource
+	err := d.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "id":
+			s.ID, _, err = d.integer()
+		case "name":
+			s.Name, err = d.str()
+		case "type":
+			s.Type, err = d.str()
+		case "appId":
+			s.AppID, _, err = d.integer()
+		case "organizationId":
+			s.OrganizationID, _, err = d.integer()
+		case "columns":
+			s.Columns, err = d.strings()
+		case "definition":
+			s.Definition, err = d.rawCopy()
+		case "hooks":
+			s.Hooks, err = d.rawCopy()
+		case "accessRules":
+			s.AccessRules, err = d.rawCopy()
+		case "createdAt":
+			s.CreatedAt, err = d.time()
+		case "updatedAt":
+			s.UpdatedAt, err = d.time()
+		case "deletedAt":
+			s.DeletedAt, err = d.deletion()
+		default:
+			err = d.extra(&s.Extra, name)
+		}
+		return err
+	})
+	if s.ID != 0 {
+		*list = append(*list, s)
+	}
+	return err
+}
+
+// rawCopy reads a value as it stands; null is nil.
+func (d *decoder) rawCopy() (json.RawMessage, error) {
+	raw, err := d.raw()
+	if err != nil || string(raw) == "null" {
+		return nil, err
+	}
+	return bytes.Clone(raw), nil
+}
+
+// extra keeps a field that has no place of its own, null included.
+func (d *decoder) extra(into *map[string]json.RawMessage, name []byte) error {
+	key := d.name(name)
+	raw, err := d.raw()
+	if err != nil {
+		return err
+	}
+	if *into == nil {
+		*into = map[string]json.RawMessage{}
+	}
+	(*into)[key] = bytes.Clone(raw)
+	return nil
+}
+
+// strings reads an array of strings, leaving out what is none. Anything but an array is nil.
+func (d *decoder) strings() ([]string, error) {
+	if d.peek() != '[' {
+		return nil, d.skip()
+	}
+	list := []string{}
+	err := d.array(func() error {
+		if d.peek() != '"' {
+			return d.skip()
+		}
+		s, err := d.str()
+		list = append(list, s)
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,156 @@
+package datasource
+
+import "errors"
+
+// page is everything that the endpoints which return rows are known to answer with. A bare array is read as entries.
+type page struct {
+	entries, deleted []Entry
+	total            *int
+	clientIDs        []ClientID
+	deletedCount     *int // of a delete query
+	deletedIDs       int  // how many ids a delete query listed
+}
+
+// errNotRows is the error of an answer that is JSON but neither an object nor an array: no rows must not be
+// taken for "there are none".
+var errNotRows = errors.New("the answer is neither an object nor an array")
+
+// page reads an answer with rows, appending them to p.entries. An empty body and null are no rows.
+func (d *decoder) page(p *page) (err error) {
+	switch d.peek() {
+	case '[':
+		p.entries, err = d.entries(p.entries)
+	case '{':
+		err = d.object(func(name []byte) error { return d.pageField(p, name) })
+	case 'n':
+		err = d.literal("null")
+	case 0:
+	default:
+		if err = d.skip(); err == nil {
+			err = errNotRows
+		}
+	}
+	return err
+}
+
+func (d *decoder) pageField(p *page, name []byte) (err error) {
+	switch string(name) {
+	case "entries":
+		p.entries, err = d.entries(p.entries)
+	case "deletedEntries":
+		p.deleted, err = d.entries(p.deleted)
+	case "pagination":
+		if d.peek() != '{' {
+			return d.skip()
+		}
+		err = d.object(func(name []byte) error {
+			if string(name) != "total" {
+				return d.skip()
+			}
+			p.total, err = d.count()
+			return err
+		})
+	case "clientIds":
+		if d.peek() != '[' {
+			return d.skip()
+		}
+		err = d.array(func() error { return d.clientID(p) })
+	case "deletedCount":
+		p.deletedCount, err = d.count()
+	case "deleted":
+		if d.peek() != '[' {
+			return d.skip()
+		}
+		err = d.array(func() error {
+			p.deletedIDs++
+			return d.skip()
+		})
+	default:
+		err = d.skip()
+	}
+	return err
+}
+
+func (d *decoder) count() (*int, error) {
+	n, ok, err := d.integer()
+	if !ok {
+		return nil, err
+	}
+	return new(int(n)), nil
+}
+
+func (d *decoder) clientID(p *page) error {
+	if d.peek() != '{' {
+		return d.skip()
+	}
+	var id ClientID
+	err := d.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "id":
+			id.ID, _, err = d.integer()
+		case "clientId":
+			// A caller's correlation value comes back as it was sent: a number stays readable.
+			var text []byte
+			switch c := d.peek(); {
+			case c == '"':
+				text, err = d.text()
+			case c == '-', '0' <= c && c <= '9':
+				text, err = d.number()
+			default:
+				err = d.skip()
+			}
+			id.ClientID = string(text)
+		default:
+			err = d.skip()
+		}
+		return err
+	})
+	p.clientIDs = append(p.clientIDs, id)
+	return err
+}
+
+// single reads an answer that is one row: bare as documented, or wrapped in "entry", in "entries" or in an array.
+// found is false for an empty body and for anything that holds no row.
+func (d *decoder) single(e *Entry) (found bool, err error) {
+	switch d.peek() {
+	case 0:
+		return false, nil
+	case '[':
+		rows, err := d.entries(nil)
+		return first(rows, e), err
+	}
+	start := d.i
+	if found, err = d.entry(e); err != nil || e.ID != 0 {
+		return found, err
+	}
+	_, one := e.Extra["entry"].(M)
+	_, many := e.Extra["entries"].([]any)
+	if !one && !many {
+		return e.Data != nil, nil
+	}
+	*e = Entry{}
+	d.i = start
+	found = false
+	err = d.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "entry":
+			found, err = d.entry(e)
+		case "entries":
+			var rows []Entry
+			rows, err = d.entries(nil)
+			found = first(rows, e)
+		default:
+			err = d.skip()
+		}
+		return err
+	})
+	return found, err
+}
+
+func first(rows []Entry, e *Entry) bool {
+	if len(rows) == 0 {
+		return false
+	}
+	*e = rows[0]
+	return true
+}

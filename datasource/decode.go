@@ -1,0 +1,263 @@
+package datasource
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A decoder reads the answers of the API in one pass: rows straight into Entry, everything else by its known
+// fields. Wrong types become zero values; only a text that is not JSON is an error.
+//
+// encoding/json reads a page twice, through reflection, and is most of the cost of receiving one.
+type decoder struct {
+	scanner
+	columns int // of the row before: the next one will have as many
+	names   [64]string
+	values  [128]any // short strings and numbers: most of them stand in row after row
+}
+
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+// decode runs read over body. What read keeps must not point into body.
+func decode(body []byte, read func(*decoder) error) error {
+	d := decoders.Get().(*decoder)
+	d.b = body
+	err := read(d)
+	if err == nil {
+		err = d.end()
+	}
+	*d = decoder{scanner: scanner{scratch: d.scratch[:0]}}
+	if cap(d.scratch) <= maxPooled {
+		decoders.Put(d)
+	}
+	return err
+}
+
+// object calls member for every member of the object at the current byte. member must consume the value.
+func (d *decoder) object(member func(name []byte) error) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		more, err := d.more('}', first)
+		if !more {
+			return err
+		}
+		name, err := d.key()
+		if err != nil {
+			return err
+		}
+		if err := member(name); err != nil {
+			return err
+		}
+	}
+}
+
+// array calls element for every element of the array at the current byte. element must consume the value.
+func (d *decoder) array(element func() error) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		more, err := d.more(']', first)
+		if !more {
+			return err
+		}
+		if err := element(); err != nil {
+			return err
+		}
+	}
+}
+
+// value reads one value of any kind, as encoding/json would into an any with UseNumber.
+func (d *decoder) value() (any, error) {
+	switch d.peek() {
+	case '{':
+		return d.columnsOf(0)
+	case '[':
+		list := []any{}
+		err := d.array(func() error {
+			v, err := d.value()
+			list = append(list, v)
+			return err
+		})
+		return list, err
+	case '"':
+		text, err := d.text()
+		if err != nil {
+			return nil, err
+		}
+		return d.stringOf(text), nil
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		text, err := d.number()
+		if err != nil {
+			return nil, err
+		}
+		return d.numberOf(text), nil
+	case 't':
+		return true, d.literal("true")
+	case 'f':
+		return false, d.literal("false")
+	}
+	return nil, d.literal("null")
+}
+
+// columnsOf reads an object into a map with room for size members.
+func (d *decoder) columnsOf(size int) (M, error) {
+	m := make(M, size)
+	if err := d.enter(); err != nil {
+		return nil, err
+	}
+	for first := true; ; first = false {
+		more, err := d.more('}', first)
+		if !more {
+			return m, err
+		}
+		text, err := d.key()
+		if err != nil {
+			return nil, err
+		}
+		name := d.name(text)
+		v, err := d.value()
+		if err != nil {
+			return nil, err
+		}
+		m[name] = v
+	}
+}
+
+// maxInterned is the length up to which a string is worth looking up: a GUID fits.
+const maxInterned = 40
+
+// name returns text as a string, the one made before if there was one.
+func (d *decoder) name(text []byte) string {
+	if len(text) > maxInterned {
+		return string(text)
+	}
+	slot := &d.names[hash(text)%uint64(len(d.names))]
+	if *slot != string(text) {
+		*slot = string(text)
+	}
+	return *slot
+}
+
+func (d *decoder) stringOf(text []byte) any {
+	if len(text) > maxInterned {
+		return string(text)
+	}
+	slot := &d.values[hash(text)%uint64(len(d.values))]
+	if s, ok := (*slot).(string); !ok || s != string(text) {
+		*slot = string(text)
+	}
+	return *slot
+}
+
+func (d *decoder) numberOf(text []byte) any {
+	if len(text) > maxInterned {
+		return json.Number(text)
+	}
+	slot := &d.values[hash(text)%uint64(len(d.values))]
+	if n, ok := (*slot).(json.Number); !ok || string(n) != string(text) {
+		*slot = json.Number(text)
+	}
+	return *slot
+}
+
+// hash is quick and good enough to spread a few dozen names; a collision only costs an allocation.
+func hash(b []byte) uint64 {
+	const prime = 0x9E3779B97F4A7C15
+	h := uint64(len(b))
+	for len(b) >= 8 {
+		h = (h ^ uint64(b[0]) ^ uint64(b[1])<<8 ^ uint64(b[2])<<16 ^ uint64(b[3])<<24 ^
+			uint64(b[4])<<32 ^ uint64(b[5])<<40 ^ uint64(b[6])<<48 ^ uint64(b[7])<<56) * prime
+		h ^= h >> 29
+		b = b[8:]
+	}
+	for _, c := range b {
+		h = (h ^ uint64(c)) * prime
+	}
+	return h >> 32
+}
+
+// str reads a string; anything else is "".
+func (d *decoder) str() (string, error) {
+	if d.peek() != '"' {
+		return "", d.skip()
+	}
+	text, err := d.text()
+	return string(text), err
+}
+
+// integer reads a whole number, plain or as a string. ok is false for anything else.
+func (d *decoder) integer() (n int64, ok bool, err error) {
+	var text []byte
+	switch c := d.peek(); {
+	case c == '"':
+		text, err = d.text()
+	case c == '-', '0' <= c && c <= '9':
+		text, err = d.number()
+	default:
+		return 0, false, d.skip()
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	n, ok = parseInteger(text)
+	return n, ok, nil
+}
+
+// parseInteger also takes 5.0 and 5e3 where they are whole and exact.
+func parseInteger(text []byte) (int64, bool) {
+	if n := len(text); n > 0 && n <= 18 { // cannot overflow
+		var v int64
+		for i, c := range text {
+			if c < '0' || c > '9' {
+				break
+			}
+			if v = v*10 + int64(c-'0'); i == n-1 {
+				return v, true
+			}
+		}
+	}
+	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+		return n, true
+	}
+	if f, err := strconv.ParseFloat(string(text), 64); err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53 {
+		return int64(f), true
+	}
+	return 0, false
+}
+
+// boolean reads true or false; anything else is false.
+func (d *decoder) boolean() (bool, error) {
+	yes := d.peek() == 't'
+	return yes, d.skip()
+}
+
+// time reads a timestamp; anything else is the zero time.
+func (d *decoder) time() (time.Time, error) {
+	if d.peek() != '"' {
+		return time.Time{}, d.skip()
+	}
+	text, err := d.text()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return parseTime(text), nil
+}
+
+// deletion reads deletedAt: nil unless there is a date or something that was meant to be one. A row with a date
+// that cannot be read is deleted all the same, at the zero time.
+func (d *decoder) deletion() (*time.Time, error) {
+	if d.peek() != '"' {
+		return nil, d.skip()
+	}
+	text, err := d.text()
+	if err != nil || len(text) == 0 {
+		return nil, err
+	}
+	return new(parseTime(text)), nil
+}

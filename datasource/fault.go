@@ -1,0 +1,151 @@
+package datasource
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxMessage is how much of a server's text becomes part of an error.
+const maxMessage = 1000
+
+// fault turns an answer that is not a success into an *Error. It reads the body as tolerantly as Fliplet's
+// JavaScript helper does: message, error_message, description, or an error that is a text or holds these itself.
+func (c *Client) fault(op string, status int, header http.Header, body []byte) *Error {
+	e := &Error{StatusCode: status, op: op}
+	body = []byte(c.scrub(string(body)))
+	var named string
+	if decode(body, func(d *decoder) (err error) { named, err = d.fault(e); return err }) != nil {
+		*e = Error{StatusCode: status, op: op}
+		named = ""
+		if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' && text[0] != '{' { // not a page of HTML, not half an object
+			e.Message = string(text)
+		}
+	}
+	if e.Message == "" {
+		e.Message = e.Code
+	}
+	if e.Message == "" {
+		e.Message = http.StatusText(status)
+	}
+	e.Message = shorten(e.Message)
+	e.Code, e.Type = shorten(e.Code), shorten(e.Type)
+	e.RetryAt, e.RetryAfter = retryTime(header, named)
+	return e
+}
+
+// shorten makes a text of the server's fit for a line of a log.
+func shorten(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7F {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
+	}
+	return text
+}
+
+// fault reads an error body, or the object inside its "error". named is the nextValidRequestDate.
+func (d *decoder) fault(e *Error) (named string, err error) {
+	if d.peek() == '"' {
+		e.Message, err = d.str()
+		return "", err
+	}
+	if d.peek() != '{' {
+		return "", d.skip()
+	}
+	var second string // a text less to the point than message
+	err = d.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "message":
+			err = d.setText(&e.Message)
+		case "error_message", "description", "responseText":
+			err = d.setText(&second)
+		case "type":
+			err = d.setText(&e.Type)
+		case "code":
+			err = d.setText(&e.Code)
+		case "payload":
+			var raw []byte
+			if raw, err = d.raw(); err == nil && string(raw) != "null" {
+				e.Payload = json.RawMessage(bytes.Clone(raw))
+			}
+		case "nextValidRequestDate":
+			named, err = d.str()
+		case "referenceUrl":
+			e.ReferenceURL, err = d.str()
+		case "error", "responseJSON":
+			err = d.faultInside(e, &named)
+		default:
+			err = d.skip()
+		}
+		return err
+	})
+	if e.Message == "" {
+		e.Message = second
+	}
+	return named, err
+}
+
+// faultInside reads the value of "error": a code in words, or an object like the one around it. What stands outside wins.
+func (d *decoder) faultInside(e *Error, named *string) error {
+	if d.peek() != '{' {
+		return d.setText(&e.Code)
+	}
+	var inner Error
+	date, err := d.fault(&inner)
+	for _, f := range [...]struct{ into, from *string }{
+		{&e.Message, &inner.Message}, {&e.Type, &inner.Type}, {&e.Code, &inner.Code},
+		{&e.ReferenceURL, &inner.ReferenceURL}, {named, &date},
+	} {
+		if *f.into == "" {
+			*f.into = *f.from
+		}
+	}
+	if e.Payload == nil {
+		e.Payload = inner.Payload
+	}
+	return err
+}
+
+// setText reads a string or a number into s, and leaves s alone at anything else.
+func (d *decoder) setText(s *string) error {
+	switch c := d.peek(); {
+	case c == '"':
+		text, err := d.text()
+		*s = string(text)
+		return err
+	case c == '-', '0' <= c && c <= '9':
+		text, err := d.number()
+		*s = string(text)
+		return err
+	}
+	return d.skip()
+}
+
+// retryTime finds out when the next request is welcome: Retry-After when there is one, else the date in the body.
+// A date is measured from the answer's own Date, which carries the same clock's error.
+func retryTime(header http.Header, named string) (at time.Time, after time.Duration) {
+	now, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	given := strings.TrimSpace(header.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(given, 10, 31); err == nil {
+		after = time.Duration(seconds) * time.Second
+		return now.Add(after).UTC(), after
+	}
+	if at, err = http.ParseTime(given); err != nil {
+		at = parseTime([]byte(named))
+	}
+	if at.IsZero() {
+		return at, 0
+	}
+	return at.UTC(), max(0, at.Sub(now))
+}

@@ -1,0 +1,103 @@
+package datasource
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+const redacted = "[redacted]"
+
+// A secret can be used but not printed: no formatter and no dumper looks inside a function.
+type secret func() string
+
+func keep(s string) secret { return func() string { return s } }
+
+// secretValue finds the values that must not be shown whoever they belong to, in a query, in JSON or in Go syntax.
+var secretValue = regexp.MustCompile(`(?i)((?:flUserToken|auth[_-]?token|encryptionKey|password)\\*["']?\s*(?:=|:|%3D)\s*\\*["']?)[^\s"'&\\,;)}\]]+`)
+
+// scrub removes the client's token, in every form it is sent or could be echoed, and every value that names itself
+// a secret.
+func (c *Client) scrub(text string) string {
+	if token := c.token(); token != "" {
+		for _, form := range [...]string{token, url.QueryEscape(token), base64.StdEncoding.EncodeToString([]byte(token))} {
+			text = strings.ReplaceAll(text, form, redacted)
+		}
+	}
+	return secretValue.ReplaceAllString(text, "${1}"+redacted)
+}
+
+// scrubbed returns err as it is when its text is clean, and otherwise a stand-in that still answers errors.Is but
+// neither shows nor hands out the original. A *url.Error goes first: its URL has the whole query.
+func (c *Client) scrubbed(err error) error {
+	if u, ok := err.(*url.Error); ok {
+		err = u.Err
+	}
+	text := c.scrub(err.Error())
+	if text == err.Error() {
+		return err
+	}
+	return &veiledError{text, func(target error) bool { return errors.Is(err, target) }}
+}
+
+type veiledError struct {
+	text string
+	is   func(error) bool
+}
+
+func (e *veiledError) Error() string        { return e.text }
+func (e *veiledError) Is(target error) bool { return e.is(target) }
+func (e *veiledError) GoString() string     { return fmt.Sprintf("&datasource.veiledError{%q}", e.text) }
+
+// String leaves the token out.
+func (cfg Config) String() string {
+	return fmt.Sprintf("datasource.Config{BaseURL:%q UserAgent:%q Token:%s}", cfg.publicURL(), cfg.UserAgent, cfg.shownToken())
+}
+
+// GoString leaves the token out.
+func (cfg Config) GoString() string { return cfg.String() }
+
+// LogValue leaves the token out.
+func (cfg Config) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("baseURL", cfg.publicURL()), slog.String("userAgent", cfg.UserAgent), slog.String("token", cfg.shownToken()))
+}
+
+// MarshalJSON leaves the token out. A Config does not survive being stored.
+func (cfg Config) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"baseURL": cfg.publicURL(), "userAgent": cfg.UserAgent, "token": cfg.shownToken()})
+}
+
+func (cfg Config) shownToken() string {
+	if cfg.Token == "" {
+		return "none"
+	}
+	return redacted
+}
+
+// publicURL is BaseURL without what somebody may have put there by mistake.
+func (cfg Config) publicURL() string {
+	u, err := url.Parse(cfg.BaseURL)
+	if err != nil {
+		return redacted
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// String names the client by its host.
+func (c Client) String() string { return "datasource.Client(" + c.root + ")" }
+
+// GoString is String.
+func (c Client) GoString() string { return c.String() }
+
+// LogValue is String.
+func (c Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalJSON gives the host. A Client does not survive being stored.
+func (c Client) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"baseURL": c.root})
+}

@@ -1,0 +1,263 @@
+package datasource
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A call is one request of the API, however many attempts it takes.
+type call struct {
+	method string
+	path   string // escaped, without a leading slash: "v1/…"
+	query  string // encoded
+	body   []byte
+	mime   string // of body; JSON unless set
+	form   *form  // a streamed body, instead of body
+	read   bool   // repeating it does no harm
+
+	// For downloads:
+	target    string                                       // the whole URL, where it is not made of path and query
+	stream    func(*http.Response) (again bool, err error) // takes a successful answer unread
+	foreign   bool                                         // target must not see the credentials
+	unlimited bool                                         // does not count against the rate limit
+}
+
+func (cl *call) op() string { return cl.method + " " + cl.path }
+
+const (
+	maxPooled  = 1 << 20 // a buffer larger than this is left to the collector
+	maxSized   = 1 << 20 // how far a Content-Length is believed before the bytes are there
+	maxErrBody = 64 << 10
+)
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// do makes the call and hands the body of a successful answer to accept, which must not keep it. An empty body
+// counts as success like any other.
+func (c *Client) do(ctx context.Context, cl *call, accept func(body []byte) error) error {
+	for attempt := 1; ; attempt++ {
+		if err := c.admit(ctx, cl); err != nil {
+			return &callError{op: cl.op(), err: err}
+		}
+		again, err := c.attempt(ctx, cl, attempt, accept)
+		if err == nil {
+			return nil
+		}
+		if !again || attempt >= c.retry.MaxAttempts || cl.form != nil && !cl.form.reusable() {
+			return err
+		}
+		var named time.Duration
+		if answer, ok := err.(*Error); ok {
+			named = answer.RetryAfter
+		}
+		if !sleep(ctx, c.retry.wait(attempt, named)) {
+			if ctx.Err() != nil {
+				err = &callError{op: cl.op(), err: errors.Join(contextError(ctx), err)}
+			}
+			return err
+		}
+	}
+}
+
+func (c *Client) admit(ctx context.Context, cl *call) error {
+	if cl.unlimited {
+		return Unlimited().Wait(ctx)
+	}
+	return c.limiter.Wait(ctx)
+}
+
+// attempt makes one request. again says whether a failure is one to repeat.
+func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func([]byte) error) (again bool, err error) {
+	started := time.Now()
+	status := 0
+	defer func() { c.record(ctx, cl, number, status, started, err) }()
+	if cl.form != nil {
+		defer cl.form.stop(ctx)
+	}
+
+	var fl *flight
+	sending := ctx
+	if !cl.read {
+		fl = new(flight)
+		sending = httptrace.WithClientTrace(sending, fl.trace())
+	}
+	resp, err := c.send(sending, cl)
+	if err != nil {
+		return c.lost(ctx, cl, fl, err)
+	}
+	defer resp.Body.Close()
+	status = resp.StatusCode
+
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= maxPooled {
+			buf.Reset()
+			buffers.Put(buf)
+		}
+	}()
+	if status < 200 || status > 299 {
+		return c.refused(cl, resp, buf)
+	}
+	if cl.stream != nil {
+		again, err := cl.stream(resp)
+		if err != nil {
+			_, err = c.lost(ctx, cl, fl, err)
+		}
+		return again, err
+	}
+	if err := readBody(buf, resp, c.maxBytes); err != nil {
+		if _, ok := err.(*ResponseTooLargeError); ok {
+			return false, &callError{cl.op(), err, !cl.read}
+		}
+		return c.lost(ctx, cl, fl, err)
+	}
+	if err := accept(buf.Bytes()); err != nil {
+		return false, &callError{cl.op(), c.scrubbed(err), !cl.read}
+	}
+	return false, nil
+}
+
+// send makes one request with the client's headers.
+func (c *Client) send(ctx context.Context, cl *call) (*http.Response, error) {
+	r := c.http.R().SetDoNotParseResponse(true)
+	for name, value := range c.headers() {
+		if !cl.foreign || name == "User-Agent" {
+			r.Header[name] = value
+		}
+	}
+	switch {
+	case cl.form != nil:
+		ctx = context.WithValue(ctx, bodyOf{}, cl.form)
+		r.Header["Content-Type"] = []string{cl.form.contentType}
+	case cl.body != nil:
+		r.Header["Content-Type"] = []string{cmp.Or(cl.mime, "application/json")}
+		r.SetBody(bytes.NewReader(cl.body))
+	}
+	u := cl.target
+	if u == "" {
+		u = c.root + "/" + cl.path
+	}
+	if cl.query != "" {
+		u += "?" + cl.query
+	}
+	resp, err := r.SetContext(ctx).Execute(cl.method, u)
+	if err != nil {
+		return nil, err
+	}
+	return resp.RawResponse, nil
+}
+
+// refused reads an answer that is not a success.
+func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (again bool, err error) {
+	// What can be read of the explanation is enough; the status alone is an answer.
+	_, _ = buf.ReadFrom(io.LimitReader(resp.Body, maxErrBody))
+	e := c.fault(cl.op(), resp.StatusCode, resp.Header, buf.Bytes())
+	if e.StatusCode >= 300 && e.StatusCode < 400 {
+		e.Message = "the server redirects to " + redirectHost(resp) + ", which is not followed with this request: check BaseURL"
+	}
+	e.doubtful = !cl.read && e.StatusCode >= 500
+	switch e.StatusCode {
+	case http.StatusTooManyRequests:
+		return true, e
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return cl.read, e
+	}
+	return false, e
+}
+
+func redirectHost(resp *http.Response) string {
+	u, err := resp.Location()
+	if err != nil {
+		return "nowhere"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// lost makes the error of a request without a usable answer. A read may be repeated; a write only if it never left.
+func (c *Client) lost(ctx context.Context, cl *call, fl *flight, err error) (again bool, _ error) {
+	unsent := !cl.read && fl.unsent(err)
+	e := &callError{op: cl.op(), doubtful: !cl.read && !unsent && !errors.Is(err, errRedirects)}
+	if ctx.Err() != nil {
+		e.err = contextError(ctx)
+		return false, e
+	}
+	e.err = c.scrubbed(err)
+	return (cl.read || unsent) && !permanent(err), e
+}
+
+// permanent reports whether another attempt would end the same way.
+func permanent(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	return errors.Is(err, errRedirects)
+}
+
+// record writes the debug line of an attempt. The path is escaped; the query, which may hold a chat user's token, is left out.
+func (c *Client) record(ctx context.Context, cl *call, number, status int, started time.Time, err error) {
+	if !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("method", cl.method), slog.String("path", cl.path), slog.Int("status", status),
+		slog.Duration("duration", time.Since(started)), slog.Int("attempt", number)}
+	if failed, ok := err.(*callError); ok {
+		attrs = append(attrs, slog.String("error", failed.err.Error()))
+	}
+	c.log.LogAttrs(ctx, slog.LevelDebug, "datasource request", attrs...)
+}
+
+// readBody reads the whole body into buf.
+func readBody(buf *bytes.Buffer, resp *http.Response, limit int64) error {
+	size := resp.ContentLength
+	if size > limit {
+		return &ResponseTooLargeError{limit}
+	}
+	if size > 0 {
+		buf.Grow(int(min(size, maxSized)) + bytes.MinRead) // MinRead: room to see the end without growing
+	}
+	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	if n > limit {
+		return &ResponseTooLargeError{limit}
+	}
+	return err
+}
+
+// A flight records how far a write got, so that what failed before the server could see it is told from a doubtful
+// failure.
+type flight struct {
+	asked, wrote atomic.Bool
+}
+
+func (f *flight) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn:      func(string) { f.asked.Store(true) },
+		WroteHeaders: func() { f.wrote.Store(true) },
+	}
+}
+
+// unsent reports whether the request certainly did not leave. A RoundTripper that does not report to httptrace
+// gets the benefit of the doubt only for errors of dialling.
+func (f *flight) unsent(err error) bool {
+	if f.wrote.Load() {
+		return false
+	}
+	if f.asked.Load() {
+		return true
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return true
+	}
+	_, ok := errors.AsType[*net.DNSError](err)
+	return ok
+}

@@ -1,6 +1,9 @@
 package envelope_test
 
 import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/base64"
 	"encoding/hex"
 	"strings"
@@ -122,6 +125,37 @@ func TestRawRoundTripLeavesKeyAndIVAlone(t *testing.T) {
 		}
 		assert.Equal(t, keyBefore, hex.EncodeToString(key))
 		assert.Equal(t, ivBefore, hex.EncodeToString(iv))
+	}
+}
+
+// Blocks whose padding is chosen by hand, encrypted with the bare standard library.
+func TestRawLooksAtEveryPaddingByte(t *testing.T) {
+	t.Parallel()
+	key, iv := testKey(7), testKey(8)[:16]
+	seal := func(blocks string) string {
+		block, err := aes.NewCipher(key)
+		require.NoError(t, err)
+		out := []byte(blocks)
+		cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, out)
+		return base64.StdEncoding.EncodeToString(out)
+	}
+	for size := 1; size <= 16; size++ {
+		text, padding := strings.Repeat("t", 16-size), bytes.Repeat([]byte{byte(size)}, size)
+		got, err := envelope.OpenRaw(seal(text+string(padding)), key, iv)
+		require.NoError(t, err, size)
+		assert.Equal(t, text, got)
+		for i := range size - 1 { // the last byte says how many there are, so each of the others must contradict it
+			wrong := bytes.Clone(padding)
+			wrong[i] ^= 0x20
+			_, err := envelope.OpenRaw(seal(text+string(wrong)), key, iv)
+			assert.Equal(t, envelope.KindBadPadding, kindOf(err), "byte %d of %d", i, size)
+		}
+	}
+	for _, last := range []string{"\x00", "\x11", "\x20", "\x80", "\xff"} {
+		for _, before := range []string{"", "a whole block it", strings.Repeat(last, 16*15)} { // the last: longer than a block, and alike
+			_, err := envelope.OpenRaw(seal(before+strings.Repeat(last, 16)), key, iv)
+			assert.Equal(t, envelope.KindBadPadding, kindOf(err), "%q", last)
+		}
 	}
 }
 

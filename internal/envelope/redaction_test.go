@@ -49,6 +49,14 @@ func TestAEADShowsItsNameAndNoKey(t *testing.T) {
 	} {
 		assert.NotContains(t, printed, form)
 	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%t", "%20v"} {
+		assert.Equal(t, a.String(), fmt.Sprintf(verb, a), verb)
+	}
+	encoded, err := json.Marshal(a)
+	require.NoError(t, err)
+	assert.JSONEq(t, `"`+a.String()+`"`, string(encoded))
+	assert.Equal(t, a.String(), slog.AnyValue(a).Resolve().String())
+	assert.Equal(t, slog.KindString, slog.AnyValue(a).Resolve().Kind())
 	assert.NotPanics(t, func() { everyPrint(t, (*envelope.AEAD)(nil)) })
 }
 

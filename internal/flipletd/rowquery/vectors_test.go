@@ -208,7 +208,7 @@ func runVectors(t *testing.T, file string, check func([]byte) error) (cases int,
 	return cases, differences
 }
 
-func forEachLine(t *testing.T, file string, do func([]byte)) {
+func forEachLine(t testing.TB, file string, do func([]byte)) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -259,7 +259,7 @@ func decode(text []byte) (v any, err error) {
 	return v, err
 }
 
-func mustMarshal(t *testing.T, v any) []byte {
+func mustMarshal(t testing.TB, v any) []byte {
 	t.Helper()
 	text, err := json.Marshal(v)
 	require.NoError(t, err)

@@ -1,0 +1,136 @@
+package feed
+
+import (
+	"cmp"
+	"slices"
+)
+
+// batch collects what one paging found until it can be delivered in order. Its
+// versions count as known within the paging, but enter the reader's memory only
+// when they are handed over: a dropped batch leaves no trace.
+type batch struct {
+	news, updates, gaps []Event
+	seen                map[int64]version
+	origins             map[originKey]int64
+	held                map[int64]*heldRows
+}
+
+// heldRows are rows of a conversation the reader does not know yet.
+type heldRows struct {
+	conversation int64
+	first        Key // the oldest of rows
+	rows         []Row
+}
+
+func (b *batch) reset() {
+	clear(b.news) // let go of the payloads
+	clear(b.updates)
+	b.news, b.updates, b.gaps = b.news[:0], b.updates[:0], nil
+	if b.seen == nil || len(b.seen) > 1024 {
+		b.seen = map[int64]version{}
+	}
+	clear(b.seen)
+	clear(b.origins)
+	clear(b.held)
+}
+
+func (b *batch) empty() bool {
+	return len(b.news)+len(b.updates)+len(b.gaps)+len(b.seen) == 0
+}
+
+func (b *batch) lookup(id int64) (version, bool) {
+	v, ok := b.seen[id]
+	return v, ok
+}
+
+func (b *batch) has(id int64) bool {
+	_, ok := b.seen[id]
+	return ok
+}
+
+// see remembers a version for the rest of the paging.
+func (b *batch) see(r *Row, twin bool) {
+	v := versionOf(r)
+	v.twin = twin
+	b.seen[r.ID] = v
+	if v.origin != 0 && !twin {
+		if b.origins == nil {
+			b.origins = map[originKey]int64{}
+		}
+		b.origins[originKey{v.conversation, v.origin}] = r.ID
+	}
+}
+
+// replaceTwin settles a second row of one send within the batch, and reports
+// whether there was one. The lower id stays visible.
+func (b *batch) replaceTwin(r *Row) bool {
+	if r.Origin == 0 {
+		return false
+	}
+	k := originKey{r.Conversation, r.Origin}
+	other, ok := b.origins[k]
+	if !ok || other == r.ID {
+		return false
+	}
+	i := slices.IndexFunc(b.news, func(e Event) bool { return e.Row.ID == other })
+	if other < r.ID || i < 0 {
+		b.see(r, true)
+		return true
+	}
+	v := b.seen[other]
+	v.twin = true
+	b.seen[other] = v
+	b.news[i].Row = *r
+	b.see(r, false)
+	return true
+}
+
+// hold keeps a row of an unknown conversation back, the newest version of it.
+func (b *batch) hold(r *Row) {
+	h := b.held[r.Conversation]
+	if h == nil {
+		if b.held == nil {
+			b.held = map[int64]*heldRows{}
+		}
+		h = &heldRows{conversation: r.Conversation, first: r.createdKey()}
+		b.held[r.Conversation] = h
+	}
+	if k := r.createdKey(); k.Compare(h.first) < 0 {
+		h.first = k
+	}
+	if i := slices.IndexFunc(h.rows, func(o Row) bool { return o.ID == r.ID }); i >= 0 {
+		if r.Updated >= h.rows[i].Updated {
+			h.rows[i] = *r
+		}
+		return
+	}
+	h.rows = append(h.rows, *r)
+}
+
+// release hands the held rows out, in order of conversation id.
+func (b *batch) release() []*heldRows {
+	out := make([]*heldRows, 0, len(b.held))
+	for _, h := range b.held {
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(x, y *heldRows) int { return cmp.Compare(x.conversation, y.conversation) })
+	clear(b.held)
+	return out
+}
+
+// pending counts the rows that wait for the end of the paging.
+func (b *batch) pending() int {
+	n := len(b.news)
+	for _, h := range b.held {
+		n += len(h.rows)
+	}
+	return n
+}
+
+func (b *batch) sort() {
+	byKey := func(key func(*Row) Key) func(x, y Event) int {
+		return func(x, y Event) int { return key(&x.Row).Compare(key(&y.Row)) }
+	}
+	slices.SortStableFunc(b.news, byKey((*Row).createdKey))
+	slices.SortStableFunc(b.updates, byKey((*Row).updatedKey))
+}

@@ -1,0 +1,192 @@
+package feed_test
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// fakeServer answers the engine's queries from rows in memory.
+type fakeServer struct {
+	rows    map[int64]feed.Row
+	visible map[int64]feed.Time // not before; absent: at once
+	members map[int64]feed.Time
+	nextID  int64
+	now     feed.Time
+	asked   []feed.Query
+}
+
+func newFakeServer(conversations ...int64) *fakeServer {
+	s := &fakeServer{rows: map[int64]feed.Row{}, visible: map[int64]feed.Time{}, members: map[int64]feed.Time{}, now: 1_000_000_000}
+	for _, c := range conversations {
+		s.members[c] = 1
+	}
+	return s
+}
+
+func (s *fakeServer) tick(d time.Duration) { s.now += feed.Time(d.Microseconds()) }
+
+func (s *fakeServer) send(conversation int64) int64 {
+	s.nextID++
+	s.rows[s.nextID] = feed.Row{ID: s.nextID, Conversation: conversation, Created: s.now, Updated: s.now, Hash: 1}
+	return s.nextID
+}
+
+func (s *fakeServer) edit(id int64) {
+	r := s.rows[id]
+	r.Updated, r.Hash = s.now, r.Hash+1
+	s.rows[id] = r
+}
+
+func (s *fakeServer) remove(id int64) {
+	r := s.rows[id]
+	r.Updated, r.Deleted = s.now, true
+	s.rows[id] = r
+}
+
+func (s *fakeServer) answer(q feed.Query) []feed.Row {
+	s.asked = append(s.asked, q)
+	var out []feed.Row
+	for _, r := range s.rows {
+		if s.visible[r.ID] > s.now {
+			continue
+		}
+		if _, in := s.members[r.Conversation]; !in {
+			continue
+		}
+		created, updated := feed.Key{Time: r.Created, ID: r.ID}, feed.Key{Time: r.Updated, ID: r.ID}
+		keep := true
+		switch q.Kind {
+		case feed.Newest:
+			keep = !r.Deleted && (q.Conversation == 0 || q.Conversation == r.Conversation) &&
+				(q.Before == feed.Key{} || created.Compare(q.Before) < 0)
+		case feed.Changes:
+			keep = updated.Compare(q.After) > 0 && (q.UpdatedTo == 0 || r.Updated <= q.UpdatedTo) &&
+				(q.CreatedTo == 0 || r.Created <= q.CreatedTo)
+		case feed.Created:
+			keep = !r.Deleted && created.Compare(q.After) > 0
+		}
+		if keep {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b feed.Row) int {
+		switch q.Kind {
+		case feed.Newest:
+			return feed.Key{Time: b.Created, ID: b.ID}.Compare(feed.Key{Time: a.Created, ID: a.ID})
+		case feed.Created:
+			return feed.Key{Time: a.Created, ID: a.ID}.Compare(feed.Key{Time: b.Created, ID: b.ID})
+		case feed.Latest:
+			return feed.Key{Time: b.Updated, ID: b.ID}.Compare(feed.Key{Time: a.Updated, ID: a.ID})
+		}
+		return feed.Key{Time: a.Updated, ID: a.ID}.Compare(feed.Key{Time: b.Updated, ID: b.ID})
+	})
+	return out[:min(len(out), q.Limit)]
+}
+
+func (s *fakeServer) roster() []feed.Member {
+	var out []feed.Member
+	for c, t := range s.members {
+		out = append(out, feed.Member{Conversation: c, Created: t})
+	}
+	return out
+}
+
+// byID iterates a map in order of its keys, so that a seed is a history.
+func byID[V any](m map[feed.ID]V) iter.Seq2[feed.ID, V] {
+	return func(yield func(feed.ID, V) bool) {
+		for _, id := range slices.Sorted(maps.Keys(m)) {
+			if !yield(id, m[id]) {
+				return
+			}
+		}
+	}
+}
+
+// harness drives one engine against one server on a clock of its own.
+type harness struct {
+	*fakeServer
+	feed *feed.Feed
+	now  time.Time
+	// change runs before each answer, to disturb a poll that is under way.
+	change func(feed.Query)
+}
+
+func newHarness(cfg feed.Config, conversations ...int64) *harness {
+	return &harness{fakeServer: newFakeServer(conversations...), feed: feed.New(cfg), now: time.Unix(1_800_000_000, 0)}
+}
+
+func (h *harness) pass(d time.Duration) {
+	h.now = h.now.Add(d)
+	h.tick(d)
+}
+
+// poll pokes and answers until the engine only waits.
+func (h *harness) poll() {
+	h.pass(300 * time.Millisecond)
+	h.feed.Poke(h.now)
+	h.run()
+}
+
+func (h *harness) run() {
+	for range 100_000 {
+		a := h.feed.Next(h.now)
+		switch a.Query.Kind {
+		case 0:
+			return
+		case feed.Members:
+			h.feed.Members(h.now, h.roster())
+		default:
+			if h.change != nil {
+				h.change(a.Query)
+			}
+			h.feed.Page(h.now, h.answer(a.Query))
+		}
+	}
+	panic("the engine never came to rest")
+}
+
+// drain takes everything queued, letting the engine read on as room appears.
+func (h *harness) drain(id feed.ID) []feed.Event {
+	var out []feed.Event
+	for {
+		e, ok := h.feed.Take(id)
+		if !ok {
+			return out
+		}
+		out = append(out, e)
+		if h.feed.Ack(id) {
+			h.run()
+		}
+	}
+}
+
+func ids(events []feed.Event) []int64 {
+	out := []int64{}
+	for _, e := range events {
+		out = append(out, e.Row.ID)
+	}
+	return out
+}
+
+func kinds(events []feed.Event) string {
+	out := ""
+	for _, e := range events {
+		switch {
+		case e.Gap != nil:
+			out += "g"
+		case e.Replay:
+			out += "r"
+		case e.Deleted:
+			out += "d"
+		case e.Update:
+			out += "u"
+		default:
+			out += "n"
+		}
+	}
+	return out
+}

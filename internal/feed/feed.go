@@ -1,0 +1,385 @@
+package feed
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Config sets the engine's sizes and times. Zero fields take the defaults.
+type Config struct {
+	PageSize int           // rows per request, default 200
+	Overlap  time.Duration // how late a row may become visible, default 5 s
+	Queue    int           // events of one listener before it is left out, default 200
+	Collect  int           // new rows one poll holds to sort them, default 1000
+	Remember int           // versions a listener remembers, default 16384
+
+	Live   time.Duration // wait after something happened, default 2 s
+	Base   time.Duration // what the wait grows to, default 20 s
+	Max    time.Duration // what it grows to after a long silence, default 2 min
+	MinGap time.Duration // between the starts of two polls, default 200 ms
+	// Roster is how often the list of conversations is read again, default 5 min.
+	Roster time.Duration
+
+	// Rand draws the jitter. Default: seeded by the process.
+	Rand *rand.Rand
+}
+
+func (c Config) withDefaults() Config {
+	c.PageSize = cmp.Or(c.PageSize, 200)
+	c.Overlap = cmp.Or(c.Overlap, 5*time.Second)
+	c.Queue = cmp.Or(c.Queue, c.PageSize)
+	c.Collect = cmp.Or(c.Collect, 5*c.PageSize)
+	c.Remember = cmp.Or(c.Remember, 16384)
+	c.Base = cmp.Or(c.Base, 20*time.Second)
+	c.Live = min(cmp.Or(c.Live, 2*time.Second), c.Base)
+	c.Max = max(cmp.Or(c.Max, 2*time.Minute), c.Base)
+	c.MinGap = min(cmp.Or(c.MinGap, 200*time.Millisecond), c.Live)
+	c.Roster = cmp.Or(c.Roster, 5*time.Minute)
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	return c
+}
+
+func (c *Config) overlap() Time { return Time(c.Overlap.Microseconds()) }
+
+// Start says where a listener begins.
+type Start uint8
+
+const (
+	// FromNewest begins with the newest page of live rows. The default.
+	FromNewest Start = iota
+	// FromNow begins with what happens after it.
+	FromNow
+	// FromBeginning begins with the first row there is.
+	FromBeginning
+)
+
+// ID names a listener of a Feed.
+type ID int64
+
+// Feed is the engine of one chat. See the package documentation.
+type Feed struct {
+	cfg     Config
+	readers []*entry // in order of subscription; rotated for fairness
+	nextID  ID
+	clock   schedule
+	flight  *flight
+	roster  roster
+	// polls counts polls begun, done those completed: a caller who waits for a
+	// poll holds a ticket, the number of the poll that will satisfy it.
+	polls, done uint64
+}
+
+type entry struct {
+	id ID
+	*reader
+	inPoll bool
+}
+
+// flight is the request under way and the readers who wait for it.
+type flight struct {
+	query   Query
+	readers []*entry
+}
+
+// roster is the list of conversations as last read.
+type roster struct {
+	members map[int64]Time
+	read    time.Time
+	loaded  bool
+	stale   bool
+}
+
+// New returns an engine without listeners.
+func New(cfg Config) *Feed {
+	cfg = cfg.withDefaults()
+	return &Feed{cfg: cfg, clock: newSchedule(&cfg)}
+}
+
+// Subscribe adds a listener. Its first page is asked for at once.
+func (f *Feed) Subscribe(now time.Time, s Start) ID {
+	f.nextID++
+	e := &entry{id: f.nextID, reader: newReader(&f.cfg, s)}
+	if f.roster.loaded && !f.roster.stale && now.Sub(f.roster.read) < f.cfg.Roster {
+		e.membership(now, f.roster.members, nil)
+	}
+	f.readers = append(f.readers, e)
+	f.clock.poke(now)
+	return e.id
+}
+
+// Unsubscribe removes a listener and what is queued for it.
+func (f *Feed) Unsubscribe(id ID) {
+	f.readers = slices.DeleteFunc(f.readers, func(e *entry) bool { return e.id == id })
+	f.settle()
+}
+
+// Listeners counts the listeners.
+func (f *Feed) Listeners() int { return len(f.readers) }
+
+// Poke asks for a poll soon: something was sent, or somebody asks. The ticket is
+// good for [Feed.Done]. A poll under way may have missed what the caller means,
+// so another one follows it.
+func (f *Feed) Poke(now time.Time) (ticket uint64) {
+	f.clock.poke(now)
+	return f.polls + 1
+}
+
+// Reset asks for a poll and for the newest page to be delivered again, as replays.
+func (f *Feed) Reset(now time.Time) (ticket uint64) {
+	for _, e := range f.readers {
+		e.replay = e.phase != initial
+	}
+	f.roster.stale = true
+	return f.Poke(now)
+}
+
+// Joined asks for the list of conversations to be read again with the next poll.
+func (f *Feed) Joined(now time.Time) {
+	f.roster.stale = true
+	f.clock.poke(now)
+}
+
+// Done reports whether the poll of a ticket has completed for every listener
+// that has room.
+func (f *Feed) Done(ticket uint64) bool { return f.done >= ticket }
+
+// Action is what the owner does next: send Query, or wait. With neither set
+// there is nothing to do until an input arrives.
+type Action struct {
+	Query Query
+	Until time.Time
+}
+
+// Next says what to do now. While a request is under way it returns its query.
+func (f *Feed) Next(now time.Time) Action {
+	if f.flight != nil {
+		return Action{Query: f.flight.query}
+	}
+	if len(f.readers) == 0 {
+		return Action{}
+	}
+	if until, blocked := f.clock.blocked(now); blocked {
+		return Action{Until: until}
+	}
+	f.beginPolls(now)
+	if q, ok := f.pick(now); ok {
+		return Action{Query: q}
+	}
+	return Action{Until: f.clock.next}
+}
+
+// beginPolls starts the poll that is due, and lets readers who missed one follow.
+func (f *Feed) beginPolls(now time.Time) {
+	if f.clock.due(now) && f.done == f.polls {
+		f.polls++
+		f.clock.began(now)
+		for _, e := range f.readers {
+			e.inPoll = true
+			if e.phase == live && !e.polling {
+				e.missed = true
+			}
+		}
+	}
+	for _, e := range f.readers {
+		if e.missed && e.idle() && e.room() {
+			e.begin(now)
+		}
+	}
+}
+
+// pick chooses the next request and the readers who share its answer.
+func (f *Feed) pick(now time.Time) (Query, bool) {
+	wantsRoster := f.roster.stale || !f.roster.loaded || now.Sub(f.roster.read) >= f.cfg.Roster && f.done < f.polls
+	for _, e := range f.readers {
+		wantsRoster = wantsRoster || e.needsMembers
+	}
+	if wantsRoster {
+		f.flight = &flight{query: Query{Kind: Members}}
+		return f.flight.query, true
+	}
+	var lead *entry
+	var query Query
+	for _, e := range f.readers {
+		if q, ok := e.want(); ok && (lead == nil || e.fresh() && !lead.fresh()) {
+			lead, query = e, q
+		}
+	}
+	if lead == nil {
+		f.settle()
+		return Query{}, false
+	}
+	f.flight = &flight{}
+	for _, e := range f.readers {
+		q, ok := e.want()
+		if !ok {
+			continue
+		}
+		if lead.fresh() && e.fresh() {
+			// The first pages of a poll differ only in where they start.
+			if q.After.Compare(query.After) < 0 {
+				query = q
+			}
+		} else if q != query {
+			continue
+		}
+		f.flight.readers = append(f.flight.readers, e)
+	}
+	f.flight.query = query
+	// Whoever was served goes to the end of the line.
+	f.readers = append(slices.DeleteFunc(f.readers, func(e *entry) bool { return e == lead }), lead)
+	return query, true
+}
+
+// Page is the answer to a query for rows, in the order the server gave it.
+func (f *Feed) Page(now time.Time, rows []Row) {
+	fl := f.flight
+	if fl == nil || fl.query.Kind == Members {
+		return
+	}
+	f.flight = nil
+	f.clock.succeeded()
+	p := page{query: fl.query, full: len(rows) >= fl.query.Limit}
+	p.rows, p.ordered = sorted(fl.query.Kind, rows)
+	for _, e := range fl.readers {
+		if !slices.Contains(f.readers, e) {
+			continue // unsubscribed meanwhile
+		}
+		before := e.queue.len()
+		e.take(now, p)
+		if e.queue.len() > before {
+			f.clock.heard(now)
+		}
+	}
+	f.settle()
+	f.schedule(now)
+}
+
+// Members is the answer to a query for the list of conversations.
+func (f *Feed) Members(now time.Time, members []Member) {
+	if f.flight == nil || f.flight.query.Kind != Members {
+		return
+	}
+	f.flight = nil
+	f.clock.succeeded()
+	fresh := make(map[int64]Time, len(members))
+	for _, m := range members {
+		fresh[m.Conversation] = m.Created
+	}
+	var left []int64
+	for id := range f.roster.members {
+		if _, ok := fresh[id]; !ok {
+			left = append(left, id)
+		}
+	}
+	f.roster = roster{members: fresh, read: now, loaded: true}
+	for _, e := range f.readers {
+		e.membership(now, fresh, left)
+	}
+	f.settle()
+	f.schedule(now)
+}
+
+// Failed is the answer to any query that could not be had. wait is what the
+// server asked for, 0 for none; the engine's own backoff grows with every
+// failure in a row.
+func (f *Feed) Failed(now time.Time, wait time.Duration) {
+	f.flight = nil
+	f.clock.failed(now, wait)
+}
+
+// settle completes the poll when every reader in it has had its rows, is far
+// behind, or has no room for them.
+func (f *Feed) settle() {
+	if f.done == f.polls {
+		return
+	}
+	for _, e := range f.readers {
+		if !e.inPoll {
+			continue
+		}
+		if e.caughtUp() || !e.room() {
+			e.inPoll = false
+			continue
+		}
+		return
+	}
+	f.done = f.polls
+}
+
+// caughtUp reports whether the reader has nothing to ask before the next poll.
+func (r *reader) caughtUp() bool { return r.idle() && !r.missed }
+
+// schedule sets the next poll once the current one is complete.
+func (f *Feed) schedule(now time.Time) {
+	if f.done == f.polls {
+		f.clock.completed(now, f.polls)
+	}
+}
+
+// Take returns the event at the head of a listener's queue. It stays there until
+// [Feed.Ack], so a failed handler gets it again.
+func (f *Feed) Take(id ID) (Event, bool) {
+	if e := f.find(id); e != nil {
+		return e.queue.peek()
+	}
+	return Event{}, false
+}
+
+// Ack removes the event at the head of a listener's queue. It reports whether
+// that made room for a reader that was waiting for it.
+func (f *Feed) Ack(id ID) (room bool) {
+	e := f.find(id)
+	if e == nil {
+		return false
+	}
+	full := !e.room()
+	e.queue.pop()
+	return full && e.room()
+}
+
+// Pending counts the events queued for a listener.
+func (f *Feed) Pending(id ID) int {
+	if e := f.find(id); e != nil {
+		return e.queue.len()
+	}
+	return 0
+}
+
+func (f *Feed) find(id ID) *entry {
+	for _, e := range f.readers {
+		if e.id == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// sorted returns the rows ascending by the key of a query, and whether the
+// server had kept to the order it was asked for.
+func sorted(kind Kind, rows []Row) ([]Row, bool) {
+	key := (*Row).updatedKey
+	if kind == Newest || kind == Created {
+		key = (*Row).createdKey
+	}
+	byKey := func(a, b Row) int { return key(&a).Compare(key(&b)) }
+	if kind == Newest {
+		ordered := slices.IsSortedFunc(rows, func(a, b Row) int { return byKey(b, a) })
+		rows = slices.Clone(rows)
+		if ordered {
+			slices.Reverse(rows)
+		} else {
+			slices.SortStableFunc(rows, byKey)
+		}
+		return rows, ordered
+	}
+	if slices.IsSortedFunc(rows, byKey) {
+		return rows, true
+	}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, byKey)
+	return rows, false
+}

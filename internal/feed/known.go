@@ -1,0 +1,168 @@
+package feed
+
+import (
+	"cmp"
+	"slices"
+)
+
+// version is what a reader remembers of a row it delivered.
+type version struct {
+	created, updated Time
+	hash, origin     uint64
+	conversation     int64
+	deleted, twin    bool
+}
+
+func versionOf(r *Row) version {
+	return version{
+		created: r.Created, updated: r.Updated, hash: r.Hash, origin: r.Origin,
+		conversation: r.Conversation, deleted: r.Deleted,
+	}
+}
+
+// superseded reports whether row r is a later version than v. An older change
+// time means a lagging replica; an equal one is settled by the content.
+func (v version) superseded(r *Row) bool {
+	if r.Updated != v.updated {
+		return r.Updated > v.updated
+	}
+	return r.Hash != v.hash || r.Deleted != v.deleted
+}
+
+type originKey struct {
+	conversation int64
+	origin       uint64
+}
+
+// memory is the set of delivered versions. Its size is bounded: what no re-read
+// can bring again is forgotten, oldest creation first, and the floor rises to
+// what was forgotten.
+type memory struct {
+	limit   int
+	rows    map[int64]version
+	origins map[originKey]int64
+	// floor: an unknown row created at or before it was delivered and
+	// forgotten, or belongs to history that was never loaded.
+	floor Time
+	// floors are the same for conversations joined later.
+	floors map[int64]Time
+	// band is a floor with a bottom, while a backlog is read.
+	band band
+	// maxID is the highest id ever seen: a higher one cannot have been delivered.
+	maxID int64
+}
+
+// band holds the creation times (from, to] whose rows were delivered and forgotten.
+type band struct{ from, to Time }
+
+func newMemory(limit int) *memory {
+	return &memory{
+		limit:   limit,
+		rows:    map[int64]version{},
+		origins: map[originKey]int64{},
+		floor:   beginning,
+		floors:  map[int64]Time{},
+	}
+}
+
+func (m *memory) lookup(id int64) (version, bool) {
+	v, ok := m.rows[id]
+	return v, ok
+}
+
+func (m *memory) put(r *Row, twin bool) {
+	v := versionOf(r)
+	v.twin = twin
+	m.set(r.ID, v)
+}
+
+func (m *memory) set(id int64, v version) {
+	m.rows[id] = v
+	m.maxID = max(m.maxID, id)
+	if v.origin != 0 && !v.twin {
+		k := originKey{v.conversation, v.origin}
+		if _, taken := m.origins[k]; !taken {
+			m.origins[k] = id
+		}
+	}
+}
+
+// twinOf returns the row delivered for the same send, if there is another.
+func (m *memory) twinOf(r *Row) (int64, bool) {
+	if r.Origin == 0 {
+		return 0, false
+	}
+	id, ok := m.origins[originKey{r.Conversation, r.Origin}]
+	return id, ok && id != r.ID
+}
+
+// old reports whether an unknown row is history rather than news.
+func (m *memory) old(r *Row) bool {
+	if r.ID > m.maxID {
+		return false
+	}
+	floor := m.floor
+	if f, ok := m.floors[r.Conversation]; ok {
+		floor = max(floor, f)
+	}
+	return r.Created <= floor || r.Created > m.band.from && r.Created <= m.band.to
+}
+
+// forget drops versions beyond the limit that needed does not ask to keep, and
+// raises the floor to what it dropped. since is where the next poll starts.
+func (m *memory) forget(since Time, needed func(version) bool) {
+	if m.band.to != 0 && since >= m.band.from {
+		// Rows from below the band can no longer become visible late.
+		m.floor = max(m.floor, m.band.to)
+		m.band = band{}
+	}
+	if dropped, ok := m.shrink(needed); ok {
+		m.floor = max(m.floor, dropped)
+	}
+}
+
+// forgetAbove is forget while a backlog is read: only rows created after from
+// are dropped, and rows from before it may still turn up as new.
+func (m *memory) forgetAbove(from Time, needed func(version) bool) {
+	if dropped, ok := m.shrink(needed); ok {
+		m.band = band{from: from, to: max(m.band.to, dropped)}
+	}
+}
+
+// shrink drops the oldest versions and returns the newest creation time among
+// them. It waits until the set is half over its limit, which makes its cost
+// constant per row.
+func (m *memory) shrink(needed func(version) bool) (Time, bool) {
+	if len(m.rows) <= m.limit+m.limit/2 {
+		return 0, false
+	}
+	type candidate struct {
+		id      int64
+		created Time
+	}
+	var out []candidate
+	for id, v := range m.rows {
+		if !needed(v) {
+			out = append(out, candidate{id, v.created})
+		}
+	}
+	slices.SortFunc(out, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+	})
+	out = out[:min(len(out), len(m.rows)-m.limit)]
+	for _, c := range out {
+		m.drop(c.id)
+	}
+	if len(out) == 0 {
+		return 0, false
+	}
+	return out[len(out)-1].created, true
+}
+
+func (m *memory) drop(id int64) {
+	v := m.rows[id]
+	delete(m.rows, id)
+	if k := (originKey{v.conversation, v.origin}); m.origins[k] == id {
+		delete(m.origins, k)
+	}
+}

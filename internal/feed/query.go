@@ -1,0 +1,105 @@
+package feed
+
+import (
+	"cmp"
+	"math"
+)
+
+// Time is a server timestamp in microseconds since the Unix epoch. Fliplet
+// prints milliseconds; the finer unit loses nothing should that change.
+type Time int64
+
+// beginning sorts before every timestamp a server can send.
+const beginning Time = math.MinInt64
+
+// Key is a position in the order of rows: a time, then an id.
+type Key struct {
+	Time Time
+	ID   int64
+}
+
+// Compare orders keys by time, then id.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(cmp.Compare(k.Time, o.Time), cmp.Compare(k.ID, o.ID))
+}
+
+// afterAll is the key behind every row of one instant.
+func afterAll(t Time) Key { return Key{Time: t, ID: math.MaxInt64} }
+
+// Row is one version of one message as a page brought it.
+type Row struct {
+	ID, Conversation int64
+	Created, Updated Time
+	Deleted          bool
+	// Hash identifies the content, so that a second change within one
+	// timestamp is not taken for the version already delivered.
+	Hash uint64
+	// Origin identifies the send (sender and guid), 0 when unknown. A repeated
+	// send stores a second row with the same origin; listeners see one.
+	Origin uint64
+	// Payload is the owner's, carried along untouched.
+	Payload any
+}
+
+func (r *Row) createdKey() Key { return Key{r.Created, r.ID} }
+func (r *Row) updatedKey() Key { return Key{r.Updated, r.ID} }
+
+// Member is one conversation the user takes part in.
+type Member struct {
+	Conversation int64
+	Created      Time
+}
+
+// Kind says what a [Query] asks for.
+type Kind uint8
+
+const (
+	// Members asks for the conversations of the user, answered with [Feed.Members].
+	Members Kind = iota + 1
+	// Newest asks for the newest live rows by (created, id), newest first.
+	Newest
+	// Changes asks for rows, deleted ones too, in ascending (updated, id) order.
+	Changes
+	// Created asks for live rows in ascending (created, id) order.
+	Created
+	// Latest asks for the one row changed last, deleted or not.
+	Latest
+)
+
+// Query is one request to the server. It is comparable: readers with equal
+// queries share one answer.
+type Query struct {
+	Kind Kind
+	// Conversation limits Newest to one conversation; 0 means all.
+	Conversation int64
+	// After is the exclusive lower bound of Changes and Created, in their order.
+	After Key
+	// Before is the exclusive upper bound of Newest; the zero Key means none.
+	Before Key
+	// UpdatedTo and CreatedTo are inclusive upper bounds of Changes; 0 means none.
+	UpdatedTo, CreatedTo Time
+	Limit                int
+}
+
+// Event is one thing to tell one listener.
+type Event struct {
+	Row Row
+	// Update: the listener has had this message before, or it belongs to history
+	// older than what was loaded for it.
+	Update bool
+	// Deleted: the row is a tombstone.
+	Deleted bool
+	// Replay: delivered again because of a reset.
+	Replay bool
+	// Gap is set instead of Row when something cannot be delivered.
+	Gap *Gap
+}
+
+// Gap names what a listener does not get.
+type Gap struct {
+	Conversation int64
+	// Before is the creation time of the oldest row that was delivered: older
+	// ones were not loaded.
+	Before Time
+	Reason string
+}

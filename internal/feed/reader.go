@@ -1,0 +1,547 @@
+package feed
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// phase is where a reader stands.
+type phase uint8
+
+const (
+	// initial: nothing loaded yet; asks for the newest page.
+	initial phase = iota
+	// live: everything up to its position is delivered; takes part in polls.
+	live
+	// measuring: far behind; asks which row changed last, the end of the backlog.
+	measuring
+	// catching: far behind; reads new rows by creation, page by page.
+	catching
+	// mending: the new rows are delivered; reads what changed among the older ones.
+	mending
+)
+
+// reader is the state of one listener: what it has had, and where it reads on.
+type reader struct {
+	cfg   *Config
+	start Start
+	mem   *memory
+	queue queue
+	phase phase
+
+	// settled: every change up to it was read, at a moment when nothing at or
+	// before it could still become visible. Polls start behind it.
+	settled Time
+	// pos is the newest change seen.
+	pos    Time
+	window window
+	// created is the newest creation time delivered as new.
+	created Time
+
+	// One poll, or one step of a backlog.
+	polling bool      // live and between the first and the last page of a poll
+	missed  bool      // left out of a poll because its queue was full
+	began   time.Time // when the current poll started, on the owner's clock
+	from    Time      // the lower bound the current paging started at
+	at      Key       // how far the current paging is
+	first   Time      // the newest change on the first page of the poll
+	limit   int       // page size; doubled while the server's order cannot be relied on
+	batch   batch
+	ending  bool // the current page was the last: flush once nothing is held back
+
+	// Backlog.
+	end         Time // the newest change when the backlog was found
+	createdFrom Time // created when it was found
+
+	// Membership.
+	conversations map[int64]struct{}
+	needsMembers  bool
+	joins         []Query // histories of joined conversations, for an idle moment
+	histories     []Query // histories the batch waits for
+	replay        bool    // a reset asks for the newest page again
+}
+
+// window is a position waiting for its overlap to pass.
+type window struct {
+	upto Time
+	from time.Time // on the owner's clock; only differences are used
+	open bool
+}
+
+func newReader(cfg *Config, s Start) *reader {
+	r := &reader{
+		cfg: cfg, start: s, mem: newMemory(cfg.Remember), limit: cfg.PageSize,
+		pos: beginning, settled: beginning, created: beginning, needsMembers: true,
+	}
+	r.batch.reset()
+	switch s {
+	case FromBeginning:
+		r.phase, r.missed = live, true
+	case FromNow:
+		r.limit = 1
+	}
+	return r
+}
+
+// room reports whether the reader may ask for another page.
+func (r *reader) room() bool { return r.queue.len() < r.cfg.Queue }
+
+// idle reports whether nothing is under way: the moment to begin a poll.
+func (r *reader) idle() bool {
+	return r.phase == live && !r.polling && !r.needsMembers && !r.replay && len(r.joins) == 0
+}
+
+// since is where the next poll starts reading.
+func (r *reader) since() Key {
+	if r.settled == beginning {
+		return Key{Time: beginning}
+	}
+	return afterAll(r.settled)
+}
+
+// begin starts a poll.
+func (r *reader) begin(now time.Time) {
+	r.polling, r.missed, r.began = true, false, now
+	r.at = r.since()
+	r.from, r.first = r.at.Time, beginning
+	r.limit = r.cfg.PageSize
+}
+
+// want is the reader's next query, if it has one.
+func (r *reader) want() (Query, bool) {
+	switch {
+	case r.needsMembers:
+		return Query{}, false
+	case len(r.histories) > 0:
+		return r.histories[0], true
+	case !r.room():
+		return Query{}, false
+	}
+	switch r.phase {
+	case initial:
+		return Query{Kind: Newest, Limit: r.limit}, true
+	case measuring:
+		return Query{Kind: Latest, Limit: 1}, true
+	case catching:
+		return Query{Kind: Created, After: r.at, Limit: r.limit}, true
+	case mending:
+		return Query{Kind: Changes, After: r.at, UpdatedTo: r.end, CreatedTo: r.createdFrom, Limit: r.limit}, true
+	}
+	switch {
+	case len(r.joins) > 0 && r.batch.empty():
+		return r.joins[0], true
+	case r.polling:
+		return Query{Kind: Changes, After: r.at, Limit: r.limit}, true
+	case r.replay:
+		return Query{Kind: Newest, Limit: r.limit}, true
+	}
+	return Query{}, false
+}
+
+// fresh reports whether the reader's query is the first page of a poll, which
+// readers with other positions may share.
+func (r *reader) fresh() bool {
+	return r.phase == live && r.polling && len(r.joins) == 0 && r.at == r.since() && r.batch.empty() && r.limit == r.cfg.PageSize
+}
+
+// page is one answer, sorted ascending by the query's key.
+type page struct {
+	query   Query
+	rows    []Row
+	ordered bool // the rows came in the order asked for
+	full    bool // there may be more
+}
+
+func (r *reader) take(now time.Time, p page) {
+	switch {
+	case len(r.histories) > 0:
+		r.takeHistory(p)
+		r.histories = r.histories[1:]
+		r.finish(now)
+	case p.query.Kind == Latest:
+		r.takeLatest(p)
+	case p.query.Kind == Created:
+		r.takeCreated(now, p)
+	case p.query.Kind == Changes:
+		r.takeChanges(now, p)
+	case r.phase == initial:
+		r.takeInitial(now, p)
+	case len(r.joins) > 0:
+		r.takeHistory(p)
+		r.conversations[p.query.Conversation] = struct{}{}
+		r.joins = r.joins[1:]
+		r.flush()
+	default:
+		r.takeReplay(p)
+	}
+}
+
+// unreliable reports whether a full page cannot be paged on from, and widens the
+// next one. A page that is out of order, or ends where it began, says nothing
+// about what lies behind it; a wider one eventually holds everything.
+func (r *reader) unreliable(p page, last Key) bool {
+	if !p.full || p.ordered && last.Compare(p.query.After) > 0 {
+		return false
+	}
+	r.limit = p.query.Limit * 2
+	return true
+}
+
+func (r *reader) takeInitial(now time.Time, p page) {
+	if p.full && !p.ordered {
+		r.limit = p.query.Limit * 2
+		return
+	}
+	for i := range p.rows {
+		row := &p.rows[i]
+		r.pos = max(r.pos, row.Updated)
+		r.created = max(r.created, row.Created)
+		r.conversations[row.Conversation] = struct{}{}
+		switch {
+		case row.Deleted:
+		case r.start == FromNow:
+			r.mem.put(row, false)
+		default:
+			r.addNew(row)
+		}
+	}
+	if p.full {
+		r.mem.floor = p.rows[0].Created
+	}
+	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
+	r.flush()
+	r.observe(now)
+}
+
+// takeChanges reads one page in order of change: the poll of a live reader, or
+// the last step of a backlog.
+func (r *reader) takeChanges(now time.Time, p page) {
+	last := r.at
+	for i := range p.rows {
+		row := &p.rows[i]
+		k := row.updatedKey()
+		if k.Compare(r.at) <= 0 || p.query.CreatedTo != 0 && row.Created > p.query.CreatedTo ||
+			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
+			continue
+		}
+		r.consider(row)
+		last = k
+	}
+	if r.unreliable(p, last) {
+		return
+	}
+	r.at = last
+	if r.first == beginning {
+		r.first = last.Time
+	}
+	switch {
+	case !p.full:
+		r.ending = true
+		r.finish(now)
+	case r.phase == mending:
+		r.holdOrFlush()
+	case r.batch.pending() > r.cfg.Collect:
+		// Too many to hold until the end of the poll. Nothing of the batch is
+		// remembered, so the backlog delivers it, in order of creation.
+		r.batch.reset()
+		r.polling, r.phase = false, measuring
+	case r.batch.pending() == 0:
+		r.flush()
+	}
+}
+
+func (r *reader) takeLatest(p page) {
+	r.end = r.at.Time // what the abandoned poll had reached, should the answer be empty
+	for i := range p.rows {
+		r.end = max(r.end, p.rows[i].Updated)
+	}
+	r.createdFrom = max(r.created, r.settled)
+	r.phase, r.limit = catching, r.cfg.PageSize
+	r.at = r.since()
+	r.from = r.at.Time
+}
+
+func (r *reader) takeCreated(now time.Time, p page) {
+	last := r.at
+	for i := range p.rows {
+		row := &p.rows[i]
+		k := row.createdKey()
+		if k.Compare(r.at) <= 0 {
+			continue
+		}
+		last = k
+		// Known rows and history come in the next step, in order of change.
+		if row.Deleted || r.batch.has(row.ID) || r.mem.old(row) {
+			continue
+		}
+		if _, known := r.mem.lookup(row.ID); !known {
+			r.consider(row)
+		}
+	}
+	if r.unreliable(p, last) {
+		return
+	}
+	r.at = last
+	r.ending = !p.full
+	if r.ending {
+		r.finish(now)
+		return
+	}
+	r.holdOrFlush()
+}
+
+// holdOrFlush hands a page of a backlog over at once, unless rows of unknown
+// conversations are in it.
+func (r *reader) holdOrFlush() {
+	if len(r.batch.held) > 0 {
+		r.needsMembers = true
+		return
+	}
+	r.flush()
+}
+
+// consider classifies one row of a change or creation page.
+func (r *reader) consider(row *Row) {
+	v, known := r.batch.lookup(row.ID)
+	if !known {
+		v, known = r.mem.lookup(row.ID)
+	}
+	if known {
+		if !v.superseded(row) {
+			return
+		}
+		r.batch.see(row, v.twin)
+		if !v.twin && !(v.deleted && row.Deleted) {
+			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Deleted: row.Deleted})
+		}
+		return
+	}
+	if _, ok := r.conversations[row.Conversation]; !ok {
+		if !row.Deleted {
+			r.batch.hold(row)
+		}
+		return
+	}
+	if r.mem.old(row) {
+		r.batch.see(row, false)
+		r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Deleted: row.Deleted})
+		return
+	}
+	// A tombstone of a message never delivered says nothing to anyone.
+	if !row.Deleted {
+		r.addNew(row)
+	}
+}
+
+// addNew puts a message never delivered before into the batch. Of a repeated
+// send, stored twice, only the row with the lowest id is shown.
+func (r *reader) addNew(row *Row) {
+	if _, delivered := r.mem.twinOf(row); delivered {
+		r.batch.see(row, true)
+		return
+	}
+	if r.batch.replaceTwin(row) {
+		return
+	}
+	r.batch.see(row, false)
+	r.batch.news = append(r.batch.news, Event{Row: *row})
+}
+
+// takeHistory adds the newest rows of a joined conversation to the batch.
+func (r *reader) takeHistory(p page) {
+	q := p.query
+	oldest := Time(0)
+	for i := range p.rows {
+		row := &p.rows[i]
+		if row.Conversation != q.Conversation || row.Deleted || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
+			continue
+		}
+		if oldest == 0 {
+			oldest = row.Created
+		}
+		if _, known := r.mem.lookup(row.ID); !known && !r.batch.has(row.ID) {
+			r.addNew(row)
+		}
+	}
+	if p.full && oldest != 0 {
+		r.mem.floors[q.Conversation] = oldest
+		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
+			Conversation: q.Conversation, Before: oldest, Reason: "older history of a joined conversation was not loaded",
+		}})
+	}
+}
+
+func (r *reader) takeReplay(p page) {
+	for i := range p.rows {
+		row := &p.rows[i]
+		v, known := r.mem.lookup(row.ID)
+		switch {
+		case row.Deleted || known && (v.twin || v.superseded(row)):
+		case known || r.mem.old(row):
+			r.queue.push(Event{Row: *row, Update: true, Replay: true})
+		}
+	}
+	r.replay = false
+}
+
+// finish ends a paging once nothing of its batch is held back.
+func (r *reader) finish(now time.Time) {
+	if len(r.batch.held) > 0 && len(r.histories) == 0 {
+		r.needsMembers = true
+	}
+	if r.needsMembers || len(r.histories) > 0 {
+		return
+	}
+	r.flush()
+	if !r.ending {
+		return
+	}
+	r.ending = false
+	switch r.phase {
+	case catching:
+		r.phase, r.limit = mending, r.cfg.PageSize
+		r.at = r.since()
+		r.from = r.at.Time
+		if r.createdFrom == beginning {
+			r.mended() // there are no older rows
+		}
+	case mending:
+		r.mended()
+	case live:
+		r.polling = false
+		r.limit = r.cfg.PageSize
+		r.pos = max(r.pos, r.at.Time)
+		r.observe(now)
+	}
+}
+
+// mended ends a backlog. All of it was read after its end was measured, when
+// nothing older than the window before that end could still become visible. What
+// changed since then comes with the next poll, which begins at once.
+func (r *reader) mended() {
+	r.phase, r.missed = live, true
+	r.pos = max(r.pos, r.end)
+	r.settle(r.end - r.cfg.overlap())
+	r.forget()
+}
+
+func (r *reader) settle(upto Time) { r.settled = max(r.settled, upto) }
+
+// observe settles what can be settled after a complete poll.
+//
+// The server's clock has reached a timestamp by the time an answer shows it.
+// Whatever lies a window before the newest change of the first page was visible
+// when that page was read, and later pages were read later. And what was seen a
+// window ago, by our own clock, was visible when the poll began: only elapsed
+// time counts, so a wrong clock does no harm.
+func (r *reader) observe(now time.Time) {
+	if r.first != beginning {
+		r.settle(r.first - r.cfg.overlap())
+	}
+	if r.window.open && r.began.Sub(r.window.from) >= r.cfg.Overlap {
+		r.settle(r.window.upto)
+		r.window.open = false
+	}
+	if !r.window.open && r.pos > r.settled {
+		r.window = window{upto: r.pos, from: now, open: true}
+	}
+	r.forget()
+}
+
+// resolve is the answer to needsMembers: rows held back join their conversations,
+// after the history that came before them.
+func (r *reader) resolve(now time.Time, members map[int64]Time) {
+	r.needsMembers = false
+	held := r.batch.release()
+	for _, h := range held {
+		created, listed := members[h.conversation]
+		if _, joined := r.conversations[h.conversation]; joined {
+			continue
+		}
+		r.conversations[h.conversation] = struct{}{}
+		r.joins = slices.DeleteFunc(r.joins, func(q Query) bool { return q.Conversation == h.conversation })
+		if listed && created > r.from {
+			continue // younger than the paging itself: nothing of it was missed
+		}
+		r.histories = append(r.histories, Query{
+			Kind: Newest, Conversation: h.conversation, Before: h.first, Limit: r.cfg.PageSize,
+		})
+	}
+	for _, h := range held {
+		for i := range h.rows {
+			if _, known := r.mem.lookup(h.rows[i].ID); !known && !r.batch.has(h.rows[i].ID) {
+				r.addNew(&h.rows[i])
+			}
+		}
+	}
+	r.finish(now)
+}
+
+// membership compares the conversations with a fresh list. left are those of the
+// list before that are not in it any more: should the user come back, their
+// history is read again.
+func (r *reader) membership(now time.Time, members map[int64]Time, left []int64) {
+	if r.conversations == nil || r.phase == initial {
+		if r.conversations == nil {
+			r.conversations = make(map[int64]struct{}, len(members))
+		}
+		for id := range members {
+			r.conversations[id] = struct{}{}
+		}
+		r.needsMembers = false
+		return
+	}
+	for _, id := range left {
+		delete(r.conversations, id)
+	}
+	if r.needsMembers {
+		r.resolve(now, members)
+	}
+	for id, created := range members {
+		if _, ok := r.conversations[id]; ok {
+			continue
+		}
+		join := Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize}
+		switch {
+		case created > r.since().Time:
+			r.conversations[id] = struct{}{} // too young to have a history
+		case !slices.Contains(r.joins, join):
+			r.joins = append(r.joins, join)
+		}
+	}
+	slices.SortFunc(r.joins, func(a, b Query) int { return cmp.Compare(a.Conversation, b.Conversation) })
+}
+
+// flush hands the batch to the listener: news in order of creation, then changes
+// in order of change.
+func (r *reader) flush() {
+	b := &r.batch
+	if b.empty() {
+		return
+	}
+	b.sort()
+	for i := range b.news {
+		r.created = max(r.created, b.news[i].Row.Created)
+	}
+	r.queue.push(b.gaps...)
+	r.queue.push(b.news...)
+	r.queue.push(b.updates...)
+	for id, v := range b.seen {
+		r.mem.set(id, v)
+	}
+	b.reset()
+	r.forget()
+}
+
+// forget bounds the memory to what a re-read may bring again.
+func (r *reader) forget() {
+	overlap := r.cfg.overlap()
+	if r.phase == catching || r.phase == mending {
+		end, from := r.end-overlap, r.createdFrom
+		r.mem.forgetAbove(from, func(v version) bool { return v.updated > end || v.created <= from })
+		return
+	}
+	settled := r.settled
+	r.mem.forget(settled, func(v version) bool { return v.updated > settled || v.created > settled })
+}

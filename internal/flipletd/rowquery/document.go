@@ -1,8 +1,6 @@
 package rowquery
 
-import (
-	"encoding/json"
-)
+import "encoding/json"
 
 // document is the data column as a whole, a jsonb value.
 type document struct{}

@@ -8,6 +8,8 @@ type Row struct {
 	ID, DataSourceID int64
 	Order            *int64
 	// Data is decoded JSON: map[string]any, []any, string, json.Number, bool.
-	Data                            any
+	Data any
+	// Times compare in whole microseconds, as timestamptz holds them; a finer
+	// part is ignored.
 	CreatedAt, UpdatedAt, DeletedAt *time.Time
 }

@@ -2,6 +2,7 @@ package rowquery
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -188,8 +189,8 @@ func compareBools(a, b bool) int { return cmp.Compare(truthOf(a), truthOf(b)) }
 // compareFloats orders as PostgreSQL does: NaN equals itself and is above
 // everything else.
 func compareFloats(a, b float64) int {
-	if a != a || b != b {
-		return compareBools(a != a, b != b)
+	if math.IsNaN(a) || math.IsNaN(b) {
+		return compareBools(math.IsNaN(a), math.IsNaN(b))
 	}
 	return cmp.Compare(a, b)
 }

@@ -13,9 +13,19 @@ import (
 // yields are written directly, since a map costs encoding/json two allocations per column; the rest is left to it.
 func appendValue(b []byte, v any) ([]byte, error) { return appendNested(b, v, 0) }
 
+var errTooDeep = errors.New("nested too deeply, or inside itself")
+
+// at adds the place of a fault, except where the way there would be thousands of steps.
+func at(place string, err error) error {
+	if err == errTooDeep {
+		return err
+	}
+	return fmt.Errorf("%s: %w", place, err)
+}
+
 func appendNested(b []byte, v any, depth int) ([]byte, error) {
 	if depth++; depth > maxDepth {
-		return b, errors.New("nested too deeply, or inside itself")
+		return b, errTooDeep
 	}
 	switch v := v.(type) {
 	case nil:
@@ -74,7 +84,7 @@ func appendObject(b []byte, m M, depth int) ([]byte, error) {
 	for i, name := range names {
 		b = appendName(b, i, name)
 		if b, err = appendNested(b, m[name], depth); err != nil {
-			return b, fmt.Errorf("%q: %w", name, err)
+			return b, at(strconv.Quote(name), err)
 		}
 	}
 	if len(names) == 0 {
@@ -94,7 +104,7 @@ func appendArray[T any](b []byte, list []T, depth int, element func([]byte, T, i
 			b = append(b, ',')
 		}
 		if b, err = element(b, v, depth); err != nil {
-			return b, fmt.Errorf("[%d]: %w", i, err)
+			return b, at(fmt.Sprintf("[%d]", i), err)
 		}
 	}
 	return append(b, ']'), nil

@@ -290,7 +290,6 @@ func TestBadInputIsRefusedBeforeAnyRequest(t *testing.T) {
 	find := func(q datasource.Query) error { _, err := c.Find(ctx, 1, q); return err }
 	commit := func(cm datasource.Commit) error { _, err := c.Commit(ctx, 1, cm); return err }
 	row := datasource.CommitEntry{ID: 1, Data: M{}}
-	second := func(_ any, err error) error { return err }
 	for want, err := range map[string]error{
 		"data source id is 0":          second(c.Find(ctx, 0, datasource.Query{})),
 		"data source id is -1":         second(c.Insert(ctx, -1, M{})),

@@ -16,7 +16,6 @@ const maxMessage = 1000
 // JavaScript helper does: message, error_message, description, or an error that is a text or holds these itself.
 func (c *Client) fault(op string, status int, header http.Header, body []byte) *Error {
 	e := &Error{StatusCode: status, op: op}
-	body = []byte(c.scrub(string(body)))
 	var named string
 	if decode(body, func(d *decoder) (err error) { named, err = d.fault(e); return err }) != nil {
 		*e = Error{StatusCode: status, op: op}
@@ -31,8 +30,9 @@ func (c *Client) fault(op string, status int, header http.Header, body []byte) *
 	if e.Message == "" {
 		e.Message = http.StatusText(status)
 	}
-	e.Message = shorten(e.Message)
-	e.Code, e.Type = shorten(e.Code), shorten(e.Type)
+	e.Message = shorten(c.scrubText(e.Message))
+	e.Code, e.Type, e.ReferenceURL = shorten(c.scrub(e.Code)), shorten(c.scrub(e.Type)), shorten(c.scrub(e.ReferenceURL))
+	e.Payload = c.scrubJSON(e.Payload)
 	e.RetryAt, e.RetryAfter = retryTime(header, named)
 	return e
 }

@@ -11,25 +11,51 @@ import (
 	"strings"
 )
 
-const redacted = "[redacted]"
+const redacted = "REDACTED"
 
 // A secret can be used but not printed: no formatter and no dumper looks inside a function.
 type secret func() string
 
 func keep(s string) secret { return func() string { return s } }
 
-// secretValue finds the values that must not be shown whoever they belong to, in a query, in JSON or in Go syntax.
-var secretValue = regexp.MustCompile(`(?i)((?:flUserToken|auth[_-]?token|encryptionKey|password)\\*["']?\s*(?:=|:|%3D)\s*\\*["']?)[^\s"'&\\,;)}\]]+`)
+// secretValue finds the values that must not be shown whoever they belong to, in a query, in JSON or in Go syntax;
+// secretMember finds them in JSON alone, and leaves JSON behind.
+var (
+	secretValue  = regexp.MustCompile(`(?i)(` + secretNames + `\\*["']?\s*(?:=|:|%3D)\s*\\*["']?)[^\s"'&\\,;)}\]]+`)
+	secretMember = regexp.MustCompile(`(?i)(` + secretNames + `\\*"\s*:\s*\\*")[^"\\]*`)
+)
+
+const secretNames = `(?:flUserToken|auth[_-]?token|encryptionKey|inviteCode|password)`
 
 // scrub removes the client's token, in every form it is sent or could be echoed, and every value that names itself
 // a secret.
 func (c *Client) scrub(text string) string {
-	if token := c.token(); token != "" {
-		for _, form := range [...]string{token, url.QueryEscape(token), base64.StdEncoding.EncodeToString([]byte(token))} {
-			text = strings.ReplaceAll(text, form, redacted)
-		}
+	return secretValue.ReplaceAllString(c.withoutToken(text), "${1}"+redacted)
+}
+
+func (c *Client) withoutToken(text string) string {
+	token := c.token()
+	for _, form := range [...]string{token, url.QueryEscape(token), base64.StdEncoding.EncodeToString([]byte(token))} {
+		text = strings.ReplaceAll(text, form, redacted)
 	}
-	return secretValue.ReplaceAllString(text, "${1}"+redacted)
+	return text
+}
+
+// scrubJSON is scrub for a value that has to stay JSON. nil stands for one that did not.
+func (c *Client) scrubJSON(raw json.RawMessage) json.RawMessage {
+	clean := secretMember.ReplaceAllString(c.withoutToken(string(raw)), "${1}"+redacted)
+	if !json.Valid([]byte(clean)) {
+		return nil
+	}
+	return json.RawMessage(clean)
+}
+
+// urlQuery finds the query of a URL in a text. It is full of where clauses and keys.
+var urlQuery = regexp.MustCompile(`(https?://[^\s"'<>?]+\?)[^\s"'<>]+`)
+
+// scrubText is scrub for a text that people read, where nobody misses the query of a URL.
+func (c *Client) scrubText(text string) string {
+	return urlQuery.ReplaceAllString(c.scrub(text), "${1}"+redacted)
 }
 
 // scrubbed returns err as it is when its text is clean, and otherwise a stand-in that still answers errors.Is but
@@ -38,7 +64,7 @@ func (c *Client) scrubbed(err error) error {
 	if u, ok := err.(*url.Error); ok {
 		err = u.Err
 	}
-	text := c.scrub(err.Error())
+	text := c.scrubText(err.Error())
 	if text == err.Error() {
 		return err
 	}

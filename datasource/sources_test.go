@@ -147,7 +147,6 @@ func TestBadDataSourcesAreRefusedBeforeAnyRequest(t *testing.T) {
 	t.Parallel()
 	server := serve(t)
 	c := server.client(t)
-	second := func(_ any, err error) error { return err }
 	create := func(n datasource.NewDataSource) error { return second(c.CreateDataSource(t.Context(), n)) }
 	patch := func(p datasource.SourcePatch) error { return second(c.UpdateDataSource(t.Context(), 1, p)) }
 	list := func(f datasource.SourceFilter) error { return second(c.DataSources(t.Context(), f)) }

@@ -243,3 +243,37 @@ func (s *Server) Routes() []Route {
 	}
 	return names
 }
+
+// AddUser makes a Studio user who can log in with the password, unless that is
+// empty, and returns the user's token.
+func (s *Server) AddUser(email, firstName, lastName, password string) (token string, id int64, err error) {
+	token = newToken()
+	id = s.people.addPerson(person{
+		orgID: s.orgID, email: email, firstName: firstName, lastName: lastName, password: password, token: token,
+	})
+	_, err = s.people.addToken(UserToken, 0, s.orgID, id, token)
+	return token, id, err
+}
+
+// SetWidget sets what GET v1/widget-instances answers for a widget of an app.
+func (s *Server) SetWidget(name string, appID int64, settings map[string]any) error {
+	v, err := copyValue(settings)
+	if err != nil {
+		return err
+	}
+	copied, _ := v.(map[string]any)
+	s.people.setWidget(widgetKey{name, appID}, copied)
+	return nil
+}
+
+// Count is how often a route, or the routes of a group, were called.
+func (s *Server) Count(r Route) int {
+	counts := s.log.counters()
+	n := 0
+	for _, rt := range append(routes[:len(routes):len(routes)], unknownRoute) {
+		if r.matches(rt) {
+			n += counts[rt.name]
+		}
+	}
+	return n
+}

@@ -155,12 +155,11 @@ func (c *call) insertEntry() error {
 		return err
 	}
 	tx := c.st.begin(c.now, c.fx)
-	if err := c.store(tx, m, sub, nil); err != nil {
-		return err
-	}
+	c.keep(tx, m, sub, nil)
 	data := withGUID(m, grant.drop(sub.data))
 	data = c.runHooks(tx, m, runInsert, data, nil)
 	v := tx.insert(tx.edit(s), 0, data, nil)
+	tx.attach(v)
 	c.afterWrite(tx, m, runInsert, v)
 	if err := tx.commit(); err != nil {
 		return err
@@ -200,12 +199,11 @@ func (c *call) updateEntry() error {
 	if err != nil {
 		return err
 	}
-	if err := c.store(tx, m, sub, old.data()); err != nil {
-		return err
-	}
+	c.keep(tx, m, sub, old.data())
 	data := merge(old.data(), grant.drop(sub.data))
 	data = c.runHooks(tx, m, runUpdate, data, old)
 	v := tx.update(tx.edit(s), old, data, old.Order)
+	tx.attach(v)
 	c.afterWrite(tx, m, runUpdate, v)
 	if err := tx.commit(); err != nil {
 		return err

@@ -84,7 +84,7 @@ func (c *call) entryQuery() (*entryQuery, error) {
 			q.attributes[strings.TrimPrefix(n, "data.")] = true
 		}
 	}
-	return q, q.readShaping(fields)
+	return q, q.readShaping(fields, c.body)
 }
 
 // readMetadata takes the filters that stand beside where. They are conditions
@@ -182,7 +182,7 @@ func (c *call) selectEntries(q *entryQuery) error {
 	if err != nil {
 		return err
 	}
-	rows, extra, err := c.shapeRows(q, s, rows)
+	rows, extra, err := c.shapeRows(q, rows)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,31 @@ var routes = []*route{
 	put("/v1/data-sources/:ds/data/:entry", (*call).updateEntry),
 	del("/v1/data-sources/:ds/data/:entry", (*call).deleteEntry),
 	post("/v1/data-sources/:ds/commit", (*call).commitEntries),
+	get("/v1/data-sources/:ds/indexes/:columns", (*call).columnIndexes),
+	get("/v1/data-sources/:ds/versions", (*call).listVersions),
+	get("/v1/data-sources/:ds/versions/:version/data", (*call).versionEntries),
+	query("/v1/data-sources/:ds/versions/:version/data", (*call).versionEntries),
+	post("/v1/data-sources/:ds/versions/:version/restore", (*call).restoreVersion),
+
+	get("/v1/media", (*call).listMedia),
+	post("/v1/media/files", (*call).uploadFiles),
+	get("/v1/media/files/:file/contents", (*call).fileContents).withoutToken(),
+	get("/v1/media/files/:file/contents/:name", (*call).fileContents).withoutToken(),
+	del("/v1/media/files/:file", (*call).deleteFile),
+	post("/v1/media/folders", (*call).createFolder),
+	del("/v1/media/folders/:folder", (*call).deleteFolder),
+
+	get("/v1/user", (*call).getUser),
+	get("/v1/organizations", (*call).listOrganizations),
+	get("/v1/apps", (*call).listApps),
+	get("/v1/apps/:app", (*call).getApp),
+	post("/v1/auth/login", (*call).login).withoutToken(),
+	post("/v1/auth/logout", (*call).logout),
+	get("/v1/session", (*call).getSession),
+	post("/v1/session/authorize/state", (*call).authorizeState),
+	post("/v1/session/authorize/dataSource", (*call).authorizeDataSource),
+	get("/v1/widget-instances/:widget", (*call).getWidget),
+	put("/v1/widget-instances/:widget", (*call).putWidget),
 }
 
 // unknownRoute serves every other path. Express answers 404 for a wrong method

@@ -245,6 +245,9 @@ func (c *call) send(w http.ResponseWriter) {
 		h[k] = v
 	}
 	w.WriteHeader(c.status)
+	if c.req.Method == http.MethodHead {
+		return
+	}
 	if c.fx.Cut {
 		_, _ = w.Write(c.out[:len(c.out)/2])
 		_ = http.NewResponseController(w).Flush()

@@ -339,7 +339,7 @@ func (c *call) updateSource() error {
 // documented, the status is not.
 func (c *call) studioOnly() error {
 	if !c.cred.studio() {
-		return badRequest("This token is not allowed to manage deleted data sources.")
+		return badRequest("This token is not allowed to delete or restore data sources.")
 	}
 	return nil
 }

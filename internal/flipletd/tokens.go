@@ -81,6 +81,7 @@ type directory struct {
 	apps          []app
 	people        []person
 	tokens        map[string]*credential
+	widgets       map[widgetKey]map[string]any
 	lastID        int64
 }
 
@@ -170,4 +171,12 @@ func (d *directory) related(a, b int64) bool {
 		}
 	}
 	return false
+}
+
+func (d *directory) addPerson(p person) int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p.id = int64(len(d.people)) + 1
+	d.people = append(d.people, p)
+	return p.id
 }

@@ -19,6 +19,7 @@ type tx struct {
 	byID  map[int64]int // entry id → its place in rows
 	metas map[int64]*meta
 	order []int64 // of metas
+	files []*mediaFile
 	after []func()
 	extra []Record
 }
@@ -110,6 +111,13 @@ func (t *tx) plan(v *version) *version {
 	return v
 }
 
+// attach says which entry the planned files belong to.
+func (t *tx) attach(v *version) {
+	for _, f := range t.files {
+		f.entryID = v.ID
+	}
+}
+
 // commit writes the journal, then the store. On an error nothing has changed.
 func (t *tx) commit() error {
 	if t.st.journal != nil {
@@ -119,6 +127,9 @@ func (t *tx) commit() error {
 		}
 		for _, v := range t.rows {
 			records = append(records, v.record())
+		}
+		for _, f := range t.files {
+			records = append(records, f.record())
 		}
 		if len(records) > 0 {
 			if err := t.st.journal.Apply(records); err != nil {
@@ -131,6 +142,9 @@ func (t *tx) commit() error {
 	}
 	for _, v := range t.rows {
 		t.st.put(t.st.sources[v.DataSourceID], v)
+	}
+	for _, f := range t.files {
+		t.st.putFile(f)
 	}
 	for _, fn := range t.after {
 		fn()

@@ -1,0 +1,69 @@
+package fliplettest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
+)
+
+// TokenKind is what a token may do.
+type TokenKind string
+
+const (
+	// UserToken is a person's in Studio: access rules do not apply, and data
+	// sources can be deleted and restored.
+	UserToken = TokenKind(flipletd.UserToken)
+	// APIToken belongs to an app and may do what access rules grant to everybody
+	// or to its id. [Server.Token] is one.
+	APIToken = TokenKind(flipletd.APIToken)
+	// AppToken is what a running app has: anonymous until the session is
+	// authorized with a row of a data source.
+	AppToken = TokenKind(flipletd.AppToken)
+)
+
+// AddToken makes another token of the server's app and returns it with the id
+// by which access rules name it.
+func (s *Server) AddToken(kind TokenKind) (token string, id int64) { return s.AddTokenIn(s.AppID, kind) }
+
+// AddTokenIn makes a token of another app; see [WithApps]. It panics on a kind
+// that does not exist.
+func (s *Server) AddTokenIn(appID int64, kind TokenKind) (token string, id int64) {
+	if kind == UserToken {
+		appID = 0
+	}
+	token, id, err := s.core.AddToken(string(kind), appID, 0, "")
+	if err != nil {
+		panic("fliplettest: " + err.Error())
+	}
+	return token, id
+}
+
+// RevokeToken makes a token unknown: 401 from now on.
+func (s *Server) RevokeToken(token string) { s.core.RevokeToken(token) }
+
+// AddUser makes a person in Studio who can log in with POST v1/auth/login, and
+// returns the person's token.
+func (s *Server) AddUser(email, firstName, lastName, password string) (token string) {
+	token, _, err := s.core.AddUser(email, firstName, lastName, password)
+	if err != nil {
+		panic("fliplettest: " + err.Error()) // two random tokens alike
+	}
+	return token
+}
+
+// SetWidget sets the settings that GET v1/widget-instances answers for a
+// widget of the server's app, such as "com.fliplet.chat". Without it the
+// answer is 404.
+func (s *Server) SetWidget(name string, settings datasource.M) {
+	if err := s.core.SetWidget(name, s.AppID, settings); err != nil {
+		panic("fliplettest: " + err.Error())
+	}
+}
+
+func randomToken() string {
+	raw := make([]byte, 20)
+	_, _ = rand.Read(raw) // never fails
+	return "eu--" + hex.EncodeToString(raw)
+}

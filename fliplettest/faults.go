@@ -1,0 +1,248 @@
+package fliplettest
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
+)
+
+// Fault is one thing that a lever does to a request. Faults are values: they
+// can be kept, shared and combined.
+type Fault struct{ apply flipletd.Fault }
+
+// fault is the common case of one field set.
+func fault(set func(*flipletd.Effects)) Fault { return Fault{set} }
+
+// Status answers with a status instead of serving the request, which is not
+// applied. The body is the documented one of 401, 403 and 429, and a plain
+// message otherwise.
+func Status(code int) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Status = code })
+}
+
+// Answer answers with a status and a body instead of serving the request.
+func Answer(code int, body string) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Status, fx.Body = code, body })
+}
+
+// TooMany answers 429 with a nextValidRequestDate that lies d ahead on the
+// server's clock.
+func TooMany(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Status, fx.RetryIn = http.StatusTooManyRequests, d })
+}
+
+// Header adds a header to the answer, such as Retry-After.
+func Header(name, value string) Fault {
+	return fault(func(fx *flipletd.Effects) {
+		if fx.Header == nil {
+			fx.Header = make(http.Header)
+		}
+		fx.Header.Set(name, value)
+	})
+}
+
+// Delay waits before the request is looked at. The wait ends early when the
+// client gives up, and the request is then not applied.
+func Delay(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Delay = d })
+}
+
+// DelayAnswer waits after the request was applied: a client that times out
+// meanwhile cannot know that it was.
+func DelayAnswer(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.AnswerDelay = d })
+}
+
+// LoseRequest drops the connection before the request is applied.
+func LoseRequest() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LoseRequest = true })
+}
+
+// LoseAnswer applies the request and drops the connection instead of
+// answering.
+func LoseAnswer() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LoseAnswer = true })
+}
+
+// Cut applies the request and drops the connection half-way through the
+// answer.
+func Cut() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Cut = true })
+}
+
+// Twice applies the request two times and answers once, as when something on
+// the way repeats it.
+func Twice() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Twice = true })
+}
+
+// Partial keeps the first n entries of a bulk import or commit and answers
+// 500: batches are documented not to be atomic.
+func Partial(n int) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Partial, fx.PartialBatch = true, n })
+}
+
+// RefuseToken treats the Auth-token as unknown: 401.
+func RefuseToken() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.RefuseToken = true })
+}
+
+// RefuseChatToken treats a flUserToken as dead: 403.
+func RefuseChatToken() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.RefuseChatToken = true })
+}
+
+// VisibleAfter lets readers see a write only d later, although its rows carry
+// the time at which it was made: a transaction that commits late. The writer's
+// answer shows the row at once, and further writes build on it.
+func VisibleAfter(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.VisibleAfter = d })
+}
+
+// Backdate stamps a write d earlier than it is made.
+func Backdate(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Backdate = d })
+}
+
+// Lag serves a read from a replica that is d behind. Of rows that changed
+// before the lever was pulled only the newest state is known.
+func Lag(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Lag = d })
+}
+
+// Ignore serves the request as if these parameters had not been sent, neither
+// in the query string nor at the top level of a JSON body: order, limit,
+// offset, where, includeDeleted, definition, type, attributes, count,
+// dataSourceIds, ….
+func Ignore(parameters ...string) Fault {
+	return fault(func(fx *flipletd.Effects) {
+		if fx.Ignore == nil {
+			fx.Ignore = make(map[string]bool)
+		}
+		for _, p := range parameters {
+			fx.Ignore[p] = true
+		}
+	})
+}
+
+// Reverse returns result rows in reverse.
+func Reverse() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Reverse = true })
+}
+
+// Shuffle returns result rows in a random order.
+func Shuffle() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shuffle = true })
+}
+
+// DuplicateRow returns one result row twice.
+func DuplicateRow() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Duplicate = true })
+}
+
+// Shapes: where documents disagree or deployments differ, the other answer.
+
+// OmitFields leaves fields out of entries and data sources: deletedAt, order,
+// definition, ….
+func OmitFields(names ...string) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Omit = add(fx.Shape.Omit, names) })
+}
+
+// NullFields sends fields of entries and data sources as null.
+func NullFields(names ...string) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Null = add(fx.Shape.Null, names) })
+}
+
+func add(set map[string]bool, names []string) map[string]bool {
+	if set == nil {
+		set = make(map[string]bool, len(names))
+	}
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
+}
+
+// OmitDeletedAt leaves out deletedAt of live entries where it is usually null.
+func OmitDeletedAt() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.DeletedAt = "never" })
+}
+
+// ShowDeletedAt sends deletedAt:null for live entries where it is usually left
+// out.
+func ShowDeletedAt() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.DeletedAt = "always" })
+}
+
+// KeepTombstoneData reports deleted entries with their columns instead of {}.
+func KeepTombstoneData() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.KeepTombstones = true })
+}
+
+// IDsAsStrings sends ids as texts.
+func IDsAsStrings() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.IDsAsStrings = true })
+}
+
+// UnknownFields adds a field that nobody knows to entries and data sources.
+func UnknownFields() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.UnknownFields = true })
+}
+
+// NullLists sends null instead of an empty list.
+func NullLists() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.NullLists = true })
+}
+
+// EmptyBody answers a success without a body, as one page documents for bulk
+// imports.
+func EmptyBody() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.EmptyBody = true })
+}
+
+// WrapEntry sends a single entry as {"entry":…} instead of bare.
+func WrapEntry() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.WrapEntry = true })
+}
+
+// WrapBulk answers a bulk import with {"entries":…} instead of an array.
+func WrapBulk() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Bulk = "wrapped" })
+}
+
+// CreatedOnInsert answers an insert with 201.
+func CreatedOnInsert() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.InsertCreated = true })
+}
+
+// CountInEntries answers a cross-source count with {"entries":n} only.
+func CountInEntries() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Count = "entries" })
+}
+
+// CountInCount answers a cross-source count with {"count":n} only.
+func CountInCount() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Count = "count" })
+}
+
+// CountAsRows answers a cross-source count with the rows themselves.
+func CountAsRows() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Count = "array" })
+}
+
+// DeletedCountOnly answers a delete query with {"deletedCount":n} only.
+func DeletedCountOnly() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Deleted = "count" })
+}
+
+// DeletedIDsOnly answers a delete query with {"entries":[],"deleted":[…]}.
+func DeletedIDsOnly() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Deleted = "ids" })
+}
+
+// DenyWith401 lets access rules refuse single inserts and updates with 401, as
+// some deployments do, instead of 400.
+func DenyWith401() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Denied401 = true })
+}

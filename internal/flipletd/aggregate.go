@@ -1,0 +1,429 @@
+package flipletd
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Aggregation: a pipeline of $project, $group and $sort over the entries, with
+// $sum, $avg, $min and $max, and $convertToNumber. That is what Fliplet
+// documents of MongoDB's language; anything else is refused.
+
+// stage is one checked step of a pipeline.
+type stage struct {
+	operator string
+	fields   map[string]any
+	sort     []sortField
+}
+
+type sortField struct {
+	path string
+	desc bool
+}
+
+// maxStages bounds a pipeline.
+const maxStages = 100
+
+// readPipeline checks a pipeline. The body is read again for $sort, whose keys
+// count in the order in which they are written.
+func readPipeline(v any, body []byte) ([]stage, error) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, badRequest("aggregate must be an array of stages.")
+	}
+	if len(list) > maxStages {
+		return nil, badRequest("aggregate has more than %d stages.", maxStages)
+	}
+	var raw struct {
+		Aggregate []struct {
+			Sort json.RawMessage `json:"$sort"`
+		} `json:"aggregate"`
+	}
+	_ = json.Unmarshal(body, &raw) // decoded before; only the order of keys is missing
+	stages := make([]stage, 0, len(list))
+	for i, e := range list {
+		fields, _ := e.(map[string]any)
+		if len(fields) != 1 {
+			return nil, badRequest("aggregate[%d] must be an object with one operator.", i)
+		}
+		for operator, operand := range fields {
+			st := stage{operator: operator}
+			if st.fields, ok = operand.(map[string]any); !ok {
+				return nil, badRequest("aggregate[%d].%s must be an object.", i, operator)
+			}
+			var err error
+			switch operator {
+			case "$project":
+				err = checkExpressions(st.fields)
+			case "$group":
+				err = checkGroup(st.fields)
+			case "$sort":
+				var text json.RawMessage
+				if i < len(raw.Aggregate) {
+					text = raw.Aggregate[i].Sort
+				}
+				st.sort, err = readSort(st.fields, text)
+			default:
+				err = badRequest("Unknown aggregation stage %q.", operator)
+			}
+			if err != nil {
+				return nil, err
+			}
+			stages = append(stages, st)
+		}
+	}
+	return stages, nil
+}
+
+func checkExpressions(fields map[string]any) error {
+	for _, e := range fields {
+		if err := checkExpression(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkExpression(e any) error {
+	m, ok := e.(map[string]any)
+	if !ok {
+		return nil
+	}
+	for k, v := range m {
+		switch {
+		case k == "$literal":
+		case strings.HasPrefix(k, "$") && k != "$convertToNumber":
+			return badRequest("Unknown aggregation operator %q.", k)
+		default:
+			if err := checkExpression(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkGroup(fields map[string]any) error {
+	if _, ok := fields["_id"]; !ok {
+		return badRequest("$group needs an _id.")
+	}
+	for name, e := range fields {
+		if name == "_id" {
+			if err := checkExpression(e); err != nil {
+				return err
+			}
+			continue
+		}
+		m, _ := e.(map[string]any)
+		if len(m) != 1 {
+			return badRequest("$group.%s must be an object with one accumulator.", name)
+		}
+		for op, operand := range m {
+			switch op {
+			case "$sum", "$avg", "$min", "$max":
+			default:
+				return badRequest("Unknown accumulator %q.", op)
+			}
+			if err := checkExpression(operand); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func readSort(fields map[string]any, text json.RawMessage) ([]sortField, error) {
+	var out []sortField
+	for _, name := range keysInOrder(fields, text) {
+		n, ok := wholeNumber(fields[name])
+		if !ok || n != 1 && n != -1 {
+			return nil, badRequest("$sort.%s must be 1 or -1.", name)
+		}
+		out = append(out, sortField{name, n < 0})
+	}
+	return out, nil
+}
+
+// keysInOrder lists the keys of an object as its text has them.
+func keysInOrder(fields map[string]any, text json.RawMessage) []string {
+	var keys []string
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if t, err := dec.Token(); err == nil && t == json.Delim('{') {
+		for dec.More() {
+			t, err := dec.Token()
+			name, ok := t.(string)
+			if err != nil || !ok {
+				break
+			}
+			if !slices.Contains(keys, name) {
+				keys = append(keys, name)
+			}
+			var skip json.RawMessage
+			if dec.Decode(&skip) != nil {
+				break
+			}
+		}
+	}
+	if len(keys) != len(fields) {
+		return slices.Sorted(maps.Keys(fields)) // a form body has no order
+	}
+	return keys
+}
+
+// aggregate runs the pipeline over the rows found.
+func (c *call) aggregate(q *entryQuery, rows []*version, columns *columnView, sourceID int64) error {
+	docs := make([]map[string]any, len(rows))
+	for i, v := range rows {
+		docs[i] = entryValue(v)
+		if columns != nil {
+			docs[i]["data"] = columns.project(v.data())
+		}
+	}
+	for _, st := range q.pipeline {
+		switch st.operator {
+		case "$project":
+			for i := range docs {
+				docs[i] = project(docs[i], st.fields)
+			}
+		case "$group":
+			docs = group(docs, st.fields)
+		case "$sort":
+			sortDocs(docs, st.sort)
+		}
+	}
+	list := make([]any, len(docs))
+	for i, d := range docs {
+		list[i] = d
+	}
+	return c.value(http.StatusOK, map[string]any{"entries": list, "dataSourceId": sourceID, "count": len(list)})
+}
+
+// project keeps, drops or computes fields. As in MongoDB, naming fields to
+// keep drops the others; only dropping keeps them.
+func project(doc, fields map[string]any) map[string]any {
+	dropping := true
+	for name, e := range fields {
+		if name != "_id" && !isZero(e) {
+			dropping = false
+		}
+	}
+	out := make(map[string]any)
+	if dropping {
+		maps.Copy(out, doc)
+		for name := range fields {
+			delete(out, name)
+		}
+		return out
+	}
+	if id, ok := doc["_id"]; ok && !isZero(fields["_id"]) {
+		out["_id"] = id
+	}
+	for name, e := range fields {
+		switch {
+		case isZero(e):
+		case isOne(e):
+			if v, ok := lookup(doc, name); ok {
+				place(out, name, v)
+			}
+		default:
+			if v, ok := evaluate(doc, e); ok {
+				place(out, name, v)
+			}
+		}
+	}
+	return out
+}
+
+// place puts a value at a dotted path.
+func place(doc map[string]any, path string, v any) {
+	for {
+		first, rest, nested := strings.Cut(path, ".")
+		if !nested {
+			doc[first] = v
+			return
+		}
+		in, ok := doc[first].(map[string]any)
+		if !ok {
+			in = make(map[string]any)
+			doc[first] = in
+		} else {
+			in = maps.Clone(in)
+			doc[first] = in
+		}
+		doc, path = in, rest
+	}
+}
+
+func isZero(e any) bool {
+	f, ok := number(e)
+	return e == false || ok && f == 0 && !isText(e)
+}
+
+func isOne(e any) bool {
+	f, ok := number(e)
+	return e == true || ok && f != 0 && !isText(e)
+}
+
+func isText(e any) bool {
+	_, ok := e.(string)
+	return ok
+}
+
+// evaluate computes an expression: "$path", an operator, an object or array of
+// expressions, or a constant.
+func evaluate(doc map[string]any, e any) (any, bool) {
+	switch e := e.(type) {
+	case string:
+		if path, ok := strings.CutPrefix(e, "$"); ok {
+			return lookup(doc, strings.TrimPrefix(path, "$ROOT."))
+		}
+		return e, true
+	case map[string]any:
+		if v, ok := e["$literal"]; ok {
+			return v, true
+		}
+		if operand, ok := e["$convertToNumber"]; ok {
+			v, _ := evaluate(doc, operand)
+			if f, ok := toNumber(v); ok {
+				return f, true
+			}
+			return nil, true
+		}
+		out := make(map[string]any, len(e))
+		for k, x := range e {
+			if v, ok := evaluate(doc, x); ok {
+				out[k] = v
+			}
+		}
+		return out, true
+	case []any:
+		out := make([]any, len(e))
+		for i, x := range e {
+			out[i], _ = evaluate(doc, x)
+		}
+		return out, true
+	}
+	return e, true
+}
+
+// number is the value of a number, not of text that looks like one.
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	case float64:
+		return v, true
+	case int64:
+		return float64(v), true
+	case int:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+// toNumber converts text too.
+func toNumber(v any) (float64, bool) {
+	if s, ok := v.(string); ok {
+		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+		return f, err == nil && !math.IsInf(f, 0) && !math.IsNaN(f)
+	}
+	return number(v)
+}
+
+// group gathers documents by the value of _id, in the order of first
+// appearance, and accumulates.
+func group(docs []map[string]any, fields map[string]any) []map[string]any {
+	byKey := make(map[string][]map[string]any)
+	var keys []string
+	ids := make(map[string]any)
+	for _, d := range docs {
+		id, _ := evaluate(d, fields["_id"])
+		key := string(appendValue(nil, id))
+		if _, seen := byKey[key]; !seen {
+			keys = append(keys, key)
+			ids[key] = id
+		}
+		byKey[key] = append(byKey[key], d)
+	}
+	out := make([]map[string]any, len(keys))
+	for i, key := range keys {
+		row := map[string]any{"_id": ids[key]}
+		for name, e := range fields {
+			if name == "_id" {
+				continue
+			}
+			for op, operand := range e.(map[string]any) { // checked by checkGroup
+				row[name] = accumulate(op, operand, byKey[key])
+			}
+		}
+		out[i] = row
+	}
+	return out
+}
+
+func accumulate(op string, operand any, docs []map[string]any) any {
+	var sum float64
+	var n int
+	var best any
+	for _, d := range docs {
+		v, ok := evaluate(d, operand)
+		if !ok || v == nil {
+			continue
+		}
+		if f, ok := number(v); ok {
+			sum += f
+			n++
+		}
+		switch {
+		case best == nil, op == "$min" && compareValues(v, best) < 0, op == "$max" && compareValues(v, best) > 0:
+			best = v
+		}
+	}
+	switch op {
+	case "$sum":
+		return sum
+	case "$avg":
+		if n == 0 {
+			return nil
+		}
+		return sum / float64(n)
+	}
+	return best
+}
+
+// compareValues orders numbers, then texts, then everything else.
+func compareValues(a, b any) int { return valueKey(a).compare(valueKey(b)) }
+
+func valueKey(v any) sortKey {
+	if f, ok := number(v); ok {
+		return sortKey{number: f}
+	}
+	if v == nil {
+		return sortKey{rank: -1}
+	}
+	return sortKey{rank: 1, text: plainText(v)}
+}
+
+func sortDocs(docs []map[string]any, fields []sortField) {
+	slices.SortStableFunc(docs, func(a, b map[string]any) int {
+		for _, f := range fields {
+			x, _ := lookup(a, f.path)
+			y, _ := lookup(b, f.path)
+			c := compareValues(x, y)
+			if f.desc {
+				c = -c
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+}

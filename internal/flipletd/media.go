@@ -1,0 +1,402 @@
+package flipletd
+
+import (
+	"bytes"
+	"crypto/md5" //nolint:gosec // a documented checksum, not a safeguard
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"image"
+	_ "image/gif" // the formats whose size an upload reports
+	_ "image/jpeg"
+	_ "image/png"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// mediaFile is an uploaded file. It is not changed after it was stored.
+type mediaFile struct {
+	id, appID, orgID, folderID, entryID, userID int64
+	name, contentType                           string
+	key                                         string // the private key that a reader must show; "" is none
+	content                                     []byte
+	createdAt                                   time.Time
+}
+
+// mediaFolder is a folder of files.
+type mediaFolder struct {
+	ID, ParentID, AppID, OrganizationID int64
+	Name                                string
+	CreatedAt                           time.Time
+}
+
+// Extensions that uploads are documented to be refused for.
+var forbiddenExtensions = strings.Fields(
+	"exe msi dll bat cmd sh bash jar bin sys js rb py php ts pl cgi so drv vxd zip tar 7z rar gz iso")
+
+// Extensions that are recognized whatever the machine's own tables say.
+var knownTypes = map[string]string{
+	"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp",
+	"heic": "image/heic", "svg": "image/svg+xml", "bmp": "image/bmp", "tif": "image/tiff", "tiff": "image/tiff",
+	"pdf": "application/pdf", "txt": "text/plain", "csv": "text/csv", "md": "text/markdown", "html": "text/html",
+	"json": "application/json", "xml": "application/xml", "rtf": "application/rtf",
+	"doc": "application/msword", "xls": "application/vnd.ms-excel", "ppt": "application/vnd.ms-powerpoint",
+	"docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	"pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+	"mp3":  "audio/mpeg", "m4a": "audio/mp4", "wav": "audio/wav", "ogg": "audio/ogg", "aac": "audio/aac",
+	"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "avi": "video/x-msvideo",
+	"ics": "text/calendar", "vcf": "text/vcard",
+}
+
+// checkFile refuses what uploads refuse, with the documented 422.
+func (c *call) checkFile(f *filePart) error {
+	extension := strings.ToLower(strings.TrimPrefix(path.Ext(f.name), "."))
+	if slices.Contains(forbiddenExtensions, extension) {
+		return unprocessable("Files of type %q cannot be uploaded.", extension)
+	}
+	if int64(len(f.content)) > c.srv.maxFile {
+		return unprocessable("The file is larger than %d bytes.", c.srv.maxFile)
+	}
+	declared, _, _ := strings.Cut(f.contentType, ";")
+	if declared = strings.TrimSpace(declared); declared != "" && declared != "application/octet-stream" {
+		f.contentType = declared
+		return nil
+	}
+	if f.contentType = knownTypes[extension]; f.contentType == "" {
+		return unprocessable("The type of the file is not recognised.")
+	}
+	return nil
+}
+
+// newFile plans a file that has been checked.
+func (c *call) newFile(tx *tx, part *filePart) *mediaFile {
+	f := &mediaFile{
+		id: c.st.newID(kindFile), name: part.name, contentType: part.contentType, content: part.content,
+		createdAt: tx.stamp, userID: c.cred.userID,
+	}
+	tx.files = append(tx.files, f)
+	return f
+}
+
+// baseURL is the address under which the client reached the server.
+func (c *call) baseURL() string {
+	scheme := "http://"
+	if c.req.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + c.req.Host
+}
+
+func (c *call) fileURL(f *mediaFile) string {
+	return c.baseURL() + "/v1/media/files/" + strconv.FormatInt(f.id, 10) + "/contents/" + url.PathEscape(f.name)
+}
+
+// fileFields is a file as the API describes it.
+func (c *call) fileFields(f *mediaFile) map[string]any {
+	sum := md5.Sum(f.content) //nolint:gosec // see the import
+	fields := map[string]any{
+		"id": f.id, "name": f.name, "contentType": f.contentType,
+		"path": "files/" + strconv.FormatInt(f.id, 10), "url": c.fileURL(f), "thumbnail": nil, "size": nil,
+		"isEncrypted": f.key != "", "versions": map[string]any{}, "isOrganizationMedia": f.appID == 0,
+		"createdAt": timeText(f.createdAt), "updatedAt": timeText(f.createdAt), "deletedAt": nil,
+		"appId": nullable(f.appID), "dataSourceEntryId": nullable(f.entryID), "dataTrackingId": nil,
+		"mediaFolderId": nullable(f.folderID), "userId": nullable(f.userID), "organizationId": nullable(f.orgID),
+		"metadata": map[string]any{"size": len(f.content), "checksum": hex.EncodeToString(sum[:])},
+	}
+	if strings.HasPrefix(f.contentType, "image/") {
+		if cfg, _, err := image.DecodeConfig(bytes.NewReader(f.content)); err == nil {
+			fields["size"] = []any{cfg.Width, cfg.Height}
+		}
+	}
+	return fields
+}
+
+func nullable(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
+
+// fileDenied is the documented refusal of file security.
+func fileDenied(message string) *refusal {
+	return &refusal{status: http.StatusUnauthorized, code: "file.access", message: message}
+}
+
+// uploadFiles stores the files of parts named files[0], files[1], …, with
+// names from name[0], name[1], ….
+func (c *call) uploadFiles() error {
+	boundary, ok := c.isMultipart()
+	if !ok {
+		return badRequest("Files are sent as multipart/form-data.")
+	}
+	fields, err := c.parts(boundary)
+	if err != nil {
+		return err
+	}
+	var files []*filePart
+	names := make(map[string]string) // by what follows "name", such as [0]
+	for _, f := range fields {
+		if at, ok := strings.CutPrefix(f.name, "name"); ok && f.items[0].file == nil {
+			names[at] = path.Base(f.items[0].text)
+		}
+	}
+	for _, f := range fields {
+		for _, item := range f.items {
+			if item.file == nil {
+				continue
+			}
+			if name := names[strings.TrimPrefix(f.name, "files")]; name != "" {
+				item.file.name = name
+			}
+			files = append(files, item.file)
+		}
+	}
+	if len(files) == 0 {
+		return badRequest("There is no file in the request.")
+	}
+	for _, f := range files {
+		if err := c.checkFile(f); err != nil {
+			return err
+		}
+	}
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	place, err := c.mediaPlace(nil)
+	if err != nil {
+		return err
+	}
+	tx := c.st.begin(c.now, c.fx)
+	list := make([]any, len(files))
+	for i, part := range files {
+		f := c.newFile(tx, part)
+		f.appID, f.orgID, f.folderID = place.AppID, place.OrganizationID, place.ID
+		list[i] = c.fileFields(f)
+	}
+	if err := tx.commit(); err != nil {
+		return err
+	}
+	return c.value(http.StatusCreated, map[string]any{"files": list})
+}
+
+// mediaPlace is where an upload goes: an app, an organisation or a folder that
+// the token reaches. Without any it is the token's app.
+func (c *call) mediaPlace(fields map[string]any) (mediaFolder, error) {
+	denied := fileDenied("You do not have permission to create files here")
+	at := mediaFolder{OrganizationID: c.cred.orgID}
+	read := func(name string) (int64, error) {
+		v := fields[name]
+		if v == nil && c.param(name) != "" {
+			v = c.param(name)
+		}
+		if v == nil {
+			return 0, nil
+		}
+		id, ok := wholeNumber(v)
+		if !ok {
+			return 0, badRequest("%s must be a number.", name)
+		}
+		return id, nil
+	}
+	appID, err := read("appId")
+	if err != nil {
+		return at, err
+	}
+	orgID, err := read("organizationId")
+	if err != nil {
+		return at, err
+	}
+	folderID, err := read("folderId")
+	if err != nil {
+		return at, err
+	}
+	if parent, err := read("parentId"); err != nil {
+		return at, err
+	} else if parent != 0 {
+		folderID = parent
+	}
+	if folderID != 0 {
+		f := c.st.folders[folderID]
+		if f == nil || f.OrganizationID != c.cred.orgID {
+			return at, denied
+		}
+		return *f, nil
+	}
+	if orgID != 0 && orgID != c.cred.orgID {
+		return at, denied
+	}
+	if orgID == 0 && appID == 0 {
+		appID = c.cred.appID
+	}
+	if appID != 0 {
+		if a := c.srv.people.app(appID); a == nil || a.orgID != c.cred.orgID {
+			return at, denied
+		}
+	}
+	at.AppID = appID
+	return at, nil
+}
+
+// listMedia serves the files and folders of an app or folder.
+func (c *call) listMedia() error {
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	place, err := c.mediaPlace(nil)
+	if err != nil {
+		return err
+	}
+	folders, files := []any{}, []any{}
+	for _, id := range slices.Sorted(maps.Keys(c.st.folders)) {
+		if f := c.st.folders[id]; f.OrganizationID == c.cred.orgID && f.ParentID == place.ID && (place.AppID == 0 || f.AppID == place.AppID) {
+			folders = append(folders, f.fields())
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.st.files)) {
+		if f := c.st.files[id]; f.orgID == c.cred.orgID && f.folderID == place.ID && (place.AppID == 0 || f.appID == place.AppID) {
+			files = append(files, c.fileFields(f))
+		}
+	}
+	return c.value(http.StatusOK, map[string]any{"folders": folders, "files": files})
+}
+
+func (f *mediaFolder) fields() map[string]any {
+	return map[string]any{
+		"id": f.ID, "name": f.Name, "appId": nullable(f.AppID), "parentId": nullable(f.ParentID),
+		"organizationId": nullable(f.OrganizationID), "createdAt": timeText(f.CreatedAt), "updatedAt": timeText(f.CreatedAt),
+	}
+}
+
+func (c *call) createFolder() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	name, _ := fields["name"].(string)
+	if name == "" {
+		return badRequest("name must be a text that is not empty.")
+	}
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	place, err := c.mediaPlace(fields)
+	if err != nil {
+		return err
+	}
+	tx := c.st.begin(c.now, c.fx)
+	f := &mediaFolder{
+		ID: c.st.newID(kindFolder), ParentID: place.ID, AppID: place.AppID, OrganizationID: place.OrganizationID,
+		Name: name, CreatedAt: tx.stamp,
+	}
+	tx.extra = append(tx.extra, f.record())
+	tx.after = append(tx.after, func() { c.st.folders[f.ID] = f })
+	if err := tx.commit(); err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, f.fields())
+}
+
+// fileContents streams a file to whoever shows a token and, if the file was
+// stored with a private key, that key. The name of the key's parameter is
+// assumed.
+func (c *call) fileContents() error {
+	denied := fileDenied("You do not have permission to access this file")
+	cred, err := c.srv.people.authenticate(c.req, c.query)
+	if err != nil {
+		return denied
+	}
+	id, _ := wholeNumber(c.args[0])
+	c.st.mu.RLock()
+	f := c.st.files[id]
+	c.st.mu.RUnlock()
+	if f == nil {
+		return notFound("The file")
+	}
+	if f.orgID != cred.orgID ||
+		f.key != "" && subtle.ConstantTimeCompare([]byte(f.key), []byte(c.param("encryptionKey"))) == 0 {
+		return denied
+	}
+	c.status, c.contentType = http.StatusOK, f.contentType
+	c.out = append(c.out[:0], f.content...)
+	return nil
+}
+
+func (c *call) deleteFile() error {
+	id, _ := wholeNumber(c.args[0])
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	if f := c.st.files[id]; f == nil || f.orgID != c.cred.orgID {
+		return notFound("The file")
+	}
+	tx := c.st.begin(c.now, c.fx)
+	tx.extra = append(tx.extra, Record{Kind: kindFile, ID: id}, c.st.counters())
+	tx.after = append(tx.after, func() { delete(c.st.files, id) })
+	c.status, c.out = http.StatusOK, append(c.out[:0], "{}"...)
+	return tx.commit()
+}
+
+func (c *call) deleteFolder() error {
+	id, _ := wholeNumber(c.args[0])
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	if f := c.st.folders[id]; f == nil || f.OrganizationID != c.cred.orgID {
+		return notFound("The folder")
+	}
+	tx := c.st.begin(c.now, c.fx)
+	tx.extra = append(tx.extra, Record{Kind: kindFolder, ID: id}, c.st.counters())
+	tx.after = append(tx.after, func() { delete(c.st.folders, id) })
+	c.status, c.out = http.StatusOK, append(c.out[:0], "{}"...)
+	return tx.commit()
+}
+
+// storedFile is a file in the journal.
+type storedFile struct {
+	ID, AppID, OrganizationID, FolderID, EntryID, UserID int64
+	Name, ContentType, Key                               string
+	Content                                              []byte
+	CreatedAt                                            time.Time
+}
+
+func (f *mediaFile) record() Record {
+	raw, _ := json.Marshal(storedFile{
+		f.id, f.appID, f.orgID, f.folderID, f.entryID, f.userID, f.name, f.contentType, f.key, f.content, f.createdAt,
+	}) // plain fields always marshal
+	return Record{Kind: kindFile, ID: f.id, Value: raw}
+}
+
+func (st *store) loadFile(raw []byte) error {
+	var s storedFile
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return err
+	}
+	st.putFile(&mediaFile{
+		id: s.ID, appID: s.AppID, orgID: s.OrganizationID, folderID: s.FolderID, entryID: s.EntryID, userID: s.UserID,
+		name: s.Name, contentType: s.ContentType, key: s.Key, content: s.Content, createdAt: s.CreatedAt,
+	})
+	return nil
+}
+
+func (st *store) putFile(f *mediaFile) {
+	st.files[f.id] = f
+	st.lastID[kindFile] = max(st.lastID[kindFile], f.id)
+}
+
+func (f *mediaFolder) record() Record {
+	raw, _ := json.Marshal(f) // plain fields always marshal
+	return Record{Kind: kindFolder, ID: f.ID, Value: raw}
+}
+
+func (st *store) loadFolder(raw []byte) error {
+	var f mediaFolder
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return err
+	}
+	st.folders[f.ID] = &f
+	st.lastID[kindFolder] = max(st.lastID[kindFolder], f.ID)
+	return nil
+}

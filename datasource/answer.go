@@ -1,6 +1,10 @@
 package datasource
 
-import "errors"
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+)
 
 // page is everything that the endpoints which return rows are known to answer with. A bare array is read as entries.
 type page struct {
@@ -153,4 +157,82 @@ func first(rows []Entry, e *Entry) bool {
 	}
 	*e = rows[0]
 	return true
+}
+
+// wrapped calls element at every object that an answer consists of: an array or object below the documented name
+// (many or one), or bare.
+func (d *decoder) wrapped(many, one string, element func() error) error {
+	switch d.peek() {
+	case 0:
+		return nil
+	case 'n':
+		return d.literal("null")
+	case '[':
+		return d.array(element)
+	case '{':
+	default:
+		if err := d.skip(); err != nil {
+			return err
+		}
+		return errNotRows
+	}
+	start, found := d.i, false
+	err := d.object(func(name []byte) error {
+		if string(name) != many && string(name) != one {
+			return d.skip()
+		}
+		found = true
+		switch d.peek() {
+		case '[':
+			return d.array(element)
+		case '{':
+			return element()
+		}
+		return d.skip()
+	})
+	if err != nil || found {
+		return err
+	}
+	d.i = start
+	return element()
+}
+
+// rawCopy reads a value as it stands; null is nil.
+func (d *decoder) rawCopy() (json.RawMessage, error) {
+	raw, err := d.raw()
+	if err != nil || string(raw) == "null" {
+		return nil, err
+	}
+	return bytes.Clone(raw), nil
+}
+
+// extra keeps a field that has no place of its own, null included.
+func (d *decoder) extra(into *map[string]json.RawMessage, name []byte) error {
+	key := d.name(name)
+	raw, err := d.raw()
+	if err != nil {
+		return err
+	}
+	if *into == nil {
+		*into = map[string]json.RawMessage{}
+	}
+	(*into)[key] = bytes.Clone(raw)
+	return nil
+}
+
+// strings reads an array of strings, leaving out what is none. Anything but an array is nil.
+func (d *decoder) strings() ([]string, error) {
+	if d.peek() != '[' {
+		return nil, d.skip()
+	}
+	list := []string{}
+	err := d.array(func() error {
+		if d.peek() != '"' {
+			return d.skip()
+		}
+		s, err := d.str()
+		list = append(list, s)
+		return err
+	})
+	return list, err
 }

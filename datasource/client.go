@@ -22,7 +22,6 @@ type Client struct {
 	base     *url.URL
 	root     string  // base as text
 	region   *region // whose file hosts are trusted; nil: none but base
-	agent    string
 	log      *slog.Logger
 	limiter  *Limiter
 	retry    RetryPolicy
@@ -44,7 +43,6 @@ func NewClient(cfg Config) (*Client, error) {
 		base:     base,
 		root:     base.String(),
 		region:   cmp.Or(regionAt(base.Hostname()), regionOf(cfg.Token)),
-		agent:    cfg.UserAgent,
 		log:      cfg.Logger,
 		limiter:  cfg.Limiter,
 		retry:    cfg.Retry,

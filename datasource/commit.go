@@ -72,7 +72,7 @@ func (c *Client) Commit(ctx context.Context, dataSourceID int64, cm Commit) (*Co
 
 func (cm *Commit) body() ([]byte, error) {
 	if err := cm.check(); err != nil {
-		return nil, fmt.Errorf("datasource: Commit: %w", err)
+		return nil, fmt.Errorf("datasource: %w", err)
 	}
 	hooks := cm.RunHooks
 	if hooks == nil {
@@ -90,7 +90,7 @@ func (cm *Commit) body() ([]byte, error) {
 		cm.Entries[i].write(&rows[i])
 		row, err := rows[i].bytes()
 		if err != nil {
-			return nil, fmt.Errorf("datasource: Commit: Entries[%d]: %w", i, rows[i].fault)
+			return nil, fmt.Errorf("datasource: Commit.Entries[%d]: %w", i, rows[i].fault)
 		}
 		if i > 0 {
 			o.b = append(o.b, ',')
@@ -134,33 +134,33 @@ func (cm *Commit) check() error {
 	if len(cm.Entries) == 0 {
 		switch {
 		case cm.Replace:
-			return errors.New("Replace without Entries would delete every row: Client.Replace with no rows does that")
+			return errors.New("Commit.Replace without Entries would delete every row: Client.Replace with no rows does that")
 		case len(cm.Delete) == 0:
 			return errors.New("nothing to do: give Entries or Delete")
 		}
 	}
 	if cm.Replace && len(cm.Delete) > 0 {
-		return errors.New("Replace deletes all rows that are not listed, so Delete cannot be given with it")
+		return errors.New("Commit.Replace deletes all rows that are not listed, so Delete cannot be given with it")
 	}
 	if cm.NormalizeOrderGap < 0 {
-		return fmt.Errorf("NormalizeOrderGap is %d: give a positive number", cm.NormalizeOrderGap)
+		return fmt.Errorf("Commit.NormalizeOrderGap is %d: give a positive number", cm.NormalizeOrderGap)
 	}
 	for i, id := range cm.Delete {
 		if id <= 0 {
-			return fmt.Errorf("Delete[%d] is %d: ids are positive", i, id)
+			return fmt.Errorf("Commit.Delete[%d] is %d: ids are positive", i, id)
 		}
 	}
 	for i, hook := range cm.RunHooks {
 		if hook != "insert" && hook != "update" {
-			return fmt.Errorf(`RunHooks[%d] is %q: only "insert" and "update" can be run`, i, hook)
+			return fmt.Errorf(`Commit.RunHooks[%d] is %q: only "insert" and "update" can be run`, i, hook)
 		}
 	}
 	for i, e := range cm.Entries {
 		switch {
 		case e.ID < 0:
-			return fmt.Errorf("Entries[%d].ID is %d: ids are positive, and 0 inserts", i, e.ID)
+			return fmt.Errorf("Commit.Entries[%d].ID is %d: ids are positive, and 0 inserts", i, e.ID)
 		case e.Data == nil && (e.ID == 0 || e.Order == nil || cm.Overwrite):
-			return fmt.Errorf("Entries[%d].Data is nil: give the columns, M{} for none", i)
+			return fmt.Errorf("Commit.Entries[%d].Data is nil: give the columns, M{} for none", i)
 		}
 	}
 	return nil

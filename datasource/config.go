@@ -75,16 +75,16 @@ func (cfg Config) complete() (Config, *url.URL, error) {
 	base, err := baseURL(cfg.BaseURL, cfg.Token)
 	faults := []error{checkToken(cfg.Token), err}
 	if !printable(cfg.UserAgent) {
-		faults = append(faults, errors.New("UserAgent holds a character that a header cannot carry"))
+		faults = append(faults, errors.New("Config.UserAgent holds a character that a header cannot carry"))
 	}
 	if cfg.MaxResponseBytes < 0 {
-		faults = append(faults, fmt.Errorf("MaxResponseBytes is %d: give a positive number, or 0 for 64 MiB", cfg.MaxResponseBytes))
+		faults = append(faults, fmt.Errorf("Config.MaxResponseBytes is %d: give a positive number, or 0 for 64 MiB", cfg.MaxResponseBytes))
 	}
 	if cfg.Retry.MaxAttempts < 0 {
-		faults = append(faults, fmt.Errorf("Retry.MaxAttempts is %d: 1 never repeats, 0 means 4", cfg.Retry.MaxAttempts))
+		faults = append(faults, fmt.Errorf("Config.Retry.MaxAttempts is %d: 1 never repeats, 0 means 4", cfg.Retry.MaxAttempts))
 	}
 	if cfg.Retry.BaseDelay < 0 || cfg.Retry.MaxDelay < cfg.Retry.BaseDelay || cfg.Retry.MaxWait < 0 {
-		faults = append(faults, errors.New("Retry needs 0 <= BaseDelay <= MaxDelay and 0 <= MaxWait"))
+		faults = append(faults, errors.New("Config.Retry needs 0 <= BaseDelay <= MaxDelay and 0 <= MaxWait"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return cfg, nil, fmt.Errorf("datasource: %w", err)
@@ -96,9 +96,9 @@ func (cfg Config) complete() (Config, *url.URL, error) {
 func checkToken(token string) error {
 	switch {
 	case token == "":
-		return errors.New("Token is empty: create one in Fliplet Studio (App settings, API tokens)")
+		return errors.New("Config.Token is empty: create one in Fliplet Studio (App settings, API tokens)")
 	case !printable(token) || strings.Contains(token, " "):
-		return errors.New("Token holds a space or a character that a header cannot carry: copy it again, without line ends")
+		return errors.New("Config.Token holds a space or a character that a header cannot carry: copy it again, without line ends")
 	}
 	return nil
 }
@@ -116,16 +116,16 @@ func baseURL(given, token string) (*url.URL, error) {
 	u, err := url.Parse(given)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, errors.New(`BaseURL is not a URL like "https://api.fliplet.com"`)
+		return nil, errors.New(`Config.BaseURL is not a URL like "https://api.fliplet.com"`)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, errors.New("BaseURL must be scheme, host and path only: the token goes into Token")
+		return nil, errors.New("Config.BaseURL must be scheme, host and path only: the token goes into Token")
 	case u.Scheme == "http" && regionAt(u.Hostname()) != nil:
-		return nil, errors.New("BaseURL would send the token to Fliplet in the clear: use https")
+		return nil, errors.New("Config.BaseURL would send the token to Fliplet in the clear: use https")
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath = strings.TrimRight(u.RawPath, "/")
 	if strings.HasSuffix(u.Path, "/v1") {
-		return nil, errors.New("BaseURL must end before /v1")
+		return nil, errors.New("Config.BaseURL must end before /v1")
 	}
 	return u, nil
 }

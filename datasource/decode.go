@@ -14,9 +14,9 @@ import (
 // encoding/json reads a page twice, through reflection, and is most of the cost of receiving one.
 type decoder struct {
 	scanner
-	columns int // of the row before: the next one will have as many
-	names   [64]string
-	values  [128]any // short strings and numbers: most of them stand in row after row
+	columns int        // of the row before: the next one will have as many
+	names   [64]string // of columns; they outlive a decoding, for the next one is likely to have the same
+	values  [128]any   // short strings and numbers: most of them stand in row after row
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -29,7 +29,9 @@ func decode(body []byte, read func(*decoder) error) error {
 	if err == nil {
 		err = d.end()
 	}
-	*d = decoder{scanner: scanner{scratch: d.scratch[:0]}}
+	d.scanner = scanner{scratch: d.scratch[:0]}
+	d.columns = 0
+	clear(d.values[:])
 	if cap(d.scratch) <= maxPooled {
 		decoders.Put(d)
 	}
@@ -78,13 +80,7 @@ func (d *decoder) value() (any, error) {
 	case '{':
 		return d.columnsOf(0)
 	case '[':
-		list := []any{}
-		err := d.array(func() error {
-			v, err := d.value()
-			list = append(list, v)
-			return err
-		})
-		return list, err
+		return d.list()
 	case '"':
 		text, err := d.text()
 		if err != nil {
@@ -103,6 +99,28 @@ func (d *decoder) value() (any, error) {
 		return false, d.literal("false")
 	}
 	return nil, d.literal("null")
+}
+
+// list reads an array.
+func (d *decoder) list() ([]any, error) {
+	if err := d.enter(); err != nil {
+		return nil, err
+	}
+	list := []any{}
+	for first := true; ; first = false {
+		more, err := d.more(']', first)
+		if !more {
+			return list, err
+		}
+		if first {
+			list = make([]any, 0, 4) // growing from nothing costs more than what is left over
+		}
+		v, err := d.value()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
 }
 
 // columnsOf reads an object into a map with room for size members.

@@ -22,7 +22,7 @@ import (
 // progress, which may be nil, is called after each write with -1 as an unknown total.
 func (c *Client) Download(ctx context.Context, rawURL string, extra url.Values, w io.Writer, progress func(got, total int64)) (contentType string, n int64, err error) {
 	u, err := c.base.JoinPath("/").Parse(rawURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+	if err != nil || rawURL == "" || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
 		return "", 0, errors.New("datasource: rawURL is not the http or https URL of a file")
 	}
 	if w == nil {

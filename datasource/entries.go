@@ -209,11 +209,11 @@ func sourcePath(dataSourceID int64, rest string) (string, error) {
 	if dataSourceID <= 0 {
 		return "", fmt.Errorf("datasource: data source id is %d: ids are positive", dataSourceID)
 	}
-	path := "v1/data-sources/" + strconv.FormatInt(dataSourceID, 10)
-	if rest != "" {
-		path += "/" + rest
+	id := strconv.FormatInt(dataSourceID, 10)
+	if rest == "" {
+		return "v1/data-sources/" + id, nil
 	}
-	return path, nil
+	return "v1/data-sources/" + id + "/" + rest, nil
 }
 
 func entryPath(dataSourceID, entryID int64) (string, error) {

@@ -36,22 +36,23 @@ type Part struct {
 // maxFile is the documented limit for one file.
 const maxFile = 500 << 20
 
-func (p *Part) check() error {
+// fault says what is wrong with p, or nothing.
+func (p *Part) fault() string {
 	switch {
 	case p.Field == "":
-		return errors.New(`Field is empty: name the column, "file[]" for several files`)
+		return `Field is empty: name the column, "file[]" for several files`
 	case p.Filename == "":
-		return errors.New("Filename is empty: the server tells the type of a file by its extension")
+		return "Filename is empty: the server tells the type of a file by its extension"
 	case p.Content == nil && p.Reader == nil:
-		return errors.New("neither Content nor Reader is set (an empty file is Content: []byte{})")
+		return "neither Content nor Reader is set (an empty file is Content: []byte{})"
 	case p.Content != nil && p.Reader != nil:
-		return errors.New("Content and Reader are both set: give one")
+		return "Content and Reader are both set: give one"
 	case max(int64(len(p.Content)), p.Size) > maxFile:
-		return fmt.Errorf("the file is larger than the %d bytes that the server takes", maxFile)
+		return fmt.Sprintf("the file is larger than the %d bytes that the server takes", maxFile)
 	case !printable(p.ContentType):
-		return errors.New("ContentType holds a character that a header cannot carry")
+		return "ContentType holds a character that a header cannot carry"
 	}
-	return nil
+	return ""
 }
 
 // A form is a multipart body that is put together while it is sent, so that a file is never held in memory twice.
@@ -82,8 +83,8 @@ func newForm(fields map[string]string, parts []Part, progress func(sent, total i
 	}
 	for i := range parts {
 		p := &parts[i]
-		if err := p.check(); err != nil {
-			return nil, fmt.Errorf("datasource: Files[%d]: %w", i, err)
+		if fault := p.fault(); fault != "" {
+			return nil, fmt.Errorf("datasource: Files[%d]: %s", i, fault)
 		}
 		header := textproto.MIMEHeader{
 			"Content-Disposition": {multipart.FileContentDisposition(p.Field, p.Filename)},

@@ -87,7 +87,7 @@ type Query struct {
 // body checks q and writes it for a query of the given kind.
 func (q *Query) body(kind string, patch M) ([]byte, error) {
 	if err := q.check(kind); err != nil {
-		return nil, fmt.Errorf("datasource: Query: %w", err)
+		return nil, fmt.Errorf("datasource: %w", err)
 	}
 	o := object{b: make([]byte, 0, 256)}
 	o.add("type", kind)
@@ -114,7 +114,7 @@ func (q *Query) body(kind string, patch M) ([]byte, error) {
 		for i, by := range q.Order {
 			by, err := by.canonical()
 			if err != nil {
-				return nil, fmt.Errorf("datasource: Query: Order[%d]: %w", i, err)
+				return nil, fmt.Errorf("datasource: Query.Order[%d]: %w", i, err)
 			}
 			pairs[i] = []string{by.Column, string(by.Direction)}
 		}
@@ -152,15 +152,15 @@ func (q *Query) body(kind string, patch M) ([]byte, error) {
 func (q *Query) check(kind string) error {
 	switch {
 	case q.Type != "" && q.Type != kind:
-		return fmt.Errorf(`Type %q: leave it empty; Find and Select read, UpdateWhere and DeleteWhere write`, q.Type)
+		return fmt.Errorf(`Query.Type %q: leave it empty; Find and Select read, UpdateWhere and DeleteWhere write`, q.Type)
 	case q.Limit < 0:
-		return fmt.Errorf("Limit is %d: give a positive number, or NoLimit for all rows", q.Limit)
+		return fmt.Errorf("Query.Limit is %d: give a positive number, or NoLimit for all rows", q.Limit)
 	case q.Limit > 0 && q.NoLimit:
-		return errors.New("Limit and NoLimit are both set: give one")
+		return errors.New("Query.Limit and NoLimit are both set: give one")
 	case q.Offset < 0:
-		return fmt.Errorf("Offset is %d: give 0 or more", q.Offset)
+		return fmt.Errorf("Query.Offset is %d: give 0 or more", q.Offset)
 	case q.DataSourceEntryID < 0:
-		return fmt.Errorf("DataSourceEntryID is %d: ids are positive", q.DataSourceEntryID)
+		return fmt.Errorf("Query.DataSourceEntryID is %d: ids are positive", q.DataSourceEntryID)
 	case kind == "select":
 		return nil
 	case q.Limit > 0 || q.Offset > 0 || q.NoLimit || q.IncludePagination || q.Distinct != "" || q.Join != nil || q.Aggregate != nil:

@@ -2,7 +2,6 @@ package datasource
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -89,8 +88,8 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	var fl *flight
 	sending := ctx
 	if !cl.read {
-		fl = new(flight)
-		sending = httptrace.WithClientTrace(sending, fl.trace())
+		fl = newFlight()
+		sending = httptrace.WithClientTrace(sending, &fl.trace)
 	}
 	resp, err := c.send(sending, cl)
 	if err != nil {
@@ -128,6 +127,8 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	return false, nil
 }
 
+var jsonBody = []string{"application/json"} // never changed: resty copies headers
+
 // send makes one request with the client's headers.
 func (c *Client) send(ctx context.Context, cl *call) (*http.Response, error) {
 	r := c.http.R().SetDoNotParseResponse(true)
@@ -141,7 +142,10 @@ func (c *Client) send(ctx context.Context, cl *call) (*http.Response, error) {
 		ctx = context.WithValue(ctx, bodyOf{}, cl.form)
 		r.Header["Content-Type"] = []string{cl.form.contentType}
 	case cl.body != nil:
-		r.Header["Content-Type"] = []string{cmp.Or(cl.mime, "application/json")}
+		r.Header["Content-Type"] = jsonBody
+		if cl.mime != "" {
+			r.Header["Content-Type"] = []string{cl.mime}
+		}
 		r.SetBody(bytes.NewReader(cl.body))
 	}
 	u := cl.target
@@ -226,24 +230,34 @@ func readBody(buf *bytes.Buffer, resp *http.Response, limit int64) error {
 	if size > 0 {
 		buf.Grow(int(min(size, maxSized)) + bytes.MinRead) // MinRead: room to see the end without growing
 	}
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
-	if n > limit {
-		return &ResponseTooLargeError{limit}
+	for {
+		buf.Grow(bytes.MinRead)
+		room := buf.AvailableBuffer()
+		n, err := resp.Body.Read(room[:cap(room)])
+		_, _ = buf.Write(room[:n])
+		switch {
+		case int64(buf.Len()) > limit:
+			return &ResponseTooLargeError{limit}
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
 	}
-	return err
 }
 
 // A flight records how far a write got, so that what failed before the server could see it is told from a doubtful
 // failure.
 type flight struct {
+	trace        httptrace.ClientTrace
 	asked, wrote atomic.Bool
 }
 
-func (f *flight) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GetConn:      func(string) { f.asked.Store(true) },
-		WroteHeaders: func() { f.wrote.Store(true) },
-	}
+func newFlight() *flight {
+	f := new(flight)
+	f.trace.GetConn = func(string) { f.asked.Store(true) }
+	f.trace.WroteHeaders = func() { f.wrote.Store(true) }
+	return f
 }
 
 // unsent reports whether the request certainly did not leave. A RoundTripper that does not report to httptrace

@@ -1,0 +1,104 @@
+package datasource_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// exampleServer answers the few requests of the examples. Programs leave Config.BaseURL empty.
+func exampleServer() *httptest.Server {
+	mux := http.NewServeMux()
+	reply := func(pattern, body string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
+	}
+	reply("POST /v1/data-sources/123/data/query", `{"entries":[{"id":42,"data":{"Email":"jane@example.org","Visits":9007199254740993}}]}`)
+	reply("PUT /v1/data-sources/123/data", `{"id":43,"data":{"Email":"bob@example.org"}}`)
+	reply("POST /v1/data-sources/123/commit", `{"clientIds":[{"id":44,"clientId":"new-1"}]}`)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"message":"The security rules for the Data Source \"Staff\" do not allow this app to read data.","type":"datasource.access"}`)
+	})
+	return httptest.NewServer(mux)
+}
+
+func Example() {
+	server := exampleServer()
+	defer server.Close()
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--abcdef", BaseURL: server.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdle()
+	ctx := context.Background()
+
+	rows, err := client.Find(ctx, 123, datasource.Query{
+		Where: datasource.M{"Visits": datasource.M{"$gt": 100}},
+		Order: []datasource.Order{{Column: "data.Email"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, row := range rows {
+		visits, _ := row.Data["Visits"].(json.Number)
+		fmt.Println(row.ID, row.Data["Email"], visits)
+	}
+
+	row, err := client.Insert(ctx, 123, datasource.M{"Email": "bob@example.org"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(row.ID)
+	// Output:
+	// 42 jane@example.org 9007199254740993
+	// 43
+}
+
+func ExampleClient_Commit() {
+	server := exampleServer()
+	defer server.Close()
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--abcdef", BaseURL: server.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdle()
+
+	result, err := client.Commit(context.Background(), 123, datasource.Commit{
+		Entries: []datasource.CommitEntry{
+			{ID: 42, Data: datasource.M{"Seen": true}},                          // merged into the row
+			{ClientID: "new-1", Data: datasource.M{"Email": "ann@example.org"}}, // inserted
+		},
+		Delete: []int64{17},
+	})
+	if datasource.Doubtful(err) {
+		log.Fatal("look the rows up before sending them again: ", err)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.ClientIDs[0].ClientID, "is", result.ClientIDs[0].ID)
+	// Output: new-1 is 44
+}
+
+func ExampleError() {
+	server := exampleServer()
+	defer server.Close()
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--abcdef", BaseURL: server.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdle()
+
+	_, err = client.Find(context.Background(), 7, datasource.Query{})
+	if refusal, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrAccessDenied) {
+		fmt.Println(refusal.StatusCode, refusal.Message)
+	}
+	// Output: 400 The security rules for the Data Source "Staff" do not allow this app to read data.
+}

@@ -111,6 +111,16 @@ func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	return e.id
 }
 
+// Seed tells the engine what a new listener has had already, from a cache: it is
+// not delivered again unless it has changed.
+func (f *Feed) Seed(id ID, rows []Row) {
+	if e := f.find(id); e != nil {
+		for i := range rows {
+			e.mem.put(&rows[i], false)
+		}
+	}
+}
+
 // Unsubscribe removes a listener and what is queued for it.
 func (f *Feed) Unsubscribe(id ID) {
 	f.readers = slices.DeleteFunc(f.readers, func(e *entry) bool { return e.id == id })

@@ -21,8 +21,12 @@ func versionOf(r *Row) version {
 }
 
 // superseded reports whether row r is a later version than v. An older change
-// time means a lagging replica; an equal one is settled by the content.
+// time means a lagging replica; an equal one is settled by the content. Deletion
+// is final, and some tombstones carry no time at all.
 func (v version) superseded(r *Row) bool {
+	if r.Deleted && !v.deleted {
+		return true
+	}
 	if r.Updated != v.updated {
 		return r.Updated > v.updated
 	}

@@ -103,3 +103,9 @@ type Gap struct {
 	Before Time
 	Reason string
 }
+
+// FromStart reports whether the key lies before every row.
+func (k Key) FromStart() bool { return k.Time == beginning }
+
+// WholeInstant reports whether the key lies behind every row of its instant.
+func (k Key) WholeInstant() bool { return k.ID == math.MaxInt64 }

@@ -203,7 +203,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		case r.start == FromNow:
 			r.mem.put(row, false)
 		default:
-			r.addNew(row)
+			r.consider(row)
 		}
 	}
 	if p.full {

@@ -1,0 +1,145 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Channel is a public conversation, joined or not. Channels live on the master
+// app, so that all instances of an app share them (documented).
+type Channel struct {
+	ID            int64
+	Name          string
+	NParticipants int
+	Definition    Definition
+}
+
+// Channels is a handle on the public channels.
+type Channels struct{ chat *Chat }
+
+// Channels returns a handle; it makes no request.
+func (c *Chat) Channels() Channels { return Channels{c} }
+
+// Create makes a public channel. Its creator is no member before joining
+// (documented).
+//
+// Errors: [ErrInvalid] for an empty name, [ErrNotLoggedIn], [ErrClosed].
+func (h Channels) Create(ctx context.Context, name string) (_ *Channel, err error) {
+	defer wrap("create channel", &err)
+	if strings.TrimSpace(name) == "" {
+		return nil, invalid("name: empty; a channel needs one")
+	}
+	ctx, _, end, err := h.chat.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	def := wire.NewDefinition()
+	if err := errors.Join(def.Set(wire.Participants, []string{}), def.Set(wire.Group, M{"public": true}), def.SetBodyKey()); err != nil {
+		return nil, err
+	}
+	ds, err := h.chat.createSource(ctx, name, h.chat.opts.MasterAppID, def)
+	if err != nil {
+		return nil, err
+	}
+	return channel(ds), nil
+}
+
+// List returns all public channels, the one with the latest activity first.
+func (h Channels) List(ctx context.Context) (_ []*Channel, err error) {
+	defer wrap("list channels", &err)
+	ctx, _, end, err := h.chat.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	list, err := h.chat.listConversations(ctx, wire.ByPublic(), wire.Definition.Public)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Channel, len(list))
+	for i := range list {
+		out[i] = channel(&list[i])
+	}
+	return out, nil
+}
+
+// Join makes the user a member and returns the channel as a conversation. Joining
+// again changes nothing.
+//
+// Errors: [ErrNotFound]; [ErrInvalid] when the conversation is not public;
+// [ErrNotLoggedIn]; [ErrClosed].
+func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err error) {
+	defer wrap("join channel", &err)
+	ctx, s, end, err := h.chat.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	ds, err := h.public(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	conv := h.chat.conversation(ds, s.userID)
+	if err := conv.change(ctx, func(d wire.Definition) bool { return d.Add(s.userID) }, func(d wire.Definition) bool { return d.Has(s.userID) }); err != nil {
+		return nil, err
+	}
+	h.chat.poller.joined()
+	return conv, nil
+}
+
+// Delete moves a channel to the trash. Nothing but a public channel is deleted.
+// The server refuses the tokens of apps (documented).
+//
+// Errors: [ErrNotFound]; [ErrInvalid] when the data source is no public channel;
+// [ErrNotLoggedIn]; [ErrClosed].
+func (h Channels) Delete(ctx context.Context, id int64) (err error) {
+	defer wrap("delete channel", &err)
+	ctx, _, end, err := h.chat.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if _, err := h.public(ctx, id); err != nil {
+		return err
+	}
+	return missing(h.chat.client.DeleteDataSource(ctx, id), "channel", id)
+}
+
+// public reads a channel and refuses everything else.
+func (h Channels) public(ctx context.Context, id int64) (*datasource.DataSource, error) {
+	if id <= 0 {
+		return nil, invalid("id: %d is not the id of a channel", id)
+	}
+	ds, err := h.chat.client.DataSource(ctx, id)
+	if err != nil {
+		return nil, missing(err, "channel", id)
+	}
+	if ds.Type != wire.TypeConversation || !wire.ParseDefinition(ds.Definition).Public() {
+		return nil, fmt.Errorf("%w id: data source %d is no public channel", ErrInvalid, id)
+	}
+	return ds, nil
+}
+
+func channel(ds *datasource.DataSource) *Channel {
+	def := readDefinition(wire.ParseDefinition(ds.Definition))
+	return &Channel{ID: ds.ID, Name: ds.Name, Definition: def, NParticipants: len(def.Participants)}
+}
+
+// MarshalJSON writes the channel as JavaScript consumers see it.
+func (ch Channel) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		ID            int64      `json:"id"`
+		Name          string     `json:"name"`
+		Type          string     `json:"type"`
+		Definition    Definition `json:"definition"`
+		NParticipants int        `json:"nParticipants"`
+		IsChannel     bool       `json:"isChannel"`
+	}{ch.ID, ch.Name, wire.TypeConversation, ch.Definition, ch.NParticipants, true})
+}

@@ -1,0 +1,214 @@
+package chat
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Contact is a person one can chat with: a row of the contacts data source.
+type Contact struct {
+	// ID is the row's id, which [NewConversation] and [Participants] take.
+	ID int64
+	// UserID is flUserId, the person's identity in conversations. "" for a contact
+	// who never chatted and whose id cannot be derived.
+	UserID string
+	// Data holds every column. flUserToken, a credential, is only in the contact
+	// that Login returns.
+	Data M
+
+	DataSourceID         int64
+	CreatedAt, UpdatedAt time.Time
+}
+
+// Contacts returns the rows of the contacts data source, in the server's order
+// unless [OrderBy] is given. [Where] takes a condition over columns. Chat tokens
+// of other people, which the server hands out with their rows, are left out.
+//
+// With [Offline] the last complete list is returned from the cache, unfiltered and
+// without a request. It needs no login.
+//
+// Errors: [ErrOffline] with Offline and an empty cache; [ErrInvalid]; [ErrClosed].
+func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
+	defer wrap("contacts", &err)
+	var o callOptions
+	for _, opt := range opts {
+		opt.applyContacts(&o)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if o.offline {
+		return c.cachedContacts(ctx)
+	}
+	q := datasource.Query{Type: "select", Where: o.where, Order: o.order, Offset: o.offset}
+	if o.limit != nil {
+		q.Limit = *o.limit
+	}
+	rows, err := c.client.Find(ctx, c.opts.DataSourceID, q)
+	if err != nil {
+		return nil, err
+	}
+	sortRows(rows, o.order)
+	if o.limit != nil {
+		rows = rows[:min(len(rows), *o.limit)] // a server may ignore the limit
+	}
+	out := make([]*Contact, len(rows))
+	for i := range rows {
+		out[i] = c.contact(&rows[i])
+		delete(out[i].Data, wire.UserToken)
+	}
+	if o.where == nil && o.limit == nil && o.offset == 0 {
+		c.cacheContacts(ctx, out)
+	}
+	return out, nil
+}
+
+// contact reads a row. It takes over the row's data.
+func (c *Chat) contact(row *datasource.Entry) *Contact {
+	if row.Data == nil {
+		row.Data = M{}
+	}
+	id := c.storedUserID(row)
+	if id == "" && c.opts.PrimaryKey != "" && wire.Text(row.Data[c.opts.PrimaryKey]) != "" {
+		id = c.deriveUserID(row)
+	}
+	return &Contact{
+		ID: row.ID, UserID: id, Data: row.Data,
+		DataSourceID: cmp.Or(row.DataSourceID, c.opts.DataSourceID), CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}
+}
+
+func (c *Chat) storedUserID(row *datasource.Entry) string { return wire.Text(row.Data[wire.UserID]) }
+
+func (c *Chat) deriveUserID(row *datasource.Entry) string {
+	return wire.DeriveUserID(c.opts.DataSourceID, wire.Text(row.Data[c.opts.PrimaryKey]))
+}
+
+// contactsByID resolves ids of rows to contacts with a flUserId, in the order
+// given, storing the flUserIds that are missing.
+func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error) {
+	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[int64]*datasource.Entry, len(rows))
+	for i := range rows {
+		byID[rows[i].ID] = &rows[i]
+	}
+	out := make([]*Contact, 0, len(ids))
+	for _, id := range ids {
+		row := byID[id]
+		if row == nil {
+			return nil, fmt.Errorf("contact %d: %w", id, ErrContactNotFound)
+		}
+		if c.storedUserID(row) == "" {
+			patched, err := c.client.Update(ctx, c.opts.DataSourceID, id, M{wire.UserID: c.deriveUserID(row)})
+			if err != nil {
+				return nil, err
+			}
+			if c.storedUserID(patched) != "" {
+				row = patched
+			}
+		}
+		contact := c.contact(row)
+		if contact.UserID == "" {
+			return nil, fmt.Errorf("contact %d has no flUserId, and the server did not store one", id)
+		}
+		out = append(out, contact)
+	}
+	return out, nil
+}
+
+// contactsByUserID finds the contacts of participants, in their order. Ids without
+// a contact are skipped: contacts come and go.
+func (c *Chat) contactsByUserID(ctx context.Context, userIDs []string) ([]*Contact, error) {
+	if len(userIDs) == 0 {
+		return []*Contact{}, nil
+	}
+	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{
+		Type: "select", Where: M{wire.UserID: M{"$in": userIDs}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) < len(userIDs) && c.opts.PrimaryKey != "" {
+		// Some may have a derived id that is not on their row yet.
+		if rows, err = c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select"}); err != nil {
+			return nil, err
+		}
+	}
+	byUserID := make(map[string]*Contact, len(rows))
+	for i := range rows {
+		contact := c.contact(&rows[i])
+		delete(contact.Data, wire.UserToken)
+		if _, taken := byUserID[contact.UserID]; !taken {
+			byUserID[contact.UserID] = contact
+		}
+	}
+	out := make([]*Contact, 0, len(userIDs))
+	for _, id := range userIDs {
+		if contact := byUserID[id]; contact != nil {
+			out = append(out, contact)
+		}
+	}
+	return out, nil
+}
+
+func (ct *Contact) copy() *Contact {
+	out := *ct
+	out.Data = wire.CloneMap(ct.Data)
+	return &out
+}
+
+// MarshalJSON writes the row as JavaScript consumers see it, without flUserToken.
+func (ct Contact) MarshalJSON() ([]byte, error) {
+	data := wire.CloneMap(ct.Data)
+	if data == nil {
+		data = M{}
+	}
+	delete(data, wire.UserToken)
+	return json.Marshal(rowJSON{
+		ID: ct.ID, DataSourceID: ct.DataSourceID, Data: data,
+		CreatedAt: timestamp(ct.CreatedAt), UpdatedAt: timestamp(ct.UpdatedAt),
+	})
+}
+
+// Format prints the contact without its columns.
+func (ct Contact) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "contact %d (user %q)", ct.ID, ct.UserID)
+}
+
+// sortRows sorts by fields of the row, should the server have ignored the order.
+// Orders by columns are the server's business.
+func sortRows(rows []datasource.Entry, order []datasource.Order) {
+	if len(order) == 0 || !slices.ContainsFunc([]string{"id", "createdAt", "updatedAt"}, func(s string) bool { return s == order[0].Column }) {
+		return
+	}
+	slices.SortStableFunc(rows, func(a, b datasource.Entry) int {
+		n := 0
+		switch order[0].Column {
+		case "id":
+			n = cmp.Compare(a.ID, b.ID)
+		case "createdAt":
+			n = a.CreatedAt.Compare(b.CreatedAt)
+		case "updatedAt":
+			n = a.UpdatedAt.Compare(b.UpdatedAt)
+		}
+		if descending(order[0].Direction) {
+			return -n
+		}
+		return n
+	})
+}

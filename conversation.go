@@ -1,0 +1,216 @@
+package chat
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Conversation is a one-to-one chat, a group, or a joined channel: a data source
+// of type "conversation".
+//
+// The fields are as of when it was read, and brought up to date by the methods of
+// this value that change them; do not read the fields while such a method runs.
+// The methods themselves are safe for concurrent use.
+type Conversation struct {
+	ID         int64
+	Name       string
+	Definition Definition
+	// UpdatedAt is the time of the last activity, by which lists are sorted.
+	CreatedAt, UpdatedAt time.Time
+	// IsNew: the call that returned this made the conversation.
+	IsNew bool
+	// IsChannel: public, everybody may join.
+	IsChannel bool
+	// NParticipants counts the members.
+	NParticipants int
+	// IsGroup: more than two people, or some have left: a group reduced to two is
+	// not the direct chat of those two (seen in the public widget).
+	IsGroup bool
+
+	AppID, OrganizationID int64
+
+	chat   *Chat
+	userID string
+	mu     sync.Mutex
+	def    wire.Definition
+}
+
+// NewConversation says what to create.
+type NewConversation struct {
+	// Participants are ids of contacts (rows of the contacts data source, not
+	// flUserIds), at least one other person. The user is added.
+	Participants []int64
+	// Name defaults to a new UUID. Display names of one-to-one chats come from the
+	// contacts.
+	Name string
+	// Group is free; see [Definition].
+	Group M
+	// Metadata is yours, read back at Definition.Metadata.
+	Metadata M
+	// AllowInvite gives the conversation an invite code.
+	AllowInvite bool
+}
+
+// conversation reads a data source as the user sees it.
+func (c *Chat) conversation(ds *datasource.DataSource, userID string) *Conversation {
+	def := wire.ParseDefinition(ds.Definition)
+	c.known.put(ds.ID, def)
+	conv := &Conversation{
+		ID: ds.ID, Name: ds.Name, CreatedAt: ds.CreatedAt, UpdatedAt: ds.UpdatedAt,
+		AppID: ds.AppID, OrganizationID: ds.OrganizationID, chat: c, userID: userID,
+	}
+	conv.show(def)
+	return conv
+}
+
+// show takes a definition over.
+func (v *Conversation) show(def wire.Definition) {
+	v.def = def
+	v.Definition = readDefinition(def)
+	v.IsChannel = def.Public()
+	v.NParticipants = len(v.Definition.Participants)
+	v.IsGroup = !v.IsChannel && (v.NParticipants > 2 || len(v.Definition.RemovedParticipants) > 0)
+}
+
+func (v *Conversation) current() wire.Definition {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.def
+}
+
+// IsMuted reports whether the user muted the conversation.
+func (v *Conversation) IsMuted() bool { return v.current().Muted(v.userID) }
+
+// EncryptionKey is the passphrase of the conversation's bodies, if it is the
+// conversation's own; with Options.Keys the key is known only there.
+func (v *Conversation) EncryptionKey() string { return bodyKey(v.ID, v.current()) }
+
+// InviteCode returns the code with which others can join, reading the conversation
+// again if it had none yet.
+//
+// Errors: [ErrNoInviteCode] when it was created without AllowInvite.
+func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
+	defer wrap("invite code", &err)
+	if code := v.current().InviteCode(); code != "" {
+		return code, nil
+	}
+	ctx, _, end, err := v.chat.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	def, err := v.chat.freshDefinition(ctx, v.ID)
+	if err != nil {
+		return "", err
+	}
+	if code := def.InviteCode(); code != "" {
+		return code, nil
+	}
+	return "", fmt.Errorf("conversation %d: %w", v.ID, ErrNoInviteCode)
+}
+
+// Conversations returns the user's conversations and joined channels, the one with
+// the latest activity first.
+//
+// With [Offline] the last list is returned from the cache, without a request.
+//
+// Errors: [ErrNotLoggedIn], [ErrOffline] with Offline and an empty cache, [ErrClosed].
+func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
+	defer wrap("conversations", &err)
+	var o callOptions
+	for _, opt := range opts {
+		opt.applyConversations(&o)
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if o.offline {
+		return c.cachedConversations(ctx, s)
+	}
+	sources, err := c.memberships(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Conversation, len(sources))
+	for i := range sources {
+		out[i] = c.conversation(&sources[i], s.userID)
+	}
+	c.cacheConversations(ctx, s, sources)
+	return out, nil
+}
+
+// memberships lists the data sources of the user's conversations, latest activity
+// first, whatever the server makes of the filters.
+func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSource, error) {
+	return c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
+}
+
+func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.Definition) bool) ([]datasource.DataSource, error) {
+	apps := []int64{c.opts.AppID}
+	if c.opts.MasterAppID != c.opts.AppID {
+		apps = append(apps, c.opts.MasterAppID)
+	}
+	seen := map[int64]bool{}
+	var out []datasource.DataSource
+	for _, app := range apps {
+		list, err := c.client.DataSources(ctx, datasource.SourceFilter{
+			AppID: app, Type: wire.TypeConversation, Order: "updatedAt", Direction: datasource.Desc, Definition: filter,
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, ds := range list {
+			if ds.ID > 0 && ds.Type == wire.TypeConversation && !seen[ds.ID] && keep(wire.ParseDefinition(ds.Definition)) {
+				seen[ds.ID] = true
+				out = append(out, ds)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b datasource.DataSource) int {
+		return cmp.Or(b.UpdatedAt.Compare(a.UpdatedAt), cmp.Compare(b.ID, a.ID))
+	})
+	return out, nil
+}
+
+// conversationJSON is a conversation as JavaScript consumers see it.
+type conversationJSON struct {
+	ID             int64      `json:"id"`
+	Name           string     `json:"name"`
+	Type           string     `json:"type"`
+	AppID          int64      `json:"appId"`
+	OrganizationID int64      `json:"organizationId"`
+	Definition     Definition `json:"definition"`
+	CreatedAt      *string    `json:"createdAt"`
+	UpdatedAt      *string    `json:"updatedAt"`
+	DeletedAt      *string    `json:"deletedAt"`
+	IsNew          bool       `json:"isNew"`
+	IsMuted        bool       `json:"isMuted"`
+	IsChannel      bool       `json:"isChannel"`
+	IsGroup        bool       `json:"isGroup"`
+	NParticipants  int        `json:"nParticipants"`
+}
+
+// MarshalJSON writes the conversation as JavaScript consumers see it, without its
+// encryption key.
+func (v *Conversation) MarshalJSON() ([]byte, error) {
+	return json.Marshal(conversationJSON{
+		ID: v.ID, Name: v.Name, Type: wire.TypeConversation, AppID: v.AppID, OrganizationID: v.OrganizationID,
+		Definition: v.Definition, CreatedAt: timestamp(v.CreatedAt), UpdatedAt: timestamp(v.UpdatedAt),
+		IsNew: v.IsNew, IsMuted: v.IsMuted(), IsChannel: v.IsChannel, IsGroup: v.IsGroup, NParticipants: v.NParticipants,
+	})
+}
+
+// Format prints the conversation without its definition.
+func (v *Conversation) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "conversation %d (%d participants)", v.ID, v.NParticipants)
+}

@@ -1,0 +1,199 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// twinsWithin is how close in time conversations of the same people are taken to
+// come from clients that created them at once.
+const twinsWithin = time.Minute
+
+// Create makes a conversation of the user and the given contacts, or returns the
+// one these very people have already, with IsNew false; Name, Group and Metadata
+// are not changed then (documented). Channels do not count, nor do groups that
+// somebody has left.
+//
+// Nothing on the server keeps two clients from creating the same conversation at
+// once. Both then get the one with the lower id; the other stays, unused.
+//
+// Errors: [ErrInvalid] for no participants, or for nobody but the user;
+// [ErrContactNotFound] naming the id; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, err error) {
+	defer wrap("create conversation", &err)
+	ids, err := contactIDs(n.Participants)
+	if err != nil {
+		return nil, err
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	contacts, err := c.contactsByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	people := []string{s.userID}
+	for _, contact := range contacts {
+		if !slices.Contains(people, contact.UserID) {
+			people = append(people, contact.UserID)
+		}
+	}
+	if len(people) == 1 {
+		return nil, invalid("Participants: only the user; a conversation needs somebody else")
+	}
+	if found, err := c.conversationOf(ctx, s, people); err != nil || found != nil {
+		return found, err
+	}
+	created, err := c.createConversation(ctx, s, n, people)
+	if err != nil {
+		return nil, err
+	}
+	// Somebody may have done the same meanwhile.
+	found, err := c.conversationOf(ctx, s, people)
+	if err == nil && found != nil && found.ID < created.ID {
+		created = found
+	}
+	c.poller.joined()
+	return created, nil
+}
+
+func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversation, people []string) (*Conversation, error) {
+	def := wire.NewDefinition()
+	def.Add(people...)
+	group := wire.CloneMap(n.Group)
+	if group == nil {
+		group = M{}
+	}
+	errs := []error{def.Set(wire.Group, group), def.SetBodyKey()}
+	if n.Metadata != nil {
+		errs = append(errs, def.Set(wire.Metadata, n.Metadata))
+	}
+	if n.AllowInvite {
+		errs = append(errs, def.Invite())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, invalid("Group or Metadata: %v", err)
+	}
+	name := n.Name
+	if strings.TrimSpace(name) == "" {
+		name = uuid.NewString()
+	}
+	ds, err := c.createSource(ctx, name, c.opts.AppID, def)
+	if err != nil {
+		return nil, err
+	}
+	conv := c.conversation(ds, s.userID)
+	conv.IsNew = true
+	return conv, nil
+}
+
+// createSource makes the data source of a conversation or channel. Without an app
+// in the options it goes where the contacts are.
+func (c *Chat) createSource(ctx context.Context, name string, appID int64, def wire.Definition) (*datasource.DataSource, error) {
+	n := datasource.NewDataSource{
+		Name: name, Type: wire.TypeConversation, AppID: appID, Definition: def.JSON(),
+		AccessRules: wire.ConversationRules(), Bundle: new(false),
+	}
+	hookApp := c.opts.AppID
+	if appID == 0 {
+		contacts, err := c.client.DataSource(ctx, c.opts.DataSourceID)
+		if err != nil {
+			return nil, fmt.Errorf("Options.AppID is not set, and the contacts data source does not tell: %w", err)
+		}
+		n.AppID, n.OrganizationID = contacts.AppID, contacts.OrganizationID
+		hookApp = contacts.AppID
+	}
+	n.Hooks = wire.PushHooks(hookApp, c.opts.PushNotifications)
+	ds, err := c.client.CreateDataSource(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	if len(ds.Definition) == 0 {
+		ds.Definition = def.JSON() // a server may confirm with less than the whole
+	}
+	return ds, nil
+}
+
+// conversationOf finds the conversation of exactly these people. Of several it
+// takes the one with the latest activity, and of those created at once the one
+// with the lowest id, so that all clients agree.
+func (c *Chat) conversationOf(ctx context.Context, s *session, people []string) (*Conversation, error) {
+	want := sortedSet(people)
+	same, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool {
+		return !d.Public() && len(d.List(wire.Removed)) == 0 && slices.Equal(sortedSet(d.List(wire.Participants)), want)
+	})
+	if err != nil || len(same) == 0 {
+		return nil, err
+	}
+	best := same[0]
+	for _, ds := range same[1:] {
+		if ds.ID < best.ID && ds.CreatedAt.Sub(best.CreatedAt).Abs() <= twinsWithin {
+			best = ds
+		}
+	}
+	return c.conversation(&best, s.userID), nil
+}
+
+func sortedSet(list []string) []string {
+	out := slices.Sorted(slices.Values(list))
+	return slices.Compact(out)
+}
+
+// contactIDs checks ids of contacts and drops repeats.
+func contactIDs(ids []int64) ([]int64, error) {
+	if len(ids) == 0 {
+		return nil, invalid("Participants: empty; give the ids of contacts")
+	}
+	out := make([]int64, 0, len(ids))
+	for _, id := range ids {
+		if id <= 0 {
+			return nil, invalid("Participants: %d is not the id of a contact", id)
+		}
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// JoinConversation makes the user a participant of the conversation with this
+// invite code. Space around the code is ignored.
+//
+// Errors: [ErrInvalid] for an empty code, [ErrNotFound] when no conversation has
+// it, [ErrNotLoggedIn], [ErrClosed].
+func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conversation, err error) {
+	defer wrap("join conversation", &err)
+	code := strings.TrimSpace(inviteCode)
+	if code == "" {
+		return nil, invalid("inviteCode: empty")
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	found, err := c.listConversations(ctx, wire.ByInviteCode(code), func(d wire.Definition) bool { return d.InviteCode() == code })
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no conversation has this invite code: %w", ErrNotFound)
+	}
+	conv := c.conversation(&found[0], s.userID)
+	if err := conv.change(ctx, func(d wire.Definition) bool { return d.Add(s.userID) }, func(d wire.Definition) bool { return d.Has(s.userID) }); err != nil {
+		return nil, err
+	}
+	c.poller.joined()
+	return conv, nil
+}

@@ -1,0 +1,101 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Definition is what a conversation's data source says about it.
+type Definition struct {
+	// Participants are the flUserIds of the members.
+	Participants []string
+	// RemovedParticipants are the flUserIds of those who left or were removed.
+	RemovedParticipants []string
+	// Group is what Create was given: "public", "readOnly", "type" have a meaning
+	// for Fliplet's widget. It is set for one-to-one chats, too.
+	Group M
+	// Metadata is the creator's own.
+	Metadata M
+
+	// all is everything, known or not.
+	all wire.Definition
+}
+
+func readDefinition(d wire.Definition) Definition {
+	out := Definition{
+		Participants: d.List(wire.Participants), RemovedParticipants: d.List(wire.Removed),
+		Group: d.Object(wire.Group), Metadata: d.Object(wire.Metadata), all: d,
+	}
+	if out.Participants == nil {
+		out.Participants = []string{}
+	}
+	return out
+}
+
+// MarshalJSON writes every field of the definition except the encryption key.
+func (d Definition) MarshalJSON() ([]byte, error) { return d.all.WithoutBodyKey().JSON(), nil }
+
+// Format prints the definition without its content.
+func (d Definition) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "definition with %d participants", len(d.Participants))
+}
+
+// knownConversations remembers the definitions a session has read, for keys and
+// for telling conversations from other data sources. It holds as many as the user
+// has conversations.
+type knownConversations struct {
+	mu   sync.Mutex
+	defs map[int64]wire.Definition
+}
+
+func (k *knownConversations) put(id int64, d wire.Definition) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.defs == nil {
+		k.defs = map[int64]wire.Definition{}
+	}
+	k.defs[id] = d
+}
+
+func (k *knownConversations) get(id int64) (wire.Definition, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d, ok := k.defs[id]
+	return d, ok
+}
+
+func (k *knownConversations) clear() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.defs = nil
+}
+
+// definition returns a conversation's definition, as read last or else fresh.
+func (c *Chat) definition(ctx context.Context, conversationID int64) (wire.Definition, error) {
+	if d, ok := c.known.get(conversationID); ok {
+		return d, nil
+	}
+	return c.freshDefinition(ctx, conversationID)
+}
+
+func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.Definition, error) {
+	ds, err := c.client.DataSource(ctx, conversationID)
+	if err != nil {
+		return wire.Definition{}, missing(err, "conversation", conversationID)
+	}
+	if ds.Type != wire.TypeConversation {
+		return wire.Definition{}, fmt.Errorf("data source %d is no conversation: %w", conversationID, ErrNotFound)
+	}
+	d := wire.ParseDefinition(ds.Definition)
+	c.known.put(conversationID, d)
+	return d, nil
+}
+
+// remember notes a conversation's definition.
+func (c *Chat) remember(ds *datasource.DataSource) {
+	c.known.put(ds.ID, wire.ParseDefinition(ds.Definition))
+}

@@ -1,0 +1,2 @@
+// Package chat is Fliplet.Chat for Go.
+package chat

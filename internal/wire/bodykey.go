@@ -1,0 +1,56 @@
+package wire
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+)
+
+// encryptionKey is where a conversation keeps the passphrase of its bodies. That
+// bodies are encrypted with a key per conversation is documented; where the key
+// lives is open, and this is our choice. Everybody who can read the definition
+// can read the bodies.
+const encryptionKey = "encryptionKey"
+
+const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// BodyKey is the passphrase in a definition, "" when it has none.
+func (d Definition) BodyKey() string {
+	s, _ := d.Value(encryptionKey).(string)
+	return s
+}
+
+// SetBodyKey stores a new passphrase: 32 random characters, as Fliplet's own
+// clients make them.
+func (d Definition) SetBodyKey() error { return d.Set(encryptionKey, NewPassphrase()) }
+
+// WithoutBodyKey is the definition as it may be shown.
+func (d Definition) WithoutBodyKey() Definition {
+	out := d.Clone()
+	delete(out.fields, encryptionKey)
+	return out
+}
+
+// NewPassphrase draws 32 characters of 0-9a-zA-Z, about 190 bits.
+func NewPassphrase() string {
+	out := make([]byte, 0, 32)
+	var b [64]byte
+	for len(out) < cap(out) {
+		rand.Read(b[:]) //nolint:errcheck // never fails, it ends the program instead
+		for _, c := range b {
+			// 248 is the largest multiple of 62 in a byte: no character is likelier.
+			if c < 248 && len(out) < cap(out) {
+				out = append(out, alphanumeric[c%62])
+			}
+		}
+	}
+	return string(out)
+}
+
+// FallbackBodyKey is the passphrase of a conversation that stores none. It hides
+// bodies from nobody who knows this line: obfuscation, our choice.
+func FallbackBodyKey(conversationID int64) string {
+	sum := sha256.Sum256([]byte("fliplet-chat:" + strconv.FormatInt(conversationID, 10)))
+	return hex.EncodeToString(sum[:])[:32]
+}

@@ -1,0 +1,26 @@
+package wire
+
+// Columns of a message row (documented, and seen in the public widget).
+const (
+	Body         = "body"
+	From         = "fromUserId"
+	ReadBy       = "readBy"
+	Conversation = "conversationId"
+	GUID         = "guid"
+	File         = "file"
+	MediaFileIDs = "fileMediaFileId"
+	FlagDeleted  = "isDeleted"
+	// PrivateMedia marks attachments that need the conversation's key.
+	PrivateMedia = "hasMediaFileWithPrivateEncryptionKey"
+	FileSchema   = "_flSchema"
+)
+
+// Columns of a contact row (documented, and seen in the public widget).
+const (
+	UserID         = "flUserId"
+	UserToken      = "flUserToken"
+	SubscriptionID = "flPushSubscriptionId"
+)
+
+// TypeConversation is the type of a conversation's data source (documented).
+const TypeConversation = "conversation"

@@ -1,0 +1,147 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// Keys of a conversation's definition (documented, and seen in the public widget).
+const (
+	Participants = "participants"
+	Removed      = "removedParticipants"
+	Group        = "group"
+	Metadata     = "metadata"
+	public       = "public"
+)
+
+// Definition is a conversation's definition with everything in it, known or not:
+// the server replaces it whole, so what is not sent back is lost.
+type Definition struct{ fields map[string]json.RawMessage }
+
+// ParseDefinition reads a definition; anything but an object is an empty one.
+func ParseDefinition(raw json.RawMessage) Definition {
+	d := Definition{}
+	if json.Unmarshal(raw, &d.fields) != nil || d.fields == nil {
+		d.fields = map[string]json.RawMessage{}
+	}
+	return d
+}
+
+// NewDefinition returns an empty definition.
+func NewDefinition() Definition { return Definition{fields: map[string]json.RawMessage{}} }
+
+// JSON writes the definition.
+func (d Definition) JSON() json.RawMessage {
+	if len(d.fields) == 0 {
+		return json.RawMessage("{}")
+	}
+	b, err := json.Marshal(d.fields)
+	if err != nil { // a raw field that came from a server is valid JSON
+		return json.RawMessage("{}")
+	}
+	return b
+}
+
+// Clone copies the definition.
+func (d Definition) Clone() Definition {
+	out := NewDefinition()
+	for k, v := range d.fields {
+		out.fields[k] = bytes.Clone(v)
+	}
+	return out
+}
+
+// Value decodes one field, nil when absent.
+func (d Definition) Value(key string) any {
+	raw, ok := d.fields[key]
+	if !ok {
+		return nil
+	}
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if dec.Decode(&v) != nil {
+		return nil
+	}
+	return v
+}
+
+// Object decodes one field that holds an object, nil otherwise.
+func (d Definition) Object(key string) M {
+	m, _ := d.Value(key).(M)
+	return m
+}
+
+// List decodes one field that holds a list of text.
+func (d Definition) List(key string) []string { return Strings(d.Value(key)) }
+
+// Set replaces one field. nil removes it.
+func (d Definition) Set(key string, v any) error {
+	if v == nil {
+		delete(d.fields, key)
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	d.fields[key] = b
+	return nil
+}
+
+// setList replaces a list, and leaves an absent list absent when it stays empty.
+func (d Definition) setList(key string, list []string) {
+	if _, there := d.fields[key]; !there && len(list) == 0 {
+		return
+	}
+	if list == nil {
+		list = []string{}
+	}
+	d.fields[key], _ = json.Marshal(list) // text always marshals
+}
+
+// Has reports whether a user takes part.
+func (d Definition) Has(userID string) bool {
+	return userID != "" && slices.Contains(d.List(Participants), userID)
+}
+
+// Public reports whether the conversation is a channel (documented).
+func (d Definition) Public() bool { return Bool(d.Object(Group)[public]) }
+
+// Add makes users participants and reports whether that changed anything.
+func (d Definition) Add(userIDs ...string) bool {
+	members, removed := d.List(Participants), d.List(Removed)
+	changed := false
+	for _, id := range userIDs {
+		if !slices.Contains(members, id) {
+			members, changed = append(members, id), true
+		}
+		if i := slices.Index(removed, id); i >= 0 {
+			removed, changed = slices.Delete(removed, i, i+1), true
+		}
+	}
+	d.setList(Participants, members)
+	d.setList(Removed, removed)
+	return changed
+}
+
+// Remove takes users out, remembering that they were in: a group reduced to two
+// people is not the direct chat of those two (seen in the public widget).
+func (d Definition) Remove(userIDs ...string) bool {
+	members, removed := d.List(Participants), d.List(Removed)
+	changed := false
+	for _, id := range userIDs {
+		i := slices.Index(members, id)
+		if i < 0 {
+			continue
+		}
+		members, changed = slices.Delete(members, i, i+1), true
+		if !slices.Contains(removed, id) {
+			removed = append(removed, id)
+		}
+	}
+	d.setList(Participants, members)
+	d.setList(Removed, removed)
+	return changed
+}

@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// M is a JSON object; numbers inside are json.Number.
+type M = map[string]any
+
+// Text reads a scalar as text: multipart forms turn every column into text, and
+// imported contacts hold numbers where others hold text. Anything else is "".
+func Text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case int:
+		return strconv.Itoa(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	return ""
+}
+
+// Strings reads a list of scalars as text. A list that was written as JSON text,
+// as multipart forms do, and a single value count as lists. The result is a copy.
+func Strings(v any) []string {
+	switch v := v.(type) {
+	case []string:
+		return append([]string(nil), v...)
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, e := range v {
+			if s := Text(e); s != "" {
+				out = append(out, s)
+			}
+		}
+		return out
+	case string:
+		if strings.HasPrefix(v, "[") {
+			var list []any
+			dec := json.NewDecoder(strings.NewReader(v))
+			dec.UseNumber()
+			if dec.Decode(&list) == nil {
+				return Strings(list)
+			}
+		}
+		if v == "" {
+			return nil
+		}
+		return []string{v}
+	case nil:
+		return nil
+	}
+	if s := Text(v); s != "" {
+		return []string{s}
+	}
+	return nil
+}
+
+// Bool reads a flag that may have become text on its way.
+func Bool(v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return v
+	case string:
+		return v == "true" || v == "1"
+	case json.Number:
+		return v.String() == "1"
+	}
+	return false
+}
+
+// Int reads a whole number that may have become text, 0 when it is none.
+func Int(v any) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(Text(v)), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Clone copies a JSON value deeply.
+func Clone(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return CloneMap(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = Clone(e)
+		}
+		return out
+	case []string:
+		return append([]string(nil), v...)
+	}
+	return v
+}
+
+// CloneMap copies an object deeply. nil stays nil.
+func CloneMap(m M) M {
+	if m == nil {
+		return nil
+	}
+	out := make(M, len(m)+1)
+	for k, v := range m {
+		out[k] = Clone(v)
+	}
+	return out
+}

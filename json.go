@@ -1,0 +1,32 @@
+package chat
+
+import (
+	"strings"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// rowJSON is a row as JavaScript consumers see it. deletedAt is written even when
+// null: the public widget ignores a message without it.
+type rowJSON struct {
+	ID           int64   `json:"id"`
+	DataSourceID int64   `json:"dataSourceId"`
+	Data         M       `json:"data"`
+	CreatedAt    *string `json:"createdAt"`
+	UpdatedAt    *string `json:"updatedAt"`
+	DeletedAt    *string `json:"deletedAt"`
+}
+
+// timestamp prints a time as the API does, nil for the zero time.
+func timestamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return new(wire.Timestamp(t))
+}
+
+func descending(d datasource.Direction) bool {
+	return strings.EqualFold(string(d), string(datasource.Desc))
+}

@@ -1,0 +1,195 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// changeAttempts is how often a change to a definition is made again when another
+// client overwrote it.
+const changeAttempts = 12
+
+// change edits a conversation's definition on the server: read, edit, write back
+// whole, and look again.
+//
+// The server replaces definitions whole and offers no condition on a write, so a
+// client that read before our write and writes after it undoes ours. edit reports
+// whether it changed anything; kept, whether the change is there. After a write
+// we look until nobody who read before it can still be about to write.
+func (v *Conversation) change(ctx context.Context, edit, kept func(wire.Definition) bool) error {
+	c := v.chat
+	for range changeAttempts {
+		began := time.Now()
+		def, err := c.freshDefinition(ctx, v.ID)
+		if err != nil {
+			return err
+		}
+		def = def.Clone()
+		if !edit(def) {
+			v.adopt(def)
+			return nil
+		}
+		ds, err := c.client.UpdateDataSource(ctx, v.ID, datasource.SourcePatch{Definition: def.JSON()})
+		if err != nil {
+			return missing(err, "conversation", v.ID)
+		}
+		if len(ds.Definition) > 0 {
+			def = wire.ParseDefinition(ds.Definition)
+		}
+		def, ok, err := v.settled(ctx, began, def, kept)
+		if err != nil {
+			return err
+		}
+		if ok {
+			v.adopt(def)
+			return nil
+		}
+	}
+	return fmt.Errorf("conversation %d: other clients kept overwriting the change", v.ID)
+}
+
+// settled looks at the definition until a concurrent read-modify-write, about as
+// long as our own took, must have ended.
+func (v *Conversation) settled(ctx context.Context, began time.Time, def wire.Definition, kept func(wire.Definition) bool) (wire.Definition, bool, error) {
+	for range 3 {
+		if !kept(def) {
+			return def, false, nil
+		}
+		if err := pause(ctx, began); err != nil {
+			return def, false, err
+		}
+		var err error
+		if def, err = v.chat.freshDefinition(ctx, v.ID); err != nil {
+			return def, false, err
+		}
+	}
+	return def, kept(def), nil
+}
+
+// adopt shows a definition on the value and remembers it.
+func (v *Conversation) adopt(def wire.Definition) {
+	v.chat.known.put(v.ID, def)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.show(def)
+}
+
+// pause waits about as long as has passed since began, and a random part more.
+func pause(ctx context.Context, began time.Time) error {
+	wait := min(max(time.Since(began), 10*time.Millisecond), time.Second)
+	return sleep(ctx, wait+rand.N(wait))
+}
+
+// sleep waits, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Participants is a handle on the members of a conversation.
+type Participants struct{ v *Conversation }
+
+// Participants returns a handle; it makes no request.
+func (v *Conversation) Participants() Participants { return Participants{v} }
+
+// IDs returns the flUserIds of the members as last read, a copy, never nil.
+func (p Participants) IDs() []string {
+	return append([]string{}, p.v.current().List(wire.Participants)...)
+}
+
+// Fetch returns the contacts of the members, in their order. Members without a
+// contact are left out.
+func (p Participants) Fetch(ctx context.Context) (_ []*Contact, err error) {
+	defer wrap("fetch participants", &err)
+	ctx, _, end, err := p.v.chat.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return p.v.chat.contactsByUserID(ctx, p.IDs())
+}
+
+// Add makes contacts members; ids are ids of contacts. It survives other clients
+// that change the members at the same time. Without a change nothing is written.
+//
+// Errors: [ErrInvalid], [ErrContactNotFound], [ErrNotFound], [ErrNotLoggedIn], [ErrClosed].
+func (p Participants) Add(ctx context.Context, ids ...int64) (err error) {
+	defer wrap("add participants", &err)
+	return p.edit(ctx, ids, func(d wire.Definition, users []string) bool { return d.Add(users...) }, true)
+}
+
+// Remove takes contacts out; removing the user means leaving. Otherwise it is like
+// [Participants.Add].
+func (p Participants) Remove(ctx context.Context, ids ...int64) (err error) {
+	defer wrap("remove participants", &err)
+	return p.edit(ctx, ids, func(d wire.Definition, users []string) bool { return d.Remove(users...) }, false)
+}
+
+func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Definition, []string) bool, in bool) error {
+	ids, err := contactIDs(ids)
+	if err != nil {
+		return err
+	}
+	ctx, _, end, err := p.v.chat.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	contacts, err := p.v.chat.contactsByID(ctx, ids)
+	if err != nil {
+		return err
+	}
+	users := make([]string, len(contacts))
+	for i, contact := range contacts {
+		users[i] = contact.UserID
+	}
+	err = p.v.change(ctx,
+		func(d wire.Definition) bool { return edit(d, users) },
+		func(d wire.Definition) bool {
+			for _, u := range users {
+				if d.Has(u) != in {
+					return false
+				}
+			}
+			return true
+		})
+	if err == nil {
+		p.v.chat.poller.joined()
+	}
+	return err
+}
+
+// Notifications is a handle on the user's notifications of a conversation.
+type Notifications struct{ v *Conversation }
+
+// Notifications returns a handle; it makes no request.
+func (v *Conversation) Notifications() Notifications { return Notifications{v} }
+
+// Mute stops push notifications of the conversation for the user.
+func (n Notifications) Mute(ctx context.Context) error { return n.set(ctx, "mute", true) }
+
+// Unmute undoes [Notifications.Mute].
+func (n Notifications) Unmute(ctx context.Context) error { return n.set(ctx, "unmute", false) }
+
+func (n Notifications) set(ctx context.Context, op string, on bool) (err error) {
+	defer wrap(op, &err)
+	ctx, s, end, err := n.v.chat.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return n.v.change(ctx,
+		func(d wire.Definition) bool { return d.Mute(s.userID, on) },
+		func(d wire.Definition) bool { return d.Muted(s.userID) == on })
+}

@@ -1,0 +1,433 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Message is one message as the user sees it. Every call and every listener gets
+// values of its own.
+type Message struct {
+	// ID is the row's id, ConversationID the conversation's data source.
+	ID, ConversationID int64
+	// GUID is the sender's id for the message, the same for a repeated send.
+	GUID string
+	// Body is the text, decrypted; "" for a mere attachment. When Err is set it is
+	// as stored.
+	Body string
+	// FromUserID is the flUserId of the sender.
+	FromUserID string
+	// ReadBy are the flUserIds of those who have read it, the sender first.
+	ReadBy []string
+	// Files are the URLs of the attachments.
+	Files []string
+	// Data holds every stored column, the body decrypted. Numbers are json.Number.
+	Data M
+	// CreatedAt and UpdatedAt are the server's times, UTC with milliseconds.
+	CreatedAt, UpdatedAt time.Time
+	// DeletedAt is set on a tombstone, whose other fields may be empty.
+	DeletedAt *time.Time
+	// IsReadByCurrentUser: the user is in ReadBy.
+	IsReadByCurrentUser bool
+	// IsUpdate: the stream has delivered this message before, or it belongs to
+	// history the stream never loaded. Check IsDeleted first.
+	IsUpdate bool
+	// IsDeleted: the message was deleted.
+	IsDeleted bool
+	// IsReplay: delivered again because of [Reset].
+	IsReplay bool
+	// Err says why Body is still ciphertext; it matches [ErrUnreadable]. nil otherwise.
+	Err error
+}
+
+// Draft is a message to send.
+type Draft struct {
+	// Body is the text, UTF-8. It may be empty only beside Files or Data.
+	Body string
+	// Files are attachments.
+	Files []File
+	// GUID identifies the message for whoever sends it; default a new UUID. Send
+	// the same GUID again after a failure that [datasource.Doubtful] reports: if
+	// the first try was stored, nothing is stored twice.
+	GUID string
+	// Data holds custom columns, stored as they are. The columns of a message
+	// itself (body, file, guid, fromUserId) are refused.
+	Data M
+}
+
+// File is an attachment: a URL, which is stored as it is, or content to upload.
+type File struct {
+	URL               string
+	Name, ContentType string
+	Content           []byte
+}
+
+// Message sends a message and returns it as stored. Every stream of the
+// conversation's members gets it with a poll, those of this Chat soon.
+//
+// The write is never repeated after a failure that leaves open whether it was
+// stored. Such a message is looked up by its GUID first; if the look-up fails,
+// too, or finds nothing, the error is one that [datasource.Doubtful] reports.
+//
+// Errors: [ErrInvalid] for an empty message or an unusable column, before any
+// request; [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
+	defer wrap("send", &err)
+	if err := d.check(conversationID); err != nil {
+		return nil, err
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	write, err := c.compose(ctx, s, conversationID, d)
+	if err != nil {
+		return nil, err
+	}
+	var row *datasource.Entry
+	err = c.authorized(ctx, s, func(token string) error {
+		write.Params = wire.InsertParams(token)
+		var err error
+		row, err = c.client.InsertEntry(ctx, conversationID, write)
+		return err
+	})
+	if datasource.Doubtful(err) {
+		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
+			row, err = stored, nil
+		}
+	}
+	if err != nil {
+		return nil, missing(err, "conversation", conversationID)
+	}
+	c.poller.poke()
+	if len(row.Data) == 0 {
+		row.Data = write.Data // a server may confirm with less than the row
+	}
+	row.DataSourceID = conversationID
+	return c.message(ctx, row, s.userID), nil
+}
+
+// storedSend looks a send up by its guid: the row with the lowest id, nil if there
+// is none.
+func (c *Chat) storedSend(ctx context.Context, conversationID int64, guid, userID string) (*datasource.Entry, error) {
+	rows, err := c.client.Find(ctx, conversationID, datasource.Query{
+		Type: "select", Where: M{wire.GUID: guid}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found *datasource.Entry
+	for i := range rows {
+		r := &rows[i]
+		if wire.Text(r.Data[wire.GUID]) == guid && wire.Text(r.Data[wire.From]) == userID && (found == nil || r.ID < found.ID) {
+			found = r
+		}
+	}
+	return found, nil
+}
+
+// check refuses a draft that cannot be sent.
+func (d *Draft) check(conversationID int64) error {
+	if conversationID <= 0 {
+		return invalid("conversationID: %d is not the id of a conversation", conversationID)
+	}
+	if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {
+		return invalid("Draft: empty; give it a Body, Files or Data")
+	}
+	if !utf8.ValidString(d.Body) {
+		return invalid("Draft.Body: not UTF-8 text")
+	}
+	if len(d.GUID) > 255 || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
+		return invalid("Draft.GUID: want at most 255 printable characters, such as a UUID")
+	}
+	for _, column := range []string{wire.Body, wire.File, wire.GUID, wire.From, wire.UserToken, wire.FileSchema} {
+		if _, ok := d.Data[column]; ok {
+			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
+		}
+	}
+	for i, f := range d.Files {
+		if err := f.check(); err != nil {
+			return invalid("Draft.Files[%d]: %v", i, err)
+		}
+	}
+	return nil
+}
+
+// compose makes the row of a draft. The draft is not changed.
+func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d Draft) (datasource.Write, error) {
+	row := wire.CloneMap(d.Data)
+	if row == nil {
+		row = M{}
+	}
+	body, err := c.seal(ctx, conversationID, d.Body)
+	if err != nil {
+		return datasource.Write{}, err
+	}
+	readers := wire.Strings(row[wire.ReadBy])
+	if !slices.Contains(readers, s.userID) {
+		readers = append([]string{s.userID}, readers...)
+	}
+	guid := d.GUID
+	if guid == "" {
+		guid = uuid.NewString()
+	}
+	row[wire.Body], row[wire.From], row[wire.ReadBy], row[wire.GUID] = body, s.userID, readers, guid
+	if _, ok := row[wire.Conversation]; !ok {
+		row[wire.Conversation] = conversationID
+	}
+	return c.attach(ctx, conversationID, row, d.Files)
+}
+
+// UpdateMessage changes columns of a message: those in data are replaced whole, the
+// others stay. A "body" is encrypted if this Chat encrypts. "isEdited" is for the
+// caller to set (documented). It returns the whole message.
+//
+// Errors: [ErrInvalid] for no columns; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
+	defer wrap("update message", &err)
+	if err := checkIDs(conversationID, messageID); err != nil {
+		return nil, err
+	}
+	if len(data) == 0 {
+		return nil, invalid("data: empty; give the columns to change")
+	}
+	if _, ok := data[wire.UserToken]; ok {
+		return nil, invalid("data: column %q is a credential", wire.UserToken)
+	}
+	patch := wire.CloneMap(data)
+	body, hasBody := patch[wire.Body]
+	text, isText := body.(string)
+	if hasBody && (!isText || !utf8.ValidString(text)) {
+		return nil, invalid("data: column %q is not UTF-8 text", wire.Body)
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if hasBody {
+		if patch[wire.Body], err = c.seal(ctx, conversationID, text); err != nil {
+			return nil, err
+		}
+	}
+	row, err := c.client.Update(ctx, conversationID, messageID, patch)
+	if err != nil {
+		return nil, missing(err, "message", messageID)
+	}
+	c.poller.poke()
+	row.DataSourceID = conversationID
+	return c.message(ctx, row, s.userID), nil
+}
+
+// DeleteMessage deletes a message for everybody; streams get it with IsDeleted.
+//
+// Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) DeleteMessage(ctx context.Context, conversationID, messageID int64) (err error) {
+	defer wrap("delete message", &err)
+	if err := checkIDs(conversationID, messageID); err != nil {
+		return err
+	}
+	ctx, _, end, err := c.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := c.client.Delete(ctx, conversationID, messageID); err != nil {
+		return missing(err, "message", messageID)
+	}
+	c.poller.poke()
+	return nil
+}
+
+func checkIDs(conversationID, messageID int64) error {
+	if conversationID <= 0 {
+		return invalid("conversationID: %d is not the id of a conversation", conversationID)
+	}
+	if messageID <= 0 {
+		return invalid("messageID: %d is not the id of a message", messageID)
+	}
+	return nil
+}
+
+// Messages returns the latest messages of the user's conversations, oldest first:
+// at most [Limit], 200 unless given, of those in the conversations [In], matching
+// [Where], whose language is that of rows. Deleted ones are left out. With
+// [OrderBy] the order is that one, from its beginning.
+//
+// Fewer than the limit means there are no more. To read on, ask for messages with
+// M{"createdAt": M{"$lte": …}} and skip those you have: several messages can share
+// a timestamp.
+//
+// Errors: [ErrInvalid]; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
+	defer wrap("messages", &err)
+	var o callOptions
+	for _, opt := range opts {
+		opt.applyMessages(&o)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if o.scoped && len(o.in) == 0 {
+		return []*Message{}, nil
+	}
+	limit := batchSize
+	if o.limit != nil {
+		limit = *o.limit
+	}
+	rows, err := c.source.latest(ctx, s, search{where: o.where, conversations: o.in, order: o.order, limit: limit, offset: o.offset})
+	if err != nil {
+		return nil, err
+	}
+	if len(o.order) == 0 {
+		slices.Reverse(rows)
+	}
+	return c.messages(ctx, rows, s.userID), nil
+}
+
+// ConversationMessages is a handle on the messages of one conversation.
+type ConversationMessages struct{ v *Conversation }
+
+// Messages returns a handle; it makes no request.
+func (v *Conversation) Messages() ConversationMessages { return ConversationMessages{v} }
+
+// Fetch returns messages of the conversation in the order asked for, by default
+// oldest first. [Where] takes a condition over columns here, unlike
+// [Chat.Messages]; it sees stored bodies, so it cannot search encrypted text.
+//
+// Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_ []*Message, err error) {
+	defer wrap("fetch messages", &err)
+	var o callOptions
+	for _, opt := range opts {
+		opt.applyFetch(&o)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	ctx, s, end, err := h.v.chat.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	order := o.order
+	if len(order) == 0 {
+		order = []datasource.Order{{Column: "createdAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}}
+	}
+	q := datasource.Query{Type: "select", Where: o.where, Order: order, Offset: o.offset}
+	if o.limit != nil {
+		q.Limit = *o.limit
+	}
+	rows, err := h.v.chat.client.Find(ctx, h.v.ID, q)
+	if err != nil {
+		return nil, missing(err, "conversation", h.v.ID)
+	}
+	rows = slices.DeleteFunc(rows, deleted)
+	sortRows(rows, order)
+	if o.limit != nil {
+		rows = rows[:min(len(rows), *o.limit)]
+	}
+	for i := range rows {
+		rows[i].DataSourceID = h.v.ID
+	}
+	return h.v.chat.messages(ctx, rows, s.userID), nil
+}
+
+func (c *Chat) messages(ctx context.Context, rows []datasource.Entry, userID string) []*Message {
+	out := make([]*Message, len(rows))
+	for i := range rows {
+		out[i] = c.message(ctx, &rows[i], userID)
+	}
+	return out
+}
+
+// message reads a row as a user sees it, and takes over the row's data.
+func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string) *Message {
+	data := row.Data
+	if data == nil {
+		data = M{}
+	}
+	m := &Message{
+		ID: row.ID, ConversationID: row.DataSourceID, Data: data,
+		GUID: wire.Text(data[wire.GUID]), Body: wire.Text(data[wire.Body]), FromUserID: wire.Text(data[wire.From]),
+		ReadBy: wire.Strings(data[wire.ReadBy]), Files: wire.Strings(data[wire.File]),
+		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
+	}
+	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
+	if m.IsDeleted || m.Body == "" {
+		return m
+	}
+	m.Body, m.Err = c.open(ctx, m.ConversationID, m.Body)
+	if m.Err == nil {
+		data[wire.Body] = m.Body
+	}
+	c.unlock(ctx, m)
+	return m
+}
+
+// deleted reports whether a row is a tombstone.
+func deleted(row datasource.Entry) bool {
+	return row.DeletedAt != nil || wire.Bool(row.Data[wire.FlagDeleted])
+}
+
+// MarshalJSON writes the message as JavaScript consumers see it, deletedAt being
+// null on live messages.
+func (m Message) MarshalJSON() ([]byte, error) {
+	data := m.Data
+	if data == nil {
+		data = M{}
+	}
+	row := rowJSON{
+		ID: m.ID, DataSourceID: m.ConversationID, Data: data,
+		CreatedAt: timestamp(m.CreatedAt), UpdatedAt: timestamp(m.UpdatedAt),
+	}
+	if m.DeletedAt != nil {
+		row.DeletedAt = new(wire.Timestamp(*m.DeletedAt))
+	}
+	return json.Marshal(struct {
+		rowJSON
+		IsReadByCurrentUser bool `json:"isReadByCurrentUser"`
+		IsUpdate            bool `json:"isUpdate"`
+		IsDeleted           bool `json:"isDeleted"`
+	}{row, m.IsReadByCurrentUser, m.IsUpdate, m.IsDeleted})
+}
+
+// Format prints the message without its content.
+func (m Message) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "message %d in conversation %d from %q", m.ID, m.ConversationID, m.FromUserID)
+}
+
+// Format prints the draft without its content.
+func (d Draft) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "draft of %d bytes with %d files", len(d.Body), len(d.Files))
+}
+
+// check refuses a file that is neither a URL nor content.
+func (f *File) check() error {
+	switch {
+	case f.URL == "" && len(f.Content) == 0:
+		return errors.New("neither URL nor Content; give one of them")
+	case f.URL != "" && len(f.Content) > 0:
+		return errors.New("both URL and Content; give one of them")
+	case len(f.Content) > 0 && strings.TrimSpace(f.Name) == "":
+		return errors.New("Content without a Name; the server refuses files whose extension it does not know")
+	}
+	return nil
+}

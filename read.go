@@ -1,0 +1,136 @@
+package chat
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// MarkMessagesAsRead adds the user to the readers of messages, which may belong to
+// several conversations; each takes one write. Messages that are read or deleted
+// are left out; if none remains there is no request (documented). The given values
+// are brought up to date, so do not read them meanwhile.
+//
+// Readers are stored as one list, which the server replaces whole. The list is
+// therefore read again just before it is written, and looked at afterwards where
+// others may be writing, too.
+//
+// Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotLoggedIn];
+// [ErrClosed]. When one conversation fails the others are done all the same.
+func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err error) {
+	defer wrap("mark as read", &err)
+	for i, m := range msgs {
+		if m == nil {
+			return invalid("msgs[%d]: nil", i)
+		}
+		if m.ID <= 0 || m.ConversationID <= 0 {
+			return invalid("msgs[%d]: has no ID or ConversationID", i)
+		}
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	byConversation := map[int64][]*Message{}
+	for _, m := range msgs {
+		if !m.IsDeleted && m.DeletedAt == nil && !slices.Contains(m.ReadBy, s.userID) {
+			byConversation[m.ConversationID] = append(byConversation[m.ConversationID], m)
+		}
+	}
+	var errs []error
+	for id, list := range byConversation {
+		errs = append(errs, c.markRead(ctx, s, id, list))
+	}
+	if len(byConversation) > 0 {
+		c.poller.poke()
+	}
+	return errors.Join(errs...)
+}
+
+// markRead marks messages of one conversation.
+func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, msgs []*Message) error {
+	ids := make([]int64, 0, len(msgs))
+	for _, m := range msgs {
+		if !slices.Contains(ids, m.ID) {
+			ids = append(ids, m.ID)
+		}
+	}
+	contested := c.contested(ctx, conversationID)
+	readers := map[int64][]string{}
+	calm := 0 // looks in a row that found every mark in place
+	for range changeAttempts {
+		began := time.Now()
+		rows, err := c.client.Find(ctx, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+		if err != nil {
+			return missing(err, "conversation", conversationID)
+		}
+		var entries []datasource.CommitEntry
+		for i := range rows {
+			r := &rows[i]
+			if !slices.Contains(ids, r.ID) || deleted(*r) {
+				continue
+			}
+			list := wire.Strings(r.Data[wire.ReadBy])
+			if !slices.Contains(list, s.userID) {
+				list = append(list, s.userID)
+				entries = append(entries, datasource.CommitEntry{ID: r.ID, Data: M{wire.ReadBy: list}})
+			}
+			readers[r.ID] = list
+		}
+		if len(entries) == 0 {
+			if calm++; calm > 1 || len(readers) == 0 {
+				break
+			}
+		} else if err := c.commitReaders(ctx, conversationID, entries); err != nil {
+			return err
+		} else {
+			calm = 0
+		}
+		if !contested {
+			break
+		}
+		// Another reader who read the list before our write may overwrite it: look
+		// again once that write must have happened.
+		if err := pause(ctx, began); err != nil {
+			return err
+		}
+	}
+	for _, m := range msgs {
+		list, ok := readers[m.ID]
+		if !ok {
+			continue // deleted meanwhile
+		}
+		m.ReadBy, m.IsReadByCurrentUser = slices.Clone(list), true
+		if m.Data != nil {
+			m.Data[wire.ReadBy] = toAny(list)
+		}
+	}
+	return nil
+}
+
+func (c *Chat) commitReaders(ctx context.Context, conversationID int64, entries []datasource.CommitEntry) error {
+	slices.SortFunc(entries, func(a, b datasource.CommitEntry) int { return cmp.Compare(a.ID, b.ID) })
+	_, err := c.client.Commit(ctx, conversationID, datasource.Commit{Entries: entries})
+	return missing(err, "conversation", conversationID)
+}
+
+// contested reports whether more people than the sender and the user read a
+// conversation, so that marks can collide.
+func (c *Chat) contested(ctx context.Context, conversationID int64) bool {
+	def, err := c.definition(ctx, conversationID)
+	return err != nil || def.Public() || len(def.List(wire.Participants)) > 2
+}
+
+func toAny(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}

@@ -1,0 +1,7 @@
+// Package storage is where a chat keeps what must outlive a call: identities,
+// caches for offline use, cursors, unsent messages. A [Store] is a small
+// key-value interface that any database can serve; [NewMemory] is the default.
+//
+// Package storagetest checks an implementation, package boltstore keeps a store
+// in a file.
+package storage

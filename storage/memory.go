@@ -1,0 +1,73 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+)
+
+// memory is a Store that lasts as long as the process.
+type memory struct {
+	mu     sync.Mutex
+	values map[string][]byte
+}
+
+var _ Store = (*memory)(nil)
+
+// NewMemory returns a Store that keeps its values in memory.
+func NewMemory() Store { return &memory{values: map[string][]byte{}} }
+
+func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.values[key]
+	if !ok {
+		return nil, fmt.Errorf("%w: %q", ErrNotFound, key)
+	}
+	return clone(v), nil
+}
+
+func (m *memory) Set(ctx context.Context, key string, value []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values[key] = clone(value)
+	return nil
+}
+
+func (m *memory) Delete(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.values, key)
+	return nil
+}
+
+func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	present, ok := m.values[key]
+	if ok != (old != nil) || !bytes.Equal(present, old) {
+		return false, nil
+	}
+	if new == nil {
+		delete(m.values, key)
+	} else {
+		m.values[key] = clone(new)
+	}
+	return true, nil
+}
+
+// clone copies a value; a stored value is never nil.
+func clone(v []byte) []byte { return append([]byte{}, v...) }

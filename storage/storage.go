@@ -1,0 +1,29 @@
+package storage
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrNotFound is returned, possibly wrapped, by [Store.Get] for a key without a value.
+var ErrNotFound = errors.New("storage: key not found")
+
+// Store keeps values by key. Keys are UTF-8 text of at most 1,024 bytes, values
+// any bytes; a chat writes values up to about a megabyte.
+//
+// Implementations are safe for concurrent use, copy what they take and what they
+// give, and return the context's error when it ends first. A value is stored
+// whole or not at all.
+type Store interface {
+	// Get returns the value of a key, or an error that matches ErrNotFound.
+	Get(ctx context.Context, key string) ([]byte, error)
+	// Set stores a value, replacing the one before.
+	Set(ctx context.Context, key string, value []byte) error
+	// Delete removes a key. A key without a value is no error.
+	Delete(ctx context.Context, key string) error
+	// CompareAndSwap stores new if the present value equals old, and reports
+	// whether it did. A nil old stands for "no value yet", a nil new removes the
+	// key; an empty, non-nil slice is a value. The comparison and the write are
+	// one step for everybody who uses the store.
+	CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error)
+}

@@ -1,0 +1,147 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Subscription is a running stream.
+type Subscription struct {
+	stop func(error)
+	done chan struct{}
+	mu   sync.Mutex
+	err  error
+}
+
+// Stop ends the stream: no call of its function begins after Stop has returned.
+// It does not wait for one that runs, so it may be called from inside it; Done
+// tells when that has ended, too. Stopping again does nothing.
+func (s *Subscription) Stop() { s.stop(nil) }
+
+// Done is closed when the stream has ended and its function runs no more.
+func (s *Subscription) Done() <-chan struct{} { return s.done }
+
+// Err says why the stream ended: nil after Stop or while it runs, the context's
+// cause, [ErrClosed], [ErrNotLoggedIn] after a logout, or a [*PanicError].
+func (s *Subscription) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// PanicError ends the stream whose function panicked. Its text leaves the value
+// out, which may hold a message.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("stream function panicked with a %T", e.Value)
+}
+
+// Gap is what a stream could not deliver, told to [OnGap].
+type Gap struct {
+	ConversationID int64
+	// Before: messages created before this time were not loaded.
+	Before time.Time
+	Reason string
+}
+
+func (g Gap) String() string {
+	return fmt.Sprintf("gap in conversation %d before %s: %s", g.ConversationID, wire.Timestamp(g.Before), g.Reason)
+}
+
+// Stream calls fn with every message of the user's conversations: first the newest
+// 200, oldest first, then each new, changed or deleted one as polls find it.
+//
+// New messages of a conversation come in (createdAt, id) order, changes in the
+// order in which they happened, each version once. A message edited before it was
+// first seen is new, not an update. Calls of one fn never overlap. A function that
+// blocks holds up nobody else, and when it is done it gets what it missed; what
+// cannot be had is told to [OnGap]. A function that panics ends its own stream.
+//
+// fn may call anything of this package, Stop and Close included. The stream lasts
+// until Stop, the end of ctx, a logout or Close.
+//
+// The first stream starts polling: 2 s after something happened, growing to 20 s,
+// and to 2 min when nothing has happened for half an hour; see [Options]. Sending
+// polls soon.
+//
+// With [Offline] the cached messages of the last session are delivered first.
+//
+// Errors: [ErrInvalid] for a nil fn; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOption) (_ *Subscription, err error) {
+	defer wrap("stream", &err)
+	if fn == nil {
+		return nil, invalid("fn: nil; give a function that takes the messages")
+	}
+	var o callOptions
+	for _, opt := range opts {
+		opt.applyStream(&o)
+	}
+	_, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return c.poller.subscribe(ctx, s, fn, o)
+}
+
+// listener is one stream inside the poller.
+type listener struct {
+	id      feed.ID
+	session *session
+	fn      func(*Message)
+	onGap   func(Gap)
+	first   []*Message // cached messages to begin with
+	sub     *Subscription
+	detach  func() bool // from the caller's context
+
+	running  bool   // a goroutine delivers; under poller.mu
+	runner   uint64 // which one
+	stopped  bool
+	handling bool // inside fn
+}
+
+// call runs the listener's function and turns a panic into an error.
+func (l *listener) call(fn func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	fn()
+	return nil
+}
+
+// deliver hands one event to the listener.
+func (p *poller) deliver(l *listener, e feed.Event) error {
+	if e.Gap != nil {
+		if l.onGap == nil {
+			p.chat.log.Warn("a stream has a gap", "conversation", e.Gap.Conversation, "reason", e.Gap.Reason)
+			return nil
+		}
+		return l.call(func() {
+			l.onGap(Gap{ConversationID: e.Gap.Conversation, Before: time.UnixMicro(int64(e.Gap.Before)).UTC(), Reason: e.Gap.Reason})
+		})
+	}
+	row := *e.Row.Payload.(*datasource.Entry)
+	if p.shared.Load() {
+		row.Data = wire.CloneMap(row.Data) // every listener gets a message of its own
+	}
+	ctx := p.ctx()
+	m := p.chat.message(ctx, &row, l.session.userID)
+	if m.Err != nil && ctx.Err() != nil {
+		return nil // ended while its key was being read
+	}
+	m.IsUpdate, m.IsDeleted, m.IsReplay = e.Update, e.Deleted, e.Replay
+	return l.call(func() { l.fn(m) })
+}

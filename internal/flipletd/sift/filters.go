@@ -217,6 +217,9 @@ func (n numberCompare) holds(v any) (bool, error) {
 	if v == nil {
 		return false, nil
 	}
+	if f, ok := numeric(v); ok && kindOf(v) == kindNumber {
+		return n.accepts(f, n.number), nil
+	}
 	s, err := text(v)
 	if err != nil {
 		return false, err

@@ -68,9 +68,11 @@ func isCaseIgnorable(r rune) bool {
 }
 
 // containsLower reports whether lower(s) contains sub, which is lower case
-// already. Plain ASCII, nearly every row, costs no allocation.
+// already. Short ASCII text, nearly every search, costs no allocation; for
+// longer text comparing at each place in turn could take quadratic time.
 func containsLower(s, sub string) bool {
-	if !isASCII(s) {
+	const short = 64
+	if len(sub) > short || !isASCII(s) {
 		return strings.Contains(lower(s), sub)
 	}
 	if sub == "" {

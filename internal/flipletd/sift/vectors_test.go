@@ -72,9 +72,11 @@ func differing(vectors []vector) []string {
 	return wrong
 }
 
+var vectorFiles = []string{"sift.jsonl", "sift-errors.jsonl", "fliplet-filters.jsonl"}
+
 func TestVectors(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"sift.jsonl", "sift-errors.jsonl", "fliplet-filters.jsonl"} {
+	for _, file := range vectorFiles {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			vectors := readVectors(t, file)
@@ -89,7 +91,7 @@ func TestVectors(t *testing.T) {
 
 func TestVectorsAreCompared(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"sift.jsonl", "sift-errors.jsonl", "fliplet-filters.jsonl"} {
+	for _, file := range vectorFiles {
 		vectors := readVectors(t, file)
 		for i, v := range vectors {
 			switch {
@@ -109,7 +111,12 @@ func TestVectorsAreCompared(t *testing.T) {
 // the vectors beside the repository, else the sample in testdata.
 func readVectors(t *testing.T, file string) []vector {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(vectorDir(t), file))
+	return readVectorsIn(t, vectorDir(t), file)
+}
+
+func readVectorsIn(t testing.TB, dir, file string) []vector {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, file))
 	require.NoError(t, err)
 	var vectors []vector
 	lines := bufio.NewScanner(bytes.NewReader(text))

@@ -20,8 +20,8 @@
 // # Cost
 //
 // A pattern without look-around and back-references takes time in proportion
-// to its length times the text's, whatever it is. For the others, which can be
-// exponential, the number of steps is bounded: MatchString gives up with
-// ErrTooSlow. A pattern that is too long, too deep or repeats too much is
+// to its length times the text's, whatever it is; with look-around at worst to
+// that times the text's length again. Back-references can be exponential. So the
+// number of steps is bounded, and MatchString gives up with ErrTooSlow. A pattern that is too long, too deep or repeats too much is
 // refused by Compile with ErrTooLarge.
 package jsregexp

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	maxSteps   = 1 << 25 // a few tenths of a second
+	maxSteps   = 1 << 22 // a few hundredths of a second, and
+	unitSteps  = 64      // this many more for every code unit of the text
 	maxVisited = 1 << 26 // bits; 8 MB
 	maxStack   = 1 << 21 // frames; 24 MB
 	maxKept    = 1 << 16 // frames and words that are kept between calls
@@ -21,9 +22,11 @@ type machine struct {
 	text    []uint16
 	stack   []frame
 	visited []uint64 // bit (split, position): this way was taken before
+	looks   int      // look-arounds that are being run
+	marks   []int    // bits they have set
 	slots   []int32  // where groups begin and end, -1 for not at all
 	regs    []int32
-	steps   int
+	steps   int // left
 	tooSlow bool
 }
 
@@ -58,9 +61,6 @@ func (m *machine) match(s string) (bool, error) {
 		last = 0
 	}
 	for start := 0; start <= last && !m.tooSlow; start++ {
-		if m.re.flags.unicode && m.insidePair(start) {
-			continue
-		}
 		if m.run(0, int32(start)) {
 			return true, nil
 		}
@@ -87,10 +87,10 @@ func (m *machine) reset(s string) {
 		}
 		i += size
 	}
-	m.stack = m.stack[:0]
+	m.stack, m.marks, m.looks = m.stack[:0], m.marks[:0], 0
 	m.slots = fill(m.slots, m.re.prog.slots)
 	m.regs = fill(m.regs, m.re.prog.registers)
-	m.steps, m.tooSlow = 0, false
+	m.steps, m.tooSlow = maxSteps+unitSteps*len(m.text), false
 }
 
 // isSurrogate reports text that begins with half a surrogate pair in its
@@ -101,7 +101,7 @@ func isSurrogate(s string) bool {
 
 // isLarge reports scratch space that is better given back than kept.
 func (m *machine) isLarge() bool {
-	return cap(m.stack) > maxKept || cap(m.visited) > maxKept || cap(m.text) > maxKept
+	return cap(m.stack) > maxKept || cap(m.visited) > maxKept || cap(m.text) > maxKept || cap(m.marks) > maxKept
 }
 
 func fill(values []int32, n int) []int32 {
@@ -112,8 +112,11 @@ func fill(values []int32, n int) []int32 {
 	return values
 }
 
-func (m *machine) insidePair(pos int) bool {
-	return pos > 0 && pos < len(m.text) && isLow(m.text[pos]) && isHigh(m.text[pos-1])
+// insidePair reports a place between two halves of a character. With the u flag
+// a match may begin there, but take nothing (seen in V8; the standard passes
+// over the place).
+func (m *machine) insidePair(pos int32) bool {
+	return pos > 0 && int(pos) < len(m.text) && isLow(m.text[pos]) && isHigh(m.text[pos-1])
 }
 
 func isHigh(u uint16) bool { return u&0xFC00 == 0xD800 }
@@ -123,6 +126,9 @@ func isLow(u uint16) bool  { return u&0xFC00 == 0xDC00 }
 // beyond it; -1 at the end.
 func (m *machine) read(pos int32, back bool) (rune, int32) {
 	pairs := m.re.flags.unicode
+	if pairs && m.insidePair(pos) {
+		return -1, pos
+	}
 	if back {
 		if pos == 0 {
 			return -1, pos
@@ -148,7 +154,7 @@ func (m *machine) read(pos int32, back bool) (rune, int32) {
 func (m *machine) run(pc, pos int32) bool {
 	base := len(m.stack)
 	for {
-		if m.steps++; m.steps > maxSteps || len(m.stack) > maxStack {
+		if m.steps--; m.steps < 0 || len(m.stack) > maxStack {
 			m.tooSlow = true
 		}
 		if m.tooSlow {
@@ -189,6 +195,9 @@ func (m *machine) step(in *inst, pos *int32, pc int32) (int32, bool) {
 				return 0, false
 			}
 			m.visited[bit/64] |= 1 << (bit % 64)
+			if m.looks > 0 {
+				m.marks = append(m.marks, bit)
+			}
 		}
 		m.stack = append(m.stack, frame{branch, in.y, *pos})
 		return in.x, true
@@ -257,11 +266,21 @@ func (m *machine) setSlot(slot, value int32) {
 // look runs the part of a look-around. Groups set inside stay set, but only
 // when it is not negated.
 func (m *machine) look(in *inst, pos int32) bool {
-	base := len(m.stack)
+	base, first := len(m.stack), len(m.marks)
+	m.looks++
 	matched := m.run(in.x, pos)
+	m.looks--
 	if matched && in.negate {
 		m.unwind(base)
 	}
+	// A way that was taken in vain always will be; but on a way to success the
+	// part may be asked again.
+	if matched {
+		for _, bit := range m.marks[first:] {
+			m.visited[bit/64] &^= 1 << (bit % 64)
+		}
+	}
+	m.marks = m.marks[:first]
 	return matched != in.negate && !m.tooSlow
 }
 
@@ -294,7 +313,7 @@ func (m *machine) equal(from, to, at int32) bool {
 		if a != b && (m.canon == nil || m.canon(a) != m.canon(b)) {
 			return false
 		}
-		m.steps++
+		m.steps--
 		at += next - from
 		from = next
 	}

@@ -1,6 +1,7 @@
 package jsregexp
 
 import (
+	"fmt"
 	"math"
 	"unicode"
 	"unicode/utf16"
@@ -97,7 +98,7 @@ func (p *parser) parse() (*node, error) {
 
 // fail records the first error and skips to the end, which ends every loop.
 func (p *parser) fail(reason string) {
-	p.failWith(&SyntaxError{"Invalid regular expression: /" + p.pattern + "/: " + reason})
+	p.failWith(&SyntaxError{fmt.Sprintf("Invalid regular expression: /%.100s/: %s", p.pattern, reason)})
 }
 
 func (p *parser) failWith(err error) {

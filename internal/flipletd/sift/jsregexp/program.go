@@ -43,8 +43,7 @@ type program struct {
 type compiler struct {
 	program
 	back  bool // inside look-behind
-	looks int  // depth of look-around
-	saves bool
+	saves bool // groups are remembered, for back-references
 	full  bool
 }
 
@@ -74,9 +73,9 @@ func (c *compiler) emit(i inst) int32 {
 	}
 	i.back = c.back
 	i.visit = -1
-	// What follows a position depends on more than the position once groups
-	// are remembered; and a look-around is asked again from many places.
-	if i.op == iSplit && !c.saves && c.looks == 0 {
+	// Once groups are remembered, what follows a position depends on more than
+	// the position.
+	if i.op == iSplit && !c.saves {
 		i.visit = int32(c.splits)
 		c.splits++
 	}
@@ -156,10 +155,8 @@ func (c *compiler) look(n *node) {
 	look := c.emit(inst{op: iLook, negate: n.negate, x: c.here() + 1})
 	outer := c.back
 	c.back = n.behind
-	c.looks++
 	c.node(n.subs[0])
 	c.emit(inst{op: iMatch})
-	c.looks--
 	c.back = outer
 	c.insts[look].y = c.here()
 }
@@ -215,7 +212,7 @@ func (c *compiler) exit(split int32, lazy bool) {
 // checked emits an iteration that must take something. Where states are
 // visited once that goes without saying.
 func (c *compiler) checked(n *node) {
-	if !c.saves && c.looks == 0 || !canBeEmpty(n.subs[0]) {
+	if !c.saves || !canBeEmpty(n.subs[0]) {
 		c.iteration(n)
 		return
 	}

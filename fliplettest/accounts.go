@@ -25,7 +25,9 @@ const (
 
 // AddToken makes another token of the server's app and returns it with the id
 // by which access rules name it.
-func (s *Server) AddToken(kind TokenKind) (token string, id int64) { return s.AddTokenIn(s.AppID, kind) }
+func (s *Server) AddToken(kind TokenKind) (token string, id int64) {
+	return s.AddTokenIn(s.AppID, kind)
+}
 
 // AddTokenIn makes a token of another app; see [WithApps]. It panics on a kind
 // that does not exist.

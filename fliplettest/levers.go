@@ -1,6 +1,7 @@
 package fliplettest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
@@ -53,6 +54,9 @@ func (s *Server) Sometimes(share float64, route Route, faults ...Fault) *Lever {
 func (s *Server) Release() { s.core.Release() }
 
 func (s *Server) pull(r flipletd.Rule, faults []Fault) *Lever {
+	if !slices.Contains(append(s.Routes(), AnyRoute, AnyRead, AnyWrite), Route(r.Route)) {
+		panic("fliplettest: there is no route " + string(r.Route))
+	}
 	for _, f := range faults {
 		r.Faults = append(r.Faults, f.apply)
 	}

@@ -31,7 +31,8 @@ type Server struct {
 	transport http.RoundTripper
 	pool      *http.Transport // nil in process
 	http      *http.Server    // nil in process
-	served    chan struct{}   // closed when http has stopped
+	served    chan struct{}   // closed when http accepts no more connections
+	open      sync.WaitGroup  // connections that the server has open
 
 	closeOnce sync.Once
 	closeErr  error
@@ -95,7 +96,17 @@ func Start(opts ...Option) (*Server, error) {
 	s.URL = "http://" + listener.Addr().String()
 	s.pool = &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: time.Minute}
 	s.transport = s.pool
-	s.http = &http.Server{Handler: core, ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{
+		Handler: core, ReadHeaderTimeout: 10 * time.Second,
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.open.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				s.open.Done()
+			}
+		},
+	}
 	s.served = make(chan struct{})
 	go func() {
 		defer close(s.served)
@@ -118,6 +129,7 @@ func (s *Server) Close() error {
 		s.pool.CloseIdleConnections()
 		err := s.http.Close()
 		<-s.served
+		s.open.Wait()
 		s.closeErr = errors.Join(s.closeErr, err)
 		s.pool.CloseIdleConnections()
 	})

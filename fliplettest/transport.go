@@ -2,13 +2,13 @@ package fliplettest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"syscall"
-
-	"net"
 )
 
 // inProcess is a RoundTripper that calls a handler in the goroutine of the
@@ -23,8 +23,8 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		defer r.Body.Close()
 	}
 	ctx := r.Context()
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // as net/http has it
 	}
 	in := r.Clone(ctx)
 	in.RequestURI = r.URL.RequestURI()
@@ -38,8 +38,8 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w := &answer{header: make(http.Header)}
 	dropped := w.serve(t.handler, in)
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	if dropped && w.status == 0 {
 		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}

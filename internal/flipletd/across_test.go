@@ -195,6 +195,7 @@ func TestKeysetPagesAreComplete(t *testing.T) {
 				want = append(want, row.ID)
 				byID[row.ID] = row.UpdatedAt
 			}
+			require.NoError(t, k.Check())
 			limit := 1 + r.IntN(7)
 			got := []int64{}
 			cursor, last := moment.Add(-time.Hour), int64(0)

@@ -11,24 +11,22 @@ const sessionEntry = "session"
 // listEntries serves all entries of a source in the default order.
 func (c *call) listEntries() error {
 	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
 	s, m, err := c.source(c.asOf)
-	var rows []*version
-	var grant *grant
-	if err == nil {
-		grant, err = c.allow(m, access{verb: verbSelect})
-	}
-	if err == nil {
-		c.st.each(s, c.asOf, func(v *version) bool {
-			if v.live() {
-				rows = append(rows, v)
-			}
-			return true
-		})
-	}
-	c.st.mu.RUnlock()
 	if err != nil {
 		return err
 	}
+	grant, err := c.allow(m, access{verb: verbSelect})
+	if err != nil {
+		return err
+	}
+	var rows []*version
+	c.st.each(s, c.asOf, func(v *version) bool {
+		if v.live() {
+			rows = append(rows, v)
+		}
+		return true
+	})
 	defaultOrder(rows)
 	rows = c.fx.arrange(rows)
 	c.status = http.StatusOK

@@ -124,6 +124,5 @@ func readVersion(raw []byte) (*version, error) {
 	}
 	columns, _ := data.(map[string]any)
 	v := newVersion(e.ID, e.DataSourceID, columns, e.Order, e.CreatedAt, e.UpdatedAt, e.DeletedAt)
-	v.visible = e.UpdatedAt
 	return v, nil
 }

@@ -237,7 +237,7 @@ func truthy(v any) bool {
 	return true
 }
 
-// wholeNumber reads an id: a JSON integer or its decimal text.
+// wholeNumber reads an id: a JSON number that is whole, or its decimal text.
 func wholeNumber(v any) (int64, bool) {
 	var s string
 	switch v := v.(type) {
@@ -252,8 +252,17 @@ func wholeNumber(v any) (int64, bool) {
 	default:
 		return 0, false
 	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n, true
+	}
+	if _, number := v.(json.Number); !number {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(s, 64) // 1.0 and 1e3 are whole, too
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // size reads limit and offset: not negative, fractions cut off, text that is

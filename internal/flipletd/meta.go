@@ -172,7 +172,6 @@ func readMeta(raw []byte) (*meta, error) {
 			}
 		}
 	}
-	m.visible = m.updatedAt
 	return m, nil
 }
 

@@ -108,8 +108,7 @@ func (q *entryQuery) readMetadata(fields map[string]any) error {
 	return err
 }
 
-// scan prepares the search for the rows of a query. It reports tombstones to
-// buried, when that is set.
+// scan prepares the search for the live rows of a query that keep lets pass.
 func (q *entryQuery) scan(c *call, s *source, m *meta, keep func(*version) (bool, error)) (*scan, error) {
 	order, err := parseOrder(q.order, m.columnSet)
 	if err != nil {
@@ -202,15 +201,16 @@ func (c *call) selectEntries(q *entryQuery) error {
 		b = q.appendPagination(b, total)
 	}
 	if q.byUpdate {
-		var buried []*version
-		c.st.each(s, c.asOf, func(v *version) bool {
-			if !v.live() {
-				if ok, err := q.meta.Match(&v.Row); ok && err == nil {
-					buried = append(buried, v)
-				}
+		sc.keep = func(v *version) (bool, error) {
+			if v.live() {
+				return false, nil
 			}
-			return true
-		})
+			return q.meta.Match(&v.Row)
+		}
+		var buried []*version
+		if err := sc.gather(func(v *version) { buried = append(buried, v) }); err != nil {
+			return err
+		}
 		b = append(b, `,"deletedEntries":`...)
 		b = appendEntries(b, buried, &listing{shape: &c.fx.Shape})
 	}

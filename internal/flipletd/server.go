@@ -84,7 +84,7 @@ type call struct {
 	fx    *Effects
 	cred  *credential
 	now   time.Time
-	asOf  time.Time // the state a read sees
+	asOf  time.Time // the state a read sees, by the system's clock
 
 	status      int
 	contentType string
@@ -92,14 +92,19 @@ type call struct {
 	out         []byte
 }
 
+// maxPooled is the size in bytes up to which an answer's buffer is used again.
+const maxPooled = 1 << 20
+
 // ServeHTTP serves the REST API. It never panics, except with
 // [http.ErrAbortHandler] where a lever drops the connection.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	buffer := s.buffers.Get().(*[]byte)
 	c := &call{srv: s, st: s.st, req: r, out: (*buffer)[:0], contentType: "application/json; charset=utf-8"}
 	defer func() {
-		*buffer = c.out[:0]
-		s.buffers.Put(buffer)
+		if cap(c.out) <= maxPooled {
+			*buffer = c.out[:0]
+			s.buffers.Put(buffer)
+		}
 	}()
 	c.query = parseQuery(r.URL.RawQuery)
 	c.route, c.args = findRoute(r)
@@ -110,24 +115,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	entry := s.log.start(c, s.clock.now())
 	defer func() { s.log.finish(entry, c) }()
 
-	if !s.wait(r.Context(), c.fx.Delay) {
+	// The body comes first: net/http notices a client that left only after that.
+	err := c.readBody(w)
+	if !s.wait(r.Context(), c.fx.Delay) || c.fx.LoseRequest {
 		c.drop()
 	}
-	if err := c.readBody(w); err != nil {
+	if err != nil {
 		c.refuse(err)
 		c.send(w)
 		return
 	}
-	if c.fx.LoseRequest {
-		c.drop()
-	}
 	c.serve()
 	if c.fx.Twice && c.status < 500 {
-		first := *c
-		second := first
-		second.out = nil
-		second.serve()
-		*c = first
+		again := *c
+		again.out = nil
+		again.serve()
 	}
 	if !s.wait(r.Context(), c.fx.AnswerDelay) || c.fx.LoseAnswer {
 		c.drop()
@@ -166,7 +168,7 @@ func (c *call) serve() {
 		}
 	}()
 	c.now = c.srv.clock.now()
-	c.asOf = c.now.Add(-c.fx.Lag)
+	c.asOf = time.Now().Add(-c.fx.Lag)
 	if err := c.admit(); err != nil {
 		c.refuse(err)
 		return

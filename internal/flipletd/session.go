@@ -128,9 +128,9 @@ func (c *call) appFields(a *app) map[string]any {
 	return fields
 }
 
-// seesApp: API and app tokens see their own app only.
+// seesApp: API and app tokens see their own app only, not the draft of it.
 func (c *call) seesApp(a *app) bool {
-	return a.orgID == c.cred.orgID && (c.cred.studio() || c.srv.people.related(a.id, c.cred.appID))
+	return a.orgID == c.cred.orgID && (c.cred.studio() || a.id == c.cred.appID)
 }
 
 func (c *call) listApps() error {

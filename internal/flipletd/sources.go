@@ -37,24 +37,24 @@ func (c *call) source(t time.Time) (*source, *meta, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	elsewhere := func(m *meta) bool { return appID == 0 || m.appID != appID }
 	var found *source
+	var best *meta
 	for _, s := range c.st.sources {
 		m := s.at(t)
-		if m == nil || !m.deletedAt.IsZero() || m.name != arg || !c.reaches(m) {
+		if m == nil || !m.deletedAt.IsZero() || m.name != arg || !c.reaches(m) ||
+			c.has("appId") && elsewhere(m) || orgID != 0 && m.orgID != orgID {
 			continue
 		}
-		inApp := appID != 0 && m.appID == appID
-		if c.has("appId") && !inApp || orgID != 0 && m.orgID != orgID {
-			continue
-		}
-		if found == nil || inApp && found.at(t).appID != appID || s.id < found.id && (inApp || found.at(t).appID != appID) {
-			found = s
+		switch {
+		case found == nil, elsewhere(best) && !elsewhere(m), elsewhere(best) == elsewhere(m) && s.id < found.id:
+			found, best = s, m
 		}
 	}
 	if found == nil {
 		return nil, nil, notFound("The data source")
 	}
-	return found, found.at(t), nil
+	return found, best, nil
 }
 
 // reaches says whether the credential may know of a source at all.
@@ -79,6 +79,7 @@ func (c *call) scope() (appID, orgID int64, err error) {
 // sourceFilter is what a list of data sources is asked for.
 type sourceFilter struct {
 	appID, orgID int64
+	orgWide      bool // sources of no app are meant too
 	kind         string
 	exclude      []string
 	definition   any
@@ -92,7 +93,7 @@ func (c *call) sourceFilter() (*sourceFilter, error) {
 		return nil, err
 	}
 	if orgID == 0 || c.param("appId") != "" {
-		f.appID = appID
+		f.appID, f.orgWide = appID, c.param("appId") == ""
 	}
 	f.orgID = orgID
 	if list := c.param("excludeTypes"); list != "" {
@@ -138,7 +139,7 @@ func sourceOrder(column, direction string) (func(a, b *meta) int, error) {
 }
 
 func (f *sourceFilter) matches(m *meta) bool {
-	return (f.appID == 0 || m.appID == f.appID) && (f.orgID == 0 || m.orgID == f.orgID) &&
+	return (f.appID == 0 || m.appID == f.appID || f.orgWide && m.appID == 0) && (f.orgID == 0 || m.orgID == f.orgID) &&
 		(f.kind == "" || m.kind == f.kind) && !slices.Contains(f.exclude, m.kind) &&
 		(f.definition == nil || rowquery.Contains(m.definition, f.definition))
 }
@@ -163,12 +164,12 @@ func (c *call) list(trash bool) error {
 	}
 	var found []listed
 	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
 	for _, s := range c.st.sources {
 		if m := s.at(c.asOf); m != nil && m.deletedAt.IsZero() != trash && c.reaches(m) && f.matches(m) {
 			found = append(found, listed{m, s.live})
 		}
 	}
-	c.st.mu.RUnlock()
 	slices.SortFunc(found, func(a, b listed) int { return f.order(a.meta, b.meta) })
 
 	attributes := c.attributes()
@@ -223,16 +224,12 @@ func (c *call) oneSource(status int, l listed) error {
 
 func (c *call) getSource() error {
 	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
 	s, m, err := c.source(c.asOf)
-	live := 0
-	if s != nil {
-		live = s.live
-	}
-	c.st.mu.RUnlock()
 	if err != nil {
 		return err
 	}
-	return c.oneSource(http.StatusOK, listed{m, live})
+	return c.oneSource(http.StatusOK, listed{m, s.live})
 }
 
 // createSource takes the app and organisation from the query, as documented,
@@ -242,7 +239,7 @@ func (c *call) createSource() error {
 	if err != nil {
 		return err
 	}
-	m := &meta{bundle: false, encrypted: truthy(fields["encrypted"])}
+	m := &meta{encrypted: truthy(fields["encrypted"])}
 	if _, ok := fields["name"]; !ok {
 		return badRequest("name is required.")
 	}

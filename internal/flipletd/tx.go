@@ -12,7 +12,7 @@ import (
 type tx struct {
 	st      *store
 	stamp   time.Time // createdAt and updatedAt of what is written
-	visible time.Time // when readers see it
+	visible time.Time // when readers see it; zero is at once
 	late    bool      // a lever delayed visible
 
 	rows  []*version
@@ -28,10 +28,14 @@ type tx struct {
 // ask for it. The caller holds the write lock.
 func (st *store) begin(now time.Time, fx *Effects) *tx {
 	st.pushes.settle(st, now)
-	return &tx{
-		st: st, stamp: milliseconds(now.Add(-fx.Backdate)), visible: now.Add(fx.VisibleAfter), late: fx.VisibleAfter > 0,
+	t := &tx{
+		st: st, stamp: milliseconds(now.Add(-fx.Backdate)), late: fx.VisibleAfter > 0,
 		byID: make(map[int64]int), metas: make(map[int64]*meta),
 	}
+	if t.late || st.history {
+		t.visible = time.Now().Add(fx.VisibleAfter)
+	}
+	return t
 }
 
 // meta is the description of a source with what this tx has changed so far.

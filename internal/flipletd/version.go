@@ -16,11 +16,13 @@ type version struct {
 
 	created, updated, deleted time.Time // deleted is zero while the entry lives
 
-	visible  time.Time // when readers get to see it; the time of the write unless a lever delayed it
-	late     bool      // a lever delayed visible
-	first    bool      // nothing came before it
-	prev     *version  // what readers see before visible; kept only while a lever needs it
-	replaced bool      // a newer version exists
+	// When readers get to see it, by the system's clock, which no lever moves.
+	// It is zero, which is at once, unless a lever makes readers late.
+	visible  time.Time
+	late     bool     // a lever delayed visible
+	first    bool     // nothing came before it
+	prev     *version // what readers see before visible; kept only while a lever needs it
+	replaced bool     // a newer version exists
 }
 
 // newVersion ties the pointers of the row to the version's own fields.

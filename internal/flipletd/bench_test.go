@@ -1,0 +1,96 @@
+package flipletd_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
+)
+
+// filled is a conversation of n messages, 10 ms apart or all of one moment.
+func filled(b *testing.B, n int, oneMoment bool) *kit {
+	b.Helper()
+	s, err := flipletd.New(flipletd.Config{Token: token})
+	require.NoError(b, err)
+	k := &kit{Server: s, t: b, token: token}
+	k.Freeze(moment)
+	k.source(m{"name": "Contacts", "entries": []any{m{"flUserId": "a", "flUserToken": "ta"}}})
+	k.source(m{"name": "Talk", "type": "conversation", "definition": m{"participants": []any{"a"}}})
+	body := strings.Repeat("U2FsdGVkX18BAgMEBQYHCPrG", 12)
+	const batch = 100
+	for i := 0; i < n; i += batch {
+		rows := make([]map[string]any, batch)
+		for j := range rows {
+			readBy := []any{"b"}
+			if (i+j)%10 != 0 {
+				readBy = append(readBy, "a")
+			}
+			rows[j] = m{
+				"body": body, "fromUserId": "b", "readBy": readBy, "conversationId": 102,
+				"guid": fmt.Sprintf("00000000-0000-4000-8000-%012d", i+j),
+			}
+		}
+		k.put(102, rows...)
+		if !oneMoment {
+			k.Shift(10 * time.Millisecond)
+		}
+	}
+	return k
+}
+
+// measure serves one request again and again and checks its answer once.
+func (k *kit) measure(b *testing.B, path, body, want string) {
+	b.Helper()
+	a := k.do("POST", path, body)
+	require.Equal(b, 200, a.status, a.body)
+	require.Contains(b, a.body, want)
+	b.SetBytes(int64(len(a.body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest("POST", path, strings.NewReader(body))
+		r.Header.Set("Auth-token", k.token)
+		r.Header.Set("Content-Type", "application/json")
+		k.ServeHTTP(&discard{header: make(http.Header)}, r)
+	}
+}
+
+// discard is a ResponseWriter that keeps nothing.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}
+
+func BenchmarkServer(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
+			k := filled(b, n, false)
+			rows := k.Rows(102)
+			b.Run("equality", func(b *testing.B) {
+				guid := rows[n/2].Data["guid"].(string)
+				k.measure(b, "/v1/data-sources/102/data/query", fmt.Sprintf(`{"type":"select","where":{"guid":%q}}`, guid), `"count":1`)
+			})
+			b.Run("page", func(b *testing.B) {
+				at := rows[n/2]
+				k.measure(b, "/v1/data-sources/data", page("ta", at.UpdatedAt, at.ID, 200), fmt.Sprintf(`"id":%d`, at.ID+1))
+			})
+			b.Run("unread", func(b *testing.B) {
+				k.measure(b, "/v1/data-sources/data", `{"flUserToken":"ta","count":true,"where":{"$not":{"data":{"$contains":{"readBy":["a"]}}}}}`, fmt.Sprintf(`"count":%d`, n/10))
+			})
+			tied := filled(b, n, true)
+			b.Run("page-in-a-tie", func(b *testing.B) {
+				at := rows[n/2]
+				tied.measure(b, "/v1/data-sources/data", page("ta", moment, at.ID, 200), fmt.Sprintf(`"id":%d`, at.ID+1))
+			})
+			b.Run("newest", func(b *testing.B) {
+				k.measure(b, "/v1/data-sources/data", `{"flUserToken":"ta","order":[["createdAt","DESC"],["id","DESC"]],"limit":200}`, fmt.Sprintf(`"id":%d`, 5001+n))
+			})
+		})
+	}
+}

@@ -1,0 +1,62 @@
+# Everything a developer of this module runs. "make" alone lists the targets.
+
+GO       ?= go
+PKG      ?= ./...
+FUZZTIME ?= 30s
+VECTORS  ?= ../shared/vectors
+
+.DEFAULT_GOAL := help
+.PHONY: help ci fmt vet lint test race cover bench fuzz vectors vuln tidy docs quickstart
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+ci: ## what runs on every change
+	./.ci/run
+
+fmt: ## format every Go file
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+vet: ## go vet
+	$(GO) vet $(PKG)
+
+lint: ## golangci-lint, pinned in tools/go.mod (the first build takes minutes)
+	$(GO) -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	./bin/golangci-lint run $(PKG)
+
+test: ## all tests
+	$(GO) test $(PKG)
+
+race: ## all tests, in random order, under the race detector
+	$(GO) test -race -shuffle=on $(PKG)
+
+cover: ## test coverage of the module, by function
+	$(GO) test -coverpkg=./... -coverprofile=coverage.out $(PKG)
+	$(GO) tool cover -func=coverage.out | tail -n 1
+
+bench: ## all benchmarks, with their ratios to a bare client
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+
+fuzz: ## every fuzz target for FUZZTIME (30s) each
+	@for p in $$($(GO) list $(PKG)); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+vectors: ## every test against VECTORS (../shared/vectors), with its counts
+	FLIPLET_CHAT_VECTORS=$(VECTORS) $(GO) test -count=1 -run Vectors -v ./internal/... | grep -E 'cases|^(ok|FAIL|---)'
+
+vuln: ## known vulnerabilities; needs the vulnerability database on the network
+	$(GO) -C tools build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+	./bin/govulncheck $(PKG)
+
+tidy: ## bring go.mod and tools/go.mod up to date
+	$(GO) mod tidy
+	$(GO) -C tools mod tidy
+
+docs: ## show the documentation in a browser
+	$(GO) doc -http
+
+quickstart: ## two people and a third chat through a local Fliplet
+	$(GO) run ./examples/quickstart

@@ -1,0 +1,146 @@
+package archtest_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// arrows say which packages of this module a package may import, tests aside.
+// The longest entry that fits a package counts; "x/..." stands for x and
+// everything below it.
+var arrows = map[string][]string{
+	".":                     {"datasource", "storage", "internal/feed", "internal/wire", "internal/envelope", "internal/outbox"},
+	"datasource":            {},
+	"storage":               {},
+	"storage/boltstore":     {"storage"},
+	"storage/storagetest":   {"storage"},
+	"internal/feed/...":     {"internal/feed/..."},
+	"internal/wire":         {},
+	"internal/envelope":     {},
+	"internal/outbox":       {"storage"},
+	"internal/flipletd/...": {"internal/flipletd/..."},
+	"internal/archtest":     {},
+	"fliplettest":           {"datasource", "internal/flipletd"},
+	"cmd/fliplet-local":     {"fliplettest", "internal/flipletd/..."},
+	"examples/...":          {".", "datasource", "storage", "storage/boltstore", "fliplettest", "examples/..."},
+}
+
+// foreign says which packages outside this module and the standard library a
+// package may import, tests aside. What is not listed may import none.
+var foreign = map[string][]string{
+	".":                      {"github.com/google/uuid", "golang.org/x/crypto/..."},
+	"datasource":             {"github.com/go-resty/resty/v2"},
+	"internal/wire":          {"github.com/google/uuid"},
+	"internal/outbox":        {"github.com/google/uuid"},
+	"internal/flipletd":      {"github.com/google/uuid"},
+	"storage/boltstore":      {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"cmd/fliplet-local":      {"go.etcd.io/bbolt"},
+	"internal/flipletd/disk": {"go.etcd.io/bbolt"},
+}
+
+// unlinked must not reach a program through a package, however far away.
+var unlinked = map[string][]string{
+	".":           {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/fliplettest", module + "/internal/flipletd"},
+	"datasource":  {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/internal"},
+	"storage":     {"go.etcd.io/bbolt", "github.com/stretchr/testify", "github.com/go-resty"},
+	"fliplettest": {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if !inModule(p.ImportPath) || len(p.GoFiles) == 0 {
+			continue
+		}
+		entry, ok := entryFor(p.rel())
+		if !assert.True(t, ok, "%s: say in arrows what this package may import", p.rel()) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if inModule(imp) {
+				assert.True(t, allowed(arrows[entry], rel(imp)), "%s imports %s, which its arrows do not allow", p.rel(), rel(imp))
+			}
+		}
+	}
+}
+
+func TestForeignPackagesAreSeenByAsFewAsPossible(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for _, p := range all {
+		if !inModule(p.ImportPath) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if !inModule(imp) && !all[imp].Standard && imp != "C" {
+				assert.True(t, allowed(foreign[p.rel()], imp), "%s imports %s", p.rel(), imp)
+			}
+		}
+	}
+}
+
+func TestProgramsDoNotLinkWhatTheyDoNotUse(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for name, banned := range unlinked {
+		p, ok := all[strings.TrimSuffix(module+"/"+name, "/.")]
+		require.True(t, ok, name)
+		for _, dep := range p.Deps {
+			for _, b := range banned {
+				assert.False(t, dep == b || strings.HasPrefix(dep, b+"/"), "%s links %s", name, dep)
+			}
+		}
+	}
+}
+
+func TestPureEnginesUseTheStandardLibraryOnly(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for _, name := range []string{"internal/feed", "internal/envelope"} {
+		for _, dep := range all[module+"/"+name].Deps {
+			// What the standard library vendors is listed without its own module.
+			std := all[dep].Standard || strings.HasPrefix(dep, "vendor/")
+			assert.True(t, std, "%s needs %s", name, dep)
+		}
+	}
+}
+
+func TestFeedHasNoClockNoNetworkAndNoGoroutine(t *testing.T) {
+	t.Parallel()
+	for _, imp := range packages(t)[module+"/internal/feed"].Imports {
+		assert.NotContains(t, []string{"net", "net/http", "os", "sync", "context", "log", "log/slog"}, imp,
+			"internal/feed is a pure state machine")
+	}
+}
+
+// entryFor finds the entry of arrows that a package falls under.
+func entryFor(pkg string) (string, bool) {
+	if _, ok := arrows[pkg]; ok {
+		return pkg, true
+	}
+	for dir := pkg; ; {
+		if _, ok := arrows[dir+"/..."]; ok {
+			return dir + "/...", true
+		}
+		i := strings.LastIndexByte(dir, '/')
+		if i < 0 {
+			return "", false
+		}
+		dir = dir[:i]
+	}
+}
+
+// allowed reports whether a list of import paths, some with /... at the end,
+// covers one.
+func allowed(list []string, imp string) bool {
+	return slices.ContainsFunc(list, func(a string) bool {
+		if dir, ok := strings.CutSuffix(a, "/..."); ok {
+			return imp == dir || strings.HasPrefix(imp, dir+"/")
+		}
+		return imp == a
+	})
+}

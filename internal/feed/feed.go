@@ -347,6 +347,9 @@ func (f *Feed) Ack(id ID) (room bool) {
 		return false
 	}
 	full := !e.room()
+	if ev, ok := e.queue.peek(); ok && e.ledger != nil {
+		e.ledger.ack(ev)
+	}
 	e.queue.pop()
 	return full && e.room()
 }

@@ -60,6 +60,8 @@ type reader struct {
 	joins         []Query // histories of joined conversations, for an idle moment
 	histories     []Query // histories the batch waits for
 	replay        bool    // a reset asks for the newest page again
+
+	ledger *ledger // what is acknowledged, for durable listeners
 }
 
 // window is a position waiting for its overlap to pass.
@@ -209,9 +211,11 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	if p.full {
 		r.mem.floor = p.rows[0].Created
 	}
+	r.checkpointInitial(p)
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
-	r.flush()
 	r.observe(now)
+	r.flush()
+	r.checkpoint()
 }
 
 // takeChanges reads one page in order of change: the poll of a live reader, or
@@ -379,7 +383,7 @@ func (r *reader) takeReplay(p page) {
 		switch {
 		case row.Deleted || known && (v.twin || v.superseded(row)):
 		case known || r.mem.old(row):
-			r.queue.push(Event{Row: *row, Update: true, Replay: true})
+			r.push(Event{Row: *row, Update: true, Replay: true})
 		}
 	}
 	r.replay = false
@@ -424,6 +428,7 @@ func (r *reader) mended() {
 	r.pos = max(r.pos, r.end)
 	r.settle(r.end - r.cfg.overlap())
 	r.forget()
+	r.checkpoint()
 }
 
 func (r *reader) settle(upto Time) { r.settled = max(r.settled, upto) }
@@ -490,6 +495,9 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 			r.conversations[id] = struct{}{}
 		}
 		r.needsMembers = false
+		if r.phase == live {
+			r.checkpoint() // a durable listener needs a position before its first event
+		}
 		return
 	}
 	for _, id := range left {
@@ -524,14 +532,23 @@ func (r *reader) flush() {
 	for i := range b.news {
 		r.created = max(r.created, b.news[i].Row.Created)
 	}
-	r.queue.push(b.gaps...)
-	r.queue.push(b.news...)
-	r.queue.push(b.updates...)
+	r.push(b.gaps...)
+	r.push(b.news...)
+	r.push(b.updates...)
 	for id, v := range b.seen {
 		r.mem.set(id, v)
 	}
 	b.reset()
 	r.forget()
+	r.checkpoint()
+}
+
+// push queues events for the listener.
+func (r *reader) push(events ...Event) {
+	r.queue.push(events...)
+	if r.ledger != nil {
+		r.ledger.queued += uint64(len(events))
+	}
 }
 
 // forget bounds the memory to what a re-read may bring again.

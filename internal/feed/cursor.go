@@ -1,0 +1,251 @@
+package feed
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Cursor is how far a durable listener has come, in a form that can be stored.
+//
+// Base holds the position at the last point between two pages, Acked what was
+// acknowledged since. A stored Acked belongs to the Base of the same Generation
+// and means nothing beside another one, so the two can be stored one after the
+// other, Base first: it grows with the traffic of an overlap window, but changes
+// once a page; Acked is small and changes with every event.
+type Cursor struct {
+	Generation uint64
+	Base       []byte
+	Acked      []byte
+}
+
+// savedVersion is a version in a stored cursor.
+type savedVersion struct {
+	ID           int64  `json:"i"`
+	Conversation int64  `json:"c,omitempty"`
+	Created      Time   `json:"t"`
+	Updated      Time   `json:"u"`
+	Hash         uint64 `json:"h,omitempty"`
+	Origin       uint64 `json:"o,omitempty"`
+	Deleted      bool   `json:"d,omitempty"`
+	Twin         bool   `json:"w,omitempty"`
+}
+
+func save(id int64, v version) savedVersion {
+	return savedVersion{id, v.conversation, v.created, v.updated, v.hash, v.origin, v.deleted, v.twin}
+}
+
+func (s savedVersion) version() version {
+	return version{
+		created: s.Created, updated: s.Updated, hash: s.Hash, origin: s.Origin,
+		conversation: s.Conversation, deleted: s.Deleted, twin: s.Twin,
+	}
+}
+
+// savedReader is a reader's position. Zero times are omitted, so they carry an offset.
+type savedReader struct {
+	Version       int            `json:"v"`
+	Generation    uint64         `json:"g"`
+	Phase         phase          `json:"phase"`
+	Settled       Time           `json:"settled"`
+	Pos           Time           `json:"pos"`
+	Created       Time           `json:"created"`
+	At            Key            `json:"at"`
+	From          Time           `json:"from"`
+	End           Time           `json:"end"`
+	CreatedFrom   Time           `json:"createdFrom"`
+	Floor         Time           `json:"floor"`
+	Floors        map[int64]Time `json:"floors,omitempty"`
+	Band          [2]Time        `json:"band"`
+	MaxID         int64          `json:"maxId"`
+	Conversations []int64        `json:"conversations"`
+	Joins         []int64        `json:"joins,omitempty"`
+	Known         []savedVersion `json:"known"`
+}
+
+type savedAcks struct {
+	Generation uint64         `json:"g"`
+	Known      []savedVersion `json:"known"`
+}
+
+// ledger follows what a durable listener has acknowledged.
+type ledger struct {
+	generation uint64
+	base       []byte
+	acked      []savedVersion
+	// marks are positions that count once everything queued before them is
+	// acknowledged.
+	marks []mark
+	// queued and done count events, ever.
+	queued, done uint64
+}
+
+type mark struct {
+	after uint64
+	base  []byte
+	gen   uint64
+}
+
+// cursorVersion is the format of a stored cursor.
+const cursorVersion = 1
+
+// SubscribeDurable is Subscribe for a listener whose position is stored. Nil base
+// begins at s; otherwise the listener goes on where the cursor says, and what was
+// acknowledged does not come again.
+func (f *Feed) SubscribeDurable(s Start, c Cursor) (ID, error) {
+	r := newReader(&f.cfg, s)
+	r.ledger = &ledger{}
+	if c.Base != nil {
+		if err := r.restore(c); err != nil {
+			return 0, err
+		}
+	}
+	f.nextID++
+	f.readers = append(f.readers, &entry{id: f.nextID, reader: r})
+	return f.nextID, nil
+}
+
+// Cursor returns the position of a durable listener as of its last [Feed.Ack].
+// ok is false while there is nothing to store.
+func (f *Feed) Cursor(id ID) (_ Cursor, ok bool) {
+	e := f.find(id)
+	if e == nil || e.ledger == nil || e.ledger.base == nil {
+		return Cursor{}, false
+	}
+	l := e.ledger
+	acked, err := json.Marshal(savedAcks{l.generation, l.acked})
+	if err != nil { // numbers and flags always marshal
+		return Cursor{}, false
+	}
+	return Cursor{Generation: l.generation, Base: l.base, Acked: acked}, true
+}
+
+// checkpoint notes a position to store once what is queued is acknowledged.
+func (r *reader) checkpoint() {
+	l := r.ledger
+	if l == nil {
+		return
+	}
+	gen := l.generation + uint64(len(l.marks)) + 1
+	l.marks = append(l.marks, mark{after: l.queued, base: r.snapshot(gen), gen: gen})
+	l.advance()
+}
+
+// checkpointInitial notes the position before the first page: should the program
+// end in the middle of it, the rest is read as a backlog, in the same order,
+// whatever has been sent meanwhile.
+func (r *reader) checkpointInitial(p page) {
+	if r.ledger == nil || len(p.rows) == 0 || r.start == FromNow {
+		return
+	}
+	was := *r
+	mem := *r.mem
+	oldest := p.rows[0]
+	r.phase, r.at = catching, Key{oldest.Created, oldest.ID - 1}
+	r.settled, r.createdFrom, r.end = beginning, beginning, r.pos
+	if r.mem.floor != beginning {
+		r.mem.floor-- // the oldest row of the page is not history
+	}
+	r.checkpoint()
+	l := r.ledger
+	*r, *r.mem = was, mem
+	r.ledger = l
+}
+
+// advance makes the newest position the base whose events are all acknowledged.
+func (l *ledger) advance() {
+	for len(l.marks) > 0 && l.marks[0].after <= l.done {
+		l.base, l.generation = l.marks[0].base, l.marks[0].gen
+		l.acked = nil
+		l.marks = l.marks[1:]
+	}
+}
+
+// ack notes that an event was handled.
+func (l *ledger) ack(e Event) {
+	l.done++
+	if e.Gap == nil && !e.Replay {
+		l.acked = append(l.acked, save(e.Row.ID, versionOf(&e.Row)))
+	}
+	l.advance()
+}
+
+// snapshot writes the reader's position, with the versions a re-read from it can
+// bring again; the others raise the floor as if they were forgotten.
+func (r *reader) snapshot(generation uint64) []byte {
+	s := savedReader{
+		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Pos: r.pos,
+		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
+		Floor: r.mem.floor, Floors: r.mem.floors, Band: [2]Time{r.mem.band.from, r.mem.band.to}, MaxID: r.mem.maxID,
+		Conversations: make([]int64, 0, len(r.conversations)),
+	}
+	backlog := r.phase == catching || r.phase == mending
+	end := r.end - r.cfg.overlap()
+	for id, v := range r.mem.rows {
+		switch {
+		case v.updated > r.settled && (!backlog || v.created <= r.createdFrom || v.updated > end):
+			s.Known = append(s.Known, save(id, v))
+		case backlog && v.created > r.createdFrom:
+			s.Band = [2]Time{r.createdFrom, max(s.Band[1], v.created)}
+		default:
+			s.Floor = max(s.Floor, v.created)
+		}
+	}
+	for id := range r.conversations {
+		s.Conversations = append(s.Conversations, id)
+	}
+	for _, q := range r.joins {
+		s.Joins = append(s.Joins, q.Conversation)
+	}
+	slices.Sort(s.Conversations)
+	slices.SortFunc(s.Known, func(a, b savedVersion) int { return int(a.ID - b.ID) })
+	b, err := json.Marshal(s)
+	if err != nil { // numbers and flags always marshal
+		panic("feed: a position does not marshal: " + err.Error())
+	}
+	return b
+}
+
+// restore is the reverse of snapshot.
+func (r *reader) restore(c Cursor) error {
+	var s savedReader
+	if err := json.Unmarshal(c.Base, &s); err != nil {
+		return fmt.Errorf("feed: the stored cursor is damaged: %w", err)
+	}
+	if s.Version != cursorVersion || s.Phase < live || s.Phase > mending || s.Phase == measuring {
+		return fmt.Errorf("feed: the stored cursor has version %d and phase %d, which this program does not know", s.Version, s.Phase)
+	}
+	r.phase, r.settled, r.pos, r.created = s.Phase, s.Settled, s.Pos, s.Created
+	r.at, r.from, r.end, r.createdFrom = s.At, s.From, s.End, s.CreatedFrom
+	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.Band[0], s.Band[1]}, s.MaxID
+	for id, t := range s.Floors {
+		r.mem.floors[id] = t
+	}
+	r.conversations = make(map[int64]struct{}, len(s.Conversations))
+	for _, id := range s.Conversations {
+		r.conversations[id] = struct{}{}
+	}
+	for _, id := range s.Joins {
+		r.joins = append(r.joins, Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize})
+	}
+	for _, k := range s.Known {
+		r.mem.set(k.ID, k.version())
+	}
+	r.ledger.base, r.ledger.generation = c.Base, s.Generation
+	var acks savedAcks
+	if c.Acked != nil {
+		if err := json.Unmarshal(c.Acked, &acks); err != nil {
+			return fmt.Errorf("feed: the stored cursor is damaged: %w", err)
+		}
+	}
+	if acks.Generation == s.Generation {
+		r.ledger.acked = acks.Known
+		for _, k := range acks.Known {
+			r.mem.set(k.ID, k.version())
+			r.created = max(r.created, k.Created)
+		}
+	}
+	r.missed = r.phase == live
+	r.limit = r.cfg.PageSize
+	return nil
+}

@@ -124,7 +124,7 @@ func (c *call) importEntries() error {
 		}
 		data := withGUID(m, r.data)
 		if hooks {
-			data = c.runHooks(tx, m, runInsert, data, nil)
+			data = c.runHooks(m, runInsert, data)
 		}
 		v := tx.insert(edited, r.id, data, nil)
 		if hooks {

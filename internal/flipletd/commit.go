@@ -187,7 +187,7 @@ func (c *call) commitEntries() error {
 			data = r.data
 		}
 		if q.hooks[runUpdate] {
-			data = c.runHooks(tx, m, runUpdate, data, old)
+			data = c.runHooks(m, runUpdate, data)
 		}
 		order := old.Order
 		if r.ordered {
@@ -207,7 +207,7 @@ func (c *call) commitEntries() error {
 		}
 		data := withGUID(m, r.data)
 		if q.hooks[runInsert] {
-			data = c.runHooks(tx, m, runInsert, data, nil)
+			data = c.runHooks(m, runInsert, data)
 		}
 		v := tx.insert(edited, 0, data, r.order)
 		if q.hooks[runInsert] {

@@ -3,7 +3,6 @@ package flipletd
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -215,9 +214,6 @@ func (s *Server) HookCalls() []HookCall {
 // Requests returns the requests seen, the oldest first; of very many the last
 // ten thousand.
 func (s *Server) Requests() []Request { return s.log.all() }
-
-// Counts returns how often each route was called since the start.
-func (s *Server) Counts() map[Route]int { return maps.Clone(s.log.counters()) }
 
 // Dropped is how many rows went because a commit or an import did not list
 // them.

@@ -155,7 +155,7 @@ func (c *call) insertEntry() error {
 	tx := c.st.begin(c.now, c.fx)
 	c.keep(tx, m, sub, nil)
 	data := withGUID(m, grant.drop(sub.data))
-	data = c.runHooks(tx, m, runInsert, data, nil)
+	data = c.runHooks(m, runInsert, data)
 	v := tx.insert(tx.edit(s), 0, data, nil)
 	tx.attach(v)
 	c.afterWrite(tx, m, runInsert, v)
@@ -199,7 +199,7 @@ func (c *call) updateEntry() error {
 	}
 	c.keep(tx, m, sub, old.data())
 	data := merge(old.data(), grant.drop(sub.data))
-	data = c.runHooks(tx, m, runUpdate, data, old)
+	data = c.runHooks(m, runUpdate, data)
 	v := tx.update(tx.edit(s), old, data, old.Order)
 	tx.attach(v)
 	c.afterWrite(tx, m, runUpdate, v)

@@ -54,6 +54,23 @@ func (s *Server) Check() error {
 	if total != len(s.st.entries) {
 		return fmt.Errorf("%d rows and %d entries", total, len(s.st.entries))
 	}
+	members := 0
+	for u, of := range s.st.members {
+		for id, src := range of {
+			members++
+			if s.st.sources[id] != src || !src.meta.listsMembers() || !slices.Contains(src.meta.participants, u) {
+				return fmt.Errorf("source %d: stale member", id)
+			}
+		}
+	}
+	for _, src := range s.st.sources {
+		if src.meta.listsMembers() {
+			members -= len(slices.Compact(slices.Sorted(slices.Values(src.meta.participants))))
+		}
+	}
+	if members != 0 {
+		return fmt.Errorf("members are off by %d", members)
+	}
 	tokens := 0
 	for token, rows := range s.st.chatTokens {
 		for id, v := range rows {

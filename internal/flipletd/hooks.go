@@ -92,7 +92,7 @@ const maxHookCalls = 10_000
 // runHooks lets operations change the columns that are about to be stored.
 // They run before the row is kept; Fliplet documents that single inserts run
 // hooks in the background, which a reader sees a moment later.
-func (c *call) runHooks(tx *tx, m *meta, on string, data map[string]any, old *version) map[string]any {
+func (c *call) runHooks(m *meta, on string, data map[string]any) map[string]any {
 	for i := range m.hookList {
 		h := &m.hookList[i]
 		if h.kind != "operations" || !h.runs(on, data) && !h.runs(runBeforeSave, data) {

@@ -30,7 +30,6 @@ type meta struct {
 
 	visible time.Time
 	late    bool
-	first   bool
 	prev    *meta
 
 	// Derived from the fields above by derive.
@@ -44,7 +43,7 @@ type meta struct {
 // clone copies m for a change.
 func (m *meta) clone() *meta {
 	c := *m
-	c.prev, c.first, c.ownsColumns = nil, false, false
+	c.prev, c.ownsColumns = nil, false
 	return &c
 }
 

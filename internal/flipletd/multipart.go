@@ -91,7 +91,7 @@ func (c *call) readMultipart(boundary string) (*submission, error) {
 		sub.data[f.name] = list
 	}
 	if sub.upload != nil {
-		return sub, sub.upload.follow(schema, c)
+		sub.upload.follow(schema, c)
 	}
 	return sub, nil
 }
@@ -158,7 +158,7 @@ func (c *call) parts(boundary string) ([]*uploadField, error) {
 }
 
 // follow applies _flSchema, whose keys are field names.
-func (u *upload) follow(schema map[string]any, c *call) error {
+func (u *upload) follow(schema map[string]any, c *call) {
 	for i := range u.fields {
 		f := &u.fields[i]
 		f.folderID, _ = wholeNumber(c.param("folderId"))
@@ -179,7 +179,6 @@ func (u *upload) follow(schema map[string]any, c *call) error {
 			}
 		}
 	}
-	return nil
 }
 
 // keep plans the files of a submission and puts their URLs and ids into its

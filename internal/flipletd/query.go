@@ -265,7 +265,7 @@ func (c *call) changeEntries(q *entryQuery) error {
 				changed = append(changed, tx.remove(v))
 				continue
 			}
-			data := c.runHooks(tx, m, runUpdate, merge(v.data(), q.patch), v)
+			data := c.runHooks(m, runUpdate, merge(v.data(), q.patch))
 			u := tx.update(edited, v, data, v.Order)
 			c.afterWrite(tx, m, runUpdate, u)
 			changed = append(changed, u)

@@ -79,9 +79,6 @@ func newSource(m *meta) *source {
 func (s *source) at(t time.Time) *meta {
 	m := s.meta
 	for m != nil && m.visible.After(t) {
-		if m.prev == nil && !m.first {
-			return m
-		}
 		m = m.prev
 	}
 	return m
@@ -147,7 +144,6 @@ func (st *store) put(s *source, v *version) {
 		st.lastVisible = v.visible
 	}
 	if old == nil {
-		v.first = true
 		if n := len(s.rows); n == 0 || s.rows[n-1].ID < v.ID {
 			s.rows = append(s.rows, v)
 		} else {
@@ -207,13 +203,12 @@ func (st *store) indexToken(s *source, v *version, add bool) {
 }
 
 // putMeta makes m the description of its source, which it creates if need be.
-func (st *store) putMeta(m *meta) *source {
+func (st *store) putMeta(m *meta) {
 	s := st.sources[m.id]
 	if m.visible.After(st.lastVisible) {
 		st.lastVisible = m.visible
 	}
 	if s == nil {
-		m.first = true
 		s = newSource(m)
 		st.sources[m.id] = s
 	} else {
@@ -227,7 +222,6 @@ func (st *store) putMeta(m *meta) *source {
 	}
 	st.indexMembers(s, m, true)
 	st.lastID[kindSource] = max(st.lastID[kindSource], m.id)
-	return s
 }
 
 func sameMembers(a, b *meta) bool {

@@ -38,14 +38,6 @@ func (st *store) begin(now time.Time, fx *Effects) *tx {
 	return t
 }
 
-// meta is the description of a source with what this tx has changed so far.
-func (t *tx) meta(s *source) *meta {
-	if m := t.metas[s.id]; m != nil {
-		return m
-	}
-	return s.meta
-}
-
 // edit returns a description that the tx may change. Any write to a source or
 // its entries moves the source's updatedAt: public clients show that as the
 // time of the last activity (the bump itself is assumed).

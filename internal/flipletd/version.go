@@ -20,7 +20,6 @@ type version struct {
 	// It is zero, which is at once, unless a lever makes readers late.
 	visible  time.Time
 	late     bool     // a lever delayed visible
-	first    bool     // nothing came before it
 	prev     *version // what readers see before visible; kept only while a lever needs it
 	replaced bool     // a newer version exists
 }
@@ -49,9 +48,6 @@ func (v *version) live() bool { return v.deleted.IsZero() }
 // asOf is what a reader at t sees of the entry: nil when it was not there yet.
 func (v *version) asOf(t time.Time) *version {
 	for v != nil && v.visible.After(t) {
-		if v.prev == nil && !v.first {
-			return v // its past was not kept
-		}
 		v = v.prev
 	}
 	return v

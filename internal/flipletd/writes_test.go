@@ -304,6 +304,7 @@ func TestStateSurvivesARestart(t *testing.T) {
 	studio := k.studio()
 	studio.do("POST", "/v1/data-sources/102/commit", `{"entries":[]}`).ok(200)
 	studio.do("POST", "/v1/media/folders", `{"name":"Pictures"}`).ok(200)
+	k.form("PUT", "/v1/data-sources/101/data", part{name: "f", file: "a.png", content: "bytes"}).ok(200)
 	studio.do("DELETE", "/v1/data-sources/102", "").ok(200)
 
 	again := start(t, with)
@@ -312,6 +313,7 @@ func TestStateSurvivesARestart(t *testing.T) {
 	assert.Equal(t, k.Rows(plain), again.Rows(plain))
 	back := again.studio()
 	assert.Len(t, back.do("GET", "/v1/media", "").ok(200)["folders"], 1)
+	assert.Equal(t, "bytes", back.do("GET", "/v1/media/files/901/contents/a.png", "").body)
 	back.do("POST", "/v1/data-sources/102/restore", "").ok(200)
 	assert.Len(t, back.do("GET", "/v1/data-sources/102/versions", "").ok(200)["versions"], 1)
 	back.do("DELETE", "/v1/data-sources/102", "").ok(200)
@@ -322,7 +324,7 @@ func TestStateSurvivesARestart(t *testing.T) {
 	assert.EqualValues(t, 103, last.source(m{"name": "Next"}), "an id is not handed out again")
 	next, err := last.Insert(source, m{"n": 1})
 	require.NoError(t, err)
-	assert.EqualValues(t, 5004, next[0])
+	assert.EqualValues(t, 5005, next[0])
 }
 
 func TestAFailingJournalChangesNothing(t *testing.T) {

@@ -1,0 +1,74 @@
+package archtest_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// maxLines is where a file has stopped being one idea.
+const maxLines = 600
+
+func TestNoFileIsTooLongToRead(t *testing.T) {
+	t.Parallel()
+	for name, text := range tree(t) {
+		if slices.Contains([]string{".go", ".md", ".js", ".yml", ".html", ".css"}, filepath.Ext(name)) {
+			assert.LessOrEqual(t, bytes.Count(text, []byte("\n")), maxLines, name)
+		}
+	}
+}
+
+// machine is what an absolute path of a developer's machine begins with.
+var machine = regexp.MustCompile(`(?m)(^|[\s"'(=:<` + "`" + `])/(work|root|home|Users)/\w`)
+
+func TestNoFileNamesAPathOfADevelopersMachine(t *testing.T) {
+	t.Parallel()
+	require.Regexp(t, machine, "see /"+"home/x/notes")
+	for name, text := range tree(t) {
+		if at := machine.Find(text); at != nil {
+			assert.Fail(t, "path of a machine", "%s: %q", name, at)
+		}
+	}
+}
+
+// tree reads the text files of the repository, by path.
+func tree(t *testing.T) map[string][]byte {
+	t.Helper()
+	dir := root(t)
+	files := map[string][]byte{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if slices.Contains([]string{".git", "bin", "node_modules"}, d.Name()) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if utf8.Valid(text) {
+			name, err := filepath.Rel(dir, path)
+			require.NoError(t, err)
+			files[filepath.ToSlash(name)] = text
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Contains(t, files, "go.mod")
+	return files
+}

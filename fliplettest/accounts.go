@@ -55,6 +55,15 @@ func (s *Server) AddUser(email, firstName, lastName, password string) (token str
 	return token
 }
 
+// SetSession logs the session of [Server.Token] in with an entry, such as a row
+// of the users that an app's login screen checks; 0 logs it out. GET v1/session
+// then has the row at session.entries.dataSource.
+func (s *Server) SetSession(entryID int64) {
+	if err := s.core.SetSession(s.Token, entryID); err != nil {
+		panic("fliplettest: " + err.Error()) // the token was revoked
+	}
+}
+
 // SetWidget sets the settings that GET v1/widget-instances answers for a
 // widget of the server's app, such as "com.fliplet.chat". Without it the
 // answer is 404.

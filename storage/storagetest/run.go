@@ -1,0 +1,65 @@
+package storagetest
+
+import (
+	"testing"
+
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// Option adds to what [Run] checks.
+type Option func(*suite)
+
+// Reopen tells how to close a store and open what it left behind. With it Run
+// also checks that values outlive the store they were written through. Without
+// it nothing is assumed about that.
+func Reopen(reopen func(t *testing.T, s storage.Store) storage.Store) Option {
+	return func(s *suite) { s.reopen = reopen }
+}
+
+type suite struct {
+	open   func(t *testing.T) storage.Store
+	reopen func(t *testing.T, s storage.Store) storage.Store
+}
+
+// Run checks a store in parallel subtests, each named for what it proves. open
+// returns an empty store and sees to closing it, usually with t.Cleanup; it is
+// called from several goroutines.
+func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
+	t.Helper()
+	s := &suite{open: open}
+	for _, o := range opts {
+		o(s)
+	}
+	checks := []struct {
+		name  string
+		check func(*testing.T, storage.Store)
+	}{
+		{"a value is returned as it was set", roundTrip},
+		{"a missing key is not found", missingKey},
+		{"deleting removes one key and is not an error twice", deleting},
+		{"keys are told apart byte by byte", distinctKeys},
+		{"an empty value is a value", emptyValue},
+		{"long keys and values are kept", longKeysAndValues},
+		{"values are copied in and out", copies},
+		{"compare and swap changes only what it expects", compareAndSwap},
+		{"a nil old value stands for none", swapFromNothing},
+		{"a nil new value removes the key", swapToNothing},
+		{"an ended context is refused and changes nothing", endedContext},
+		{"concurrent swaps lose no increment", concurrentIncrements},
+		{"of many that create a key one succeeds", concurrentCreation},
+		{"readers see whole values", wholeValues},
+		{"writers of different keys do not disturb each other", manyKeys},
+	}
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.check(t, s.open(t))
+		})
+	}
+	if s.reopen != nil {
+		t.Run("values and deletions outlive the store", func(t *testing.T) {
+			t.Parallel()
+			s.survival(t)
+		})
+	}
+}

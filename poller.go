@@ -63,37 +63,61 @@ func (p *poller) ctx() context.Context {
 	return p.run.ctx
 }
 
-// subscribe adds a listener and starts polling if it is the first.
+// subscribe adds a listener that is called, and starts polling if it is the first.
 func (p *poller) subscribe(ctx context.Context, s *session, fn func(*Message), o callOptions) (*Subscription, error) {
-	l := &listener{session: s, fn: fn, onGap: o.onGap, sub: &Subscription{done: make(chan struct{})}}
-	l.sub.stop = func(cause error) { p.finish(l, cause) }
+	l := newListener(s, o)
+	l.fn = fn
 	var seen []feed.Row
 	if o.offline {
 		l.first, seen = p.chat.cachedMessages(ctx, s)
 	}
+	err := p.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
+		id := f.Subscribe(time.Now(), feed.FromNewest)
+		f.Seed(id, seen)
+		return id, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.sub, nil
+}
+
+func newListener(s *session, o callOptions) *listener {
+	return &listener{session: s, onGap: o.onGap, sub: &Subscription{done: make(chan struct{})}}
+}
+
+// attach makes a listener one of the engine's. Its life ends with ctx.
+func (p *poller) attach(ctx context.Context, l *listener, join func(*feed.Feed) (feed.ID, error)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.chat.life.Err() != nil {
-		return nil, errClosing
+		return errClosing
 	}
 	if p.run == nil {
-		p.start(s)
+		p.start(l.session)
 	}
-	if p.run.session != s {
-		return nil, ErrNotLoggedIn // logged out meanwhile
+	if p.run.session != l.session {
+		return ErrNotLoggedIn // logged out meanwhile
 	}
-	l.id = p.feed.Subscribe(time.Now(), feed.FromNewest)
-	p.feed.Seed(l.id, seen)
-	p.listeners[l.id] = l
+	id, err := join(p.feed)
+	if err != nil {
+		return err
+	}
+	l.id, l.feed = id, p.feed
+	l.sub.stop = func(cause error) { p.finish(l, cause) }
+	p.listeners[id] = l
 	if len(p.listeners) > 1 {
 		p.shared.Store(true)
 	}
-	l.detach = context.AfterFunc(ctx, func() { p.finish(l, context.Cause(ctx)) })
-	if len(l.first) > 0 {
-		p.kick(l)
+	if l.pull() {
+		l.running, l.runner = true, goroutineID()
+		p.active[l] = struct{}{}
 	}
+	l.detach = context.AfterFunc(ctx, func() { p.finish(l, context.Cause(ctx)) })
+	p.kick(l)
+	p.feed.Poke(time.Now())
 	p.run.nudge()
-	return l.sub, nil
+	return nil
 }
 
 // start begins a polling goroutine. mu is held.
@@ -123,6 +147,11 @@ func (r *pollRun) nudge() {
 func (p *poller) finish(l *listener, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.drop(l, cause)
+}
+
+// drop is finish with mu held.
+func (p *poller) drop(l *listener, cause error) {
 	p.remove(l, cause)
 	if len(p.listeners) == 0 && p.run != nil {
 		p.run.cancel(context.Canceled)
@@ -143,9 +172,14 @@ func (p *poller) remove(l *listener, cause error) {
 	l.sub.err = cause
 	l.sub.mu.Unlock()
 	delete(p.listeners, l.id)
-	p.feed.Unsubscribe(l.id)
+	if !l.pull() { // the others leave on their own, once they are done with an event
+		p.feed.Unsubscribe(l.id)
+	}
 	if !l.running {
 		close(l.sub.done)
+	}
+	if l.pull() {
+		l.signal()
 	}
 	p.announce()
 }
@@ -285,6 +319,10 @@ func (p *poller) answer(r *pollRun, err error, apply func(now time.Time)) {
 
 // kick starts delivering to a listener who has something to get. mu is held.
 func (p *poller) kick(l *listener) {
+	if l.pull() {
+		l.signal()
+		return
+	}
 	if l.running || l.stopped || len(l.first) == 0 && p.feed.Pending(l.id) == 0 {
 		return
 	}
@@ -405,7 +443,11 @@ func (p *poller) poll(ctx context.Context, reset bool) error {
 // drained reports whether listeners have had everything. mu is held.
 func (p *poller) drained(list []*listener) bool {
 	for _, l := range list {
-		if !l.stopped && (l.running || p.feed.Pending(l.id) > 0) {
+		busy := l.running
+		if l.pull() {
+			busy = l.handling
+		}
+		if !l.stopped && (busy || p.feed.Pending(l.id) > 0) {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -46,6 +47,12 @@ type PanicError struct {
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("stream function panicked with a %T", e.Value)
 }
+
+// Format writes Error whatever the verb.
+func (e *PanicError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) } //nolint:errcheck // as fmt itself
+
+// MarshalText is Error, for encoders such as encoding/json.
+func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
 // Gap is what a stream could not deliver, told to [OnGap].
 type Gap struct {
@@ -95,11 +102,13 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 	return c.poller.subscribe(ctx, s, fn, o)
 }
 
-// listener is one stream inside the poller.
+// listener is one stream inside the poller. It is called (fn), or it asks (ready).
 type listener struct {
 	id      feed.ID
+	feed    *feed.Feed
 	session *session
 	fn      func(*Message)
+	ready   chan struct{} // told that there may be something; see pull.go
 	onGap   func(Gap)
 	first   []*Message // cached messages to begin with
 	sub     *Subscription
@@ -122,20 +131,32 @@ func (l *listener) call(fn func()) (err error) {
 	return nil
 }
 
-// deliver hands one event to the listener.
+// deliver hands one event to the listener's function.
 func (p *poller) deliver(l *listener, e feed.Event) error {
 	if e.Gap != nil {
-		if l.onGap == nil {
-			p.chat.log.Warn("a stream has a gap", "conversation", e.Gap.Conversation, "reason", e.Gap.Reason)
-			return nil
-		}
-		return l.call(func() {
-			l.onGap(Gap{ConversationID: e.Gap.Conversation, Before: time.UnixMicro(int64(e.Gap.Before)).UTC(), Reason: e.Gap.Reason})
-		})
+		return l.call(func() { p.gap(l, e.Gap) })
 	}
+	m := p.read(l, e)
+	if m == nil {
+		return nil
+	}
+	return l.call(func() { l.fn(m) })
+}
+
+// gap tells a listener what it does not get.
+func (p *poller) gap(l *listener, g *feed.Gap) {
+	if l.onGap == nil {
+		p.chat.log.Warn("a stream has a gap", "conversation", g.Conversation, "reason", g.Reason)
+		return
+	}
+	l.onGap(Gap{ConversationID: g.Conversation, Before: time.UnixMicro(int64(g.Before)).UTC(), Reason: g.Reason})
+}
+
+// read makes the message of an event, nil when the polling ended meanwhile.
+func (p *poller) read(l *listener, e feed.Event) *Message {
 	row := *e.Row.Payload.(*datasource.Entry)
-	if p.shared.Load() {
-		row.Data = wire.CloneMap(row.Data) // every listener gets a message of its own
+	if p.shared.Load() || l.pull() {
+		row.Data = wire.CloneMap(row.Data) // every listener, and every try, gets a message of its own
 	}
 	ctx := p.ctx()
 	m := p.chat.message(ctx, &row, l.session.userID)
@@ -143,5 +164,5 @@ func (p *poller) deliver(l *listener, e feed.Event) error {
 		return nil // ended while its key was being read
 	}
 	m.IsUpdate, m.IsDeleted, m.IsReplay = e.Update, e.Deleted, e.Replay
-	return l.call(func() { l.fn(m) })
+	return m
 }

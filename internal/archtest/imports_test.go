@@ -40,6 +40,7 @@ var foreign = map[string][]string{
 	"internal/flipletd": {"github.com/google/uuid"},
 	"storage/boltstore": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"cmd/fliplet-local": {"go.etcd.io/bbolt"},
+	"examples/...":      {"github.com/google/uuid"},
 }
 
 // unlinked must not reach a program through a package, however far away.

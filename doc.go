@@ -48,7 +48,7 @@
 //	chat.messages(opts)                 Chat.Messages
 //	chat.markMessagesAsRead(list)       Chat.MarkMessagesAsRead
 //	chat.unread.get(), .count()         Unread.Get, Unread.Count
-//	chat.stream(fn, {offline})          Chat.Stream
+//	chat.stream(fn, {offline})          Chat.Stream; also Chat.Events, Chat.Consume
 //	chat.poll({reset})                  Chat.Poll, Reset
 //	chat.getBatchSize()                 Chat.BatchSize
 //	chat.channels.create(name)          Channels.Create, and get: Channels.List
@@ -77,6 +77,14 @@
 // behind it is made for. A function that blocks delays nobody else, and gets what it
 // missed when it returns; what cannot be had is told to [OnGap], never skipped in
 // silence.
+//
+// [Chat.Events] is the same for a range loop. [Chat.Consume] is for work that must be
+// done once for every message, across restarts and crashes: it keeps a named position
+// in [Options.Storage], which moves only after the function has returned nil.
+//
+//	err := c.Consume(ctx, "archive", func(ctx context.Context, m *chat.Message) error {
+//		return archive.Store(ctx, m.ID, m.UpdatedAt, m.Body)
+//	})
 //
 // Check [Message.IsDeleted] first, then [Message.IsUpdate]: an update of a message
 // that you do not have is safely ignored. Read marks are updates, too.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -44,6 +45,8 @@ var (
 	_ func(*chat.Chat) chat.Unread                                                                             = (*chat.Chat).Unread
 	_ func(*chat.Chat, context.Context, func(*chat.Message), ...chat.StreamOption) (*chat.Subscription, error) = (*chat.Chat).Stream
 	_ func(*chat.Chat, context.Context, ...chat.PollOption) error                                              = (*chat.Chat).Poll
+	_ func(*chat.Chat, context.Context, ...chat.StreamOption) iter.Seq2[*chat.Message, error]                  = (*chat.Chat).Events
+	_ func(*chat.Chat, context.Context, string, func(context.Context, *chat.Message) error) error              = (*chat.Chat).Consume
 	_ func(*chat.Chat) int                                                                                     = (*chat.Chat).BatchSize
 	_ func(*chat.Chat) chat.Channels                                                                           = (*chat.Chat).Channels
 

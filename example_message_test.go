@@ -1,0 +1,319 @@
+package chat_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"strings"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+// Custom columns are stored as they are.
+func ExampleChat_Message() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk()
+	m, err := s.jane.Message(ctx, conv.ID, chat.Draft{
+		Body:  "The build is broken",
+		Files: []chat.File{{URL: "https://ci.example.org/log.txt"}},
+		Data:  chat.M{"priority": "high"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Body, m.Files, m.Data["priority"], m.IsReadByCurrentUser)
+
+	// On the server the body is ciphertext.
+	row, err := s.server.Client().FindByID(ctx, conv.ID, m.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.HasPrefix(row.Data["body"].(string), "U2FsdGVkX1"))
+	// Output:
+	// The build is broken [https://ci.example.org/log.txt] high true
+	// true
+}
+
+// A GUID of one's own makes a send that can be repeated after a doubtful failure.
+func ExampleDraft() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk()
+	draft := chat.Draft{GUID: "5f6c2b0e-9d7a-4c1b-8e3f-0a1d2c4b6e88", Body: "Paid 40 EUR"}
+	s.server.Next(1, fliplettest.Insert, fliplettest.LoseAnswer())
+	m, err := s.jane.Message(ctx, conv.ID, draft) // finds out that it was stored
+	if err != nil {
+		log.Fatal(err)
+	}
+	all, err := s.jane.Messages(ctx)
+	fmt.Println(m.Body, len(all), err)
+	// Output: Paid 40 EUR 1 <nil>
+}
+
+// A draft prints without its content.
+func ExampleDraft_Format() {
+	fmt.Printf("%+v\n", chat.Draft{Body: "secret"})
+	// Output: draft of 6 bytes with 0 files
+}
+
+// Columns that are not named stay. Flagging an edit is for the caller.
+func ExampleChat_UpdateMessage() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk()
+	m, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "See you Thrusday", Data: chat.M{"room": "A1"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err = s.jane.UpdateMessage(ctx, conv.ID, m.ID, chat.M{"body": "See you Thursday", "isEdited": true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Body, m.Data["room"])
+	// Output: See you Thursday A1
+}
+
+func ExampleChat_DeleteMessage() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk("oops", "hello")
+	history, err := s.jane.Messages(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := s.jane.DeleteMessage(ctx, conv.ID, history[0].ID); err != nil {
+		log.Fatal(err)
+	}
+	err = s.jane.DeleteMessage(ctx, conv.ID, history[0].ID)
+	fmt.Println(errors.Is(err, chat.ErrNotFound))
+	// Output: true
+}
+
+// The latest messages come, oldest first.
+func ExampleChat_Messages() {
+	s := newStage()
+	defer s.close()
+	conv := s.talk("one", "two", "three")
+	msgs, err := s.bob.Messages(context.Background(), chat.In(conv.ID), chat.Limit(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range msgs {
+		fmt.Println(m.Body)
+	}
+	// Output:
+	// two
+	// three
+}
+
+// Chat.Messages looks at whole rows: the columns of a message are in "data".
+func ExampleWhere() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk("from Jane")
+	if _, err := s.bob.Message(ctx, conv.ID, chat.Draft{Body: "from Bob"}); err != nil {
+		log.Fatal(err)
+	}
+	msgs, err := s.jane.Messages(ctx, chat.Where(chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": s.bob.User().UserID}}}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(msgs), msgs[0].Body)
+	// Output: 1 from Bob
+}
+
+func ExampleIn() {
+	s := newStage()
+	defer s.close()
+	s.talk("hello")
+	msgs, err := s.jane.Messages(context.Background(), chat.In()) // none
+	fmt.Println(len(msgs), err)
+	// Output: 0 <nil>
+}
+
+func ExampleLimit() {
+	s := newStage()
+	defer s.close()
+	contacts, err := s.jane.Contacts(context.Background(), chat.OrderBy("data.Name", datasource.Asc), chat.Limit(1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(contacts[0].Data["Name"])
+	// Output: Bob
+}
+
+func ExampleOffset() {
+	s := newStage()
+	defer s.close()
+	contacts, err := s.jane.Contacts(context.Background(),
+		chat.OrderBy("data.Name", datasource.Asc), chat.Offset(1), chat.Limit(1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(contacts[0].Data["Name"])
+	// Output: Eve
+}
+
+func ExampleOrderBy() {
+	s := newStage()
+	defer s.close()
+	conv := s.talk("one", "two")
+	msgs, err := conv.Messages().Fetch(context.Background(), chat.OrderBy("id", datasource.Desc))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(msgs[0].Body, msgs[1].Body)
+	// Output: two one
+}
+
+func ExampleConversation_Messages() {
+	s := newStage()
+	defer s.close()
+	history := s.talk("one", "two").Messages() // a handle; no request yet
+	msgs, err := history.Fetch(context.Background())
+	fmt.Println(len(msgs), err)
+	// Output: 2 <nil>
+}
+
+// Fetch looks at columns, unlike Chat.Messages.
+func ExampleConversationMessages_Fetch() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk("hello")
+	if _, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "please look", Data: chat.M{"priority": "high"}}); err != nil {
+		log.Fatal(err)
+	}
+	msgs, err := conv.Messages().Fetch(ctx, chat.Where(chat.M{"priority": "high"}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(msgs), msgs[0].Body)
+	// Output: 1 please look
+}
+
+// Read messages are left out, so marking again makes no request.
+func ExampleChat_MarkMessagesAsRead() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	s.talk("one", "two")
+	unread, err := s.bob.Unread().Get(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := s.bob.MarkMessagesAsRead(ctx, unread...); err != nil {
+		log.Fatal(err)
+	}
+	n, err := s.bob.Unread().Count(ctx)
+	fmt.Println(len(unread), n, err, unread[0].IsReadByCurrentUser)
+	// Output: 2 0 <nil> true
+}
+
+// What one has written oneself is read.
+func ExampleChat_Unread() {
+	s := newStage()
+	defer s.close()
+	s.talk("one", "two")
+	for _, who := range []*chat.Chat{s.jane, s.bob} {
+		n, err := who.Unread().Count(context.Background())
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(who.User().Data["Name"], n)
+	}
+	// Output:
+	// Jane 0
+	// Bob 2
+}
+
+func ExampleUnread_Get() {
+	s := newStage()
+	defer s.close()
+	s.talk("one", "two")
+	unread, err := s.bob.Unread().Get(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range unread {
+		fmt.Println(m.Body)
+	}
+	// Output:
+	// one
+	// two
+}
+
+func ExampleUnread_Count() {
+	s := newStage()
+	defer s.close()
+	s.talk("one", "two")
+	n, err := s.bob.Unread().Count(context.Background())
+	fmt.Println(n, err)
+	// Output: 2 <nil>
+}
+
+// deletedAt is there and null on live messages, as JavaScript clients expect.
+func ExampleMessage_MarshalJSON() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	s.talk("hello")
+	msgs, err := s.bob.Messages(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := json.Marshal(msgs[0])
+	if err != nil {
+		log.Fatal(err)
+	}
+	var js map[string]any
+	if err := json.Unmarshal(b, &js); err != nil {
+		log.Fatal(err)
+	}
+	deleted, there := js["deletedAt"]
+	fmt.Println(js["data"].(map[string]any)["body"], there, deleted, js["isReadByCurrentUser"])
+	// Output: hello true <nil> false
+}
+
+// A message prints without its content, so that none gets into a log.
+func ExampleMessage_Format() {
+	fmt.Printf("%+v\n", chat.Message{ID: 7, ConversationID: 3, FromUserID: "u-jane", Body: "secret"})
+	// Output: message 7 in conversation 3 from "u-jane"
+}
+
+// A contact marshals without its chat token.
+func ExampleContact_MarshalJSON() {
+	s := newStage()
+	defer s.close()
+	user := s.jane.User()
+	b, err := json.Marshal(user)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.Contains(string(b), "jane@example.org"), strings.Contains(string(b), "flUserToken"))
+	// Output: true false
+}
+
+func ExampleContact_Format() {
+	s := newStage()
+	defer s.close()
+	fmt.Println(strings.Contains(fmt.Sprintf("%+v", s.jane.User()), "jane@example.org"))
+	// Output: false
+}
+
+func ExampleChat_BatchSize() {
+	s := newStage()
+	defer s.close()
+	fmt.Println(s.jane.BatchSize())
+	// Output: 200
+}

@@ -1,0 +1,212 @@
+package chat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+)
+
+// poll looks for messages now; left alone, a stream does so by itself.
+func poll(c *chat.Chat) {
+	if err := c.Poll(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Check IsDeleted first, then IsUpdate.
+func ExampleChat_Stream() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	sub, err := s.bob.Stream(ctx, func(m *chat.Message) {
+		switch {
+		case m.IsDeleted:
+			fmt.Println("deleted")
+		case m.IsUpdate:
+			fmt.Println("changed:", m.Body)
+		default:
+			fmt.Println("new:", m.Body)
+		}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sub.Stop()
+
+	conv := s.talk()
+	m, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "helo"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	poll(s.bob)
+	if _, err := s.jane.UpdateMessage(ctx, conv.ID, m.ID, chat.M{"body": "hello", "isEdited": true}); err != nil {
+		log.Fatal(err)
+	}
+	poll(s.bob)
+	if err := s.jane.DeleteMessage(ctx, conv.ID, m.ID); err != nil {
+		log.Fatal(err)
+	}
+	poll(s.bob)
+	// Output:
+	// new: helo
+	// changed: hello
+	// deleted
+}
+
+// Poll returns when what it found has been delivered.
+func ExampleChat_Poll() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	var got int
+	if _, err := s.bob.Stream(ctx, func(*chat.Message) { got++ }); err != nil {
+		log.Fatal(err)
+	}
+	s.talk("one", "two")
+	if err := s.bob.Poll(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(got)
+	// Output: 2
+}
+
+// Reset delivers the newest messages again.
+func ExampleReset() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	s.talk("hello")
+	_, err := s.bob.Stream(ctx, func(m *chat.Message) { fmt.Println(m.Body, m.IsUpdate, m.IsReplay) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	poll(s.bob)
+	if err := s.bob.Poll(ctx, chat.Reset()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// hello false false
+	// hello true true
+}
+
+// A program that must not overlook anything asks what a stream left out: whoever
+// joins a conversation gets its newest messages, a page of them.
+func ExampleOnGap() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	s.server.ShiftClock(-time.Hour)
+	old, err := s.jane.Create(ctx, chat.NewConversation{Participants: []int64{s.bobID}, AllowInvite: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i := range s.jane.BatchSize() + 1 {
+		if _, err := s.jane.Message(ctx, old.ID, chat.Draft{Body: fmt.Sprint(i)}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	s.server.ShiftClock(time.Hour)
+	hello, err := s.bob.Create(ctx, chat.NewConversation{Participants: []int64{s.eveID}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.bob.Message(ctx, hello.ID, chat.Draft{Body: "Hello Eve"}); err != nil {
+		log.Fatal(err)
+	}
+
+	got := 0
+	_, err = s.eve.Stream(ctx, func(*chat.Message) { got++ }, chat.OnGap(func(g chat.Gap) {
+		fmt.Println(g.ConversationID == old.ID, g.Reason)
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	poll(s.eve)
+	code, err := old.InviteCode(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.eve.JoinConversation(ctx, code); err != nil {
+		log.Fatal(err)
+	}
+	poll(s.eve)
+	fmt.Println(got)
+	// Output:
+	// true older history of a joined conversation was not loaded
+	// 201
+}
+
+func ExampleGap_String() {
+	fmt.Println(chat.Gap{ConversationID: 3, Before: time.Date(2026, 2, 1, 8, 2, 0, 0, time.UTC), Reason: "not loaded"})
+	// Output: gap in conversation 3 before 2026-02-01T08:02:00.000Z: not loaded
+}
+
+// Stop may be called from inside the function.
+func ExampleSubscription_Stop() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	s.talk("one", "two", "three")
+	start := make(chan *chat.Subscription, 1)
+	sub, err := s.bob.Stream(ctx, func(m *chat.Message) {
+		fmt.Println(m.Body)
+		(<-start).Stop()
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	start <- sub
+	<-sub.Done()
+	// Output: one
+}
+
+func ExampleSubscription_Done() {
+	s := newStage()
+	defer s.close()
+	ctx, cancel := context.WithCancel(context.Background())
+	sub, err := s.bob.Stream(ctx, func(*chat.Message) {})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cancel()     // the stream lasts as long as its context
+	<-sub.Done() // its function runs no more
+	fmt.Println(errors.Is(sub.Err(), context.Canceled))
+	// Output: true
+}
+
+func ExampleSubscription_Err() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	sub, err := s.bob.Stream(ctx, func(*chat.Message) {})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sub.Err())
+	if err := s.bob.Logout(ctx); err != nil {
+		log.Fatal(err)
+	}
+	<-sub.Done()
+	fmt.Println(errors.Is(sub.Err(), chat.ErrNotLoggedIn))
+	// Output:
+	// <nil>
+	// true
+}
+
+// A function that panics ends its own stream and nothing else.
+func ExamplePanicError_Error() {
+	s := newStage()
+	defer s.close()
+	s.talk("hello")
+	sub, err := s.bob.Stream(context.Background(), func(*chat.Message) { panic("bug") })
+	if err != nil {
+		log.Fatal(err)
+	}
+	<-sub.Done()
+	fmt.Println(sub.Err())
+	// Output: stream function panicked with a string
+}

@@ -78,8 +78,8 @@
 // missed when it returns; what cannot be had is told to [OnGap], never skipped in
 // silence.
 //
-// [Chat.Events] is the same for a range loop. [Chat.Consume] is for work that must be
-// done once for every message, across restarts and crashes: it keeps a named position
+// [Chat.Events] is the same for a range loop. [Chat.Consume] is for work that must not
+// be missed, across restarts and crashes: it delivers at least once, with a named position
 // in [Options.Storage], which moves only after the function has returned nil.
 //
 //	err := c.Consume(ctx, "archive", func(ctx context.Context, m *chat.Message) error {

@@ -54,7 +54,7 @@ type savedReader struct {
 	From          Time           `json:"from"`
 	End           Time           `json:"end"`
 	CreatedFrom   Time           `json:"createdFrom"`
-	Floor         Time           `json:"floor"`
+	Floor         Key            `json:"floor"`
 	Floors        map[int64]Time `json:"floors,omitempty"`
 	Band          [2]Time        `json:"band"`
 	MaxID         int64          `json:"maxId"`
@@ -143,9 +143,6 @@ func (r *reader) checkpointInitial(p page) {
 	oldest := p.rows[0]
 	r.phase, r.at = catching, Key{oldest.Created, oldest.ID - 1}
 	r.settled, r.createdFrom, r.end = beginning, beginning, r.pos
-	if r.mem.floor != beginning {
-		r.mem.floor-- // the oldest row of the page is not history
-	}
 	r.checkpoint()
 	l := r.ledger
 	*r, *r.mem = was, mem
@@ -188,7 +185,9 @@ func (r *reader) snapshot(generation uint64) []byte {
 		case backlog && v.created > r.createdFrom:
 			s.Band = [2]Time{r.createdFrom, max(s.Band[1], v.created)}
 		default:
-			s.Floor = max(s.Floor, v.created)
+			if k := afterAll(v.created); k.Compare(s.Floor) > 0 {
+				s.Floor = k
+			}
 		}
 	}
 	for id := range r.conversations {

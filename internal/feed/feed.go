@@ -24,6 +24,8 @@ type Config struct {
 
 	// Rand draws the jitter. Default: seeded by the process.
 	Rand *rand.Rand
+
+	mutant Mutant // see mutants.go
 }
 
 func (c Config) withDefaults() Config {
@@ -157,6 +159,9 @@ func (f *Feed) Joined(now time.Time) {
 // that has room.
 func (f *Feed) Done(ticket uint64) bool { return f.done >= ticket }
 
+// Polls counts the polls begun so far.
+func (f *Feed) Polls() uint64 { return f.polls }
+
 // Action is what the owner does next: send Query, or wait. With neither set
 // there is nothing to do until an input arrives.
 type Action struct {
@@ -220,6 +225,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 	}
 	if lead == nil {
 		f.settle()
+		f.schedule(now)
 		return Query{}, false
 	}
 	f.flight = &flight{}

@@ -45,9 +45,9 @@ type memory struct {
 	limit   int
 	rows    map[int64]version
 	origins map[originKey]int64
-	// floor: an unknown row created at or before it was delivered and
+	// floor: an unknown row whose creation key is not above it was delivered and
 	// forgotten, or belongs to history that was never loaded.
-	floor Time
+	floor Key
 	// floors are the same for conversations joined later.
 	floors map[int64]Time
 	// band is a floor with a bottom, while a backlog is read.
@@ -64,7 +64,7 @@ func newMemory(limit int) *memory {
 		limit:   limit,
 		rows:    map[int64]version{},
 		origins: map[originKey]int64{},
-		floor:   beginning,
+		floor:   Key{Time: beginning},
 		floors:  map[int64]Time{},
 	}
 }
@@ -105,11 +105,24 @@ func (m *memory) old(r *Row) bool {
 	if r.ID > m.maxID {
 		return false
 	}
-	floor := m.floor
-	if f, ok := m.floors[r.Conversation]; ok {
-		floor = max(floor, f)
+	if f, ok := m.floors[r.Conversation]; ok && r.Created <= f {
+		return true
 	}
-	return r.Created <= floor || r.Created > m.band.from && r.Created <= m.band.to
+	return r.createdKey().Compare(m.floor) <= 0 || r.Created > m.band.from && r.Created <= m.band.to
+}
+
+// newest is the newest creation time delivered of a conversation.
+func (m *memory) newest(conversation int64) Time {
+	newest := beginning
+	for _, v := range m.rows {
+		if v.conversation == conversation {
+			newest = max(newest, v.created)
+		}
+	}
+	if newest == beginning {
+		return m.floor.Time // all of it is forgotten, if there was any
+	}
+	return newest
 }
 
 // forget drops versions beyond the limit that needed does not ask to keep, and
@@ -117,11 +130,18 @@ func (m *memory) old(r *Row) bool {
 func (m *memory) forget(since Time, needed func(version) bool) {
 	if m.band.to != 0 && since >= m.band.from {
 		// Rows from below the band can no longer become visible late.
-		m.floor = max(m.floor, m.band.to)
+		m.raise(m.band.to)
 		m.band = band{}
 	}
 	if dropped, ok := m.shrink(needed); ok {
-		m.floor = max(m.floor, dropped)
+		m.raise(dropped)
+	}
+}
+
+// raise lifts the floor above everything created up to a time.
+func (m *memory) raise(t Time) {
+	if k := afterAll(t); k.Compare(m.floor) > 0 {
+		m.floor = k
 	}
 }
 

@@ -209,7 +209,10 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		}
 	}
 	if p.full {
-		r.mem.floor = p.rows[0].Created
+		r.mem.floor = Key{p.rows[0].Created, p.rows[0].ID - 1}
+		if r.start == FromNow {
+			r.mem.floor = afterAll(p.rows[0].Created)
+		}
 	}
 	r.checkpointInitial(p)
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
@@ -356,6 +359,7 @@ func (r *reader) addNew(row *Row) {
 func (r *reader) takeHistory(p page) {
 	q := p.query
 	oldest := Time(0)
+	had, again := r.mem.floors[q.Conversation] // the user was in it before
 	for i := range p.rows {
 		row := &p.rows[i]
 		if row.Conversation != q.Conversation || row.Deleted || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
@@ -364,11 +368,14 @@ func (r *reader) takeHistory(p page) {
 		if oldest == 0 {
 			oldest = row.Created
 		}
-		if _, known := r.mem.lookup(row.ID); !known && !r.batch.has(row.ID) {
+		switch _, known := r.mem.lookup(row.ID); {
+		case known:
+			r.consider(row)
+		case !r.batch.has(row.ID) && !(again && row.Created <= had):
 			r.addNew(row)
 		}
 	}
-	if p.full && oldest != 0 {
+	if p.full && oldest != 0 && !(again && oldest <= had) {
 		r.mem.floors[q.Conversation] = oldest
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
 			Conversation: q.Conversation, Before: oldest, Reason: "older history of a joined conversation was not loaded",
@@ -501,7 +508,10 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 		return
 	}
 	for _, id := range left {
-		delete(r.conversations, id)
+		if _, ok := r.conversations[id]; ok {
+			delete(r.conversations, id)
+			r.mem.floors[id] = r.mem.newest(id)
+		}
 	}
 	if r.needsMembers {
 		r.resolve(now, members)

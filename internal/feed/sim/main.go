@@ -1,0 +1,124 @@
+// Command sim plays seeded histories against the receive engine and reports the
+// promises it breaks.
+//
+//	go run ./internal/feed/sim -first 1 -seeds 1000000
+//	go run ./internal/feed/sim -tell 4711
+//
+// For each broken rule it prints the story of the first seed that breaks it, cut
+// down to what matters, and exits with status 1.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/feed/sim/world"
+)
+
+var only = flag.String("rule", "", "tell only what breaks this rule")
+
+func main() {
+	first := flag.Uint64("first", 1, "the first seed")
+	seeds := flag.Uint64("seeds", 100_000, "how many seeds to play")
+	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many at once")
+	tell := flag.Uint64("tell", 0, "tell the story of one seed")
+	mutant := flag.Int("mutant", 0, "plant a defect")
+	flag.Parse()
+	if *tell != 0 {
+		os.Exit(tellOne(*tell, feed.Mutant(*mutant)))
+	}
+	os.Exit(play(*first, *seeds, *workers, feed.Mutant(*mutant)))
+}
+
+// tellOne tells what happens in one story.
+func tellOne(seed uint64, mutant feed.Mutant) int {
+	r := world.NewRunner()
+	r.Mutant = mutant
+	var s world.Story
+	world.Tell(&s, seed)
+	fmt.Print(r.Tell(&s))
+	if r.Play(&s) != nil {
+		return 1
+	}
+	return 0
+}
+
+// play plays a range of seeds on several workers.
+func play(first, seeds uint64, workers int, mutant feed.Mutant) int {
+	const chunk = 256
+	began := time.Now()
+	var next, played, violations, requests atomic.Uint64
+	var mu sync.Mutex
+	worst := map[string]uint64{} // the first seed that breaks a rule
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			r := world.NewRunner()
+			r.Mutant = mutant
+			var s world.Story
+			defer func() { requests.Add(r.Requests) }()
+			for {
+				from := next.Add(chunk) - chunk
+				if from >= seeds {
+					return
+				}
+				to := min(from+chunk, seeds)
+				for i := from; i < to; i++ {
+					world.Tell(&s, first+i)
+					v := r.Play(&s)
+					if v == nil {
+						continue
+					}
+					violations.Add(1)
+					mu.Lock()
+					if seed, ok := worst[v.Rule]; !ok || first+i < seed {
+						worst[v.Rule] = first + i
+					}
+					mu.Unlock()
+				}
+				played.Add(to - from)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		case <-tick.C:
+		}
+		n := played.Load()
+		fmt.Fprintf(os.Stderr, "%d of %d seeds, %.0f/s, %d violations\n", n, seeds, float64(n)/time.Since(began).Seconds(), violations.Load())
+	}
+	fmt.Fprintf(os.Stderr, "%v, %d requests answered\n", time.Since(began).Round(time.Millisecond), requests.Load())
+	status := 0
+	if n := violations.Load(); n > 0 {
+		r := world.NewRunner()
+		r.Mutant = mutant
+		var s world.Story
+		for rule, seed := range worst {
+			if *only != "" && *only != rule {
+				continue
+			}
+			world.Tell(&s, seed)
+			r.Shrink(&s)
+			fmt.Println(r.Tell(&s))
+		}
+		fmt.Println(worst)
+		status = 1
+	}
+	fmt.Printf("sim: %d seeds, %d violations\n", played.Load(), violations.Load())
+	return status
+}

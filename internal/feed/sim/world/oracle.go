@@ -1,0 +1,369 @@
+package world
+
+import (
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// listener is what one listener was told, and what it may still expect.
+type listener struct {
+	id      feed.ID
+	start   feed.Start
+	durable bool
+	alive   bool
+	pending int
+	queued  []push // what is in its queue, in pushes
+	rested  feed.Time
+
+	since  feed.Time // when it subscribed
+	limit  int       // rows of the first page
+	loaded feed.Time // when its first page was read, 0 for not yet
+	first  feed.Key  // of the oldest row of that page, if there may be older ones
+	had    []had     // by row
+	heard  []bool    // by version
+	talks  [mostConversations]talk
+
+	cursor feed.Cursor
+	stored bool
+	undo   []handled // since the cursor was stored
+}
+
+// had is what a listener knows of a row.
+type had struct {
+	version int32 // plus one; 0: nothing
+	shown   bool  // it came as new
+	gone    bool  // its end came
+}
+
+// talk is what a listener had of one conversation.
+type talk struct {
+	news, updates mark
+	gap           feed.Time // history created before it was not loaded
+}
+
+// mark is the farthest event of a kind.
+type mark struct {
+	key    feed.Key
+	rested feed.Time // when its listener had been at rest before it was queued
+	push   int
+}
+
+// push is a run of events queued at once.
+type push struct {
+	events int
+	number int
+	rested feed.Time
+}
+
+// handled is how to take back what a crash undoes.
+type handled struct {
+	row, version int32
+	conv         int
+	had          had
+	talk         talk
+}
+
+// listener returns an empty listener.
+func (r *Runner) listener() *listener {
+	if n := len(r.spare); n > 0 {
+		l := r.spare[n-1]
+		r.spare = r.spare[:n-1]
+		*l = listener{queued: l.queued[:0], had: l.had[:0], heard: l.heard[:0], undo: l.undo[:0]}
+		return l
+	}
+	return &listener{}
+}
+
+// forget makes a listener new.
+func (l *listener) forget(int) {
+	clear(l.had)
+	clear(l.heard)
+	l.first, l.loaded = feed.Key{Time: beginning}, 0
+	for i := range l.talks {
+		none := mark{key: feed.Key{Time: beginning}, rested: beginning, push: -1}
+		l.talks[i] = talk{news: none, updates: none, gap: beginning}
+	}
+}
+
+func (l *listener) of(row int32) *had {
+	for len(l.had) <= int(row) {
+		l.had = append(l.had, had{})
+	}
+	return &l.had[row]
+}
+
+func (l *listener) heardOf(version int32) *bool {
+	for len(l.heard) <= int(version) {
+		l.heard = append(l.heard, false)
+	}
+	return &l.heard[version]
+}
+
+// rollback takes back what was handled but not stored when the process died.
+func (l *listener) rollback() {
+	for i := len(l.undo) - 1; i >= 0; i-- {
+		u := &l.undo[i]
+		l.had[u.row], l.talks[u.conv] = u.had, u.talk
+		l.heard[u.version] = false
+	}
+	l.undo = l.undo[:0]
+}
+
+// began notes which listeners a first page belongs to.
+func (r *Runner) began(q feed.Query) {
+	ascending, descending := true, true
+	oldest := feed.Key{Time: beginning}
+	for i := range r.rows {
+		k := feed.Key{Time: r.rows[i].Created, ID: r.rows[i].ID}
+		if i == 0 || k.Compare(oldest) < 0 {
+			oldest = k
+		}
+		if i > 0 {
+			c := k.Compare(feed.Key{Time: r.rows[i-1].Created, ID: r.rows[i-1].ID})
+			ascending, descending = ascending && c >= 0, descending && c <= 0
+		}
+	}
+	full := len(r.rows) >= q.Limit
+	for _, l := range r.listeners[:r.asking] {
+		if !l.alive || l.loaded != 0 || l.limit != q.Limit {
+			continue
+		}
+		if full && !descending {
+			l.limit *= 2 // the engine asks for a page that holds everything
+			continue
+		}
+		l.loaded = r.fetched
+		if full {
+			l.first = oldest
+			if l.start == feed.FromNow {
+				l.first.ID++
+			}
+		}
+	}
+}
+
+// pushed notes what an answer put into the queues.
+func (r *Runner) pushed() {
+	r.pushes++
+	cfg := &r.story.Config
+	for i, l := range r.listeners {
+		if !l.alive {
+			continue
+		}
+		n := r.feed.Pending(l.id)
+		if n > l.pending {
+			l.queued = append(l.queued, push{n - l.pending, r.pushes, l.rested})
+		}
+		l.pending = n
+		if most := cfg.Queue + cfg.Collect + r.page*(3+len(r.srv.convs)); n > most {
+			r.fail("queue", "%d events wait for listener %d, more than %d", n, i, most)
+		}
+	}
+}
+
+// told holds one event against what the listener knows.
+func (r *Runner) told(l *listener, e *feed.Event) {
+	p := &l.queued[0]
+	from := *p
+	if p.events--; p.events == 0 {
+		l.queued = append(l.queued[:0], l.queued[1:]...)
+	}
+	if r.Trace != nil {
+		r.note("  listener %d: %v", r.number(l), r.describeEvent(e))
+	}
+	s := &r.srv
+	if e.Gap != nil {
+		c := int(e.Gap.Conversation) - 1
+		if c < 0 || c >= len(s.convs) {
+			r.fail("gap", "a gap in conversation %d, which does not exist", c+1)
+			return
+		}
+		if s.ever(c) < s.page {
+			r.fail("gap", "a gap in conversation %d, whose history fits into a page", c+1)
+		}
+		l.talks[c].gap = max(l.talks[c].gap, e.Gap.Before)
+		return
+	}
+	at := int32(e.Row.Hash) - 1
+	if at < 0 || int(at) >= len(s.versions) || s.render(at) != e.Row {
+		r.fail("content", "the row delivered is not the server's: %+v", e.Row)
+		return
+	}
+	v := &s.versions[at]
+	row := &s.rows[v.row]
+	h := l.of(v.row)
+	talk := &l.talks[row.conv]
+	history := r.history(l, v.row)
+	if e.Replay {
+		known := h.version == at+1 || h.version == 0 && history || r.forgets() && h.version != 0 && h.version <= at+1
+		if !e.Update || e.Deleted || h.gone || !known {
+			r.fail("replay", "%v was not what listener %d had last", r.describeEvent(e), r.number(l))
+		}
+		return
+	}
+	if l.durable {
+		l.undo = append(l.undo, handled{v.row, at, row.conv, *h, *talk})
+		if len(l.heard) <= int(at) {
+			l.heardOf(at)
+		}
+	}
+	heard := l.heardOf(at)
+	key := feed.Key{Time: row.created, ID: int64(v.row + 1)}
+	m := &talk.news
+	switch {
+	case *heard:
+		r.fail("once", "%v came twice", r.describeEvent(e))
+	case h.gone:
+		r.fail("tombstone", "%v came after the message was deleted", r.describeEvent(e))
+	case at+1 < h.version:
+		r.fail("stale", "%v came after a newer version", r.describeEvent(e))
+	case e.Deleted != v.deleted:
+		r.fail("flags", "%v has the wrong deletion flag", r.describeEvent(e))
+	case e.Update || e.Deleted:
+		if h.version == 0 && !history && !(e.Deleted && r.forgets()) {
+			r.fail("flags", "%v is an update of a message listener %d never had", r.describeEvent(e), r.number(l))
+		}
+		key.Time = v.updated
+		m = &talk.updates
+		r.inOrder(e, m, key, v.visible, row.conv, from)
+	default:
+		switch {
+		case h.version != 0:
+			r.fail("flags", "%v is new, but listener %d had it already", r.describeEvent(e), r.number(l))
+		case key.Compare(l.first) < 0 && !row.backdated && r.everybody(row.visible, row.conv) <= l.loaded && s.convs[row.conv].listed != 0 &&
+			s.convs[row.conv].listed <= l.since && s.convs[row.conv].joins == 1:
+			r.fail("flags", "%v is new, but it is history that was not loaded", r.describeEvent(e))
+		case r.twinShown(l, v.row):
+			r.fail("twins", "%v is a repeated send that was shown already", r.describeEvent(e))
+		}
+		h.shown = true
+		r.inOrder(e, m, key, row.visible, row.conv, from)
+	}
+	*heard = true
+	h.version, h.gone = at+1, v.deleted
+}
+
+// everybody is when something visible from a time on is shown by every read.
+func (r *Runner) everybody(visible feed.Time, conv int) feed.Time {
+	c := &r.srv.convs[conv]
+	if c.joins > 1 || c.changed > epoch+micros(r.story.Traits.Skew) {
+		visible = max(visible, c.changed)
+	}
+	return visible + r.srv.traits.Lag
+}
+
+// inOrder: what could be seen before the listener's last rest does not come after
+// what was found later and belongs behind it.
+func (r *Runner) inOrder(e *feed.Event, m *mark, key feed.Key, visible feed.Time, conv int, from push) {
+	if key.Compare(m.key) < 0 {
+		// A backlog is read by creation: what was imported comes when it is found.
+		imported := !e.Update && r.srv.rows[e.Row.ID-1].imported && len(r.srv.rows) > r.story.Config.Collect
+		if m.push == from.number || !imported && r.everybody(visible, conv) < m.rested {
+			r.fail("order", "%v came after one that belongs behind it", r.describeEvent(e))
+		}
+		return
+	}
+	*m = mark{key, from.rested, from.number}
+}
+
+// history reports whether a row may be older than what was loaded for a listener.
+func (r *Runner) history(l *listener, id int32) bool {
+	row := &r.srv.rows[id]
+	c := &r.srv.convs[row.conv]
+	return row.created <= l.first.Time || row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible < c.changed
+}
+
+// twinShown reports whether a repeated send has another row that the listener
+// sees, and that the engine must remember.
+func (r *Runner) twinShown(l *listener, id int32) bool {
+	row := &r.srv.rows[id]
+	for other := range l.had {
+		o := &r.srv.rows[other]
+		if o.origin != row.origin || other == int(id) || !l.had[other].shown {
+			continue
+		}
+		near := row.created-o.created < micros(r.story.Config.Overlap) && o.created <= row.created
+		if near && len(r.srv.rows) <= r.story.Config.Collect || !r.forgets() {
+			return true
+		}
+	}
+	return false
+}
+
+// forgets reports whether listeners may have to forget what they had.
+func (r *Runner) forgets() bool { return r.story.Config.Remember < mostRows }
+
+// ever counts the rows a conversation has had.
+func (s *server) ever(conv int) (n int) {
+	for i := range s.rows {
+		if s.rows[i].conv == conv {
+			n++
+		}
+	}
+	return n
+}
+
+// compare holds what a listener knows against what the server showed at a time.
+// Conversations joined before must be complete.
+func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
+	s := &r.srv
+	for i := range s.rows {
+		row := &s.rows[i]
+		c := &s.convs[row.conv]
+		at := s.at(row, asOf)
+		if at < 0 || !c.member {
+			continue
+		}
+		v := &s.versions[at]
+		h := *l.of(int32(i))
+		if h.version > at+1 {
+			continue // it knows better
+		}
+		if c.joins > 1 && (v.visible <= c.changed || row.visible <= c.changed) {
+			continue // written while the user was away
+		}
+		if c.changed > l.since && v.visible <= c.changed && (c.listed == 0 || c.listed > joined) {
+			continue // not known to have been joined
+		}
+		if h.version == 0 && s.versions[s.at(row, s.now)].deleted {
+			continue // deleted since
+		}
+		switch {
+		case v.deleted:
+			if h.version != 0 && !h.gone {
+				r.fail("tombstone", "listener %d was not told of the end of %v", r.number(l), r.describeVersion(at))
+			}
+		case h.version == at+1:
+		case h.version != 0:
+			r.fail("lost update", "listener %d was not told of %v", r.number(l), r.describeVersion(at))
+		case r.anyTwinShown(l, int32(i)):
+		case r.history(l, int32(i)):
+			if v.updated > l.loaded && c.changed <= l.loaded && c.joins == 1 && c.listed <= l.since && c.listed > 0 {
+				r.fail("lost update", "listener %d was not told of %v, a change of its history", r.number(l), r.describeVersion(at))
+			}
+		default:
+			r.fail("lost", "listener %d never had %v", r.number(l), r.describeVersion(at))
+		}
+		if r.violation != nil {
+			return
+		}
+	}
+}
+
+func (r *Runner) anyTwinShown(l *listener, id int32) bool {
+	row := &r.srv.rows[id]
+	for other := range l.had {
+		if r.srv.rows[other].origin == row.origin && (l.had[other].shown || other != int(id) && r.history(l, int32(other))) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Runner) number(l *listener) int {
+	for i := range r.listeners {
+		if r.listeners[i] == l {
+			return i
+		}
+	}
+	return -1
+}

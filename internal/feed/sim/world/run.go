@@ -1,0 +1,310 @@
+package world
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Violation is a broken promise.
+type Violation struct {
+	Rule string // which one
+	Text string // what happened
+	Step int    // during which step; one behind the last for the final checks
+}
+
+// Runner plays stories, one after the other. It keeps its memory from one to the
+// next; use one for each goroutine.
+type Runner struct {
+	// Trace is told what happens, if set.
+	Trace func(format string, args ...any)
+	// Mutant is the defect to plant into the engine.
+	Mutant feed.Mutant
+
+	story     *Story
+	pcg       *rand.PCG
+	rnd       *rand.Rand
+	srv       server
+	feed      *feed.Feed
+	elapsed   time.Duration
+	listeners []*listener
+	spare     []*listener
+	violation *Violation
+	step      int
+
+	query    feed.Query    // the request under way, Kind 0 for none
+	asking   int           // how many listeners there were when it was made
+	rows     []feed.Row    // its answer, once fetched
+	fetched  feed.Time     // when, on the server's clock; 0 for not yet
+	failing  bool          // the last request failed
+	named    time.Duration // no request before it, if the server named a time
+	wait     time.Duration // what it named
+	busy     int           // requests since the engine was at rest
+	page     int           // the longest answer
+	pushes   int
+	polls    uint64
+	polled   time.Duration // when the last poll began
+	poked    uint64        // the poll somebody waits for, 0 for nobody
+	pokedBy  time.Duration // when it has to begin
+	Requests uint64        // answered, over all stories
+}
+
+// NewRunner returns a Runner.
+func NewRunner() *Runner {
+	r := &Runner{pcg: rand.NewPCG(0, 0)}
+	r.rnd = rand.New(r.pcg)
+	return r
+}
+
+// Play plays a story and returns the first violation, nil if there is none.
+func (r *Runner) Play(s *Story) *Violation {
+	r.story, r.violation = s, nil
+	r.pcg.Seed(s.Seed, 0xfeed)
+	r.srv.reset(s.Traits, s.Config.PageSize, r.rnd)
+	r.elapsed, r.page = 0, s.Config.PageSize
+	r.spare = append(r.spare, r.listeners...)
+	r.listeners = r.listeners[:0]
+	r.start()
+	for i := range s.Steps {
+		r.step = i
+		r.busy = 0
+		r.do(&s.Steps[i])
+		if r.violation != nil {
+			return r.violation
+		}
+	}
+	r.step = len(s.Steps)
+	r.finale()
+	return r.violation
+}
+
+// finale lets everything become visible and everybody catch up.
+func (r *Runner) finale() {
+	for range 2 {
+		r.feed.Joined(r.now())
+		r.note("final check")
+		r.check(^uint(0))
+		if r.violation != nil {
+			return
+		}
+		r.pass(r.story.Config.Overlap + time.Second)
+	}
+	r.check(^uint(0))
+}
+
+func (r *Runner) start() {
+	cfg := r.story.Config
+	cfg.Rand = r.rnd
+	r.feed = feed.New(cfg.Break(r.Mutant))
+	r.query, r.rows, r.fetched = feed.Query{}, r.rows[:0], 0
+	r.failing, r.named, r.wait, r.busy = false, 0, 0, 0
+	r.polls, r.poked = 0, 0
+}
+
+func (r *Runner) fail(rule, format string, args ...any) {
+	if r.violation == nil {
+		r.violation = &Violation{Rule: rule, Text: fmt.Sprintf(format, args...), Step: r.step}
+	}
+}
+
+func (r *Runner) note(format string, args ...any) {
+	if r.Trace != nil {
+		r.Trace("%12v  "+format, append([]any{r.elapsed}, args...)...)
+	}
+}
+
+// now is the client's clock.
+func (r *Runner) now() time.Time { return time.UnixMicro(int64(epoch)).Add(r.elapsed) }
+
+func (r *Runner) pass(d time.Duration) {
+	r.elapsed += d
+	r.srv.now = epoch + micros(r.story.Traits.Skew) + micros(r.elapsed)
+}
+
+// next asks the engine what to do and holds the answer against the cadence it
+// promises. It reports whether there is a request to answer.
+func (r *Runner) next() (until time.Duration, request bool) {
+	a := r.feed.Next(r.now())
+	if n := r.feed.Polls(); n != r.polls {
+		if r.polls > 0 && r.elapsed-r.polled < r.story.Config.MinGap {
+			r.fail("gap between polls", "a poll began %v after the one before", r.elapsed-r.polled)
+		}
+		r.polls, r.polled = n, r.elapsed
+		if n >= r.poked {
+			r.poked = 0
+		}
+	}
+	if a.Query.Kind != 0 {
+		if r.elapsed < r.named {
+			r.fail("named wait", "a request %v before the time the server had named", r.named-r.elapsed)
+		}
+		if r.query.Kind == 0 {
+			r.asking = len(r.listeners)
+			r.Requests++
+			if r.busy++; r.busy > 60+8*(len(r.srv.versions)+len(r.srv.convs))*(1+len(r.listeners)) {
+				r.fail("rest", "%d requests without an end", r.busy)
+			}
+		}
+		r.query = a.Query
+		return 0, true
+	}
+	r.busy = 0
+	if a.Until.IsZero() {
+		if r.alive() > 0 {
+			r.fail("latest poll", "no poll is planned although somebody listens")
+		}
+		return 0, false
+	}
+	until = a.Until.Sub(r.now())
+	cfg := &r.story.Config
+	longest := cfg.Max + cfg.Max/10
+	if r.failing {
+		longest = max(longest, r.named-r.elapsed+r.wait/4+cfg.Live)
+	} else {
+		for _, l := range r.listeners {
+			if l.alive && l.pending < cfg.Queue {
+				l.rested = r.srv.now
+			}
+		}
+	}
+	switch {
+	case until <= 0:
+		r.fail("rest", "the engine waits for %v ago", -until)
+	case until > longest:
+		r.fail("latest poll", "the next poll is %v away", until)
+	case r.poked > 0 && r.wait == 0 && r.elapsed+until > r.pokedBy:
+		r.fail("poke", "the next poll is %v away although somebody asked for one", until)
+	}
+	return until, false
+}
+
+func (r *Runner) alive() (n int) {
+	for _, l := range r.listeners {
+		if l.alive {
+			n++
+		}
+	}
+	return n
+}
+
+// poke notes that a poll was asked for: the one with the ticket has to begin soon.
+func (r *Runner) poke(ticket uint64) {
+	r.poked, r.pokedBy = ticket, r.elapsed+r.story.Config.MinGap
+}
+
+// fetch reads the answer to the request under way, if there is one.
+func (r *Runner) fetch() bool {
+	if r.fetched != 0 {
+		return true
+	}
+	if _, ok := r.next(); !ok || r.violation != nil {
+		return false
+	}
+	r.fetched = r.srv.now
+	if r.query.Kind != feed.Members {
+		r.rows = append(r.rows[:0], r.srv.answer(r.query)...)
+		r.page = max(r.page, len(r.rows))
+		if r.Trace != nil {
+			r.note("%v", describeQuery(r.query))
+			for i := range r.rows {
+				r.note("    %v", r.describeRow(&r.rows[i]))
+			}
+		}
+	} else {
+		r.srv.members()
+		r.note("asks for the conversations: %v", r.srv.list)
+	}
+	return true
+}
+
+// answer hands the answer over, times times.
+func (r *Runner) answer(times int) bool {
+	if !r.fetch() {
+		return false
+	}
+	q := r.query
+	r.query = feed.Query{}
+	r.named, r.wait, r.failing = 0, 0, false
+	for range times {
+		if q.Kind == feed.Members {
+			r.feed.Members(r.now(), r.srv.list)
+		} else {
+			r.feed.Page(r.now(), r.rows)
+		}
+	}
+	if q.Kind == feed.Newest && q.Conversation == 0 {
+		r.began(q)
+	}
+	r.fetched = 0
+	r.pushed()
+	return true
+}
+
+// refuse lets the request under way fail.
+func (r *Runner) refuse(way int, wait time.Duration) {
+	if way == 2 {
+		r.fetch() // the server did its part
+	} else {
+		r.next()
+	}
+	if r.query.Kind == 0 || r.violation != nil {
+		return
+	}
+	r.query, r.fetched = feed.Query{}, 0
+	r.failing, r.poked = true, 0
+	if way != 0 {
+		wait = 0
+	}
+	r.named, r.wait = r.elapsed+wait, wait
+	r.note("the request fails, the server names %v", wait)
+	r.feed.Failed(r.now(), wait)
+}
+
+// run answers up to n requests.
+func (r *Runner) run(n int) {
+	for range n {
+		if !r.answer(1) || r.violation != nil {
+			return
+		}
+	}
+}
+
+// check polls, drains the listeners of the set, and holds what they know against
+// the server.
+func (r *Runner) check(set uint) {
+	asOf := r.srv.now - r.srv.traits.Lag
+	joined := r.srv.now
+	ticket := r.feed.Poke(r.now())
+	r.poke(ticket)
+	for range 10_000 {
+		r.run(1 << 30)
+		drained := 0
+		for i, l := range r.listeners {
+			if set>>i&1 != 0 {
+				drained += r.drain(l, 1<<30)
+			}
+		}
+		if r.violation != nil {
+			return
+		}
+		until, request := r.next()
+		switch {
+		case request || drained > 0:
+			continue
+		case r.alive() == 0:
+			return
+		case !r.feed.Done(ticket):
+			r.pass(until)
+			continue
+		}
+		for i, l := range r.listeners {
+			if set>>i&1 != 0 && l.alive {
+				r.compare(l, asOf, joined)
+			}
+		}
+		return
+	}
+	r.fail("rest", "a poll is not done after 10000 rounds")
+}

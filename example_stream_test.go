@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strconv"
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
@@ -55,6 +56,95 @@ func ExampleChat_Stream() {
 	// new: helo
 	// changed: hello
 	// deleted
+}
+
+// The same messages in a range loop. Leaving the loop ends the stream.
+func ExampleChat_Events() {
+	s := newStage()
+	defer s.close()
+	s.talk("one", "two", "that's all")
+	for m, err := range s.bob.Events(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(m.Body)
+		if m.Body == "that's all" {
+			break
+		}
+	}
+	// Output:
+	// one
+	// two
+	// that's all
+}
+
+// A consumer goes on where it stopped, also in another process if the Storage of
+// its Chat is a file. A message counts as done when the function returned nil.
+func ExampleChat_Consume() {
+	s := newStage()
+	defer s.close()
+	archive := func(until string) error {
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		return s.bob.Consume(ctx, "archive", func(_ context.Context, m *chat.Message) error {
+			fmt.Println(m.Body)
+			if m.Body == until {
+				stop()
+			}
+			return nil
+		})
+	}
+	s.talk("one", "two")
+	fmt.Println(errors.Is(archive("two"), context.Canceled))
+	s.talk("three")
+	fmt.Println(errors.Is(archive("three"), context.Canceled))
+	// Output:
+	// one
+	// two
+	// true
+	// three
+	// true
+}
+
+// A message that cannot be handled is put aside in the end, and the ones behind it
+// get their turn.
+func ExampleConsumeOptions() {
+	s := newStage()
+	defer s.close()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	opts := s.options()
+	opts.Consume = chat.ConsumeOptions{
+		MaxAttempts: 2,
+		MinBackoff:  time.Millisecond,
+		DeadLetter: func(_ context.Context, consumer string, m *chat.Message, err error) error {
+			fmt.Printf("%s gave up on %q: %v\n", consumer, m.Body, err)
+			return nil
+		},
+	}
+	c, err := chat.Connect(ctx, opts)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Login(ctx, chat.M{"Email": "bob@example.org"}); err != nil {
+		log.Fatal(err)
+	}
+	s.talk("forty-two", "43")
+	err = c.Consume(ctx, "sum", func(_ context.Context, m *chat.Message) error {
+		n, err := strconv.Atoi(m.Body)
+		if err != nil {
+			return errors.New("no number")
+		}
+		fmt.Println("got", n)
+		stop()
+		return nil
+	})
+	fmt.Println(errors.Is(err, context.Canceled))
+	// Output:
+	// sum gave up on "forty-two": no number
+	// got 43
+	// true
 }
 
 // Poll returns when what it found has been delivered.

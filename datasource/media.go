@@ -36,11 +36,11 @@ func (c *Client) Upload(ctx context.Context, query url.Values, parts []Part, pro
 		return nil, errors.New("datasource: there are no files to upload: give at least one Part")
 	}
 	named := make([]Part, len(parts))
-	fields := map[string]string{}
+	fields := map[string][]string{}
 	for i, p := range parts {
 		if p.Field == "" {
 			p.Field = fmt.Sprintf("files[%d]", i)
-			fields[fmt.Sprintf("name[%d]", i)] = p.Filename
+			fields[fmt.Sprintf("name[%d]", i)] = []string{p.Filename}
 		}
 		named[i] = p
 	}

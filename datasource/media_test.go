@@ -313,3 +313,14 @@ func TestDownloadsFromOtherHostsDoNotCountAgainstTheLimit(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+func TestURLsStandBesideTheFilesOfAColumn(t *testing.T) {
+	t.Parallel()
+	server := serve(t, answer(200, `{"id":1}`))
+	_, err := server.client(t).InsertEntry(t.Context(), 777, datasource.Write{
+		Data:  M{"file[]": []string{"https://x/1", "https://x/2"}, "tags": []string{"a"}},
+		Files: []datasource.Part{{Field: "file[]", Filename: "a.txt", ContentType: "text/plain", Content: []byte("x")}},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"file[]=https://x/1", "file[]=https://x/2", `tags=["a"]`, "file[];a.txt;text/plain=x"}, parts(t, server.last(t)))
+}

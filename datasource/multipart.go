@@ -72,14 +72,16 @@ type chunk struct {
 }
 
 // newForm checks parts and lays the body out: the fields in the order of their names, then the files.
-func newForm(fields map[string]string, parts []Part, progress func(sent, total int64)) (*form, error) {
+func newForm(fields map[string][]string, parts []Part, progress func(sent, total int64)) (*form, error) {
 	f := &form{progress: progress}
 	var envelope bytes.Buffer
 	w := multipart.NewWriter(&envelope)
 	f.contentType = w.FormDataContentType()
 	// A bytes.Buffer takes every write.
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		_ = w.WriteField(name, fields[name])
+		for _, text := range fields[name] {
+			_ = w.WriteField(name, text)
+		}
 	}
 	for i := range parts {
 		p := &parts[i]
@@ -188,10 +190,15 @@ func (r *onceReader) Read(p []byte) (int, error) {
 }
 
 // formFields turns columns into text parts. Scalars are plain text, since multipart has no types (documented);
-// nested values are JSON. null cannot be said: for a new row leaving it out comes to the same.
-func formFields(data M, update bool) (map[string]string, error) {
-	fields := make(map[string]string, len(data))
+// nested values are JSON. null cannot be said: for a new row leaving it out comes to the same. A []string under a name
+// such as "file[]" is one part for each text, which is how URLs stand beside the files of one column.
+func formFields(data M, update bool) (map[string][]string, error) {
+	fields := make(map[string][]string, len(data))
 	for name, v := range data {
+		if list, ok := v.([]string); ok && strings.HasSuffix(name, "[]") {
+			fields[name] = list
+			continue
+		}
 		text, err := appendValue(nil, v)
 		switch {
 		case err != nil:
@@ -205,9 +212,9 @@ func formFields(data M, update bool) (map[string]string, error) {
 			if err := json.Unmarshal(text, &plain); err != nil {
 				return nil, fmt.Errorf("datasource: Data[%q]: %w", name, err)
 			}
-			fields[name] = plain
+			fields[name] = []string{plain}
 		default:
-			fields[name] = string(text)
+			fields[name] = []string{string(text)}
 		}
 	}
 	for name := range fields {

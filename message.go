@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,8 +54,14 @@ type Message struct {
 type Draft struct {
 	// Body is the text, UTF-8. It may be empty only beside Files or Data.
 	Body string
-	// Files are attachments.
+	// Files are attachments. With content to upload among them the row is sent as a
+	// form, which knows text only: numbers and booleans in Data are stored as text
+	// then (documented).
 	Files []File
+	// Progress is called while content is uploaded, on another goroutine, one call
+	// at a time; total is -1 when a Reader's size is unknown. A repeated attempt
+	// begins at 0.
+	Progress func(sent, total int64)
 	// GUID identifies the message for whoever sends it; default a new UUID. Send
 	// the same GUID again after a failure that [datasource.Doubtful] reports: if
 	// the first try was stored, nothing is stored twice.
@@ -64,13 +69,6 @@ type Draft struct {
 	// Data holds custom columns, stored as they are. The columns of a message
 	// itself (body, file, guid, fromUserId) are refused.
 	Data M
-}
-
-// File is an attachment: a URL, which is stored as it is, or content to upload.
-type File struct {
-	URL               string
-	Name, ContentType string
-	Content           []byte
 }
 
 // Message sends a message and returns it as stored. Every stream of the
@@ -97,11 +95,14 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 		return nil, err
 	}
 	var row *datasource.Entry
+	var refused error
 	err = c.authorized(ctx, s, func(token string) error {
+		if refused != nil && !rewind(write.Files) {
+			return refused // a Reader cannot be sent twice
+		}
 		write.Params = wire.InsertParams(token)
-		var err error
-		row, err = c.client.InsertEntry(ctx, conversationID, write)
-		return err
+		row, refused = c.client.InsertEntry(ctx, conversationID, write)
+		return refused
 	})
 	if datasource.Doubtful(err) {
 		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
@@ -112,8 +113,14 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 		return nil, missing(err, "conversation", conversationID)
 	}
 	c.poller.poke()
-	if len(row.Data) == 0 {
-		row.Data = write.Data // a server may confirm with less than the row
+	if row.ID == 0 || len(row.Data) == 0 {
+		// A server may confirm with less than the row.
+		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
+			row = stored
+		} else if len(row.Data) == 0 {
+			row.Data = write.Data
+			delete(row.Data, wire.FileParts)
+		}
 	}
 	row.DataSourceID = conversationID
 	return c.message(ctx, row, s.userID), nil
@@ -152,7 +159,7 @@ func (d *Draft) check(conversationID int64) error {
 	if len(d.GUID) > 255 || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
 		return invalid("Draft.GUID: want at most 255 printable characters, such as a UUID")
 	}
-	for _, column := range []string{wire.Body, wire.File, wire.GUID, wire.From, wire.UserToken, wire.FileSchema} {
+	for _, column := range []string{wire.Body, wire.File, wire.FileParts, wire.GUID, wire.From, wire.UserToken, wire.FileSchema} {
 		if _, ok := d.Data[column]; ok {
 			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
 		}
@@ -187,12 +194,13 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 	if _, ok := row[wire.Conversation]; !ok {
 		row[wire.Conversation] = conversationID
 	}
-	return c.attach(ctx, conversationID, row, d.Files)
+	return c.attach(ctx, conversationID, row, &d)
 }
 
 // UpdateMessage changes columns of a message: those in data are replaced whole, the
 // others stay. A "body" is encrypted if this Chat encrypts. "isEdited" is for the
-// caller to set (documented). It returns the whole message.
+// caller to set (documented). "file" takes URLs, which replace the list of
+// attachments; files are uploaded by Message only. It returns the whole message.
 //
 // Errors: [ErrInvalid] for no columns; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
@@ -364,6 +372,7 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	if data == nil {
 		data = M{}
 	}
+	delete(data, wire.FileSchema) // an instruction with a key in it, should a server store it
 	m := &Message{
 		ID: row.ID, ConversationID: row.DataSourceID, Data: data,
 		GUID: wire.Text(data[wire.GUID]), Body: wire.Text(data[wire.Body]), FromUserID: wire.Text(data[wire.From]),
@@ -378,7 +387,6 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	if m.Err == nil {
 		data[wire.Body] = m.Body
 	}
-	c.unlock(ctx, m)
 	return m
 }
 
@@ -417,17 +425,4 @@ func (m Message) Format(f fmt.State, _ rune) {
 // Format prints the draft without its content.
 func (d Draft) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "draft of %d bytes with %d files", len(d.Body), len(d.Files))
-}
-
-// check refuses a file that is neither a URL nor content.
-func (f *File) check() error {
-	switch {
-	case f.URL == "" && len(f.Content) == 0:
-		return errors.New("neither URL nor Content; give one of them")
-	case f.URL != "" && len(f.Content) > 0:
-		return errors.New("both URL and Content; give one of them")
-	case len(f.Content) > 0 && strings.TrimSpace(f.Name) == "":
-		return errors.New("Content without a Name; the server refuses files whose extension it does not know")
-	}
-	return nil
 }

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestHistoryComesWholeInPages(t *testing.T) {
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), &out))
+	assert.Equal(t, `page 1: 200 messages, from "message 251" to "message 450"
+page 2: 200 messages, from "message 51" to "message 250"
+page 3:  50 messages, from "message 1" to "message 50"
+450 messages, each once
+`, out.String())
+}

@@ -30,11 +30,11 @@ type ConsumeOptions struct {
 	MinBackoff, MaxBackoff time.Duration
 }
 
-// ConsumeFrom is where a new consumer begins.
+// ConsumeFrom is where a new consumer, or a stream, begins.
 type ConsumeFrom uint8
 
 const (
-	// FromNewest begins with the newest 200 messages, as streams do.
+	// FromNewest begins with the newest 200 messages.
 	FromNewest ConsumeFrom = iota
 	// FromNow begins with what happens after the first start.
 	FromNow
@@ -55,8 +55,8 @@ func (o ConsumeOptions) withDefaults() ConsumeOptions {
 	return o
 }
 
-func (o ConsumeOptions) start() feed.Start {
-	switch o.From {
+func (f ConsumeFrom) start() feed.Start {
+	switch f {
 	case FromNow:
 		return feed.FromNow
 	case FromBeginning:
@@ -150,9 +150,9 @@ func (k *consumer) run(ctx context.Context, lease *lease) error {
 	}
 	p := &k.chat.poller
 	l := newListener(k.session, callOptions{})
-	l.ready = make(chan struct{}, 1)
+	l.ready, l.again = make(chan struct{}, 1), true
 	err := p.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
-		return f.SubscribeDurable(k.opts.start(), feed.Cursor{Base: k.base, Acked: k.acked, Generation: k.generation})
+		return f.SubscribeDurable(k.opts.From.start(), feed.Cursor{Base: k.base, Acked: k.acked, Generation: k.generation})
 	})
 	if err != nil {
 		return fmt.Errorf("position %q: %w", k.key, err)

@@ -53,7 +53,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 		l.first, seen = c.cachedMessages(ctx, s)
 	}
 	err = c.poller.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
-		id := f.Subscribe(time.Now(), feed.FromNewest)
+		id := f.Subscribe(time.Now(), o.from.start())
 		f.Seed(id, seen)
 		return id, nil
 	})

@@ -1,10 +1,18 @@
 package chat_test
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-// TestMain fails the run when a goroutine is left behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain fails the run when a goroutine is left behind. The benchmarks run this
+// program again as their server.
+func TestMain(m *testing.M) {
+	if os.Getenv(benchServerEnv) != "" {
+		runBenchServer()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -158,6 +158,7 @@ type callOptions struct {
 	in      []int64
 	scoped  bool
 	onGap   func(Gap)
+	from    ConsumeFrom
 }
 
 // check reports what is wrong with the options of a call.
@@ -244,6 +245,14 @@ func (resetOption) applyPoll(c *callOptions) { c.reset = true }
 // Reset makes [Chat.Poll] deliver the newest messages again, as updates with
 // IsReplay set. Clients do so after joining a conversation (documented).
 func Reset() PollOption { return resetOption{} }
+
+type fromOption ConsumeFrom
+
+func (o fromOption) applyStream(c *callOptions) { c.from = ConsumeFrom(o) }
+
+// ReadFrom says where a stream begins: [FromNewest], the default, [FromNow] or
+// [FromBeginning].
+func ReadFrom(from ConsumeFrom) StreamOption { return fromOption(from) }
 
 type gapOption func(Gap)
 

@@ -26,7 +26,8 @@ type poller struct {
 	// What is running, stopped or not: Close waits for it.
 	loops    map[*pollRun]struct{}
 	active   map[*listener]struct{}
-	changed  chan struct{} // closed and replaced when anything changes, for waiters
+	changed  chan struct{} // closed and replaced when anything changes
+	waiters  int           // who wait for that
 	lastErr  error         // of the poll under way
 	failures uint64
 }
@@ -72,7 +73,7 @@ func (p *poller) subscribe(ctx context.Context, s *session, fn func(*Message), o
 		l.first, seen = p.chat.cachedMessages(ctx, s)
 	}
 	err := p.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
-		id := f.Subscribe(time.Now(), feed.FromNewest)
+		id := f.Subscribe(time.Now(), o.from.start())
 		f.Seed(id, seen)
 		return id, nil
 	})
@@ -123,7 +124,7 @@ func (p *poller) attach(ctx context.Context, l *listener, join func(*feed.Feed) 
 // start begins a polling goroutine. mu is held.
 func (p *poller) start(s *session) {
 	r := &pollRun{session: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	r.ctx, r.cancel = context.WithCancelCause(p.chat.life)
+	r.ctx, r.cancel = context.WithCancelCause(context.Background()) // stop ends it
 	p.run, p.feed = r, p.newFeed()
 	p.loops[r] = struct{}{}
 	go func() {
@@ -214,8 +215,10 @@ func (p *poller) stop(cause error) {
 
 // announce wakes everybody who waits for a poll. mu is held.
 func (p *poller) announce() {
-	close(p.changed)
-	p.changed = make(chan struct{})
+	if p.waiters > 0 {
+		close(p.changed)
+		p.changed = make(chan struct{})
+	}
 }
 
 // poke asks for a poll soon, if anybody listens.
@@ -418,6 +421,8 @@ func (p *poller) poll(ctx context.Context, reset bool) error {
 		}
 	}
 	r.nudge()
+	p.waiters++
+	defer func() { p.waiters-- }()
 	for {
 		if p.run != r {
 			return context.Cause(r.ctx)

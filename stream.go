@@ -109,6 +109,7 @@ type listener struct {
 	session *session
 	fn      func(*Message)
 	ready   chan struct{} // told that there may be something; see pull.go
+	again   bool          // an event may be handed out more than once
 	onGap   func(Gap)
 	first   []*Message // cached messages to begin with
 	sub     *Subscription
@@ -155,7 +156,7 @@ func (p *poller) gap(l *listener, g *feed.Gap) {
 // read makes the message of an event, nil when the polling ended meanwhile.
 func (p *poller) read(l *listener, e feed.Event) *Message {
 	row := *e.Row.Payload.(*datasource.Entry)
-	if p.shared.Load() || l.pull() {
+	if p.shared.Load() || l.again {
 		row.Data = wire.CloneMap(row.Data) // every listener, and every try, gets a message of its own
 	}
 	ctx := p.ctx()

@@ -26,8 +26,8 @@ func (b *batch) reset() {
 	clear(b.news) // let go of the payloads
 	clear(b.updates)
 	b.news, b.updates, b.gaps = b.news[:0], b.updates[:0], nil
-	if b.seen == nil || len(b.seen) > 1024 {
-		b.seen = map[int64]version{}
+	if len(b.seen) > 1024 {
+		b.seen = nil
 	}
 	clear(b.seen)
 	clear(b.origins)
@@ -52,6 +52,9 @@ func (b *batch) has(id int64) bool {
 func (b *batch) see(r *Row, twin bool) {
 	v := versionOf(r)
 	v.twin = twin
+	if b.seen == nil {
+		b.seen = map[int64]version{}
+	}
 	b.seen[r.ID] = v
 	if v.origin != 0 && !twin {
 		if b.origins == nil {
@@ -128,9 +131,16 @@ func (b *batch) pending() int {
 }
 
 func (b *batch) sort() {
-	byKey := func(key func(*Row) Key) func(x, y Event) int {
-		return func(x, y Event) int { return key(&x.Row).Compare(key(&y.Row)) }
+	sortEvents(b.news, (*Row).createdKey)
+	sortEvents(b.updates, (*Row).updatedKey)
+}
+
+// sortEvents sorts by a key; mostly they are in order.
+func sortEvents(events []Event, key func(*Row) Key) {
+	for i := 1; i < len(events); i++ {
+		if key(&events[i-1].Row).Compare(key(&events[i].Row)) > 0 {
+			slices.SortStableFunc(events, func(x, y Event) int { return key(&x.Row).Compare(key(&y.Row)) })
+			return
+		}
 	}
-	slices.SortStableFunc(b.news, byKey((*Row).createdKey))
-	slices.SortStableFunc(b.updates, byKey((*Row).updatedKey))
 }

@@ -217,9 +217,7 @@ func (r *reader) restore(c Cursor) error {
 	r.phase, r.settled, r.pos, r.created = s.Phase, s.Settled, s.Pos, s.Created
 	r.at, r.from, r.end, r.createdFrom = s.At, s.From, s.End, s.CreatedFrom
 	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.Band[0], s.Band[1]}, s.MaxID
-	for id, t := range s.Floors {
-		r.mem.floors[id] = t
-	}
+	r.mem.floors = s.Floors
 	r.conversations = make(map[int64]struct{}, len(s.Conversations))
 	for _, id := range s.Conversations {
 		r.conversations[id] = struct{}{}

@@ -384,21 +384,17 @@ func sorted(kind Kind, rows []Row) ([]Row, bool) {
 	if kind == Newest || kind == Created {
 		key = (*Row).createdKey
 	}
-	byKey := func(a, b Row) int { return key(&a).Compare(key(&b)) }
 	if kind == Newest {
-		ordered := slices.IsSortedFunc(rows, func(a, b Row) int { return byKey(b, a) })
+		// Asked for, and mostly given, newest first.
 		rows = slices.Clone(rows)
-		if ordered {
-			slices.Reverse(rows)
-		} else {
-			slices.SortStableFunc(rows, byKey)
+		slices.Reverse(rows)
+	}
+	for i := 1; i < len(rows); i++ {
+		if key(&rows[i-1]).Compare(key(&rows[i])) > 0 {
+			rows = slices.Clone(rows)
+			slices.SortStableFunc(rows, func(a, b Row) int { return key(&a).Compare(key(&b)) })
+			return rows, false
 		}
-		return rows, ordered
 	}
-	if slices.IsSortedFunc(rows, byKey) {
-		return rows, true
-	}
-	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, byKey)
-	return rows, false
+	return rows, true
 }

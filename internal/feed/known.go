@@ -61,11 +61,8 @@ type band struct{ from, to Time }
 
 func newMemory(limit int) *memory {
 	return &memory{
-		limit:   limit,
-		rows:    map[int64]version{},
-		origins: map[originKey]int64{},
-		floor:   Key{Time: beginning},
-		floors:  map[int64]Time{},
+		limit: limit,
+		floor: Key{Time: beginning},
 	}
 }
 
@@ -81,6 +78,9 @@ func (m *memory) put(r *Row, twin bool) {
 }
 
 func (m *memory) set(id int64, v version) {
+	if m.rows == nil { // an idle chat has none
+		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
+	}
 	m.rows[id] = v
 	m.maxID = max(m.maxID, id)
 	if v.origin != 0 && !v.twin {

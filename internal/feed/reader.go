@@ -376,6 +376,9 @@ func (r *reader) takeHistory(p page) {
 		}
 	}
 	if p.full && oldest != 0 && !(again && oldest <= had) {
+		if r.mem.floors == nil {
+			r.mem.floors = map[int64]Time{}
+		}
 		r.mem.floors[q.Conversation] = oldest
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
 			Conversation: q.Conversation, Before: oldest, Reason: "older history of a joined conversation was not loaded",

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -28,9 +30,9 @@ type Cross struct {
 	Count          bool
 }
 
-// Body writes the request.
+// Body writes the request. It is written field by field, since a poll sends one
+// every few seconds for every user.
 func (q Cross) Body() ([]byte, error) {
-	body := M{"flUserToken": q.Token}
 	where := q.Where
 	if len(q.Conversations) > 0 {
 		scope := M{"dataSourceId": M{"$in": q.Conversations}}
@@ -40,29 +42,91 @@ func (q Cross) Body() ([]byte, error) {
 			where = M{"$and": []any{scope, where}}
 		}
 	}
-	if !empty(where) {
-		body["where"] = where
+	b := make([]byte, 0, 512)
+	b = append(b, `{"flUserToken":`...)
+	b, err := appendJSON(b, q.Token)
+	if err == nil && !empty(where) {
+		b, err = appendJSON(append(b, `,"where":`...), where)
 	}
-	if len(q.Order) > 0 {
-		body["order"] = q.Order
-	}
-	if q.Limit > 0 {
-		body["limit"] = q.Limit
-	}
-	if q.Offset > 0 {
-		body["offset"] = q.Offset
-	}
-	if q.IncludeDeleted {
-		body["includeDeleted"] = true
-	}
-	if q.Count {
-		body["count"] = true
-	}
-	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("where: %w", err)
 	}
-	return b, nil
+	for i, o := range q.Order {
+		b = append(b, []string{`,"order":[[`, `,[`}[min(i, 1)]...)
+		if b, err = appendJSON(b, o[0]); err == nil {
+			b, err = appendJSON(append(b, ','), o[1])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("order: %w", err)
+		}
+		b = append(b, ']')
+		if i == len(q.Order)-1 {
+			b = append(b, ']')
+		}
+	}
+	if q.Limit > 0 {
+		b = strconv.AppendInt(append(b, `,"limit":`...), int64(q.Limit), 10)
+	}
+	if q.Offset > 0 {
+		b = strconv.AppendInt(append(b, `,"offset":`...), int64(q.Offset), 10)
+	}
+	if q.IncludeDeleted {
+		b = append(b, `,"includeDeleted":true`...)
+	}
+	if q.Count {
+		b = append(b, `,"count":true`...)
+	}
+	return append(b, '}'), nil
+}
+
+// appendJSON is json.Marshal without reflection for what conditions are made of.
+func appendJSON(b []byte, v any) ([]byte, error) {
+	var err error
+	switch v := v.(type) {
+	case M:
+		b = append(b, '{')
+		for i, k := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendJSON(b, k); err != nil {
+				return nil, err
+			}
+			if b, err = appendJSON(append(b, ':'), v[k]); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, '}'), nil
+	case []any:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendJSON(b, e); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	case string:
+		if plain(v) {
+			return append(append(append(b, '"'), v...), '"'), nil
+		}
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	}
+	raw, err := json.Marshal(v)
+	return append(b, raw...), err
+}
+
+// plain reports whether text needs no escape.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 func empty(where any) bool {

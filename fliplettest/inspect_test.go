@@ -44,8 +44,11 @@ func TestDumpHelpsAndTellsNoSecrets(t *testing.T) {
 	r.do("PUT", "/v1/data-sources/Talk/data?flUserToken=canary-token", `{"body":"canary-body","fromUserId":"a","readBy":["a"]}`)
 	r.do("POST", "/v1/data-sources/data", `{"flUserToken":"canary-token"}`)
 	r.do("GET", "/v1/data-sources?auth_token=canary-auth&%zz=canary-odd", "")
+	r.do("GET", "/v1/data-sources?definition=%7B%22inviteCode%22%3A%22canary-code%22%7D", "")
+	r.do("GET", "/v1/data-sources?definition=canary", "")
+	r.do("GET", "/v1/data-sources?definition=%7B%22participants%22%3A%5B%22a%22%5D%7D", "")
 	dump := r.String()
-	for _, want := range []string{`"Talk"`, "participants  a, b", "from a read by a columns body, fromUserId, readBy", "PUT /v1/data-sources/Talk/data?flUserToken=…", "200"} {
+	for _, want := range []string{`"Talk"`, "participants  a, b", "from a read by a columns body, fromUserId, readBy", "PUT /v1/data-sources/Talk/data?flUserToken=…", "200", "?definition=%7B%22participants"} {
 		assert.Contains(t, dump, want)
 	}
 	assert.NotContains(t, dump, "canary")

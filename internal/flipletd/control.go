@@ -3,6 +3,8 @@ package flipletd
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"slices"
 	"time"
 )
@@ -149,22 +151,31 @@ func (s *Server) Insert(dataSourceID int64, rows ...map[string]any) ([]int64, er
 // Rows returns every entry of a data source, tombstones included, by id. It is
 // empty for a source that does not exist.
 func (s *Server) Rows(dataSourceID int64) []Row {
-	s.st.mu.RLock()
-	defer s.st.mu.RUnlock()
-	src := s.st.sources[dataSourceID]
-	if src == nil {
-		return nil
-	}
-	rows := make([]Row, len(src.rows))
-	for i, v := range src.rows {
-		data, _ := copyValue(v.data()) // decoded JSON can be copied
-		rows[i] = Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
-		rows[i].Data, _ = data.(map[string]any)
-		if !v.live() {
-			rows[i].DeletedAt = &v.deleted
+	return slices.Collect(s.EachRow(dataSourceID))
+}
+
+// EachRow is [Server.Rows] one by one, for who needs only some. The rows are
+// those of the moment at which the loop begins.
+func (s *Server) EachRow(dataSourceID int64) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		var versions []*version
+		s.st.mu.RLock()
+		if src := s.st.sources[dataSourceID]; src != nil {
+			versions = slices.Clone(src.rows)
+		}
+		s.st.mu.RUnlock()
+		for _, v := range versions { // which are never changed
+			data, _ := copyValue(v.data()) // decoded JSON can be copied
+			row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
+			row.Data, _ = data.(map[string]any)
+			if !v.live() {
+				row.DeletedAt = &v.deleted
+			}
+			if !yield(row) {
+				return
+			}
 		}
 	}
-	return rows
 }
 
 // Source describes a data source.
@@ -213,7 +224,10 @@ func (s *Server) HookCalls() []HookCall {
 
 // Requests returns the requests seen, the oldest first; of very many the last
 // ten thousand.
-func (s *Server) Requests() []Request { return s.log.all() }
+func (s *Server) Requests() []Request { return s.log.last(math.MaxInt) }
+
+// LastRequests returns up to n of the requests seen last, the oldest first.
+func (s *Server) LastRequests(n int) []Request { return s.log.last(max(0, n)) }
 
 // Dropped is how many rows went because a commit or an import did not list
 // them.
@@ -258,8 +272,9 @@ func (s *Server) SetWidget(name string, appID int64, settings map[string]any) er
 		return err
 	}
 	copied, _ := v.(map[string]any)
-	s.people.setWidget(widgetKey{name, appID}, copied)
-	return nil
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	return s.st.setWidget(s.st.begin(s.clock.now(), &Effects{}), name, appID, copied)
 }
 
 // Count is how often a route, or the routes of a group, were called.

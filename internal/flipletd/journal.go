@@ -3,6 +3,7 @@ package flipletd
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -14,6 +15,7 @@ const (
 	kindFile    = "file"
 	kindFolder  = "folder"
 	kindVersion = "version"
+	kindWidget  = "widget"
 	kindCounter = "counter"
 )
 
@@ -27,7 +29,8 @@ type Record struct {
 
 // Journal keeps records. Apply must keep all of its records or none; it is
 // called with one request's changes at a time, never concurrently. Load calls
-// yield for every record that is kept, in any order.
+// yield for every record that is kept, in any order. Both see whatever kinds of
+// record there are: a journal does not look into them.
 type Journal interface {
 	Apply(records []Record) error
 	Load(yield func(Record) error) error
@@ -66,8 +69,12 @@ func (st *store) load() error {
 			err = st.loadFolder(r.Value)
 		case kindVersion:
 			err = st.loadSnapshot(r.Value)
+		case kindWidget:
+			err = st.loadWidget(r.ID, r.Value)
 		case kindCounter:
 			err = st.loadCounters(r.Value)
+		default:
+			err = errors.New("a newer version of this program wrote it")
 		}
 		if err != nil {
 			return fmt.Errorf("flipletd: stored %s %d: %w", r.Kind, r.ID, err)

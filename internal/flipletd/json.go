@@ -37,6 +37,17 @@ func decodeJSON(body []byte) (any, error) {
 	return v, nil
 }
 
+// asWritten is a member of a JSON object as it was sent, for languages in which
+// the order of keys counts; otherwise when the object is something else, such as
+// a form.
+func asWritten(body []byte, name string, otherwise any) any {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil || fields[name] == nil {
+		return otherwise
+	}
+	return fields[name]
+}
+
 // tooDeep counts brackets outside strings. On malformed text the count is
 // meaningless, and the decoder refuses the text anyway.
 func tooDeep(body []byte) bool {

@@ -1,6 +1,9 @@
 package flipletd
 
 import (
+	"context"
+	"encoding/json"
+	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
@@ -25,6 +28,7 @@ type Request struct {
 const maxLogged = 10_000
 
 type requestLog struct {
+	logger   *slog.Logger
 	mu       sync.Mutex
 	requests []*Request
 	counts   map[Route]int
@@ -41,12 +45,30 @@ func redact(raw string) string {
 	}
 	pairs := strings.Split(raw, "&")
 	for i, pair := range pairs {
-		name, _, found := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(name); err != nil || found && slices.Contains(secrets, plain) {
+		name, value, found := strings.Cut(pair, "=")
+		plain, err := url.QueryUnescape(name)
+		switch {
+		case err != nil, found && slices.Contains(secrets, plain), plain == "definition" && !harmless(value):
 			pairs[i] = name + "=…"
 		}
 	}
 	return strings.Join(pairs, "&")
+}
+
+// harmless says that a filter on definitions asks for people or groups: others
+// may hold a key or an invitation.
+func harmless(value string) bool {
+	text, err := url.QueryUnescape(value)
+	var filter map[string]json.RawMessage
+	if err != nil || json.Unmarshal([]byte(text), &filter) != nil {
+		return false
+	}
+	for key := range filter {
+		if key != "participants" && key != "group" {
+			return false
+		}
+	}
+	return true
 }
 
 func (l *requestLog) start(c *call, now time.Time) *Request {
@@ -69,12 +91,16 @@ func (l *requestLog) start(c *call, now time.Time) *Request {
 
 func (l *requestLog) finish(r *Request, c *call) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	r.BodySize, r.Status = len(c.body), c.status
+	l.mu.Unlock()
+	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "request",
+		slog.String("method", r.Method), slog.String("path", r.Path), slog.String("query", r.Query),
+		slog.Int("bytes", r.BodySize), slog.Int("status", r.Status))
 }
 
 // fault remembers an error that is the server's own, a panic included.
 func (l *requestLog) fault(err error) {
+	l.logger.Error("the server failed", "error", err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.faults) < 100 {
@@ -88,11 +114,13 @@ func (l *requestLog) drop(rows int) {
 	l.dropped += int64(rows)
 }
 
-func (l *requestLog) all() []Request {
+// last returns up to n requests, the oldest first.
+func (l *requestLog) last(n int) []Request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]Request, len(l.requests))
-	for i, r := range l.requests {
+	tail := l.requests[max(0, len(l.requests)-n):]
+	out := make([]Request, len(tail))
+	for i, r := range tail {
 		out[i] = *r
 	}
 	return out

@@ -60,7 +60,7 @@ func (c *call) entryQuery() (*entryQuery, error) {
 		if _, ok := q.where.(map[string]any); !ok {
 			return nil, badRequest("where must be an object.")
 		}
-		if q.filter, err = sift.Compile(q.where); err != nil {
+		if q.filter, err = sift.Compile(asWritten(c.body, "where", q.where)); err != nil {
 			return nil, err
 		}
 	}

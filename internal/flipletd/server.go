@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -22,6 +23,10 @@ type Config struct {
 	MaxBody        int64   // bytes of a request body; 1 GiB as documented
 	MaxFile        int64   // bytes of one file; 500 MiB as documented
 	Journal        Journal // keeps state across restarts; none
+
+	// Logger hears of every request at level Info and of the server's own errors
+	// at level Error, never of a token, a key or a body. Nothing is logged without.
+	Logger *slog.Logger
 }
 
 // Server is a local Fliplet. It is an [http.Handler], safe for concurrent use.
@@ -48,6 +53,10 @@ func New(cfg Config) (*Server, error) {
 		appID: orElse(cfg.AppID, 1), orgID: orElse(cfg.OrganizationID, 1),
 		maxBody: orElse(cfg.MaxBody, 1<<30), maxFile: orElse(cfg.MaxFile, 500<<20),
 		closed: make(chan struct{}),
+	}
+	s.log.logger = cfg.Logger
+	if s.log.logger == nil {
+		s.log.logger = slog.New(slog.DiscardHandler)
 	}
 	s.levers.seed = orElse(cfg.Seed, 1)
 	s.limiter.limits = cfg.RateLimit

@@ -22,6 +22,7 @@ type store struct {
 	files    map[int64]*mediaFile
 	folders  map[int64]*mediaFolder
 	versions map[int64][]*snapshot // per data source, oldest first
+	widgets  map[widgetKey]*widget
 	pushes   pushLog
 
 	lastID map[string]int64 // per kind of record
@@ -44,8 +45,9 @@ func newStore(j Journal) *store {
 		files:      make(map[int64]*mediaFile),
 		folders:    make(map[int64]*mediaFolder),
 		versions:   make(map[int64][]*snapshot),
+		widgets:    make(map[widgetKey]*widget),
 		lastID: map[string]int64{
-			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300,
+			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700,
 		},
 	}
 }

@@ -81,7 +81,6 @@ type directory struct {
 	apps          []app
 	people        []person
 	tokens        map[string]*credential
-	widgets       map[widgetKey]map[string]any
 	lastID        int64
 }
 
@@ -107,8 +106,8 @@ func randomHex(n int) string {
 }
 
 func (d *directory) addToken(kind string, appID, orgID, userID int64, token string) (*credential, error) {
-	if strings.TrimSpace(token) != token || token == "" {
-		return nil, errors.New("flipletd: a token must not be empty or have spaces around it")
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("flipletd: a token is made of ASCII characters that a header can carry, without spaces")
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

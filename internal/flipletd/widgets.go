@@ -1,6 +1,21 @@
 package flipletd
 
-import "net/http"
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// widget is the settings of a widget in an app.
+type widget struct {
+	id       int64
+	settings map[string]any
+}
+
+// widgetKey names a widget in an app.
+type widgetKey struct {
+	name  string
+	appID int64
+}
 
 // getWidget serves the settings of a widget in an app.
 func (c *call) getWidget() error {
@@ -8,11 +23,13 @@ func (c *call) getWidget() error {
 	if err != nil {
 		return err
 	}
-	settings, ok := c.srv.people.widget(widgetKey{c.args[0], appID})
-	if !ok {
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	w := c.st.widgets[widgetKey{c.args[0], appID}]
+	if w == nil {
 		return notFound("The widget instance")
 	}
-	return c.value(http.StatusOK, map[string]any{"widgetInstance": map[string]any{"package": c.args[0], "settings": settings}})
+	return c.widget(w.settings)
 }
 
 // putWidget replaces the settings of a widget.
@@ -29,28 +46,56 @@ func (c *call) putWidget() error {
 	if !ok {
 		settings = fields
 	}
-	c.srv.people.setWidget(widgetKey{c.args[0], appID}, settings)
-	return c.value(http.StatusOK, map[string]any{"widgetInstance": map[string]any{"package": c.args[0], "settings": settings}})
-}
-
-// widgetKey names a widget in an app.
-type widgetKey struct {
-	name  string
-	appID int64
-}
-
-func (d *directory) widget(k widgetKey) (map[string]any, bool) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	s, ok := d.widgets[k]
-	return s, ok
-}
-
-func (d *directory) setWidget(k widgetKey, settings map[string]any) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.widgets == nil {
-		d.widgets = make(map[widgetKey]map[string]any)
+	c.st.mu.Lock()
+	defer c.st.mu.Unlock()
+	if err := c.st.setWidget(c.st.begin(c.now, c.fx), c.args[0], appID, settings); err != nil {
+		return err
 	}
-	d.widgets[k] = settings
+	return c.widget(settings)
+}
+
+func (c *call) widget(settings map[string]any) error {
+	return c.value(http.StatusOK, map[string]any{
+		"widgetInstance": map[string]any{"package": c.args[0], "settings": settings},
+	})
+}
+
+// setWidget keeps the settings of a widget. The caller holds the store's lock.
+func (st *store) setWidget(tx *tx, name string, appID int64, settings map[string]any) error {
+	key := widgetKey{name, appID}
+	w := &widget{settings: settings}
+	if old := st.widgets[key]; old != nil {
+		w.id = old.id
+	} else {
+		w.id = st.newID(kindWidget)
+	}
+	tx.extra = append(tx.extra, w.record(key))
+	tx.after = append(tx.after, func() { st.widgets[key] = w })
+	return tx.commit()
+}
+
+func (w *widget) record(key widgetKey) Record {
+	return Record{Kind: kindWidget, ID: w.id, Value: appendValue(nil, map[string]any{
+		"package": key.name, "appId": key.appID, "settings": w.settings,
+	})}
+}
+
+func (st *store) loadWidget(id int64, raw []byte) error {
+	var in struct {
+		Package  string
+		AppID    int64
+		Settings json.RawMessage
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	v, err := decodeJSON(in.Settings)
+	if err != nil {
+		return err
+	}
+	w := &widget{id: id}
+	w.settings, _ = v.(map[string]any)
+	st.widgets[widgetKey{in.Package, in.AppID}] = w
+	st.lastID[kindWidget] = max(st.lastID[kindWidget], id)
+	return nil
 }

@@ -56,7 +56,8 @@ type savedReader struct {
 	CreatedFrom   Time           `json:"createdFrom"`
 	Floor         Key            `json:"floor"`
 	Floors        map[int64]Time `json:"floors,omitempty"`
-	Band          [2]Time        `json:"band"`
+	BandFrom      Time           `json:"bandFrom"`
+	BandTo        Key            `json:"bandTo"`
 	MaxID         int64          `json:"maxId"`
 	Conversations []int64        `json:"conversations"`
 	Joins         []int64        `json:"joins,omitempty"`
@@ -173,7 +174,7 @@ func (r *reader) snapshot(generation uint64) []byte {
 	s := savedReader{
 		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
-		Floor: r.mem.floor, Floors: r.mem.floors, Band: [2]Time{r.mem.band.from, r.mem.band.to}, MaxID: r.mem.maxID,
+		Floor: r.mem.floor, Floors: r.mem.floors, BandFrom: r.mem.band.from, BandTo: r.mem.band.to, MaxID: r.mem.maxID,
 		Conversations: make([]int64, 0, len(r.conversations)),
 	}
 	backlog := r.phase == catching || r.phase == mending
@@ -183,11 +184,9 @@ func (r *reader) snapshot(generation uint64) []byte {
 		case v.updated > r.settled && (!backlog || v.created <= r.createdFrom || v.updated > end):
 			s.Known = append(s.Known, save(id, v))
 		case backlog && v.created > r.createdFrom:
-			s.Band = [2]Time{r.createdFrom, max(s.Band[1], v.created)}
+			s.BandFrom, s.BandTo = r.createdFrom, later(s.BandTo, Key{v.created, id})
 		default:
-			if k := afterAll(v.created); k.Compare(s.Floor) > 0 {
-				s.Floor = k
-			}
+			s.Floor = later(s.Floor, Key{v.created, id})
 		}
 	}
 	for id := range r.conversations {
@@ -216,7 +215,7 @@ func (r *reader) restore(c Cursor) error {
 	}
 	r.phase, r.settled, r.pos, r.created = s.Phase, s.Settled, s.Pos, s.Created
 	r.at, r.from, r.end, r.createdFrom = s.At, s.From, s.End, s.CreatedFrom
-	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.Band[0], s.Band[1]}, s.MaxID
+	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.BandFrom, s.BandTo}, s.MaxID
 	r.mem.floors = s.Floors
 	r.conversations = make(map[int64]struct{}, len(s.Conversations))
 	for _, id := range s.Conversations {

@@ -194,9 +194,9 @@ func (f *Feed) beginPolls(now time.Time) {
 		f.clock.began(now)
 		for _, e := range f.readers {
 			e.inPoll = true
-			if e.phase == live && !e.polling {
-				e.missed = true
-			}
+			// One still reading the poll before, left out of it for want of room,
+			// has to read this one, too.
+			e.missed = e.missed || e.phase == live
 		}
 	}
 	for _, e := range f.readers {

@@ -1,9 +1,6 @@
 package feed
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // version is what a reader remembers of a row it delivered.
 type version struct {
@@ -48,7 +45,7 @@ type memory struct {
 	// floor: an unknown row whose creation key is not above it was delivered and
 	// forgotten, or belongs to history that was never loaded.
 	floor Key
-	// floors are the same for conversations joined later.
+	// floors are the same for conversations joined later, or left.
 	floors map[int64]Time
 	// band is a floor with a bottom, while a backlog is read.
 	band band
@@ -56,8 +53,15 @@ type memory struct {
 	maxID int64
 }
 
-// band holds the creation times (from, to] whose rows were delivered and forgotten.
-type band struct{ from, to Time }
+// band holds the rows that were delivered and forgotten: created after from, up to
+// a key. A backlog may forget one of two rows of an instant and have yet to read
+// the other.
+type band struct {
+	from Time
+	to   Key
+}
+
+func (b band) has(r *Row) bool { return r.Created > b.from && r.createdKey().Compare(b.to) <= 0 }
 
 func newMemory(limit int) *memory {
 	return &memory{
@@ -108,7 +112,14 @@ func (m *memory) old(r *Row) bool {
 	if f, ok := m.floors[r.Conversation]; ok && r.Created <= f {
 		return true
 	}
-	return r.createdKey().Compare(m.floor) <= 0 || r.Created > m.band.from && r.Created <= m.band.to
+	return r.createdKey().Compare(m.floor) <= 0 || m.band.has(r)
+}
+
+func (m *memory) setFloor(conversation int64, t Time) {
+	if m.floors == nil {
+		m.floors = map[int64]Time{}
+	}
+	m.floors[conversation] = t
 }
 
 // newest is the newest creation time delivered of a conversation.
@@ -128,7 +139,7 @@ func (m *memory) newest(conversation int64) Time {
 // forget drops versions beyond the limit that needed does not ask to keep, and
 // raises the floor to what it dropped. since is where the next poll starts.
 func (m *memory) forget(since Time, needed func(version) bool) {
-	if m.band.to != 0 && since >= m.band.from {
+	if m.band.to != (Key{}) && since >= m.band.from {
 		// Rows from below the band can no longer become visible late.
 		m.raise(m.band.to)
 		m.band = band{}
@@ -138,49 +149,39 @@ func (m *memory) forget(since Time, needed func(version) bool) {
 	}
 }
 
-// raise lifts the floor above everything created up to a time.
-func (m *memory) raise(t Time) {
-	if k := afterAll(t); k.Compare(m.floor) > 0 {
-		m.floor = k
-	}
-}
+// raise lifts the floor above everything up to a key.
+func (m *memory) raise(k Key) { m.floor = later(m.floor, k) }
 
 // forgetAbove is forget while a backlog is read: only rows created after from
 // are dropped, and rows from before it may still turn up as new.
 func (m *memory) forgetAbove(from Time, needed func(version) bool) {
 	if dropped, ok := m.shrink(needed); ok {
-		m.band = band{from: from, to: max(m.band.to, dropped)}
+		m.band = band{from: from, to: later(m.band.to, dropped)}
 	}
 }
 
-// shrink drops the oldest versions and returns the newest creation time among
+// shrink drops the oldest versions and returns the newest creation key among
 // them. It waits until the set is half over its limit, which makes its cost
 // constant per row.
-func (m *memory) shrink(needed func(version) bool) (Time, bool) {
+func (m *memory) shrink(needed func(version) bool) (Key, bool) {
 	if len(m.rows) <= m.limit+m.limit/2 {
-		return 0, false
+		return Key{}, false
 	}
-	type candidate struct {
-		id      int64
-		created Time
-	}
-	var out []candidate
+	var out []Key
 	for id, v := range m.rows {
 		if !needed(v) {
-			out = append(out, candidate{id, v.created})
+			out = append(out, Key{v.created, id})
 		}
 	}
-	slices.SortFunc(out, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
-	})
+	slices.SortFunc(out, Key.Compare)
 	out = out[:min(len(out), len(m.rows)-m.limit)]
-	for _, c := range out {
-		m.drop(c.id)
+	for _, k := range out {
+		m.drop(k.ID)
 	}
 	if len(out) == 0 {
-		return 0, false
+		return Key{}, false
 	}
-	return out[len(out)-1].created, true
+	return out[len(out)-1], true
 }
 
 func (m *memory) drop(id int64) {

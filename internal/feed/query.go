@@ -23,6 +23,14 @@ func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.Time, o.Time), cmp.Compare(k.ID, o.ID))
 }
 
+// later returns the greater of two keys.
+func later(a, b Key) Key {
+	if a.Compare(b) >= 0 {
+		return a
+	}
+	return b
+}
+
 // afterAll is the key behind every row of one instant.
 func afterAll(t Time) Key { return Key{Time: t, ID: math.MaxInt64} }
 

@@ -211,7 +211,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	if p.full {
 		r.mem.floor = Key{p.rows[0].Created, p.rows[0].ID - 1}
 		if r.start == FromNow {
-			r.mem.floor = afterAll(p.rows[0].Created)
+			r.mem.floor = afterAll(p.rows[len(p.rows)-1].Created)
 		}
 	}
 	r.checkpointInitial(p)
@@ -376,10 +376,7 @@ func (r *reader) takeHistory(p page) {
 		}
 	}
 	if p.full && oldest != 0 && !(again && oldest <= had) {
-		if r.mem.floors == nil {
-			r.mem.floors = map[int64]Time{}
-		}
-		r.mem.floors[q.Conversation] = oldest
+		r.mem.setFloor(q.Conversation, oldest)
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
 			Conversation: q.Conversation, Before: oldest, Reason: "older history of a joined conversation was not loaded",
 		}})
@@ -513,7 +510,7 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 	for _, id := range left {
 		if _, ok := r.conversations[id]; ok {
 			delete(r.conversations, id)
-			r.mem.floors[id] = r.mem.newest(id)
+			r.mem.setFloor(id, r.mem.newest(id))
 		}
 	}
 	if r.needsMembers {

@@ -111,11 +111,14 @@ func (l *listener) rollback() {
 // began notes which listeners a first page belongs to.
 func (r *Runner) began(q feed.Query) {
 	ascending, descending := true, true
-	oldest := feed.Key{Time: beginning}
+	oldest, newest := feed.Key{Time: beginning}, feed.Key{Time: beginning}
 	for i := range r.rows {
 		k := feed.Key{Time: r.rows[i].Created, ID: r.rows[i].ID}
 		if i == 0 || k.Compare(oldest) < 0 {
 			oldest = k
+		}
+		if k.Compare(newest) > 0 {
+			newest = k
 		}
 		if i > 0 {
 			c := k.Compare(feed.Key{Time: r.rows[i-1].Created, ID: r.rows[i-1].ID})
@@ -132,11 +135,11 @@ func (r *Runner) began(q feed.Query) {
 			continue
 		}
 		l.loaded = r.fetched
-		if full {
+		switch {
+		case l.start == feed.FromNow && len(r.rows) > 0:
+			l.first = feed.Key{Time: newest.Time, ID: newest.ID + 1}
+		case full:
 			l.first = oldest
-			if l.start == feed.FromNow {
-				l.first.ID++
-			}
 		}
 	}
 }
@@ -194,7 +197,7 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 	talk := &l.talks[row.conv]
 	history := r.history(l, v.row)
 	if e.Replay {
-		known := h.version == at+1 || h.version == 0 && history || r.forgets() && h.version != 0 && h.version <= at+1
+		known := h.version == at+1 || h.version == 0 && history || r.forgets(l) && h.version != 0 && h.version <= at+1
 		if !e.Update || e.Deleted || h.gone || !known {
 			r.fail("replay", "%v was not what listener %d had last", r.describeEvent(e), r.number(l))
 		}
@@ -219,7 +222,10 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 	case e.Deleted != v.deleted:
 		r.fail("flags", "%v has the wrong deletion flag", r.describeEvent(e))
 	case e.Update || e.Deleted:
-		if h.version == 0 && !history && !(e.Deleted && r.forgets()) {
+		// Of a row that is neither known nor new the engine cannot tell whether it was
+		// delivered, or was deleted or hidden as a repetition before.
+		forgotten := r.forgets(l) && (e.Deleted || r.anyTwinShown(l, v.row))
+		if h.version == 0 && !history && !forgotten {
 			r.fail("flags", "%v is an update of a message listener %d never had", r.describeEvent(e), r.number(l))
 		}
 		key.Time = v.updated
@@ -230,7 +236,7 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		case h.version != 0:
 			r.fail("flags", "%v is new, but listener %d had it already", r.describeEvent(e), r.number(l))
 		case key.Compare(l.first) < 0 && !row.backdated && r.everybody(row.visible, row.conv) <= l.loaded && s.convs[row.conv].listed != 0 &&
-			s.convs[row.conv].listed <= l.since && s.convs[row.conv].joins == 1:
+			s.convs[row.conv].listed < l.since && s.convs[row.conv].joins == 1:
 			r.fail("flags", "%v is new, but it is history that was not loaded", r.describeEvent(e))
 		case r.twinShown(l, v.row):
 			r.fail("twins", "%v is a repeated send that was shown already", r.describeEvent(e))
@@ -282,15 +288,16 @@ func (r *Runner) twinShown(l *listener, id int32) bool {
 			continue
 		}
 		near := row.created-o.created < micros(r.story.Config.Overlap) && o.created <= row.created
-		if near && len(r.srv.rows) <= r.story.Config.Collect || !r.forgets() {
+		if near && len(r.srv.rows) <= r.story.Config.Collect || !r.forgets(l) {
 			return true
 		}
 	}
 	return false
 }
 
-// forgets reports whether listeners may have to forget what they had.
-func (r *Runner) forgets() bool { return r.story.Config.Remember < mostRows }
+// forgets reports whether a listener may have to forget what it had. A stored
+// position holds no more than an overlap window.
+func (r *Runner) forgets(l *listener) bool { return r.story.Config.Remember < mostRows || l.durable }
 
 // ever counts the rows a conversation has had.
 func (s *server) ever(conv int) (n int) {
@@ -321,11 +328,11 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		if c.joins > 1 && (v.visible <= c.changed || row.visible <= c.changed) {
 			continue // written while the user was away
 		}
-		if c.changed > l.since && v.visible <= c.changed && (c.listed == 0 || c.listed > joined) {
+		if c.changed >= l.since && v.visible <= c.changed && (c.listed == 0 || c.listed > joined) {
 			continue // not known to have been joined
 		}
-		if h.version == 0 && s.versions[s.at(row, s.now)].deleted {
-			continue // deleted since
+		if s.at(row, s.now) != at {
+			continue // changed since
 		}
 		switch {
 		case v.deleted:
@@ -337,7 +344,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 			r.fail("lost update", "listener %d was not told of %v", r.number(l), r.describeVersion(at))
 		case r.anyTwinShown(l, int32(i)):
 		case r.history(l, int32(i)):
-			if v.updated > l.loaded && c.changed <= l.loaded && c.joins == 1 && c.listed <= l.since && c.listed > 0 {
+			if v.updated > l.loaded && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
 				r.fail("lost update", "listener %d was not told of %v, a change of its history", r.number(l), r.describeVersion(at))
 			}
 		default:

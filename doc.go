@@ -44,7 +44,7 @@
 //	chat.conversations.join(code)       Chat.JoinConversation
 //	chat.create(opts)                   Chat.Create
 //	chat.message(id, {body, file})      Chat.Message
-//	chat.updateMessage(id, id, data)    Chat.UpdateMessage
+//	chat.updateMessage(id, id, data)    Chat.UpdateMessage; also Chat.DeleteMessage
 //	chat.messages(opts)                 Chat.Messages
 //	chat.markMessagesAsRead(list)       Chat.MarkMessagesAsRead
 //	chat.unread.get(), .count()         Unread.Get, Unread.Count
@@ -95,6 +95,9 @@
 // lost the message is looked up before anybody could be tempted to send it again.
 // What remains open after that is an error for which [datasource.Doubtful] is true,
 // and sending the same [Draft] with the same GUID once more is then safe.
+//
+// A [Draft] takes attachments as URLs, content or readers, and [Chat.Download] reads
+// them.
 //
 // # Encryption
 //

@@ -81,12 +81,24 @@ func TestDocumentsPointToFilesThatExist(t *testing.T) {
 	}
 }
 
+func TestTheProtocolPageNamesEveryFileWithAnAssumption(t *testing.T) {
+	t.Parallel()
+	files := tree(t)
+	page := string(files["docs/protocol.md"])
+	for name := range files {
+		if path.Dir(name) == "internal/wire" && !strings.HasSuffix(name, "_test.go") && path.Base(name) != "doc.go" {
+			assert.Contains(t, page, "`"+name+"`", "docs/protocol.md does not say what %s is about", name)
+		}
+	}
+}
+
 // tablePrelude declares the names that the README's table uses.
 const tablePrelude = `package main
 
 import (
 	"context"
 	"encoding/json"
+	"io"
 
 	chat "` + module + `"
 	"` + module + `/datasource"
@@ -108,9 +120,10 @@ func main() {
 		png      []byte
 		code, url, guid string
 		fn       func(*chat.Message)
+		w        io.Writer
 		handle   func(context.Context, *chat.Message) error
 	)
-	use(ctx, c, conv, m, messages, client, query, ids, id, png, code, url, guid, fn, handle, json.Marshal, datasource.Asc)
+	use(ctx, c, conv, m, messages, client, query, ids, id, png, w, code, url, guid, fn, handle, json.Marshal, datasource.Asc)
 `
 
 // compile vets a file outside the tree as a part of this module; a test file is run.

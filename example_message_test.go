@@ -1,10 +1,12 @@
 package chat_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"strings"
 
@@ -260,6 +262,46 @@ func ExampleUnread_Count() {
 	n, err := s.bob.Unread().Count(context.Background())
 	fmt.Println(n, err)
 	// Output: 2 <nil>
+}
+
+// Content is uploaded with the message. In a chat that encrypts, the file can be
+// had with the conversation's key only; Download sends it along.
+func ExampleChat_Download() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk()
+	_, err := s.jane.Message(ctx, conv.ID, chat.Draft{Files: []chat.File{{Name: "notes.txt", Content: []byte("bring cake")}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	msgs, err := s.bob.Messages(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var file bytes.Buffer
+	contentType, n, err := s.bob.Download(ctx, msgs[0], 0, &file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(contentType, n, file.String())
+	// Output: text/plain 10 bring cake
+}
+
+func ExampleProgress() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	m, err := s.jane.Message(ctx, s.talk().ID, chat.Draft{
+		Files: []chat.File{{Name: "big.txt", Content: bytes.Repeat([]byte("x"), 1<<20)}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var last int64
+	_, n, err := s.jane.Download(ctx, m, 0, io.Discard, chat.Progress(func(got, _ int64) { last = got }))
+	fmt.Println(n, last, err)
+	// Output: 1048576 1048576 <nil>
 }
 
 // deletedAt is there and null on live messages, as JavaScript clients expect.

@@ -287,6 +287,34 @@ func ExampleSubscription_Err() {
 	// true
 }
 
+// The value of a panic may hold a message, so it prints nowhere by itself; the
+// fields have it.
+func ExamplePanicError_Format() {
+	fmt.Printf("%+v\n", &chat.PanicError{Value: "secret"})
+	// Output: stream function panicked with a string
+}
+
+func ExamplePanicError_MarshalText() {
+	text, err := (&chat.PanicError{Value: "secret"}).MarshalText()
+	fmt.Println(string(text), err)
+	// Output: stream function panicked with a string <nil>
+}
+
+// A stream can leave history out.
+func ExampleReadFrom() {
+	s := newStage()
+	defer s.close()
+	s.talk("before")
+	_, err := s.bob.Stream(context.Background(), func(m *chat.Message) { fmt.Println(m.Body) }, chat.ReadFrom(chat.FromNow))
+	if err != nil {
+		log.Fatal(err)
+	}
+	poll(s.bob)
+	s.talk("after")
+	poll(s.bob)
+	// Output: after
+}
+
 // A function that panics ends its own stream and nothing else.
 func ExamplePanicError_Error() {
 	s := newStage()

@@ -2,6 +2,8 @@ package chat
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 
@@ -85,6 +87,7 @@ func (c *Chat) Close() error {
 	c.end(errClosing)
 	c.poller.stop(errClosing)
 	c.calls.Wait()
+	c.known.clear() // the keys of conversations are among it
 	unsetDefault(c)
 	return nil
 }
@@ -131,3 +134,6 @@ func (c *Chat) enter(ctx context.Context) (_ context.Context, s *session, end fu
 
 // String names the chat by its contacts data source.
 func (c *Chat) String() string { return "chat over " + c.client.String() }
+
+// Format writes String whatever the verb, so that none reaches what a Chat keeps.
+func (c *Chat) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) } //nolint:errcheck // as fmt itself

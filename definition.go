@@ -50,15 +50,16 @@ func (d Definition) Format(f fmt.State, _ rune) {
 type knownConversations struct {
 	mu   sync.Mutex
 	defs map[int64]wire.Definition
+	keys map[int64]string // of bodies, decoded once
 }
 
 func (k *knownConversations) put(id int64, d wire.Definition) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.defs == nil {
-		k.defs = map[int64]wire.Definition{}
+		k.defs, k.keys = map[int64]wire.Definition{}, map[int64]string{}
 	}
-	k.defs[id] = d
+	k.defs[id], k.keys[id] = d, bodyKey(id, d)
 }
 
 func (k *knownConversations) get(id int64) (wire.Definition, bool) {
@@ -68,10 +69,17 @@ func (k *knownConversations) get(id int64) (wire.Definition, bool) {
 	return d, ok
 }
 
+func (k *knownConversations) key(id int64) (string, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key, ok := k.keys[id]
+	return key, ok
+}
+
 func (k *knownConversations) clear() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.defs = nil
+	k.defs, k.keys = nil, nil
 }
 
 // definition returns a conversation's definition, as read last or else fresh.

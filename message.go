@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -23,7 +24,7 @@ type Message struct {
 	// GUID is the sender's id for the message, the same for a repeated send.
 	GUID string
 	// Body is the text, decrypted; "" for a mere attachment. When Err is set it is
-	// as stored.
+	// as stored, or "" where Options.MinProtection withholds plain text.
 	Body string
 	// FromUserID is the flUserId of the sender.
 	FromUserID string
@@ -46,7 +47,8 @@ type Message struct {
 	IsDeleted bool
 	// IsReplay: delivered again because of [Reset].
 	IsReplay bool
-	// Err says why Body is still ciphertext; it matches [ErrUnreadable]. nil otherwise.
+	// Err says why Body is not the text; it matches [ErrUnreadable] and the reason,
+	// such as [ErrWrongKey] or [ErrTampered]. nil otherwise.
 	Err error
 }
 
@@ -178,10 +180,6 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 	if row == nil {
 		row = M{}
 	}
-	body, err := c.seal(ctx, conversationID, d.Body)
-	if err != nil {
-		return datasource.Write{}, err
-	}
 	readers := wire.Strings(row[wire.ReadBy])
 	if !slices.Contains(readers, s.userID) {
 		readers = append([]string{s.userID}, readers...)
@@ -189,6 +187,10 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 	guid := d.GUID
 	if guid == "" {
 		guid = uuid.NewString()
+	}
+	body, err := c.seal(ctx, envelope.Binding{ConversationID: conversationID, GUID: guid}, d.Body)
+	if err != nil {
+		return datasource.Write{}, err
 	}
 	row[wire.Body], row[wire.From], row[wire.ReadBy], row[wire.GUID] = body, s.userID, readers, guid
 	if _, ok := row[wire.Conversation]; !ok {
@@ -225,10 +227,8 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, err
 	}
 	defer end()
-	if hasBody {
-		if patch[wire.Body], err = c.seal(ctx, conversationID, text); err != nil {
-			return nil, err
-		}
+	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
+		return nil, err
 	}
 	row, err := c.client.Update(ctx, conversationID, messageID, patch)
 	if err != nil {
@@ -288,6 +288,9 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if err := c.searchable(&o); err != nil {
+		return nil, err
+	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -318,7 +321,8 @@ func (v *Conversation) Messages() ConversationMessages { return ConversationMess
 
 // Fetch returns messages of the conversation in the order asked for, by default
 // oldest first. [Where] takes a condition over columns here, unlike
-// [Chat.Messages]; it sees stored bodies, so it cannot search encrypted text.
+// [Chat.Messages]. With EncryptMessages neither Where nor OrderBy may ask for the
+// text of bodies, here and there: the server only has ciphertext, so that is refused.
 //
 // Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_ []*Message, err error) {
@@ -328,6 +332,9 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 		opt.applyFetch(&o)
 	}
 	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := h.v.chat.searchable(&o); err != nil {
 		return nil, err
 	}
 	ctx, s, end, err := h.v.chat.enter(ctx)
@@ -383,10 +390,8 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	if m.IsDeleted || m.Body == "" {
 		return m
 	}
-	m.Body, m.Err = c.open(ctx, m.ConversationID, m.Body)
-	if m.Err == nil {
-		data[wire.Body] = m.Body
-	}
+	m.Body, m.Err = c.open(ctx, binding(row), m.Body)
+	data[wire.Body] = m.Body
 	return m
 }
 

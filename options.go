@@ -50,9 +50,16 @@ type Options struct {
 	MasterAppID int64
 	// Storage keeps identities, caches and cursors. Default: memory.
 	Storage storage.Store
-	// Keys gives the passphrase of a conversation's bodies. Default: the
-	// conversation's own key, kept in its definition.
+	// Keys gives the passphrase of a conversation's bodies, in the format that the
+	// JavaScript API reads and writes. Default: the conversation's own key, kept in
+	// its definition.
 	Keys Keys
+	// Cipher writes authenticated bodies instead, which take EncryptMessages, too,
+	// and reads them. Bodies in other formats are read as before. Default: none.
+	Cipher *Cipher
+	// MinProtection refuses bodies that are less protected: they are delivered with
+	// Message.Err, and plain text without its body. Default: Plain, so none are.
+	MinProtection Protection
 	// Push registers the user's device. Default: nothing is registered.
 	Push PushRegistrar
 	// LivePollInterval is the wait between polls after something happened. It
@@ -105,6 +112,7 @@ func (o Options) prepare() (Options, error) {
 			errs = append(errs, invalid("Options.%s: %v is negative; 0 takes the default", name, d))
 		}
 	}
+	errs = append(errs, o.checkProtection())
 	if o.MasterAppID == 0 {
 		o.MasterAppID = o.AppID
 	}
@@ -121,6 +129,22 @@ func (o Options) prepare() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o, errors.Join(errs...)
+}
+
+// checkProtection refuses options that would write what they refuse to read, or
+// plain text where somebody means to encrypt.
+func (o *Options) checkProtection() error {
+	switch {
+	case o.MinProtection < Plain || o.MinProtection > Authenticated:
+		return invalid("Options.MinProtection: %d; use Plain, Encrypted or Authenticated", o.MinProtection)
+	case o.Cipher != nil && !o.EncryptMessages:
+		return invalid("Options.Cipher: set, but EncryptMessages is not; set both to encrypt, or neither")
+	case o.MinProtection > Plain && !o.EncryptMessages:
+		return invalid("Options.MinProtection: this Chat would refuse its own messages; set EncryptMessages, too")
+	case o.MinProtection == Authenticated && o.Cipher == nil:
+		return invalid("Options.MinProtection: Authenticated takes a Cipher")
+	}
+	return nil
 }
 
 // Format prints the options without what could hold a secret.

@@ -1,0 +1,223 @@
+package chat
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+)
+
+// Key is a named key of a [Cipher], or a secret from which a Cipher derives one
+// key for each conversation. The name is shown by every body sealed with it, so it
+// must be neither secret nor used twice.
+//
+// A Key is safe for concurrent use, belongs to one Cipher and is wiped with it.
+// However it is printed, logged or marshalled, it shows its name only.
+type Key struct {
+	id    string
+	fixed *envelope.AEAD // one key for all conversations; nil for a secret
+
+	mu     sync.Mutex
+	secret []byte // nil for a fixed key, and once wiped
+	recent aeadCache
+}
+
+// keySize is the size of an AES-256 key.
+const keySize = 32
+
+// NewKey makes a Key of 32 random bytes, the same for all conversations. What is
+// passed in is not kept and may be overwritten.
+//
+// id has 1 to 64 characters of A-Z, a-z, 0-9, dot, underscore and hyphen, such as
+// "2025-06".
+//
+// Errors: [ErrInvalid] for any other id or length.
+func NewKey(id string, key []byte) (*Key, error) {
+	if len(key) != keySize {
+		return nil, invalid("key: %d bytes; AES-256 takes %d, for instance from crypto/rand", len(key), keySize)
+	}
+	aead, err := newAEAD(id, key)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{id: id, fixed: aead}, nil
+}
+
+// DeriveKeys makes a Key that is another one in each conversation: HKDF-SHA256 of
+// the secret, with no salt and the info "fliplet-chat:1:<id>:<conversation id>",
+// gives its 32 bytes (our choice). Whoever gets the key of one conversation cannot
+// read the others. Each key is derived once and kept while it is in use.
+//
+// The secret has at least 32 random bytes; what a person can remember is for
+// [StretchPassphrase]. It is copied. id is as for [NewKey].
+//
+// Errors: [ErrInvalid].
+func DeriveKeys(id string, secret []byte) (*Key, error) {
+	if len(secret) < keySize {
+		return nil, invalid("secret: %d bytes; give at least %d random ones, or use StretchPassphrase", len(secret), keySize)
+	}
+	k := &Key{id: id, secret: append([]byte(nil), secret...)}
+	if _, err := k.derive(1); err != nil { // finds a bad id
+		return nil, err
+	}
+	return k, nil
+}
+
+// The cost of argon2id: the second choice that RFC 9106 recommends, for machines
+// that cannot spare 2 GiB.
+const (
+	argonTime    = 3
+	argonMemory  = 64 << 10 // KiB
+	argonThreads = 4
+	minSalt      = 16
+)
+
+// StretchPassphrase makes a Key of a passphrase that a person can remember, with
+// argon2id (3 passes, 64 MiB, 4 lanes), so that guessing is dear: each guess
+// takes a fraction of a second and 64 MiB, as does this call. A weak passphrase
+// still falls to a patient attacker.
+//
+// The salt is at least 16 random bytes, not secret, and the same wherever the
+// passphrase is used. id is as for [NewKey].
+//
+// Errors: [ErrInvalid].
+func StretchPassphrase(id, passphrase string, salt []byte) (*Key, error) {
+	if passphrase == "" {
+		return nil, invalid("passphrase: empty")
+	}
+	if len(salt) < minSalt {
+		return nil, invalid("salt: %d bytes; give at least %d random ones, and keep them: the key depends on them", len(salt), minSalt)
+	}
+	if err := checkKeyID(id); err != nil {
+		return nil, err // before the costly part
+	}
+	text := []byte(passphrase)
+	defer clear(text)
+	key := argon2.IDKey(text, salt, argonTime, argonMemory, argonThreads, keySize)
+	defer clear(key)
+	return NewKey(id, key)
+}
+
+// ID is the name of the key.
+func (k *Key) ID() string { return k.id }
+
+// aead is the key for a conversation.
+func (k *Key) aead(conversationID int64) (*envelope.AEAD, error) {
+	if k.fixed != nil {
+		return k.fixed, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if a := k.recent.get(conversationID); a != nil {
+		return a, nil
+	}
+	a, err := k.derive(conversationID)
+	if err != nil {
+		return nil, err
+	}
+	k.recent.put(conversationID, a)
+	return a, nil
+}
+
+// derive makes the key of a conversation. mu is held, or k is new.
+func (k *Key) derive(conversationID int64) (*envelope.AEAD, error) {
+	if k.secret == nil {
+		return nil, errWiped
+	}
+	info := "fliplet-chat:1:" + k.id + ":" + strconv.FormatInt(conversationID, 10)
+	key, err := hkdf.Key(sha256.New, k.secret, nil, info, keySize)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return newAEAD(k.id, key)
+}
+
+// wipe makes the key unusable and overwrites what Go lets us overwrite.
+func (k *Key) wipe() {
+	if k.fixed != nil {
+		k.fixed.Wipe()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.secret)
+	k.secret = nil
+	k.recent.wipe()
+}
+
+func newAEAD(id string, key []byte) (*envelope.AEAD, error) {
+	a, err := envelope.NewAEAD(id, key)
+	if err != nil {
+		return nil, invalid("id: %w", err)
+	}
+	return a, nil
+}
+
+func checkKeyID(id string) error {
+	_, err := newAEAD(id, make([]byte, keySize))
+	return err
+}
+
+// String names the key and hides it.
+func (k *Key) String() string {
+	if k == nil {
+		return "chat.Key(nil)"
+	}
+	return "chat.Key(" + k.id + ", redacted)"
+}
+
+// GoString is String, for %#v.
+func (k *Key) GoString() string { return k.String() }
+
+// Format writes String whatever the verb.
+func (k *Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) } //nolint:errcheck // as fmt itself
+
+// LogValue is String, for log/slog.
+func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalText is String, for encoders such as encoding/json.
+func (k *Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// aeadCache keeps the keys of the conversations in use: two generations, of which
+// the older is dropped when the younger is full. The zero value is empty.
+type aeadCache struct{ young, old map[int64]*envelope.AEAD }
+
+// generation bounds the cache to twice as many keys of about a kilobyte each.
+const generation = 256
+
+func (c *aeadCache) get(id int64) *envelope.AEAD {
+	if a := c.young[id]; a != nil {
+		return a
+	}
+	a := c.old[id]
+	if a != nil {
+		c.put(id, a)
+	}
+	return a
+}
+
+func (c *aeadCache) put(id int64, a *envelope.AEAD) {
+	if len(c.young) >= generation {
+		c.old, c.young = c.young, nil
+	}
+	if c.young == nil {
+		c.young = make(map[int64]*envelope.AEAD)
+	}
+	c.young[id] = a
+}
+
+func (c *aeadCache) wipe() {
+	for _, m := range []map[int64]*envelope.AEAD{c.young, c.old} {
+		for _, a := range m {
+			a.Wipe()
+		}
+	}
+	*c = aeadCache{}
+}

@@ -18,7 +18,8 @@ type batch struct {
 // heldRows are rows of a conversation the reader does not know yet.
 type heldRows struct {
 	conversation int64
-	first        Key // the oldest of rows
+	first        Key  // the oldest of rows
+	after        Time // where the page began that the conversation appeared on
 	rows         []Row
 }
 
@@ -89,13 +90,13 @@ func (b *batch) replaceTwin(r *Row) bool {
 }
 
 // hold keeps a row of an unknown conversation back, the newest version of it.
-func (b *batch) hold(r *Row) {
+func (b *batch) hold(r *Row, after Time) {
 	h := b.held[r.Conversation]
 	if h == nil {
 		if b.held == nil {
 			b.held = map[int64]*heldRows{}
 		}
-		h = &heldRows{conversation: r.Conversation, first: r.createdKey()}
+		h = &heldRows{conversation: r.Conversation, first: r.createdKey(), after: after}
 		b.held[r.Conversation] = h
 	}
 	if k := r.createdKey(); k.Compare(h.first) < 0 {

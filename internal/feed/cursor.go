@@ -3,6 +3,7 @@ package feed
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -58,7 +59,9 @@ type savedReader struct {
 	Floors        map[int64]Time `json:"floors,omitempty"`
 	BandFrom      Time           `json:"bandFrom"`
 	BandTo        Key            `json:"bandTo"`
+	BandMaxID     int64          `json:"bandMaxId"`
 	MaxID         int64          `json:"maxId"`
+	Gone          map[int64]Time `json:"gone,omitempty"`
 	Conversations []int64        `json:"conversations"`
 	Joins         []int64        `json:"joins,omitempty"`
 	Known         []savedVersion `json:"known"`
@@ -174,19 +177,28 @@ func (r *reader) snapshot(generation uint64) []byte {
 	s := savedReader{
 		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
-		Floor: r.mem.floor, Floors: r.mem.floors, BandFrom: r.mem.band.from, BandTo: r.mem.band.to, MaxID: r.mem.maxID,
+		Floor: r.mem.floor, Floors: r.mem.floors, BandFrom: r.mem.band.from, BandTo: r.mem.band.to, BandMaxID: r.mem.band.maxID,
+		MaxID: r.mem.maxID, Gone: map[int64]Time{},
 		Conversations: make([]int64, 0, len(r.conversations)),
 	}
 	backlog := r.phase == catching || r.phase == mending
 	end := r.end - r.cfg.overlap()
+	maps.Copy(s.Gone, r.mem.gone)
+	gone := func(v version) {
+		if t, ok := s.Gone[v.conversation]; !ok || v.created > t {
+			s.Gone[v.conversation] = v.created
+		}
+	}
 	for id, v := range r.mem.rows {
 		switch {
 		case v.updated > r.settled && (!backlog || v.created <= r.createdFrom || v.updated > end):
 			s.Known = append(s.Known, save(id, v))
 		case backlog && v.created > r.createdFrom:
-			s.BandFrom, s.BandTo = r.createdFrom, later(s.BandTo, Key{v.created, id})
+			s.BandFrom, s.BandTo, s.BandMaxID = r.createdFrom, later(s.BandTo, Key{v.created, id}), max(s.BandMaxID, id)
+			gone(v)
 		default:
-			s.Floor = later(s.Floor, Key{v.created, id})
+			s.Floor, s.MaxID = later(s.Floor, Key{v.created, id}), max(s.MaxID, id)
+			gone(v)
 		}
 	}
 	for id := range r.conversations {
@@ -215,7 +227,8 @@ func (r *reader) restore(c Cursor) error {
 	}
 	r.phase, r.settled, r.pos, r.created = s.Phase, s.Settled, s.Pos, s.Created
 	r.at, r.from, r.end, r.createdFrom = s.At, s.From, s.End, s.CreatedFrom
-	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.BandFrom, s.BandTo}, s.MaxID
+	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.BandFrom, s.BandTo, s.BandMaxID}, s.MaxID
+	r.mem.gone = s.Gone
 	r.mem.floors = s.Floors
 	r.conversations = make(map[int64]struct{}, len(s.Conversations))
 	for _, id := range s.Conversations {

@@ -49,19 +49,25 @@ type memory struct {
 	floors map[int64]Time
 	// band is a floor with a bottom, while a backlog is read.
 	band band
-	// maxID is the highest id ever seen: a higher one cannot have been delivered.
+	// maxID is the highest id below the floors: a row with a higher one was created
+	// in the past but stored later.
 	maxID int64
+	// gone is the newest creation time forgotten, by conversation.
+	gone map[int64]Time
 }
 
 // band holds the rows that were delivered and forgotten: created after from, up to
 // a key. A backlog may forget one of two rows of an instant and have yet to read
 // the other.
 type band struct {
-	from Time
-	to   Key
+	from  Time
+	to    Key
+	maxID int64
 }
 
-func (b band) has(r *Row) bool { return r.Created > b.from && r.createdKey().Compare(b.to) <= 0 }
+func (b band) has(r *Row) bool {
+	return r.ID <= b.maxID && r.Created > b.from && r.createdKey().Compare(b.to) <= 0
+}
 
 func newMemory(limit int) *memory {
 	return &memory{
@@ -86,7 +92,6 @@ func (m *memory) set(id int64, v version) {
 		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
 	}
 	m.rows[id] = v
-	m.maxID = max(m.maxID, id)
 	if v.origin != 0 && !v.twin {
 		k := originKey{v.conversation, v.origin}
 		if _, taken := m.origins[k]; !taken {
@@ -106,13 +111,16 @@ func (m *memory) twinOf(r *Row) (int64, bool) {
 
 // old reports whether an unknown row is history rather than news.
 func (m *memory) old(r *Row) bool {
+	if m.band.has(r) {
+		return true
+	}
 	if r.ID > m.maxID {
 		return false
 	}
 	if f, ok := m.floors[r.Conversation]; ok && r.Created <= f {
 		return true
 	}
-	return r.createdKey().Compare(m.floor) <= 0 || m.band.has(r)
+	return r.createdKey().Compare(m.floor) <= 0
 }
 
 func (m *memory) setFloor(conversation int64, t Time) {
@@ -124,14 +132,14 @@ func (m *memory) setFloor(conversation int64, t Time) {
 
 // newest is the newest creation time delivered of a conversation.
 func (m *memory) newest(conversation int64) Time {
-	newest := beginning
+	newest, ok := m.gone[conversation]
+	if !ok {
+		newest = beginning
+	}
 	for _, v := range m.rows {
 		if v.conversation == conversation {
 			newest = max(newest, v.created)
 		}
-	}
-	if newest == beginning {
-		return m.floor.Time // all of it is forgotten, if there was any
 	}
 	return newest
 }
@@ -141,31 +149,40 @@ func (m *memory) newest(conversation int64) Time {
 func (m *memory) forget(since Time, needed func(version) bool) {
 	if m.band.to != (Key{}) && since >= m.band.from {
 		// Rows from below the band can no longer become visible late.
-		m.raise(m.band.to)
+		m.raise(m.band.to, m.band.maxID)
 		m.band = band{}
 	}
-	if dropped, ok := m.shrink(needed); ok {
-		m.raise(dropped)
+	if dropped, maxID, ok := m.shrink(needed); ok {
+		m.raise(dropped, maxID)
 	}
 }
 
-// raise lifts the floor above everything up to a key.
-func (m *memory) raise(k Key) { m.floor = later(m.floor, k) }
+// raise lifts the floor above rows up to a key and an id.
+func (m *memory) raise(k Key, maxID int64) {
+	m.floor, m.maxID = later(m.floor, k), max(m.maxID, maxID)
+}
+
+// atMost makes the ids of a page that history lies below the highest of history.
+func (m *memory) atMost(rows []Row) {
+	for i := range rows {
+		m.maxID = max(m.maxID, rows[i].ID)
+	}
+}
 
 // forgetAbove is forget while a backlog is read: only rows created after from
 // are dropped, and rows from before it may still turn up as new.
 func (m *memory) forgetAbove(from Time, needed func(version) bool) {
-	if dropped, ok := m.shrink(needed); ok {
-		m.band = band{from: from, to: later(m.band.to, dropped)}
+	if dropped, maxID, ok := m.shrink(needed); ok {
+		m.band = band{from: from, to: later(m.band.to, dropped), maxID: max(m.band.maxID, maxID)}
 	}
 }
 
-// shrink drops the oldest versions and returns the newest creation key among
-// them. It waits until the set is half over its limit, which makes its cost
+// shrink drops the oldest versions and returns the newest creation key and
+// the highest id among them. It waits until the set is half over its limit, which makes its cost
 // constant per row.
-func (m *memory) shrink(needed func(version) bool) (Key, bool) {
+func (m *memory) shrink(needed func(version) bool) (_ Key, maxID int64, ok bool) {
 	if len(m.rows) <= m.limit+m.limit/2 {
-		return Key{}, false
+		return Key{}, 0, false
 	}
 	var out []Key
 	for id, v := range m.rows {
@@ -177,16 +194,23 @@ func (m *memory) shrink(needed func(version) bool) (Key, bool) {
 	out = out[:min(len(out), len(m.rows)-m.limit)]
 	for _, k := range out {
 		m.drop(k.ID)
+		maxID = max(maxID, k.ID)
 	}
 	if len(out) == 0 {
-		return Key{}, false
+		return Key{}, 0, false
 	}
-	return out[len(out)-1], true
+	return out[len(out)-1], maxID, true
 }
 
 func (m *memory) drop(id int64) {
 	v := m.rows[id]
 	delete(m.rows, id)
+	if m.gone == nil {
+		m.gone = map[int64]Time{}
+	}
+	if t, ok := m.gone[v.conversation]; !ok || v.created > t {
+		m.gone[v.conversation] = v.created
+	}
 	if k := (originKey{v.conversation, v.origin}); m.origins[k] == id {
 		delete(m.origins, k)
 	}

@@ -213,6 +213,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		if r.start == FromNow {
 			r.mem.floor = afterAll(p.rows[len(p.rows)-1].Created)
 		}
+		r.mem.atMost(p.rows)
 	}
 	r.checkpointInitial(p)
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
@@ -248,13 +249,13 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		r.finish(now)
 	case r.phase == mending:
 		r.holdOrFlush()
-	case r.batch.pending() > r.cfg.Collect:
+	case r.batch.pending() == 0:
+		r.flush()
+	case r.batch.pending()+len(r.batch.updates) > r.cfg.Collect:
 		// Too many to hold until the end of the poll. Nothing of the batch is
 		// remembered, so the backlog delivers it, in order of creation.
 		r.batch.reset()
 		r.polling, r.phase = false, measuring
-	case r.batch.pending() == 0:
-		r.flush()
 	}
 }
 
@@ -326,7 +327,7 @@ func (r *reader) consider(row *Row) {
 	}
 	if _, ok := r.conversations[row.Conversation]; !ok {
 		if !row.Deleted {
-			r.batch.hold(row)
+			r.batch.hold(row, r.at.Time)
 		}
 		return
 	}
@@ -377,6 +378,7 @@ func (r *reader) takeHistory(p page) {
 	}
 	if p.full && oldest != 0 && !(again && oldest <= had) {
 		r.mem.setFloor(q.Conversation, oldest)
+		r.mem.atMost(p.rows)
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
 			Conversation: q.Conversation, Before: oldest, Reason: "older history of a joined conversation was not loaded",
 		}})
@@ -476,9 +478,11 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 		if listed && created > r.from {
 			continue // younger than the paging itself: nothing of it was missed
 		}
-		r.histories = append(r.histories, Query{
-			Kind: Newest, Conversation: h.conversation, Before: h.first, Limit: r.cfg.PageSize,
-		})
+		history := Query{Kind: Newest, Conversation: h.conversation, Limit: r.cfg.PageSize}
+		if h.first.Time > h.after {
+			history.Before = h.first // whatever is younger is on these pages
+		}
+		r.histories = append(r.histories, history)
 	}
 	for _, h := range held {
 		for i := range h.rows {

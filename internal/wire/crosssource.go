@@ -179,3 +179,8 @@ func Timestamp(t time.Time) string {
 	}
 	return t.Format("2006-01-02T15:04:05.000Z")
 }
+
+// UnreadByColumn is UnreadBy in the language of a single data source: no element of
+// the list equals the user, which rows without a list fulfil, too (seen in Fliplet's
+// sift).
+func UnreadByColumn(userID string) M { return M{ReadBy: M{"$ne": userID}} }

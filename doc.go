@@ -103,12 +103,16 @@
 //
 // With [Options.EncryptMessages] bodies are stored as AES ciphertext in the format of
 // crypto-js, as Fliplet's own clients store them, under a key per conversation that
-// lies in its definition: whoever may read the conversation's definition may read
-// its messages, and nothing is authenticated. [Options.Keys] takes the keys from
-// elsewhere. Bodies are decrypted on the way in whoever wrote them, plain ones pass,
-// and one that cannot be opened is delivered as it is stored, with [Message.Err]
-// set. The server sees ciphertext, so neither Where nor a push notification can look
-// into bodies. docs/encryption.md says what this protects from and what not.
+// lies in its definition: whoever may read the definition may read the messages, and
+// nothing is authenticated. [Options.Keys] takes the keys from elsewhere, such as a
+// [Keystore]. With [Options.Cipher] bodies are sealed with AES-256-GCM and bound to
+// their place, by keys that can be rotated, so that a changed body is noticed;
+// Fliplet's own screens need a small script to read those.
+//
+// Bodies are opened on the way in whoever wrote them and in whichever form. One that
+// cannot be opened is delivered as it is stored, with [Message.Err] set, and stops
+// nothing. The server sees ciphertext, so neither Where nor a push notification can
+// look into bodies. docs/encryption.md says what each form protects from.
 //
 // # Offline
 //

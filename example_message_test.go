@@ -178,6 +178,60 @@ func ExampleOrderBy() {
 	// Output: two one
 }
 
+// The newest message comes first. Older ones are read as the loop gets to them.
+func ExampleChat_History() {
+	s := newStage()
+	defer s.close()
+	conv := s.talk("one", "two", "three")
+	for m, err := range s.bob.History(context.Background(), conv.ID) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(m.Body)
+		if m.Body == "two" {
+			break
+		}
+	}
+	// Output:
+	// three
+	// two
+}
+
+func ExampleBefore() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk("one", "two", "three")
+	shown, err := s.bob.Messages(ctx, chat.Limit(1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for m, err := range s.bob.History(ctx, conv.ID, chat.Before(shown[0])) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(m.Body)
+	}
+	// Output:
+	// two
+	// one
+}
+
+func ExamplePageSize() {
+	s := newStage()
+	defer s.close()
+	conv := s.talk("one", "two", "three")
+	before := s.server.Count(fliplettest.CrossSource)
+	for m, err := range s.bob.History(context.Background(), conv.ID, chat.PageSize(2)) {
+		fmt.Println(m.Body, err)
+		break
+	}
+	fmt.Println(s.server.Count(fliplettest.CrossSource)-before, "request")
+	// Output:
+	// three <nil>
+	// 1 request
+}
+
 func ExampleConversation_Messages() {
 	s := newStage()
 	defer s.close()

@@ -3,19 +3,18 @@
 //
 //	go run ./examples/history
 //
-// Pages are cut by position, never by counting: the next one holds what lies before
-// the oldest message that one has, in (createdAt, id) order. So nothing is left out
-// when hundreds of messages share a timestamp, and nothing comes twice when people
-// go on writing meanwhile. Everything runs over a local Fliplet inside the process.
+// Chat.History goes by position, never by counting. So nothing is left out when
+// hundreds of messages share a timestamp, and nothing comes twice when people go on
+// writing meanwhile. Everything runs over a local Fliplet inside the process.
 package main
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"os/signal"
+	"slices"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -32,41 +31,28 @@ func main() {
 	}
 }
 
-// pages yields the messages of a conversation in pages of at most size, the newest
-// page first, each page oldest first. It asks for a page only when it is wanted, and
-// its only error is the last thing it yields.
-func pages(ctx context.Context, c *chat.Chat, conversationID int64, size int) iter.Seq2[[]*chat.Message, error] {
-	return func(yield func([]*chat.Message, error) bool) {
-		var oldest *chat.Message
-		for {
-			opts := []chat.MessagesOption{chat.In(conversationID), chat.Limit(size)}
-			if oldest != nil {
-				opts = append(opts, chat.Where(before(oldest)))
-			}
-			page, err := c.Messages(ctx, opts...)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if len(page) > 0 && !yield(page, nil) {
-				return
-			}
-			if len(page) < size { // documented: there are no more
-				return
-			}
-			oldest = page[0]
+// screenful is how many messages are loaded at a time.
+const screenful = 100
+
+// older returns the messages before the oldest one on the screen, nil for none yet,
+// in the order of a screen: oldest first. Fewer than a screenful means that these
+// are the first ones of the conversation.
+func older(ctx context.Context, c *chat.Chat, conversationID int64, oldest *chat.Message) ([]*chat.Message, error) {
+	opts := []chat.HistoryOption{chat.PageSize(screenful)}
+	if oldest != nil {
+		opts = append(opts, chat.Before(oldest))
+	}
+	var page []*chat.Message
+	for m, err := range c.History(ctx, conversationID, opts...) {
+		if err != nil {
+			return nil, err
+		}
+		if page = append(page, m); len(page) == screenful {
+			break // the rest is read when somebody wants it
 		}
 	}
-}
-
-// before is what comes before a message, in the language of rows.
-func before(m *chat.Message) chat.M {
-	const milliseconds = "2006-01-02T15:04:05.000Z"
-	at := m.CreatedAt.UTC().Format(milliseconds)
-	return chat.M{"$or": []chat.M{
-		{"createdAt": chat.M{"$lt": at}},
-		{"createdAt": at, "id": chat.M{"$lt": m.ID}},
-	}}
+	slices.Reverse(page)
+	return page, nil
 }
 
 func run(ctx context.Context, out io.Writer) error {
@@ -91,8 +77,8 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 
-	// An import: 450 messages with one timestamp.
-	const imported = 450
+	// An import: 250 messages with one timestamp.
+	const imported = 250
 	rows := make([]datasource.M, imported)
 	for i := range rows {
 		rows[i] = datasource.M{"body": fmt.Sprintf("message %d", i+1), "fromUserId": jane.User().UserID}
@@ -102,18 +88,22 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 
 	seen := map[int64]bool{}
-	number := 0
-	for page, err := range pages(ctx, jane, conv.ID, jane.BatchSize()) {
+	var oldest *chat.Message
+	for more := true; more; {
+		page, err := older(ctx, jane, conv.ID, oldest)
 		if err != nil {
 			return err
 		}
-		number++
-		fmt.Fprintf(out, "page %d: %3d messages, from %q to %q\n", number, len(page), page[0].Body, page[len(page)-1].Body)
+		more = len(page) == screenful
 		for _, m := range page {
 			if seen[m.ID] {
 				return fmt.Errorf("message %d came twice", m.ID)
 			}
 			seen[m.ID] = true
+		}
+		if len(page) > 0 {
+			oldest = page[0]
+			fmt.Fprintf(out, "%3d messages, from %q to %q\n", len(page), oldest.Body, page[len(page)-1].Body)
 		}
 		// Life goes on while somebody reads.
 		if _, err := jane.Message(ctx, conv.ID, chat.Draft{Body: "one more"}); err != nil {

@@ -14,9 +14,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestHistoryComesWholeInPages(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), &out))
-	assert.Equal(t, `page 1: 200 messages, from "message 251" to "message 450"
-page 2: 200 messages, from "message 51" to "message 250"
-page 3:  50 messages, from "message 1" to "message 50"
-450 messages, each once
+	assert.Equal(t, `100 messages, from "message 151" to "message 250"
+100 messages, from "message 51" to "message 150"
+ 50 messages, from "message 1" to "message 50"
+250 messages, each once
 `, out.String())
 }

@@ -49,6 +49,7 @@ type savedReader struct {
 	Generation    uint64         `json:"g"`
 	Phase         phase          `json:"phase"`
 	Settled       Time           `json:"settled"`
+	Firm          Time           `json:"firm"`
 	Pos           Time           `json:"pos"`
 	Created       Time           `json:"created"`
 	At            Key            `json:"at"`
@@ -175,7 +176,7 @@ func (l *ledger) ack(e Event) {
 // bring again; the others raise the floor as if they were forgotten.
 func (r *reader) snapshot(generation uint64) []byte {
 	s := savedReader{
-		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Pos: r.pos,
+		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
 		Floor: r.mem.floor, Floors: r.mem.floors, BandFrom: r.mem.band.from, BandTo: r.mem.band.to, BandMaxID: r.mem.band.maxID,
 		MaxID: r.mem.maxID, Gone: map[int64]Time{},
@@ -191,11 +192,11 @@ func (r *reader) snapshot(generation uint64) []byte {
 	}
 	for id, v := range r.mem.rows {
 		switch {
-		case v.updated > r.settled && (!backlog || v.created <= r.createdFrom || v.updated > end):
-			s.Known = append(s.Known, save(id, v))
-		case backlog && v.created > r.createdFrom:
+		case backlog && v.created > r.createdFrom && v.updated <= end:
 			s.BandFrom, s.BandTo, s.BandMaxID = r.createdFrom, later(s.BandTo, Key{v.created, id}), max(s.BandMaxID, id)
 			gone(v)
+		case v.updated > r.firm || v.created > r.firm:
+			s.Known = append(s.Known, save(id, v))
 		default:
 			s.Floor, s.MaxID = later(s.Floor, Key{v.created, id}), max(s.MaxID, id)
 			gone(v)
@@ -225,7 +226,7 @@ func (r *reader) restore(c Cursor) error {
 	if s.Version != cursorVersion || s.Phase < live || s.Phase > mending || s.Phase == measuring {
 		return fmt.Errorf("feed: the stored cursor has version %d and phase %d, which this program does not know", s.Version, s.Phase)
 	}
-	r.phase, r.settled, r.pos, r.created = s.Phase, s.Settled, s.Pos, s.Created
+	r.phase, r.settled, r.firm, r.pos, r.created = s.Phase, s.Settled, s.Firm, s.Pos, s.Created
 	r.at, r.from, r.end, r.createdFrom = s.At, s.From, s.End, s.CreatedFrom
 	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.BandFrom, s.BandTo, s.BandMaxID}, s.MaxID
 	r.mem.gone = s.Gone

@@ -130,30 +130,38 @@ func (m *memory) setFloor(conversation int64, t Time) {
 	m.floors[conversation] = t
 }
 
-// newest is the newest creation time delivered of a conversation.
-func (m *memory) newest(conversation int64) Time {
-	newest, ok := m.gone[conversation]
-	if !ok {
-		newest = beginning
-	}
-	for _, v := range m.rows {
+// leave makes what was delivered of a conversation history, should it be joined
+// again.
+func (m *memory) leave(conversation int64) {
+	newest, had := m.gone[conversation]
+	for id, v := range m.rows {
 		if v.conversation == conversation {
-			newest = max(newest, v.created)
+			if !had || v.created > newest {
+				newest, had = v.created, true
+			}
+			m.maxID = max(m.maxID, id)
 		}
 	}
-	return newest
+	if had {
+		m.setFloor(conversation, newest)
+	}
 }
 
 // forget drops versions beyond the limit that needed does not ask to keep, and
-// raises the floor to what it dropped. since is where the next poll starts.
-func (m *memory) forget(since Time, needed func(version) bool) {
-	if m.band.to != (Key{}) && since >= m.band.from {
-		// Rows from below the band can no longer become visible late.
-		m.raise(m.band.to, m.band.maxID)
-		m.band = band{}
+// raises the floor to what it dropped. Nothing up to firm can still turn up.
+func (m *memory) forget(firm Time, needed func(version) bool) {
+	if firm >= m.band.from {
+		m.closeBand() // rows from below it can no longer become visible late
 	}
 	if dropped, maxID, ok := m.shrink(needed); ok {
 		m.raise(dropped, maxID)
+	}
+}
+
+func (m *memory) closeBand() {
+	if m.band != (band{}) {
+		m.raise(m.band.to, m.band.maxID)
+		m.band = band{}
 	}
 }
 
@@ -172,6 +180,9 @@ func (m *memory) atMost(rows []Row) {
 // forgetAbove is forget while a backlog is read: only rows created after from
 // are dropped, and rows from before it may still turn up as new.
 func (m *memory) forgetAbove(from Time, needed func(version) bool) {
+	if m.band.from != from {
+		m.closeBand() // of another backlog
+	}
 	if dropped, maxID, ok := m.shrink(needed); ok {
 		m.band = band{from: from, to: later(m.band.to, dropped), maxID: max(m.band.maxID, maxID)}
 	}

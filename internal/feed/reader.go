@@ -33,6 +33,10 @@ type reader struct {
 	// settled: every change up to it was read, at a moment when nothing at or
 	// before it could still become visible. Polls start behind it.
 	settled Time
+	// firm: like settled, and a whole window has passed since. A row that changes
+	// while a poll reads on, from replicas that lag, can slip between its pages;
+	// within the window it comes with its change. What is firm may be forgotten.
+	firm Time
 	// pos is the newest change seen.
 	pos    Time
 	window window
@@ -66,15 +70,16 @@ type reader struct {
 
 // window is a position waiting for its overlap to pass.
 type window struct {
-	upto Time
-	from time.Time // on the owner's clock; only differences are used
-	open bool
+	upto    Time
+	settled Time      // what was settled when it opened
+	from    time.Time // on the owner's clock; only differences are used
+	open    bool
 }
 
 func newReader(cfg *Config, s Start) *reader {
 	r := &reader{
 		cfg: cfg, start: s, mem: newMemory(cfg.Remember), limit: cfg.PageSize,
-		pos: beginning, settled: beginning, created: beginning, needsMembers: true,
+		pos: beginning, settled: beginning, firm: beginning, created: beginning, needsMembers: true,
 	}
 	r.batch.reset()
 	switch s {
@@ -390,7 +395,7 @@ func (r *reader) takeReplay(p page) {
 		row := &p.rows[i]
 		v, known := r.mem.lookup(row.ID)
 		switch {
-		case row.Deleted || known && (v.twin || v.superseded(row)):
+		case row.Deleted || known && (v.twin || row.Updated != v.updated || v.superseded(row)):
 		case known || r.mem.old(row):
 			r.push(Event{Row: *row, Update: true, Replay: true})
 		}
@@ -455,10 +460,11 @@ func (r *reader) observe(now time.Time) {
 	}
 	if r.window.open && r.began.Sub(r.window.from) >= r.cfg.Overlap {
 		r.settle(r.window.upto)
+		r.firm = max(r.firm, r.window.settled)
 		r.window.open = false
 	}
-	if !r.window.open && r.pos > r.settled {
-		r.window = window{upto: r.pos, from: now, open: true}
+	if !r.window.open && (r.pos > r.settled || r.settled > r.firm) {
+		r.window = window{upto: r.pos, settled: r.settled, from: now, open: true}
 	}
 	r.forget()
 }
@@ -475,19 +481,24 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 		}
 		r.conversations[h.conversation] = struct{}{}
 		r.joins = slices.DeleteFunc(r.joins, func(q Query) bool { return q.Conversation == h.conversation })
-		if listed && created > r.from {
-			continue // younger than the paging itself: nothing of it was missed
+		if listed && created > h.after && r.phase != mending {
+			continue // younger than the pages it was found on: nothing of it was missed
 		}
 		history := Query{Kind: Newest, Conversation: h.conversation, Limit: r.cfg.PageSize}
-		if h.first.Time > h.after {
+		if h.first.Time > h.after && r.phase != mending {
 			history.Before = h.first // whatever is younger is on these pages
 		}
 		r.histories = append(r.histories, history)
 	}
 	for _, h := range held {
 		for i := range h.rows {
-			if _, known := r.mem.lookup(h.rows[i].ID); !known && !r.batch.has(h.rows[i].ID) {
-				r.addNew(&h.rows[i])
+			row := &h.rows[i]
+			_, known := r.mem.lookup(row.ID)
+			switch had, again := r.mem.floors[h.conversation]; {
+			case known || again && row.Created <= had:
+				r.consider(row)
+			case !r.batch.has(row.ID):
+				r.addNew(row)
 			}
 		}
 	}
@@ -514,7 +525,7 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 	for _, id := range left {
 		if _, ok := r.conversations[id]; ok {
 			delete(r.conversations, id)
-			r.mem.setFloor(id, r.mem.newest(id))
+			r.mem.leave(id)
 		}
 	}
 	if r.needsMembers {
@@ -526,7 +537,7 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 		}
 		join := Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize}
 		switch {
-		case created > r.since().Time:
+		case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time):
 			r.conversations[id] = struct{}{} // too young to have a history
 		case !slices.Contains(r.joins, join):
 			r.joins = append(r.joins, join)
@@ -573,6 +584,6 @@ func (r *reader) forget() {
 		r.mem.forgetAbove(from, func(v version) bool { return v.updated > end || v.created <= from })
 		return
 	}
-	settled := r.settled
-	r.mem.forget(settled, func(v version) bool { return v.updated > settled || v.created > settled })
+	firm := r.firm
+	r.mem.forget(firm, func(v version) bool { return v.updated > firm || v.created > firm })
 }

@@ -91,7 +91,7 @@ func (s *server) insert(conv int, created, updated, visible feed.Time, origin ui
 	backdated := id > 0 && created < s.newest
 	s.newest = max(s.newest, created)
 	s.rows = append(s.rows, row{
-		conv: conv, created: created, visible: visible, origin: origin, head: -1, backdated: backdated, imported: created != updated,
+		conv: conv, created: created, visible: max(visible, s.now), origin: origin, head: -1, backdated: backdated, imported: created != updated,
 	})
 	s.write(id, updated, visible, false)
 	return id
@@ -106,6 +106,7 @@ func (s *server) write(id int, updated, visible feed.Time, deleted bool) {
 			updated, visible = head.updated, head.visible
 		}
 	}
+	visible = max(visible, s.now) // a stamp may be a little older than its write
 	s.versions = append(s.versions, version{row: int32(id), prev: r.head, updated: updated, visible: visible, deleted: deleted})
 	r.head = int32(len(s.versions) - 1)
 }

@@ -1,0 +1,50 @@
+package chat
+
+import "fmt"
+
+// Package fmt calls no methods on what unexported fields point to; some verbs print
+// its fields instead, keys included. Every exported type that leads to a Chat, a
+// Conversation or a message therefore says itself what it is, whatever the verb.
+
+// Format prints the conversation the handle is for.
+func (p Participants) Format(f fmt.State, _ rune) { formatHandle(f, "participants", p.v) }
+
+// Format prints the conversation the handle is for.
+func (n Notifications) Format(f fmt.State, _ rune) { formatHandle(f, "notifications", n.v) }
+
+// Format prints the conversation the handle is for.
+func (h ConversationMessages) Format(f fmt.State, _ rune) { formatHandle(f, "messages", h.v) }
+
+func formatHandle(f fmt.State, what string, v *Conversation) {
+	if v == nil {
+		fmt.Fprintf(f, "%s of no conversation", what)
+		return
+	}
+	fmt.Fprintf(f, "%s of conversation %d", what, v.ID)
+}
+
+// Format prints the kind of handle.
+func (h Unread) Format(f fmt.State, _ rune) { fmt.Fprint(f, "unread messages") }
+
+// Format prints the kind of handle.
+func (h Channels) Format(f fmt.State, _ rune) { fmt.Fprint(f, "channels") }
+
+// Format prints whether the stream runs.
+func (s *Subscription) Format(f fmt.State, _ rune) {
+	state := "running"
+	select {
+	case <-s.done:
+		state = "ended"
+	default:
+	}
+	fmt.Fprintf(f, "subscription, %s", state)
+}
+
+// Format prints that there is a registry.
+func (r *Registry) Format(f fmt.State, _ rune) { fmt.Fprint(f, "chat registry") }
+
+// Format prints the file without its content, and without its URL, which may carry
+// a key.
+func (x File) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "file %q (%s), %d bytes", x.Name, x.ContentType, len(x.Content))
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// chromium is the browser's path; without one the test is skipped and says so.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("there is no Chromium: that the page works in a browser was NOT checked")
+	return ""
+}
+
+// TestPageInChromium opens the page in a browser. While it is open a conversation
+// is made and a request comes in: they must appear without a reload, and markup in
+// their names must do nothing. FLIPLET_LOCAL_SCREENSHOT names a file for a picture
+// of it.
+func TestPageInChromium(t *testing.T) {
+	t.Parallel()
+	path := chromium(t)
+	s := newSite(t)
+	var once sync.Once
+	fetched := make(chan struct{}) // closed at the second fetch: the first has been shown
+	fetches := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/live.json" {
+			once.Do(func() {
+				s.add(m{"name": "Born later " + markup, "type": "conversation", "definition": m{"participants": []any{"u-bob"}}})
+				s.do("GET", "/v1/<script>document.title='owned'</script>?later=1", "")
+			})
+			if fetches++; fetches == 2 { // one at a time: each fetch waits for the one before
+				close(fetched)
+			}
+		}
+		s.page.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+
+	// Not t.TempDir: helpers of the browser may still write while it ends.
+	profile, err := os.MkdirTemp("", "fliplet-local-chromium-")
+	require.NoError(t, err)
+	defer os.RemoveAll(profile)
+	output := s.browse(path, profile, "--virtual-time-budget=5000", "--dump-dom", server.URL)
+	select {
+	case <-fetched:
+	default:
+		t.Fatalf("the page did not fetch twice:\n%s", output)
+	}
+	assert.Contains(t, output, "<title>Local Fliplet</title>", "no markup was run")
+	assert.NotContains(t, output, "<img")
+	assert.Contains(t, output, "Born later &lt;img")
+	assert.Contains(t, output, "?later=1")
+	assert.Contains(t, output, `role="status">live<`)
+	assert.Equal(t, 3, strings.Count(output, "<section"), "the page is there once")
+
+	if picture := os.Getenv("FLIPLET_LOCAL_SCREENSHOT"); picture != "" {
+		picture, err := filepath.Abs(picture)
+		require.NoError(t, err)
+		s.browse(path, profile, "--window-size=1400,900", "--hide-scrollbars", "--virtual-time-budget=3000", "--screenshot="+picture, server.URL)
+		assert.FileExists(t, picture)
+	}
+}
+
+func (s *site) browse(path, profile string, args ...string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, append([]string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir=" + profile,
+	}, args...)...)
+	cmd.Env = append(os.Environ(), "HOME="+profile)
+	cmd.WaitDelay = 10 * time.Second
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	require.NoError(s.t, cmd.Run(), errs.String())
+	return out.String()
+}

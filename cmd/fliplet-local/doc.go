@@ -1,0 +1,27 @@
+// Command fliplet-local runs a local Fliplet: data sources and chats behind the
+// same REST API, without an account.
+//
+//	go run ./cmd/fliplet-local -addr 127.0.0.1:8899 -token eu--local
+//
+// When it accepts requests it prints one line to standard output:
+//
+//	fliplet-local: http://127.0.0.1:8899 token eu--local app 1 organization 1
+//
+// The address goes into datasource.Config.BaseURL and the token into
+// datasource.Config.Token. A page at / shows a person what is stored and which
+// requests come in. Everything else that there is to say goes to standard error,
+// and never holds a token, a key or a message.
+//
+//	-addr        where to listen; port 0 takes a free one (default 127.0.0.1:8899)
+//	-token       the API token that clients show (default eu--local)
+//	-data        a file that keeps the state; without it, the state ends with the program
+//	-rate-limit  enforce the documented 200 requests per 10 s
+//	-seed-demo   add contacts and a conversation, if they are not there yet
+//
+// With -data, a request is answered when its changes are on the disk: they
+// survive kill -9. SIGINT and SIGTERM end the program with status 0 after the
+// requests in progress; it is 1 when something fails, and 2 when the arguments
+// make no sense.
+//
+// It is meant for development: it speaks plain HTTP and has one token.
+package main

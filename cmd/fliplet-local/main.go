@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// config is what the arguments say.
+type config struct {
+	addr, token, data   string
+	rateLimit, seedDemo bool
+}
+
+// run is the program; it returns its exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cfg, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2 // the flag package has said why
+	}
+	if err := serve(ctx, cfg, stdout, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
+		fmt.Fprintln(stderr, "fliplet-local:", err)
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string, stderr io.Writer) (config, error) {
+	var cfg config
+	f := flag.NewFlagSet("fliplet-local", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&cfg.addr, "addr", "127.0.0.1:8899", "listen on this `address`; port 0 takes a free one")
+	f.StringVar(&cfg.token, "token", "eu--local", "the API `token` that clients show")
+	f.StringVar(&cfg.data, "data", "", "keep the state in this `file`; without it, it ends with the program")
+	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented 200 requests per 10 s")
+	f.BoolVar(&cfg.seedDemo, "seed-demo", false, "add contacts and a conversation, if they are not there yet")
+	if err := f.Parse(args); err != nil {
+		return cfg, err
+	}
+	refuse := func(format string, a ...any) (config, error) {
+		err := fmt.Errorf(format, a...)
+		fmt.Fprintln(stderr, "fliplet-local:", err)
+		f.Usage()
+		return cfg, err
+	}
+	if f.NArg() > 0 {
+		return refuse("%q is no flag; they all begin with -", f.Arg(0))
+	}
+	if !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return refuse("-token: give a region, two dashes and a name without spaces, such as eu--local")
+	}
+	return cfg, nil
+}

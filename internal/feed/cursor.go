@@ -57,12 +57,12 @@ type savedReader struct {
 	End           Time           `json:"end"`
 	CreatedFrom   Time           `json:"createdFrom"`
 	Floor         Key            `json:"floor"`
-	Floors        map[int64]Time `json:"floors,omitempty"`
+	Floors        map[int64]Key  `json:"floors,omitempty"`
 	BandFrom      Time           `json:"bandFrom"`
 	BandTo        Key            `json:"bandTo"`
 	BandMaxID     int64          `json:"bandMaxId"`
 	MaxID         int64          `json:"maxId"`
-	Gone          map[int64]Time `json:"gone,omitempty"`
+	Gone          map[int64]Key  `json:"gone,omitempty"`
 	Conversations []int64        `json:"conversations"`
 	Joins         []int64        `json:"joins,omitempty"`
 	Known         []savedVersion `json:"known"`
@@ -179,27 +179,25 @@ func (r *reader) snapshot(generation uint64) []byte {
 		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
 		Floor: r.mem.floor, Floors: r.mem.floors, BandFrom: r.mem.band.from, BandTo: r.mem.band.to, BandMaxID: r.mem.band.maxID,
-		MaxID: r.mem.maxID, Gone: map[int64]Time{},
+		MaxID: r.mem.maxID, Gone: map[int64]Key{},
 		Conversations: make([]int64, 0, len(r.conversations)),
 	}
 	backlog := r.phase == catching || r.phase == mending
 	end := r.end - r.cfg.overlap()
 	maps.Copy(s.Gone, r.mem.gone)
-	gone := func(v version) {
-		if t, ok := s.Gone[v.conversation]; !ok || v.created > t {
-			s.Gone[v.conversation] = v.created
-		}
+	gone := func(id int64, v version) {
+		s.Gone[v.conversation] = later(s.Gone[v.conversation], Key{v.created, id})
 	}
 	for id, v := range r.mem.rows {
 		switch {
 		case backlog && v.created > r.createdFrom && v.updated <= end:
 			s.BandFrom, s.BandTo, s.BandMaxID = r.createdFrom, later(s.BandTo, Key{v.created, id}), max(s.BandMaxID, id)
-			gone(v)
+			gone(id, v)
 		case v.updated > r.firm || v.created > r.firm:
 			s.Known = append(s.Known, save(id, v))
 		default:
 			s.Floor, s.MaxID = later(s.Floor, Key{v.created, id}), max(s.MaxID, id)
-			gone(v)
+			gone(id, v)
 		}
 	}
 	for id := range r.conversations {

@@ -46,14 +46,14 @@ type memory struct {
 	// forgotten, or belongs to history that was never loaded.
 	floor Key
 	// floors are the same for conversations joined later, or left.
-	floors map[int64]Time
+	floors map[int64]Key
 	// band is a floor with a bottom, while a backlog is read.
 	band band
 	// maxID is the highest id below the floors: a row with a higher one was created
 	// in the past but stored later.
 	maxID int64
-	// gone is the newest creation time forgotten, by conversation.
-	gone map[int64]Time
+	// gone is the newest creation key forgotten, by conversation.
+	gone map[int64]Key
 }
 
 // band holds the rows that were delivered and forgotten: created after from, up to
@@ -117,32 +117,34 @@ func (m *memory) old(r *Row) bool {
 	if r.ID > m.maxID {
 		return false
 	}
-	if f, ok := m.floors[r.Conversation]; ok && r.Created <= f {
+	if f, ok := m.floors[r.Conversation]; ok && r.createdKey().Compare(f) <= 0 {
 		return true
 	}
 	return r.createdKey().Compare(m.floor) <= 0
 }
 
-func (m *memory) setFloor(conversation int64, t Time) {
+func (m *memory) setFloor(conversation int64, k Key) {
 	if m.floors == nil {
-		m.floors = map[int64]Time{}
+		m.floors = map[int64]Key{}
 	}
-	m.floors[conversation] = t
+	m.floors[conversation] = k
 }
 
-// leave makes what was delivered of a conversation history, should it be joined
-// again.
-func (m *memory) leave(conversation int64) {
-	newest, had := m.gone[conversation]
-	for id, v := range m.rows {
-		if v.conversation == conversation {
-			if !had || v.created > newest {
-				newest, had = v.created, true
-			}
-			m.maxID = max(m.maxID, id)
+// leave makes what was delivered of a conversation, or is about to be, history,
+// should it be joined again.
+func (m *memory) leave(conversation int64, news []Event) {
+	newest := m.gone[conversation]
+	for i := range news {
+		if row := &news[i].Row; row.Conversation == conversation {
+			newest, m.maxID = later(newest, row.createdKey()), max(m.maxID, row.ID)
 		}
 	}
-	if had {
+	for id, v := range m.rows {
+		if v.conversation == conversation {
+			newest, m.maxID = later(newest, Key{v.created, id}), max(m.maxID, id)
+		}
+	}
+	if newest != (Key{}) {
 		m.setFloor(conversation, newest)
 	}
 }
@@ -217,11 +219,9 @@ func (m *memory) drop(id int64) {
 	v := m.rows[id]
 	delete(m.rows, id)
 	if m.gone == nil {
-		m.gone = map[int64]Time{}
+		m.gone = map[int64]Key{}
 	}
-	if t, ok := m.gone[v.conversation]; !ok || v.created > t {
-		m.gone[v.conversation] = v.created
-	}
+	m.gone[v.conversation] = later(m.gone[v.conversation], Key{v.created, id})
 	if k := (originKey{v.conversation, v.origin}); m.origins[k] == id {
 		delete(m.origins, k)
 	}

@@ -364,28 +364,28 @@ func (r *reader) addNew(row *Row) {
 // takeHistory adds the newest rows of a joined conversation to the batch.
 func (r *reader) takeHistory(p page) {
 	q := p.query
-	oldest := Time(0)
+	var oldest Key
 	had, again := r.mem.floors[q.Conversation] // the user was in it before
 	for i := range p.rows {
 		row := &p.rows[i]
 		if row.Conversation != q.Conversation || row.Deleted || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
 			continue
 		}
-		if oldest == 0 {
-			oldest = row.Created
+		if oldest == (Key{}) {
+			oldest = row.createdKey()
 		}
 		switch _, known := r.mem.lookup(row.ID); {
 		case known:
 			r.consider(row)
-		case !r.batch.has(row.ID) && !(again && row.Created <= had):
+		case !r.batch.has(row.ID) && !(again && row.createdKey().Compare(had) <= 0):
 			r.addNew(row)
 		}
 	}
-	if p.full && oldest != 0 && !(again && oldest <= had) {
-		r.mem.setFloor(q.Conversation, oldest)
+	if p.full && oldest != (Key{}) && !(again && oldest.Compare(had) <= 0) {
+		r.mem.setFloor(q.Conversation, Key{oldest.Time, oldest.ID - 1})
 		r.mem.atMost(p.rows)
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
-			Conversation: q.Conversation, Before: oldest, Reason: "older history of a joined conversation was not loaded",
+			Conversation: q.Conversation, Before: oldest.Time, Reason: "older history of a joined conversation was not loaded",
 		}})
 	}
 }
@@ -394,8 +394,9 @@ func (r *reader) takeReplay(p page) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		v, known := r.mem.lookup(row.ID)
+		_, joined := r.conversations[row.Conversation]
 		switch {
-		case row.Deleted || known && (v.twin || row.Updated != v.updated || v.superseded(row)):
+		case row.Deleted || !joined || known && (v.twin || row.Updated != v.updated || v.superseded(row)):
 		case known || r.mem.old(row):
 			r.push(Event{Row: *row, Update: true, Replay: true})
 		}
@@ -495,7 +496,7 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 			row := &h.rows[i]
 			_, known := r.mem.lookup(row.ID)
 			switch had, again := r.mem.floors[h.conversation]; {
-			case known || again && row.Created <= had:
+			case known || again && row.createdKey().Compare(had) <= 0:
 				r.consider(row)
 			case !r.batch.has(row.ID):
 				r.addNew(row)
@@ -525,7 +526,7 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 	for _, id := range left {
 		if _, ok := r.conversations[id]; ok {
 			delete(r.conversations, id)
-			r.mem.leave(id)
+			r.mem.leave(id, r.batch.news)
 		}
 	}
 	if r.needsMembers {

@@ -242,7 +242,11 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 			r.fail("twins", "%v is a repeated send that was shown already", r.describeEvent(e))
 		}
 		h.shown = true
-		r.inOrder(e, m, key, row.visible, row.conv, from)
+		visible := row.visible
+		if s.traits.Lag > 0 {
+			visible = v.visible // it may have slipped between reads of lagging replicas
+		}
+		r.inOrder(e, m, key, visible, row.conv, from)
 	}
 	*heard = true
 	h.version, h.gone = at+1, v.deleted
@@ -277,7 +281,7 @@ func (r *Runner) inOrder(e *feed.Event, m *mark, key feed.Key, visible feed.Time
 func (r *Runner) history(l *listener, id int32) bool {
 	row := &r.srv.rows[id]
 	c := &r.srv.convs[row.conv]
-	return row.created <= l.first.Time || row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible < c.changed
+	return row.created <= l.first.Time || row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late
 }
 
 // twinShown reports whether a repeated send has another row that the listener
@@ -290,7 +294,7 @@ func (r *Runner) twinShown(l *listener, id int32) bool {
 			continue
 		}
 		near := row.created-o.created < micros(r.story.Config.Overlap) && o.created <= row.created
-		if near && len(r.srv.rows) <= r.story.Config.Collect || !r.forgets(l) {
+		if near && len(r.srv.rows) <= r.story.Config.Collect && r.srv.convs[row.conv].joins == 1 || !r.forgets(l) {
 			return true
 		}
 	}
@@ -327,7 +331,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		if h.version > at+1 {
 			continue // it knows better
 		}
-		if c.joins > 1 && (v.visible <= c.changed || row.visible <= c.changed) {
+		if c.joins > 1 && (v.visible <= c.changed+s.traits.Late || row.visible <= c.changed+s.traits.Late) {
 			continue // written while the user was away
 		}
 		if c.changed >= l.since && v.visible <= c.changed && (c.listed == 0 || c.listed > joined) {

@@ -63,7 +63,8 @@ type Options struct {
 	// Push registers the user's device. Default: nothing is registered.
 	Push PushRegistrar
 	// LivePollInterval is the wait between polls after something happened. It
-	// grows by half with each empty poll. Default 2 s, never above PollInterval.
+	// grows by half whenever the silence has lasted ten times as long. Default 2 s,
+	// never above PollInterval.
 	LivePollInterval time.Duration
 	// PollInterval is what the wait grows to. Default 20 s (documented).
 	PollInterval time.Duration

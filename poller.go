@@ -382,7 +382,8 @@ func (p *poller) handle(l *listener, fn func() error) error {
 
 // Poll looks for messages now, and returns when they are delivered: it waits for
 // the functions of streams, except those that were busy when it was called, so it
-// may be called from inside one. Polls asked for at the same time share requests.
+// may be called from inside one, and at most a second for one that does not return.
+// Polls asked for at the same time share requests.
 // Without a stream there is nothing to do.
 //
 // Errors: what the server said, if the poll failed; the streams go on. The
@@ -434,9 +435,16 @@ func (p *poller) poll(ctx context.Context, reset bool) error {
 			return nil
 		}
 		changed := p.changed
+		var patience <-chan time.Time
+		if p.feed.Done(ticket) {
+			patience = time.After(pollPatience)
+		}
 		p.mu.Unlock()
 		select {
 		case <-changed:
+		case <-patience:
+			p.mu.Lock()
+			return nil // somebody's function does not return
 		case <-ctx.Done():
 			p.mu.Lock()
 			return context.Cause(ctx)
@@ -444,6 +452,9 @@ func (p *poller) poll(ctx context.Context, reset bool) error {
 		p.mu.Lock()
 	}
 }
+
+// pollPatience is how long Poll waits for a stream's function that makes no progress.
+const pollPatience = time.Second
 
 // drained reports whether listeners have had everything. mu is held.
 func (p *poller) drained(list []*listener) bool {

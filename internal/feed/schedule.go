@@ -8,8 +8,12 @@ import (
 // hold is how long after the last sign of life the wait stays at Base.
 const hold = 30 * time.Minute
 
+// patience is how many waits of silence make the wait grow: whoever talks every
+// fifteen seconds is answered as quickly as whoever talks every five.
+const patience = 10
+
 // schedule decides when to poll next. After something happened the wait is
-// short; it grows by half with each empty poll up to the base cadence, stays
+// short; it grows by half as the silence goes on, up to the base cadence, stays
 // there while a conversation may go on, and grows on after a long silence.
 // Failures have a backoff of their own.
 type schedule struct {
@@ -70,12 +74,13 @@ func (s *schedule) completed(now time.Time, poll uint64) {
 		return
 	}
 	s.counted = poll
+	silence := now.Sub(s.alive)
 	switch {
 	case s.heardIt:
 		s.wait = s.cfg.Live
-	case now.Sub(s.alive) > hold:
+	case silence > hold:
 		s.wait = min(s.wait+s.wait/2, s.cfg.Max)
-	default:
+	case silence >= patience*s.wait:
 		s.wait = min(s.wait+s.wait/2, s.cfg.Base)
 	}
 	if next := now.Add(s.jitter(s.wait)); next.Before(s.next) {

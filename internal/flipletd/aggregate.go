@@ -38,12 +38,9 @@ func readPipeline(v any, body []byte) ([]stage, error) {
 	if len(list) > maxStages {
 		return nil, badRequest("aggregate has more than %d stages.", maxStages)
 	}
-	var raw struct {
-		Aggregate []struct {
-			Sort json.RawMessage `json:"$sort"`
-		} `json:"aggregate"`
-	}
-	_ = json.Unmarshal(body, &raw) // decoded before; only the order of keys is missing
+	text, _ := asWritten(body, "aggregate", nil).(json.RawMessage)
+	var raw []map[string]json.RawMessage
+	_ = json.Unmarshal(text, &raw) // decoded before; only the order of keys is missing
 	stages := make([]stage, 0, len(list))
 	for i, e := range list {
 		fields, _ := e.(map[string]any)
@@ -63,8 +60,8 @@ func readPipeline(v any, body []byte) ([]stage, error) {
 				err = checkGroup(st.fields)
 			case "$sort":
 				var text json.RawMessage
-				if i < len(raw.Aggregate) {
-					text = raw.Aggregate[i].Sort
+				if i < len(raw) {
+					text = raw[i]["$sort"]
 				}
 				st.sort, err = readSort(st.fields, text)
 			default:

@@ -45,11 +45,11 @@ type memory struct {
 	// floor: an unknown row whose creation key is not above it was delivered and
 	// forgotten, or belongs to history that was never loaded.
 	floor Key
-	// floors are the same for conversations joined later, or left.
+	// floors are the same for conversations joined later.
 	floors map[int64]Key
 	// band is a floor with a bottom, while a backlog is read.
 	band band
-	// maxID is the highest id below the floors: a row with a higher one was created
+	// maxID is the highest id below the floor: a row with a higher one was created
 	// in the past but stored later.
 	maxID int64
 	// gone is the newest creation key forgotten, by conversation.
@@ -114,13 +114,10 @@ func (m *memory) old(r *Row) bool {
 	if m.band.has(r) {
 		return true
 	}
-	if r.ID > m.maxID {
-		return false
-	}
 	if f, ok := m.floors[r.Conversation]; ok && r.createdKey().Compare(f) <= 0 {
 		return true
 	}
-	return r.createdKey().Compare(m.floor) <= 0
+	return r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0
 }
 
 func (m *memory) setFloor(conversation int64, k Key) {
@@ -130,23 +127,10 @@ func (m *memory) setFloor(conversation int64, k Key) {
 	m.floors[conversation] = k
 }
 
-// leave makes what was delivered of a conversation, or is about to be, history,
-// should it be joined again.
-func (m *memory) leave(conversation int64, news []Event) {
-	newest := m.gone[conversation]
-	for i := range news {
-		if row := &news[i].Row; row.Conversation == conversation {
-			newest, m.maxID = later(newest, row.createdKey()), max(m.maxID, row.ID)
-		}
-	}
-	for id, v := range m.rows {
-		if v.conversation == conversation {
-			newest, m.maxID = later(newest, Key{v.created, id}), max(m.maxID, id)
-		}
-	}
-	if newest != (Key{}) {
-		m.setFloor(conversation, newest)
-	}
+// had is the key up to which a conversation's rows were delivered and forgotten, or
+// passed over as history: the zero Key for one the user was never in.
+func (m *memory) had(conversation int64) Key {
+	return later(m.gone[conversation], m.floors[conversation])
 }
 
 // forget drops versions beyond the limit that needed does not ask to keep, and

@@ -365,7 +365,7 @@ func (r *reader) addNew(row *Row) {
 func (r *reader) takeHistory(p page) {
 	q := p.query
 	var oldest Key
-	had, again := r.mem.floors[q.Conversation] // the user was in it before
+	had, again := r.mem.had(q.Conversation), false // the user was in it before
 	for i := range p.rows {
 		row := &p.rows[i]
 		if row.Conversation != q.Conversation || row.Deleted || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
@@ -376,14 +376,16 @@ func (r *reader) takeHistory(p page) {
 		}
 		switch _, known := r.mem.lookup(row.ID); {
 		case known:
+			again = true
 			r.consider(row)
-		case !r.batch.has(row.ID) && !(again && row.createdKey().Compare(had) <= 0):
+		case row.createdKey().Compare(had) <= 0:
+			again = true
+		case !r.batch.has(row.ID):
 			r.addNew(row)
 		}
 	}
-	if p.full && oldest != (Key{}) && !(again && oldest.Compare(had) <= 0) {
+	if p.full && oldest != (Key{}) && !again {
 		r.mem.setFloor(q.Conversation, Key{oldest.Time, oldest.ID - 1})
-		r.mem.atMost(p.rows)
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
 			Conversation: q.Conversation, Before: oldest.Time, Reason: "older history of a joined conversation was not loaded",
 		}})
@@ -495,8 +497,8 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 		for i := range h.rows {
 			row := &h.rows[i]
 			_, known := r.mem.lookup(row.ID)
-			switch had, again := r.mem.floors[h.conversation]; {
-			case known || again && row.createdKey().Compare(had) <= 0:
+			switch {
+			case known || row.createdKey().Compare(r.mem.had(h.conversation)) <= 0:
 				r.consider(row)
 			case !r.batch.has(row.ID):
 				r.addNew(row)
@@ -524,10 +526,7 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 		return
 	}
 	for _, id := range left {
-		if _, ok := r.conversations[id]; ok {
-			delete(r.conversations, id)
-			r.mem.leave(id, r.batch.news)
-		}
+		delete(r.conversations, id)
 	}
 	if r.needsMembers {
 		r.resolve(now, members)

@@ -230,7 +230,9 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		}
 		key.Time = v.updated
 		m = &talk.updates
-		r.inOrder(e, m, key, v.visible, row.conv, from)
+		if h.version != 0 || !e.Deleted {
+			r.inOrder(e, m, key, v.visible, row.conv, from)
+		}
 	default:
 		switch {
 		case h.version != 0:
@@ -246,7 +248,9 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		if s.traits.Lag > 0 {
 			visible = v.visible // it may have slipped between reads of lagging replicas
 		}
-		r.inOrder(e, m, key, visible, row.conv, from)
+		if !row.backdated || key.Compare(l.first) > 0 {
+			r.inOrder(e, m, key, visible, row.conv, from)
+		}
 	}
 	*heard = true
 	h.version, h.gone = at+1, v.deleted

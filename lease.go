@@ -84,7 +84,7 @@ func acquire(ctx context.Context, store storage.Store, key string, wanted func()
 // orphaned reports whether the holder is certainly gone: the store belongs to one
 // process at a time, and the holder was another one.
 func (l *lease) orphaned(now []byte) bool {
-	one, ok := l.store.(interface{ Exclusive() bool })
+	one, ok := l.store.(storage.Exclusive)
 	if !ok || !one.Exclusive() {
 		return false
 	}

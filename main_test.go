@@ -14,5 +14,9 @@ func TestMain(m *testing.M) {
 		runBenchServer()
 		return
 	}
+	if os.Getenv(killedConsumerEnv) != "" {
+		runKilledConsumer()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }

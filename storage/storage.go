@@ -27,3 +27,10 @@ type Store interface {
 	// one step for everybody who uses the store.
 	CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error)
 }
+
+// Exclusive is what a Store may do besides: say that only one process at a time can
+// have it open. Claims that a killed process left behind are then taken over at
+// once, where otherwise they have to run out.
+type Exclusive interface {
+	Exclusive() bool
+}

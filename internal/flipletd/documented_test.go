@@ -21,11 +21,12 @@ type step struct {
 	studio                   bool
 }
 
-// TestDocumentedExchanges replays the examples of the public REST pages in one
-// sitting, so that each sees what the ones before it did.
+// TestDocumentedExchanges replays the examples of the public REST pages over HTTP
+// in one sitting, so that each sees what the ones before it did.
 func TestDocumentedExchanges(t *testing.T) {
 	t.Parallel()
 	k := start(t)
+	k.overHTTP()
 	k.Freeze(moment)
 	studio := k.studio()
 	entry := func(id, source, data string, more string) string {
@@ -95,6 +96,7 @@ func TestDocumentedExchanges(t *testing.T) {
 		a := by.do(s.method, s.path, s.body)
 		assert.Equal(t, s.status, a.status, s.name)
 		assert.Equal(t, s.want, a.body, s.name)
+		assert.Equal(t, "application/json; charset=utf-8", a.header.Get("Content-Type"), s.name)
 	}
 }
 
@@ -102,6 +104,7 @@ func TestDocumentedExchanges(t *testing.T) {
 func TestDocumentedChat(t *testing.T) {
 	t.Parallel()
 	k := start(t)
+	k.overHTTP()
 	k.AddApp(9, "Chat", 0)
 	k.Freeze(moment)
 	k.source(m{"name": "Contacts", "entries": []any{m{"Email": "jane@example.org", "Full name": "Jane Doe"}}})
@@ -134,5 +137,6 @@ func TestDocumentedChat(t *testing.T) {
 		a := k.do(s.method, s.path, s.body)
 		assert.Equal(t, s.status, a.status, s.name)
 		assert.Equal(t, s.want, a.body, s.name)
+		assert.Equal(t, "application/json; charset=utf-8", a.header.Get("Content-Type"), s.name)
 	}
 }

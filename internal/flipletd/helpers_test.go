@@ -2,6 +2,7 @@ package flipletd_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -19,6 +20,7 @@ type kit struct {
 	*flipletd.Server
 	t     testing.TB
 	token string
+	url   string // where a socket leads to the server; "" calls it
 }
 
 func start(t testing.TB, change ...func(*flipletd.Config)) *kit {
@@ -36,7 +38,14 @@ func start(t testing.TB, change ...func(*flipletd.Config)) *kit {
 }
 
 // as speaks with another token.
-func (k *kit) as(token string) *kit { return &kit{Server: k.Server, t: k.t, token: token} }
+func (k *kit) as(token string) *kit { return &kit{Server: k.Server, t: k.t, token: token, url: k.url} }
+
+// overHTTP speaks through a socket from now on.
+func (k *kit) overHTTP() {
+	server := httptest.NewServer(k.Server)
+	k.t.Cleanup(server.Close)
+	k.url = server.URL
+}
 
 // studio speaks with a user token.
 func (k *kit) studio() *kit {
@@ -62,9 +71,25 @@ func (k *kit) do(method, path, body string) answer {
 }
 
 func (k *kit) send(r *http.Request) answer {
+	if k.url != "" {
+		return k.post(r)
+	}
 	w := httptest.NewRecorder()
 	k.ServeHTTP(w, r)
 	return answer{t: k.t, status: w.Code, header: w.Header(), body: w.Body.String()}
+}
+
+// post is send through a socket.
+func (k *kit) post(r *http.Request) answer {
+	out, err := http.NewRequestWithContext(k.t.Context(), r.Method, k.url+r.URL.RequestURI(), r.Body)
+	require.NoError(k.t, err)
+	out.Header = r.Header
+	resp, err := http.DefaultClient.Do(out)
+	require.NoError(k.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(k.t, err)
+	return answer{t: k.t, status: resp.StatusCode, header: resp.Header, body: string(body)}
 }
 
 // ok asserts a status and decodes the body.

@@ -91,7 +91,9 @@ func (s *sink) show(what string, values ...any) {
 		if err, ok := v.(error); ok && err == nil || v == nil {
 			continue
 		}
+		s.mu.Lock()
 		s.seen++
+		s.mu.Unlock()
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			if c := leak(fmt.Sprintf(verb, v)); c != "" {
 				assert.Fail(s.t, "leak", "%s: %s of a %T holds %.12s…", what, verb, v, c)

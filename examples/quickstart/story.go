@@ -300,16 +300,16 @@ func (s *story) audit(ctx context.Context) error {
 			}
 			rows[m.ConversationID] = list
 		}
-		n := 0
+		stored := map[int64]bool{}
 		for _, r := range rows[m.ConversationID] {
 			if r.Data["guid"] == m.GUID {
-				n++
+				stored[r.ID] = true
 			}
 		}
 		if m.deleted {
-			n++ // the row had to go
+			stored[m.ID] = true // the row had to go
 		}
-		count(n)
+		count(len(stored))
 	}
 	for _, p := range s.people {
 		if err := p.chat.Poll(ctx); err != nil {

@@ -64,8 +64,14 @@ func (k conversationKeys) Key(ctx context.Context, conversationID int64) (string
 	if key, ok := k.chat.known.key(conversationID); ok {
 		return key, nil
 	}
+	if err := k.chat.known.failure(conversationID); err != nil {
+		return "", err
+	}
 	def, err := k.chat.freshDefinition(ctx, conversationID)
 	if err != nil {
+		if ctx.Err() == nil { // an impatient caller says nothing about the conversation
+			k.chat.known.fail(conversationID, err)
+		}
 		return "", err
 	}
 	return bodyKey(conversationID, def), nil

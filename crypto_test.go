@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -425,4 +427,26 @@ func BenchmarkOpenBody(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestPageOfMessagesWhoseKeyCannotBeReadCostsOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		conv := w.converse(jane, "bob")
+		for range 30 {
+			w.say(jane, conv, "locked")
+		}
+		bob := w.login("bob")
+		lever := w.Always(fliplettest.GetSource, fliplettest.Status(404))
+		for _, m := range messages(t, bob, conv.ID) {
+			require.ErrorIs(t, m.Err, chat.ErrKeyUnavailable)
+		}
+		assert.Equal(t, 1, lever.Hits())
+		lever.Off()
+		time.Sleep(5 * time.Second)
+		for _, m := range messages(t, bob, conv.ID) {
+			require.NoError(t, m.Err)
+		}
+	})
 }

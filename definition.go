@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -51,7 +52,18 @@ type knownConversations struct {
 	mu   sync.Mutex
 	defs map[int64]wire.Definition
 	keys map[int64]string // of bodies, decoded once
+	// failed are conversations that could not be read, until when not to try again
+	// for a key: each message of a page would cost a request.
+	failed map[int64]failedRead
 }
+
+type failedRead struct {
+	err   error
+	until time.Time
+}
+
+// keyRest is how long a failure to read a key is remembered.
+const keyRest = 5 * time.Second
 
 func (k *knownConversations) put(id int64, d wire.Definition) {
 	k.mu.Lock()
@@ -60,6 +72,7 @@ func (k *knownConversations) put(id int64, d wire.Definition) {
 		k.defs, k.keys = map[int64]wire.Definition{}, map[int64]string{}
 	}
 	k.defs[id], k.keys[id] = d, bodyKey(id, d)
+	delete(k.failed, id)
 }
 
 func (k *knownConversations) get(id int64) (wire.Definition, bool) {
@@ -76,10 +89,29 @@ func (k *knownConversations) key(id int64) (string, bool) {
 	return key, ok
 }
 
+// failure is why a conversation could not be read a moment ago, nil otherwise.
+func (k *knownConversations) failure(id int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if f, ok := k.failed[id]; ok && time.Now().Before(f.until) {
+		return f.err
+	}
+	return nil
+}
+
+func (k *knownConversations) fail(id int64, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failed == nil {
+		k.failed = map[int64]failedRead{}
+	}
+	k.failed[id] = failedRead{err, time.Now().Add(keyRest)}
+}
+
 func (k *knownConversations) clear() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.defs, k.keys = nil, nil
+	k.defs, k.keys, k.failed = nil, nil, nil
 }
 
 // definition returns a conversation's definition, as read last or else fresh.

@@ -58,8 +58,6 @@ var _ Keys = (*Keystore)(nil)
 const (
 	typeKeystore   = "keystore"
 	keystoreColumn = "content"
-	// keystoreRest keeps a page of unreadable messages from becoming as many requests.
-	keystoreRest = 5 * time.Second
 )
 
 // NewKeystore returns a Keystore; it makes no request.
@@ -97,7 +95,7 @@ func (k *Keystore) Key(ctx context.Context, _ int64) (string, error) {
 	if err != nil {
 		err = fmt.Errorf("keystore: %w", err)
 		if ctx.Err() == nil { // an impatient caller says nothing about the keystore
-			k.err, k.retry = err, time.Now().Add(keystoreRest)
+			k.err, k.retry = err, time.Now().Add(keyRest)
 		}
 		return "", err
 	}

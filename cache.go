@@ -2,19 +2,16 @@ package chat
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
-	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -28,7 +25,11 @@ func (c *Chat) cacheKey(userID, name string) string {
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return fmt.Sprintf("fl-chat-cache/%s/%d/%s/%s", host, c.opts.DataSourceID, url.PathEscape(userID), name)
+	if userID = url.PathEscape(userID); len(userID) > 200 {
+		sum := sha256.Sum256([]byte(userID)) // a key has 1,024 bytes at most
+		userID = "sha256:" + hex.EncodeToString(sum[:])
+	}
+	return fmt.Sprintf("fl-chat-cache/%s/%d/%s/%s", host, c.opts.DataSourceID, userID, name)
 }
 
 // cachedRow is a row as the cache keeps it: as the server sent it, bodies encrypted.
@@ -76,133 +77,56 @@ func (c *Chat) save(ctx context.Context, key string, v any) {
 	}
 }
 
-// userRecord is a user who logged in on this store.
-type userRecord struct {
-	Contact cachedRow `json:"contact"`
-	Token   string    `json:"token"`
-}
-
-// rememberUser stores who is logged in, for an offline login later.
-func (c *Chat) rememberUser(ctx context.Context, contact *Contact, token string) error {
-	c.save(ctx, c.cacheKey(contact.UserID, "user"), userRecord{
-		Contact: cachedRow{ID: contact.ID, DataSourceID: contact.DataSourceID, Data: contact.Data, CreatedAt: contact.CreatedAt, UpdatedAt: contact.UpdatedAt},
-		Token:   token,
-	})
-	return c.listUser(ctx, contact.UserID, true)
-}
-
-// listUser keeps the list of users who may log in offline.
-func (c *Chat) listUser(ctx context.Context, userID string, in bool) error {
-	key := c.cacheKey("", "users")
-	for range changeAttempts {
-		old, err := c.store.Get(ctx, key)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return fmt.Errorf("storage: %w", err)
-		}
-		var users []string
-		if err := json.Unmarshal(old, &users); err != nil {
-			users = nil
-		}
-		i := slices.Index(users, userID)
-		switch {
-		case in == (i >= 0):
-			return nil
-		case in:
-			users = append(users, userID)
-		default:
-			users = slices.Delete(users, i, i+1)
-		}
-		new, err := json.Marshal(users)
-		if err != nil {
-			return err
-		}
-		if ok, err := c.store.CompareAndSwap(ctx, key, old, new); err != nil {
-			return fmt.Errorf("storage: %w", err)
-		} else if ok {
-			return nil
-		}
-	}
-	return errors.New("storage: the list of users keeps changing")
-}
-
-// cachedLogin logs in a user who was logged in before and equals the query, nil if
-// there is none.
-func (c *Chat) cachedLogin(ctx context.Context, query M) (*Contact, error) {
-	var users []string
-	if _, err := c.load(ctx, c.cacheKey("", "users"), &users); err != nil {
-		return nil, err
-	}
-	for _, id := range users {
-		var u userRecord
-		if ok, err := c.load(ctx, c.cacheKey(id, "user"), &u); err != nil {
-			return nil, err
-		} else if !ok || u.Token == "" {
-			continue
-		}
-		if exact, _ := equals(query, u.Contact.Data); !exact || !compares(query) {
-			continue
-		}
-		row := u.Contact.entry()
-		contact := c.contact(&row)
-		if contact.UserID != id {
-			continue
-		}
-		return contact, c.adopt(ctx, query, contact, u.Token)
-	}
-	return nil, nil
-}
-
-// unmarshal reads JSON with exact numbers.
-func unmarshal(raw []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	return dec.Decode(into)
-}
-
-// compares reports whether a query says anything that can be checked here.
-func compares(query M) bool {
-	exact, _ := equals(query, M{})
-	return !exact
-}
-
-// forgetToken drops a dead chat token, so that it is not used offline either.
-func (c *Chat) forgetToken(ctx context.Context) {
-	if user := c.User(); user != nil {
-		if err := c.store.Delete(ctx, c.cacheKey(user.UserID, "user")); err != nil && ctx.Err() == nil {
-			c.log.Warn("forgetting a chat token failed", "error", err)
-		}
+// keep writes a cached value of a session's user, unless the user has logged out.
+func (c *Chat) keep(ctx context.Context, s *session, name string, v any) {
+	c.recent.Lock()
+	defer c.recent.Unlock()
+	if !s.loggedOut {
+		c.save(ctx, c.cacheKey(s.userID, name), v)
 	}
 }
 
-// forgetStored removes everything of a user who logged out.
-func (c *Chat) forgetStored(ctx context.Context, userID string) error {
-	errs := []error{c.listUser(ctx, userID, false)}
+// forgetStored removes everything of a user who logged out, and sees to it that
+// calls under way leave nothing behind.
+func (c *Chat) forgetStored(ctx context.Context, s *session) error {
+	c.recent.Lock()
+	defer c.recent.Unlock()
+	s.loggedOut = true
+	if c.recent.user == s.userID {
+		c.recent.forget()
+	}
+	errs := []error{c.listUser(ctx, s.userID, false)}
 	for _, name := range []string{"user", "contacts", "conversations", "messages"} {
-		errs = append(errs, c.store.Delete(ctx, c.cacheKey(userID, name)))
+		errs = append(errs, c.store.Delete(ctx, c.cacheKey(s.userID, name)))
 	}
 	errs = append(errs, c.store.Delete(ctx, c.opts.CrossLoginEmailKey))
-	return errors.Join(errs...)
-}
-
-// whoever is the user id under which contacts are cached.
-func (c *Chat) whoever() string {
-	if u := c.User(); u != nil {
-		return u.UserID
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("storage: %w", err)
 	}
-	return ""
+	return nil
 }
 
-func (c *Chat) cacheContacts(ctx context.Context, contacts []*Contact) {
+// cacheContacts stores a complete list, for the user who asked for it or, before
+// a login, for nobody in particular.
+func (c *Chat) cacheContacts(ctx context.Context, s *session, contacts []*Contact) {
 	rows := make([]cachedRow, len(contacts))
 	for i, ct := range contacts {
-		rows[i] = cachedRow{ID: ct.ID, DataSourceID: ct.DataSourceID, Data: ct.Data, CreatedAt: ct.CreatedAt, UpdatedAt: ct.UpdatedAt}
+		rows[i] = contactRow(ct)
 	}
-	c.save(ctx, c.cacheKey(c.whoever(), "contacts"), rows)
+	if s == nil {
+		c.save(ctx, c.cacheKey("", "contacts"), rows)
+		return
+	}
+	c.keep(ctx, s, "contacts", rows)
 }
 
 func (c *Chat) cachedContacts(ctx context.Context) ([]*Contact, error) {
+	userID := ""
+	if s := c.current(); s != nil {
+		userID = s.userID
+	}
 	var rows []cachedRow
-	if ok, err := c.load(ctx, c.cacheKey(c.whoever(), "contacts"), &rows); err != nil {
+	if ok, err := c.load(ctx, c.cacheKey(userID, "contacts"), &rows); err != nil {
 		return nil, err
 	} else if !ok {
 		return nil, ErrOffline
@@ -213,6 +137,10 @@ func (c *Chat) cachedContacts(ctx context.Context) ([]*Contact, error) {
 		out[i] = c.contact(&e)
 	}
 	return out, nil
+}
+
+func contactRow(ct *Contact) cachedRow {
+	return cachedRow{ID: ct.ID, DataSourceID: ct.DataSourceID, Data: ct.Data, CreatedAt: ct.CreatedAt, UpdatedAt: ct.UpdatedAt}
 }
 
 // cachedSource is a conversation as the cache keeps it.
@@ -229,7 +157,7 @@ func (c *Chat) cacheConversations(ctx context.Context, s *session, sources []dat
 		ds := &sources[i]
 		list[i] = cachedSource{ds.ID, ds.AppID, ds.OrganizationID, ds.Name, ds.Definition, ds.CreatedAt, ds.UpdatedAt}
 	}
-	c.save(ctx, c.cacheKey(s.userID, "conversations"), list)
+	c.keep(ctx, s, "conversations", list)
 }
 
 func (c *Chat) cachedConversations(ctx context.Context, s *session) ([]*Conversation, error) {
@@ -249,108 +177,9 @@ func (c *Chat) cachedConversations(ctx context.Context, s *session) ([]*Conversa
 	return out, nil
 }
 
-// recentMessages are the newest rows of the user who streams.
-type recentMessages struct {
-	sync.Mutex
-	user  string
-	rows  map[int64]cachedRow
-	saved time.Time
-	dirty bool
-}
-
-// saveEvery bounds how often the newest messages are written to Storage.
-const saveEvery = 5 * time.Second
-
-// cacheMessages notes rows a poll brought, and stores the newest page now and then.
-// The default store dies with the Chat, so nothing is kept for it.
-func (c *Chat) cacheMessages(ctx context.Context, s *session, rows []datasource.Entry) {
-	if !c.keepsCache || len(rows) == 0 {
-		return
-	}
-	c.recent.Lock()
-	defer c.recent.Unlock()
-	if c.recent.user != s.userID {
-		c.recent.user, c.recent.rows, c.recent.saved = s.userID, map[int64]cachedRow{}, time.Time{}
-		var before []cachedRow
-		if ok, err := c.load(ctx, c.cacheKey(s.userID, "messages"), &before); ok && err == nil {
-			for _, r := range before {
-				c.recent.rows[r.ID] = r
-			}
-		}
-	}
-	for i := range rows {
-		e := &rows[i]
-		if deleted(*e) {
-			delete(c.recent.rows, e.ID)
-			continue
-		}
-		if old, ok := c.recent.rows[e.ID]; !ok || !e.UpdatedAt.Before(old.UpdatedAt) {
-			r := toCache(e)
-			r.Data = wire.CloneMap(e.Data)
-			c.recent.rows[e.ID] = r
-		}
-	}
-	c.recent.dirty = true
-	if time.Since(c.recent.saved) >= saveEvery {
-		c.writeMessages(ctx)
-	}
-}
-
-// saveMessages stores what cacheMessages has not stored yet, when polling ends.
-func (c *Chat) saveMessages(s *session) {
-	c.recent.Lock()
-	defer c.recent.Unlock()
-	if current := c.whoever(); c.recent.dirty && c.recent.user == s.userID && current == s.userID {
-		ctx, cancel := context.WithTimeout(context.Background(), saveEvery)
-		defer cancel()
-		c.writeMessages(ctx)
-	}
-}
-
-// writeMessages stores the newest rows. recent is locked.
-func (c *Chat) writeMessages(ctx context.Context) {
-	list := make([]cachedRow, 0, len(c.recent.rows))
-	for _, r := range c.recent.rows {
-		list = append(list, r)
-	}
-	slices.SortFunc(list, func(a, b cachedRow) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	for len(list) > batchSize {
-		delete(c.recent.rows, list[0].ID)
-		list = list[1:]
-	}
-	c.save(ctx, c.cacheKey(c.recent.user, "messages"), list)
-	c.recent.saved, c.recent.dirty = time.Now(), false
-}
-
-// cachedMessages are the messages an earlier session stored, oldest first, and the
-// rows they came from.
-func (c *Chat) cachedMessages(ctx context.Context, s *session) ([]*Message, []feed.Row) {
-	if _, err := c.cachedConversations(ctx, s); err != nil {
-		c.log.Debug("no cached conversations", "error", err)
-	}
-	var list []cachedRow
-	if ok, err := c.load(ctx, c.cacheKey(s.userID, "messages"), &list); err != nil || !ok {
-		return nil, nil
-	}
-	entries := make([]datasource.Entry, len(list))
-	for i, r := range list {
-		entries[i] = r.entry()
-	}
-	rows := c.feedRows(entries)
-	msgs := make([]*Message, len(entries))
-	for i := range entries {
-		msgs[i] = c.message(ctx, &entries[i], s.userID)
-	}
-	return msgs, rows
-}
-
-// unreachable reports whether an error means that the server was not reached.
-func unreachable(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return false
-	}
-	var net net.Error
-	return errors.As(err, &net)
+// unmarshal reads JSON with exact numbers.
+func unmarshal(raw []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(into)
 }

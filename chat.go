@@ -34,7 +34,8 @@ type Chat struct {
 	calls   sync.WaitGroup
 	session *session
 
-	login  sync.Mutex // one login at a time
+	login  turn        // one login at a time
+	homes  []*Registry // where Get finds it; under mu
 	known  knownConversations
 	source rowSource
 	poller poller
@@ -49,17 +50,11 @@ type Chat struct {
 // first login.
 //
 // Errors: [ErrInvalid] for unusable options, all of them at once.
-func Connect(ctx context.Context, opts Options) (_ *Chat, err error) {
-	defer wrap("connect", &err)
-	c, err := connect(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	setDefault(c)
-	return c, nil
+func Connect(ctx context.Context, opts Options) (*Chat, error) {
+	return process.Connect(ctx, opts)
 }
 
-// connect is Connect without the process-wide default.
+// connect is Connect without a registry.
 func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -69,7 +64,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache}
+	c := &Chat{opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache, login: newTurn()}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.source = newRowSource(c)
 	c.poller.init(c)
@@ -83,12 +78,16 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 func (c *Chat) Close() error {
 	c.mu.Lock()
 	c.closed = true
+	homes := c.homes
+	c.homes = nil
 	c.mu.Unlock()
+	for _, r := range homes {
+		r.forget(c)
+	}
 	c.end(errClosing)
 	c.poller.stop(errClosing)
 	c.calls.Wait()
 	c.known.clear() // the keys of conversations are among it
-	unsetDefault(c)
 	return nil
 }
 

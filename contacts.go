@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -56,6 +57,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	if o.limit != nil {
 		q.Limit = *o.limit
 	}
+	s := c.current() // whoever it is when the answer comes
 	rows, err := c.client.Find(ctx, c.opts.DataSourceID, q)
 	if err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 		delete(out[i].Data, wire.UserToken)
 	}
 	if o.where == nil && o.limit == nil && o.offset == 0 {
-		c.cacheContacts(ctx, out)
+		c.cacheContacts(ctx, s, out)
 	}
 	return out, nil
 }
@@ -93,7 +95,10 @@ func (c *Chat) contact(row *datasource.Entry) *Contact {
 func (c *Chat) storedUserID(row *datasource.Entry) string { return wire.Text(row.Data[wire.UserID]) }
 
 func (c *Chat) deriveUserID(row *datasource.Entry) string {
-	return wire.DeriveUserID(c.opts.DataSourceID, wire.Text(row.Data[c.opts.PrimaryKey]))
+	if value := wire.Text(row.Data[c.opts.PrimaryKey]); c.opts.PrimaryKey != "" && strings.TrimSpace(value) != "" {
+		return wire.DeriveUserID(c.opts.DataSourceID, value)
+	}
+	return wire.LegacyUserID(c.opts.DataSourceID, row.ID)
 }
 
 // contactsByID resolves ids of rows to contacts with a flUserId, in the order

@@ -145,14 +145,17 @@ func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (
 	for i := range sources {
 		out[i] = c.conversation(&sources[i], s.userID)
 	}
-	c.cacheConversations(ctx, s, sources)
 	return out, nil
 }
 
 // memberships lists the data sources of the user's conversations, latest activity
-// first, whatever the server makes of the filters.
+// first, whatever the server makes of the filters, and caches the list.
 func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSource, error) {
-	return c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
+	sources, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
+	if err == nil {
+		c.cacheConversations(ctx, s, sources)
+	}
+	return sources, err
 }
 
 func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.Definition) bool) ([]datasource.DataSource, error) {

@@ -2,20 +2,22 @@ package chat
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
 // Registry is a place where parts of a program find the Chat that another part
-// connected. [Get] uses one for the whole process, as the JavaScript API does; a
-// server with many users gives each scope a Registry of its own. The zero value
-// is ready. It is safe for concurrent use.
+// connected. The functions [Connect], [Init], [Subscribe] and [Get] use one for
+// the whole process, as the JavaScript API does; a server with many users gives
+// each scope a Registry of its own, or none. The zero value is ready. It is safe
+// for concurrent use.
 type Registry struct {
 	mu    sync.Mutex
 	chat  *Chat
-	ready chan struct{}
+	ready chan struct{} // closed when there is a Chat, for those who wait
 }
 
-// Connect is [Connect] for this registry.
+// Connect is the function [Connect] for this registry.
 func (r *Registry) Connect(ctx context.Context, opts Options) (_ *Chat, err error) {
 	defer wrap("connect", &err)
 	c, err := connect(ctx, opts)
@@ -26,36 +28,59 @@ func (r *Registry) Connect(ctx context.Context, opts Options) (_ *Chat, err erro
 	return c, nil
 }
 
-// Set makes c the Chat of the registry; the last one set wins. nil takes it out,
-// so that Get waits again.
-func (r *Registry) Set(c *Chat) {
+// Set makes c the Chat of the registry; the last one set wins. A Chat leaves its
+// registries when it is closed, and a closed one is not taken in. nil takes out
+// the one that is there, so that Get waits again.
+func (r *Registry) Set(c *Chat) { r.set(c, true) }
+
+// set puts c in, unless there is another one that is to stay.
+func (r *Registry) set(c *Chat, replace bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c == nil {
+		r.chat = nil
+		return
+	}
+	if !replace && r.chat != nil {
+		return
+	}
+	c.mu.Lock() // the registry's lock is taken first, everywhere
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if !slices.Contains(c.homes, r) {
+		c.homes = append(c.homes, r)
+	}
 	r.chat = c
-	if c != nil && r.ready != nil {
+	if r.ready != nil {
 		close(r.ready)
 		r.ready = nil
 	}
 }
 
 // Get waits for the first Chat, or for the context to end.
+//
+// Errors: the context's cause.
 func (r *Registry) Get(ctx context.Context) (_ *Chat, err error) {
 	defer wrap("get", &err)
 	for {
-		r.mu.Lock()
-		if r.chat != nil {
-			defer r.mu.Unlock()
-			return r.chat, nil
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
-		if r.ready == nil {
+		r.mu.Lock()
+		c := r.chat
+		if c == nil && r.ready == nil {
 			r.ready = make(chan struct{})
 		}
 		ready := r.ready
 		r.mu.Unlock()
+		if c != nil {
+			return c, nil
+		}
 		select {
 		case <-ready:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -69,13 +94,13 @@ func (r *Registry) forget(c *Chat) {
 	}
 }
 
-// process is the registry behind Connect, Init and Get.
+// process is the registry of the package's functions.
 var process Registry
 
-func setDefault(c *Chat)   { process.Set(c) }
-func unsetDefault(c *Chat) { process.forget(c) }
-
-// Get returns the Chat of the process: the one the last [Connect] or [Init] made.
-// It waits for the first one, or for the context to end (documented). Programs
-// with more than one Chat keep them themselves, or use a [Registry] each.
+// Get returns the Chat of the process: the one the last [Connect] or [Init] made
+// and nobody has closed. It waits for the first one, or for the context to end
+// (documented). Programs with more than one Chat keep them themselves, or use a
+// [Registry] each.
+//
+// Errors: the context's cause.
 func Get(ctx context.Context) (*Chat, error) { return process.Get(ctx) }

@@ -48,13 +48,13 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 	end()
 	l := newListener(s, o)
 	l.ready = make(chan struct{}, 1)
-	var seen []feed.Row
+	var seen seed
 	if o.offline {
 		l.first, seen = c.cachedMessages(ctx, s)
 	}
 	err = c.poller.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
 		id := f.Subscribe(time.Now(), o.from.start())
-		f.Seed(id, seen)
+		seen.plant(f, id)
 		return id, nil
 	})
 	if err != nil {

@@ -24,8 +24,9 @@ type Options struct {
 	// DataSourceID is the data source of the contacts.
 	DataSourceID int64
 	// PrimaryKey is the column that identifies a contact, such as "Email". With it
-	// a contact's flUserId is derived, so that every client agrees on it; without
-	// it a random one is stored at the first login.
+	// a contact's flUserId is derived from the value, and survives a new import of
+	// the contacts; without it, from the row. Either is stored at the first login,
+	// and one that is there already is never replaced.
 	PrimaryKey string
 	// EncryptMessages stores message bodies as AES ciphertext. Bodies are read
 	// either way, whoever wrote them.
@@ -33,7 +34,8 @@ type Options struct {
 	// PushNotifications lets the server notify participants of unread messages in
 	// conversations created here, and registers the user's device with Push.
 	PushNotifications bool
-	// CrossLogin logs in the user whom another component left in Storage.
+	// CrossLogin shares the login with other parts of an app: Login leaves in
+	// Storage what [Subscribe] needs, and Logout takes the e-mail address away.
 	CrossLogin bool
 	// CrossLoginDataSourceID overrides the contacts data source for that.
 	CrossLoginDataSourceID int64

@@ -68,13 +68,13 @@ func (p *poller) ctx() context.Context {
 func (p *poller) subscribe(ctx context.Context, s *session, fn func(*Message), o callOptions) (*Subscription, error) {
 	l := newListener(s, o)
 	l.fn = fn
-	var seen []feed.Row
+	var seen seed
 	if o.offline {
 		l.first, seen = p.chat.cachedMessages(ctx, s)
 	}
 	err := p.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
 		id := f.Subscribe(time.Now(), o.from.start())
-		f.Seed(id, seen)
+		seen.plant(f, id)
 		return id, nil
 	})
 	if err != nil {
@@ -283,7 +283,9 @@ func (p *poller) fetch(r *pollRun, q feed.Query) {
 	}
 	entries, err := c.source.page(r.ctx, r.session, q)
 	rows := c.feedRows(entries)
-	c.cacheMessages(r.ctx, r.session, entries)
+	if err == nil {
+		c.cacheMessages(r.ctx, r.session, q, entries)
+	}
 	p.answer(r, err, func(now time.Time) { p.feed.Page(now, rows) })
 }
 

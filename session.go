@@ -11,15 +11,37 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// session is a logged-in user. The token changes during its life, and the contact,
-// under Chat.mu, when the same user logs in again.
+// session is a logged-in user.
 type session struct {
-	query     M
 	contactID int64
 	userID    string
-	token     atomic.Pointer[string]
-	contact   *Contact
+	// token is the chat token. Each login stores a new pointer, so that comparing
+	// pointers tells whether there has been one since.
+	token atomic.Pointer[string]
+
+	// Under Chat.mu. The same user may log in again with another query.
+	query   M
+	contact *Contact
+	renewal *renewal
+
+	loggedOut bool // under Chat.recent: nothing of the user is cached any more
 }
+
+// turn is a lock whose waiters can give up.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t turn) give() { <-t }
 
 // Login finds the contact that matches a where clause over the columns of the
 // contacts, such as M{"Email": M{"$iLike": "jo@x.com"}} or M{"flUserToken": "…"},
@@ -55,48 +77,63 @@ func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Cont
 		return nil, err
 	}
 	defer end()
-	c.login.Lock()
-	defer c.login.Unlock()
 	query = wire.CloneMap(query)
-	if o.offline {
-		if contact, err := c.cachedLogin(ctx, query); err != nil {
-			return nil, err
-		} else if contact != nil {
-			return contact.copy(), nil
-		}
-	}
-	contact, token, err := c.authenticate(ctx, query)
-	if o.offline && unreachable(err) {
-		return nil, fmt.Errorf("%w: %w", ErrOffline, err)
-	}
+	contact, before, cached, err := c.logIn(ctx, query, o.offline)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.adopt(ctx, query, contact, token); err != nil {
-		return nil, err
+	if before != nil {
+		// Outside the lock: a function of the user before may be logging in, too.
+		c.forgetUser(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
 	}
-	c.registerDevice(ctx, contact)
+	if !cached {
+		c.registerDevice(ctx, contact)
+		c.shareLogin(ctx, contact)
+	}
 	return contact.copy(), nil
 }
 
-// adopt makes a contact the user of this Chat.
-func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token string) error {
+// logIn finds the contact of a query, in the cache or online, and makes it the
+// user. It returns the session of another user that this ended, if there was one.
+func (c *Chat) logIn(ctx context.Context, query M, offline bool) (_ *Contact, before *session, cached bool, err error) {
+	if err := c.login.take(ctx); err != nil {
+		return nil, nil, false, err
+	}
+	defer c.login.give()
+	if offline {
+		if contact, token := c.cachedUser(ctx, query); contact != nil {
+			return contact, c.adopt(ctx, query, contact, token), true, nil
+		}
+	}
+	contact, token, err := c.authenticate(ctx, query)
+	if offline && unreachable(err) {
+		return nil, nil, false, fmt.Errorf("%w: %w", ErrOffline, err)
+	}
+	if err != nil {
+		return nil, nil, false, err
+	}
+	return contact, c.adopt(ctx, query, contact, token), false, nil
+}
+
+// adopt makes a contact the user of this Chat, and returns the session of another
+// one that this ended.
+func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token string) (ended *session) {
 	c.mu.Lock()
-	before := c.session
-	same := before != nil && before.contactID == contact.ID && before.userID == contact.UserID
-	if same {
-		before.contact = contact
-		before.token.Store(&token)
-	} else {
-		s := &session{query: query, contactID: contact.ID, userID: contact.UserID, contact: contact}
-		s.token.Store(&token)
+	s := c.session
+	if s == nil || s.contactID != contact.ID || s.userID != contact.UserID {
+		ended, s = s, &session{contactID: contact.ID, userID: contact.UserID}
 		c.session = s
 	}
+	s.take(query, contact, token)
 	c.mu.Unlock()
-	if before != nil && !same {
-		c.forgetUser(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
-	}
-	return c.rememberUser(ctx, contact, token)
+	c.rememberUser(ctx, s, contact, token)
+	return ended
+}
+
+// take makes the outcome of a login the session's. Chat.mu is held.
+func (s *session) take(query M, contact *Contact, token string) {
+	s.query, s.contact = query, contact.copy()
+	s.token.Store(&token)
 }
 
 // authenticate finds the contact on the server and sees to its ids.
@@ -145,65 +182,113 @@ func (c *Chat) identify(ctx context.Context, row *datasource.Entry) (*Contact, s
 	return contact, token, nil
 }
 
-// renew is what a 403 calls for: the chat token was cleared, usually by a logout
-// on another device. One login serves everybody who met the same dead token.
-func (c *Chat) renew(ctx context.Context, s *session, dead string) error {
-	c.login.Lock()
-	defer c.login.Unlock()
-	c.mu.Lock()
-	current := c.session
-	c.mu.Unlock()
-	if current != s {
-		return ErrNotLoggedIn
-	}
-	if *s.token.Load() != dead {
-		return nil // somebody else renewed it
-	}
-	c.forgetToken(ctx)
-	query := s.query
-	if _, byToken := query[wire.UserToken]; byToken {
-		// The token of the query is gone; its contact is still known.
-		row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
-		if errors.Is(err, datasource.ErrNotFound) {
-			return fmt.Errorf("log in again: %w", ErrContactNotFound)
-		}
-		if err != nil {
-			return err
-		}
-		return c.renewed(ctx, s, row)
-	}
-	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", Where: query})
-	if err != nil {
-		return err
-	}
-	row := pick(rows, query)
-	if row == nil {
-		return fmt.Errorf("log in again: %w", ErrContactNotFound)
-	}
-	return c.renewed(ctx, s, row)
+// renewal is a login under way that replaces a dead chat token.
+type renewal struct {
+	done      chan struct{}
+	err       error
+	abandoned bool // its caller went away, so it says nothing to others
 }
 
-func (c *Chat) renewed(ctx context.Context, s *session, row *datasource.Entry) error {
-	contact, token, err := c.identify(ctx, row)
+// renew is what a 403 calls for: the chat token was cleared, usually by a logout
+// on another device. One login serves everybody who met the same dead token.
+func (c *Chat) renew(ctx context.Context, s *session, dead *string) error {
+	for {
+		c.mu.Lock()
+		if c.session != s {
+			c.mu.Unlock()
+			return ErrNotLoggedIn
+		}
+		if s.token.Load() != dead {
+			c.mu.Unlock()
+			return nil // somebody else renewed it
+		}
+		r := s.renewal
+		if r == nil {
+			r = &renewal{done: make(chan struct{})}
+			s.renewal = r
+			c.mu.Unlock()
+			r.err = c.logInAgain(ctx, s, dead)
+			r.abandoned = ctx.Err() != nil
+			c.mu.Lock()
+			s.renewal = nil
+			c.mu.Unlock()
+			close(r.done)
+			return r.err
+		}
+		c.mu.Unlock()
+		select {
+		case <-r.done:
+			if !r.abandoned {
+				return r.err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// logInAgain finds the session's contact once more, online, and takes its token.
+func (c *Chat) logInAgain(ctx context.Context, s *session, dead *string) error {
+	if err := c.login.take(ctx); err != nil {
+		return err
+	}
+	defer c.login.give()
+	c.mu.Lock()
+	query, gone, renewed := s.query, c.session != s, s.token.Load() != dead
+	c.mu.Unlock()
+	switch {
+	case gone:
+		return ErrNotLoggedIn // logged out while we waited
+	case renewed:
+		return nil // logged in while we waited
+	}
+	c.log.Info("chat token refused, logging in again")
+	c.forgetToken(ctx, s)
+	contact, token, err := c.findAgain(ctx, s, query)
+	if errors.Is(err, ErrContactNotFound) {
+		return fmt.Errorf("log in again: %w", err)
+	}
 	if err != nil {
 		return err
 	}
 	if contact.UserID != s.userID {
 		return errors.New("log in again: the query finds another user now")
 	}
-	s.token.Store(&token)
-	return c.rememberUser(ctx, contact, token)
+	c.mu.Lock()
+	if gone = c.session != s; !gone {
+		s.take(query, contact, token)
+	}
+	c.mu.Unlock()
+	if gone {
+		return ErrNotLoggedIn // logged out meanwhile
+	}
+	c.rememberUser(ctx, s, contact, token)
+	return nil
+}
+
+func (c *Chat) findAgain(ctx context.Context, s *session, query M) (*Contact, string, error) {
+	if _, byToken := query[wire.UserToken]; !byToken {
+		return c.authenticate(ctx, query)
+	}
+	// The token of the query is gone; its contact is still known.
+	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
+	if errors.Is(err, datasource.ErrNotFound) {
+		return nil, "", ErrContactNotFound
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return c.identify(ctx, row)
 }
 
 // authorized runs fn with the user's chat token. A 403 leads to one login and one
 // more try, never to a loop (seen in the public widget).
 func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string) error) error {
-	token := *s.token.Load()
-	err := fn(token)
+	token := s.token.Load()
+	err := fn(*token)
 	if !errors.Is(err, datasource.ErrForbidden) {
 		return err
 	}
-	c.log.Info("chat token refused, logging in again")
 	if err := c.renew(ctx, s, token); err != nil {
 		return err
 	}
@@ -211,35 +296,54 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 }
 
 // Logout stops polling, clears the user's chat token on the server, which logs the
-// user's other devices out of it, too, and forgets the user here.
+// user's other devices out of it, too, and forgets the user here: identity and
+// caches, and what another component left in Storage to log the user in.
 //
 // The local part is done whatever the network says, also when ctx has ended; an
-// error then tells that the token on the server is still there. Logging out
+// error then tells that the token on the server may still be there. Called from
+// inside a stream's function it does not wait for that function. Logging out
 // without a login does nothing.
+//
+// Errors: what the server or Storage said; the context's cause; [ErrClosed].
 func (c *Chat) Logout(ctx context.Context) (err error) {
 	defer wrap("logout", &err)
-	ended := ctx.Err() != nil
-	ctx, end, err := c.begin(context.WithoutCancel(ctx))
+	local, end, err := c.begin(context.WithoutCancel(ctx))
 	if err != nil {
 		return err
 	}
 	defer end()
-	c.login.Lock()
-	defer c.login.Unlock()
-	c.mu.Lock()
-	s := c.session
-	c.session = nil
-	c.mu.Unlock()
+	s := c.leave()
 	if s == nil {
 		return nil
 	}
+	// Outside the lock: a function that runs may be logging in or out itself.
 	c.forgetUser(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
-	errs := []error{c.forgetStored(ctx, s.userID)}
-	if ended {
-		return errors.Join(append(errs, errors.New("the context had ended, so the token was not cleared on the server"))...)
+	errs := []error{c.forgetStored(local, s)}
+
+	remote, cancel := context.WithCancelCause(local)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	if ctx.Err() != nil {
+		return errors.Join(append(errs, context.Cause(ctx))...)
 	}
-	_, err = c.client.Update(ctx, c.opts.DataSourceID, s.contactID, M{wire.UserToken: nil})
+	if err := c.login.take(remote); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	defer c.login.give()
+	_, err = c.client.Update(remote, c.opts.DataSourceID, s.contactID, M{wire.UserToken: nil})
+	if errors.Is(err, datasource.ErrNotFound) {
+		err = nil // the contact is gone, and the token with it
+	}
 	return errors.Join(append(errs, err)...)
+}
+
+// leave ends the session and returns it.
+func (c *Chat) leave() *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.session
+	c.session = nil
+	return s
 }
 
 // forgetUser ends what belongs to the user in this process.
@@ -256,19 +360,4 @@ func (c *Chat) User() *Contact {
 		return nil
 	}
 	return c.session.contact.copy()
-}
-
-// registerDevice registers the user for push notifications. A failure is only
-// logged: it must never keep anybody from chatting.
-func (c *Chat) registerDevice(ctx context.Context, contact *Contact) {
-	if c.opts.Push == nil || !c.opts.PushNotifications {
-		return
-	}
-	id, err := c.opts.Push.Subscribe(ctx, contact.copy())
-	if err == nil && id != "" && id != wire.Text(contact.Data[wire.SubscriptionID]) {
-		_, err = c.client.Update(ctx, c.opts.DataSourceID, contact.ID, M{wire.SubscriptionID: id})
-	}
-	if err != nil {
-		c.log.Warn("registering for push notifications failed", "error", err)
-	}
 }

@@ -11,6 +11,15 @@ import (
 	"github.com/google/uuid"
 )
 
+// LegacyUserID makes the flUserId of a contact that has none yet, where there is
+// no primary key. Documented: a random one is stored. Ours is a UUID that depends
+// on the row alone, so that devices which log the same contact in for the first
+// time at the same moment agree, whoever's write is the last.
+func LegacyUserID(contactsDataSourceID, entryID int64) string {
+	name := "fliplet-chat:" + strconv.FormatInt(contactsDataSourceID, 10) + ":" + strconv.FormatInt(entryID, 10)
+	return uuid.NewHash(sha256.New(), uuid.NameSpaceURL, []byte(name), 8).String()
+}
+
 // DeriveUserID makes the flUserId of a contact that has none yet.
 //
 // Documented: with a primary key it is derived from that column. Open: how. Ours

@@ -190,7 +190,7 @@ func (r *reader) snapshot(generation uint64) []byte {
 	}
 	for id, v := range r.mem.rows {
 		switch {
-		case backlog && v.created > r.createdFrom && v.updated <= end:
+		case backlog && v.created > r.createdFrom && v.updated <= end && !r.ahead(id, v):
 			s.BandFrom, s.BandTo, s.BandMaxID = r.createdFrom, later(s.BandTo, Key{v.created, id}), max(s.BandMaxID, id)
 			gone(id, v)
 		case v.updated > r.firm || v.created > r.firm:

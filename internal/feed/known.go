@@ -135,7 +135,7 @@ func (m *memory) had(conversation int64) Key {
 
 // forget drops versions beyond the limit that needed does not ask to keep, and
 // raises the floor to what it dropped. Nothing up to firm can still turn up.
-func (m *memory) forget(firm Time, needed func(version) bool) {
+func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
 	if firm >= m.band.from {
 		m.closeBand() // rows from below it can no longer become visible late
 	}
@@ -165,7 +165,7 @@ func (m *memory) atMost(rows []Row) {
 
 // forgetAbove is forget while a backlog is read: only rows created after from
 // are dropped, and rows from before it may still turn up as new.
-func (m *memory) forgetAbove(from Time, needed func(version) bool) {
+func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
 	if m.band.from != from {
 		m.closeBand() // of another backlog
 	}
@@ -177,13 +177,13 @@ func (m *memory) forgetAbove(from Time, needed func(version) bool) {
 // shrink drops the oldest versions and returns the newest creation key and
 // the highest id among them. It waits until the set is half over its limit, which makes its cost
 // constant per row.
-func (m *memory) shrink(needed func(version) bool) (_ Key, maxID int64, ok bool) {
+func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int64, ok bool) {
 	if len(m.rows) <= m.limit+m.limit/2 {
 		return Key{}, 0, false
 	}
 	var out []Key
 	for id, v := range m.rows {
-		if !needed(v) {
+		if !needed(id, v) {
 			out = append(out, Key{v.created, id})
 		}
 	}

@@ -576,14 +576,21 @@ func (r *reader) push(events ...Event) {
 	}
 }
 
+// ahead reports whether a backlog has yet to come to a row that was seen before it.
+func (r *reader) ahead(id int64, v version) bool {
+	return r.phase == catching && Key{v.created, id}.Compare(r.at) > 0
+}
+
 // forget bounds the memory to what a re-read may bring again.
 func (r *reader) forget() {
 	overlap := r.cfg.overlap()
 	if r.phase == catching || r.phase == mending {
 		end, from := r.end-overlap, r.createdFrom
-		r.mem.forgetAbove(from, func(v version) bool { return v.updated > end || v.created <= from })
+		r.mem.forgetAbove(from, func(id int64, v version) bool {
+			return v.updated > end || v.created <= from || r.ahead(id, v)
+		})
 		return
 	}
 	firm := r.firm
-	r.mem.forget(firm, func(v version) bool { return v.updated > firm || v.created > firm })
+	r.mem.forget(firm, func(_ int64, v version) bool { return v.updated > firm || v.created > firm })
 }

@@ -197,7 +197,7 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 	talk := &l.talks[row.conv]
 	history := r.history(l, v.row)
 	if e.Replay {
-		known := h.version == at+1 || h.version == 0 && (history || r.forgets(l) && r.anyTwinShown(l, v.row)) || r.forgets(l) && h.version != 0 && h.version <= at+1
+		known := h.version == at+1 || h.version == 0 && (history || r.forgets(l)) || r.forgets(l) && h.version != 0 && h.version <= at+1
 		if !e.Update || e.Deleted || h.gone || !known {
 			r.fail("replay", "%v was not what listener %d had last", r.describeEvent(e), r.number(l))
 		}

@@ -231,6 +231,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, err
 	}
 	row, err := c.client.Update(ctx, conversationID, messageID, patch)
+	if err == nil && len(row.Data) == 0 { // a server may confirm with less than the row
+		row, err = c.client.FindByID(ctx, conversationID, messageID)
+	}
 	if err != nil {
 		return nil, missing(err, "message", messageID)
 	}
@@ -346,21 +349,13 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	if len(order) == 0 {
 		order = []datasource.Order{{Column: "createdAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}}
 	}
-	q := datasource.Query{Type: "select", Where: o.where, Order: order, Offset: o.offset}
+	limit := 0
 	if o.limit != nil {
-		q.Limit = *o.limit
+		limit = *o.limit
 	}
-	rows, err := h.v.chat.client.Find(ctx, h.v.ID, q)
+	rows, err := h.v.chat.source.find(ctx, h.v.ID, datasource.Query{Where: o.where, Order: order}, limit, o.offset)
 	if err != nil {
 		return nil, missing(err, "conversation", h.v.ID)
-	}
-	rows = slices.DeleteFunc(rows, deleted)
-	sortRows(rows, order)
-	if o.limit != nil {
-		rows = rows[:min(len(rows), *o.limit)]
-	}
-	for i := range rows {
-		rows[i].DataSourceID = h.v.ID
 	}
 	return h.v.chat.messages(ctx, rows, s.userID), nil
 }

@@ -284,6 +284,38 @@ func (r rowSource) absent(ctx context.Context, s *session, err error, own bool) 
 	return true
 }
 
+// find reads the rows of one conversation in an order, whatever the server makes of
+// order, limit and offset. Rows are skipped here, so that a server that ignores the
+// offset does no harm. limit 0 means all.
+func (r rowSource) find(ctx context.Context, id int64, q datasource.Query, limit, offset int) ([]datasource.Entry, error) {
+	if q.NoLimit = limit == 0; limit > 0 {
+		q.Limit = offset + limit
+	}
+	for {
+		rows, err := r.chat.client.Find(ctx, id, q)
+		if err != nil {
+			return nil, err
+		}
+		full, sound := q.Limit > 0 && len(rows) >= q.Limit, inOrder(rows, q.Order)
+		rows = slices.DeleteFunc(unique(rows), deleted)
+		if full && (!sound || len(rows) < offset+limit) {
+			q.Limit *= 2
+			continue
+		}
+		if !sound {
+			sortEntries(rows, q.Order)
+		}
+		rows = rows[min(len(rows), offset):]
+		if limit > 0 {
+			rows = rows[:min(len(rows), limit)]
+		}
+		for i := range rows {
+			rows[i].DataSourceID = id
+		}
+		return rows, nil
+	}
+}
+
 // unique drops rows that came before.
 func unique(rows []datasource.Entry) []datasource.Entry {
 	seen := make(map[int64]struct{}, len(rows))

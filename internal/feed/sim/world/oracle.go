@@ -224,7 +224,8 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 	case e.Update || e.Deleted:
 		// Of a row that is neither known nor new the engine cannot tell whether it was
 		// delivered, or was deleted or hidden as a repetition before.
-		forgotten := r.forgets(l) && (e.Deleted || r.anyTwinShown(l, v.row))
+		ends := s.traits.Lag > 0 && s.versions[row.head].deleted
+		forgotten := r.forgets(l) && (e.Deleted || ends || r.anyTwinShown(l, v.row))
 		if h.version == 0 && !history && !forgotten {
 			r.fail("flags", "%v is an update of a message listener %d never had", r.describeEvent(e), r.number(l))
 		}
@@ -248,7 +249,11 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		if s.traits.Lag > 0 {
 			visible = v.visible // it may have slipped between reads of lagging replicas
 		}
-		if !row.backdated || key.Compare(l.first) > 0 {
+		c := &s.convs[row.conv]
+		switch {
+		case row.backdated && key.Compare(l.first) < 0: // in history
+		case c.joins > 1 && row.visible <= c.changed+s.traits.Late: // the user was away
+		default:
 			r.inOrder(e, m, key, visible, row.conv, from)
 		}
 	}

@@ -275,6 +275,15 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	}
 	_, _, err = c.Download(ctx, locked, 0, io.Discard)
 	show("Download", err)
+	for m, err := range c.History(ctx, id) {
+		show("History", m, err)
+		if err != nil {
+			break
+		}
+	}
+	if outbox := reflect.ValueOf(c).MethodByName("Outbox"); outbox.IsValid() {
+		show("Outbox", outbox.Call(nil)[0].Interface())
+	}
 	two("Reencrypt")(c.Reencrypt(ctx, id, func(r chat.Reencryption) { show("progress", r) }))
 	ch, err := c.Channels().Create(ctx, "a channel")
 	two("Channels.Create")(ch, err)
@@ -299,16 +308,14 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 }
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
-const toured = "BatchSize Channels Close Consume Contacts Conversations Create DeleteMessage Download Events Format " +
-	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Poll Reencrypt Stream String Unread UpdateMessage User"
+const toured = "BatchSize Channels Close Consume Contacts Conversations Create DeleteMessage Download Events Format History " +
+	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 	t.Parallel()
 	for i := range reflect.TypeFor[*chat.Chat]().NumMethod() {
 		name := reflect.TypeFor[*chat.Chat]().Method(i).Name
-		if !strings.Contains(" "+toured+" ", " "+name+" ") {
-			t.Logf("%s is not part of the tour yet", name)
-		}
+		assert.Contains(t, strings.Fields(toured), name, "a new method joins the tour, or the list of those that cannot hold a secret")
 	}
 	tours := map[string]func(*aviary){
 		"all is well": func(*aviary) {},

@@ -132,7 +132,7 @@ func (r *reader) checkpoint() {
 		return
 	}
 	gen := l.generation + uint64(len(l.marks)) + 1
-	l.marks = append(l.marks, mark{after: l.queued, base: r.snapshot(gen), gen: gen})
+	l.marks = append(l.marks, mark{after: r.cfg.ackedAt(l.queued), base: r.snapshot(gen), gen: gen})
 	l.advance()
 }
 
@@ -246,7 +246,7 @@ func (r *reader) restore(c Cursor) error {
 			return fmt.Errorf("feed: the stored cursor is damaged: %w", err)
 		}
 	}
-	if acks.Generation == s.Generation {
+	if acks.Generation == s.Generation && !r.cfg.is(acksLost) {
 		r.ledger.acked = acks.Known
 		for _, k := range acks.Known {
 			r.mem.set(k.ID, k.version())

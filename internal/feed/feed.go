@@ -45,7 +45,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c *Config) overlap() Time { return Time(c.Overlap.Microseconds()) }
+func (c *Config) overlap() Time {
+	if c.is(noOverlap) {
+		return 0
+	}
+	return Time(c.Overlap.Microseconds())
+}
 
 // Start says where a listener begins.
 type Start uint8
@@ -196,7 +201,7 @@ func (f *Feed) beginPolls(now time.Time) {
 			e.inPoll = true
 			// One still reading the poll before, left out of it for want of room,
 			// has to read this one, too.
-			e.missed = e.missed || e.phase == live
+			e.missed = e.missed || e.phase == live && (e.room() || !f.cfg.is(laggardsForgotten))
 		}
 	}
 	for _, e := range f.readers {
@@ -225,7 +230,9 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 	}
 	if lead == nil {
 		f.settle()
-		f.schedule(now)
+		if !f.cfg.is(planLost) {
+			f.schedule(now)
+		}
 		return Query{}, false
 	}
 	f.flight = &flight{}
@@ -236,7 +243,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 		}
 		if lead.fresh() && e.fresh() {
 			// The first pages of a poll differ only in where they start.
-			if q.After.Compare(query.After) < 0 {
+			if q.After.Compare(query.After) < 0 != f.cfg.is(pollFromNewest) {
 				query = q
 			}
 		} else if q != query {

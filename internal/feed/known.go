@@ -1,6 +1,9 @@
 package feed
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // version is what a reader remembers of a row it delivered.
 type version struct {
@@ -39,7 +42,7 @@ type originKey struct {
 // can bring again is forgotten, oldest creation first, and the floor rises to
 // what was forgotten.
 type memory struct {
-	limit   int
+	cfg     *Config
 	rows    map[int64]version
 	origins map[originKey]int64
 	// floor: an unknown row whose creation key is not above it was delivered and
@@ -69,9 +72,9 @@ func (b band) has(r *Row) bool {
 	return r.ID <= b.maxID && r.Created > b.from && r.createdKey().Compare(b.to) <= 0
 }
 
-func newMemory(limit int) *memory {
+func newMemory(cfg *Config) *memory {
 	return &memory{
-		limit: limit,
+		cfg:   cfg,
 		floor: Key{Time: beginning},
 	}
 }
@@ -92,6 +95,9 @@ func (m *memory) set(id int64, v version) {
 		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
 	}
 	m.rows[id] = v
+	if m.cfg.is(idsSeen) {
+		m.maxID = max(m.maxID, id)
+	}
 	if v.origin != 0 && !v.twin {
 		k := originKey{v.conversation, v.origin}
 		if _, taken := m.origins[k]; !taken {
@@ -102,7 +108,7 @@ func (m *memory) set(id int64, v version) {
 
 // twinOf returns the row delivered for the same send, if there is another.
 func (m *memory) twinOf(r *Row) (int64, bool) {
-	if r.Origin == 0 {
+	if r.Origin == 0 || m.cfg.is(twinsShown) {
 		return 0, false
 	}
 	id, ok := m.origins[originKey{r.Conversation, r.Origin}]
@@ -111,7 +117,7 @@ func (m *memory) twinOf(r *Row) (int64, bool) {
 
 // old reports whether an unknown row is history rather than news.
 func (m *memory) old(r *Row) bool {
-	if m.band.has(r) {
+	if m.band.has(r) && !m.cfg.is(bandIgnored) {
 		return true
 	}
 	if f, ok := m.floors[r.Conversation]; ok && r.createdKey().Compare(f) <= 0 {
@@ -153,6 +159,9 @@ func (m *memory) closeBand() {
 
 // raise lifts the floor above rows up to a key and an id.
 func (m *memory) raise(k Key, maxID int64) {
+	if m.cfg.is(floorNotRaised) {
+		return
+	}
 	m.floor, m.maxID = later(m.floor, k), max(m.maxID, maxID)
 }
 
@@ -178,7 +187,8 @@ func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
 // the highest id among them. It waits until the set is half over its limit, which makes its cost
 // constant per row.
 func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int64, ok bool) {
-	if len(m.rows) <= m.limit+m.limit/2 {
+	limit := m.cfg.Remember
+	if len(m.rows) <= limit+limit/2 {
 		return Key{}, 0, false
 	}
 	var out []Key
@@ -188,13 +198,16 @@ func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int
 		}
 	}
 	slices.SortFunc(out, Key.Compare)
-	out = out[:min(len(out), len(m.rows)-m.limit)]
+	out = out[:min(len(out), len(m.rows)-limit)]
 	for _, k := range out {
 		m.drop(k.ID)
 		maxID = max(maxID, k.ID)
 	}
 	if len(out) == 0 {
 		return Key{}, 0, false
+	}
+	if m.cfg.is(tiesForgotten) {
+		return afterAll(out[len(out)-1].Time), math.MaxInt64, true
 	}
 	return out[len(out)-1], maxID, true
 }

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -78,7 +79,7 @@ type window struct {
 
 func newReader(cfg *Config, s Start) *reader {
 	r := &reader{
-		cfg: cfg, start: s, mem: newMemory(cfg.Remember), limit: cfg.PageSize,
+		cfg: cfg, start: s, mem: newMemory(cfg), limit: cfg.PageSize,
 		pos: beginning, settled: beginning, firm: beginning, created: beginning, needsMembers: true,
 	}
 	r.batch.reset()
@@ -92,7 +93,7 @@ func newReader(cfg *Config, s Start) *reader {
 }
 
 // room reports whether the reader may ask for another page.
-func (r *reader) room() bool { return r.queue.len() < r.cfg.Queue }
+func (r *reader) room() bool { return r.queue.len() < r.cfg.Queue || r.cfg.is(queueUnbounded) }
 
 // idle reports whether nothing is under way: the moment to begin a poll.
 func (r *reader) idle() bool {
@@ -188,7 +189,7 @@ func (r *reader) take(now time.Time, p page) {
 // next one. A page that is out of order, or ends where it began, says nothing
 // about what lies behind it; a wider one eventually holds everything.
 func (r *reader) unreliable(p page, last Key) bool {
-	if !p.full || p.ordered && last.Compare(p.query.After) > 0 {
+	if !p.full || p.ordered && last.Compare(p.query.After) > 0 || r.cfg.is(orderTrusted) {
 		return false
 	}
 	r.limit = p.query.Limit * 2
@@ -213,7 +214,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 			r.consider(row)
 		}
 	}
-	if p.full {
+	if p.full && !r.cfg.is(historyNew) {
 		r.mem.floor = Key{p.rows[0].Created, p.rows[0].ID - 1}
 		if r.start == FromNow {
 			r.mem.floor = afterAll(p.rows[len(p.rows)-1].Created)
@@ -244,7 +245,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	if r.unreliable(p, last) {
 		return
 	}
-	r.at = last
+	r.at = r.cfg.position(last)
 	if r.first == beginning {
 		r.first = last.Time
 	}
@@ -295,7 +296,7 @@ func (r *reader) takeCreated(now time.Time, p page) {
 	if r.unreliable(p, last) {
 		return
 	}
-	r.at = last
+	r.at = r.cfg.position(last)
 	r.ending = !p.full
 	if r.ending {
 		r.finish(now)
@@ -321,17 +322,17 @@ func (r *reader) consider(row *Row) {
 		v, known = r.mem.lookup(row.ID)
 	}
 	if known {
-		if !v.superseded(row) {
+		if !r.supersedes(row, v) {
 			return
 		}
 		r.batch.see(row, v.twin)
 		if !v.twin && !(v.deleted && row.Deleted) {
-			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Deleted: row.Deleted})
+			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: !r.cfg.is(updatesNew), Deleted: row.Deleted})
 		}
 		return
 	}
 	if _, ok := r.conversations[row.Conversation]; !ok {
-		if !row.Deleted {
+		if !row.Deleted && !r.cfg.is(heldDropped) {
 			r.batch.hold(row, r.at.Time)
 		}
 		return
@@ -384,7 +385,7 @@ func (r *reader) takeHistory(p page) {
 			r.addNew(row)
 		}
 	}
-	if p.full && oldest != (Key{}) && !again {
+	if p.full && oldest != (Key{}) && !again && !r.cfg.is(gapSilent) {
 		r.mem.setFloor(q.Conversation, Key{oldest.Time, oldest.ID - 1})
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
 			Conversation: q.Conversation, Before: oldest.Time, Reason: "older history of a joined conversation was not loaded",
@@ -400,7 +401,7 @@ func (r *reader) takeReplay(p page) {
 		switch {
 		case row.Deleted || !joined || known && (v.twin || row.Updated != v.updated || v.superseded(row)):
 		case known || r.mem.old(row):
-			r.push(Event{Row: *row, Update: true, Replay: true})
+			r.push(Event{Row: *row, Update: true, Replay: !r.cfg.is(replaysPlain)})
 		}
 	}
 	r.replay = false
@@ -424,7 +425,7 @@ func (r *reader) finish(now time.Time) {
 		r.phase, r.limit = mending, r.cfg.PageSize
 		r.at = r.since()
 		r.from = r.at.Time
-		if r.createdFrom == beginning {
+		if r.createdFrom == beginning || r.cfg.is(mendingSkipped) {
 			r.mended() // there are no older rows
 		}
 	case mending:
@@ -441,7 +442,7 @@ func (r *reader) finish(now time.Time) {
 // nothing older than the window before that end could still become visible. What
 // changed since then comes with the next poll, which begins at once.
 func (r *reader) mended() {
-	r.phase, r.missed = live, true
+	r.phase, r.missed = live, !r.cfg.is(endNotRead)
 	r.pos = max(r.pos, r.end)
 	r.settle(r.end - r.cfg.overlap())
 	r.forget()
@@ -461,7 +462,7 @@ func (r *reader) observe(now time.Time) {
 	if r.first != beginning {
 		r.settle(r.first - r.cfg.overlap())
 	}
-	if r.window.open && r.began.Sub(r.window.from) >= r.cfg.Overlap {
+	if r.window.open && (r.began.Sub(r.window.from) >= r.cfg.Overlap || r.cfg.is(settlesEarly)) {
 		r.settle(r.window.upto)
 		r.firm = max(r.firm, r.window.settled)
 		r.window.open = false
@@ -484,11 +485,11 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 		}
 		r.conversations[h.conversation] = struct{}{}
 		r.joins = slices.DeleteFunc(r.joins, func(q Query) bool { return q.Conversation == h.conversation })
-		if listed && created > h.after && r.phase != mending {
+		if listed && created > h.after && r.phase != mending || r.cfg.is(historySkipped) {
 			continue // younger than the pages it was found on: nothing of it was missed
 		}
 		history := Query{Kind: Newest, Conversation: h.conversation, Limit: r.cfg.PageSize}
-		if h.first.Time > h.after && r.phase != mending {
+		if h.first.Time > h.after && r.phase != mending || r.cfg.is(historyBeforeFirst) {
 			history.Before = h.first // whatever is younger is on these pages
 		}
 		r.histories = append(r.histories, history)
@@ -537,7 +538,7 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 		}
 		join := Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize}
 		switch {
-		case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time):
+		case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time), r.cfg.is(joinsIgnored):
 			r.conversations[id] = struct{}{} // too young to have a history
 		case !slices.Contains(r.joins, join):
 			r.joins = append(r.joins, join)
@@ -554,6 +555,7 @@ func (r *reader) flush() {
 		return
 	}
 	b.sort()
+	r.cfg.unsort(b)
 	for i := range b.news {
 		r.created = max(r.created, b.news[i].Row.Created)
 	}
@@ -592,5 +594,8 @@ func (r *reader) forget() {
 		return
 	}
 	firm := r.firm
+	if r.cfg.is(forgetsNeeded) {
+		firm = math.MaxInt64
+	}
 	r.mem.forget(firm, func(_ int64, v version) bool { return v.updated > firm || v.created > firm })
 }

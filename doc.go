@@ -36,7 +36,9 @@
 // lose their "get". Calls with a context make requests; the others do not.
 //
 //	Fliplet.Chat.connect(opts)          Connect
+//	Fliplet.Chat.init(overrides)        Init, with an Environment
 //	Fliplet.Chat.get()                  Get, or a Registry for each scope
+//	Fliplet.Chat.subscribe()            Subscribe
 //	chat.login(query, {offline})        Chat.Login, Offline
 //	chat.logout()                       Chat.Logout
 //	chat.contacts(opts)                 Chat.Contacts
@@ -45,7 +47,7 @@
 //	chat.create(opts)                   Chat.Create
 //	chat.message(id, {body, file})      Chat.Message
 //	chat.updateMessage(id, id, data)    Chat.UpdateMessage; also Chat.DeleteMessage
-//	chat.messages(opts)                 Chat.Messages
+//	chat.messages(opts)                 Chat.Messages; also Chat.History
 //	chat.markMessagesAsRead(list)       Chat.MarkMessagesAsRead
 //	chat.unread.get(), .count()         Unread.Get, Unread.Count
 //	chat.stream(fn, {offline})          Chat.Stream; also Chat.Events, Chat.Consume

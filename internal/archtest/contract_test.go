@@ -26,8 +26,10 @@ func is[T any](*T) {}
 
 // Package chat: functions and methods.
 var (
-	_ func(context.Context, chat.Options) (*chat.Chat, error) = chat.Connect
-	_ func(context.Context) (*chat.Chat, error)               = chat.Get
+	_ func(context.Context, chat.Options) (*chat.Chat, error)                             = chat.Connect
+	_ func(context.Context) (*chat.Chat, error)                                           = chat.Get
+	_ func(context.Context, chat.Environment, ...func(*chat.Options)) (*chat.Chat, error) = chat.Init
+	_ func(context.Context, chat.Environment) (*chat.Chat, error)                         = chat.Subscribe
 
 	_ func(*chat.Chat, context.Context, chat.M, ...chat.LoginOption) (*chat.Contact, error)                    = (*chat.Chat).Login
 	_ func(*chat.Chat, context.Context) error                                                                  = (*chat.Chat).Logout
@@ -103,7 +105,12 @@ var (
 type (
 	anyKeys          struct{}
 	anyPushRegistrar struct{}
+	anyEnvironment   struct{}
 )
+
+func (anyEnvironment) ChatSettings(context.Context) (chat.Options, error) { return chat.Options{}, nil }
+func (anyEnvironment) CurrentUser(context.Context) (chat.M, error)        { return nil, nil }
+func (anyEnvironment) PushEnabled(context.Context) (bool, error)          { return false, nil }
 
 func (anyKeys) Key(context.Context, int64) (string, error) { return "", nil }
 func (anyPushRegistrar) Subscribe(context.Context, *chat.Contact) (string, error) {
@@ -112,6 +119,7 @@ func (anyPushRegistrar) Subscribe(context.Context, *chat.Contact) (string, error
 
 var (
 	_ chat.Keys          = anyKeys{}
+	_ chat.Environment   = anyEnvironment{}
 	_ chat.PushRegistrar = anyPushRegistrar{}
 )
 

@@ -121,9 +121,10 @@ func main() {
 		code, url, guid string
 		fn       func(*chat.Message)
 		w        io.Writer
+		env      chat.Environment
 		handle   func(context.Context, *chat.Message) error
 	)
-	use(ctx, c, conv, m, messages, client, query, ids, id, png, w, code, url, guid, fn, handle, json.Marshal, datasource.Asc)
+	use(ctx, c, conv, m, messages, client, query, ids, id, png, w, env, code, url, guid, fn, handle, json.Marshal, datasource.Asc)
 `
 
 // compile vets a file outside the tree as a part of this module; a test file is run.

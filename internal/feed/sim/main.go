@@ -3,6 +3,7 @@
 //
 //	go run ./internal/feed/sim -first 1 -seeds 1000000
 //	go run ./internal/feed/sim -tell 4711
+//	go run ./internal/feed/sim -mutants
 //
 // For each broken rule it prints the story of the first seed that breaks it, cut
 // down to what matters, and exits with status 1.
@@ -29,7 +30,11 @@ func main() {
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many at once")
 	tell := flag.Uint64("tell", 0, "tell the story of one seed")
 	mutant := flag.Int("mutant", 0, "plant a defect")
+	mutants := flag.Bool("mutants", false, "plant every defect in turn, and tell which seed notices it")
 	flag.Parse()
+	if *mutants {
+		os.Exit(killAll(*first, *seeds, *workers))
+	}
 	if *tell != 0 {
 		os.Exit(tellOne(*tell, feed.Mutant(*mutant)))
 	}
@@ -44,6 +49,41 @@ func tellOne(seed uint64, mutant feed.Mutant) int {
 	world.Tell(&s, seed)
 	fmt.Print(r.Tell(&s))
 	if r.Play(&s) != nil {
+		return 1
+	}
+	return 0
+}
+
+// killAll plants every defect in turn.
+func killAll(first, seeds uint64, workers int) int {
+	type verdict struct {
+		seed uint64
+		v    *world.Violation
+	}
+	list := feed.Mutants()
+	verdicts := make([]verdict, len(list))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			r := world.NewRunner()
+			for i := next.Add(1) - 1; int(i) < len(list); i = next.Add(1) - 1 {
+				verdicts[i].seed, verdicts[i].v = r.Kill(list[i], first, seeds)
+			}
+		})
+	}
+	wg.Wait()
+	killed := 0
+	for i, m := range list {
+		if v := verdicts[i].v; v != nil {
+			killed++
+			fmt.Printf("%2d  seed %-7d %-18s %s\n", m, verdicts[i].seed, v.Rule, m)
+		} else {
+			fmt.Printf("%2d  ALIVE after %d seeds: %s\n", m, seeds, m)
+		}
+	}
+	fmt.Printf("mutants: %d of %d killed\n", killed, len(list))
+	if killed < len(list) {
 		return 1
 	}
 	return 0

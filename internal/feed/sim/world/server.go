@@ -183,7 +183,7 @@ func (s *server) answer(q feed.Query) []feed.Row {
 		}
 	}
 	direction := 1
-	if q.Kind == feed.Newest || q.Kind == feed.Latest {
+	if q.Kind == feed.Newest || q.Kind == feed.Latest || s.traits.Backwards {
 		direction = -1
 	}
 	slices.SortFunc(s.found, func(a, b found) int {

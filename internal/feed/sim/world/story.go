@@ -51,6 +51,7 @@ type Traits struct {
 	Shuffle       bool          // pages come in no order
 	NoLimit       bool          // the limit is ignored
 	Doubles       bool          // rows come twice in a page
+	Backwards     bool          // ascending order is ignored
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -95,6 +96,7 @@ func Tell(s *Story, seed uint64) {
 		t.Lag = micros(s.Config.Overlap) - t.Late
 	}
 	t.Shuffle, t.NoLimit, t.Doubles = d.one(12), d.one(12), d.one(12)
+	t.Backwards = seed*0x9e3779b97f4a7c15>>60 == 0 && s.Config.PageSize > 1 && !t.Doubles
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))
 	}

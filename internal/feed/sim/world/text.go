@@ -79,9 +79,9 @@ func (r *Runner) Tell(s *Story) string {
 	c, t := &s.Config, &s.Traits
 	fmt.Fprintf(&b, "seed %d: pages of %d, overlap %v, queue %d, collect %d, remember %d, list every %v\n",
 		s.Seed, c.PageSize, c.Overlap, c.Queue, c.Collect, c.Remember, c.Roster)
-	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v; "+
+	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v; "+
 		"user in %d of %d conversations; blocked listeners %b, lazy %v\n",
-		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Joined, t.Conversations, s.Blocked, s.Lazy)
+		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Joined, t.Conversations, s.Blocked, s.Lazy)
 	trace := r.Trace
 	r.Trace = func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	v := r.Play(s)

@@ -1,0 +1,142 @@
+package chat_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+func TestChannelsLiveOnTheMasterAppAndAreSharedByItsInstances(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.WithApps(77))
+	master := func(o *chat.Options) { o.MasterAppID = 77 }
+	jane, bob := w.login("jane", master), w.login("bob", master)
+	channel, err := jane.Channels().Create(t.Context(), "News")
+	require.NoError(t, err)
+	private := w.converse(jane, "bob")
+	for _, s := range w.Sources() {
+		switch s.ID {
+		case channel.ID:
+			assert.EqualValues(t, 77, s.AppID)
+		case private.ID:
+			assert.Equal(t, w.AppID, s.AppID)
+		}
+	}
+	joined, err := bob.Channels().Join(t.Context(), channel.ID)
+	require.NoError(t, err)
+	assert.True(t, joined.IsChannel)
+	assert.False(t, joined.IsGroup)
+	assert.Equal(t, 1, joined.NParticipants)
+	list, err := bob.Conversations(t.Context())
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []int64{channel.ID, private.ID}, conversationIDs(list))
+	list, err = jane.Conversations(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []int64{private.ID}, conversationIDs(list), "who creates a channel is no member")
+}
+
+func TestJoiningAChannelAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane := w.login("jane")
+	channel, err := jane.Channels().Create(t.Context(), "News")
+	require.NoError(t, err)
+	for range 2 {
+		conv, err := jane.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+		assert.Equal(t, []string{jane.User().UserID}, conv.Participants().IDs())
+	}
+	assert.Equal(t, 1, w.Count(fliplettest.UpdateSource))
+}
+
+func TestAChannelIsNeverTakenForAConversationOfTheSamePeople(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	channel, err := jane.Channels().Create(t.Context(), "News")
+	require.NoError(t, err)
+	for _, c := range []*chat.Chat{jane, bob} {
+		_, err := c.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+	}
+	assert.NotEqual(t, channel.ID, w.converse(jane, "bob").ID)
+}
+
+func TestOnlyPublicChannelsAreJoinedAndDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane := w.login("jane")
+	private := w.converse(jane, "bob")
+	admin := w.login("bob", func(o *chat.Options) { o.Client = w.ClientFor(w.AddUser("a@example.org", "A", "B", "")) })
+	channel, err := jane.Channels().Create(t.Context(), "News")
+	require.NoError(t, err)
+
+	for name, test := range map[string]struct {
+		id   int64
+		want error
+	}{"a private conversation": {private.ID, chat.ErrInvalid}, "contacts": {w.contacts, chat.ErrInvalid}, "nothing": {987654, chat.ErrNotFound}, "no id": {0, chat.ErrInvalid}} {
+		_, err := admin.Channels().Join(t.Context(), test.id)
+		require.ErrorIs(t, err, test.want, name)
+		require.ErrorIs(t, admin.Channels().Delete(t.Context(), test.id), test.want, name)
+	}
+	_, err = jane.Channels().Create(t.Context(), " ")
+	require.ErrorIs(t, err, chat.ErrInvalid)
+
+	err = jane.Channels().Delete(t.Context(), channel.ID)
+	var refused *datasource.Error
+	require.ErrorAs(t, err, &refused, "tokens of apps may not delete")
+	require.NoError(t, admin.Channels().Delete(t.Context(), channel.ID))
+	list, err := jane.Channels().List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, list)
+	require.ErrorIs(t, admin.Channels().Delete(t.Context(), channel.ID), chat.ErrNotFound)
+}
+
+func TestAChannelIsWrittenAsJavaScriptSeesIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	channel, err := w.login("jane").Channels().Create(t.Context(), "News")
+	require.NoError(t, err)
+	var got map[string]any
+	require.NoError(t, json.Unmarshal(must(json.Marshal(channel)), &got))
+	assert.Equal(t, "conversation", got["type"])
+	assert.Equal(t, true, got["isChannel"])
+	assert.Equal(t, map[string]any{"public": true}, got["definition"].(map[string]any)["group"])
+	assert.NotContains(t, got["definition"], "encryptionKey")
+}
+
+func TestCallsNeedALogin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conv := w.converse(w.login("jane"), "bob")
+	c := w.connect()
+	ctx := t.Context()
+	before := len(w.Requests())
+	for name, call := range map[string]func() error{
+		"create channel":  func() error { _, err := c.Channels().Create(ctx, "x"); return err },
+		"list channels":   func() error { _, err := c.Channels().List(ctx); return err },
+		"join channel":    func() error { _, err := c.Channels().Join(ctx, conv.ID); return err },
+		"delete channel":  func() error { return c.Channels().Delete(ctx, conv.ID) },
+		"create":          func() error { _, err := c.Create(ctx, chat.NewConversation{Participants: []int64{1}}); return err },
+		"join":            func() error { _, err := c.JoinConversation(ctx, "code"); return err },
+		"conversations":   func() error { _, err := c.Conversations(ctx); return err },
+		"messages":        func() error { _, err := c.Messages(ctx); return err },
+		"message":         func() error { _, err := c.Message(ctx, conv.ID, chat.Draft{Body: "x"}); return err },
+		"update":          func() error { _, err := c.UpdateMessage(ctx, conv.ID, 1, chat.M{"x": 1}); return err },
+		"delete":          func() error { return c.DeleteMessage(ctx, conv.ID, 1) },
+		"mark":            func() error { return c.MarkMessagesAsRead(ctx, &chat.Message{ID: 1, ConversationID: 1}) },
+		"unread messages": func() error { _, err := c.Unread().Get(ctx); return err },
+		"unread count":    func() error { _, err := c.Unread().Count(ctx); return err },
+		"stream":          func() error { _, err := c.Stream(ctx, func(*chat.Message) {}); return err },
+		"poll":            func() error { return c.Poll(ctx) },
+	} {
+		require.ErrorIs(t, call(), chat.ErrNotLoggedIn, name)
+	}
+	assert.Len(t, w.Requests(), before)
+}

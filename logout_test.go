@@ -1,0 +1,146 @@
+package chat_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+func TestLogoutEndsTheTokenAndEverythingLocal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := newInspected()
+	jane := w.login("jane", func(o *chat.Options) { o.Storage, o.CrossLogin = store, true })
+	token := w.token("jane")
+	require.Contains(t, store.dump(), token)
+	require.False(t, w.dead(token))
+	w.say(jane, w.converse(jane, "bob"), "hello")
+	stream(t, jane).wait(t, 1)
+	sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
+	require.NoError(t, err)
+	require.NoError(t, jane.Logout(t.Context()))
+
+	assert.True(t, w.dead(token))
+	assert.Nil(t, jane.User())
+	<-sub.Done()
+	require.ErrorIs(t, sub.Err(), chat.ErrNotLoggedIn)
+	_, err = jane.Messages(t.Context())
+	require.ErrorIs(t, err, chat.ErrNotLoggedIn)
+	assert.NotContains(t, store.dump(), token)
+	assert.NotContains(t, store.dump(), "jane@example.org")
+	require.NoError(t, jane.Logout(t.Context()), "logging out again does nothing")
+
+	_, err = jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})
+	require.NoError(t, err)
+	assert.NotEqual(t, token, w.token("jane"))
+}
+
+func TestLogoutStopsPollingBeforeItClearsTheToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		w.converse(jane, "bob")
+		stream(t, jane)
+		time.Sleep(time.Second)
+		require.NoError(t, jane.Logout(t.Context()))
+		time.Sleep(time.Hour)
+		all := w.Requests()
+		assert.Equal(t, fliplettest.Update, all[len(all)-1].Route, "nothing is asked after it")
+	})
+}
+
+func TestLogoutForgetsTheUserWhateverTheNetworkSays(t *testing.T) {
+	t.Parallel()
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		spoil func(*world)
+		check func(*testing.T, error)
+	}{
+		"the server is gone":    {context.Background(), func(w *world) { w.Close() }, func(t *testing.T, err error) { require.Error(t, err) }},
+		"the server refuses":    {context.Background(), func(w *world) { w.Always(fliplettest.Update, fliplettest.Status(500)) }, func(t *testing.T, err error) { require.ErrorContains(t, err, "500") }},
+		"the context has ended": {gone, func(*world) {}, func(t *testing.T, err error) { require.ErrorIs(t, err, context.Canceled) }},
+		"the contact is gone": {context.Background(), func(w *world) {
+			w.remove(w.contacts, w.ids["jane"])
+		}, func(t *testing.T, err error) { require.NoError(t, err) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			store := newInspected()
+			jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
+			sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
+			require.NoError(t, err)
+			token := w.token("jane")
+			c.spoil(w)
+			c.check(t, jane.Logout(c.ctx))
+			assert.Nil(t, jane.User())
+			<-sub.Done()
+			assert.NotContains(t, store.dump(), token)
+			assert.NotContains(t, store.dump(), "jane@example.org")
+		})
+	}
+}
+
+func TestLogoutEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		w.Always(fliplettest.Update, fliplettest.Delay(time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		require.ErrorIs(t, jane.Logout(ctx), context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(began))
+		assert.Nil(t, jane.User())
+	})
+}
+
+func TestStreamFunctionsMayLogOutAndIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	conv := w.converse(jane, "bob")
+	var both sync.WaitGroup
+	both.Add(2)
+	for range 2 { // both at once: neither waits for the other
+		first := true
+		_, err := bob.Stream(t.Context(), func(*chat.Message) {
+			if first {
+				first = false
+				both.Done()
+				both.Wait()
+				assert.NoError(t, bob.Logout(context.Background()))
+			}
+		})
+		require.NoError(t, err)
+	}
+	w.say(jane, conv, "go")
+	both.Wait()
+	for bob.User() != nil {
+		require.NoError(t, t.Context().Err())
+		time.Sleep(time.Millisecond)
+	}
+	_, err := bob.Login(t.Context(), chat.M{"Email": "bob@example.org"})
+	require.NoError(t, err)
+
+	done := make(chan error, 1)
+	_, err = bob.Stream(t.Context(), func(*chat.Message) {
+		_, err := bob.Login(context.Background(), chat.M{"Email": "eve@example.org"})
+		done <- err
+	})
+	require.NoError(t, err)
+	require.NoError(t, <-done)
+	assert.Equal(t, w.ids["eve"], bob.User().ID)
+}

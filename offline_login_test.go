@@ -1,0 +1,103 @@
+package chat_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+func TestOfflineLoginPrefersTheCacheAndFallsBackToTheNetwork(t *testing.T) {
+	onDevices(t, func(t *testing.T, d *device) {
+		d.run("bob", false, func(*chat.Chat) {})
+		asked := len(d.Requests())
+		d.run("bob", true, func(c *chat.Chat) {
+			assert.Len(t, d.Requests(), asked, "no request was made")
+			assert.Equal(t, d.ids["bob"], c.User().ID)
+		})
+		d.run("eve", true, func(c *chat.Chat) {
+			assert.Greater(t, len(d.Requests()), asked)
+			assert.Equal(t, d.ids["eve"], c.User().ID)
+		})
+		require.NoError(t, d.Close())
+		for _, name := range []string{"bob", "eve"} {
+			d.run(name, true, func(c *chat.Chat) { assert.Equal(t, d.ids[name], c.User().ID) })
+		}
+		store := d.reopen()
+		c := d.connect(func(o *chat.Options) { o.Storage = store })
+		_, err := c.Login(t.Context(), chat.M{"Email": "jane@example.org"}, chat.Offline())
+		require.ErrorIs(t, err, chat.ErrOffline)
+		var e *chat.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, 400, e.Code)
+		assert.Nil(t, c.User())
+	})
+}
+
+func TestOfflineLoginChecksTheWholeQuery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := storage.NewMemory()
+	contacts, _ := w.AddContacts(datasource.M{"Email": "jo@x.com", "Password": "Secret", "Age": 30})
+	device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
+	_, err := w.connect(device).Login(t.Context(), chat.M{"Email": "jo@x.com"})
+	require.NoError(t, err)
+	token, _ := w.columns(contacts, w.Rows(contacts)[0].ID)["flUserToken"].(string)
+	require.NoError(t, w.Close())
+	c := w.connect(device)
+	for name, query := range map[string]chat.M{
+		"equal":       {"Email": "jo@x.com", "Password": "Secret"},
+		"any case":    {"Email": chat.M{"$iLike": " JO@X.com"}},
+		"$eq":         {"Email": chat.M{"$eq": "jo@x.com"}, "Age": 30},
+		"all of":      {"$and": []any{chat.M{"Email": "jo@x.com"}, chat.M{"Age": 30}}},
+		"one of":      {"$or": []any{chat.M{"Email": "nobody"}, chat.M{"Age": 30}}},
+		"by token":    {"flUserToken": token},
+		"where":       {"where": chat.M{"Email": "jo@x.com"}},
+		"typed lists": {"$or": []chat.M{{"Email": "jo@x.com"}}},
+	} {
+		_, err := c.Login(t.Context(), query, chat.Offline())
+		assert.NoError(t, err, name)
+	}
+	for name, query := range map[string]chat.M{
+		"another password":    {"Email": "jo@x.com", "Password": "secret"},
+		"another case":        {"Email": "Jo@x.com"},
+		"a part":              {"Email": chat.M{"$iLike": "o@x.com"}},
+		"a range":             {"Email": "jo@x.com", "Age": chat.M{"$gt": 40}},
+		"a range beside $eq":  {"Age": chat.M{"$eq": 30, "$gt": 40}},
+		"a negation":          {"$not": chat.M{"Email": "somebody"}},
+		"$filters":            {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "jo@x.com"}}},
+		"nothing in all of":   {"$and": []any{}},
+		"one of nobody":       {"$or": []any{chat.M{}}},
+		"a column not there":  {"Nickname": ""},
+		"no operators":        {"Email": chat.M{}},
+		"another token":       {"flUserToken": token + "0"},
+		"null":                {"Nickname": nil},
+		"an object of values": {"Email": []any{"jo@x.com"}},
+	} {
+		_, err := c.Login(t.Context(), query, chat.Offline())
+		assert.ErrorIs(t, err, chat.ErrOffline, name)
+	}
+}
+
+func TestOfflineLoginWithADeadTokenIsRepairedOnline(t *testing.T) {
+	onDevices(t, func(t *testing.T, d *device) {
+		d.run("bob", false, func(*chat.Chat) {})
+		d.loggedOutElsewhere("bob")
+		d.run("bob", true, func(c *chat.Chat) {
+			_, err := c.Messages(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, d.token("bob"), c.User().Data["flUserToken"])
+		})
+		d.run("bob", true, func(c *chat.Chat) {
+			asked := d.Count(fliplettest.Query)
+			_, err := c.Messages(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered")
+		})
+	})
+}

@@ -32,6 +32,9 @@ type poller struct {
 	failures uint64
 }
 
+// errNoStream: the last stream has ended.
+var errNoStream = errors.New("no stream is left")
+
 // pollRun is one life of the polling goroutine.
 type pollRun struct {
 	session *session
@@ -155,7 +158,7 @@ func (p *poller) finish(l *listener, cause error) {
 func (p *poller) drop(l *listener, cause error) {
 	p.remove(l, cause)
 	if len(p.listeners) == 0 && p.run != nil {
-		p.run.cancel(context.Canceled)
+		p.run.cancel(errNoStream)
 		p.run = nil
 		p.announce()
 	}
@@ -360,7 +363,7 @@ func (p *poller) drain(r *pollRun, l *listener) {
 			}
 		}
 		if err != nil {
-			p.remove(l, err)
+			p.drop(l, err)
 		}
 	}
 	l.running = false
@@ -428,7 +431,10 @@ func (p *poller) poll(ctx context.Context, reset bool) error {
 	defer func() { p.waiters-- }()
 	for {
 		if p.run != r {
-			return context.Cause(r.ctx)
+			if cause := context.Cause(r.ctx); !errors.Is(cause, errNoStream) {
+				return cause
+			}
+			return nil // the last stream has ended: nothing to poll for
 		}
 		if p.failures != failures {
 			return p.lastErr

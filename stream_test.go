@@ -290,3 +290,15 @@ func BenchmarkBlockedListener(b *testing.B) {
 		require.NoError(b, bob.Close())
 	}
 }
+
+func TestPollReturnsWhenTheLastStreamPanics(t *testing.T) {
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	conv := w.converse(jane, "bob")
+	w.say(jane, conv, "x")
+	s, err := bob.Stream(context.Background(), func(*chat.Message) { panic("handler") })
+	require.NoError(t, err)
+	require.NoError(t, bob.Poll(t.Context()))
+	<-s.Done()
+	require.NoError(t, bob.Poll(t.Context()))
+}

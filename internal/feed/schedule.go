@@ -109,11 +109,11 @@ func (s *schedule) failed(now time.Time, wait time.Duration) {
 	s.until = now.Add(wait)
 }
 
-// jitter spreads a wait by a tenth, so that clients started together drift apart.
+// jitter shortens a wait by up to a fifth, so that clients started together drift
+// apart and the longest wait is still the one that was asked for.
 func (s *schedule) jitter(d time.Duration) time.Duration {
-	spread := int64(d) / 5
-	if spread <= 0 {
-		return d
+	if spread := int64(d) / 5; spread > 0 {
+		return d - time.Duration(s.rand.Int64N(spread))
 	}
-	return d - time.Duration(spread/2) + time.Duration(s.rand.Int64N(spread))
+	return d
 }

@@ -91,7 +91,7 @@ func TestConversationsCarryThePushHook(t *testing.T) {
 	assert.JSONEq(t, `[{"runOn":["insert"],"type":"push-message","appId":1}]`, string(ds.Hooks))
 }
 
-func TestCallsNeedALogin(t *testing.T) {
+func TestEveryCallNeedsALogin(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect()
 	ctx := t.Context()

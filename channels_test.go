@@ -111,7 +111,7 @@ func TestAChannelIsWrittenAsJavaScriptSeesIt(t *testing.T) {
 	assert.NotContains(t, got["definition"], "encryptionKey")
 }
 
-func TestCallsNeedALogin(t *testing.T) {
+func TestChatsCallsNeedALogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	conv := w.converse(w.login("jane"), "bob")

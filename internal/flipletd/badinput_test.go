@@ -1,10 +1,12 @@
 package flipletd_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -131,4 +133,35 @@ func TestOddPaths(t *testing.T) {
 	assert.Empty(t, k.do("HEAD", "/v1/data-sources", "").body)
 	k.do("GET", "/v1/data-sources/101/data?limit=%zz&dsn=%zz", "").ok(200)
 	k.do("GET", "/v1/data-sources/", "").ok(200)
+}
+
+func TestSlowClausesAreGivenUp(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	rows := make([]any, 20)
+	for i := range rows {
+		rows[i] = m{"n": strings.Repeat("a", 30)}
+	}
+	k.source(m{"entries": rows})
+	k.source(m{"name": "Other", "entries": rows})
+	k.do("POST", "/v1/data-sources/101/commit", `{"append":true,"entries":[]}`).ok(200) // makes a version
+	const where = `"where":{"n":{"$regex":"b"}}`
+	calls := map[string]string{
+		"/v1/data-sources/101/data/query":        `{` + where + `}`,
+		"/v1/data-sources/102/data/query":        `{"join":{"J":{"dataSourceId":101,` + where + `}}}`,
+		"/v1/data-sources/101/versions/301/data": `{` + where + `}`,
+		"/v1/session/authorize/dataSource":       `{"dataSourceId":101,` + where + `}`,
+	}
+	k.SetPatience(-1)
+	for path, body := range calls {
+		assert.Equal(t, "The query takes too long.", k.do("POST", path, body).refused(400), path)
+	}
+	k.do("POST", "/v1/data-sources/101/data/query", `{"type":"delete","where":{"n":{"$ne":"x"}}}`).refused(400)
+	assert.Len(t, k.live(101), 20, "nothing was deleted")
+	ctx, cancel := context.WithCancel(t.Context())
+	k.SetPatience(time.Hour)
+	cancel()
+	r := httptest.NewRequest("POST", "/v1/data-sources/101/data/query", strings.NewReader(`{"where":{"n":1}}`)).WithContext(ctx)
+	r.Header.Set("Auth-token", token)
+	assert.Equal(t, "The query takes too long.", k.send(r).refused(400), "nobody waits for the answer")
 }

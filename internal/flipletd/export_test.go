@@ -3,7 +3,11 @@ package flipletd
 import (
 	"fmt"
 	"slices"
+	"time"
 )
+
+// SetPatience changes how long the clauses of a request may take.
+func (s *Server) SetPatience(d time.Duration) { s.patience = d }
 
 // Check verifies what the store promises itself: its indexes agree with its
 // rows.

@@ -61,13 +61,13 @@ func parseHooks(raw json.RawMessage) []hook {
 	return hooks
 }
 
-// runs says whether the hook is meant for a row; every condition must hold.
-func (h *hook) runs(on string, data map[string]any) bool {
+// runs says whether a hook is meant for a row; every condition must hold.
+func (c *call) runs(h *hook, on string, data map[string]any) bool {
 	if h.never || !slices.Contains(h.runOn, on) {
 		return false
 	}
 	for _, f := range h.conditions {
-		if ok, err := f.Match(data); !ok || err != nil {
+		if ok, err := c.match(f, data); !ok || err != nil {
 			return false
 		}
 	}
@@ -95,7 +95,7 @@ const maxHookCalls = 10_000
 func (c *call) runHooks(m *meta, on string, data map[string]any) map[string]any {
 	for i := range m.hookList {
 		h := &m.hookList[i]
-		if h.kind != "operations" || !h.runs(on, data) && !h.runs(runBeforeSave, data) {
+		if h.kind != "operations" || !c.runs(h, on, data) && !c.runs(h, runBeforeSave, data) {
 			continue
 		}
 		payload, _ := h.payload.(map[string]any)
@@ -144,7 +144,7 @@ func operate(data map[string]any, column string, operation any) {
 func (c *call) afterWrite(tx *tx, m *meta, on string, v *version) {
 	for i := range m.hookList {
 		h := &m.hookList[i]
-		if h.kind == "operations" || !h.runs(on, v.data()) {
+		if h.kind == "operations" || !c.runs(h, on, v.data()) {
 			continue
 		}
 		call := HookCall{

@@ -125,7 +125,7 @@ func (q *entryQuery) scan(c *call, s *source, m *meta, keep func(*version) (bool
 		if !v.live() {
 			return false, nil
 		}
-		if ok, err := q.matches(v); !ok || err != nil {
+		if ok, err := q.matches(c, v); !ok || err != nil {
 			return false, err
 		}
 		return keep(v)
@@ -134,7 +134,7 @@ func (q *entryQuery) scan(c *call, s *source, m *meta, keep func(*version) (bool
 }
 
 // matches applies the metadata filters and where.
-func (q *entryQuery) matches(v *version) (bool, error) {
+func (q *entryQuery) matches(c *call, v *version) (bool, error) {
 	if q.meta != nil {
 		if ok, err := q.meta.Match(&v.Row); !ok || err != nil {
 			return false, err
@@ -143,7 +143,7 @@ func (q *entryQuery) matches(v *version) (bool, error) {
 	if q.filter == nil {
 		return true, nil
 	}
-	return q.filter.Match(v.Data)
+	return c.match(q.filter, v.Data)
 }
 
 // queryEntries serves data/query: select, update and delete.

@@ -40,6 +40,7 @@ type Server struct {
 
 	appID, orgID     int64
 	maxBody, maxFile int64
+	patience         time.Duration
 	buffers          sync.Pool // *[]byte, for answers
 
 	closed    chan struct{}
@@ -52,7 +53,7 @@ func New(cfg Config) (*Server, error) {
 		st:    newStore(cfg.Journal),
 		appID: orElse(cfg.AppID, 1), orgID: orElse(cfg.OrganizationID, 1),
 		maxBody: orElse(cfg.MaxBody, 1<<30), maxFile: orElse(cfg.MaxFile, 500<<20),
-		closed: make(chan struct{}),
+		patience: defaultPatience, closed: make(chan struct{}),
 	}
 	s.log.logger = cfg.Logger
 	if s.log.logger == nil {
@@ -94,6 +95,10 @@ type call struct {
 	cred  *credential
 	now   time.Time
 	asOf  time.Time // the state a read sees, by the system's clock
+
+	began    time.Time // by the system's clock
+	rowsSeen int       // by clauses; see match
+	gaveUp   bool
 
 	status      int
 	contentType string
@@ -177,7 +182,8 @@ func (c *call) serve() {
 		}
 	}()
 	c.now = c.srv.clock.now()
-	c.asOf = time.Now().Add(-c.fx.Lag)
+	c.began = time.Now()
+	c.asOf = c.began.Add(-c.fx.Lag)
 	if err := c.admit(); err != nil {
 		c.refuse(err)
 		return

@@ -212,7 +212,7 @@ func (c *call) authorizeDataSource() error {
 		if !v.live() {
 			continue
 		}
-		ok, err := filter.Match(v.Data)
+		ok, err := c.match(filter, v.Data)
 		if err != nil {
 			return err
 		}

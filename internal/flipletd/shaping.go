@@ -174,7 +174,7 @@ func (c *call) viewFilter(m *meta, names []string) (func(*version) (bool, error)
 	}
 	return func(v *version) (bool, error) {
 		for _, f := range filters {
-			if ok, err := f.Match(v.Data); ok || err != nil {
+			if ok, err := c.match(f, v.Data); ok || err != nil {
 				return ok, err
 			}
 		}
@@ -272,7 +272,7 @@ func (c *call) joinSide(j *join) ([]*version, *columnView, error) {
 		}
 		ok := true
 		if j.filter != nil {
-			ok, err = j.filter.Match(v.Data)
+			ok, err = c.match(j.filter, v.Data)
 		}
 		if ok && err == nil {
 			rows = append(rows, v)

@@ -163,7 +163,7 @@ func (c *call) versionEntries() error {
 	for _, v := range snap.rows {
 		ok := true
 		if filter != nil {
-			if ok, err = filter.Match(v.Data); err != nil {
+			if ok, err = c.match(filter, v.Data); err != nil {
 				return err
 			}
 		}

@@ -51,7 +51,9 @@ func FuzzCompileMatch(f *testing.F) {
 		if matched != again || (err == nil) != (errAgain == nil) {
 			t.Fatalf("first %v, %v, then %v, %v", matched, err, again, errAgain)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		// Tenths of a second at most. The rest is for a busy machine under the race
+		// detector; without a bound on its steps a pattern would take years.
+		if took := time.Since(start); took > time.Minute {
 			t.Fatalf("took %v", took)
 		}
 	})

@@ -85,6 +85,7 @@ func (b *batch) replaceTwin(r *Row) bool {
 	v.twin = true
 	b.seen[other] = v
 	b.news[i].Row = *r
+	b.updates = slices.DeleteFunc(b.updates, func(e Event) bool { return e.Row.ID == other })
 	b.see(r, false)
 	return true
 }

@@ -96,7 +96,7 @@ func Tell(s *Story, seed uint64) {
 		t.Lag = micros(s.Config.Overlap) - t.Late
 	}
 	t.Shuffle, t.NoLimit, t.Doubles = d.one(12), d.one(12), d.one(12)
-	t.Backwards = seed*0x9e3779b97f4a7c15>>60 == 0 && s.Config.PageSize > 1 && !t.Doubles
+	t.Backwards = seed*0x9e3779b97f4a7c15>>60 == 0 && s.Config.PageSize > 1 && !t.Doubles && !t.Shuffle
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))
 	}

@@ -87,7 +87,7 @@ func siftOverHTTP(t *testing.T, line []byte) (string, bool) {
 		Name string
 		Docs []struct {
 			ID   int64
-			Data map[string]any
+			Data any
 		}
 		Where     json.RawMessage
 		ExpectIDs []int64
@@ -95,15 +95,18 @@ func siftOverHTTP(t *testing.T, line []byte) (string, bool) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.UseNumber()
-	if err := dec.Decode(&c); err != nil || c.Where[0] != '{' {
+	require.NoError(t, dec.Decode(&c))
+	rows := make([]map[string]any, len(c.Docs))
+	isObject := c.Where[0] == '{'
+	for i, doc := range c.Docs {
+		row, ok := doc.Data.(map[string]any)
+		rows[i], isObject = row, isObject && ok
+	}
+	if !isObject {
 		return "", false // rows are objects, and so is a clause
 	}
 	k := start(t)
 	source := k.source(m{})
-	rows := make([]map[string]any, len(c.Docs))
-	for i, doc := range c.Docs {
-		rows[i] = doc.Data
-	}
 	ids, err := k.Insert(source, rows...)
 	require.NoError(t, err)
 	a := k.do("POST", fmt.Sprintf("/v1/data-sources/%d/data/query", source), `{"type":"select","where":`+string(c.Where)+`}`)

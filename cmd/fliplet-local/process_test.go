@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,18 +54,14 @@ func spawn(t *testing.T, args ...string) *program {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	p := &program{t: t, cmd: exec.CommandContext(ctx, exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...), errs: &bytes.Buffer{}}
+	p := &program{t: t, cmd: exec.CommandContext(t.Context(), exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...), errs: &bytes.Buffer{}}
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stderr = p.errs
 	out, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	p.out = bufio.NewReader(out)
 	require.NoError(t, p.cmd.Start())
-	t.Cleanup(func() {
-		cancel() // kills it, unless it has ended
-		_ = p.cmd.Wait()
-	})
+	t.Cleanup(func() { _ = p.cmd.Wait() }) // the context has killed it, unless it had ended
 	return p
 }
 
@@ -81,7 +76,7 @@ func (p *program) end() (status int, rest string) {
 
 // call makes one request; an error means that nobody knows what became of it.
 func (p *program) call(method, path, body string) (status int, answer []byte, err error) {
-	r, err := http.NewRequestWithContext(context.Background(), method, p.url+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

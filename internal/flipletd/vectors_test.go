@@ -179,13 +179,12 @@ func whereOverHTTP(t *testing.T, line []byte) (string, bool) {
 		{Kind: "entry", ID: vectorContact, Value: fmt.Appendf(nil, `{"id":%d,"dataSourceId":%d,"data":{"flUserId":"u","flUserToken":"tu"},"createdAt":%s,"updatedAt":%s}`, vectorContact, vectorContacts, at, at)},
 	}
 	conversations := map[int64]bool{}
-	var want []int64
+	want := c.ExpectIDs
 	for i, e := range c.Entries {
 		if e.CreatedAt == nil || e.UpdatedAt == nil || len(e.Data) == 0 || e.Data[0] != '{' {
-			continue // a column that is NULL, which a server never has
-		}
-		if slices.Contains(c.ExpectIDs, e.ID) {
-			want = append(want, e.ID)
+			// A column that is NULL, which a server never has.
+			want = slices.DeleteFunc(want, func(id int64) bool { return id == e.ID })
+			continue
 		}
 		records = append(records, flipletd.Record{Kind: "entry", ID: e.ID, Value: raw.Entries[i]})
 		conversations[e.DataSourceID] = true
@@ -198,9 +197,6 @@ func whereOverHTTP(t *testing.T, line []byte) (string, bool) {
 	a := k.do("POST", "/v1/data-sources/data", `{"flUserToken":"tu","includeDeleted":true,"where":`+string(c.Where)+`}`)
 	if c.Where[0] != '{' {
 		return "", false
-	}
-	if len(want) == 0 && slices.Contains(c.ExpectIDs, 987654321) {
-		want = c.ExpectIDs // a spoilt answer
 	}
 	return compareIDs(c.Name, a, a.matched(), want), true
 }

@@ -58,9 +58,7 @@ type savedReader struct {
 	CreatedFrom   Time           `json:"createdFrom"`
 	Floor         Key            `json:"floor"`
 	Floors        map[int64]Key  `json:"floors,omitempty"`
-	BandFrom      Time           `json:"bandFrom"`
-	BandTo        Key            `json:"bandTo"`
-	BandMaxID     int64          `json:"bandMaxId"`
+	Bands         []band         `json:"bands,omitempty"`
 	MaxID         int64          `json:"maxId"`
 	Gone          map[int64]Key  `json:"gone,omitempty"`
 	Conversations []int64        `json:"conversations"`
@@ -178,7 +176,7 @@ func (r *reader) snapshot(generation uint64) []byte {
 	s := savedReader{
 		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
-		Floor: r.mem.floor, Floors: r.mem.floors, BandFrom: r.mem.band.from, BandTo: r.mem.band.to, BandMaxID: r.mem.band.maxID,
+		Floor: r.mem.floor, Floors: r.mem.floors, Bands: slices.Clone(r.mem.bands),
 		MaxID: r.mem.maxID, Gone: map[int64]Key{},
 		Conversations: make([]int64, 0, len(r.conversations)),
 	}
@@ -191,7 +189,7 @@ func (r *reader) snapshot(generation uint64) []byte {
 	for id, v := range r.mem.rows {
 		switch {
 		case backlog && v.created > r.createdFrom && v.updated <= end && !r.ahead(id, v):
-			s.BandFrom, s.BandTo, s.BandMaxID = r.createdFrom, later(s.BandTo, Key{v.created, id}), max(s.BandMaxID, id)
+			s.Bands = widen(s.Bands, r.createdFrom, Key{v.created, id}, id)
 			gone(id, v)
 		case v.updated > r.firm || v.created > r.firm:
 			s.Known = append(s.Known, save(id, v))
@@ -226,7 +224,7 @@ func (r *reader) restore(c Cursor) error {
 	}
 	r.phase, r.settled, r.firm, r.pos, r.created = s.Phase, s.Settled, s.Firm, s.Pos, s.Created
 	r.at, r.from, r.end, r.createdFrom = s.At, s.From, s.End, s.CreatedFrom
-	r.mem.floor, r.mem.band, r.mem.maxID = s.Floor, band{s.BandFrom, s.BandTo, s.BandMaxID}, s.MaxID
+	r.mem.floor, r.mem.bands, r.mem.maxID = s.Floor, s.Bands, s.MaxID
 	r.mem.gone = s.Gone
 	r.mem.floors = s.Floors
 	r.conversations = make(map[int64]struct{}, len(s.Conversations))

@@ -50,8 +50,9 @@ type memory struct {
 	floor Key
 	// floors are the same for conversations joined later.
 	floors map[int64]Key
-	// band is a floor with a bottom, while a backlog is read.
-	band band
+	// bands are floors with a bottom, left by backlogs until nothing can turn up
+	// below them.
+	bands []band
 	// maxID is the highest id below the floor: a row with a higher one was created
 	// in the past but stored later.
 	maxID int64
@@ -59,17 +60,27 @@ type memory struct {
 	gone map[int64]Key
 }
 
-// band holds the rows that were delivered and forgotten: created after from, up to
-// a key. A backlog may forget one of two rows of an instant and have yet to read
-// the other.
+// band holds the rows that one backlog delivered and forgot: created after From, up
+// to a key. It may forget one of two rows of an instant and have yet to read the
+// other.
 type band struct {
-	from  Time
-	to    Key
-	maxID int64
+	From  Time
+	To    Key
+	MaxID int64
 }
 
 func (b band) has(r *Row) bool {
-	return r.ID <= b.maxID && r.Created > b.from && r.createdKey().Compare(b.to) <= 0
+	return r.ID <= b.MaxID && r.Created > b.From && r.createdKey().Compare(b.To) <= 0
+}
+
+// widen adds forgotten rows to the band above from.
+func widen(bands []band, from Time, to Key, maxID int64) []band {
+	i := slices.IndexFunc(bands, func(b band) bool { return b.From == from })
+	if i < 0 {
+		return append(bands, band{from, to, maxID})
+	}
+	bands[i].To, bands[i].MaxID = later(bands[i].To, to), max(bands[i].MaxID, maxID)
+	return bands
 }
 
 func newMemory(cfg *Config) *memory {
@@ -117,7 +128,7 @@ func (m *memory) twinOf(r *Row) (int64, bool) {
 
 // old reports whether an unknown row is history rather than news.
 func (m *memory) old(r *Row) bool {
-	if m.band.has(r) && !m.cfg.is(bandIgnored) {
+	if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) && !m.cfg.is(bandIgnored) {
 		return true
 	}
 	if f, ok := m.floors[r.Conversation]; ok && r.createdKey().Compare(f) <= 0 {
@@ -142,18 +153,14 @@ func (m *memory) had(conversation int64) Key {
 // forget drops versions beyond the limit that needed does not ask to keep, and
 // raises the floor to what it dropped. Nothing up to firm can still turn up.
 func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
-	if firm >= m.band.from {
-		m.closeBand() // rows from below it can no longer become visible late
-	}
+	m.bands = slices.DeleteFunc(m.bands, func(b band) bool {
+		if firm >= b.From {
+			m.raise(b.To, b.MaxID)
+		}
+		return firm >= b.From
+	})
 	if dropped, maxID, ok := m.shrink(needed); ok {
 		m.raise(dropped, maxID)
-	}
-}
-
-func (m *memory) closeBand() {
-	if m.band != (band{}) {
-		m.raise(m.band.to, m.band.maxID)
-		m.band = band{}
 	}
 }
 
@@ -175,11 +182,8 @@ func (m *memory) atMost(rows []Row) {
 // forgetAbove is forget while a backlog is read: only rows created after from
 // are dropped, and rows from before it may still turn up as new.
 func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
-	if m.band.from != from {
-		m.closeBand() // of another backlog
-	}
 	if dropped, maxID, ok := m.shrink(needed); ok {
-		m.band = band{from: from, to: later(m.band.to, dropped), maxID: max(m.band.maxID, maxID)}
+		m.bands = widen(m.bands, from, dropped, maxID)
 	}
 }
 

@@ -159,7 +159,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 	}
 	until = a.Until.Sub(r.now())
 	cfg := &r.story.Config
-	longest := cfg.Max + cfg.Max/10
+	longest := cfg.Max // jitter only shortens waits
 	if r.failing {
 		longest = max(longest, r.named-r.elapsed+r.wait/4+cfg.Live)
 	} else {

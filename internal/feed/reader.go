@@ -1,9 +1,7 @@
 package feed
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -471,80 +469,6 @@ func (r *reader) observe(now time.Time) {
 		r.window = window{upto: r.pos, settled: r.settled, from: now, open: true}
 	}
 	r.forget()
-}
-
-// resolve is the answer to needsMembers: rows held back join their conversations,
-// after the history that came before them.
-func (r *reader) resolve(now time.Time, members map[int64]Time) {
-	r.needsMembers = false
-	held := r.batch.release()
-	for _, h := range held {
-		created, listed := members[h.conversation]
-		if _, joined := r.conversations[h.conversation]; joined {
-			continue
-		}
-		r.conversations[h.conversation] = struct{}{}
-		r.joins = slices.DeleteFunc(r.joins, func(q Query) bool { return q.Conversation == h.conversation })
-		if listed && created > h.after && r.phase != mending || r.cfg.is(historySkipped) {
-			continue // younger than the pages it was found on: nothing of it was missed
-		}
-		history := Query{Kind: Newest, Conversation: h.conversation, Limit: r.cfg.PageSize}
-		if h.first.Time > h.after && r.phase != mending || r.cfg.is(historyBeforeFirst) {
-			history.Before = h.first // whatever is younger is on these pages
-		}
-		r.histories = append(r.histories, history)
-	}
-	for _, h := range held {
-		for i := range h.rows {
-			row := &h.rows[i]
-			_, known := r.mem.lookup(row.ID)
-			switch {
-			case known || row.createdKey().Compare(r.mem.had(h.conversation)) <= 0:
-				r.consider(row)
-			case !r.batch.has(row.ID):
-				r.addNew(row)
-			}
-		}
-	}
-	r.finish(now)
-}
-
-// membership compares the conversations with a fresh list. left are those of the
-// list before that are not in it any more: should the user come back, their
-// history is read again.
-func (r *reader) membership(now time.Time, members map[int64]Time, left []int64) {
-	if r.conversations == nil || r.phase == initial {
-		if r.conversations == nil {
-			r.conversations = make(map[int64]struct{}, len(members))
-		}
-		for id := range members {
-			r.conversations[id] = struct{}{}
-		}
-		r.needsMembers = false
-		if r.phase == live {
-			r.checkpoint() // a durable listener needs a position before its first event
-		}
-		return
-	}
-	for _, id := range left {
-		delete(r.conversations, id)
-	}
-	if r.needsMembers {
-		r.resolve(now, members)
-	}
-	for id, created := range members {
-		if _, ok := r.conversations[id]; ok {
-			continue
-		}
-		join := Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize}
-		switch {
-		case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time), r.cfg.is(joinsIgnored):
-			r.conversations[id] = struct{}{} // too young to have a history
-		case !slices.Contains(r.joins, join):
-			r.joins = append(r.joins, join)
-		}
-	}
-	slices.SortFunc(r.joins, func(a, b Query) int { return cmp.Compare(a.Conversation, b.Conversation) })
 }
 
 // flush hands the batch to the listener: news in order of creation, then changes

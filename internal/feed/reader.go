@@ -135,7 +135,7 @@ func (r *reader) want() (Query, bool) {
 		return Query{Kind: Changes, After: r.at, UpdatedTo: r.end, CreatedTo: r.createdFrom, Limit: r.limit}, true
 	}
 	switch {
-	case len(r.joins) > 0 && r.batch.empty():
+	case len(r.joins) > 0 && r.batch.empty() && len(r.batch.held) == 0:
 		return r.joins[0], true
 	case r.polling:
 		return Query{Kind: Changes, After: r.at, Limit: r.limit}, true

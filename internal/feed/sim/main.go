@@ -22,14 +22,13 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed/sim/world"
 )
 
-var only = flag.String("rule", "", "tell only what breaks this rule")
-
 func main() {
 	first := flag.Uint64("first", 1, "the first seed")
 	seeds := flag.Uint64("seeds", 100_000, "how many seeds to play")
 	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many at once")
 	tell := flag.Uint64("tell", 0, "tell the story of one seed")
-	mutant := flag.Int("mutant", 0, "plant a defect")
+	mutant := flag.Int("mutant", 0, "plant the defect of this number")
+	rule := flag.String("rule", "", "tell only what breaks this rule")
 	mutants := flag.Bool("mutants", false, "plant every defect in turn, and tell which seed notices it")
 	flag.Parse()
 	if *mutants {
@@ -38,7 +37,7 @@ func main() {
 	if *tell != 0 {
 		os.Exit(tellOne(*tell, feed.Mutant(*mutant)))
 	}
-	os.Exit(play(*first, *seeds, *workers, feed.Mutant(*mutant)))
+	os.Exit(play(*first, *seeds, *workers, feed.Mutant(*mutant), *rule))
 }
 
 // tellOne tells what happens in one story.
@@ -90,7 +89,7 @@ func killAll(first, seeds uint64, workers int) int {
 }
 
 // play plays a range of seeds on several workers.
-func play(first, seeds uint64, workers int, mutant feed.Mutant) int {
+func play(first, seeds uint64, workers int, mutant feed.Mutant, only string) int {
 	const chunk = 256
 	began := time.Now()
 	var next, played, violations, requests atomic.Uint64
@@ -149,14 +148,13 @@ func play(first, seeds uint64, workers int, mutant feed.Mutant) int {
 		r.Mutant = mutant
 		var s world.Story
 		for rule, seed := range worst {
-			if *only != "" && *only != rule {
+			if only != "" && only != rule {
 				continue
 			}
 			world.Tell(&s, seed)
 			r.Shrink(&s)
 			fmt.Println(r.Tell(&s))
 		}
-		fmt.Println(worst)
 		status = 1
 	}
 	fmt.Printf("sim: %d seeds, %d violations\n", played.Load(), violations.Load())

@@ -74,7 +74,7 @@ func (r *Runner) listener() *listener {
 }
 
 // forget makes a listener new.
-func (l *listener) forget(int) {
+func (l *listener) forget() {
 	clear(l.had)
 	clear(l.heard)
 	l.first, l.loaded = feed.Key{Time: beginning}, 0

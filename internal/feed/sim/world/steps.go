@@ -93,7 +93,7 @@ func (r *Runner) mutate(x *Step) {
 	late := micros(x.D)
 	back := func(i int) (int, bool) {
 		i = len(s.rows) - 1 - (x.A + i)
-		return i, i >= 0 && s.versions[s.rows[i].head].deleted == false
+		return i, i >= 0 && !s.versions[s.rows[i].head].deleted
 	}
 	switch x.Op {
 	case Send:
@@ -147,7 +147,7 @@ func (r *Runner) open(l *listener) {
 	l.alive, l.pending, l.rested = true, 0, beginning
 	l.queued = l.queued[:0]
 	if !l.stored {
-		l.forget(len(r.srv.rows))
+		l.forget()
 		l.since = r.srv.now
 		l.limit = r.story.Config.PageSize
 		switch l.start {

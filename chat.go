@@ -39,6 +39,7 @@ type Chat struct {
 	known  knownConversations
 	source rowSource
 	poller poller
+	outbox *outbox // nil when it is off
 
 	// keepsCache: Storage outlives the Chat, so messages are worth storing.
 	keepsCache bool
@@ -68,6 +69,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.source = newRowSource(c)
 	c.poller.init(c)
+	c.outbox = newOutbox(c)
 	return c, nil
 }
 
@@ -84,8 +86,11 @@ func (c *Chat) Close() error {
 	for _, r := range homes {
 		r.forget(c)
 	}
+	c.outbox.drain()
 	c.end(errClosing)
 	c.poller.stop(errClosing)
+	c.outbox.stop(errClosing)
+	c.outbox.close()
 	c.calls.Wait()
 	c.known.clear() // the keys of conversations are among it
 	return nil

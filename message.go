@@ -92,6 +92,9 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 		return nil, err
 	}
 	defer end()
+	if c.outbox != nil {
+		return c.outbox.message(ctx, s, conversationID, d)
+	}
 	write, err := c.compose(ctx, s, conversationID, d)
 	if err != nil {
 		return nil, err

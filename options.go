@@ -64,6 +64,8 @@ type Options struct {
 	MinProtection Protection
 	// Push registers the user's device. Default: nothing is registered.
 	Push PushRegistrar
+	// Outbox lets sends survive outages and crashes. Default: nil, no outbox.
+	Outbox *OutboxOptions
 	// LivePollInterval is the wait between polls after something happened. It
 	// grows by half whenever the silence has lasted ten times as long. Default 2 s,
 	// never above PollInterval.
@@ -116,6 +118,10 @@ func (o Options) prepare() (Options, error) {
 		}
 	}
 	errs = append(errs, o.checkProtection())
+	if o.Outbox != nil {
+		box, err := o.Outbox.prepare()
+		o.Outbox, errs = &box, append(errs, err)
+	}
 	if o.MasterAppID == 0 {
 		o.MasterAppID = o.AppID
 	}

@@ -86,6 +86,7 @@ func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Cont
 		// Outside the lock: a function of the user before may be logging in, too.
 		c.forgetUser(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
 	}
+	c.outbox.start(ctx, c.current())
 	if !cached {
 		c.registerDevice(ctx, contact)
 		c.shareLogin(ctx, contact)
@@ -349,6 +350,7 @@ func (c *Chat) leave() *session {
 // forgetUser ends what belongs to the user in this process.
 func (c *Chat) forgetUser(cause error) {
 	c.poller.stop(cause)
+	c.outbox.stop(cause)
 	c.known.clear()
 }
 

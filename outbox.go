@@ -1,0 +1,264 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// OutboxOptions switch the outbox on; see [Options]. The zero value has defaults
+// for everything.
+//
+// With an outbox [Chat.Message] stores a message in Options.Storage before the
+// first attempt and sends it for as long as it takes: through outages, rate limits
+// and, with a Storage that outlives the process, crashes. What may have been
+// stored by the server is looked up by its GUID before it is inserted again, so a
+// message is neither lost nor stored twice. Messages of one conversation arrive in
+// the order in which they were accepted; one that cannot be sent yet holds back
+// those behind it, and no other conversation.
+//
+// What waits belongs to a user: its keys in Storage hold the API host, the
+// contacts data source and the flUserId. Bodies are stored as they go on the wire,
+// which is sealed when the chat encrypts. Several processes may share a Storage:
+// each sends what it accepted, under a claim that it renews every 10 s, and takes
+// over what another left behind when that one has closed, or has not renewed its
+// claim for 30 s. After a crash the next process therefore begins to send when the
+// claim of the dead one has lapsed.
+//
+// Limits: the server must show a stored row within Settle; the calls of Storage
+// must not take longer than a few seconds. (All of this is our choice; that a
+// message carries a guid to recognise it by was seen in the public widget.)
+type OutboxOptions struct {
+	// Limit is how many messages may wait, 1,000 by default. What an earlier process
+	// left behind counts, but is never refused.
+	Limit int
+	// Settle is how long after a failed attempt its row may still become visible.
+	// Before that, not finding it proves nothing. Default 5 s.
+	Settle time.Duration
+	// Drain is how long Close goes on sending what can be sent. Default 5 s, negative
+	// not at all. What is unsent then stays stored, for the user's next login.
+	Drain time.Duration
+	// OnChange is told what becomes of each message, one call at a time, in order; a
+	// Chat that is slow to listen may miss the steps in between, never Stored or
+	// Failed. It runs on a goroutine of its own and may call the Chat, also Close.
+	// A panic in it is logged.
+	OnChange func(SendChange)
+}
+
+// prepare checks the options and fills in the defaults.
+func (o OutboxOptions) prepare() (OutboxOptions, error) {
+	var errs []error
+	if o.Limit < 0 {
+		errs = append(errs, invalid("Options.Outbox.Limit: %d is negative; 0 takes the default", o.Limit))
+	}
+	if o.Settle < 0 {
+		errs = append(errs, invalid("Options.Outbox.Settle: %v is negative; 0 takes the default", o.Settle))
+	}
+	if o.Limit == 0 {
+		o.Limit = 1000
+	}
+	if o.Settle == 0 {
+		o.Settle = 5 * time.Second
+	}
+	if o.Drain == 0 {
+		o.Drain = 5 * time.Second
+	}
+	return o, errors.Join(errs...)
+}
+
+var (
+	// ErrQueued: the message is stored in the outbox, but not sent yet. It will be,
+	// by this process or by the one that logs the user in next; do not send it again.
+	ErrQueued = errors.New("queued, not sent yet")
+	// ErrOutboxFull: as many messages wait as OutboxOptions.Limit allows. This one was
+	// not accepted.
+	ErrOutboxFull = errors.New("the outbox is full")
+)
+
+// SendState is where a message in the outbox stands.
+type SendState uint8
+
+const (
+	// SendQueued: it waits to be sent, for the first time or again.
+	SendQueued SendState = iota
+	// SendRunning: an attempt is under way, or the server is asked whether an earlier
+	// one succeeded.
+	SendRunning
+	// SendStored: the server has it.
+	SendStored
+	// SendFailed: the server refused it for good, and it was taken out.
+	SendFailed
+)
+
+// String is a word for the state.
+func (s SendState) String() string {
+	switch s {
+	case SendQueued:
+		return "queued"
+	case SendRunning:
+		return "sending"
+	case SendStored:
+		return "stored"
+	case SendFailed:
+		return "failed"
+	}
+	return fmt.Sprintf("SendState(%d)", uint8(s))
+}
+
+// SendChange is what happened to a message in the outbox.
+type SendChange struct {
+	// GUID identifies the message, ConversationID is where it goes.
+	GUID           string
+	ConversationID int64
+	// State is where it stands now.
+	State SendState
+	// Message is the message as stored, when it is. When it failed it is what could
+	// not be sent, without an ID. nil otherwise.
+	Message *Message
+	// Err is why it failed, or why the last attempt did, when it is queued again.
+	Err error
+	// Pending is how many messages of the user are left to send.
+	Pending int
+}
+
+// PendingSend is a message that waits in the outbox.
+type PendingSend struct {
+	// GUID identifies the message, ConversationID is where it goes.
+	GUID           string
+	ConversationID int64
+	// State is SendQueued or SendRunning.
+	State SendState
+	// QueuedAt is when it was accepted, by the clock of the process that did.
+	QueuedAt time.Time
+	// Attempts counts the requests of this process that failed, look-ups included,
+	// and Err is what the last of them met. nil when none failed.
+	Attempts int
+	Err      error
+	// NextTry is when it is tried again; zero when it only waits for its turn.
+	NextTry time.Time
+}
+
+// Outbox is a handle on the messages that wait to be sent. Get it from
+// [Chat.Outbox]. It is safe for concurrent use.
+type Outbox struct{ chat *Chat }
+
+// Outbox returns a handle; it makes no request. Its calls need Options.Outbox.
+func (c *Chat) Outbox() Outbox { return Outbox{c} }
+
+// Add accepts a message and returns its GUID once it is stored in Storage. It is
+// sent in the background; OutboxOptions.OnChange tells how that ends. A draft
+// whose GUID waits already in the same conversation is that message, not another
+// one.
+//
+// The body is sealed here, so the conversation's key must be at hand: offline, the
+// conversation must have been seen before. Files with content are stored along, a
+// megabyte in all, and refused in chats that encrypt, since they would lie in
+// Storage unsealed; a Reader is refused.
+//
+// Errors: those of [Chat.Message] for an unusable draft; [ErrOutboxFull];
+// [ErrInvalid] when there is no outbox; what Storage said. When Storage failed in
+// the middle, the message may have been accepted nevertheless.
+func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid string, err error) {
+	defer wrap("queue message", &err)
+	if err := d.check(conversationID); err != nil {
+		return "", err
+	}
+	o, err := b.box()
+	if err != nil {
+		return "", err
+	}
+	ctx, s, end, err := b.chat.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	sd, err := o.add(ctx, s, conversationID, d)
+	if err != nil {
+		return "", err
+	}
+	return sd.rec.GUID, nil
+}
+
+// Len is how many messages of the user are left to send; 0 without an outbox or
+// login.
+func (b Outbox) Len() int { return len(b.Pending()) }
+
+// Pending lists the messages of the user that are left to send, in the order of
+// acceptance. It makes no request; nil without an outbox or login.
+func (b Outbox) Pending() []PendingSend {
+	if b.chat.outbox == nil {
+		return nil
+	}
+	return b.chat.outbox.pending()
+}
+
+// Flush waits until nothing is left to send, which can take as long as an outage.
+//
+// Errors: the context's cause; [ErrNotLoggedIn]; [ErrClosed]; [ErrInvalid] when
+// there is no outbox.
+func (b Outbox) Flush(ctx context.Context) (err error) {
+	defer wrap("flush outbox", &err)
+	o, err := b.box()
+	if err != nil {
+		return err
+	}
+	ctx, s, end, err := b.chat.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return o.flush(ctx, s)
+}
+
+// Discard takes a message out that was not sent. It reports false for one that is
+// not there any more, or whose attempt is under way. Whoever waits for it gets an
+// error that matches context.Canceled. After an attempt whose outcome is unknown
+// the server may have the message.
+//
+// Errors: [ErrNotLoggedIn]; [ErrClosed]; [ErrInvalid]; what Storage said.
+func (b Outbox) Discard(ctx context.Context, conversationID int64, guid string) (_ bool, err error) {
+	defer wrap("discard message", &err)
+	o, err := b.box()
+	if err != nil {
+		return false, err
+	}
+	ctx, s, end, err := b.chat.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	return o.discard(ctx, s, sendKey{conversationID, guid})
+}
+
+func (b Outbox) box() (*outbox, error) {
+	if b.chat.outbox == nil {
+		return nil, invalid("Options.Outbox: nil; set it to &chat.OutboxOptions{} to have an outbox")
+	}
+	return b.chat.outbox, nil
+}
+
+// message is Chat.Message through the outbox: it waits for the outcome.
+func (o *outbox) message(ctx context.Context, s *session, conversationID int64, d Draft) (*Message, error) {
+	sd, err := o.add(ctx, s, conversationID, d)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-sd.done:
+	default:
+		select {
+		case <-sd.done:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrQueued, context.Cause(ctx))
+		}
+	}
+	if sd.err != nil {
+		return nil, sd.err
+	}
+	row := *sd.row
+	row.Data = wire.CloneMap(row.Data)
+	return o.chat.message(ctx, &row, s.userID), nil
+}

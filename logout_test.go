@@ -144,3 +144,29 @@ func TestStreamFunctionsMayLogOutAndIn(t *testing.T) {
 	require.NoError(t, <-done)
 	assert.Equal(t, w.ids["eve"], bob.User().ID)
 }
+
+func TestStreamFunctionsMayEndTheChatAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	conv := w.converse(jane, "bob")
+	ends := []func() error{bob.Close, func() error { return bob.Logout(context.Background()) }, bob.Close}
+	var all sync.WaitGroup
+	all.Add(len(ends))
+	subs := make([]*chat.Subscription, len(ends))
+	for i, end := range ends {
+		var err error
+		subs[i], err = bob.Stream(t.Context(), func(*chat.Message) {
+			all.Done()
+			all.Wait()
+			if err := end(); err != nil {
+				assert.ErrorIs(t, err, chat.ErrClosed) // the logout came second
+			}
+		})
+		require.NoError(t, err)
+	}
+	w.say(jane, conv, "go")
+	for _, sub := range subs {
+		<-sub.Done()
+	}
+}

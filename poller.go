@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,6 +138,7 @@ func (p *poller) start(s *session) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.loops, r)
+		p.announce()
 	}()
 }
 
@@ -200,20 +202,35 @@ func (p *poller) stop(cause error) {
 	for _, l := range p.listeners {
 		p.remove(l, cause)
 	}
-	var wait []<-chan struct{}
-	for r := range p.loops {
-		wait = append(wait, r.done)
-	}
-	for l := range p.active {
-		if l.runner != self {
-			wait = append(wait, l.sub.done)
-		}
+	loops, active := maps.Clone(p.loops), maps.Clone(p.active)
+	for l := range active {
+		// Two functions that stop the poller must not wait for each other.
+		l.leaving = l.leaving || l.runner == self
 	}
 	p.announce()
-	p.mu.Unlock()
-	for _, done := range wait {
-		<-done
+	p.waiters++
+	defer func() { p.waiters--; p.mu.Unlock() }()
+	for p.busy(loops, active) {
+		changed := p.changed
+		p.mu.Unlock()
+		<-changed
+		p.mu.Lock()
 	}
+}
+
+// busy reports whether any of these still runs. mu is held.
+func (p *poller) busy(loops map[*pollRun]struct{}, active map[*listener]struct{}) bool {
+	for r := range loops {
+		if _, runs := p.loops[r]; runs {
+			return true
+		}
+	}
+	for l := range active {
+		if _, runs := p.active[l]; runs && !l.leaving {
+			return true
+		}
+	}
+	return false
 }
 
 // announce wakes everybody who waits for a poll. mu is held.

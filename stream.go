@@ -119,6 +119,7 @@ type listener struct {
 	runner   uint64 // which one
 	stopped  bool
 	handling bool // inside fn
+	leaving  bool // inside fn, which is stopping the poller
 }
 
 // call runs the listener's function and turns a panic into an error.

@@ -98,6 +98,10 @@
 // What remains open after that is an error for which [datasource.Doubtful] is true,
 // and sending the same [Draft] with the same GUID once more is then safe.
 //
+// With [Options.Outbox] sends survive outages and crashes: messages are stored before
+// the first attempt, sent in order for as long as it takes, and neither lost nor stored
+// twice.
+//
 // A [Draft] takes attachments as URLs, content or readers, and [Chat.Download] reads
 // them.
 //

@@ -118,7 +118,7 @@ type SendChange struct {
 	// Message is the message as stored, when it is. When it failed it is what could
 	// not be sent, without an ID. nil otherwise.
 	Message *Message
-	// Err is why it failed, or why the last attempt did, when it is queued again.
+	// Err is why it failed, or why the last attempt did, when there is another one.
 	Err error
 	// Pending is how many messages of the user are left to send.
 	Pending int

@@ -191,7 +191,7 @@ func (o *outbox) kick(run *outboxRun) {
 		}
 		sd := run.sends[a.ID]
 		if a.Kind != engine.Forget {
-			o.change(run, sd, SendRunning, nil)
+			o.change(run, sd, SendRunning, sd.err)
 		}
 		run.work.Go(func() { o.do(run, a.Kind, sd) })
 	}

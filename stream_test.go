@@ -38,6 +38,13 @@ func (p *pollTimes) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.RoundTripper.RoundTrip(r)
 }
 
+// times returns when polls were sent until now.
+func (p *pollTimes) times() []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.at)
+}
+
 // through makes a Chat talk over a transport without retries, with the cadence of
 // production.
 func (w *world) through(rt http.RoundTripper) func(*chat.Options) {
@@ -74,9 +81,9 @@ func TestPollsOfADayKeepToTheCadence(t *testing.T) {
 		time.Sleep(12 * time.Hour)
 		s.Stop()
 		assert.Equal(t, []string{"noon"}, bodies(r.all()))
-		live, quiet := 0, 0
-		for i, at := range polls.at[1:] {
-			gap, age := at.Sub(polls.at[i]), polls.at[i].Sub(began)%(12*time.Hour)
+		live, quiet, times := 0, 0, polls.times()
+		for i, at := range times[1:] {
+			gap, age := at.Sub(times[i]), times[i].Sub(began)%(12*time.Hour)
 			switch {
 			case age < 20*time.Minute:
 				live++
@@ -88,7 +95,7 @@ func TestPollsOfADayKeepToTheCadence(t *testing.T) {
 		}
 		assert.Greater(t, live, 100)
 		assert.Greater(t, quiet, 550)
-		assert.Less(t, len(polls.at), 1300)
+		assert.Less(t, len(times), 1300)
 	})
 }
 
@@ -101,9 +108,10 @@ func TestPollsNeverTakeMoreThanAQuarterOfTheLimit(t *testing.T) {
 			w.say(bob, conv, "y")
 			time.Sleep(100 * time.Millisecond)
 		}
-		require.Greater(t, len(polls.at), 100)
-		for i := 51; i < len(polls.at); i++ {
-			assert.GreaterOrEqual(t, polls.at[i].Sub(polls.at[i-50]), 9900*time.Millisecond)
+		times := polls.times()
+		require.Greater(t, len(times), 100)
+		for i := 51; i < len(times); i++ {
+			assert.GreaterOrEqual(t, times[i].Sub(times[i-50]), 9900*time.Millisecond)
 		}
 	})
 }
@@ -146,11 +154,12 @@ func TestRateLimitIsWaitedOut(t *testing.T) {
 		_, err := bob.Stream(t.Context(), r.add)
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
-		before := len(polls.at)
+		before := len(polls.times())
 		w.Next(1, fliplettest.CrossSource, fliplettest.TooMany(30*time.Second))
 		w.say(jane, conv, "x")
 		time.Sleep(2 * time.Minute)
-		assert.GreaterOrEqual(t, polls.at[before+1].Sub(polls.at[before]), 29*time.Second, "nothing before the named time")
+		times := polls.times()
+		assert.GreaterOrEqual(t, times[before+1].Sub(times[before]), 29*time.Second, "nothing before the named time")
 		assert.Equal(t, []string{"x"}, bodies(r.all()))
 	})
 }

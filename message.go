@@ -65,8 +65,9 @@ type Draft struct {
 	// begins at 0.
 	Progress func(sent, total int64)
 	// GUID identifies the message for whoever sends it; default a new UUID. Send
-	// the same GUID again after a failure that [datasource.Doubtful] reports: if
-	// the first try was stored, nothing is stored twice.
+	// the same GUID again, a few seconds after a failure that [datasource.Doubtful]
+	// reports: it is looked up first, and if the first try was stored, nothing is
+	// stored twice. Options.Outbox does that by itself.
 	GUID string
 	// Data holds custom columns, stored as they are. The columns of a message
 	// itself (body, file, guid, fromUserId) are refused.
@@ -79,6 +80,10 @@ type Draft struct {
 // The write is never repeated after a failure that leaves open whether it was
 // stored. Such a message is looked up by its GUID first; if the look-up fails,
 // too, or finds nothing, the error is one that [datasource.Doubtful] reports.
+//
+// With Options.Outbox the message is stored in Storage first and sent for as long
+// as it takes. Message waits for that; when ctx or the Chat ends before, the error
+// matches [ErrQueued], and the message is sent nevertheless. [ErrOutboxFull].
 //
 // Errors: [ErrInvalid] for an empty message or an unusable column, before any
 // request; [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed].
@@ -94,6 +99,16 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 	defer end()
 	if c.outbox != nil {
 		return c.outbox.message(ctx, s, conversationID, d)
+	}
+	if d.GUID != "" { // it may be sent again
+		stored, err := c.storedSend(ctx, conversationID, d.GUID, s.userID)
+		if err != nil {
+			return nil, missing(err, "conversation", conversationID)
+		}
+		if stored != nil {
+			stored.DataSourceID = conversationID
+			return c.message(ctx, stored, s.userID), nil
+		}
 	}
 	write, err := c.compose(ctx, s, conversationID, d)
 	if err != nil {

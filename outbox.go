@@ -145,6 +145,9 @@ type PendingSend struct {
 // [Chat.Outbox]. It is safe for concurrent use.
 type Outbox struct{ chat *Chat }
 
+// Format prints the kind of handle.
+func (b Outbox) Format(f fmt.State, _ rune) { fmt.Fprint(f, "outbox of a ", b.chat.String()) }
+
 // Outbox returns a handle; it makes no request. Its calls need Options.Outbox.
 func (c *Chat) Outbox() Outbox { return Outbox{c} }
 

@@ -298,7 +298,9 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 
 // Logout stops polling, clears the user's chat token on the server, which logs the
 // user's other devices out of it, too, and forgets the user here: identity and
-// caches, and what another component left in Storage to log the user in.
+// caches, and what another component left in Storage to log the user in. Messages
+// that wait in the outbox stay there for the user's next login, since they were
+// accepted; take them out with [Outbox.Discard] before, if they shall not be sent.
 //
 // The local part is done whatever the network says, also when ctx has ended; an
 // error then tells that the token on the server may still be there. Called from

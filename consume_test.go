@@ -174,12 +174,12 @@ func TestConsumerOfADeadProcessIsTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fliplettest.InProcess())
 		store := storage.NewMemory()
-		jane, bob := w.login("jane"), w.login("bob", storing(store))
+		jane := w.login("jane")
 		conv := w.converse(jane, "bob")
 		w.say(jane, conv, "hello")
 		key := ""
 		watched := watchKeys{Store: store, seen: func(k string) { key = k }}
-		bob = w.login("bob", storing(watched))
+		bob := w.login("bob", storing(watched))
 		r := newRecorder()
 		stop := consume(bob, "n", func(_ context.Context, m *chat.Message) error { r.add(m); return nil })
 		time.Sleep(3 * time.Second)

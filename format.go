@@ -45,6 +45,6 @@ func (r *Registry) Format(f fmt.State, _ rune) { fmt.Fprint(f, "chat registry") 
 
 // Format prints the file without its content, and without its URL, which may carry
 // a key.
-func (x File) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "file %q (%s), %d bytes", x.Name, x.ContentType, len(x.Content))
+func (f File) Format(s fmt.State, _ rune) {
+	fmt.Fprintf(s, "file %q (%s), %d bytes", f.Name, f.ContentType, len(f.Content))
 }

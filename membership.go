@@ -81,7 +81,7 @@ func (v *Conversation) adopt(def wire.Definition) {
 
 // pause waits about as long as has passed since began, and a random part more.
 func pause(ctx context.Context, began time.Time) error {
-	wait := min(max(time.Since(began), 10*time.Millisecond), time.Second)
+	wait := min(max(time.Since(began), 40*time.Millisecond), time.Second)
 	return sleep(ctx, wait+rand.N(wait))
 }
 

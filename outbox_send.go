@@ -100,7 +100,7 @@ func (o *outbox) insert(ctx context.Context, s *session, rec *record) (row *data
 	})
 	if err != nil {
 		// What a new login met says nothing about the message.
-		return nil, err == last && definite(err), err
+		return nil, last != nil && errors.Is(err, last) && definite(err), err
 	}
 	if row.ID == 0 || len(row.Data) == 0 {
 		// A server may confirm with less than the row.

@@ -84,7 +84,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 			readers[r.ID] = list
 		}
 		if len(entries) == 0 {
-			if calm++; calm > 1 || len(readers) == 0 {
+			if calm++; calm > 2 || len(readers) == 0 {
 				break
 			}
 		} else if err := c.commitReaders(ctx, conversationID, entries); err != nil {

@@ -162,7 +162,7 @@ func TestReencryptNeverOverwritesAnEditOfTheSameMoment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fliplettest.InProcess())
 	cipher := newCipher(t, newKey(t, "k", 1))
-	jane, mover := w.login("jane"), w.login("jane", sealing(cipher))
+	jane := w.login("jane")
 	conv := w.converse(jane, "bob")
 	sent := w.say(jane, conv, "before")
 	gone := w.say(jane, conv, "deleted meanwhile")
@@ -172,7 +172,7 @@ func TestReencryptNeverOverwritesAnEditOfTheSameMoment(t *testing.T) {
 		assert.NoError(t, err)
 		assert.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, gone.ID))
 	}}
-	mover = w.login("jane", sealing(cipher), through(t, w, meddler))
+	mover := w.login("jane", sealing(cipher), through(t, w, meddler))
 	meddler.armed.Store(true)
 	got, err := mover.Reencrypt(t.Context(), conv.ID, nil)
 	require.NoError(t, err)

@@ -76,8 +76,8 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 // Close stops everything: streams end, calls under way fail with [ErrClosed], and
 // nothing runs any more when it returns. Called from inside a stream's callback it
 // does not wait for that callback. With an outbox it first goes on sending for a
-// while, see [OutboxOptions]; the rest stays stored. The user stays logged in on the server; see
-// [Chat.Logout]. Closing again does nothing.
+// while, see [OutboxOptions]; the rest stays stored. The user stays logged in on
+// the server; see [Chat.Logout]. Closing again does nothing.
 func (c *Chat) Close() error {
 	c.mu.Lock()
 	c.closed = true

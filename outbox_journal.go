@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,28 +27,6 @@ const (
 	// whoever looks at it.
 	laneSkew = 10 * time.Minute
 )
-
-// A Store cannot list its keys, so one key, the registry, says where messages may
-// be: in lanes, each a row of numbered places that one process fills. Places are
-// reserved by the block, so that a message costs one write and one removal, and
-// some of them stay empty.
-type registry struct {
-	Version int    `json:"version"`
-	Lanes   []lane `json:"lanes"`
-}
-
-type lane struct {
-	ID string `json:"id"`
-	// Owner is who may send what is in the lane; "" is nobody.
-	Owner string `json:"owner,omitempty"`
-	// Beat changes with every renewal. Whoever sees it unchanged for as long as a
-	// claim lasts knows that the claim is dead, whatever the clocks say.
-	Beat  uint64    `json:"beat"`
-	Until time.Time `json:"until"`
-	// Messages are in places First ≤ n < Next.
-	First uint64 `json:"first"`
-	Next  uint64 `json:"next"`
-}
 
 // place is where a message is stored.
 type place struct {
@@ -90,13 +70,12 @@ func newJournal(store storage.Store, prefix string) *journal {
 
 func (j *journal) key(p place) string { return fmt.Sprintf("%s/%s/%d", j.prefix, p.lane, p.n) }
 
-// bounds are those of the places in use.
-func (h *heldLane) bounds() (first, next uint64) {
-	first = h.next
-	for n := range h.used {
-		first, next = min(first, n), max(next, n+1)
+// fill says which places are in use.
+func (h *heldLane) fill(l *lane) {
+	l.First, l.Next, l.Used = h.next, h.next, slices.Sorted(maps.Keys(h.used))
+	if n := len(l.Used); n > 0 {
+		l.First, l.Next = l.Used[0], l.Used[n-1]+1
 	}
-	return first, max(first, next)
 }
 
 // claimed is what a change of the registry brought.
@@ -174,9 +153,9 @@ func (j *journal) plan(reg registry, now time.Time, reserve bool) (next registry
 			if len(h.used) == 0 && l.ID != j.own {
 				continue // all sent
 			}
-			l.First, l.Next = h.bounds()
+			h.fill(&l)
 			if l.ID == j.own {
-				l.First, l.Next = min(l.First, j.next), h.next
+				l.First, l.Next, l.Used = min(l.First, j.next), h.next, nil
 			}
 		case l.Owner == j.me, l.Owner == "", j.dead(l, now):
 			l.Owner = j.me
@@ -305,7 +284,7 @@ type loaded struct {
 // load reads what is in a lane.
 func (j *journal) load(ctx context.Context, l lane) ([]loaded, error) {
 	var out []loaded
-	for n := l.First; n < l.Next; n++ {
+	for n := range l.places() {
 		p := place{l.ID, n}
 		raw, err := j.store.Get(ctx, j.key(p))
 		if errors.Is(err, storage.ErrNotFound) {
@@ -321,7 +300,7 @@ func (j *journal) load(ctx context.Context, l lane) ([]loaded, error) {
 
 // inUse reports whether there is anything in a lane.
 func (j *journal) inUse(ctx context.Context, l lane) (bool, error) {
-	for n := l.First; n < l.Next; n++ {
+	for n := range l.places() {
 		_, err := j.store.Get(ctx, j.key(place{l.ID, n}))
 		if err == nil {
 			return true, nil
@@ -372,7 +351,7 @@ func (j *journal) release(ctx context.Context) error {
 					continue
 				}
 				l.Owner = ""
-				l.First, l.Next = h.bounds()
+				h.fill(&l)
 			}
 			next.Lanes = append(next.Lanes, l)
 		}

@@ -109,6 +109,9 @@ func (s *storm) life() (finished bool) {
 	}
 	require.True(s.t, m.dead.Load(), "%v", err)
 	s.crashes++
+	if s.crashes%50 == 0 && testing.Verbose() {
+		s.t.Logf("%d crashes, %d accepted, %d inserts tried", s.crashes, s.accepted, s.Count(fliplettest.Insert))
+	}
 	return false
 }
 
@@ -142,7 +145,7 @@ func (s *storm) rage() {
 	s.late.Wait()
 }
 
-// With FLIPLET_CHAT_OUTBOX_SENDS=100000 this takes minutes.
+// With FLIPLET_CHAT_OUTBOX_SENDS=100000 this takes most of a minute.
 func TestOutboxStoresEachMessageOnceAndInOrderWhateverIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStorm(t, sends(t), 1)

@@ -282,6 +282,12 @@ func (r *reader) takeCreated(now time.Time, p page) {
 		if k.Compare(r.at) <= 0 {
 			continue
 		}
+		if row.Created > r.end && (p.ordered || !p.full) {
+			// Newer than the backlog. Left for the next poll, or the next backlog: a
+			// reader that is slower than the writers must not remember all they write.
+			p.full = false
+			break
+		}
 		last = k
 		// Known rows and history come in the next step, in order of change.
 		if row.Deleted || r.batch.has(row.ID) || r.mem.old(row) {

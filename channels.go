@@ -87,7 +87,7 @@ func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err erro
 		return nil, err
 	}
 	conv := h.chat.conversation(ds, s.userID)
-	if err := conv.change(ctx, func(d wire.Definition) bool { return d.Add(s.userID) }, func(d wire.Definition) bool { return d.Has(s.userID) }); err != nil {
+	if err := conv.join(ctx); err != nil {
 		return nil, err
 	}
 	h.chat.poller.joined()

@@ -191,9 +191,16 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 		return nil, fmt.Errorf("no conversation has this invite code: %w", ErrNotFound)
 	}
 	conv := c.conversation(&found[0], s.userID)
-	if err := conv.change(ctx, func(d wire.Definition) bool { return d.Add(s.userID) }, func(d wire.Definition) bool { return d.Has(s.userID) }); err != nil {
+	if err := conv.join(ctx); err != nil {
 		return nil, err
 	}
 	c.poller.joined()
 	return conv, nil
+}
+
+// join makes the user of the value a participant.
+func (v *Conversation) join(ctx context.Context) error {
+	return v.change(ctx,
+		func(d wire.Definition) bool { return d.Add(v.userID) },
+		func(d wire.Definition) bool { return d.Has(v.userID) })
 }

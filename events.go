@@ -3,9 +3,6 @@ package chat
 import (
 	"context"
 	"iter"
-	"time"
-
-	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
 // Events is [Chat.Stream] for range loops: it yields the same messages in the same
@@ -48,16 +45,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 	end()
 	l := newListener(s, o)
 	l.ready = make(chan struct{}, 1)
-	var seen seed
-	if o.offline {
-		l.first, seen = c.cachedMessages(ctx, s)
-	}
-	err = c.poller.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
-		id := f.Subscribe(time.Now(), o.from.start())
-		seen.plant(f, id)
-		return id, nil
-	})
-	if err != nil {
+	if err := c.poller.listen(ctx, l, o); err != nil {
 		return err
 	}
 	defer c.poller.leave(l)

@@ -72,19 +72,24 @@ func (p *poller) ctx() context.Context {
 func (p *poller) subscribe(ctx context.Context, s *session, fn func(*Message), o callOptions) (*Subscription, error) {
 	l := newListener(s, o)
 	l.fn = fn
+	if err := p.listen(ctx, l, o); err != nil {
+		return nil, err
+	}
+	return l.sub, nil
+}
+
+// listen makes a listener begin where its options say, with the cached messages
+// first if they ask for them.
+func (p *poller) listen(ctx context.Context, l *listener, o callOptions) error {
 	var seen seed
 	if o.offline {
-		l.first, seen = p.chat.cachedMessages(ctx, s)
+		l.first, seen = p.chat.cachedMessages(ctx, l.session)
 	}
-	err := p.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
+	return p.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
 		id := f.Subscribe(time.Now(), o.from.start())
 		seen.plant(f, id)
 		return id, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return l.sub, nil
 }
 
 func newListener(s *session, o callOptions) *listener {

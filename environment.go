@@ -1,13 +1,19 @@
 package chat
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
+	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -137,4 +143,208 @@ func pushOn(settings M) bool {
 		return wire.Bool(v)
 	}
 	return wire.Bool(settings["apn"]) || wire.Bool(settings["gcm"]) || wire.Bool(settings["wns"])
+}
+
+// LocalEnvironment is an [Environment] of environment variables and a JSON file,
+// for servers, bots and tools. Variables win over the file:
+//
+//	FLIPLET_TOKEN                the token of the client
+//	FLIPLET_BASE_URL             overrides the token's region
+//	FLIPLET_APP_ID               Options.AppID
+//	FLIPLET_MASTER_APP_ID        Options.MasterAppID
+//	FLIPLET_CHAT_DATA_SOURCE_ID  Options.DataSourceID
+//	FLIPLET_CHAT_PRIMARY_KEY     Options.PrimaryKey
+//	FLIPLET_CHAT_USER            the current user's value of the primary key
+//	FLIPLET_PUSH                 true or false
+//
+// The file holds any part of
+//
+//	{
+//	  "token": "eu--…", "baseURL": "https://…", "appId": 12, "masterAppId": 12,
+//	  "chat": {"dataSourceId": 731, "primaryKey": "Email"},
+//	  "push": {"configured": true},
+//	  "user": {"Email": "jane@example.org"}
+//	}
+//
+// where chat and push are the settings of Fliplet's widgets. Without "chat", and
+// without FLIPLET_CHAT_DATA_SOURCE_ID, there is no chat; without "push" and
+// FLIPLET_PUSH there are no push notifications. A file with a token in it should
+// be readable for its owner alone.
+type LocalEnvironment struct {
+	// File is the path of the file. "" takes the variable FLIPLET_CONFIG, and none
+	// if that is empty, too.
+	File string
+	// Options are the options to start from, such as Storage and Push. What is set
+	// here wins over variables and file; with a Client no token is needed.
+	Options Options
+	// Getenv reads a variable, "" for none. Default os.Getenv.
+	Getenv func(name string) string
+}
+
+var _ Environment = LocalEnvironment{}
+
+// localFile is the file. Numbers are any, since people write ids as text, too.
+type localFile struct {
+	Token       string `json:"token"`
+	BaseURL     string `json:"baseURL"`
+	AppID       any    `json:"appId"`
+	MasterAppID any    `json:"masterAppId"`
+	Chat        M      `json:"chat"`
+	Push        M      `json:"push"`
+	User        M      `json:"user"`
+}
+
+// ChatSettings reads the options of the chat, with a client of its own unless
+// there is one in Options.
+//
+// Errors: [ErrNoChatWidget]; [ErrInvalid] for values that cannot be used; those
+// of reading the file.
+func (e LocalEnvironment) ChatSettings(ctx context.Context) (Options, error) {
+	f, err := e.read(ctx)
+	if err != nil {
+		return e.Options, err
+	}
+	opts := e.Options
+	var errs []error
+	for _, id := range []struct {
+		into *int64
+		name string
+		v    any
+	}{{&opts.AppID, "appId", f.AppID}, {&opts.MasterAppID, "masterAppId", f.MasterAppID}} {
+		n, err := readID(id.name, id.v)
+		errs = append(errs, err)
+		if *id.into == 0 {
+			*id.into = n
+		}
+	}
+	_, err = readID("chat.dataSourceId", f.Chat["dataSourceId"])
+	errs = append(errs, err)
+	opts.fill(f.Chat)
+	if opts.Client == nil {
+		opts.Client, err = datasource.NewClient(datasource.Config{Token: f.Token, BaseURL: f.BaseURL, Logger: opts.Logger})
+		if err != nil {
+			err = invalid("token or baseURL: set FLIPLET_TOKEN, or token in the file: %w", err)
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return opts, err
+	}
+	if opts.DataSourceID == 0 {
+		return opts, fmt.Errorf("%w: set FLIPLET_CHAT_DATA_SOURCE_ID, or chat in the file", ErrNoChatWidget)
+	}
+	return opts, nil
+}
+
+// CurrentUser reads who uses the program, nil for nobody.
+//
+// Errors: [ErrInvalid]; those of reading the file.
+func (e LocalEnvironment) CurrentUser(ctx context.Context) (M, error) {
+	f, err := e.read(ctx)
+	return f.User, err
+}
+
+// PushEnabled reads whether push notifications are on.
+//
+// Errors: [ErrNoPushWidget]; [ErrInvalid]; those of reading the file.
+func (e LocalEnvironment) PushEnabled(ctx context.Context) (bool, error) {
+	f, err := e.read(ctx)
+	if err == nil && f.Push == nil {
+		err = fmt.Errorf("%w: set FLIPLET_PUSH, or push in the file", ErrNoPushWidget)
+	}
+	return pushOn(f.Push), err
+}
+
+// read reads the file, and then the variables.
+func (e LocalEnvironment) read(ctx context.Context) (f localFile, err error) {
+	if err := ctx.Err(); err != nil {
+		return f, context.Cause(ctx)
+	}
+	getenv := e.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	path := e.File
+	if path == "" {
+		path = getenv("FLIPLET_CONFIG")
+	}
+	if path != "" {
+		if f, err = readFile(path); err != nil {
+			return f, err
+		}
+	}
+	setIn := func(m *M, key string, v any) {
+		if *m == nil {
+			*m = M{}
+		}
+		(*m)[key] = v
+	}
+	for name, set := range map[string]func(v string){
+		"FLIPLET_TOKEN":               func(v string) { f.Token = v },
+		"FLIPLET_BASE_URL":            func(v string) { f.BaseURL = v },
+		"FLIPLET_APP_ID":              func(v string) { f.AppID = v },
+		"FLIPLET_MASTER_APP_ID":       func(v string) { f.MasterAppID = v },
+		"FLIPLET_CHAT_DATA_SOURCE_ID": func(v string) { setIn(&f.Chat, "dataSourceId", v) },
+		"FLIPLET_CHAT_PRIMARY_KEY":    func(v string) { setIn(&f.Chat, "primaryKey", v) },
+	} {
+		if v := strings.TrimSpace(getenv(name)); v != "" {
+			set(v)
+		}
+	}
+	if v := strings.TrimSpace(getenv("FLIPLET_PUSH")); v != "" {
+		on, err := strconv.ParseBool(v)
+		if err != nil {
+			return f, invalid("FLIPLET_PUSH: %q is neither true nor false", v)
+		}
+		setIn(&f.Push, "configured", on)
+	}
+	if v := getenv("FLIPLET_CHAT_USER"); v != "" {
+		opts := e.Options
+		opts.fill(f.Chat)
+		if opts.PrimaryKey == "" {
+			return f, invalid("FLIPLET_CHAT_USER: set, but FLIPLET_CHAT_PRIMARY_KEY does not say which column it is the value of")
+		}
+		f.User = M{opts.PrimaryKey: v}
+	}
+	return f, nil
+}
+
+// readFile reads the file strictly: a misspelt key would silently do nothing.
+func readFile(path string) (f localFile, err error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, invalid("LocalEnvironment.File: %w", err)
+	}
+	if err != nil {
+		return f, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	dec.DisallowUnknownFields()
+	if err = dec.Decode(&f); err == nil {
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			return f, invalid("%s: text after the JSON object", path)
+		}
+		return f, nil
+	}
+	if broken, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return f, invalid("%s: no JSON at byte %d", path, broken.Offset)
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return f, invalid("%s: %q is a %s, want a %s", path, wrong.Field, strings.Fields(wrong.Value)[0], wrong.Type)
+	}
+	return f, invalid("%s: %w", path, err)
+}
+
+// readID reads a number or text; nothing is 0.
+func readID(name string, v any) (int64, error) {
+	text := fmt.Sprint(v)
+	if v == nil || text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil || n <= 0 {
+		return 0, invalid("%s: %q is not an id; give a whole number above 0", name, text)
+	}
+	return n, nil
 }

@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -77,24 +76,6 @@ func (v *Conversation) adopt(def wire.Definition) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.show(def)
-}
-
-// pause waits about as long as has passed since began, and a random part more.
-func pause(ctx context.Context, began time.Time) error {
-	wait := min(max(time.Since(began), 40*time.Millisecond), time.Second)
-	return sleep(ctx, wait+rand.N(wait))
-}
-
-// sleep waits, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // Participants is a handle on the members of a conversation.

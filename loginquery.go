@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -103,4 +104,47 @@ func objects(v any) []M {
 		return out
 	}
 	return nil
+}
+
+// satisfies reports whether a cached row certainly is what a query asks for. A
+// query with an operator that only the server understands is not satisfied, so
+// that nobody is logged in on half of what was asked.
+func satisfies(row, query M) bool {
+	for key, want := range query {
+		switch key {
+		case "$and":
+			list := objects(want)
+			if len(list) == 0 || slices.ContainsFunc(list, func(q M) bool { return !satisfies(row, q) }) {
+				return false
+			}
+		case "$or":
+			if !slices.ContainsFunc(objects(want), func(q M) bool { return satisfies(row, q) }) {
+				return false
+			}
+		default:
+			if strings.HasPrefix(key, "$") || !matches(row[key], want) {
+				return false
+			}
+		}
+	}
+	return len(query) > 0
+}
+
+// matches is satisfies for one column. As online, equality is exact, so that
+// passwords are, too, and $iLike ignores case; it must match the whole value.
+func matches(have, want any) bool {
+	operators, ok := want.(M)
+	if !ok {
+		text := wire.Text(want)
+		return text != "" && text == wire.Text(have)
+	}
+	for op, operand := range operators {
+		switch {
+		case op == "$eq" && matches(have, operand):
+		case op == "$iLike" && same(have, operand):
+		default:
+			return false
+		}
+	}
+	return len(operators) > 0
 }

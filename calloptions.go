@@ -1,0 +1,145 @@
+package chat
+
+import (
+	"strings"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// Options of single calls. Each is accepted by the calls it makes sense for, which
+// the compiler checks.
+type (
+	// LoginOption changes a [Chat.Login].
+	LoginOption interface{ applyLogin(*callOptions) }
+	// ContactsOption changes a [Chat.Contacts].
+	ContactsOption interface{ applyContacts(*callOptions) }
+	// ConversationsOption changes a [Chat.Conversations].
+	ConversationsOption interface{ applyConversations(*callOptions) }
+	// MessagesOption changes a [Chat.Messages].
+	MessagesOption interface{ applyMessages(*callOptions) }
+	// FetchOption changes a [ConversationMessages.Fetch].
+	FetchOption interface{ applyFetch(*callOptions) }
+	// StreamOption changes a [Chat.Stream].
+	StreamOption interface{ applyStream(*callOptions) }
+	// PollOption changes a [Chat.Poll].
+	PollOption interface{ applyPoll(*callOptions) }
+)
+
+// callOptions is what the options of one call add up to.
+type callOptions struct {
+	offline bool
+	reset   bool
+	where   M
+	limit   *int
+	offset  int
+	order   []datasource.Order
+	in      []int64
+	scoped  bool
+	onGap   func(Gap)
+	from    ConsumeFrom
+}
+
+// check reports what is wrong with the options of a call.
+func (o *callOptions) check() error {
+	if o.limit != nil && *o.limit <= 0 {
+		return invalid("Limit: %d; give a positive number, or leave it out", *o.limit)
+	}
+	if o.offset < 0 {
+		return invalid("Offset: %d is negative", o.offset)
+	}
+	for _, ord := range o.order {
+		if strings.TrimSpace(ord.Column) == "" {
+			return invalid("OrderBy: the column is empty")
+		}
+		if d := strings.ToUpper(string(ord.Direction)); d != "" && d != string(datasource.Asc) && d != string(datasource.Desc) {
+			return invalid("OrderBy: direction %q; use datasource.Asc or datasource.Desc", ord.Direction)
+		}
+	}
+	for _, id := range o.in {
+		if id <= 0 {
+			return invalid("In: %d is not the id of a conversation", id)
+		}
+	}
+	return nil
+}
+
+// FindOption narrows what is returned; see [Where], [Limit], [Offset] and [OrderBy].
+type FindOption struct{ apply func(*callOptions) }
+
+func (o FindOption) applyContacts(c *callOptions) { o.use(c) }
+
+func (o FindOption) applyMessages(c *callOptions) { o.use(c) }
+
+func (o FindOption) applyFetch(c *callOptions) { o.use(c) }
+
+func (o FindOption) use(c *callOptions) {
+	if o.apply != nil {
+		o.apply(c)
+	}
+}
+
+// Where keeps the rows that match a condition. Mind that there are two languages
+// (seen in public clients): [Chat.Contacts] and [ConversationMessages.Fetch] look
+// at columns, M{"Email": M{"$iLike": "a@b"}}; [Chat.Messages] looks at rows,
+// M{"data": M{"$contains": M{"fromUserId": "…"}}} or M{"createdAt": M{"$lt": t}}.
+func Where(where M) FindOption { return FindOption{func(c *callOptions) { c.where = where }} }
+
+// Limit returns at most n rows, n > 0.
+func Limit(n int) FindOption { return FindOption{func(c *callOptions) { c.limit = &n }} }
+
+// Offset skips n rows, n ≥ 0.
+func Offset(n int) FindOption { return FindOption{func(c *callOptions) { c.offset = n }} }
+
+// OrderBy sorts by a field of the row (id, order, createdAt, updatedAt), or by a
+// column as "data.<column>". Several are applied in order.
+func OrderBy(column string, d datasource.Direction) FindOption {
+	return FindOption{func(c *callOptions) {
+		c.order = append(c.order, datasource.Order{Column: column, Direction: d})
+	}}
+}
+
+type inOption []int64
+
+func (o inOption) applyMessages(c *callOptions) { c.in, c.scoped = append(c.in, o...), true }
+
+// In limits [Chat.Messages] to some conversations. In() with none selects none.
+func In(ids ...int64) MessagesOption { return inOption(ids) }
+
+// OfflineOption is [Offline].
+type OfflineOption struct{}
+
+func (OfflineOption) applyLogin(c *callOptions) { c.offline = true }
+
+func (OfflineOption) applyContacts(c *callOptions) { c.offline = true }
+
+func (OfflineOption) applyConversations(c *callOptions) { c.offline = true }
+
+func (OfflineOption) applyStream(c *callOptions) { c.offline = true }
+
+// Offline answers from what an earlier session stored: Login prefers the cached
+// contact, Contacts and Conversations read the cache only, streams begin with the
+// cached messages (documented).
+func Offline() OfflineOption { return OfflineOption{} }
+
+type resetOption struct{}
+
+func (resetOption) applyPoll(c *callOptions) { c.reset = true }
+
+// Reset makes [Chat.Poll] deliver the newest messages again, as updates with
+// IsReplay set. Clients do so after joining a conversation (documented).
+func Reset() PollOption { return resetOption{} }
+
+type fromOption ConsumeFrom
+
+func (o fromOption) applyStream(c *callOptions) { c.from = ConsumeFrom(o) }
+
+// ReadFrom says where a stream begins: [FromNewest], the default, [FromNow] or
+// [FromBeginning].
+func ReadFrom(from ConsumeFrom) StreamOption { return fromOption(from) }
+
+type gapOption func(Gap)
+
+func (o gapOption) applyStream(c *callOptions) { c.onGap = o }
+
+// OnGap is told, in order with the messages, what a stream could not deliver.
+func OnGap(fn func(Gap)) StreamOption { return gapOption(fn) }

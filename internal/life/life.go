@@ -1,0 +1,125 @@
+// Package life is how the machines of this module start and stop.
+//
+// A [Life] lets work in while it is open. [Life.Retire] lets nothing more in, and
+// what is inside goes on. [Life.Stop] also ends the context that the work runs
+// under. Neither waits. Whoever wants to wait calls [Life.Wait] with a context, so
+// that no wait is without an end, and nothing has to know which goroutine calls.
+package life
+
+import (
+	"context"
+	"sync"
+)
+
+// A Life counts what runs on behalf of a machine. It is safe for concurrent use,
+// and its methods may be called in any order, any number of times.
+type Life struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu     sync.Mutex
+	over   bool          // nothing more is let in
+	inside int           // what was let in and has not left
+	empty  chan struct{} // closed when inside reaches 0; nil while nobody waits
+}
+
+// New returns an open Life. Its context ends with parent, too, but only Retire and
+// Stop close its door.
+func New(parent context.Context) *Life {
+	l := &Life{}
+	l.ctx, l.cancel = context.WithCancelCause(parent)
+	return l
+}
+
+// Context is what work runs under. It ends with Stop.
+func (l *Life) Context() context.Context { return l.ctx }
+
+// Enter lets the caller in, or reports false when the Life is over. A caller that
+// was let in has to call [Life.Leave] once.
+func (l *Life) Enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return false
+	}
+	l.inside++
+	return true
+}
+
+// Join lets further work of a caller in that is inside itself, also when the Life
+// is over meanwhile: what was begun may be brought to its end.
+func (l *Life) Join() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.inside == 0 {
+		panic("life: Join from outside")
+	}
+	l.inside++
+}
+
+// Leave ends one Enter or Join.
+func (l *Life) Leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.inside == 0 {
+		panic("life: Leave without Enter")
+	}
+	if l.inside--; l.inside == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
+	}
+}
+
+// Go runs fn in a goroutine of its own, or reports false when the Life is over.
+func (l *Life) Go(fn func()) bool {
+	if !l.Enter() {
+		return false
+	}
+	go func() {
+		defer l.Leave()
+		fn()
+	}()
+	return true
+}
+
+// Retire lets nothing more in. What is inside goes on.
+func (l *Life) Retire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+}
+
+// Stop retires the Life and ends its context with a cause. The first cause stays.
+func (l *Life) Stop(cause error) {
+	l.Retire()
+	l.cancel(cause)
+}
+
+// Over reports whether Retire or Stop was called.
+func (l *Life) Over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over
+}
+
+// Wait returns when nothing is inside, or with the cause of ctx when that ends
+// before. While the Life is open, something may come in right afterwards.
+func (l *Life) Wait(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		if l.inside == 0 {
+			l.mu.Unlock()
+			return nil
+		}
+		if l.empty == nil {
+			l.empty = make(chan struct{})
+		}
+		empty := l.empty
+		l.mu.Unlock()
+		select {
+		case <-empty:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package life_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/life/lifetest"
+)
+
+var errEnd = errors.New("the end")
+
+func TestARetiredLifeLetsNothingInAndWhatIsInsideGoesOn(t *testing.T) {
+	t.Parallel()
+	l := life.New(t.Context())
+	require.True(t, l.Enter())
+	l.Retire()
+	assert.False(t, l.Enter())
+	assert.False(t, l.Go(func() { t.Error("it was let in") }))
+	require.NoError(t, l.Context().Err())
+	l.Join()
+	l.Leave()
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(errEnd)
+	require.ErrorIs(t, l.Wait(ended), errEnd, "somebody is inside")
+	l.Leave()
+	require.NoError(t, l.Wait(ended), "nobody is")
+}
+
+func TestStopEndsTheContextAndWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := life.New(t.Context())
+		l.Go(func() {
+			<-l.Context().Done()
+			time.Sleep(time.Second)
+		})
+		began := time.Now()
+		l.Stop(errEnd)
+		l.Stop(errors.New("a second cause"))
+		assert.Zero(t, time.Since(began))
+		assert.Equal(t, errEnd, context.Cause(l.Context()))
+		require.NoError(t, l.Wait(t.Context()))
+		assert.Equal(t, time.Second, time.Since(began))
+		assert.True(t, l.Over())
+	})
+}
+
+func TestLeavingMoreOftenThanEnteringIsAMistake(t *testing.T) {
+	t.Parallel()
+	l := life.New(t.Context())
+	assert.Panics(t, l.Leave)
+	assert.Panics(t, l.Join)
+}
+
+func TestALifeComesToRestInWhateverOrder(t *testing.T) {
+	t.Parallel()
+	lifetest.Stress(t, 10_000, func() lifetest.Machine {
+		l := life.New(context.Background())
+		return lifetest.Machine{
+			Start: func(context.Context) error {
+				if !l.Go(func() { <-l.Context().Done() }) {
+					return errEnd
+				}
+				return nil
+			},
+			Stop: l.Stop,
+			Wait: l.Wait,
+		}
+	})
+}

@@ -1,0 +1,185 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Draft is a message to send.
+type Draft struct {
+	// Body is the text, UTF-8. It may be empty only beside Files or Data.
+	Body string
+	// Files are attachments. With content to upload among them the row is sent as a
+	// form, which knows text only: numbers and booleans in Data are stored as text
+	// then (documented).
+	Files []File
+	// Progress is called while content is uploaded, on another goroutine, one call
+	// at a time; total is -1 when a Reader's size is unknown. A repeated attempt
+	// begins at 0.
+	Progress func(sent, total int64)
+	// GUID identifies the message for whoever sends it; default a new UUID. Send
+	// the same GUID again, a few seconds after a failure that [datasource.Doubtful]
+	// reports: it is looked up first, and if the first try was stored, nothing is
+	// stored twice. Options.Outbox does that by itself.
+	GUID string
+	// Data holds custom columns, stored as they are. The columns of a message
+	// itself (body, file, guid, fromUserId) are refused.
+	Data M
+}
+
+// Message sends a message and returns it as stored. Every stream of the
+// conversation's members gets it with a poll, those of this Chat soon.
+//
+// The write is never repeated after a failure that leaves open whether it was
+// stored. Such a message is looked up by its GUID first; if the look-up fails,
+// too, or finds nothing, the error is one that [datasource.Doubtful] reports.
+//
+// With Options.Outbox the message is stored in Storage first and sent for as long
+// as it takes. Message waits for that; when ctx or the Chat ends before, the error
+// matches [ErrQueued], and the message is sent nevertheless. [ErrOutboxFull].
+//
+// Errors: [ErrInvalid] for an empty message or an unusable column, before any
+// request; [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
+	defer wrap("send", &err)
+	if err := d.check(conversationID); err != nil {
+		return nil, err
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if c.outbox != nil {
+		return c.outbox.message(ctx, s, conversationID, d)
+	}
+	if d.GUID != "" { // it may be sent again
+		stored, err := c.storedSend(ctx, conversationID, d.GUID, s.userID)
+		if err != nil {
+			return nil, missing(err, "conversation", conversationID)
+		}
+		if stored != nil {
+			stored.DataSourceID = conversationID
+			return c.message(ctx, stored, s.userID), nil
+		}
+	}
+	write, err := c.compose(ctx, s, conversationID, d)
+	if err != nil {
+		return nil, err
+	}
+	var row *datasource.Entry
+	var refused error
+	err = c.authorized(ctx, s, func(token string) error {
+		if refused != nil && !rewind(write.Files) {
+			return refused // a Reader cannot be sent twice
+		}
+		write.Params = wire.InsertParams(token)
+		row, refused = c.client.InsertEntry(ctx, conversationID, write)
+		return refused
+	})
+	if datasource.Doubtful(err) {
+		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
+			row, err = stored, nil
+		}
+	}
+	if err != nil {
+		return nil, missing(err, "conversation", conversationID)
+	}
+	c.poller.poke()
+	if row.ID == 0 || len(row.Data) == 0 {
+		// A server may confirm with less than the row.
+		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
+			row = stored
+		} else if len(row.Data) == 0 {
+			row.Data = write.Data
+			delete(row.Data, wire.FileParts)
+		}
+	}
+	row.DataSourceID = conversationID
+	return c.message(ctx, row, s.userID), nil
+}
+
+// storedSend looks a send up by its guid: the row with the lowest id, nil if there
+// is none.
+func (c *Chat) storedSend(ctx context.Context, conversationID int64, guid, userID string) (*datasource.Entry, error) {
+	rows, err := c.client.Find(ctx, conversationID, datasource.Query{
+		Type: "select", Where: M{wire.GUID: guid}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found *datasource.Entry
+	for i := range rows {
+		r := &rows[i]
+		if wire.Text(r.Data[wire.GUID]) == guid && wire.Text(r.Data[wire.From]) == userID && (found == nil || r.ID < found.ID) {
+			found = r
+		}
+	}
+	return found, nil
+}
+
+// check refuses a draft that cannot be sent.
+func (d *Draft) check(conversationID int64) error {
+	if conversationID <= 0 {
+		return invalid("conversationID: %d is not the id of a conversation", conversationID)
+	}
+	if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {
+		return invalid("Draft: empty; give it a Body, Files or Data")
+	}
+	if !utf8.ValidString(d.Body) {
+		return invalid("Draft.Body: not UTF-8 text")
+	}
+	if len(d.GUID) > 255 || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
+		return invalid("Draft.GUID: want at most 255 printable characters, such as a UUID")
+	}
+	for _, column := range []string{wire.Body, wire.File, wire.FileParts, wire.GUID, wire.From, wire.UserToken, wire.FileSchema} {
+		if _, ok := d.Data[column]; ok {
+			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
+		}
+	}
+	for i, f := range d.Files {
+		if err := f.check(); err != nil {
+			return invalid("Draft.Files[%d]: %v", i, err)
+		}
+	}
+	return nil
+}
+
+// compose makes the row of a draft. The draft is not changed.
+func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d Draft) (datasource.Write, error) {
+	row := wire.CloneMap(d.Data)
+	if row == nil {
+		row = M{}
+	}
+	readers := wire.Strings(row[wire.ReadBy])
+	if !slices.Contains(readers, s.userID) {
+		readers = append([]string{s.userID}, readers...)
+	}
+	guid := d.GUID
+	if guid == "" {
+		guid = uuid.NewString()
+	}
+	body, err := c.seal(ctx, envelope.Binding{ConversationID: conversationID, GUID: guid}, d.Body)
+	if err != nil {
+		return datasource.Write{}, err
+	}
+	row[wire.Body], row[wire.From], row[wire.ReadBy], row[wire.GUID] = body, s.userID, readers, guid
+	if _, ok := row[wire.Conversation]; !ok {
+		row[wire.Conversation] = conversationID
+	}
+	return c.attach(ctx, conversationID, row, &d)
+}
+
+// Format prints the draft without its content.
+func (d Draft) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "draft of %d bytes with %d files", len(d.Body), len(d.Files))
+}

@@ -1,0 +1,25 @@
+package chat
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// pause waits about as long as has passed since began, and a random part more.
+func pause(ctx context.Context, began time.Time) error {
+	wait := min(max(time.Since(began), 40*time.Millisecond), time.Second)
+	return sleep(ctx, wait+rand.N(wait))
+}
+
+// sleep waits, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

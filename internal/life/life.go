@@ -14,6 +14,7 @@ import (
 // A Life counts what runs on behalf of a machine. It is safe for concurrent use,
 // and its methods may be called in any order, any number of times.
 type Life struct {
+	parent *Life // counts what is inside here, too; nil for none
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -23,11 +24,16 @@ type Life struct {
 	empty  chan struct{} // closed when inside reaches 0; nil while nobody waits
 }
 
-// New returns an open Life. Its context ends with parent, too, but only Retire and
-// Stop close its door.
-func New(parent context.Context) *Life {
-	l := &Life{}
-	l.ctx, l.cancel = context.WithCancelCause(parent)
+// New returns an open Life.
+func New() *Life { return newLife(context.Background(), nil) }
+
+// Part returns a Life within this one: what is inside there is inside here, and
+// when this one is over or ends, so does that.
+func (l *Life) Part() *Life { return newLife(l.ctx, l) }
+
+func newLife(ctx context.Context, parent *Life) *Life {
+	l := &Life{parent: parent}
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	return l
 }
 
@@ -37,28 +43,53 @@ func (l *Life) Context() context.Context { return l.ctx }
 // Enter lets the caller in, or reports false when the Life is over. A caller that
 // was let in has to call [Life.Leave] once.
 func (l *Life) Enter() bool {
+	if l.parent != nil && !l.parent.Enter() {
+		return false
+	}
+	if l.admit(func() bool { return !l.over }) {
+		return true
+	}
+	if l.parent != nil {
+		l.parent.Leave()
+	}
+	return false
+}
+
+// Join lets further work of a caller in that is inside itself, also when the Life
+// was retired meanwhile: what was begun may be brought to its end. After Stop it
+// reports false.
+func (l *Life) Join() bool {
+	if l.parent != nil && !l.parent.Join() {
+		return false
+	}
+	if l.admit(func() bool { return l.inside > 0 && l.ctx.Err() == nil }) {
+		return true
+	}
+	if l.parent != nil {
+		l.parent.Leave()
+	}
+	return false
+}
+
+func (l *Life) admit(allowed func() bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if !allowed() {
 		return false
 	}
 	l.inside++
 	return true
 }
 
-// Join lets further work of a caller in that is inside itself, also when the Life
-// is over meanwhile: what was begun may be brought to its end.
-func (l *Life) Join() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.inside == 0 {
-		panic("life: Join from outside")
-	}
-	l.inside++
-}
-
 // Leave ends one Enter or Join.
 func (l *Life) Leave() {
+	l.release()
+	if l.parent != nil {
+		l.parent.Leave()
+	}
+}
+
+func (l *Life) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.inside == 0 {

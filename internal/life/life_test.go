@@ -18,25 +18,47 @@ var errEnd = errors.New("the end")
 
 func TestARetiredLifeLetsNothingInAndWhatIsInsideGoesOn(t *testing.T) {
 	t.Parallel()
-	l := life.New(t.Context())
+	l := life.New()
 	require.True(t, l.Enter())
 	l.Retire()
 	assert.False(t, l.Enter())
 	assert.False(t, l.Go(func() { t.Error("it was let in") }))
 	require.NoError(t, l.Context().Err())
-	l.Join()
+	require.True(t, l.Join(), "what was begun may be brought to its end")
 	l.Leave()
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(errEnd)
 	require.ErrorIs(t, l.Wait(ended), errEnd, "somebody is inside")
 	l.Leave()
 	require.NoError(t, l.Wait(ended), "nobody is")
+	assert.False(t, l.Join(), "nobody is inside to bring anything to its end")
+}
+
+func TestTheWholeKnowsWhatIsInsideItsParts(t *testing.T) {
+	t.Parallel()
+	whole := life.New()
+	first, second := whole.Part(), whole.Part()
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(errEnd)
+	require.True(t, first.Enter())
+	require.ErrorIs(t, whole.Wait(ended), errEnd)
+	require.NoError(t, second.Wait(ended))
+	first.Stop(errEnd)
+	require.NoError(t, whole.Context().Err())
+	assert.True(t, second.Enter(), "a part that is over says nothing about the others")
+	second.Leave()
+	whole.Stop(errEnd)
+	assert.False(t, second.Enter())
+	assert.False(t, second.Join())
+	assert.Equal(t, errEnd, context.Cause(second.Context()))
+	first.Leave()
+	require.NoError(t, whole.Wait(ended))
 }
 
 func TestStopEndsTheContextAndWaitsForNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := life.New(t.Context())
+		l := life.New()
 		l.Go(func() {
 			<-l.Context().Done()
 			time.Sleep(time.Second)
@@ -54,15 +76,14 @@ func TestStopEndsTheContextAndWaitsForNothing(t *testing.T) {
 
 func TestLeavingMoreOftenThanEnteringIsAMistake(t *testing.T) {
 	t.Parallel()
-	l := life.New(t.Context())
+	l := life.New()
 	assert.Panics(t, l.Leave)
-	assert.Panics(t, l.Join)
 }
 
 func TestALifeComesToRestInWhateverOrder(t *testing.T) {
 	t.Parallel()
 	lifetest.Stress(t, 10_000, func() lifetest.Machine {
-		l := life.New(context.Background())
+		l := life.New()
 		return lifetest.Machine{
 			Start: func(context.Context) error {
 				if !l.Go(func() { <-l.Context().Done() }) {

@@ -270,7 +270,7 @@ func BenchmarkReceive(b *testing.B) {
 	defer c.Close()
 	compare(b, benchRows, func() {
 		n, last := 0, int64(0)
-		for m, err := range c.Events(context.Background(), chat.ReadFrom(chat.FromBeginning)) {
+		for m, err := range c.Events(context.Background(), chat.StartAt(chat.FromBeginning)) {
 			if err != nil || m.ID <= last {
 				require.FailNow(b, "out of order", "%v %v", m, err)
 			}
@@ -296,7 +296,7 @@ func BenchmarkEmptyPoll(b *testing.B) {
 	defer f.http.CloseIdleConnections()
 	c := s.connect(b, func(o *chat.Options) { o.LivePollInterval = time.Nanosecond })
 	defer c.Close()
-	_, err := c.Stream(context.Background(), func(*chat.Message) {}, chat.ReadFrom(chat.FromNow))
+	_, err := c.Stream(context.Background(), func(*chat.Message) {}, chat.StartAt(chat.FromNow))
 	require.NoError(b, err)
 	require.NoError(b, c.Poll(context.Background()))
 	where := map[string]any{"updatedAt": map[string]any{"$gt": "2100-01-01T00:00:00.000Z"}}

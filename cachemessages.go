@@ -155,22 +155,21 @@ func (c *Chat) writeMessages(ctx context.Context) {
 	m.saved, m.dirty = time.Now(), false
 }
 
-// seed is what a stream that begins with cached messages tells the engine.
-type seed struct {
-	rows []feed.Row
-	upto feed.Time
+// cachedEvents is what a stream that begins with cached messages hands out first,
+// and what it tells the engine about them.
+type cachedEvents struct {
+	events []feed.Event
+	rows   []feed.Row
+	upto   feed.Time
 }
 
-// plant makes a listener go on where the cache ends.
-func (s seed) plant(f *feed.Feed, id feed.ID) { f.Resume(id, s.rows, s.upto) }
-
-// cachedMessages are the messages an earlier session stored, oldest first, and
-// what to tell the engine about them. Those of conversations that the user is no
-// longer in, as far as the cache knows, are left out.
-func (c *Chat) cachedMessages(ctx context.Context, s *session) ([]*Message, seed) {
+// cachedMessages are the messages an earlier session stored, oldest first. Those of
+// conversations that the user is no longer in, as far as the cache knows, are left
+// out.
+func (c *Chat) cachedMessages(ctx context.Context, s *session) cachedEvents {
 	var page cachedPage
 	if ok, err := c.load(ctx, c.cacheKey(s.userID, "messages"), &page); err != nil || !ok {
-		return nil, seed{}
+		return cachedEvents{}
 	}
 	// Reading the list also gives the keys of the bodies.
 	if list, err := c.cachedConversations(ctx, s); err == nil {
@@ -182,10 +181,9 @@ func (c *Chat) cachedMessages(ctx context.Context, s *session) ([]*Message, seed
 	for i, r := range page.Rows {
 		entries[i] = r.entry()
 	}
-	seen := seed{c.feedRows(entries), page.Upto}
-	msgs := make([]*Message, len(entries))
-	for i := range entries {
-		msgs[i] = c.message(ctx, &entries[i], s.userID)
+	cached := cachedEvents{rows: c.feedRows(entries), upto: page.Upto}
+	for i := range cached.rows {
+		cached.events = append(cached.events, feed.Event{Row: cached.rows[i]})
 	}
-	return msgs, seen
+	return cached
 }

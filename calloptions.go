@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
 // Options of single calls. Each is accepted by the calls it makes sense for, which
@@ -36,7 +37,7 @@ type callOptions struct {
 	in      []int64
 	scoped  bool
 	onGap   func(Gap)
-	from    ConsumeFrom
+	from    From
 }
 
 // check reports what is wrong with the options of a call.
@@ -129,17 +130,45 @@ func (resetOption) applyPoll(c *callOptions) { c.reset = true }
 // IsReplay set. Clients do so after joining a conversation (documented).
 func Reset() PollOption { return resetOption{} }
 
-type fromOption ConsumeFrom
+// From is where a stream, or a consumer without a stored position, begins.
+type From uint8
 
-func (o fromOption) applyStream(c *callOptions) { c.from = ConsumeFrom(o) }
+const (
+	// FromNewest begins with the newest 200 messages. The default.
+	FromNewest From = iota
+	// FromNow begins with what happens after the start.
+	FromNow
+	// FromBeginning begins with the oldest message there is.
+	FromBeginning
+)
 
-// ReadFrom says where a stream begins: [FromNewest], the default, [FromNow] or
-// [FromBeginning].
-func ReadFrom(from ConsumeFrom) StreamOption { return fromOption(from) }
+func (f From) start() feed.Start {
+	switch f {
+	case FromNow:
+		return feed.FromNow
+	case FromBeginning:
+		return feed.FromBeginning
+	}
+	return feed.FromNewest
+}
 
-type gapOption func(Gap)
+// StartOption is [StartAt].
+type StartOption struct{ from From }
 
-func (o gapOption) applyStream(c *callOptions) { c.onGap = o }
+func (o StartOption) applyStream(c *callOptions)     { c.from = o.from }
+func (o StartOption) applyConsume(c *consumeOptions) { c.from = o.from }
 
-// OnGap is told, in order with the messages, what a stream could not deliver.
-func OnGap(fn func(Gap)) StreamOption { return gapOption(fn) }
+// StartAt says where a [Chat.Stream], [Chat.Events] or new [Chat.Consume] begins:
+// [FromNewest], the default, [FromNow] or [FromBeginning]. A consumer that has a
+// stored position goes on there.
+func StartAt(from From) StartOption { return StartOption{from} }
+
+// GapOption is [OnGap].
+type GapOption struct{ fn func(Gap) }
+
+func (o GapOption) applyStream(c *callOptions)     { c.onGap = o.fn }
+func (o GapOption) applyConsume(c *consumeOptions) { c.onGap = o.fn }
+
+// OnGap is told, in order with the messages, what a [Chat.Stream], [Chat.Events] or
+// [Chat.Consume] could not deliver.
+func OnGap(fn func(Gap)) GapOption { return GapOption{fn} }

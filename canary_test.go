@@ -301,6 +301,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	show("DeleteMessage", c.DeleteMessage(ctx, id, sent.ID))
 	show("User", c.User())
 	show("Logout", c.Logout(ctx))
+	show("Shutdown", c.Shutdown(ctx))
 	show("Close", c.Close())
 	_, err = c.Message(ctx, id, draft)
 	show("after Close", err)
@@ -309,7 +310,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
 const toured = "BatchSize Channels Close Consume Contacts Conversations Create DeleteMessage Download Events Format History " +
-	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Stream String Unread UpdateMessage User"
+	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 	t.Parallel()

@@ -90,7 +90,7 @@ func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err erro
 	if err := conv.join(ctx); err != nil {
 		return nil, err
 	}
-	h.chat.poller.joined()
+	s.receiver.Joined()
 	return conv, nil
 }
 

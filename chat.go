@@ -8,37 +8,35 @@ import (
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// batchSize is the page size of the JavaScript API (documented).
+// batchSize is the page size of the JavaScript API.
 const batchSize = 200
 
 // Chat is one user's connection to a chat. It is safe for concurrent use, also
-// from inside the callbacks of its streams.
+// from inside the callbacks of its streams. Connect makes one; calls of a nil or
+// zero Chat fail with [ErrInvalid].
 //
 // A Chat holds no connection of its own and starts no goroutine before the first
-// stream. Close it when it is not needed any more.
+// stream. End it with [Chat.Shutdown] or [Chat.Close].
 type Chat struct {
 	opts   Options
 	client *datasource.Client
 	store  storage.Store
 	log    *slog.Logger
 
-	// life ends with Close; calls counts the calls under way.
-	life context.Context
-	end  context.CancelCauseFunc
+	calls *life.Life // the calls under way
+	work  *life.Life // what sessions run beside them
 
-	mu      sync.Mutex
-	closed  bool
-	calls   sync.WaitGroup
-	session *session
+	mu         sync.Mutex
+	session    *session
+	registries []*Registry // where Get finds it
 
-	login  turn        // one login at a time
-	homes  []*Registry // where Get finds it; under mu
+	logins oneAtATime
 	known  knownConversations
 	source rowSource
-	poller poller
 	outbox *outbox // nil when it is off
 
 	// keepsCache: Storage outlives the Chat, so messages are worth storing.
@@ -65,60 +63,144 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache, login: newTurn()}
-	c.life, c.end = context.WithCancelCause(context.Background())
+	c := &Chat{
+		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache,
+		calls: life.New(), work: life.New(), logins: newOneAtATime(),
+	}
 	c.source = newRowSource(c)
-	c.poller.init(c)
 	c.outbox = newOutbox(c)
 	return c, nil
 }
 
-// Close stops everything: streams end, calls under way fail with [ErrClosed], and
-// nothing runs any more when it returns. Called from inside a stream's callback it
-// does not wait for that callback. With an outbox it first goes on sending for a
-// while, see [OutboxOptions]; the rest stays stored. The user stays logged in on
-// the server; see [Chat.Logout]. Closing again does nothing.
-func (c *Chat) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	homes := c.homes
-	c.homes = nil
-	c.mu.Unlock()
-	for _, r := range homes {
-		r.forget(c)
+// Close ends everything at once and waits for nothing: no function of a stream
+// begins any more, those that run go on, and calls under way fail with [ErrClosed].
+// It may be called from anywhere, also from inside a stream's function. What waits
+// in the outbox stays stored. The user stays logged in on the server; see
+// [Chat.Logout]. Closing again does nothing.
+//
+// [Chat.Shutdown] is the call to make where nothing must be left running.
+//
+// Errors: [ErrInvalid] for a nil or zero Chat.
+func (c *Chat) Close() (err error) {
+	defer wrap("close", &err)
+	if err := c.made(); err != nil {
+		return err
 	}
-	c.outbox.drain()
-	c.end(errClosing)
-	c.poller.stop(errClosing)
-	c.outbox.stop(errClosing)
-	c.outbox.close()
-	c.calls.Wait()
-	c.known.clear() // the keys of conversations are among it
+	c.end()
 	return nil
 }
 
-// BatchSize is how many messages a page holds: 200 (documented).
+// end is Close for a Chat that was made by Connect.
+func (c *Chat) end() {
+	c.retire()
+	c.calls.Stop(errClosing)
+	c.stopSession(errClosing)
+	c.work.Stop(errClosing)
+	c.known.clear() // the keys of conversations are among it
+}
+
+// retire accepts no further calls.
+func (c *Chat) retire() {
+	c.calls.Retire()
+	c.mu.Lock()
+	registries := c.registries
+	c.registries = nil
+	c.mu.Unlock()
+	for _, r := range registries {
+		r.forget(c)
+	}
+}
+
+// Shutdown ends the Chat in good order: it accepts no further calls, begins no
+// further function, sends what waits in the outbox, and waits for functions and
+// calls that run. When it has returned nil nothing runs any more.
+//
+// When ctx ends before, Shutdown closes the Chat as it is, see [Chat.Close], and
+// returns the cause of ctx. What is unsent then stays stored, for the user's next
+// login.
+//
+// A function that [Chat.Consume] has called may go on making calls with the context
+// it was given; all other calls fail with [ErrClosed]. Shutdown waits for running
+// functions, so inside one it ends only with its context: there, call Close. It
+// ends a loop over [Chat.Events], but does not wait for its body, which is the
+// caller's.
+//
+// Errors: the cause of ctx; [ErrInvalid] for a nil or zero Chat. After Close, and
+// for a second Shutdown, it waits for what is still running.
+func (c *Chat) Shutdown(ctx context.Context) (err error) {
+	defer wrap("shutdown", &err)
+	if err := c.made(); err != nil {
+		return err
+	}
+	c.retire()
+	defer c.end()
+	return c.rest(ctx)
+}
+
+// rest waits until nothing is left to do.
+func (c *Chat) rest(ctx context.Context) error {
+	if s := c.current(); s != nil {
+		s.receiver.Stop(errClosing)
+		if err := c.outbox.drain(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.calls.Wait(ctx); err != nil {
+		return err
+	}
+	c.stopSession(errClosing)
+	return c.work.Wait(ctx)
+}
+
+// stopSession ends what runs for the user.
+func (c *Chat) stopSession(cause error) {
+	if s := c.current(); s != nil {
+		s.stop(cause)
+	}
+}
+
+// BatchSize is how many messages a page holds: 200.
 func (c *Chat) BatchSize() int { return batchSize }
+
+// made refuses a Chat that Connect has not made.
+func (c *Chat) made() error {
+	if c == nil || c.calls == nil {
+		return invalid("Chat: nil or zero; make one with Connect")
+	}
+	return nil
+}
+
+// consuming is the key under which the context of a consumer's function holds its
+// Chat.
+type consuming struct{}
 
 // begin opens a call: it refuses a closed Chat and an ended context, and returns a
 // context that ends with either. end must be called.
 func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err error) {
-	if err := ctx.Err(); err != nil {
+	if err := c.made(); err != nil {
+		return nil, nil, err
+	}
+	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
+	if !c.calls.Enter() && !(ctx.Value(consuming{}) == c && c.calls.Join()) {
 		return nil, nil, ErrClosed
 	}
-	c.calls.Add(1)
+	ctx, release := c.tie(ctx)
+	return ctx, func() {
+		release()
+		c.calls.Leave()
+	}, nil
+}
+
+// tie returns a context that also ends with the Chat.
+func (c *Chat) tie(ctx context.Context) (_ context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.life, func() { cancel(errClosing) })
+	stop := context.AfterFunc(c.calls.Context(), func() { cancel(errClosing) })
 	return ctx, func() {
 		stop()
 		cancel(nil)
-		c.calls.Done()
-	}, nil
+	}
 }
 
 // enter is begin for calls that need a login.
@@ -127,18 +209,30 @@ func (c *Chat) enter(ctx context.Context) (_ context.Context, s *session, end fu
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c.mu.Lock()
-	s = c.session
-	c.mu.Unlock()
-	if s == nil {
+	if s = c.current(); s == nil {
 		end()
 		return nil, nil, nil, ErrNotLoggedIn
 	}
 	return ctx, s, end, nil
 }
 
-// String names the chat by its contacts data source.
-func (c *Chat) String() string { return "chat over " + c.client.String() }
+// current is the session of the logged-in user, nil for none.
+func (c *Chat) current() *session {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
+// String names the chat by its API host.
+func (c *Chat) String() string {
+	if c.made() != nil {
+		return "no chat"
+	}
+	return "chat over " + c.client.String()
+}
 
 // Format writes String whatever the verb, so that none reaches what a Chat keeps.
 func (c *Chat) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) } //nolint:errcheck // as fmt itself

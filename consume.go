@@ -2,67 +2,72 @@ package chat
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
-	"github.com/fliplet/fliplet-chat-go/storage"
+	"github.com/fliplet/fliplet-chat-go/internal/receive"
 )
 
-// ConsumeOptions say how [Chat.Consume] treats messages. They are part of [Options].
-type ConsumeOptions struct {
-	// From is where a consumer begins that has no stored position. Default
-	// FromNewest.
-	From ConsumeFrom
-	// MaxAttempts is how often a message is handed to a failing function before it
-	// goes to DeadLetter. Default 10. It counts within one process.
-	MaxAttempts int
-	// DeadLetter takes a message that failed MaxAttempts times, with the last
-	// error; the position then moves on if it returns nil. Without it a failing
-	// message is tried for ever: nothing is dropped silently.
-	DeadLetter func(ctx context.Context, consumer string, m *Message, err error) error
-	// MinBackoff and MaxBackoff bound the wait before a message is tried again; it
-	// doubles each time. Defaults 1 s and 1 min.
-	MinBackoff, MaxBackoff time.Duration
+// ConsumeOption changes a [Chat.Consume]: [StartAt], [MaxAttempts], [DeadLetter],
+// [RetryBackoff], [OnGap].
+type ConsumeOption interface{ applyConsume(*consumeOptions) }
+
+// consumeOptions is what the options of one Consume add up to.
+type consumeOptions struct {
+	from        From
+	onGap       func(Gap)
+	maxAttempts int
+	deadLetter  func(context.Context, *Message, error) error
+	minBackoff  time.Duration
+	maxBackoff  time.Duration
+	err         error // of the first option that is unusable
 }
 
-// ConsumeFrom is where a new consumer, or a stream, begins.
-type ConsumeFrom uint8
-
-const (
-	// FromNewest begins with the newest 200 messages.
-	FromNewest ConsumeFrom = iota
-	// FromNow begins with what happens after the first start.
-	FromNow
-	// FromBeginning begins with the oldest message there is.
-	FromBeginning
-)
-
-func (o ConsumeOptions) withDefaults() ConsumeOptions {
-	if o.MaxAttempts <= 0 {
-		o.MaxAttempts = 10
+func (o *consumeOptions) refuse(format string, args ...any) {
+	if o.err == nil {
+		o.err = invalid(format, args...)
 	}
-	if o.MinBackoff <= 0 {
-		o.MinBackoff = time.Second
-	}
-	if o.MaxBackoff < o.MinBackoff {
-		o.MaxBackoff = max(time.Minute, o.MinBackoff)
-	}
-	return o
 }
 
-func (f ConsumeFrom) start() feed.Start {
-	switch f {
-	case FromNow:
-		return feed.FromNow
-	case FromBeginning:
-		return feed.FromBeginning
-	}
-	return feed.FromNewest
+type consumeOption func(*consumeOptions)
+
+func (f consumeOption) applyConsume(o *consumeOptions) { f(o) }
+
+// MaxAttempts is how often a message is handed to a failing function before it goes
+// to [DeadLetter]; default 10. It counts within one process.
+func MaxAttempts(n int) ConsumeOption {
+	return consumeOption(func(o *consumeOptions) {
+		if n <= 0 {
+			o.refuse("MaxAttempts: %d; give a positive number, or leave it out", n)
+		}
+		o.maxAttempts = n
+	})
+}
+
+// DeadLetter takes a message that failed [MaxAttempts] times, with the last error.
+// The position then moves on if fn returns nil; otherwise the message is tried
+// again. Without DeadLetter a failing message is tried for ever, since nothing is
+// dropped silently.
+func DeadLetter(fn func(ctx context.Context, m *Message, err error) error) ConsumeOption {
+	return consumeOption(func(o *consumeOptions) {
+		if fn == nil {
+			o.refuse("DeadLetter: nil; give a function, or leave it out")
+		}
+		o.deadLetter = fn
+	})
+}
+
+// RetryBackoff bounds the wait before a failed message is tried again, which doubles
+// each time; defaults 1 s and 1 min.
+func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
+	return consumeOption(func(o *consumeOptions) {
+		if shortest <= 0 || longest < shortest {
+			o.refuse("RetryBackoff: %v to %v; give two positive times, the shorter one first", shortest, longest)
+		}
+		o.minBackoff, o.maxBackoff = shortest, longest
+	})
 }
 
 // Consume hands every message of the user's conversations to fn, at least once,
@@ -72,20 +77,23 @@ func (f ConsumeFrom) start() feed.Start {
 //
 // What comes in which order is as for [Chat.Stream]. When fn fails, or panics, it
 // gets the same message again after a growing wait, before any other; see
-// [ConsumeOptions] for giving up. After a crash what fn had not finished comes
-// again, in the same order, and nothing else. fn's context ends with Consume;
-// a message whose fn returns nil after that is acknowledged all the same.
+// [MaxAttempts] and [DeadLetter] for giving up. After a crash what fn had not
+// finished comes again, in the same order, and nothing else. fn's context ends with
+// Consume, and when the Chat is closed; a message whose fn returns nil after that is
+// acknowledged all the same. [Chat.Shutdown] waits for fn, and lets it make calls
+// with its context until it returns.
 //
 // Of several consumers with one name and one store, for the same user, one
 // receives; the others stand by and take over when it stops, or within half a
 // minute when it dies. Position and order are theirs together.
 //
-// What cannot be delivered is logged as a gap. Positions are kept by API host,
-// contacts data source, user and name.
+// What cannot be delivered is told to [OnGap], without it to the log. Positions are
+// kept by API host, contacts data source, user and name.
 //
-// Errors: [ErrInvalid] for an empty name or nil fn; [ErrNotLoggedIn]; [ErrClosed];
-// the context's cause; a stored position that cannot be read, which names its key.
-func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context, *Message) error) (err error) {
+// Errors: [ErrInvalid] for an empty name, a nil fn or an unusable option;
+// [ErrNotLoggedIn]; [ErrClosed]; the context's cause; a stored position that cannot
+// be read, which names its key.
+func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context, *Message) error, opts ...ConsumeOption) (err error) {
 	defer wrap("consume", &err)
 	if strings.TrimSpace(name) == "" || len(name) > 200 {
 		return invalid("name: want 1 to 200 characters that name this consumer")
@@ -93,184 +101,57 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if fn == nil {
 		return invalid("fn: nil; give a function that takes the messages")
 	}
-	_, s, end, err := c.enter(ctx)
+	o := consumeOptions{maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}
+	for _, opt := range opts {
+		opt.applyConsume(&o)
+	}
+	if o.err != nil {
+		return o.err
+	}
+	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
 	}
-	end() // Close knows a consumer as a listener
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := context.AfterFunc(c.life, func() { cancel(errClosing) })
-	defer stop()
-	k := &consumer{
-		chat: c, session: s, name: name, fn: fn, opts: c.opts.Consume.withDefaults(),
-		key: c.cacheKey(s.userID, "consume/"+url.PathEscape(name)),
+	defer end()
+	h := consumeFunc{chat: c, session: s, fn: fn, opts: o}
+	k := receive.Consumer{
+		Receiver: s.receiver, Store: c.store, Key: c.cacheKey(s.userID, "consume/"+url.PathEscape(name)), Name: name,
+		Start: o.from.start(), Handle: h.handle, MaxAttempts: o.maxAttempts,
+		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, Log: c.log,
 	}
-	for {
-		lease, err := acquire(ctx, c.store, k.key+"/lease", func() bool { return c.current() == s })
-		if err != nil {
-			return err
-		}
-		err = k.run(ctx, lease)
-		lease.release()
-		if !errors.Is(err, errLeaseLost) {
-			return err
-		}
-		c.log.Info("another process took the consumer over", "name", name)
+	if o.deadLetter != nil {
+		k.GiveUp = h.giveUp
 	}
+	return k.Run(context.WithValue(ctx, consuming{}, c))
 }
 
-// current is the session of the logged-in user.
-func (c *Chat) current() *session {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.session
-}
-
-// consumer is one Consume while it holds the lease of its name.
-type consumer struct {
+// consumeFunc calls the functions of one Consume.
+type consumeFunc struct {
 	chat    *Chat
 	session *session
-	name    string
 	fn      func(context.Context, *Message) error
-	opts    ConsumeOptions
-	key     string
-
-	base, acked []byte // as stored, nil for absent
-	generation  uint64
+	opts    consumeOptions
 }
 
-// run delivers until something ends it.
-func (k *consumer) run(ctx context.Context, lease *lease) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer lease.keep(ctx, cancel)()
-	if err := k.load(ctx); err != nil {
-		return err
+func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
+	if e.Gap != nil {
+		return guarded(func() error { f.chat.tellGap(e.Gap, f.opts.onGap); return nil })
 	}
-	p := &k.chat.poller
-	l := newListener(k.session, callOptions{})
-	l.ready, l.again = make(chan struct{}, 1), true
-	err := p.attach(ctx, l, func(f *feed.Feed) (feed.ID, error) {
-		return f.SubscribeDurable(k.opts.From.start(), feed.Cursor{Base: k.base, Acked: k.acked, Generation: k.generation})
-	})
-	if err != nil {
-		return fmt.Errorf("position %q: %w", k.key, err)
-	}
-	defer p.leave(l)
-	for {
-		e, err := p.next(ctx, l)
-		if err != nil {
-			return err
-		}
-		// A position is stored before anything is handled after it.
-		if err := k.save(ctx, p.cursor(l)); err != nil {
-			return err
-		}
-		if e.Gap != nil {
-			p.gap(l, e.Gap)
-		} else if err := k.handle(ctx, l, e); err != nil {
-			return err
-		}
-		if err := k.save(ctx, p.done(l)); err != nil {
-			return err
-		}
-	}
+	return f.call(ctx, e, f.fn)
 }
 
-// handle hands one event to the function until it is done with it.
-func (k *consumer) handle(ctx context.Context, l *listener, e feed.Event) error {
-	wait := k.opts.MinBackoff
-	for attempt := 1; ; attempt++ {
-		m := k.chat.poller.read(l, e)
-		if m == nil {
-			return context.Cause(ctx)
-		}
-		var failed error
-		if panicked := l.call(func() { failed = k.fn(ctx, m) }); panicked != nil {
-			failed = panicked
-		}
-		if failed != nil && attempt >= k.opts.MaxAttempts && k.opts.DeadLetter != nil {
-			m = k.chat.poller.read(l, e)
-			if m == nil {
-				return context.Cause(ctx)
-			}
-			if panicked := l.call(func() { failed = k.opts.DeadLetter(ctx, k.name, m, failed) }); panicked != nil {
-				failed = panicked
-			}
-		}
-		if failed == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		// The error is the caller's own and may quote the message.
-		k.chat.log.Warn("a consumer's function failed", "name", k.name, "message", e.Row.ID, "attempt", attempt, "type", fmt.Sprintf("%T", failed))
-		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
-			return err
-		}
-		wait = min(2*wait, k.opts.MaxBackoff)
+func (f *consumeFunc) giveUp(ctx context.Context, e feed.Event, failed error) error {
+	if e.Gap != nil {
+		return nil // it has been logged that OnGap panicked
 	}
+	return f.call(ctx, e, func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
 }
 
-// load reads the stored position.
-func (k *consumer) load(ctx context.Context) error {
-	for name, into := range map[string]*[]byte{"/base": &k.base, "/acked": &k.acked} {
-		v, err := k.chat.store.Get(ctx, k.key+name)
-		switch {
-		case errors.Is(err, storage.ErrNotFound):
-			*into = nil
-		case err != nil:
-			return fmt.Errorf("storage: %w", err)
-		default:
-			*into = v
-		}
+// call hands a message of its own to fn: a failed try must not be seen by the next.
+func (f *consumeFunc) call(ctx context.Context, e feed.Event, fn func(context.Context, *Message) error) error {
+	m := f.chat.received(ctx, f.session, e, true)
+	if m == nil {
+		return context.Cause(ctx)
 	}
-	k.generation = 0
-	return nil
-}
-
-// save stores a position, the base before what was acknowledged since. It is tried
-// until it works, also when ctx has ended for a while: what was handled must not
-// be handed out again for want of a second.
-func (k *consumer) save(ctx context.Context, c feed.Cursor) error {
-	if c.Base == nil {
-		return nil
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if c.Generation != k.generation || k.base == nil {
-		if err := k.swap(ctx, grace, "/base", &k.base, c.Base); err != nil {
-			return err
-		}
-		k.generation = c.Generation
-	}
-	return k.swap(ctx, grace, "/acked", &k.acked, c.Acked)
-}
-
-// swap replaces a stored value that nobody else may have changed.
-func (k *consumer) swap(ctx, grace context.Context, name string, old *[]byte, new []byte) error {
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		ok, err := k.chat.store.CompareAndSwap(grace, k.key+name, *old, new)
-		if err == nil && !ok {
-			return errLeaseLost
-		}
-		if err == nil {
-			*old = new
-			return nil
-		}
-		if ctx.Err() != nil && grace.Err() != nil {
-			return fmt.Errorf("storage: %w", err)
-		}
-		k.chat.log.Warn("storing a consumer's position failed", "name", k.name, "error", err)
-		if sleep(grace, wait) != nil {
-			if ctx.Err() != nil {
-				return fmt.Errorf("storage: %w", err)
-			}
-			var cancel context.CancelFunc
-			grace, cancel = context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-		}
-	}
+	return guarded(func() error { return fn(ctx, m) })
 }

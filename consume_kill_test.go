@@ -42,7 +42,6 @@ func runKilledConsumer() {
 	ctx := context.Background()
 	c, err := chat.Connect(ctx, chat.Options{
 		Client: client, DataSourceID: contacts, AppID: 1, PrimaryKey: "Email", Storage: store,
-		Consume: chat.ConsumeOptions{From: chat.FromBeginning},
 	})
 	check(err)
 	_, err = c.Login(ctx, chat.M{"Email": "bob@example.org"})
@@ -55,7 +54,7 @@ func runKilledConsumer() {
 		}
 		fmt.Println(m.ID)
 		return nil
-	}))
+	}, chat.StartAt(chat.FromBeginning)))
 }
 
 // TestConsumerSurvivesKills kills a consumer at random moments. CHAT_KILLS and

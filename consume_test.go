@@ -20,10 +20,10 @@ import (
 
 // consume runs a consumer in a goroutine until the returned function is called,
 // which returns its error.
-func consume(c *chat.Chat, name string, fn func(context.Context, *chat.Message) error) (stop func() error) {
+func consume(c *chat.Chat, name string, fn func(context.Context, *chat.Message) error, opts ...chat.ConsumeOption) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- c.Consume(ctx, name, fn) }()
+	go func() { done <- c.Consume(ctx, name, fn, opts...) }()
 	return func() error {
 		cancel()
 		return <-done
@@ -58,7 +58,7 @@ func TestConsumerGoesOnWhereItStopped(t *testing.T) {
 
 func TestFailingMessageIsTriedAgainBeforeTheNext(t *testing.T) {
 	w := newWorld(t)
-	jane, bob := w.login("jane"), w.login("bob", func(o *chat.Options) { o.Consume.MinBackoff = time.Millisecond })
+	jane, bob := w.login("jane"), w.login("bob")
 	conv := w.converse(jane, "bob")
 	for i := range 3 {
 		w.say(jane, conv, fmt.Sprint(i))
@@ -75,7 +75,7 @@ func TestFailingMessageIsTriedAgainBeforeTheNext(t *testing.T) {
 			}
 		}
 		return nil
-	})
+	}, chat.RetryBackoff(time.Millisecond, time.Minute))
 	assert.Equal(t, []string{"0", "1", "1", "1", "1", "2"}, bodies(r.wait(t, 6)))
 	require.ErrorIs(t, stop(), context.Canceled)
 }
@@ -83,15 +83,7 @@ func TestFailingMessageIsTriedAgainBeforeTheNext(t *testing.T) {
 func TestPoisonMessageGoesToTheDeadLetterAndTheRestGoesOn(t *testing.T) {
 	w := newWorld(t)
 	var dead []string
-	jane, bob := w.login("jane"), w.login("bob", func(o *chat.Options) {
-		o.Consume = chat.ConsumeOptions{
-			MaxAttempts: 3, MinBackoff: time.Millisecond,
-			DeadLetter: func(_ context.Context, name string, m *chat.Message, err error) error {
-				dead = append(dead, name+"/"+m.Body+"/"+err.Error())
-				return nil
-			},
-		}
-	})
+	jane, bob := w.login("jane"), w.login("bob")
 	conv := w.converse(jane, "bob")
 	for _, body := range []string{"a", "poison", "b"} {
 		w.say(jane, conv, body)
@@ -103,10 +95,13 @@ func TestPoisonMessageGoesToTheDeadLetterAndTheRestGoesOn(t *testing.T) {
 			return errors.New("cannot")
 		}
 		return nil
-	})
+	}, chat.MaxAttempts(3), chat.RetryBackoff(time.Millisecond, time.Minute), chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
+		dead = append(dead, m.Body+"/"+err.Error())
+		return nil
+	}))
 	assert.Equal(t, []string{"a", "poison", "poison", "poison", "b"}, bodies(r.wait(t, 5)))
 	require.ErrorIs(t, stop(), context.Canceled)
-	assert.Equal(t, []string{"bot/poison/cannot"}, dead)
+	assert.Equal(t, []string{"poison/cannot"}, dead)
 }
 
 func TestHandledMessageIsAcknowledgedAlthoughCloseCameFirst(t *testing.T) {

@@ -64,7 +64,7 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 	if err == nil && found != nil && found.ID < created.ID {
 		created = found
 	}
-	c.poller.joined()
+	s.receiver.Joined()
 	return created, nil
 }
 
@@ -194,7 +194,7 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 	if err := conv.join(ctx); err != nil {
 		return nil, err
 	}
-	c.poller.joined()
+	s.receiver.Joined()
 	return conv, nil
 }
 

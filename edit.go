@@ -45,7 +45,7 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	if err != nil {
 		return nil, missing(err, "message", messageID)
 	}
-	c.poller.poke()
+	s.receiver.Poke()
 	row.DataSourceID = conversationID
 	return c.message(ctx, row, s.userID), nil
 }
@@ -58,7 +58,7 @@ func (c *Chat) DeleteMessage(ctx context.Context, conversationID, messageID int6
 	if err := checkIDs(conversationID, messageID); err != nil {
 		return err
 	}
-	ctx, _, end, err := c.enter(ctx)
+	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (c *Chat) DeleteMessage(ctx context.Context, conversationID, messageID int6
 	if err := c.client.Delete(ctx, conversationID, messageID); err != nil {
 		return missing(err, "message", messageID)
 	}
-	c.poller.poke()
+	s.receiver.Poke()
 	return nil
 }
 

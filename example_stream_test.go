@@ -108,30 +108,17 @@ func ExampleChat_Consume() {
 
 // A message that cannot be handled is put aside in the end, and the ones behind it
 // get their turn.
-func ExampleConsumeOptions() {
+func ExampleDeadLetter() {
 	s := newStage()
 	defer s.close()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	opts := s.options()
-	opts.Consume = chat.ConsumeOptions{
-		MaxAttempts: 2,
-		MinBackoff:  time.Millisecond,
-		DeadLetter: func(_ context.Context, consumer string, m *chat.Message, err error) error {
-			fmt.Printf("%s gave up on %q: %v\n", consumer, m.Body, err)
-			return nil
-		},
-	}
-	c, err := chat.Connect(ctx, opts)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Login(ctx, chat.M{"Email": "bob@example.org"}); err != nil {
-		log.Fatal(err)
-	}
 	s.talk("forty-two", "43")
-	err = c.Consume(ctx, "sum", func(_ context.Context, m *chat.Message) error {
+	aside := chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
+		fmt.Printf("gave up on %q: %v\n", m.Body, err)
+		return nil
+	})
+	err := s.bob.Consume(ctx, "sum", func(_ context.Context, m *chat.Message) error {
 		n, err := strconv.Atoi(m.Body)
 		if err != nil {
 			return errors.New("no number")
@@ -139,10 +126,10 @@ func ExampleConsumeOptions() {
 		fmt.Println("got", n)
 		stop()
 		return nil
-	})
+	}, chat.MaxAttempts(2), chat.RetryBackoff(time.Millisecond, time.Second), aside)
 	fmt.Println(errors.Is(err, context.Canceled))
 	// Output:
-	// sum gave up on "forty-two": no number
+	// gave up on "forty-two": no number
 	// got 43
 	// true
 }
@@ -301,11 +288,11 @@ func ExamplePanicError_MarshalText() {
 }
 
 // A stream can leave history out.
-func ExampleReadFrom() {
+func ExampleStartAt() {
 	s := newStage()
 	defer s.close()
 	s.talk("before")
-	_, err := s.bob.Stream(context.Background(), func(m *chat.Message) { fmt.Println(m.Body) }, chat.ReadFrom(chat.FromNow))
+	_, err := s.bob.Stream(context.Background(), func(m *chat.Message) { fmt.Println(m.Body) }, chat.StartAt(chat.FromNow))
 	if err != nil {
 		log.Fatal(err)
 	}

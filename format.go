@@ -33,7 +33,7 @@ func (h Channels) Format(f fmt.State, _ rune) { fmt.Fprint(f, "channels") }
 func (s *Subscription) Format(f fmt.State, _ rune) {
 	state := "running"
 	select {
-	case <-s.done:
+	case <-s.Done():
 		state = "ended"
 	default:
 	}

@@ -50,8 +50,12 @@ func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Cont
 		return nil, err
 	}
 	if before != nil {
-		// Outside the lock: a function of the user before may be logging in, too.
-		c.forgetUser(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
+		before.stop(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
+		c.known.clear()
+	}
+	if c.calls.Context().Err() != nil {
+		c.stopSession(errClosing) // closed meanwhile
+		return nil, errClosing
 	}
 	c.outbox.start(ctx, c.current())
 	if !cached {
@@ -64,10 +68,10 @@ func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Cont
 // logIn finds the contact of a query, in the cache or online, and makes it the
 // user. It returns the session of another user that this ended, if there was one.
 func (c *Chat) logIn(ctx context.Context, query M, offline bool) (_ *Contact, before *session, cached bool, err error) {
-	if err := c.login.take(ctx); err != nil {
+	if err := c.logins.lock(ctx); err != nil {
 		return nil, nil, false, err
 	}
-	defer c.login.give()
+	defer c.logins.unlock()
 	if offline {
 		if contact, token := c.cachedUser(ctx, query); contact != nil {
 			return contact, c.adopt(ctx, query, contact, token), true, nil
@@ -89,7 +93,7 @@ func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token strin
 	c.mu.Lock()
 	s := c.session
 	if s == nil || s.contactID != contact.ID || s.userID != contact.UserID {
-		ended, s = s, &session{contactID: contact.ID, userID: contact.UserID}
+		ended, s = s, c.newSession(contact)
 		c.session = s
 	}
 	s.take(query, contact, token)

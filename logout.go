@@ -4,21 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Logout stops polling, clears the user's chat token on the server, which logs the
-// user's other devices out of it, too, and forgets the user here: identity and
-// caches, and what another component left in Storage to log the user in. Messages
-// that wait in the outbox stay there for the user's next login, since they were
-// accepted; take them out with [Outbox.Discard] before, if they shall not be sent.
+// Logout ends the user's streams, clears the user's chat token on the server, which
+// logs the user's other devices out of it, too, and forgets the user here: identity
+// and caches, and what another component left in Storage to log the user in.
+// Messages that wait in the outbox stay there for the user's next login, since they
+// were accepted. Take them out with [Outbox.Discard] before if they shall not be
+// sent.
 //
-// The local part is done whatever the network says, also when ctx has ended; an
-// error then tells that the token on the server may still be there. Called from
-// inside a stream's function it does not wait for that function. Logging out
-// without a login does nothing.
+// Logout may be called from anywhere, and never outlives ctx. Streams end whatever
+// the network says, also when ctx has ended; functions that run are not waited for.
+// Storage is wiped beside the request, and goes on being wiped for a while when ctx
+// ends first. An error tells that the token may still be on the server, or something
+// of the user in Storage. Logging out without a login does nothing.
 //
 // Errors: what the server or Storage said; the context's cause; [ErrClosed].
 func (c *Chat) Logout(ctx context.Context) (err error) {
@@ -32,25 +35,69 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 	if s == nil {
 		return nil
 	}
-	// Outside the lock: a function that runs may be logging in or out itself.
-	c.forgetUser(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
-	errs := []error{c.forgetStored(local, s)}
-
+	s.stop(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
+	c.known.clear()
+	wiped := c.wipe(local, s)
+	if ctx.Err() != nil {
+		// Most stores take less than the moment that an ended context still allows.
+		moment, cancel := context.WithTimeout(local, wipeMoment)
+		defer cancel()
+		return errors.Join(context.Cause(ctx), first(moment, wiped))
+	}
 	remote, cancel := context.WithCancelCause(local)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
-	if ctx.Err() != nil {
-		return errors.Join(append(errs, context.Cause(ctx))...)
+	return errors.Join(c.clearToken(remote, s), first(remote, wiped))
+}
+
+const (
+	// wipeFor bounds the wiping of Storage, which outlives the Logout that began it.
+	wipeFor = 30 * time.Second
+	// wipeMoment is how long Logout waits for it when its context has ended.
+	wipeMoment = 100 * time.Millisecond
+)
+
+// wipe begins to remove what Storage holds of a user, and sends the outcome.
+func (c *Chat) wipe(ctx context.Context, s *session) <-chan error {
+	done := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wipeFor)
+	began := c.work.Go(func() {
+		defer cancel()
+		done <- c.forgetStored(ctx, s)
+	})
+	if !began {
+		cancel()
+		done <- errClosing
 	}
-	if err := c.login.take(remote); err != nil {
-		return errors.Join(append(errs, err)...)
+	return done
+}
+
+// first waits for an outcome, or for the end of ctx.
+func first(ctx context.Context, outcome <-chan error) error {
+	select {
+	case err := <-outcome:
+		return err
+	case <-ctx.Done():
 	}
-	defer c.login.give()
-	_, err = c.client.Update(remote, c.opts.DataSourceID, s.contactID, M{wire.UserToken: nil})
+	select {
+	case err := <-outcome: // both at once
+		return err
+	default:
+		return fmt.Errorf("storage is still being wiped: %w", context.Cause(ctx))
+	}
+}
+
+// clearToken makes the user's chat token worthless.
+func (c *Chat) clearToken(ctx context.Context, s *session) error {
+	if err := c.logins.lock(ctx); err != nil {
+		return err
+	}
+	defer c.logins.unlock()
+	_, err := c.client.Update(ctx, c.opts.DataSourceID, s.contactID, M{wire.UserToken: nil})
 	if errors.Is(err, datasource.ErrNotFound) {
-		err = nil // the contact is gone, and the token with it
+		return nil // the contact is gone, and the token with it
 	}
-	return errors.Join(append(errs, err)...)
+	return err
 }
 
 // leave ends the session and returns it.
@@ -60,11 +107,4 @@ func (c *Chat) leave() *session {
 	s := c.session
 	c.session = nil
 	return s
-}
-
-// forgetUser ends what belongs to the user in this process.
-func (c *Chat) forgetUser(cause error) {
-	c.poller.stop(cause)
-	c.outbox.stop(cause)
-	c.known.clear()
 }

@@ -48,7 +48,7 @@ func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err er
 		errs = append(errs, c.markRead(ctx, s, id, list))
 	}
 	if len(byConversation) > 0 {
-		c.poller.poke()
+		s.receiver.Poke()
 	}
 	return errors.Join(errs...)
 }

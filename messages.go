@@ -108,6 +108,9 @@ func (c *Chat) messages(ctx context.Context, rows []datasource.Entry, userID str
 // searchable refuses a search that the server cannot do because bodies are stored
 // encrypted: it would find nothing, or the wrong rows, without saying so.
 func (c *Chat) searchable(o *callOptions) error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	if !c.opts.EncryptMessages {
 		return nil
 	}

@@ -33,7 +33,7 @@ func (d *device) run(name string, offline bool, fn func(c *chat.Chat)) {
 	_, err := c.Login(context.Background(), chat.M{"Email": name + "@example.org"}, opts...)
 	require.NoError(d.t, err)
 	fn(c)
-	require.NoError(d.t, c.Close())
+	require.NoError(d.t, c.Shutdown(context.Background()))
 	if s, ok := store.(*boltstore.Store); ok {
 		require.NoError(d.t, s.Close())
 	}

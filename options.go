@@ -74,8 +74,6 @@ type Options struct {
 	// MaxPollInterval is what it grows to when nothing has happened for half an
 	// hour. Default 2 min, never below PollInterval.
 	MaxPollInterval time.Duration
-	// Consume says how [Chat.Consume] treats failing messages, and where it begins.
-	Consume ConsumeOptions
 	// Logger receives what nobody asked for but somebody may want to know. It
 	// never sees a token, key or message body. Default: nothing is logged.
 	Logger *slog.Logger

@@ -192,7 +192,7 @@ func (b Outbox) Len() int { return len(b.Pending()) }
 // Pending lists the messages of the user that are left to send, in the order of
 // acceptance. It makes no request; nil without an outbox or login.
 func (b Outbox) Pending() []PendingSend {
-	if b.chat.outbox == nil {
+	if b.chat.made() != nil || b.chat.outbox == nil {
 		return nil
 	}
 	return b.chat.outbox.pending()
@@ -237,6 +237,9 @@ func (b Outbox) Discard(ctx context.Context, conversationID int64, guid string) 
 }
 
 func (b Outbox) box() (*outbox, error) {
+	if err := b.chat.made(); err != nil {
+		return nil, err
+	}
 	if b.chat.outbox == nil {
 		return nil, invalid("Options.Outbox: nil; set it to &chat.OutboxOptions{} to have an outbox")
 	}

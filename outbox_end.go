@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // stop ends the outbox of a session that is over. What is unsent stays in Storage.
@@ -21,7 +20,7 @@ func (o *outbox) stop(cause error) {
 	}
 	o.mu.Unlock()
 	if over {
-		o.end(run, cause)
+		go o.end(run, cause)
 	}
 }
 
@@ -84,54 +83,25 @@ func (o *outbox) end(run *outboxRun, cause error) {
 	close(run.ended)
 }
 
-// drain goes on sending for a while: what can be sent at all.
-func (o *outbox) drain() {
-	if o == nil || o.opts.Drain <= 0 {
-		return
+// drain waits until nothing is left to send.
+func (o *outbox) drain(ctx context.Context) error {
+	if o == nil {
+		return nil
 	}
-	deadline := time.Now().Add(o.opts.Drain)
-	timer := time.NewTimer(o.opts.Drain)
-	defer timer.Stop()
 	for {
 		o.mu.Lock()
 		run := o.run
 		if run == nil || run.queue.Len() == 0 {
 			o.mu.Unlock()
-			return
+			return nil
 		}
-		stuck := run.queue.Busy() == 0 && run.adding == 0 && !run.syncing && (run.wake.IsZero() || run.wake.After(deadline))
 		changed := run.changed
 		o.mu.Unlock()
-		if stuck {
-			return
-		}
 		select {
 		case <-changed:
-		case <-timer.C:
-			return
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-	}
-}
-
-// close waits for what stop has left running, and for OnChange.
-func (o *outbox) close() {
-	if o == nil {
-		return
-	}
-	o.mu.Lock()
-	for len(o.ending) > 0 {
-		for run := range o.ending {
-			o.mu.Unlock()
-			<-run.ended
-			o.mu.Lock()
-			break
-		}
-	}
-	done := o.events.running
-	inside := o.events.runner == goroutineID()
-	o.mu.Unlock()
-	if done != nil && !inside {
-		<-done
 	}
 }
 

@@ -16,7 +16,6 @@ type changeQueue struct {
 	list    []*pendingChange
 	last    map[*send]*pendingChange
 	running chan struct{} // closed when the goroutine that tells has ended; nil without one
-	runner  uint64
 }
 
 type pendingChange struct {
@@ -55,7 +54,6 @@ func (o *outbox) tell(done chan struct{}) {
 	defer close(done)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.events.runner = goroutineID()
 	for len(o.events.list) > 0 {
 		p := o.events.list[0]
 		o.events.list = o.events.list[1:]
@@ -64,7 +62,7 @@ func (o *outbox) tell(done chan struct{}) {
 		o.call(p)
 		o.mu.Lock()
 	}
-	o.events.list, o.events.running, o.events.runner = nil, nil, 0
+	o.events.list, o.events.running = nil, nil
 }
 
 func (o *outbox) call(p *pendingChange) {

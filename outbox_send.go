@@ -30,7 +30,7 @@ func (o *outbox) do(run *outboxRun, kind engine.Kind, sd *send) {
 		err = o.chat.store.Delete(ctx, run.journal.key(sd.at))
 	}
 	if row != nil && err == nil {
-		o.chat.poller.poke()
+		run.session.receiver.Poke()
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -140,5 +140,5 @@ func named(err error) time.Duration {
 func (o *outbox) current(s *session) bool {
 	o.chat.mu.Lock()
 	defer o.chat.mu.Unlock()
-	return o.chat.session == s && !o.chat.closed
+	return o.chat.session == s && !o.chat.calls.Over()
 }

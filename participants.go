@@ -122,7 +122,7 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 	if err != nil {
 		return err
 	}
-	ctx, _, end, err := p.v.chat.enter(ctx)
+	ctx, s, end, err := p.v.chat.enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 			return true
 		})
 	if err == nil {
-		p.v.chat.poller.joined()
+		s.receiver.Joined()
 	}
 	return err
 }

@@ -60,6 +60,9 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 	if conversationID <= 0 {
 		return Reencryption{}, invalid("conversationID: %d is not the id of a conversation", conversationID)
 	}
+	if err := c.made(); err != nil {
+		return Reencryption{}, err
+	}
 	if c.writes() == Plain {
 		return Reencryption{}, invalid("Options.EncryptMessages: not set, so there is nothing to move bodies to")
 	}

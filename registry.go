@@ -41,16 +41,16 @@ func (r *Registry) set(c *Chat, replace bool) {
 		r.chat = nil
 		return
 	}
-	if !replace && r.chat != nil {
+	if c.made() != nil || !replace && r.chat != nil {
 		return
 	}
 	c.mu.Lock() // the registry's lock is taken first, everywhere
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.calls.Over() {
 		return
 	}
-	if !slices.Contains(c.homes, r) {
-		c.homes = append(c.homes, r)
+	if !slices.Contains(c.registries, r) {
+		c.registries = append(c.registries, r)
 	}
 	r.chat = c
 	if r.ready != nil {

@@ -94,7 +94,7 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	c.poller.poke()
+	s.receiver.Poke()
 	if row.ID == 0 || len(row.Data) == 0 {
 		// A server may confirm with less than the row.
 		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -24,23 +25,32 @@ type session struct {
 	renewal *renewal
 
 	loggedOut bool // under Chat.recent: nothing of the user is cached any more
+
+	receiver *receive.Receiver
+	outbox   *outbox // the Chat's
 }
 
-// turn is a lock whose waiters can give up.
-type turn chan struct{}
+// stop ends what runs for the user, and waits for nothing.
+func (s *session) stop(cause error) {
+	s.receiver.Stop(cause)
+	s.outbox.stop(cause)
+}
 
-func newTurn() turn { return make(turn, 1) }
+// oneAtATime is a lock whose waiters can give up.
+type oneAtATime chan struct{}
 
-func (t turn) take(ctx context.Context) error {
+func newOneAtATime() oneAtATime { return make(oneAtATime, 1) }
+
+func (o oneAtATime) lock(ctx context.Context) error {
 	select {
-	case t <- struct{}{}:
+	case o <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-func (t turn) give() { <-t }
+func (o oneAtATime) unlock() { <-o }
 
 // renewal is a login under way that replaces a dead chat token.
 type renewal struct {
@@ -89,10 +99,10 @@ func (c *Chat) renew(ctx context.Context, s *session, dead *string) error {
 
 // logInAgain finds the session's contact once more, online, and takes its token.
 func (c *Chat) logInAgain(ctx context.Context, s *session, dead *string) error {
-	if err := c.login.take(ctx); err != nil {
+	if err := c.logins.lock(ctx); err != nil {
 		return err
 	}
-	defer c.login.give()
+	defer c.logins.unlock()
 	c.mu.Lock()
 	query, gone, renewed := s.query, c.session != s, s.token.Load() != dead
 	c.mu.Unlock()
@@ -157,6 +167,9 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 
 // User is the logged-in contact, a copy. It is nil before login.
 func (c *Chat) User() *Contact {
+	if c == nil {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.session == nil {

@@ -6,37 +6,27 @@ import (
 	"io"
 	"iter"
 	"runtime/debug"
-	"sync"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // Subscription is a running stream.
-type Subscription struct {
-	stop func(error)
-	done chan struct{}
-	mu   sync.Mutex
-	err  error
-}
+type Subscription struct{ pusher *receive.Pusher }
 
 // Stop ends the stream: no call of its function begins after Stop has returned.
 // It does not wait for one that runs, so it may be called from inside it; Done
 // tells when that has ended, too. Stopping again does nothing.
-func (s *Subscription) Stop() { s.stop(nil) }
+func (s *Subscription) Stop() { s.pusher.Stop(nil) }
 
 // Done is closed when the stream has ended and its function runs no more.
-func (s *Subscription) Done() <-chan struct{} { return s.done }
+func (s *Subscription) Done() <-chan struct{} { return s.pusher.Done() }
 
 // Err says why the stream ended: nil after Stop or while it runs, the context's
 // cause, [ErrClosed], [ErrNotLoggedIn] after a logout, or a [*PanicError].
-func (s *Subscription) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
+func (s *Subscription) Err() error { return s.pusher.Err() }
 
 // PanicError ends the stream whose function panicked. Its text leaves the value
 // out, which may hold a message.
@@ -55,8 +45,25 @@ func (e *PanicError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) 
 // MarshalText is Error, for encoders such as encoding/json.
 func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
+// GapKind says what kind of thing a [Gap] is about.
+type GapKind uint8
+
+// GapHistory: older messages of a conversation that the user joined. They can be
+// read with [Chat.History].
+const GapHistory GapKind = 1
+
+// String is a word for the kind.
+func (k GapKind) String() string {
+	if k == GapHistory {
+		return "history"
+	}
+	return fmt.Sprintf("GapKind(%d)", uint8(k))
+}
+
 // Gap is what a stream could not deliver, told to [OnGap].
 type Gap struct {
+	// Kind says what is missing.
+	Kind           GapKind
 	ConversationID int64
 	// Before: messages created before this time were not loaded.
 	Before time.Time
@@ -100,74 +107,63 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 		return nil, err
 	}
 	defer end()
-	return c.poller.subscribe(ctx, s, fn, o)
+	pusher, err := s.receiver.Push(ctx, &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap}, c.listenFrom(ctx, s, o))
+	if err != nil {
+		return nil, err
+	}
+	return &Subscription{pusher}, nil
 }
 
-// listener is one stream inside the poller. It is called (fn), or it asks (ready).
-type listener struct {
-	id      feed.ID
-	feed    *feed.Feed
+// streamFunc calls the function of a stream. It holds what the function is called
+// with next.
+type streamFunc struct {
+	chat    *Chat
 	session *session
 	fn      func(*Message)
-	ready   chan struct{} // told that there may be something; see pull.go
-	again   bool          // an event may be handed out more than once
 	onGap   func(Gap)
-	first   []*Message // cached messages to begin with
-	sub     *Subscription
-	detach  func() bool // from the caller's context
 
-	running  bool   // a goroutine delivers; under poller.mu
-	runner   uint64 // which one
-	stopped  bool
-	handling bool // inside fn
-	leaving  bool // inside fn, which is stopping the poller
+	message *Message
+	gap     *feed.Gap
 }
 
-// call runs the listener's function and turns a panic into an error.
-func (l *listener) call(fn func()) (err error) {
+func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) bool {
+	if f.gap = e.Gap; f.gap != nil {
+		return true
+	}
+	f.message = f.chat.received(ctx, f.session, e, shared)
+	return f.message != nil
+}
+
+func (f *streamFunc) Handle() error {
+	m, g := f.message, f.gap
+	f.message, f.gap = nil, nil
+	return guarded(func() error {
+		if g != nil {
+			f.chat.tellGap(g, f.onGap)
+		} else {
+			f.fn(m)
+		}
+		return nil
+	})
+}
+
+// guarded calls a function of the caller's, and turns a panic into an error.
+func guarded(fn func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	fn()
-	return nil
+	return fn()
 }
 
-// deliver hands one event to the listener's function.
-func (p *poller) deliver(l *listener, e feed.Event) error {
-	if e.Gap != nil {
-		return l.call(func() { p.gap(l, e.Gap) })
-	}
-	m := p.read(l, e)
-	if m == nil {
-		return nil
-	}
-	return l.call(func() { l.fn(m) })
-}
-
-// gap tells a listener what it does not get.
-func (p *poller) gap(l *listener, g *feed.Gap) {
-	if l.onGap == nil {
-		p.chat.log.Warn("a stream has a gap", "conversation", g.Conversation, "reason", g.Reason)
+// tellGap says what a listener does not get.
+func (c *Chat) tellGap(g *feed.Gap, fn func(Gap)) {
+	if fn == nil {
+		c.log.Warn("a stream has a gap", "conversation", g.Conversation, "reason", g.Reason)
 		return
 	}
-	l.onGap(Gap{ConversationID: g.Conversation, Before: time.UnixMicro(int64(g.Before)).UTC(), Reason: g.Reason})
-}
-
-// read makes the message of an event, nil when the polling ended meanwhile.
-func (p *poller) read(l *listener, e feed.Event) *Message {
-	row := *e.Row.Payload.(*datasource.Entry)
-	if p.shared.Load() || l.again {
-		row.Data = wire.CloneMap(row.Data) // every listener, and every try, gets a message of its own
-	}
-	ctx := p.ctx()
-	m := p.chat.message(ctx, &row, l.session.userID)
-	if m.Err != nil && ctx.Err() != nil {
-		return nil // ended while its key was being read
-	}
-	m.IsUpdate, m.IsDeleted, m.IsReplay = e.Update, e.Deleted, e.Replay
-	return m
+	fn(Gap{Kind: GapHistory, ConversationID: g.Conversation, Before: time.UnixMicro(int64(g.Before)).UTC(), Reason: g.Reason})
 }
 
 // Events is [Chat.Stream] for range loops: it yields the same messages in the same
@@ -202,33 +198,27 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 	for _, opt := range opts {
 		opt.applyStream(&o)
 	}
-	_, s, end, err := c.enter(ctx)
+	inside, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
 	}
-	// The loop is the caller's from here on; Close knows it as a listener.
-	end()
-	l := newListener(s, o)
-	l.ready = make(chan struct{}, 1)
-	if err := c.poller.listen(ctx, l, o); err != nil {
+	from := c.listenFrom(inside, s, o)
+	end() // the loop is the caller's from here on, and nothing waits for its body
+	rd, err := s.receiver.Read(ctx, from)
+	if err != nil {
 		return err
 	}
-	defer c.poller.leave(l)
-	for _, m := range l.first {
-		if !yield(m) {
-			return nil
-		}
-	}
+	defer rd.Close()
 	for {
-		e, err := c.poller.next(ctx, l)
+		e, err := rd.Next(ctx)
 		if err != nil {
 			return err
 		}
 		if e.Gap != nil {
-			c.poller.gap(l, e.Gap)
-		} else if m := c.poller.read(l, e); m != nil && !yield(m) {
+			c.tellGap(e.Gap, o.onGap)
+		} else if m := c.received(rd.Context(), s, e, rd.Shared()); m != nil && !yield(m) {
 			return nil
 		}
-		c.poller.done(l)
+		rd.Ack()
 	}
 }

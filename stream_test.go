@@ -275,9 +275,9 @@ func BenchmarkBlockedListener(b *testing.B) {
 		bob := w.login("bob")
 		release := make(chan struct{})
 		var got, quick atomic.Int64
-		_, err := bob.Stream(context.Background(), func(*chat.Message) { <-release; got.Add(1) }, chat.ReadFrom(chat.FromNow))
+		_, err := bob.Stream(context.Background(), func(*chat.Message) { <-release; got.Add(1) }, chat.StartAt(chat.FromNow))
 		require.NoError(b, err)
-		_, err = bob.Stream(context.Background(), func(*chat.Message) { quick.Add(1) }, chat.ReadFrom(chat.FromNow))
+		_, err = bob.Stream(context.Background(), func(*chat.Message) { quick.Add(1) }, chat.StartAt(chat.FromNow))
 		require.NoError(b, err)
 		require.NoError(b, bob.Poll(b.Context()))
 		for range rows / each {

@@ -1,4 +1,4 @@
-package chat
+package receive
 
 import (
 	"context"
@@ -43,15 +43,12 @@ type lease struct {
 	held []byte // as stored
 }
 
-// acquire waits for the lease. wanted is asked now and then whether to go on.
-func acquire(ctx context.Context, store storage.Store, key string, wanted func() bool) (*lease, error) {
+// acquire waits for the lease.
+func acquire(ctx context.Context, store storage.Store, key string) (*lease, error) {
 	l := &lease{store: store, key: key, record: leaseRecord{Owner: uuid.NewString(), Process: processID()}}
 	var seen []byte
 	var since time.Time
 	for {
-		if !wanted() {
-			return nil, ErrNotLoggedIn
-		}
 		now, err := store.Get(ctx, key)
 		if errors.Is(err, storage.ErrNotFound) {
 			now, err = nil, nil
@@ -109,9 +106,9 @@ func (l *lease) beat(ctx context.Context, old []byte) (bool, error) {
 	return ok, nil
 }
 
-// keep beats until the returned function is called, and ends ctx with errLeaseLost
+// Keep beats until the returned function is called, and ends ctx with errLeaseLost
 // when the lease is another's.
-func (l *lease) keep(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
+func (l *lease) Keep(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
 	ctx, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -131,8 +128,8 @@ func (l *lease) keep(ctx context.Context, cancel context.CancelCauseFunc) (stop 
 	}
 }
 
-// release gives the lease back, so that the next one need not wait.
-func (l *lease) release() {
+// Release gives the lease back, so that the next one need not wait.
+func (l *lease) Release() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	l.mu.Lock()

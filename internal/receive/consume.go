@@ -1,0 +1,132 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// Consumer is a durable listener: its position is stored and moves only after an
+// event was handled. All fields but GiveUp are required.
+type Consumer struct {
+	Receiver *Receiver
+	Store    storage.Store
+	// Key is where the position is, Name what the log calls the consumer.
+	Key, Name string
+	Start     feed.Start
+
+	// Handle makes one attempt at an event. The event of a failed attempt comes again.
+	Handle func(ctx context.Context, e feed.Event) error
+	// GiveUp takes an event that failed MaxAttempts times; nil tries for ever.
+	GiveUp      func(ctx context.Context, e feed.Event, failed error) error
+	MaxAttempts int
+	// MinBackoff and MaxBackoff bound the wait before another attempt, which doubles.
+	MinBackoff, MaxBackoff time.Duration
+	Log                    *slog.Logger
+}
+
+// Run consumes until ctx ends or the Receiver stops, and says why. Of several
+// consumers with one key one runs; the others stand by.
+func (c *Consumer) Run(ctx context.Context) error {
+	for {
+		lease, err := c.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		err = c.hold(ctx, lease)
+		lease.Release()
+		if !errors.Is(err, errLeaseLost) {
+			return err
+		}
+		c.Log.Info("another process took the consumer over", "name", c.Name)
+	}
+}
+
+// acquire waits for the lease, for as long as ctx and the Receiver last.
+func (c *Consumer) acquire(ctx context.Context) (*lease, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	life := c.Receiver.life.Context()
+	defer context.AfterFunc(life, func() { cancel(context.Cause(life)) })()
+	return acquire(ctx, c.Store, c.Key+"/lease")
+}
+
+// hold consumes while the lease is ours.
+func (c *Consumer) hold(ctx context.Context, l *lease) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer l.Keep(ctx, cancel)()
+	at := &position{store: c.Store, key: c.Key, log: c.Log, name: c.Name}
+	if err := at.load(ctx); err != nil {
+		return err
+	}
+	rd, err := c.Receiver.Read(ctx, Begin{Join: func(f *feed.Feed, _ time.Time) (feed.ID, error) {
+		id, err := f.SubscribeDurable(c.Start, at.cursor())
+		if err != nil {
+			err = fmt.Errorf("position %q: %w", c.Key, err)
+		}
+		return id, err
+	}})
+	if err != nil {
+		return err
+	}
+	defer rd.Close()
+	for {
+		e, err := rd.Next(ctx)
+		if err != nil {
+			return err
+		}
+		// A position is stored before anything is handled after it.
+		if err := at.save(ctx, rd.Cursor()); err != nil {
+			return err
+		}
+		if err := c.handle(ctx, e); err != nil {
+			return err
+		}
+		rd.Ack()
+		if err := at.save(ctx, rd.Cursor()); err != nil {
+			return err
+		}
+	}
+}
+
+// handle hands one event over until that has succeeded.
+func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
+	wait := c.MinBackoff
+	for attempt := 1; ; attempt++ {
+		failed := c.Handle(ctx, e)
+		if failed != nil && attempt >= c.MaxAttempts && c.GiveUp != nil && ctx.Err() == nil {
+			failed = c.GiveUp(ctx, e, failed)
+		}
+		if failed == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		// The error is the caller's own and may quote the message.
+		c.Log.Warn("a consumer's function failed", "name", c.Name, "message", e.Row.ID, "attempt", attempt, "type", fmt.Sprintf("%T", failed))
+		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
+			return err
+		}
+		wait = min(2*wait, c.MaxBackoff)
+	}
+}
+
+// sleep waits, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,101 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// grace is how long a position may still be stored when its consumer has ended: what
+// was handled must not be handed out again for want of a second.
+const grace = 5 * time.Second
+
+// position is where a consumer stands in a store. It has two parts under keys of
+// their own: the base, and what was acknowledged since; see [feed.Cursor].
+type position struct {
+	store storage.Store
+	key   string
+	name  string
+	log   *slog.Logger
+
+	base, acked []byte // as stored, nil for absent
+	generation  uint64
+}
+
+func (p *position) cursor() feed.Cursor {
+	return feed.Cursor{Base: p.base, Acked: p.acked, Generation: p.generation}
+}
+
+// load reads the stored position.
+func (p *position) load(ctx context.Context) error {
+	for name, into := range map[string]*[]byte{"/base": &p.base, "/acked": &p.acked} {
+		v, err := p.store.Get(ctx, p.key+name)
+		if errors.Is(err, storage.ErrNotFound) {
+			v, err = nil, nil
+		}
+		if err != nil {
+			return fmt.Errorf("storage: %w", err)
+		}
+		*into = v
+	}
+	return nil
+}
+
+// save stores a position, the base before what was acknowledged since. It is tried
+// until it works; when ctx has ended, for a while.
+func (p *position) save(ctx context.Context, c feed.Cursor) error {
+	if c.Base == nil {
+		return nil
+	}
+	if c.Generation != p.generation || p.base == nil {
+		if err := p.swap(ctx, "/base", &p.base, c.Base); err != nil {
+			return err
+		}
+		p.generation = c.Generation
+	}
+	return p.swap(ctx, "/acked", &p.acked, c.Acked)
+}
+
+// swap replaces a stored value that nobody else may have changed.
+func (p *position) swap(ctx context.Context, name string, old *[]byte, new []byte) error {
+	within, cancel := outlive(ctx, grace)
+	defer cancel()
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		ok, err := p.try(within, name, *old, new)
+		switch {
+		case err == nil && ok:
+			*old = new
+			return nil
+		case err == nil:
+			return errLeaseLost
+		}
+		if within.Err() == nil {
+			p.log.Warn("storing a consumer's position failed", "name", p.name, "error", err)
+		}
+		if sleep(within, wait) != nil {
+			return fmt.Errorf("storage: %w", err)
+		}
+	}
+}
+
+// try makes one attempt, which a store that hangs does not hold up for ever.
+func (p *position) try(ctx context.Context, name string, old, new []byte) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	return p.store.CompareAndSwap(ctx, p.key+name, old, new)
+}
+
+// outlive returns a context that ends d after ctx has.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(d, cancel)
+		context.AfterFunc(longer, func() { t.Stop() })
+	})
+	return longer, func() { stop(); cancel() }
+}

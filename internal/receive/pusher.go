@@ -1,0 +1,111 @@
+package receive
+
+import (
+	"context"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Handler is called with the events of a [Pusher], one at a time.
+type Handler interface {
+	// Prepare makes ready what Handle hands over, and reports false when that cannot
+	// be had because ctx, the pusher's, has ended. shared: others may have been given
+	// the same row.
+	Prepare(ctx context.Context, e feed.Event, shared bool) bool
+	// Handle hands it over. An error ends the pusher.
+	Handle() error
+}
+
+// Pusher is a listener that is called. It has a goroutine only while there is
+// something to deliver.
+type Pusher struct {
+	l       listener
+	h       Handler
+	running bool          // a goroutine delivers; under the Receiver's lock
+	done    chan struct{} // closed when the pusher has stopped and h is called no more
+}
+
+// Push adds a pusher, which ends with ctx.
+func (r *Receiver) Push(ctx context.Context, h Handler, b Begin) (*Pusher, error) {
+	p := &Pusher{h: h, done: make(chan struct{})}
+	p.l.notify = p.wake
+	if err := r.attach(ctx, &p.l, b); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Stop ends the pusher: no call of its handler begins after Stop has returned. It
+// does not wait for one that runs; Done tells when that has ended.
+func (p *Pusher) Stop(cause error) { p.l.stop(cause) }
+
+// Done is closed when the pusher has stopped and its handler runs no more.
+func (p *Pusher) Done() <-chan struct{} { return p.done }
+
+// Err is why the pusher has stopped, nil before.
+func (p *Pusher) Err() error { return p.l.cause() }
+
+// wake begins to deliver if there is something, or notes the end. mu is held.
+func (p *Pusher) wake() {
+	switch {
+	case p.running:
+	case p.l.stopped:
+		p.end()
+	case p.l.pending():
+		p.running = p.l.r.life.Go(p.deliver)
+	}
+}
+
+// end says that the handler is called no more. mu is held.
+func (p *Pusher) end() {
+	if !p.l.left {
+		p.l.leave()
+		close(p.done)
+	}
+}
+
+// deliver hands events over until there is nothing left.
+func (p *Pusher) deliver() {
+	for {
+		e, ok := p.begin()
+		if !ok {
+			return
+		}
+		ready := p.h.Prepare(p.l.ctx, e, p.l.r.shared.Load())
+		if ready && p.mayHandle() {
+			if err := p.h.Handle(); err != nil {
+				p.l.stop(err)
+			}
+		}
+		p.acknowledge()
+	}
+}
+
+// begin takes the next event. It reports false when there is nothing to do, and the
+// goroutine then has to end.
+func (p *Pusher) begin() (feed.Event, bool) {
+	p.l.r.mu.Lock()
+	defer p.l.r.mu.Unlock()
+	e, ok := p.l.take()
+	if !ok {
+		p.running = false
+		if p.l.stopped {
+			p.end()
+		}
+		p.l.r.announce()
+	}
+	return e, ok
+}
+
+// mayHandle reports whether the pusher was not stopped while an event was prepared.
+func (p *Pusher) mayHandle() bool {
+	p.l.r.mu.Lock()
+	defer p.l.r.mu.Unlock()
+	return !p.l.stopped
+}
+
+func (p *Pusher) acknowledge() {
+	p.l.r.mu.Lock()
+	defer p.l.r.mu.Unlock()
+	p.l.ack()
+}

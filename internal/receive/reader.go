@@ -1,0 +1,89 @@
+package receive
+
+import (
+	"context"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Reader is a listener that asks for its events, in the goroutine of its caller.
+// One goroutine uses it at a time.
+type Reader struct {
+	l     listener
+	ready chan struct{} // told that there may be something
+}
+
+// Read adds a reader, which ends with ctx. Whoever has it calls [Reader.Close].
+func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
+	rd := &Reader{ready: make(chan struct{}, 1)}
+	rd.l.notify = func() {
+		select {
+		case rd.ready <- struct{}{}:
+		default:
+		}
+	}
+	if err := r.attach(ctx, &rd.l, b); err != nil {
+		return nil, err
+	}
+	return rd, nil
+}
+
+// Next waits for the next event, which stays the next one until [Reader.Ack]. ctx
+// is the one that the reader began with, or ends before it.
+//
+// Errors: the cause of ctx; why the reader was stopped.
+func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
+	for {
+		e, ok, err := rd.take(ctx)
+		if ok || err != nil {
+			return e, err
+		}
+		select {
+		case <-rd.ready: // also told when the reader is stopped
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (rd *Reader) take(ctx context.Context) (feed.Event, bool, error) {
+	rd.l.r.mu.Lock()
+	defer rd.l.r.mu.Unlock()
+	if rd.l.stopped {
+		return feed.Event{}, false, rd.l.err
+	}
+	if ctx.Err() != nil {
+		return feed.Event{}, false, context.Cause(ctx)
+	}
+	e, ok := rd.l.take()
+	return e, ok, nil
+}
+
+// Ack acknowledges the event that Next returned.
+func (rd *Reader) Ack() {
+	rd.l.r.mu.Lock()
+	defer rd.l.r.mu.Unlock()
+	rd.l.ack()
+}
+
+// Cursor is the position of a durable reader as of its last Ack. The zero Cursor
+// is nothing to store.
+func (rd *Reader) Cursor() feed.Cursor {
+	rd.l.r.mu.Lock()
+	defer rd.l.r.mu.Unlock()
+	c, _ := rd.l.feed.Cursor(rd.l.id)
+	return c
+}
+
+// Context ends with the reader.
+func (rd *Reader) Context() context.Context { return rd.l.ctx }
+
+// Shared reports whether others may have been given the same rows.
+func (rd *Reader) Shared() bool { return rd.l.r.shared.Load() }
+
+// Close ends the reader.
+func (rd *Reader) Close() {
+	rd.l.r.mu.Lock()
+	defer rd.l.r.mu.Unlock()
+	rd.l.r.drop(&rd.l, nil)
+	rd.l.leave()
+}

@@ -170,10 +170,10 @@ func TestRepeatedSendIsShownOnceWithTheLowestID(t *testing.T) {
 	h.run()
 	h.drain(id)
 	a, b := h.send(1), h.send(1)
-	for _, twin := range []int64{a, b} {
-		r := h.rows[twin]
+	for _, row := range []int64{a, b} {
+		r := h.rows[row]
 		r.Origin = 77
-		h.rows[twin] = r
+		h.rows[row] = r
 	}
 	h.pass(time.Second)
 	h.edit(a) // comes after b in order of change

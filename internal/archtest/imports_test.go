@@ -21,7 +21,9 @@ var arrows = map[string][]string{
 	"storage":                {},
 	"storage/boltstore":      {"storage"},
 	"storage/storagetest":    {"storage"},
-	"internal/feed/...":      {"internal/feed/..."},
+	"internal/feed":          {},
+	"internal/feed/sim/...":  {"internal/feed/...", "internal/patch"},
+	"internal/patch":         {}, // only simulators and tests import it
 	"internal/wire":          {},
 	"internal/envelope":      {},
 	"internal/where":         {"internal/wire"},

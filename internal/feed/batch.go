@@ -50,14 +50,14 @@ func (b *batch) has(id int64) bool {
 }
 
 // see remembers a version for the rest of the paging.
-func (b *batch) see(r *Row, twin bool) {
+func (b *batch) see(r *Row, duplicate bool) {
 	v := versionOf(r)
-	v.twin = twin
+	v.duplicate = duplicate
 	if b.seen == nil {
 		b.seen = map[int64]version{}
 	}
 	b.seen[r.ID] = v
-	if v.origin != 0 && !twin {
+	if v.origin != 0 && !duplicate {
 		if b.origins == nil {
 			b.origins = map[originKey]int64{}
 		}
@@ -65,9 +65,9 @@ func (b *batch) see(r *Row, twin bool) {
 	}
 }
 
-// replaceTwin settles a second row of one send within the batch, and reports
+// mergeDuplicate settles a second row of one send within the batch, and reports
 // whether there was one. The lower id stays visible.
-func (b *batch) replaceTwin(r *Row) bool {
+func (b *batch) mergeDuplicate(r *Row) bool {
 	if r.Origin == 0 {
 		return false
 	}
@@ -82,7 +82,7 @@ func (b *batch) replaceTwin(r *Row) bool {
 		return true
 	}
 	v := b.seen[other]
-	v.twin = true
+	v.duplicate = true
 	b.seen[other] = v
 	b.news[i].Row = *r
 	b.updates = slices.DeleteFunc(b.updates, func(e Event) bool { return e.Row.ID == other })

@@ -29,17 +29,17 @@ type savedVersion struct {
 	Hash         uint64 `json:"h,omitempty"`
 	Origin       uint64 `json:"o,omitempty"`
 	Deleted      bool   `json:"d,omitempty"`
-	Twin         bool   `json:"w,omitempty"`
+	Duplicate    bool   `json:"w,omitempty"`
 }
 
 func save(id int64, v version) savedVersion {
-	return savedVersion{id, v.conversation, v.created, v.updated, v.hash, v.origin, v.deleted, v.twin}
+	return savedVersion{id, v.conversation, v.created, v.updated, v.hash, v.origin, v.deleted, v.duplicate}
 }
 
 func (s savedVersion) version() version {
 	return version{
 		created: s.Created, updated: s.Updated, hash: s.Hash, origin: s.Origin,
-		conversation: s.Conversation, deleted: s.Deleted, twin: s.Twin,
+		conversation: s.Conversation, deleted: s.Deleted, duplicate: s.Duplicate,
 	}
 }
 
@@ -130,7 +130,7 @@ func (r *reader) checkpoint() {
 		return
 	}
 	gen := l.generation + uint64(len(l.marks)) + 1
-	l.marks = append(l.marks, mark{after: r.cfg.ackedAt(l.queued), base: r.snapshot(gen), gen: gen})
+	l.marks = append(l.marks, mark{after: l.queued, base: r.snapshot(gen), gen: gen})
 	l.advance()
 }
 
@@ -244,7 +244,7 @@ func (r *reader) restore(c Cursor) error {
 			return fmt.Errorf("feed: the stored cursor is damaged: %w", err)
 		}
 	}
-	if acks.Generation == s.Generation && !r.cfg.is(acksLost) {
+	if acks.Generation == s.Generation {
 		r.ledger.acked = acks.Known
 		for _, k := range acks.Known {
 			r.mem.set(k.ID, k.version())

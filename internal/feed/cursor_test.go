@@ -43,6 +43,7 @@ func (d *durable) store(h *harness, crash bool) {
 }
 
 func TestDurableListenerLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) {
+	t.Parallel()
 	for seed := uint64(0); seed < 40; seed++ {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		cfg := feed.Config{
@@ -112,6 +113,7 @@ func TestDurableListenerLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) 
 }
 
 func TestDamagedCursorIsAnError(t *testing.T) {
+	t.Parallel()
 	for _, base := range []string{"", "{", "[]", `{"v":99}`, `{"v":1,"phase":77}`} {
 		_, err := feed.New(feed.Config{}).SubscribeDurable(feed.FromNewest, feed.Cursor{Base: []byte(base)})
 		assert.ErrorContains(t, err, "stored cursor", base)
@@ -119,6 +121,7 @@ func TestDamagedCursorIsAnError(t *testing.T) {
 }
 
 func TestDurableListenerFromNowHasAPositionBeforeItsFirstMessage(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	h.send(1)
 	id, err := h.feed.SubscribeDurable(feed.FromNow, feed.Cursor{})

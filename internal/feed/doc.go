@@ -31,4 +31,11 @@
 // readers share one request per poll. A reader whose queue is full is left out
 // and reads again from its own position once it has room, so a slow listener
 // costs neither memory nor anyone else's time.
+//
+// # How it is checked
+//
+// The simulator, internal/feed/sim, plays seeded histories against this package
+// and an oracle. It is itself checked by defects that it must notice: patches of
+// these files, kept beside the simulator, which have to follow when the files
+// change.
 package feed

@@ -17,6 +17,7 @@ type fakeServer struct {
 	nextID  int64
 	now     feed.Time
 	asked   []feed.Query
+	keys    []feed.Key // of answer
 }
 
 func newFakeServer(conversations ...int64) *fakeServer {
@@ -47,44 +48,48 @@ func (s *fakeServer) remove(id int64) {
 	s.rows[id] = r
 }
 
+// answer returns the rows a query asks for. It keeps the keys of the best rows so
+// far in order, because random histories ask thousands of times.
 func (s *fakeServer) answer(q feed.Query) []feed.Row {
 	s.asked = append(s.asked, q)
-	var out []feed.Row
-	for _, r := range s.rows {
-		if s.visible[r.ID] > s.now {
-			continue
-		}
-		if _, in := s.members[r.Conversation]; !in {
-			continue
-		}
-		created, updated := feed.Key{Time: r.Created, ID: r.ID}, feed.Key{Time: r.Updated, ID: r.ID}
-		keep := true
+	s.keys = s.keys[:0]
+	newestFirst := q.Kind == feed.Newest || q.Kind == feed.Latest
+	for id, r := range s.rows {
+		created, updated := feed.Key{Time: r.Created, ID: id}, feed.Key{Time: r.Updated, ID: id}
+		keep, key := true, updated
 		switch q.Kind {
 		case feed.Newest:
+			key = created
 			keep = !r.Deleted && (q.Conversation == 0 || q.Conversation == r.Conversation) &&
 				(q.Before == feed.Key{} || created.Compare(q.Before) < 0)
 		case feed.Changes:
 			keep = updated.Compare(q.After) > 0 && (q.UpdatedTo == 0 || r.Updated <= q.UpdatedTo) &&
 				(q.CreatedTo == 0 || r.Created <= q.CreatedTo)
 		case feed.Created:
+			key = created
 			keep = !r.Deleted && created.Compare(q.After) > 0
 		}
-		if keep {
-			out = append(out, r)
+		if !keep || s.visible[id] > s.now {
+			continue
+		}
+		if _, in := s.members[r.Conversation]; !in {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(s.keys, key, func(x, y feed.Key) int {
+			if newestFirst {
+				return y.Compare(x)
+			}
+			return x.Compare(y)
+		})
+		if at < q.Limit {
+			s.keys = slices.Insert(s.keys[:min(len(s.keys), q.Limit-1)], at, key)
 		}
 	}
-	slices.SortFunc(out, func(a, b feed.Row) int {
-		switch q.Kind {
-		case feed.Newest:
-			return feed.Key{Time: b.Created, ID: b.ID}.Compare(feed.Key{Time: a.Created, ID: a.ID})
-		case feed.Created:
-			return feed.Key{Time: a.Created, ID: a.ID}.Compare(feed.Key{Time: b.Created, ID: b.ID})
-		case feed.Latest:
-			return feed.Key{Time: b.Updated, ID: b.ID}.Compare(feed.Key{Time: a.Updated, ID: a.ID})
-		}
-		return feed.Key{Time: a.Updated, ID: a.ID}.Compare(feed.Key{Time: b.Updated, ID: b.ID})
-	})
-	return out[:min(len(out), q.Limit)]
+	out := make([]feed.Row, 0, len(s.keys))
+	for _, k := range s.keys {
+		out = append(out, s.rows[k.ID])
+	}
+	return out
 }
 
 func (s *fakeServer) roster() []feed.Member {

@@ -24,8 +24,6 @@ type Config struct {
 
 	// Rand draws the jitter. Default: seeded by the process.
 	Rand *rand.Rand
-
-	mutant Mutant // see mutants.go
 }
 
 func (c Config) withDefaults() Config {
@@ -45,12 +43,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c *Config) overlap() Time {
-	if c.is(noOverlap) {
-		return 0
-	}
-	return Time(c.Overlap.Microseconds())
-}
+func (c *Config) overlap() Time { return Time(c.Overlap.Microseconds()) }
 
 // Start says where a listener begins.
 type Start uint8
@@ -123,7 +116,7 @@ func (f *Feed) Subscribe(now time.Time, s Start) ID {
 func (f *Feed) Seed(id ID, rows []Row) {
 	if e := f.find(id); e != nil {
 		for i := range rows {
-			e.mem.put(&rows[i], false)
+			e.mem.put(&rows[i])
 		}
 	}
 }
@@ -201,7 +194,7 @@ func (f *Feed) beginPolls(now time.Time) {
 			e.inPoll = true
 			// One still reading the poll before, left out of it for want of room,
 			// has to read this one, too.
-			e.missed = e.missed || e.phase == live && (e.room() || !f.cfg.is(laggardsForgotten))
+			e.missed = e.missed || e.phase == live
 		}
 	}
 	for _, e := range f.readers {
@@ -230,9 +223,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 	}
 	if lead == nil {
 		f.settle()
-		if !f.cfg.is(planLost) {
-			f.schedule(now)
-		}
+		f.schedule(now)
 		return Query{}, false
 	}
 	f.flight = &flight{}
@@ -243,7 +234,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 		}
 		if lead.fresh() && e.fresh() {
 			// The first pages of a poll differ only in where they start.
-			if q.After.Compare(query.After) < 0 != f.cfg.is(pollFromNewest) {
+			if q.After.Compare(query.After) < 0 {
 				query = q
 			}
 		} else if q != query {
@@ -332,9 +323,6 @@ func (f *Feed) settle() {
 	}
 	f.done = f.polls
 }
-
-// caughtUp reports whether the reader has nothing to ask before the next poll.
-func (r *reader) caughtUp() bool { return r.idle() && !r.missed }
 
 // schedule sets the next poll once the current one is complete.
 func (f *Feed) schedule(now time.Time) {

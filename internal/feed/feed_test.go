@@ -13,6 +13,7 @@ import (
 )
 
 func TestNewestPageComesFirstOldestToNewest(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{PageSize: 3}, 1)
 	for range 5 {
 		h.send(1)
@@ -26,6 +27,7 @@ func TestNewestPageComesFirstOldestToNewest(t *testing.T) {
 }
 
 func TestNothingIsLostWhenTheChatWasEmptyAtTheStart(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{PageSize: 4}, 1)
 	id := h.feed.Subscribe(h.now, feed.FromNewest)
 	h.run()
@@ -40,6 +42,7 @@ func TestNothingIsLostWhenTheChatWasEmptyAtTheStart(t *testing.T) {
 }
 
 func TestManyRowsOnOneTimestampArriveOnceInOrder(t *testing.T) {
+	t.Parallel()
 	for _, page := range []int{1, 2, 3, 7, 200} {
 		for _, collect := range []int{1, 10, 1000} {
 			t.Run(fmt.Sprintf("page %d, collect %d", page, collect), func(t *testing.T) {
@@ -65,6 +68,7 @@ func TestManyRowsOnOneTimestampArriveOnceInOrder(t *testing.T) {
 }
 
 func TestEditsAreUpdatesAndDeletionsAreDeletions(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	a, b := h.send(1), h.send(1)
 	id := h.feed.Subscribe(h.now, feed.FromNewest)
@@ -83,6 +87,7 @@ func TestEditsAreUpdatesAndDeletionsAreDeletions(t *testing.T) {
 }
 
 func TestSecondChangeWithinOneTimestampIsSeen(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	a := h.send(1)
 	id := h.feed.Subscribe(h.now, feed.FromNewest)
@@ -94,6 +99,7 @@ func TestSecondChangeWithinOneTimestampIsSeen(t *testing.T) {
 }
 
 func TestRowsVisibleLateAreDeliveredWithinTheWindow(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{Overlap: 5 * time.Second}, 1)
 	h.send(1)
 	id := h.feed.Subscribe(h.now, feed.FromNewest)
@@ -112,6 +118,7 @@ func TestRowsVisibleLateAreDeliveredWithinTheWindow(t *testing.T) {
 }
 
 func TestMessageEditedBeforeFirstSightIsNew(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	h.send(1)
 	id := h.feed.Subscribe(h.now, feed.FromNewest)
@@ -129,6 +136,7 @@ func TestMessageEditedBeforeFirstSightIsNew(t *testing.T) {
 }
 
 func TestEditOfHistoryNeverLoadedIsAnUpdate(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{PageSize: 2}, 1)
 	old := h.send(1)
 	for range 3 {
@@ -145,6 +153,7 @@ func TestEditOfHistoryNeverLoadedIsAnUpdate(t *testing.T) {
 }
 
 func TestBackdatedRowIsNew(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{PageSize: 2}, 1)
 	for range 4 {
 		h.pass(time.Hour)
@@ -164,16 +173,17 @@ func TestBackdatedRowIsNew(t *testing.T) {
 }
 
 func TestRepeatedSendIsShownOnceWithTheLowestID(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	h.send(1)
 	id := h.feed.Subscribe(h.now, feed.FromNewest)
 	h.run()
 	h.drain(id)
 	a, b := h.send(1), h.send(1)
-	for _, twin := range []int64{a, b} {
-		r := h.rows[twin]
+	for _, row := range []int64{a, b} {
+		r := h.rows[row]
 		r.Origin = 77
-		h.rows[twin] = r
+		h.rows[row] = r
 	}
 	h.pass(time.Second)
 	h.edit(a) // comes after b in order of change
@@ -188,6 +198,7 @@ func TestRepeatedSendIsShownOnceWithTheLowestID(t *testing.T) {
 }
 
 func TestJoinedConversationBringsItsHistoryFirst(t *testing.T) {
+	t.Parallel()
 	for _, discovery := range []string{"message", "list"} {
 		t.Run(discovery, func(t *testing.T) {
 			h := newHarness(feed.Config{}, 1)
@@ -220,6 +231,7 @@ func TestJoinedConversationBringsItsHistoryFirst(t *testing.T) {
 }
 
 func TestHistoryThatWasNotLoadedIsAGap(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{PageSize: 3}, 1)
 	for range 10 {
 		h.send(2)
@@ -238,6 +250,7 @@ func TestHistoryThatWasNotLoadedIsAGap(t *testing.T) {
 }
 
 func TestResetReplaysWithoutLosingNews(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{PageSize: 3}, 1)
 	for range 3 {
 		h.send(1)
@@ -268,6 +281,7 @@ func TestResetReplaysWithoutLosingNews(t *testing.T) {
 }
 
 func TestBlockedListenerHoldsAPageAndCatchesUpLater(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{PageSize: 10, Collect: 20}, 1)
 	slow := h.feed.Subscribe(h.now, feed.FromNewest)
 	quick := h.feed.Subscribe(h.now, feed.FromNewest)
@@ -291,6 +305,7 @@ func TestBlockedListenerHoldsAPageAndCatchesUpLater(t *testing.T) {
 }
 
 func TestLiveListenersShareOneRequest(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	for range 5 {
 		h.feed.Subscribe(h.now, feed.FromNewest)
@@ -304,6 +319,7 @@ func TestLiveListenersShareOneRequest(t *testing.T) {
 }
 
 func TestQuietPollReadsNothingOnceTheWindowHasPassed(t *testing.T) {
+	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	for range 20 {
 		h.send(1)
@@ -321,6 +337,7 @@ func TestQuietPollReadsNothingOnceTheWindowHasPassed(t *testing.T) {
 // TestEveryVersionReachesEveryListener plays random histories against random
 // sizes, and compares what listeners made of the events with the server's rows.
 func TestEveryVersionReachesEveryListener(t *testing.T) {
+	t.Parallel()
 	for seed := uint64(0); seed < 100; seed++ {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		cfg := feed.Config{

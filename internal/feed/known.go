@@ -1,16 +1,14 @@
 package feed
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // version is what a reader remembers of a row it delivered.
 type version struct {
 	created, updated Time
 	hash, origin     uint64
 	conversation     int64
-	deleted, twin    bool
+	deleted          bool
+	duplicate        bool // another row of the same send is the one shown
 }
 
 func versionOf(r *Row) version {
@@ -50,7 +48,7 @@ type memory struct {
 	floor Key
 	// floors are the same for conversations joined later.
 	floors map[int64]Key
-	// bands are floors with a bottom, left by backlogs until nothing can turn up
+	// bands are floors with a bottom, left by backlogs until nothing can appear
 	// below them.
 	bands []band
 	// maxID is the highest id below the floor: a row with a higher one was created
@@ -95,21 +93,14 @@ func (m *memory) lookup(id int64) (version, bool) {
 	return v, ok
 }
 
-func (m *memory) put(r *Row, twin bool) {
-	v := versionOf(r)
-	v.twin = twin
-	m.set(r.ID, v)
-}
+func (m *memory) put(r *Row) { m.set(r.ID, versionOf(r)) }
 
 func (m *memory) set(id int64, v version) {
 	if m.rows == nil { // an idle chat has none
 		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
 	}
 	m.rows[id] = v
-	if m.cfg.is(idsSeen) {
-		m.maxID = max(m.maxID, id)
-	}
-	if v.origin != 0 && !v.twin {
+	if v.origin != 0 && !v.duplicate {
 		k := originKey{v.conversation, v.origin}
 		if _, taken := m.origins[k]; !taken {
 			m.origins[k] = id
@@ -117,18 +108,18 @@ func (m *memory) set(id int64, v version) {
 	}
 }
 
-// twinOf returns the row delivered for the same send, if there is another.
-func (m *memory) twinOf(r *Row) (int64, bool) {
-	if r.Origin == 0 || m.cfg.is(twinsShown) {
-		return 0, false
+// duplicate reports whether another row of the same send was delivered.
+func (m *memory) duplicate(r *Row) bool {
+	if r.Origin == 0 {
+		return false
 	}
 	id, ok := m.origins[originKey{r.Conversation, r.Origin}]
-	return id, ok && id != r.ID
+	return ok && id != r.ID
 }
 
 // old reports whether an unknown row is history rather than news.
 func (m *memory) old(r *Row) bool {
-	if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) && !m.cfg.is(bandIgnored) {
+	if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) {
 		return true
 	}
 	if f, ok := m.floors[r.Conversation]; ok && r.createdKey().Compare(f) <= 0 {
@@ -151,7 +142,7 @@ func (m *memory) had(conversation int64) Key {
 }
 
 // forget drops versions beyond the limit that needed does not ask to keep, and
-// raises the floor to what it dropped. Nothing up to firm can still turn up.
+// raises the floor to what it dropped. Nothing up to firm can still appear.
 func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
 	m.bands = slices.DeleteFunc(m.bands, func(b band) bool {
 		if firm >= b.From {
@@ -166,9 +157,6 @@ func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
 
 // raise lifts the floor above rows up to a key and an id.
 func (m *memory) raise(k Key, maxID int64) {
-	if m.cfg.is(floorNotRaised) {
-		return
-	}
 	m.floor, m.maxID = later(m.floor, k), max(m.maxID, maxID)
 }
 
@@ -180,16 +168,16 @@ func (m *memory) atMost(rows []Row) {
 }
 
 // forgetAbove is forget while a backlog is read: only rows created after from
-// are dropped, and rows from before it may still turn up as new.
+// are dropped, and rows from before it may still appear as new.
 func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
 	if dropped, maxID, ok := m.shrink(needed); ok {
 		m.bands = widen(m.bands, from, dropped, maxID)
 	}
 }
 
-// shrink drops the oldest versions and returns the newest creation key and
-// the highest id among them. It waits until the set is half over its limit, which makes its cost
-// constant per row.
+// shrink drops the oldest versions and returns the newest creation key and the
+// highest id among them. It waits until the set is half over its limit, which
+// makes its cost constant per row.
 func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int64, ok bool) {
 	limit := m.cfg.Remember
 	if len(m.rows) <= limit+limit/2 {
@@ -209,9 +197,6 @@ func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int
 	}
 	if len(out) == 0 {
 		return Key{}, 0, false
-	}
-	if m.cfg.is(tiesForgotten) {
-		return afterAll(out[len(out)-1].Time), math.MaxInt64, true
 	}
 	return out[len(out)-1], maxID, true
 }

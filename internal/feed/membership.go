@@ -18,11 +18,11 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 		}
 		r.conversations[h.conversation] = struct{}{}
 		r.joins = slices.DeleteFunc(r.joins, func(q Query) bool { return q.Conversation == h.conversation })
-		if listed && created > h.after && r.phase != mending || r.cfg.is(historySkipped) {
+		if listed && created > h.after && r.phase != mending {
 			continue // younger than the pages it was found on: nothing of it was missed
 		}
 		history := Query{Kind: Newest, Conversation: h.conversation, Limit: r.cfg.PageSize}
-		if h.first.Time > h.after && r.phase != mending || r.cfg.is(historyBeforeFirst) {
+		if h.first.Time > h.after && r.phase != mending {
 			history.Before = h.first // whatever is younger is on these pages
 		}
 		r.histories = append(r.histories, history)
@@ -71,7 +71,7 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 		}
 		join := Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize}
 		switch {
-		case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time), r.cfg.is(joinsIgnored):
+		case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time):
 			r.conversations[id] = struct{}{} // too young to have a history
 		case !slices.Contains(r.joins, join):
 			r.joins = append(r.joins, join)

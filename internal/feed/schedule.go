@@ -40,11 +40,8 @@ func newSchedule(cfg *Config) schedule {
 // of life.
 func (s *schedule) poke(now time.Time) {
 	s.heard(now)
-	if s.cfg.is(pokeLost) {
-		return
-	}
 	s.next = now
-	if gap := s.last.Add(s.cfg.MinGap); s.next.Before(gap) && !s.cfg.is(gapIgnored) {
+	if gap := s.last.Add(s.cfg.MinGap); s.next.Before(gap) {
 		s.next = gap
 	}
 	// Our own backoff gives way to somebody who asks; the server's word does not.
@@ -97,9 +94,6 @@ func (s *schedule) succeeded() { s.fails, s.until = 0, time.Time{} }
 // many clients do not come back at once, or an exponential backoff.
 func (s *schedule) failed(now time.Time, wait time.Duration) {
 	s.fails++
-	if s.cfg.is(namedIgnored) {
-		wait = 0
-	}
 	s.named = wait > 0
 	if s.named {
 		wait += time.Duration(s.rand.Int64N(int64(wait)/4 + int64(s.cfg.Live)))

@@ -225,7 +225,7 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		// Of a row that is neither known nor new the engine cannot tell whether it was
 		// delivered, or was deleted or hidden as a repetition before.
 		ends := s.traits.Lag > 0 && s.versions[row.head].deleted
-		forgotten := r.forgets(l) && (e.Deleted || ends || r.anyTwinShown(l, v.row))
+		forgotten := r.forgets(l) && (e.Deleted || ends || r.anyDuplicateShown(l, v.row))
 		if h.version == 0 && !history && !forgotten {
 			r.fail("flags", "%v is an update of a message listener %d never had", r.describeEvent(e), r.number(l))
 		}
@@ -241,8 +241,8 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		case key.Compare(l.first) < 0 && !row.backdated && r.everybody(row.visible, row.conv) <= l.loaded && s.convs[row.conv].listed != 0 &&
 			s.convs[row.conv].listed < l.since && s.convs[row.conv].joins == 1:
 			r.fail("flags", "%v is new, but it is history that was not loaded", r.describeEvent(e))
-		case r.twinShown(l, v.row):
-			r.fail("twins", "%v is a repeated send that was shown already", r.describeEvent(e))
+		case r.duplicateShown(l, v.row):
+			r.fail("duplicates", "%v is a repeated send that was shown already", r.describeEvent(e))
 		}
 		h.shown = true
 		visible := row.visible
@@ -293,9 +293,9 @@ func (r *Runner) history(l *listener, id int32) bool {
 	return row.created <= l.first.Time || row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late
 }
 
-// twinShown reports whether a repeated send has another row that the listener
+// duplicateShown reports whether a repeated send has another row that the listener
 // sees, and that the engine must remember.
-func (r *Runner) twinShown(l *listener, id int32) bool {
+func (r *Runner) duplicateShown(l *listener, id int32) bool {
 	row := &r.srv.rows[id]
 	for other := range l.had {
 		o := &r.srv.rows[other]
@@ -357,7 +357,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		case h.version == at+1:
 		case h.version != 0:
 			r.fail("lost update", "listener %d was not told of %v", r.number(l), r.describeVersion(at))
-		case r.anyTwinShown(l, int32(i)):
+		case r.anyDuplicateShown(l, int32(i)):
 		case r.history(l, int32(i)):
 			if v.updated > l.loaded && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
 				r.fail("lost update", "listener %d was not told of %v, a change of its history", r.number(l), r.describeVersion(at))
@@ -371,7 +371,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 	}
 }
 
-func (r *Runner) anyTwinShown(l *listener, id int32) bool {
+func (r *Runner) anyDuplicateShown(l *listener, id int32) bool {
 	row := &r.srv.rows[id]
 	for other := range l.had {
 		if r.srv.rows[other].origin == row.origin && (l.had[other].shown || other != int(id) && r.history(l, int32(other))) {

@@ -20,8 +20,6 @@ type Violation struct {
 type Runner struct {
 	// Trace is told what happens, if set.
 	Trace func(format string, args ...any)
-	// Mutant is the defect to plant into the engine.
-	Mutant feed.Mutant
 
 	story     *Story
 	pcg       *rand.PCG
@@ -80,6 +78,19 @@ func (r *Runner) Play(s *Story) *Violation {
 	return r.violation
 }
 
+// Find plays so many seeds, from one on, until a promise is broken, and returns
+// the seed and the violation, nil if none is.
+func (r *Runner) Find(first, seeds uint64) (uint64, *Violation) {
+	var s Story
+	for seed := first; seed < first+seeds; seed++ {
+		Tell(&s, seed)
+		if v := r.Play(&s); v != nil {
+			return seed, v
+		}
+	}
+	return 0, nil
+}
+
 // finale lets everything become visible and everybody catch up.
 func (r *Runner) finale() {
 	for range 2 {
@@ -97,7 +108,7 @@ func (r *Runner) finale() {
 func (r *Runner) start() {
 	cfg := r.story.Config
 	cfg.Rand = r.rnd
-	r.feed = feed.New(cfg.Break(r.Mutant))
+	r.feed = feed.New(cfg)
 	r.query, r.rows, r.fetched = feed.Query{}, r.rows[:0], 0
 	r.failing, r.named, r.wait, r.busy = false, 0, 0, 0
 	r.polls, r.poked = 0, 0

@@ -1,0 +1,206 @@
+package feed
+
+import "time"
+
+// page is one answer, sorted ascending by the query's key.
+type page struct {
+	query   Query
+	rows    []Row
+	ordered bool // the rows came in the order asked for
+	full    bool // there may be more
+}
+
+func (r *reader) take(now time.Time, p page) {
+	switch {
+	case len(r.histories) > 0:
+		r.takeHistory(p)
+		r.histories = r.histories[1:]
+		r.finish(now)
+	case p.query.Kind == Latest:
+		r.takeLatest(p)
+	case p.query.Kind == Created:
+		r.takeCreated(now, p)
+	case p.query.Kind == Changes:
+		r.takeChanges(now, p)
+	case r.phase == initial:
+		r.takeInitial(now, p)
+	case len(r.joins) > 0:
+		r.takeHistory(p)
+		r.conversations[p.query.Conversation] = struct{}{}
+		r.joins = r.joins[1:]
+		r.flush()
+	default:
+		r.takeReplay(p)
+	}
+}
+
+// unreliable reports whether a full page cannot be paged on from, and widens the
+// next one. A page that is out of order, or ends where it began, says nothing
+// about what lies behind it; a wider one eventually holds everything.
+func (r *reader) unreliable(p page, last Key) bool {
+	if !p.full || p.ordered && last.Compare(p.query.After) > 0 {
+		return false
+	}
+	r.limit = p.query.Limit * 2
+	return true
+}
+
+func (r *reader) takeInitial(now time.Time, p page) {
+	if p.full && !p.ordered {
+		r.limit = p.query.Limit * 2
+		return
+	}
+	for i := range p.rows {
+		row := &p.rows[i]
+		r.pos = max(r.pos, row.Updated)
+		r.created = max(r.created, row.Created)
+		r.conversations[row.Conversation] = struct{}{}
+		switch {
+		case row.Deleted:
+		case r.start == FromNow:
+			r.mem.put(row)
+		default:
+			r.consider(row)
+		}
+	}
+	if p.full {
+		r.mem.floor = Key{p.rows[0].Created, p.rows[0].ID - 1}
+		if r.start == FromNow {
+			r.mem.floor = afterAll(p.rows[len(p.rows)-1].Created)
+		}
+		r.mem.atMost(p.rows)
+	}
+	r.checkpointInitial(p)
+	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
+	r.observe(now)
+	r.flush()
+	r.checkpoint()
+}
+
+// takeChanges reads one page in order of change: the poll of a live reader, or
+// the last step of a backlog.
+func (r *reader) takeChanges(now time.Time, p page) {
+	last := r.at
+	for i := range p.rows {
+		row := &p.rows[i]
+		k := row.updatedKey()
+		if k.Compare(r.at) <= 0 || p.query.CreatedTo != 0 && row.Created > p.query.CreatedTo ||
+			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
+			continue
+		}
+		r.consider(row)
+		last = k
+	}
+	if r.unreliable(p, last) {
+		return
+	}
+	r.at = last
+	if r.first == beginning {
+		r.first = last.Time
+	}
+	switch {
+	case !p.full:
+		r.ending = true
+		r.finish(now)
+	case r.phase == mending:
+		r.holdOrFlush()
+	case r.batch.pending() == 0:
+		r.flush()
+	case r.batch.pending()+len(r.batch.updates) > r.cfg.Collect:
+		// Too many to hold until the end of the poll. Nothing of the batch is
+		// remembered, so the backlog delivers it, in order of creation.
+		r.batch.reset()
+		r.polling, r.phase = false, measuring
+	}
+}
+
+func (r *reader) takeLatest(p page) {
+	r.end = r.at.Time // what the abandoned poll had reached, should the answer be empty
+	for i := range p.rows {
+		r.end = max(r.end, p.rows[i].Updated)
+	}
+	r.createdFrom = max(r.created, r.settled)
+	r.phase, r.limit = catching, r.cfg.PageSize
+	r.at = r.since()
+	r.from = r.at.Time
+}
+
+func (r *reader) takeCreated(now time.Time, p page) {
+	last := r.at
+	for i := range p.rows {
+		row := &p.rows[i]
+		k := row.createdKey()
+		if k.Compare(r.at) <= 0 {
+			continue
+		}
+		if row.Created > r.end && (p.ordered || !p.full) {
+			// Newer than the backlog. Left for the next poll, or the next backlog: a
+			// reader that is slower than the writers must not remember all they write.
+			p.full = false
+			break
+		}
+		last = k
+		// Known rows and history come in the next step, in order of change.
+		if row.Deleted || r.batch.has(row.ID) || r.mem.old(row) {
+			continue
+		}
+		if _, known := r.mem.lookup(row.ID); !known {
+			r.consider(row)
+		}
+	}
+	if r.unreliable(p, last) {
+		return
+	}
+	r.at = last
+	r.ending = !p.full
+	if r.ending {
+		r.finish(now)
+		return
+	}
+	r.holdOrFlush()
+}
+
+// takeHistory adds the newest rows of a joined conversation to the batch.
+func (r *reader) takeHistory(p page) {
+	q := p.query
+	var oldest Key
+	had, again := r.mem.had(q.Conversation), false // the user was in it before
+	for i := range p.rows {
+		row := &p.rows[i]
+		if row.Conversation != q.Conversation || row.Deleted || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
+			continue
+		}
+		if oldest == (Key{}) {
+			oldest = row.createdKey()
+		}
+		switch _, known := r.mem.lookup(row.ID); {
+		case known:
+			again = true
+			r.consider(row)
+		case row.createdKey().Compare(had) <= 0:
+			again = true
+		case !r.batch.has(row.ID):
+			r.addNew(row)
+		}
+	}
+	if p.full && oldest != (Key{}) && !again {
+		r.mem.setFloor(q.Conversation, Key{oldest.Time, oldest.ID - 1})
+		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
+			Conversation: q.Conversation, Before: oldest.Time, Reason: "older history of a joined conversation was not loaded",
+		}})
+	}
+}
+
+func (r *reader) takeReplay(p page) {
+	for i := range p.rows {
+		row := &p.rows[i]
+		v, known := r.mem.lookup(row.ID)
+		_, joined := r.conversations[row.Conversation]
+		switch {
+		case row.Deleted || !joined || known && (v.duplicate || row.Updated != v.updated || v.superseded(row)):
+		case known || r.mem.old(row):
+			r.push(Event{Row: *row, Update: true, Replay: true})
+		}
+	}
+	r.replay = false
+}

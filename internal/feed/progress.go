@@ -1,0 +1,135 @@
+package feed
+
+import "time"
+
+// window is a position waiting for its overlap to pass.
+type window struct {
+	upto    Time
+	settled Time      // what was settled when it opened
+	from    time.Time // on the owner's clock; only differences are used
+	open    bool
+}
+
+// holdOrFlush hands a page of a backlog over at once, unless rows of unknown
+// conversations are in it.
+func (r *reader) holdOrFlush() {
+	if len(r.batch.held) > 0 {
+		r.needsMembers = true
+		return
+	}
+	r.flush()
+}
+
+// finish ends a paging once nothing of its batch is held back.
+func (r *reader) finish(now time.Time) {
+	if len(r.batch.held) > 0 && len(r.histories) == 0 {
+		r.needsMembers = true
+	}
+	if r.needsMembers || len(r.histories) > 0 {
+		return
+	}
+	r.flush()
+	if !r.ending {
+		return
+	}
+	r.ending = false
+	switch r.phase {
+	case catching:
+		r.phase, r.limit = mending, r.cfg.PageSize
+		r.at = r.since()
+		r.from = r.at.Time
+		if r.createdFrom == beginning {
+			r.mended() // there are no older rows
+		}
+	case mending:
+		r.mended()
+	case live:
+		r.polling = false
+		r.limit = r.cfg.PageSize
+		r.pos = max(r.pos, r.at.Time)
+		r.observe(now)
+	}
+}
+
+// mended ends a backlog. All of it was read after its end was measured, when
+// nothing older than the window before that end could still become visible. What
+// changed since then comes with the next poll, which begins at once.
+func (r *reader) mended() {
+	r.phase, r.missed = live, true
+	r.pos = max(r.pos, r.end)
+	r.settle(r.end - r.cfg.overlap())
+	r.forget()
+	r.checkpoint()
+}
+
+func (r *reader) settle(upto Time) { r.settled = max(r.settled, upto) }
+
+// observe settles what can be settled after a complete poll.
+//
+// The server's clock has reached a timestamp by the time an answer shows it.
+// Whatever lies a window before the newest change of the first page was visible
+// when that page was read, and later pages were read later. And what was seen a
+// window ago, by our own clock, was visible when the poll began: only elapsed
+// time counts, so a wrong clock does no harm.
+func (r *reader) observe(now time.Time) {
+	if r.first != beginning {
+		r.settle(r.first - r.cfg.overlap())
+	}
+	if r.window.open && r.began.Sub(r.window.from) >= r.cfg.Overlap {
+		r.settle(r.window.upto)
+		r.firm = max(r.firm, r.window.settled)
+		r.window.open = false
+	}
+	if !r.window.open && (r.pos > r.settled || r.settled > r.firm) {
+		r.window = window{upto: r.pos, settled: r.settled, from: now, open: true}
+	}
+	r.forget()
+}
+
+// flush hands the batch to the listener: news in order of creation, then changes
+// in order of change.
+func (r *reader) flush() {
+	b := &r.batch
+	if b.empty() {
+		return
+	}
+	b.sort()
+	for i := range b.news {
+		r.created = max(r.created, b.news[i].Row.Created)
+	}
+	r.push(b.gaps...)
+	r.push(b.news...)
+	r.push(b.updates...)
+	for id, v := range b.seen {
+		r.mem.set(id, v)
+	}
+	b.reset()
+	r.forget()
+	r.checkpoint()
+}
+
+// push queues events for the listener.
+func (r *reader) push(events ...Event) {
+	r.queue.push(events...)
+	if r.ledger != nil {
+		r.ledger.queued += uint64(len(events))
+	}
+}
+
+// ahead reports whether a backlog has yet to come to a row that was seen before it.
+func (r *reader) ahead(id int64, v version) bool {
+	return r.phase == catching && Key{v.created, id}.Compare(r.at) > 0
+}
+
+// forget bounds the memory to what a re-read may bring again.
+func (r *reader) forget() {
+	overlap := r.cfg.overlap()
+	if r.phase == catching || r.phase == mending {
+		end, from := r.end-overlap, r.createdFrom
+		r.mem.forgetAbove(from, func(id int64, v version) bool {
+			return v.updated > end || v.created <= from || r.ahead(id, v)
+		})
+		return
+	}
+	r.mem.forget(r.firm, func(_ int64, v version) bool { return v.updated > r.firm || v.created > r.firm })
+}

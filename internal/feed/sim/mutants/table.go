@@ -1,0 +1,186 @@
+package mutants
+
+// table holds the defects; the first has number 1. What they do to the engine is
+// in the edits, which have to follow the engine when it changes.
+var table = [...]Mutant{
+	{
+		What: "pages go on after a time, not after a time and an id",
+		Seed: 1,
+		Edits: edits("pages.go",
+			"\tr.at = last\n\tif r.first == beginning {", "\tr.at = afterAll(last.Time)\n\tif r.first == beginning {",
+			"\tr.at = last\n\tr.ending = !p.full", "\tr.at = afterAll(last.Time)\n\tr.ending = !p.full"),
+	},
+	{
+		What:  "changes are not read again for late rows",
+		Seed:  4,
+		Edits: edits("feed.go", "return Time(c.Overlap.Microseconds())", "return 0"),
+	},
+	{
+		What:  "a position settles before its window has passed",
+		Seed:  30,
+		Edits: edits("progress.go", "r.window.open && r.began.Sub(r.window.from) >= r.cfg.Overlap", "r.window.open"),
+	},
+	{
+		What:  "the cursor moves before the acknowledgement",
+		Seed:  20,
+		Edits: edits("cursor.go", "mark{after: l.queued,", "mark{after: 0,"),
+	},
+	{
+		What:  "acknowledgements are not read from a stored cursor",
+		Seed:  469,
+		Edits: edits("cursor.go", "if acks.Generation == s.Generation {", "if false {"),
+	},
+	{
+		What: "versions that a poll can bring again are forgotten",
+		Seed: 5,
+		Edits: edits("progress.go",
+			"r.mem.forget(r.firm, func(_ int64, v version) bool { return v.updated > r.firm || v.created > r.firm })",
+			"r.mem.forget(1<<63-1, func(int64, version) bool { return false })"),
+	},
+	{
+		What:  "deletions of known messages are dropped",
+		Seed:  1,
+		Edits: edits("classify.go", "if !v.superseded(row) {", "if row.Deleted || !v.superseded(row) {"),
+	},
+	{
+		What: "updates are told as new messages",
+		Seed: 9,
+		Edits: edits("classify.go",
+			"if !v.duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true,",
+			"if !v.duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: false,"),
+	},
+	{
+		What:  "repeated sends are told twice",
+		Seed:  56,
+		Edits: edits("known.go", "return ok && id != r.ID", "return ok && id != r.ID && false"),
+	},
+	{
+		What: "new messages are sorted by id alone",
+		Seed: 3,
+		Edits: edits("batch.go",
+			"\tsortEvents(b.updates, (*Row).updatedKey)\n",
+			"\tsortEvents(b.updates, (*Row).updatedKey)\n\tslices.SortFunc(b.news, func(x, y Event) int { return cmp.Compare(x.Row.ID, y.Row.ID) })\n"),
+	},
+	{
+		What: "updates are not sorted",
+		Seed: 37,
+		Edits: edits("batch.go",
+			"\tsortEvents(b.updates, (*Row).updatedKey)\n",
+			"\tsortEvents(b.updates, (*Row).updatedKey)\n\tslices.SortFunc(b.updates, func(x, y Event) int { return cmp.Compare(x.Row.ID, y.Row.ID) })\n"),
+	},
+	{
+		What:  "what changed while a backlog was read waits for another poll",
+		Seed:  31,
+		Edits: edits("progress.go", "r.phase, r.missed = live, true", "r.phase, r.missed = live, false"),
+	},
+	{
+		What:  "changes among the older rows are skipped after a backlog",
+		Seed:  77,
+		Edits: edits("progress.go", "if r.createdFrom == beginning {", "if true {"),
+	},
+	{
+		What:  "joined conversations bring no history",
+		Seed:  143,
+		Edits: edits("membership.go", "case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time):", "case true || created > 0:"),
+	},
+	{
+		What:  "conversations found through a message bring no history",
+		Seed:  2041,
+		Edits: edits("membership.go", "if listed && created > h.after && r.phase != mending {", "if true || listed && created > h.after {"),
+	},
+	{
+		What:  "the history loaded ends before the first message found",
+		Seed:  31564,
+		Edits: edits("membership.go", "if h.first.Time > h.after && r.phase != mending {", "if true {"),
+	},
+	{
+		What:  "history that was not loaded is told as new",
+		Seed:  13,
+		Edits: edits("pages.go", "if p.full {\n\t\tr.mem.floor =", "if false {\n\t\tr.mem.floor ="),
+	},
+	{
+		What:  "rows of conversations not yet known are dropped",
+		Seed:  268,
+		Edits: edits("classify.go", "if !row.Deleted {\n\t\t\tr.batch.hold(", "if false {\n\t\t\tr.batch.hold("),
+	},
+	{
+		What:  "history that was not loaded is not reported",
+		Seed:  143,
+		Edits: edits("pages.go", "if p.full && oldest != (Key{}) && !again {", "if p.full && oldest != (Key{}) && !again && false {"),
+	},
+	{
+		What:  "pages out of order are paged on from",
+		Seed:  68,
+		Edits: edits("pages.go", "if !p.full || p.ordered && last.Compare(p.query.After) > 0 {", "if true {"),
+	},
+	{
+		What:  "what is forgotten leaves no floor",
+		Seed:  129,
+		Edits: edits("known.go", "m.floor, m.maxID = later(m.floor, k), max(m.maxID, maxID)", ""),
+	},
+	{
+		What:  "what a backlog forgot is told again",
+		Seed:  683,
+		Edits: edits("known.go", "if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) {", "if false {"),
+	},
+	{
+		What:  "a forgotten row takes all of its instant along",
+		Seed:  55,
+		Edits: edits("known.go", "return out[len(out)-1], maxID, true", "return afterAll(out[len(out)-1].Time), 1<<63 - 1, true"),
+	},
+	{
+		What:  "imports with an id below one seen are history",
+		Seed:  1848,
+		Edits: edits("known.go", "m.rows[id] = v\n", "m.rows[id] = v\n\tm.maxID = max(m.maxID, id)\n"),
+	},
+	{
+		What:  "a second change within a timestamp is not seen",
+		Seed:  4,
+		Edits: edits("classify.go", "if !v.superseded(row) {", "if row.Updated == v.updated || !v.superseded(row) {"),
+	},
+	{
+		What:  "an older version replaces a newer one",
+		Seed:  237,
+		Edits: edits("classify.go", "if !v.superseded(row) {", "if row.Updated >= v.updated && !v.superseded(row) {"),
+	},
+	{
+		What:  "replays are not marked",
+		Seed:  19,
+		Edits: edits("pages.go", "Replay: true}", "Replay: false}"),
+	},
+	{
+		What:  "a full queue does not stop the reading",
+		Seed:  31,
+		Edits: edits("reader.go", "return r.queue.len() < r.cfg.Queue", "return true"),
+	},
+	{
+		What:  "listeners with a full queue miss the poll for good",
+		Seed:  157,
+		Edits: edits("feed.go", "e.missed = e.missed || e.phase == live\n", "e.missed = e.missed || e.phase == live && e.room()\n"),
+	},
+	{
+		What:  "a shared poll begins where the farthest listener is",
+		Seed:  37,
+		Edits: edits("feed.go", "if q.After.Compare(query.After) < 0 {", "if q.After.Compare(query.After) >= 0 {"),
+	},
+	{
+		What:  "a poke does nothing",
+		Seed:  1,
+		Edits: edits("schedule.go", "\ts.heard(now)\n\ts.next = now\n", "\ts.heard(now)\n\tif true {\n\t\treturn\n\t}\n\ts.next = now\n"),
+	},
+	{
+		What:  "pokes have no smallest distance",
+		Seed:  1,
+		Edits: edits("schedule.go", "s.next.Before(gap) {", "s.next.Before(gap) && false {"),
+	},
+	{
+		What:  "the time named by the server is ignored",
+		Seed:  140,
+		Edits: edits("schedule.go", "s.named = wait > 0", "wait = 0\n\ts.named = false"),
+	},
+	{
+		What:  "no poll is planned when the last listener has no room",
+		Seed:  8,
+		Edits: edits("feed.go", "\t\tf.schedule(now)\n\t\treturn Query{}, false", "\t\treturn Query{}, false"),
+	},
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -78,7 +79,7 @@ func (c *Chat) cacheMessages(ctx context.Context, s *session, q feed.Query, rows
 func (m *recentMessages) advance(q feed.Query, rows []datasource.Entry) {
 	var last feed.Time
 	for i := range rows {
-		last = max(last, micros(rows[i].UpdatedAt))
+		last = max(last, feed.Time(rows[i].UpdatedAt.UnixMicro()))
 	}
 	// A page that may have been cut must be in the order asked for, or nothing is
 	// known about what it leaves out.
@@ -99,6 +100,10 @@ func (m *recentMessages) advance(q feed.Query, rows []datasource.Entry) {
 			m.upto, m.dirty = last, true
 		}
 	}
+}
+
+func newestFirst(a, b datasource.Entry) int {
+	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 }
 
 func firstChanged(a, b datasource.Entry) int {
@@ -182,7 +187,7 @@ func (c *Chat) cachedMessages(ctx context.Context, s *session) ([]*Message, seed
 	for i, r := range page.Rows {
 		entries[i] = r.entry()
 	}
-	seen := seed{c.feedRows(entries), page.Upto}
+	seen := seed{rows.Feed(entries, c.log), page.Upto}
 	msgs := make([]*Message, len(entries))
 	for i := range entries {
 		msgs[i] = c.message(ctx, &entries[i], s.userID)

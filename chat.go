@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -34,12 +35,12 @@ type Chat struct {
 	calls   sync.WaitGroup
 	session *session
 
-	login  turn        // one login at a time
-	homes  []*Registry // where Get finds it; under mu
-	known  knownConversations
-	source rowSource
-	poller poller
-	outbox *outbox // nil when it is off
+	login    turn        // one login at a time
+	homes    []*Registry // where Get finds it; under mu
+	known    knownConversations
+	endpoint rows.Endpoint
+	poller   poller
+	outbox   *outbox // nil when it is off
 
 	// keepsCache: Storage outlives the Chat, so messages are worth storing.
 	keepsCache bool
@@ -67,7 +68,6 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	}
 	c := &Chat{opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache, login: newTurn()}
 	c.life, c.end = context.WithCancelCause(context.Background())
-	c.source = newRowSource(c)
 	c.poller.init(c)
 	c.outbox = newOutbox(c)
 	return c, nil

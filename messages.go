@@ -2,10 +2,12 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -43,14 +45,34 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	if o.limit != nil {
 		limit = *o.limit
 	}
-	rows, err := c.source.latest(ctx, s, search{where: o.where, conversations: o.in, order: o.order, limit: limit, offset: o.offset})
+	found, err := s.rows.Search(ctx, rows.Search{Where: o.where, Conversations: o.in, Order: o.order, Limit: limit, Offset: o.offset})
+	if refused, ok := errors.AsType[*rows.ConditionError](err); ok {
+		return nil, invalid("Where: %v", refused)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(o.order) == 0 {
-		slices.Reverse(rows)
+		slices.Reverse(found)
 	}
-	return c.messages(ctx, rows, s.userID), nil
+	return c.messages(ctx, found, s.userID), nil
+}
+
+// rowsOf returns what reads the rows of a user.
+func (c *Chat) rowsOf(s *session) *rows.Source {
+	return rows.New(rows.Config{
+		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
+		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
+		Members: func(ctx context.Context) ([]int64, error) {
+			sources, err := c.memberships(ctx, s)
+			ids := make([]int64, len(sources))
+			for i := range sources {
+				c.remember(&sources[i])
+				ids[i] = sources[i].ID
+			}
+			return ids, err
+		},
+	})
 }
 
 // ConversationMessages is a handle on the messages of one conversation.
@@ -60,9 +82,9 @@ type ConversationMessages struct{ v *Conversation }
 func (v *Conversation) Messages() ConversationMessages { return ConversationMessages{v} }
 
 // Fetch returns messages of the conversation in the order asked for, by default
-// oldest first. [Where] takes a condition over columns here, unlike
-// [Chat.Messages]. With EncryptMessages neither Where nor OrderBy may ask for the
-// text of bodies, here and there: the server only has ciphertext, so that is refused.
+// oldest first. With EncryptMessages neither [Where] nor [OrderBy] may ask for the
+// text of bodies, here and in [Chat.Messages]: the server only has ciphertext, so
+// that is refused.
 //
 // Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_ []*Message, err error) {
@@ -90,17 +112,17 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	if o.limit != nil {
 		limit = *o.limit
 	}
-	rows, err := h.v.chat.source.find(ctx, h.v.ID, datasource.Query{Where: o.where, Order: order}, limit, o.offset)
+	found, err := s.rows.Find(ctx, h.v.ID, datasource.Query{Where: o.where, Order: order}, limit, o.offset)
 	if err != nil {
 		return nil, missing(err, "conversation", h.v.ID)
 	}
-	return h.v.chat.messages(ctx, rows, s.userID), nil
+	return h.v.chat.messages(ctx, found, s.userID), nil
 }
 
-func (c *Chat) messages(ctx context.Context, rows []datasource.Entry, userID string) []*Message {
-	out := make([]*Message, len(rows))
-	for i := range rows {
-		out[i] = c.message(ctx, &rows[i], userID)
+func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID string) []*Message {
+	out := make([]*Message, len(found))
+	for i := range found {
+		out[i] = c.message(ctx, &found[i], userID)
 	}
 	return out
 }
@@ -111,67 +133,13 @@ func (c *Chat) searchable(o *callOptions) error {
 	if !c.opts.EncryptMessages {
 		return nil
 	}
-	if asksForBody(o.where) {
+	if where.LooksAt(o.where, wire.Body) {
 		return invalid("Where: column %q is stored encrypted, so the server cannot search it; fetch the messages and look at Message.Body", wire.Body)
 	}
-	if slices.ContainsFunc(o.order, func(ord datasource.Order) bool { return isBody(ord.Column) }) {
+	if slices.ContainsFunc(o.order, func(ord datasource.Order) bool { return where.Names(ord.Column, wire.Body) }) {
 		return invalid("OrderBy: column %q is stored encrypted, so the server cannot sort by it; fetch the messages and sort by Message.Body", wire.Body)
 	}
 	return nil
-}
-
-// asksForBody reports whether a condition, in either of the two languages, looks at
-// the text of bodies. Whether there is a body at all the server can tell: empty
-// ones are stored as they are.
-func asksForBody(where any) bool {
-	switch where := where.(type) {
-	case map[string]any:
-		for key, operand := range where {
-			switch {
-			case isBody(key):
-				if !asksForPresence(operand) {
-					return true
-				}
-			case key == "column": // of a $filters condition
-				if name, _ := operand.(string); isBody(name) && where["condition"] != "empty" && where["condition"] != "notempty" {
-					return true
-				}
-			case asksForBody(operand):
-				return true
-			}
-		}
-	case []map[string]any:
-		return slices.ContainsFunc(where, func(m map[string]any) bool { return asksForBody(m) })
-	case []any:
-		return slices.ContainsFunc(where, asksForBody)
-	}
-	return false
-}
-
-func isBody(column string) bool { return strings.TrimPrefix(column, "data.") == wire.Body }
-
-// asksForPresence reports whether a condition on a column is about having a value.
-func asksForPresence(operand any) bool {
-	switch operand := operand.(type) {
-	case nil:
-		return true
-	case string:
-		return operand == ""
-	case map[string]any:
-		for op, v := range operand {
-			switch op {
-			case "$exists":
-			case "$eq", "$ne", "$not":
-				if !asksForPresence(v) {
-					return false
-				}
-			default:
-				return false
-			}
-		}
-		return true
-	}
-	return false
 }
 
 // Unread is a handle on the messages the user has not read: those without the
@@ -191,11 +159,11 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 		return nil, err
 	}
 	defer end()
-	rows, err := h.chat.source.unread(ctx, s)
+	found, err := s.rows.Unread(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return h.chat.messages(ctx, rows, s.userID), nil
+	return h.chat.messages(ctx, found, s.userID), nil
 }
 
 // Count counts the unread messages.
@@ -208,5 +176,5 @@ func (h Unread) Count(ctx context.Context) (_ int, err error) {
 		return 0, err
 	}
 	defer end()
-	return h.chat.source.countUnread(ctx, s)
+	return s.rows.CountUnread(ctx)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 )
 
 // poller drives the receive engine with a real clock and real HTTP: one goroutine
@@ -301,17 +302,17 @@ func (p *poller) fetch(r *pollRun, q feed.Query) {
 		members := make([]feed.Member, len(sources))
 		for i := range sources {
 			c.remember(&sources[i])
-			members[i] = feed.Member{Conversation: sources[i].ID, Created: micros(sources[i].CreatedAt)}
+			members[i] = feed.Member{Conversation: sources[i].ID, Created: rows.Micros(sources[i].CreatedAt)}
 		}
 		p.answer(r, err, func(now time.Time) { p.feed.Members(now, members) })
 		return
 	}
-	entries, err := c.source.page(r.ctx, r.session, q)
-	rows := c.feedRows(entries)
+	entries, err := r.session.rows.Answer(r.ctx, q)
+	page := rows.Feed(entries, c.log)
 	if err == nil {
 		c.cacheMessages(r.ctx, r.session, q, entries)
 	}
-	p.answer(r, err, func(now time.Time) { p.feed.Page(now, rows) })
+	p.answer(r, err, func(now time.Time) { p.feed.Page(now, page) })
 }
 
 // answer tells the engine how a request ended, and lets listeners have the result.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -17,6 +18,8 @@ type session struct {
 	// token is the chat token. Each login stores a new pointer, so that comparing
 	// pointers tells whether there has been one since.
 	token atomic.Pointer[string]
+	// rows reads the rows of the user's conversations.
+	rows *rows.Source
 
 	// Under Chat.mu. The same user may log in again with another query.
 	query   M

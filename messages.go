@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -13,12 +14,14 @@ import (
 
 // Messages returns the latest messages of the user's conversations, oldest first:
 // at most [Limit], 200 unless given, of those in the conversations [In], matching
-// [Where], whose language is that of rows. Deleted ones are left out. With
-// [OrderBy] the order is that one, from its beginning.
+// [WhereRow]. Deleted ones are left out. With [OrderBy] the order is that one, from
+// its beginning.
 //
 // Fewer than the limit means there are no more. To read on, ask for messages with
-// M{"createdAt": M{"$lte": …}} and skip those you have: several messages can share
-// a timestamp.
+// WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
+// can share a timestamp.
+//
+// [Where] is refused: it takes a condition over columns, and this call one over rows.
 //
 // Errors: [ErrInvalid]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
@@ -29,6 +32,10 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if o.byColumns {
+		return nil, invalid("Where: its condition is over columns; Messages takes WhereRow, whose condition is over rows, such as %s",
+			`M{"data": M{"$contains": M{"fromUserId": "…"}}}`)
 	}
 	if err := c.searchable(&o); err != nil {
 		return nil, err
@@ -47,7 +54,7 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	found, err := s.rows.Search(ctx, rows.Search{Where: o.where, Conversations: o.in, Order: o.order, Limit: limit, Offset: o.offset})
 	if refused, ok := errors.AsType[*rows.ConditionError](err); ok {
-		return nil, invalid("Where: %v", refused)
+		return nil, invalid("WhereRow: %v", refused)
 	}
 	if err != nil {
 		return nil, err
@@ -119,6 +126,31 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	return h.v.chat.messages(ctx, found, s.userID), nil
 }
 
+// Get returns one message of the conversation.
+//
+// Errors: [ErrInvalid] for an id below 1; [ErrNotFound] for a message that does not
+// exist or was deleted; [ErrNotLoggedIn]; [ErrClosed].
+func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, err error) {
+	defer wrap("message", &err)
+	if id <= 0 {
+		return nil, invalid("id: %d is not the id of a message", id)
+	}
+	ctx, s, end, err := h.v.chat.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	row, err := h.v.chat.client.FindByID(ctx, h.v.ID, id)
+	if err != nil {
+		return nil, missing(err, "message", id)
+	}
+	if deleted(*row) {
+		return nil, fmt.Errorf("message %d: %w", id, ErrNotFound)
+	}
+	row.DataSourceID = h.v.ID
+	return h.v.chat.message(ctx, row, s.userID), nil
+}
+
 func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID string) []*Message {
 	out := make([]*Message, len(found))
 	for i := range found {
@@ -134,7 +166,11 @@ func (c *Chat) searchable(o *callOptions) error {
 		return nil
 	}
 	if where.LooksAt(o.where, wire.Body) {
-		return invalid("Where: column %q is stored encrypted, so the server cannot search it; fetch the messages and look at Message.Body", wire.Body)
+		option := "WhereRow"
+		if o.byColumns {
+			option = "Where"
+		}
+		return invalid("%s: column %q is stored encrypted, so the server cannot search it; fetch the messages and look at Message.Body", option, wire.Body)
 	}
 	if slices.ContainsFunc(o.order, func(ord datasource.Order) bool { return where.Names(ord.Column, wire.Body) }) {
 		return invalid("OrderBy: column %q is stored encrypted, so the server cannot sort by it; fetch the messages and sort by Message.Body", wire.Body)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -78,7 +79,7 @@ func (c *Chat) cacheMessages(ctx context.Context, s *session, q feed.Query, rows
 func (m *recentMessages) advance(q feed.Query, rows []datasource.Entry) {
 	var last feed.Time
 	for i := range rows {
-		last = max(last, micros(rows[i].UpdatedAt))
+		last = max(last, feed.Time(rows[i].UpdatedAt.UnixMicro()))
 	}
 	// A page that may have been cut must be in the order asked for, or nothing is
 	// known about what it leaves out.
@@ -99,6 +100,10 @@ func (m *recentMessages) advance(q feed.Query, rows []datasource.Entry) {
 			m.upto, m.dirty = last, true
 		}
 	}
+}
+
+func newestFirst(a, b datasource.Entry) int {
+	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 }
 
 func firstChanged(a, b datasource.Entry) int {
@@ -181,7 +186,7 @@ func (c *Chat) cachedMessages(ctx context.Context, s *session) cachedEvents {
 	for i, r := range page.Rows {
 		entries[i] = r.entry()
 	}
-	cached := cachedEvents{rows: c.feedRows(entries), upto: page.Upto}
+	cached := cachedEvents{rows: rows.Feed(entries, c.log), upto: page.Upto}
 	for i := range cached.rows {
 		cached.events = append(cached.events, feed.Event{Row: cached.rows[i]})
 	}

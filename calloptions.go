@@ -38,6 +38,8 @@ type callOptions struct {
 	scoped  bool
 	onGap   func(Gap)
 	from    From
+
+	byColumns bool // there was a condition over columns
 }
 
 // check reports what is wrong with the options of a call.
@@ -65,6 +67,8 @@ func (o *callOptions) check() error {
 }
 
 // FindOption narrows what is returned; see [Where], [Limit], [Offset] and [OrderBy].
+// One type serves them all, so the compiler cannot keep [Where] out of
+// [Chat.Messages], which refuses it.
 type FindOption struct{ apply func(*callOptions) }
 
 func (o FindOption) applyContacts(c *callOptions) { o.use(c) }
@@ -79,11 +83,22 @@ func (o FindOption) use(c *callOptions) {
 	}
 }
 
-// Where keeps the rows that match a condition. Mind that there are two languages
-// (seen in public clients): [Chat.Contacts] and [ConversationMessages.Fetch] look
-// at columns, M{"Email": M{"$iLike": "a@b"}}; [Chat.Messages] looks at rows,
+// Where keeps the rows whose columns match a condition, such as
+// M{"Email": M{"$iLike": "a@b"}}. It serves [Chat.Contacts] and
+// [ConversationMessages.Fetch]; [Chat.Messages] has [WhereRow].
+func Where(where M) FindOption {
+	return FindOption{func(c *callOptions) { c.where, c.byColumns = where, true }}
+}
+
+type whereRowOption M
+
+func (o whereRowOption) applyMessages(c *callOptions) { c.where = M(o) }
+
+// WhereRow keeps the messages whose rows match a condition. Its language is not that
+// of [Where]: the names are fields of the row, and columns are under data, as in
 // M{"data": M{"$contains": M{"fromUserId": "…"}}} or M{"createdAt": M{"$lt": t}}.
-func Where(where M) FindOption { return FindOption{func(c *callOptions) { c.where = where }} }
+// It serves [Chat.Messages].
+func WhereRow(where M) MessagesOption { return whereRowOption(where) }
 
 // Limit returns at most n rows, n > 0.
 func Limit(n int) FindOption { return FindOption{func(c *callOptions) { c.limit = &n }} }

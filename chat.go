@@ -9,6 +9,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -34,10 +35,10 @@ type Chat struct {
 	session    *session
 	registries []*Registry // where Get finds it
 
-	logins oneAtATime
-	known  knownConversations
-	source rowSource
-	outbox *outbox // nil when it is off
+	logins   oneAtATime
+	known    knownConversations
+	endpoint rows.Endpoint
+	outbox   *outbox // nil when it is off
 
 	// keepsCache: Storage outlives the Chat, so messages are worth storing.
 	keepsCache bool
@@ -67,7 +68,6 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache,
 		calls: life.New(), work: life.New(), logins: newOneAtATime(),
 	}
-	c.source = newRowSource(c)
 	c.outbox = newOutbox(c)
 	return c, nil
 }

@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -58,23 +58,41 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 		q.Limit = *o.limit
 	}
 	s := c.current() // whoever it is when the answer comes
-	rows, err := c.client.Find(ctx, c.opts.DataSourceID, q)
+	found, err := c.findContacts(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	sortRows(rows, o.order)
-	if o.limit != nil {
-		rows = rows[:min(len(rows), *o.limit)] // a server may ignore the limit
-	}
-	out := make([]*Contact, len(rows))
-	for i := range rows {
-		out[i] = c.contact(&rows[i])
+	out := make([]*Contact, len(found))
+	for i := range found {
+		out[i] = c.contact(&found[i])
 		delete(out[i].Data, wire.UserToken)
 	}
 	if o.where == nil && o.limit == nil && o.offset == 0 {
 		c.cacheContacts(ctx, s, out)
 	}
 	return out, nil
+}
+
+// findContacts reads contacts in the order asked for, should the server ignore it.
+func (c *Chat) findContacts(ctx context.Context, q datasource.Query) ([]datasource.Entry, error) {
+	found, err := c.client.Find(ctx, c.opts.DataSourceID, q)
+	if err != nil {
+		return nil, err
+	}
+	if kept := rows.Arrange(found, q.Order); !kept && (q.Limit > 0 || q.Offset > 0) {
+		// A part in another order is another part: it has to be cut out of all.
+		limit, offset := q.Limit, q.Offset
+		q.Limit, q.Offset, q.NoLimit = 0, 0, true
+		if found, err = c.client.Find(ctx, c.opts.DataSourceID, q); err != nil {
+			return nil, err
+		}
+		rows.Arrange(found, q.Order)
+		found, q.Limit = found[min(len(found), offset):], limit
+	}
+	if q.Limit > 0 {
+		found = found[:min(len(found), q.Limit)] // a server may ignore the limit
+	}
+	return found, nil
 }
 
 // contact reads a row. It takes over the row's data.
@@ -193,27 +211,4 @@ func (ct Contact) MarshalJSON() ([]byte, error) {
 // Format prints the contact without its columns.
 func (ct Contact) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "contact %d (user %q)", ct.ID, ct.UserID)
-}
-
-// sortRows sorts by fields of the row, should the server have ignored the order.
-// Orders by columns are the server's business.
-func sortRows(rows []datasource.Entry, order []datasource.Order) {
-	if len(order) == 0 || !slices.ContainsFunc([]string{"id", "createdAt", "updatedAt"}, func(s string) bool { return s == order[0].Column }) {
-		return
-	}
-	slices.SortStableFunc(rows, func(a, b datasource.Entry) int {
-		n := 0
-		switch order[0].Column {
-		case "id":
-			n = cmp.Compare(a.ID, b.ID)
-		case "createdAt":
-			n = a.CreatedAt.Compare(b.CreatedAt)
-		case "updatedAt":
-			n = a.UpdatedAt.Compare(b.UpdatedAt)
-		}
-		if descending(order[0].Direction) {
-			return -n
-		}
-		return n
-	})
 }

@@ -321,7 +321,7 @@ func TestSearchingForEncryptedTextIsRefused(t *testing.T) {
 		{"$filters": []any{chat.M{"column": "body", "condition": "contains", "value": "h"}}},
 		{"data": chat.M{"$contains": chat.M{"body": "hi"}}}, {"data": chat.M{"body": "hi"}}, {"data.body": "hi"},
 	} {
-		_, err := jane.Messages(t.Context(), chat.Where(where))
+		_, err := jane.Messages(t.Context(), chat.WhereRow(where))
 		require.ErrorIs(t, err, chat.ErrInvalid, "%v", where)
 		assert.ErrorContains(t, err, "Message.Body")
 		_, err = conv.Messages().Fetch(t.Context(), chat.Where(where))
@@ -342,7 +342,7 @@ func TestSearchingForEncryptedTextIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, got, 1)
 	// A Chat that does not encrypt may search plain bodies.
-	_, err = plain.Messages(t.Context(), chat.Where(chat.M{"data": chat.M{"$contains": chat.M{"body": "hi"}}}))
+	_, err = plain.Messages(t.Context(), chat.WhereRow(chat.M{"data": chat.M{"$contains": chat.M{"body": "hi"}}}))
 	require.NoError(t, err)
 }
 

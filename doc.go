@@ -47,7 +47,7 @@
 //	chat.create(opts)                   Chat.Create
 //	chat.message(id, {body, file})      Chat.Message
 //	chat.updateMessage(id, id, data)    Chat.UpdateMessage; also Chat.DeleteMessage
-//	chat.messages(opts)                 Chat.Messages; also Chat.History
+//	chat.messages(opts)                 Chat.Messages, with WhereRow; also Chat.History
 //	chat.markMessagesAsRead(list)       Chat.MarkMessagesAsRead
 //	chat.unread.get(), .count()         Unread.Get, Unread.Count
 //	chat.stream(fn, {offline})          Chat.Stream; also Chat.Events, Chat.Consume
@@ -57,7 +57,7 @@
 //	chat.channels.join(id), .delete(id) Channels.Join, Channels.Delete
 //	conversation.participants.…         Participants.IDs, Fetch, Add, Remove
 //	conversation.notifications.…        Notifications.Mute, Unmute
-//	conversation.messages.fetch(opts)   ConversationMessages.Fetch
+//	conversation.messages.fetch(opts)   ConversationMessages.Fetch, with Where; also Get
 //	conversation.isMuted                Conversation.IsMuted
 //	conversation.getInviteCode()        Conversation.InviteCode
 //	conversation.getEncryptionKey()     Conversation.EncryptionKey
@@ -117,7 +117,7 @@
 //
 // Bodies are opened on the way in whoever wrote them and in whichever form. One that
 // cannot be opened is delivered as it is stored, with [Message.Err] set, and stops
-// nothing. The server sees ciphertext, so neither Where nor a push notification can
+// nothing. The server sees ciphertext, so neither a condition nor a push notification can
 // look into bodies. docs/encryption.md says what each form protects from.
 //
 // # Offline

@@ -68,7 +68,7 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (M, error) {
 	if row, ok := at(session, "entries", "dataSource", "data").(M); ok && len(row) > 0 {
 		return row, nil
 	}
-	for _, account := range objects(at(session, "accounts", "dataSource")) {
+	for _, account := range wire.Objects(at(session, "accounts", "dataSource")) {
 		if row, ok := account["data"].(M); ok && len(row) > 0 {
 			return row, nil
 		}

@@ -117,8 +117,20 @@ func ExampleChat_Messages() {
 	// three
 }
 
-// Chat.Messages looks at whole rows: the columns of a message are in "data".
+// Where looks at columns, here of contacts.
 func ExampleWhere() {
+	s := newStage()
+	defer s.close()
+	contacts, err := s.jane.Contacts(context.Background(), chat.Where(chat.M{"Email": chat.M{"$iLike": "bob@"}}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(contacts), contacts[0].Data["Name"])
+	// Output: 1 Bob
+}
+
+// WhereRow looks at whole rows: the columns of a message are in "data".
+func ExampleWhereRow() {
 	s := newStage()
 	defer s.close()
 	ctx := context.Background()
@@ -126,7 +138,7 @@ func ExampleWhere() {
 	if _, err := s.bob.Message(ctx, conv.ID, chat.Draft{Body: "from Bob"}); err != nil {
 		log.Fatal(err)
 	}
-	msgs, err := s.jane.Messages(ctx, chat.Where(chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": s.bob.User().UserID}}}))
+	msgs, err := s.jane.Messages(ctx, chat.WhereRow(chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": s.bob.User().UserID}}}))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -239,6 +251,27 @@ func ExampleConversation_Messages() {
 	msgs, err := history.Fetch(context.Background())
 	fmt.Println(len(msgs), err)
 	// Output: 2 <nil>
+}
+
+func ExampleConversationMessages_Get() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk("hello")
+	sent, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "please look"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := conv.Messages().Get(ctx, sent.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Body)
+	_, err = conv.Messages().Get(ctx, sent.ID+1)
+	fmt.Println(errors.Is(err, chat.ErrNotFound))
+	// Output:
+	// please look
+	// true
 }
 
 // Fetch looks at columns, unlike Chat.Messages.

@@ -67,7 +67,7 @@ func TestABadWhereIsNotTakenForAnAbsentEndpoint(t *testing.T) {
 	w := newWorld(t)
 	jane := w.login("jane")
 	w.say(jane, w.converse(jane, "bob"), "hi")
-	_, err := jane.Messages(t.Context(), chat.Where(chat.M{"createdAt": chat.M{"$foo": 1}}))
+	_, err := jane.Messages(t.Context(), chat.WhereRow(chat.M{"createdAt": chat.M{"$foo": 1}}))
 	var refused *datasource.Error
 	require.ErrorAs(t, err, &refused)
 	assert.Equal(t, 400, refused.StatusCode)
@@ -125,18 +125,18 @@ func TestAnswersAreTheSameWithoutTheCrossSourceEndpoint(t *testing.T) {
 		"in another's":   {chat.In(foreign.ID)},
 		"offset":         {chat.Limit(10), chat.Offset(395)},
 		"past the end":   {chat.Offset(1000)},
-		"older than":     {chat.Where(chat.M{"createdAt": chat.M{"$lt": middle.CreatedAt}}), chat.Limit(50)},
-		"older and in":   {chat.Where(chat.M{"createdAt": chat.M{"$lte": middle.CreatedAt}}), chat.In(two.ID), chat.Limit(50)},
-		"by sender":      {chat.Where(chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": from}}})},
-		"not by sender":  {chat.Where(chat.M{"$not": chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": from}}}}), chat.Limit(300)},
-		"by path":        {chat.Where(chat.M{"data": chat.M{"meta": chat.M{"kind": "note"}}}), chat.Limit(3)},
-		"by id":          {chat.Where(chat.M{"id": []int64{all[3].ID, all[400].ID}})},
-		"either":         {chat.Where(chat.M{"$or": []chat.M{{"id": all[3].ID}, {"dataSourceId": one.ID, "createdAt": chat.M{"$gte": middle.CreatedAt}}}}), chat.Limit(400)},
+		"older than":     {chat.WhereRow(chat.M{"createdAt": chat.M{"$lt": middle.CreatedAt}}), chat.Limit(50)},
+		"older and in":   {chat.WhereRow(chat.M{"createdAt": chat.M{"$lte": middle.CreatedAt}}), chat.In(two.ID), chat.Limit(50)},
+		"by sender":      {chat.WhereRow(chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": from}}})},
+		"not by sender":  {chat.WhereRow(chat.M{"$not": chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": from}}}}), chat.Limit(300)},
+		"by path":        {chat.WhereRow(chat.M{"data": chat.M{"meta": chat.M{"kind": "note"}}}), chat.Limit(3)},
+		"by id":          {chat.WhereRow(chat.M{"id": []int64{all[3].ID, all[400].ID}})},
+		"either":         {chat.WhereRow(chat.M{"$or": []chat.M{{"id": all[3].ID}, {"dataSourceId": one.ID, "createdAt": chat.M{"$gte": middle.CreatedAt}}}}), chat.Limit(400)},
 		"sorted by id":   {chat.OrderBy("id", datasource.Asc), chat.Limit(10), chat.Offset(3)},
 		"sorted by time": {chat.OrderBy("updatedAt", datasource.Desc), chat.OrderBy("id", datasource.Asc), chat.Limit(60)},
-		"sorted, where":  {chat.OrderBy("id", datasource.Desc), chat.Where(chat.M{"dataSourceId": two.ID}), chat.Limit(10)},
-		"sorted by data": {chat.OrderBy("data.n", datasource.Desc), chat.OrderBy("id", datasource.Desc), chat.Where(chat.M{"data.meta.kind": "note"})},
-		"unknown column": {chat.Where(chat.M{"data.nobody": "x"})},
+		"sorted, where":  {chat.OrderBy("id", datasource.Desc), chat.WhereRow(chat.M{"dataSourceId": two.ID}), chat.Limit(10)},
+		"sorted by data": {chat.OrderBy("data.n", datasource.Desc), chat.OrderBy("id", datasource.Desc), chat.WhereRow(chat.M{"data.meta.kind": "note"})},
+		"unknown column": {chat.WhereRow(chat.M{"data.nobody": "x"})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, err := jane.Messages(t.Context(), opts...)
@@ -156,7 +156,7 @@ func TestAnswersAreTheSameWithoutTheCrossSourceEndpoint(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 464, n)
 
-	_, err = without.Messages(t.Context(), chat.Where(chat.M{"data": chat.M{"meta": chat.M{"$contained": chat.M{}}}}))
+	_, err = without.Messages(t.Context(), chat.WhereRow(chat.M{"data": chat.M{"meta": chat.M{"$contained": chat.M{}}}}))
 	require.ErrorIs(t, err, chat.ErrInvalid)
 	assert.ErrorContains(t, err, "$contained")
 }

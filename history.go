@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 )
 
 // HistoryOption changes a [Chat.History].
@@ -23,7 +24,7 @@ func (o beforeOption) applyHistory(h *historyOptions) {
 		h.err = invalid("Before: want a message with ID and CreatedAt")
 		return
 	}
-	h.before = feed.Key{Time: micros(o.m.CreatedAt), ID: o.m.ID}
+	h.before = feed.Key{Time: rows.Micros(o.m.CreatedAt), ID: o.m.ID}
 }
 
 // Before begins a [Chat.History] behind a message: with the next older one. The
@@ -71,12 +72,11 @@ func (c *Chat) History(ctx context.Context, conversationID int64, opts ...Histor
 		o.err = invalid("conversationID: %d is not the id of a conversation", conversationID)
 	}
 	return func(yield func(*Message, error) bool) {
-		w := want{column: createdAt, newest: true, after: o.before, conversations: []int64{conversationID}, limit: o.pageSize}
-		err := o.err
+		err, after := o.err, o.before
 		for first := true; err == nil; first = false {
 			var page []*Message
 			var more bool
-			if page, more, err = c.historyPage(ctx, &w, first); err != nil {
+			if page, more, err = c.historyPage(ctx, conversationID, &after, o.pageSize, first); err != nil {
 				break
 			}
 			for _, m := range page {
@@ -93,23 +93,23 @@ func (c *Chat) History(ctx context.Context, conversationID int64, opts ...Histor
 	}
 }
 
-// historyPage reads one page, and moves w behind it.
-func (c *Chat) historyPage(ctx context.Context, w *want, first bool) (_ []*Message, more bool, err error) {
+// historyPage reads the page behind a position, and moves the position behind it.
+func (c *Chat) historyPage(ctx context.Context, conversationID int64, after *feed.Key, limit int, first bool) (_ []*Message, more bool, err error) {
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return nil, false, err
 	}
 	defer end()
-	page, err := c.source.fetch(ctx, s, *w)
+	page, err := s.rows.Older(ctx, conversationID, *after, limit)
 	if err != nil {
 		return nil, false, err
 	}
-	if first && !page.more && len(page.rows) == 0 {
+	if first && !page.More && len(page.Rows) == 0 {
 		// Empty, or no conversation at all?
-		if _, err := c.freshDefinition(ctx, w.conversations[0]); err != nil {
+		if _, err := c.freshDefinition(ctx, conversationID); err != nil {
 			return nil, false, err
 		}
 	}
-	w.after = page.next
-	return c.messages(ctx, page.rows, s.userID), page.more, nil
+	*after = page.Next
+	return c.messages(ctx, page.Rows, s.userID), page.More, nil
 }

@@ -1,10 +1,8 @@
 package chat
 
 import (
-	"strings"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -25,8 +23,4 @@ func timestamp(t time.Time) *string {
 		return nil
 	}
 	return new(wire.Timestamp(t))
-}
-
-func descending(d datasource.Direction) bool {
-	return strings.EqualFold(string(d), string(datasource.Desc))
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -114,11 +115,15 @@ func (c *Chat) authenticate(ctx context.Context, query M) (*Contact, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	row := pick(rows, query)
-	if row == nil {
+	columns := make([]M, len(rows))
+	for i := range rows {
+		columns[i] = rows[i].Data
+	}
+	best := where.Best(columns, query)
+	if best < 0 {
 		return nil, "", ErrContactNotFound
 	}
-	return c.identify(ctx, row)
+	return c.identify(ctx, &rows[best])
 }
 
 // identify stores what a contact's row lacks to chat, and returns the contact as

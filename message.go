@@ -71,7 +71,7 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 
 // deleted reports whether a row is a tombstone.
 func deleted(row datasource.Entry) bool {
-	return row.DeletedAt != nil || wire.Bool(row.Data[wire.FlagDeleted])
+	return wire.Deleted(row.DeletedAt, row.Data)
 }
 
 // MarshalJSON writes the message as JavaScript consumers see it, deletedAt being

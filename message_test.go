@@ -141,9 +141,60 @@ func TestEachWhereHasItsOwnLanguage(t *testing.T) {
 	fetched, err = conv.Messages().Fetch(t.Context(), chat.OrderBy("data.n", datasource.Desc), chat.Limit(1), chat.Offset(1))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"Line 1"}, bodies(fetched))
-	searched, err := jane.Messages(t.Context(), chat.Where(chat.M{"data": chat.M{"$contains": chat.M{"n": 2}}}))
+	searched, err := jane.Messages(t.Context(), chat.WhereRow(chat.M{"data": chat.M{"$contains": chat.M{"n": 2}}}))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"Line 2"}, bodies(searched))
+
+	// Where and Limit are of one type, so the compiler cannot tell this.
+	before := len(w.Requests())
+	for _, opts := range [][]chat.MessagesOption{{chat.Where(chat.M{"n": 2})}, {chat.Where(nil)}, {chat.Where(chat.M{"n": 2}), chat.WhereRow(chat.M{"id": 1})}} {
+		_, err = jane.Messages(t.Context(), opts...)
+		require.ErrorIs(t, err, chat.ErrInvalid)
+		assert.ErrorContains(t, err, "WhereRow")
+	}
+	assert.Equal(t, before, len(w.Requests()), "refused before any request")
+	_, rows := any(chat.WhereRow(nil)).(chat.FetchOption)
+	_, contacts := any(chat.WhereRow(nil)).(chat.ContactsOption)
+	assert.False(t, rows || contacts, "the compiler keeps WhereRow out of the others")
+}
+
+func TestOneMessageIsReadWithOneRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	conv := w.converse(jane, "bob")
+	sent := w.say(jane, conv, "hi")
+	list, err := bob.Conversations(t.Context())
+	require.NoError(t, err)
+	messages := list[0].Messages()
+	before := len(w.Requests())
+	got, err := messages.Get(t.Context(), sent.ID)
+	require.NoError(t, err)
+	assert.Equal(t, before+1, len(w.Requests()))
+	assert.Equal(t, "hi", got.Body)
+	assert.Equal(t, conv.ID, got.ConversationID)
+	assert.Equal(t, sent.GUID, got.GUID)
+	assert.False(t, got.IsReadByCurrentUser)
+	assert.True(t, sent.IsReadByCurrentUser)
+
+	for _, id := range []int64{0, -1} {
+		before = len(w.Requests())
+		_, err = messages.Get(t.Context(), id)
+		require.ErrorIs(t, err, chat.ErrInvalid)
+		assert.Equal(t, before, len(w.Requests()))
+	}
+	_, err = messages.Get(t.Context(), sent.ID+1000)
+	require.ErrorIs(t, err, chat.ErrNotFound)
+	require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, sent.ID))
+	_, err = messages.Get(t.Context(), sent.ID)
+	require.ErrorIs(t, err, chat.ErrNotFound)
+	// A server may still hand out the row of a deleted message.
+	flagged := w.AddRows(conv.ID, datasource.M{"body": "x", "isDeleted": true})[0]
+	_, err = messages.Get(t.Context(), flagged)
+	require.ErrorIs(t, err, chat.ErrNotFound)
+	var failed *chat.Error
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, 404, failed.Code)
 }
 
 func TestAMessageIsWrittenAsJavaScriptSeesIt(t *testing.T) {

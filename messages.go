@@ -2,21 +2,26 @@ package chat
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // Messages returns the latest messages of the user's conversations, oldest first:
 // at most [Limit], 200 unless given, of those in the conversations [In], matching
-// [Where], whose language is that of rows. Deleted ones are left out. With
-// [OrderBy] the order is that one, from its beginning.
+// [WhereRow]. Deleted ones are left out. With [OrderBy] the order is that one, from
+// its beginning.
 //
 // Fewer than the limit means there are no more. To read on, ask for messages with
-// M{"createdAt": M{"$lte": …}} and skip those you have: several messages can share
-// a timestamp.
+// WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
+// can share a timestamp.
+//
+// [Where] is refused: it takes a condition over columns, and this call one over rows.
 //
 // Errors: [ErrInvalid]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
@@ -27,6 +32,10 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if o.byColumns {
+		return nil, invalid("Where: its condition is over columns; Messages takes WhereRow, whose condition is over rows, such as %s",
+			`M{"data": M{"$contains": M{"fromUserId": "…"}}}`)
 	}
 	if err := c.searchable(&o); err != nil {
 		return nil, err
@@ -43,14 +52,34 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	if o.limit != nil {
 		limit = *o.limit
 	}
-	rows, err := c.source.latest(ctx, s, search{where: o.where, conversations: o.in, order: o.order, limit: limit, offset: o.offset})
+	found, err := s.rows.Search(ctx, rows.Search{Where: o.where, Conversations: o.in, Order: o.order, Limit: limit, Offset: o.offset})
+	if refused, ok := errors.AsType[*rows.ConditionError](err); ok {
+		return nil, invalid("WhereRow: %v", refused)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(o.order) == 0 {
-		slices.Reverse(rows)
+		slices.Reverse(found)
 	}
-	return c.messages(ctx, rows, s.userID), nil
+	return c.messages(ctx, found, s.userID), nil
+}
+
+// rowsOf returns what reads the rows of a user.
+func (c *Chat) rowsOf(s *session) *rows.Source {
+	return rows.New(rows.Config{
+		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
+		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
+		Members: func(ctx context.Context) ([]int64, error) {
+			sources, err := c.memberships(ctx, s)
+			ids := make([]int64, len(sources))
+			for i := range sources {
+				c.remember(&sources[i])
+				ids[i] = sources[i].ID
+			}
+			return ids, err
+		},
+	})
 }
 
 // ConversationMessages is a handle on the messages of one conversation.
@@ -60,9 +89,9 @@ type ConversationMessages struct{ v *Conversation }
 func (v *Conversation) Messages() ConversationMessages { return ConversationMessages{v} }
 
 // Fetch returns messages of the conversation in the order asked for, by default
-// oldest first. [Where] takes a condition over columns here, unlike
-// [Chat.Messages]. With EncryptMessages neither Where nor OrderBy may ask for the
-// text of bodies, here and there: the server only has ciphertext, so that is refused.
+// oldest first. With EncryptMessages neither [Where] nor [OrderBy] may ask for the
+// text of bodies, here and in [Chat.Messages]: the server only has ciphertext, so
+// that is refused.
 //
 // Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_ []*Message, err error) {
@@ -90,17 +119,42 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	if o.limit != nil {
 		limit = *o.limit
 	}
-	rows, err := h.v.chat.source.find(ctx, h.v.ID, datasource.Query{Where: o.where, Order: order}, limit, o.offset)
+	found, err := s.rows.Find(ctx, h.v.ID, datasource.Query{Where: o.where, Order: order}, limit, o.offset)
 	if err != nil {
 		return nil, missing(err, "conversation", h.v.ID)
 	}
-	return h.v.chat.messages(ctx, rows, s.userID), nil
+	return h.v.chat.messages(ctx, found, s.userID), nil
 }
 
-func (c *Chat) messages(ctx context.Context, rows []datasource.Entry, userID string) []*Message {
-	out := make([]*Message, len(rows))
-	for i := range rows {
-		out[i] = c.message(ctx, &rows[i], userID)
+// Get returns one message of the conversation.
+//
+// Errors: [ErrInvalid] for an id below 1; [ErrNotFound] for a message that does not
+// exist or was deleted; [ErrNotLoggedIn]; [ErrClosed].
+func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, err error) {
+	defer wrap("message", &err)
+	if id <= 0 {
+		return nil, invalid("id: %d is not the id of a message", id)
+	}
+	ctx, s, end, err := h.v.chat.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	row, err := h.v.chat.client.FindByID(ctx, h.v.ID, id)
+	if err != nil {
+		return nil, missing(err, "message", id)
+	}
+	if deleted(*row) {
+		return nil, fmt.Errorf("message %d: %w", id, ErrNotFound)
+	}
+	row.DataSourceID = h.v.ID
+	return h.v.chat.message(ctx, row, s.userID), nil
+}
+
+func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID string) []*Message {
+	out := make([]*Message, len(found))
+	for i := range found {
+		out[i] = c.message(ctx, &found[i], userID)
 	}
 	return out
 }
@@ -114,67 +168,17 @@ func (c *Chat) searchable(o *callOptions) error {
 	if !c.opts.EncryptMessages {
 		return nil
 	}
-	if asksForBody(o.where) {
-		return invalid("Where: column %q is stored encrypted, so the server cannot search it; fetch the messages and look at Message.Body", wire.Body)
+	if where.LooksAt(o.where, wire.Body) {
+		option := "WhereRow"
+		if o.byColumns {
+			option = "Where"
+		}
+		return invalid("%s: column %q is stored encrypted, so the server cannot search it; fetch the messages and look at Message.Body", option, wire.Body)
 	}
-	if slices.ContainsFunc(o.order, func(ord datasource.Order) bool { return isBody(ord.Column) }) {
+	if slices.ContainsFunc(o.order, func(ord datasource.Order) bool { return where.Names(ord.Column, wire.Body) }) {
 		return invalid("OrderBy: column %q is stored encrypted, so the server cannot sort by it; fetch the messages and sort by Message.Body", wire.Body)
 	}
 	return nil
-}
-
-// asksForBody reports whether a condition, in either of the two languages, looks at
-// the text of bodies. Whether there is a body at all the server can tell: empty
-// ones are stored as they are.
-func asksForBody(where any) bool {
-	switch where := where.(type) {
-	case map[string]any:
-		for key, operand := range where {
-			switch {
-			case isBody(key):
-				if !asksForPresence(operand) {
-					return true
-				}
-			case key == "column": // of a $filters condition
-				if name, _ := operand.(string); isBody(name) && where["condition"] != "empty" && where["condition"] != "notempty" {
-					return true
-				}
-			case asksForBody(operand):
-				return true
-			}
-		}
-	case []map[string]any:
-		return slices.ContainsFunc(where, func(m map[string]any) bool { return asksForBody(m) })
-	case []any:
-		return slices.ContainsFunc(where, asksForBody)
-	}
-	return false
-}
-
-func isBody(column string) bool { return strings.TrimPrefix(column, "data.") == wire.Body }
-
-// asksForPresence reports whether a condition on a column is about having a value.
-func asksForPresence(operand any) bool {
-	switch operand := operand.(type) {
-	case nil:
-		return true
-	case string:
-		return operand == ""
-	case map[string]any:
-		for op, v := range operand {
-			switch op {
-			case "$exists":
-			case "$eq", "$ne", "$not":
-				if !asksForPresence(v) {
-					return false
-				}
-			default:
-				return false
-			}
-		}
-		return true
-	}
-	return false
 }
 
 // Unread is a handle on the messages the user has not read: those without the
@@ -194,11 +198,11 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 		return nil, err
 	}
 	defer end()
-	rows, err := h.chat.source.unread(ctx, s)
+	found, err := s.rows.Unread(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return h.chat.messages(ctx, rows, s.userID), nil
+	return h.chat.messages(ctx, found, s.userID), nil
 }
 
 // Count counts the unread messages.
@@ -211,5 +215,5 @@ func (h Unread) Count(ctx context.Context) (_ int, err error) {
 		return 0, err
 	}
 	defer end()
-	return h.chat.source.countUnread(ctx, s)
+	return s.rows.CountUnread(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -85,7 +86,7 @@ func (c *Chat) cachedUser(ctx context.Context, query M) (contact *Contact, token
 		if ok, err := c.load(ctx, c.cacheKey(id, "user"), &u); err != nil || !ok || u.Token == "" {
 			continue
 		}
-		if !satisfies(u.Contact.Data, query) {
+		if !where.Satisfies(u.Contact.Data, query) {
 			continue
 		}
 		row := u.Contact.entry()

@@ -252,7 +252,7 @@ func (st *story) checkHistory() {
 		end := max(0, len(want)-2)
 		assert.Equal(st.t, want[max(0, end-7):end], linesOf(some))
 		from := st.users["bob"]
-		some, err = c.Messages(ctx, chat.Where(chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": from}}}))
+		some, err = c.Messages(ctx, chat.WhereRow(chat.M{"data": chat.M{"$contains": chat.M{"fromUserId": from}}}))
 		require.NoError(st.t, err)
 		assert.Equal(st.t, st.expect(name, func(x *told) bool { return x.from == "bob" }), linesOf(some))
 		list, err := c.Conversations(ctx)
@@ -287,7 +287,7 @@ func (st *story) checkHistory() {
 // stored is a message as a person reads it.
 func (st *story) stored(name string, id int64) *chat.Message {
 	st.t.Helper()
-	msgs, err := st.chats[name].Messages(st.t.Context(), chat.Where(chat.M{"id": id}))
+	msgs, err := st.chats[name].Messages(st.t.Context(), chat.WhereRow(chat.M{"id": id}))
 	require.NoError(st.t, err)
 	require.Len(st.t, msgs, 1)
 	return msgs[0]

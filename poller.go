@@ -8,6 +8,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -16,6 +17,7 @@ import (
 // newSession makes the session of a contact.
 func (c *Chat) newSession(contact *Contact) *session {
 	s := &session{contactID: contact.ID, userID: contact.UserID, outbox: c.outbox}
+	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
 		Source: &polledRows{c, s},
 		Feed: feed.Config{
@@ -44,14 +46,13 @@ type polledRows struct {
 }
 
 func (p *polledRows) Page(ctx context.Context, q feed.Query) ([]feed.Row, error) {
-	c := p.chat
-	entries, err := c.source.page(ctx, p.session, q)
+	entries, err := p.session.rows.Answer(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	rows := c.feedRows(entries)
-	c.cacheMessages(ctx, p.session, q, entries)
-	return rows, nil
+	found := rows.Feed(entries, p.chat.log)
+	p.chat.cacheMessages(ctx, p.session, q, entries)
+	return found, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
@@ -62,7 +63,7 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	members := make([]feed.Member, len(sources))
 	for i := range sources {
 		p.chat.remember(&sources[i])
-		members[i] = feed.Member{Conversation: sources[i].ID, Created: micros(sources[i].CreatedAt)}
+		members[i] = feed.Member{Conversation: sources[i].ID, Created: rows.Micros(sources[i].CreatedAt)}
 	}
 	return members, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -18,6 +19,8 @@ type session struct {
 	// token is the chat token. Each login stores a new pointer, so that comparing
 	// pointers tells whether there has been one since.
 	token atomic.Pointer[string]
+	// rows reads the rows of the user's conversations.
+	rows *rows.Source
 
 	// Under Chat.mu. The same user may log in again with another query.
 	query   M

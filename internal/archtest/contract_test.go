@@ -66,6 +66,7 @@ var (
 	_ func(*chat.Conversation) chat.Participants                = (*chat.Conversation).Participants
 
 	_ func(chat.ConversationMessages, context.Context, ...chat.FetchOption) ([]*chat.Message, error) = chat.ConversationMessages.Fetch
+	_ func(chat.ConversationMessages, context.Context, int64) (*chat.Message, error)                 = chat.ConversationMessages.Get
 
 	_ func(chat.Notifications, context.Context) error = chat.Notifications.Mute
 	_ func(chat.Notifications, context.Context) error = chat.Notifications.Unmute
@@ -89,6 +90,7 @@ var (
 	_ func(int) chat.FindOption                          = chat.Offset
 	_ func(string, datasource.Direction) chat.FindOption = chat.OrderBy
 	_ func(chat.M) chat.FindOption                       = chat.Where
+	_ func(chat.M) chat.MessagesOption                   = chat.WhereRow
 	_ func(...int64) chat.MessagesOption                 = chat.In
 	_ func() chat.OfflineOption                          = chat.Offline
 	_ func() chat.PollOption                             = chat.Reset
@@ -96,8 +98,8 @@ var (
 	_ = []chat.LoginOption{chat.Offline()}
 	_ = []chat.ConversationsOption{chat.Offline()}
 	_ = []chat.ContactsOption{chat.Offline(), chat.Where(nil)}
-	_ = []chat.MessagesOption{chat.In(), chat.Where(nil)}
-	_ = []chat.FetchOption{chat.Where(nil)}
+	_ = []chat.MessagesOption{chat.In(), chat.WhereRow(nil), chat.Limit(1)}
+	_ = []chat.FetchOption{chat.Where(nil), chat.Limit(1)}
 	_ = []chat.StreamOption{chat.Offline()}
 	_ = []chat.PollOption{chat.Reset()}
 )

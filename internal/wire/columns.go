@@ -1,5 +1,7 @@
 package wire
 
+import "time"
+
 // Columns of a message row (documented, and seen in the public widget).
 const (
 	Body         = "body"
@@ -24,3 +26,6 @@ const (
 
 // TypeConversation is the type of a conversation's data source (documented).
 const TypeConversation = "conversation"
+
+// Deleted reports whether a row is a deleted one, given its deletedAt and columns.
+func Deleted(at *time.Time, data M) bool { return at != nil || Bool(data[FlagDeleted]) }

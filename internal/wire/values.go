@@ -65,6 +65,23 @@ func Strings(v any) []string {
 	return nil
 }
 
+// Objects reads a list of objects, as decoded JSON or as Go code writes it.
+func Objects(v any) []M {
+	switch v := v.(type) {
+	case []M:
+		return v
+	case []any:
+		out := make([]M, 0, len(v))
+		for _, e := range v {
+			if m, ok := e.(M); ok {
+				out = append(out, m)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
 // Bool reads a flag that may have become text on its way.
 func Bool(v any) bool {
 	switch v := v.(type) {

@@ -1,4 +1,4 @@
-package wire
+package where
 
 import (
 	"encoding/json"

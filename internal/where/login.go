@@ -1,30 +1,30 @@
-package chat
+package where
 
 import (
 	"slices"
 	"strings"
 
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// pick chooses the contact a login query means among the rows it found.
+// Best chooses the contact a login query means among the rows it found, given as
+// their columns. It returns the index of the row, -1 when none will do.
 //
 // A row that equals the query exactly wins. If the query only asked for a part of
 // a value, as $iLike does, nothing less will do.
-func pick(rows []datasource.Entry, query M) *datasource.Entry {
+func Best(rows []M, query M) int {
 	partial := false
-	for i := range rows {
-		exact, loose := equals(query, rows[i].Data)
+	for i, row := range rows {
+		exact, loose := equals(query, row)
 		if exact {
-			return &rows[i]
+			return i
 		}
 		partial = partial || loose
 	}
 	if partial || len(rows) == 0 {
-		return nil
+		return -1
 	}
-	return &rows[0]
+	return 0
 }
 
 // equals reports whether every column that the query compares equals its operand,
@@ -35,18 +35,18 @@ func equals(query M, row M) (exact, partial bool) {
 	for key, want := range query {
 		switch key {
 		case "$and":
-			for _, q := range objects(want) {
+			for _, q := range wire.Objects(want) {
 				and(equals(q, row))
 			}
 		case "$or":
-			any := false
-			for _, q := range objects(want) {
+			either := false
+			for _, q := range wire.Objects(want) {
 				e, p := equals(q, row)
-				any, partial = any || e, partial || p
+				either, partial = either || e, partial || p
 			}
-			exact = exact && any
+			exact = exact && either
 		case "$filters":
-			for _, f := range objects(want) {
+			for _, f := range wire.Objects(want) {
 				column, _ := f["column"].(string)
 				switch f["condition"] {
 				case "contains", "regex":
@@ -57,15 +57,15 @@ func equals(query M, row M) (exact, partial bool) {
 			}
 		default:
 			if !strings.HasPrefix(key, "$") {
-				and(column(row[key], want))
+				and(equalsColumn(row[key], want))
 			}
 		}
 	}
 	return exact, partial
 }
 
-// column is equals for one column.
-func column(have, want any) (exact, partial bool) {
+// equalsColumn is equals for one column.
+func equalsColumn(have, want any) (exact, partial bool) {
 	operators, ok := want.(M)
 	if !ok {
 		return same(have, want), false
@@ -89,36 +89,19 @@ func same(have, want any) bool {
 	return w != "" && strings.EqualFold(h, w)
 }
 
-// objects reads a list of objects, as decoded JSON or as Go code writes it.
-func objects(v any) []M {
-	switch v := v.(type) {
-	case []M:
-		return v
-	case []any:
-		out := make([]M, 0, len(v))
-		for _, e := range v {
-			if m, ok := e.(M); ok {
-				out = append(out, m)
-			}
-		}
-		return out
-	}
-	return nil
-}
-
-// satisfies reports whether a cached row certainly is what a query asks for. A
+// Satisfies reports whether a cached row certainly is what a query asks for. A
 // query with an operator that only the server understands is not satisfied, so
 // that nobody is logged in on half of what was asked.
-func satisfies(row, query M) bool {
+func Satisfies(row, query M) bool {
 	for key, want := range query {
 		switch key {
 		case "$and":
-			list := objects(want)
-			if len(list) == 0 || slices.ContainsFunc(list, func(q M) bool { return !satisfies(row, q) }) {
+			list := wire.Objects(want)
+			if len(list) == 0 || slices.ContainsFunc(list, func(q M) bool { return !Satisfies(row, q) }) {
 				return false
 			}
 		case "$or":
-			if !slices.ContainsFunc(objects(want), func(q M) bool { return satisfies(row, q) }) {
+			if !slices.ContainsFunc(wire.Objects(want), func(q M) bool { return Satisfies(row, q) }) {
 				return false
 			}
 		default:
@@ -130,7 +113,7 @@ func satisfies(row, query M) bool {
 	return len(query) > 0
 }
 
-// matches is satisfies for one column. As online, equality is exact, so that
+// matches is Satisfies for one column. As online, equality is exact, so that
 // passwords are, too, and $iLike ignores case; it must match the whole value.
 func matches(have, want any) bool {
 	operators, ok := want.(M)

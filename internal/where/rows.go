@@ -1,19 +1,25 @@
-package wire
+package where
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// RowWhere is a condition over rows, evaluated here: the part of the language of
-// the cross-source query (Sequelize's, seen in public clients) that can be checked
+// M is a JSON object.
+type M = wire.M
+
+// Rows is a condition over rows, evaluated here: the part of the language of the
+// cross-source query (Sequelize's, seen in public clients) that can be checked
 // without the server. It decides what SQL would, which knows three truth values.
-type RowWhere struct {
+type Rows struct {
 	match condition
 	// Bounds are conditions on id, createdAt and updatedAt that every match fulfils,
 	// in a form that the query of a single data source takes beside its where
@@ -21,13 +27,13 @@ type RowWhere struct {
 	Bounds map[string]any
 }
 
-// RowFields is what a condition looks at. Zero times count as NULL.
-type RowFields struct {
+// Row is what a condition looks at. Zero times count as NULL.
+type Row struct {
 	ID, DataSourceID     int64
 	Order                *int64
 	CreatedAt, UpdatedAt time.Time
 	DeletedAt            *time.Time
-	Data                 M
+	Data                 map[string]any
 }
 
 // truth is SQL's: AND is the least of several, OR the greatest, NOT the opposite.
@@ -47,34 +53,34 @@ func truthOf(b bool) truth {
 }
 
 // condition is nil when a clause says nothing; such clauses are left out.
-type condition func(*RowFields) truth
+type condition func(*Row) truth
 
-// CompileRowWhere reads a condition. The error names what cannot be evaluated here;
+// CompileRows reads a condition. The error names what cannot be evaluated here;
 // the server may well understand it.
-func CompileRowWhere(where any) (*RowWhere, error) {
+func CompileRows(where any) (*Rows, error) {
 	raw, err := json.Marshal(where)
 	if err != nil {
-		return nil, fmt.Errorf("where: %w", err)
+		return nil, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var plain any
 	if err := dec.Decode(&plain); err != nil {
-		return nil, fmt.Errorf("where: %w", err)
+		return nil, err
 	}
 	clause, ok := plain.(M)
 	if !ok && plain != nil {
-		return nil, fmt.Errorf("where: want an object of conditions")
+		return nil, errors.New("want an object of conditions")
 	}
 	match, err := compileClause(clause)
 	if err != nil {
-		return nil, fmt.Errorf("where: %w", err)
+		return nil, err
 	}
-	return &RowWhere{match: match, Bounds: bounds(clause)}, nil
+	return &Rows{match: match, Bounds: bounds(clause)}, nil
 }
 
 // Match reports whether a row fulfils the condition.
-func (w *RowWhere) Match(r *RowFields) bool { return w.match == nil || w.match(r) == yes }
+func (w *Rows) Match(r *Row) bool { return w.match == nil || w.match(r) == yes }
 
 // bounds are the comparisons at the root that a data source's own query takes.
 func bounds(clause M) map[string]any {
@@ -127,9 +133,9 @@ func compileEntry(key string, v any) (condition, error) {
 		}
 		inner := all(parts)
 		if inner == nil {
-			return func(*RowFields) truth { return no }, nil
+			return func(*Row) truth { return no }, nil
 		}
-		return func(r *RowFields) truth { return -inner(r) }, nil
+		return func(r *Row) truth { return -inner(r) }, nil
 	case "data":
 		return compileData(v)
 	}
@@ -147,7 +153,7 @@ func compileEntry(key string, v any) (condition, error) {
 }
 
 func unsupported(what string) error {
-	return fmt.Errorf("%s cannot be evaluated without the cross-source endpoint, which this server does not have", what)
+	return fmt.Errorf("%s cannot be evaluated here", what)
 }
 
 // compileList reads the clauses under a group; a single object counts as a list.
@@ -181,7 +187,7 @@ func all(parts []condition) condition {
 	case 1:
 		return parts[0]
 	}
-	return func(r *RowFields) truth {
+	return func(r *Row) truth {
 		t := yes
 		for _, p := range parts {
 			t = min(t, p(r))
@@ -192,7 +198,7 @@ func all(parts []condition) condition {
 
 // anyOf is OR. Of nothing at all, none is true.
 func anyOf(parts []condition) condition {
-	return func(r *RowFields) truth {
+	return func(r *Row) truth {
 		t := no
 		for _, p := range parts {
 			t = max(t, p(r))

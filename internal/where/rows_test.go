@@ -1,4 +1,4 @@
-package wire_test
+package where_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd/rowquery"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -52,11 +53,11 @@ func (d dice) column() (string, any) {
 	case 2:
 		return column, []any{a, b}
 	case 3:
-		return column, wire.M{d.of("$in", "$notIn", "$between", "$notBetween").(string): []any{a, b}}
+		return column, where.M{d.of("$in", "$notIn", "$between", "$notBetween").(string): []any{a, b}}
 	case 4:
-		return column, wire.M{d.of("$ne", "$not", "$eq").(string): d.of(nil, a)}
+		return column, where.M{d.of("$ne", "$not", "$eq").(string): d.of(nil, a)}
 	}
-	return column, wire.M{d.of("$gt", "$gte", "$eq").(string): a, d.of("$lt", "$lte", "$ne").(string): b}
+	return column, where.M{d.of("$gt", "$gte", "$eq").(string): a, d.of("$lt", "$lte", "$ne").(string): b}
 }
 
 func (d dice) json(depth int) any {
@@ -67,13 +68,13 @@ func (d dice) json(depth int) any {
 	case 0:
 		return []any{d.json(depth - 1), d.json(depth - 1)}[:d.IntN(3)]
 	case 1:
-		return wire.M{d.of("x", "y").(string): d.json(depth - 1)}
+		return where.M{d.of("x", "y").(string): d.json(depth - 1)}
 	}
 	return d.json(0)
 }
 
-func (d dice) clause(depth int) wire.M {
-	out := wire.M{}
+func (d dice) clause(depth int) where.M {
+	out := where.M{}
 	for range 1 + d.IntN(2) {
 		switch n := d.IntN(7); {
 		case depth > 0 && n == 0:
@@ -81,11 +82,11 @@ func (d dice) clause(depth int) wire.M {
 		case depth > 0 && n == 1:
 			out["$not"] = d.clause(depth - 1)
 		case n == 2:
-			out["data"] = wire.M{"$contains": wire.M{d.of("x", "y").(string): d.json(2)}}
+			out["data"] = where.M{"$contains": where.M{d.of("x", "y").(string): d.json(2)}}
 		case n == 3:
-			out[d.of("data.x", "data.y", "data.x.y").(string)] = d.of("a", "b", nil, wire.M{"$ne": "a"}, []any{"a", "b"})
+			out[d.of("data.x", "data.y", "data.x.y").(string)] = d.of("a", "b", nil, where.M{"$ne": "a"}, []any{"a", "b"})
 		case n == 4:
-			out["data"] = wire.M{d.of("x", "y").(string): d.of("a", nil, wire.M{"y": "a"})}
+			out["data"] = where.M{d.of("x", "y").(string): d.of("a", nil, where.M{"y": "a"})}
 		default:
 			column, v := d.column()
 			out[column] = v
@@ -100,13 +101,13 @@ func TestConditionsAgreeWithTheServersLanguage(t *testing.T) {
 	d := dice{rand.New(rand.NewPCG(1, 2))}
 	compared, matched := 0, 0
 	for range 20_000 {
-		where := decoded(t, d.clause(2))
-		want, err := rowquery.Compile(where)
-		got, here := wire.CompileRowWhere(where)
+		clause := decoded(t, d.clause(2))
+		want, err := rowquery.Compile(clause)
+		got, here := where.CompileRows(clause)
 		if err != nil || here != nil {
 			continue // one of them does not do this
 		}
-		data := decoded(t, wire.M{"x": d.json(2), "y": d.json(1)})
+		data := decoded(t, where.M{"x": d.json(2), "y": d.json(1)})
 		created, updated := d.time(), d.time()
 		row := rowquery.Row{ID: int64(1 + d.IntN(4)), DataSourceID: int64(1 + d.IntN(4)), Data: data, CreatedAt: &created, UpdatedAt: &updated}
 		if d.IntN(2) == 0 {
@@ -123,13 +124,13 @@ func TestConditionsAgreeWithTheServersLanguage(t *testing.T) {
 		if server {
 			matched++
 		}
-		local := got.Match(&wire.RowFields{
+		local := got.Match(&where.Row{
 			ID: row.ID, DataSourceID: row.DataSourceID, Order: row.Order, CreatedAt: created, UpdatedAt: updated,
-			DeletedAt: row.DeletedAt, Data: data.(wire.M),
+			DeletedAt: row.DeletedAt, Data: data.(where.M),
 		})
-		clause, _ := json.Marshal(where)
+		text, _ := json.Marshal(clause)
 		values, _ := json.Marshal(row)
-		require.Equal(t, server, local, "%s on %s", clause, values)
+		require.Equal(t, server, local, "%s on %s", text, values)
 	}
 	assert.Greater(t, compared, 10_000)
 	assert.Greater(t, matched, 1_000)
@@ -137,21 +138,21 @@ func TestConditionsAgreeWithTheServersLanguage(t *testing.T) {
 
 func TestConditionsThatCannotBeEvaluatedAreNamed(t *testing.T) {
 	t.Parallel()
-	for text, where := range map[string]any{
-		`"body" is no field of rows`:   wire.M{"body": "x"},
-		"createdAt $iLike":             wire.M{"createdAt": wire.M{"$iLike": "x"}},
-		"data $contained":              wire.M{"data": wire.M{"$contained": wire.M{}}},
-		"data as a whole":              wire.M{"data": "x"},
-		"$nor":                         wire.M{"$nor": []any{}},
-		"want a number":                wire.M{"id": "x"},
-		"want a timestamp":             wire.M{"createdAt": 5},
-		"want objects":                 wire.M{"$and": []any{1}},
-		"$between wants two ends":      wire.M{"id": wire.M{"$between": []any{1}}},
-		"operators beside keys":        wire.M{"data": wire.M{"x": wire.M{"$eq": "a", "y": "b"}}},
+	for text, clause := range map[string]any{
+		`"body" is no field of rows`:   where.M{"body": "x"},
+		"createdAt $iLike":             where.M{"createdAt": where.M{"$iLike": "x"}},
+		"data $contained":              where.M{"data": where.M{"$contained": where.M{}}},
+		"data as a whole":              where.M{"data": "x"},
+		"$nor":                         where.M{"$nor": []any{}},
+		"want a number":                where.M{"id": "x"},
+		"want a timestamp":             where.M{"createdAt": 5},
+		"want objects":                 where.M{"$and": []any{1}},
+		"$between wants two ends":      where.M{"id": where.M{"$between": []any{1}}},
+		"operators beside keys":        where.M{"data": where.M{"x": where.M{"$eq": "a", "y": "b"}}},
 		"want an object of conditions": []any{},
-		"unsupported type":             wire.M{"id": func() {}},
+		"unsupported type":             where.M{"id": func() {}},
 	} {
-		_, err := wire.CompileRowWhere(where)
+		_, err := where.CompileRows(clause)
 		require.Error(t, err, text)
 		assert.ErrorContains(t, err, text)
 	}
@@ -160,31 +161,41 @@ func TestConditionsThatCannotBeEvaluatedAreNamed(t *testing.T) {
 func TestOperandsMayBeGoValues(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	w, err := wire.CompileRowWhere(wire.M{
-		"createdAt": wire.M{"$lt": at}, "id": []int64{1, 2},
-		"data": wire.M{"$contains": wire.M{"readBy": []string{"u"}}}, "data.n": 5, "data.on": true,
+	w, err := where.CompileRows(where.M{
+		"createdAt": where.M{"$lt": at}, "id": []int64{1, 2},
+		"data": where.M{"$contains": where.M{"readBy": []string{"u"}}}, "data.n": 5, "data.on": true,
 	})
 	require.NoError(t, err)
-	row := &wire.RowFields{ID: 2, CreatedAt: at.Add(-1), Data: wire.M{"readBy": []any{"v", "u"}, "n": json.Number("5.0"), "on": true}}
+	row := &where.Row{ID: 2, CreatedAt: at.Add(-1), Data: where.M{"readBy": []any{"v", "u"}, "n": json.Number("5.0"), "on": true}}
 	assert.True(t, w.Match(row))
 	row.CreatedAt = at
 	assert.False(t, w.Match(row))
-	assert.Equal(t, wire.M{"$lt": "2026-01-02T03:04:05Z"}, w.Bounds["createdAt"])
+	assert.Equal(t, where.M{"$lt": "2026-01-02T03:04:05Z"}, w.Bounds["createdAt"])
 	assert.NotContains(t, w.Bounds, "id")
 }
 
 func TestColumnsSortNumbersByValueAndAbsentOnesLast(t *testing.T) {
 	t.Parallel()
-	order := []any{json.Number("-1"), "2", json.Number("10"), "10a", "a", nil}
+	order := []any{json.Number("-1"), "2", json.Number("10"), "10a", "1b", "a", nil}
 	for i, a := range order {
 		for j, b := range order {
-			if i < 3 && j < 3 || i >= 3 && j >= 3 || a == nil || b == nil {
-				assert.Equal(t, sign(i-j), wire.CompareColumns(a, b), "%v %v", a, b)
-			}
+			n, _ := where.CompareColumns(a, b)
+			assert.Equal(t, min(max(i-j, -1), 1), n, "%v %v", a, b)
 		}
 	}
-	assert.Equal(t, "v", wire.Column(wire.M{"a": wire.M{"b": "v"}}, "data.a.b"))
-	assert.Nil(t, wire.Column(wire.M{"a": 1}, "data.a.b"))
+	assert.Equal(t, "v", where.Column(where.M{"a": where.M{"b": "v"}}, "data.a.b"))
+	assert.Nil(t, where.Column(where.M{"a": 1}, "data.a.b"))
 }
 
-func sign(n int) int { return min(max(n, -1), 1) }
+func TestTextIsCertainOnlyWhereCollationsAgree(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]any{{"apple", "Banana"}, {"a b", "ab"}, {"é", "z"}, {"a", "A"}, {"-a", "a"}, {5, "a"}} {
+		_, certain := where.CompareColumns(pair[0], pair[1])
+		assert.False(t, certain, "%v", pair)
+	}
+	for _, pair := range [][2]any{{"apple", "banana"}, {"Ann", "Bob"}, {"é", "é"}, {5, "10"}, {"a", nil}, {nil, nil}, {"a1", "a2"}} {
+		n, certain := where.CompareColumns(pair[0], pair[1])
+		assert.True(t, certain, "%v", pair)
+		assert.LessOrEqual(t, n, 0, "%v", pair)
+	}
+}

@@ -1,0 +1,138 @@
+package rows
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// across makes one request for a page, and returns the rows as they came.
+func (s *Source) across(ctx context.Context, w want) ([]datasource.Entry, error) {
+	cross := wire.Cross{Conversations: w.conversations, Limit: w.limit, IncludeDeleted: w.deletions}
+	direction := string(datasource.Asc)
+	if w.newest {
+		direction = string(datasource.Desc)
+	}
+	cross.Order = [][2]string{{w.column, direction}, {"id", direction}}
+	var and []any
+	if len(w.where) > 0 {
+		and = append(and, w.where)
+	}
+	if w.unreadBy != "" {
+		and = append(and, wire.UnreadBy(w.unreadBy))
+	}
+	if !w.unbounded() {
+		and = append(and, keyset(w))
+	}
+	if w.updatedTo != 0 {
+		and = append(and, M{updatedAt: M{"$lte": stamp(w.updatedTo)}})
+	}
+	if w.createdTo != 0 {
+		and = append(and, M{createdAt: M{"$lte": stamp(w.createdTo)}})
+	}
+	switch len(and) {
+	case 0:
+	case 1:
+		cross.Where = and[0]
+	default:
+		cross.Where = M{"$and": and}
+	}
+	return s.ask(ctx, cross)
+}
+
+// keyset is the condition for rows behind a key.
+func keyset(w want) M {
+	t, beyond := stamp(w.after.Time), "$gt"
+	if w.newest {
+		beyond = "$lt"
+	}
+	switch {
+	case !w.newest && w.after.WholeInstant():
+		return M{w.column: M{"$gt": t}}
+	case !w.newest && w.after.ID == 0:
+		return M{w.column: M{"$gte": t}}
+	}
+	return M{"$or": []any{M{w.column: M{beyond: t}}, M{w.column: t, "id": M{beyond: w.after.ID}}}}
+}
+
+// fetchAcross is fetch through the cross-source endpoint. Where a full page cannot
+// be relied on it asks for a wider one, which eventually holds everything.
+func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
+	for {
+		rows, err := s.across(ctx, w)
+		if err != nil {
+			return Page{}, err
+		}
+		full := len(rows) >= w.limit
+		rows, sound := w.window(rows)
+		if !full || sound {
+			return w.fitting(rows, full), nil
+		}
+		w.limit *= 2
+	}
+}
+
+// orderedAcross reads one page in an order of the caller's. Where a full page cannot
+// be relied on, or some of it does not fit, it asks for a wider one.
+func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.Order) ([]datasource.Entry, error) {
+	cross := wire.Cross{Where: w.where, Conversations: w.conversations, Limit: w.limit}
+	for _, o := range order {
+		cross.Order = append(cross.Order, [2]string{o.Column, cmp.Or(string(o.Direction), string(datasource.Asc))})
+	}
+	for {
+		rows, err := s.ask(ctx, cross)
+		if err != nil {
+			return nil, err
+		}
+		full := len(rows) >= cross.Limit
+		kept := Arrange(rows, order)
+		rows = unique(rows)
+		rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.fits(&e) })
+		if !full || kept && len(rows) >= w.limit {
+			return rows, nil
+		}
+		cross.Limit *= 2
+	}
+}
+
+// countAcross counts the unread rows. list: the server answered with rows instead,
+// perhaps a page of them.
+func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) {
+	var raw json.RawMessage
+	err = s.Authorized(ctx, func(token string) error {
+		body, err := wire.Cross{Token: token, Where: wire.UnreadBy(s.UserID), Count: true}.Body()
+		if err != nil {
+			return err
+		}
+		raw, err = s.Client.CountAcross(ctx, body)
+		return err
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	return wire.ParseCount(raw)
+}
+
+// ask makes one request.
+func (s *Source) ask(ctx context.Context, cross wire.Cross) ([]datasource.Entry, error) {
+	var rows []datasource.Entry
+	err := s.Authorized(ctx, func(token string) error {
+		cross.Token = token
+		body, err := cross.Body()
+		if err != nil {
+			return &ConditionError{err}
+		}
+		rows, err = s.Client.FindAcross(ctx, body, nil)
+		return err
+	})
+	for i := range rows {
+		if rows[i].DataSourceID == 0 { // the row may say it itself
+			rows[i].DataSourceID = wire.Int(rows[i].Data[wire.Conversation])
+		}
+	}
+	return rows, err
+}

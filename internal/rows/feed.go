@@ -1,0 +1,50 @@
+package rows
+
+import (
+	"log/slog"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Feed reads rows for the receive engine. A row without an id or conversation
+// cannot be told from others and is left out; one without times takes its place
+// from the row before.
+func Feed(entries []datasource.Entry, log *slog.Logger) []feed.Row {
+	out := make([]feed.Row, 0, len(entries))
+	before := feed.Time(1)
+	for i := range entries {
+		e := &entries[i]
+		if e.DataSourceID == 0 {
+			e.DataSourceID = wire.Int(e.Data[wire.Conversation])
+		}
+		if e.ID <= 0 || e.DataSourceID <= 0 {
+			log.Warn("a row without an id or conversation was left out", "id", e.ID, "conversation", e.DataSourceID)
+			continue
+		}
+		r := feed.Row{
+			ID: e.ID, Conversation: e.DataSourceID, Deleted: deleted(e),
+			Hash: Hash(e.Data), Payload: e,
+		}
+		if e.UpdatedAt.IsZero() {
+			e.UpdatedAt = e.CreatedAt
+		}
+		if e.UpdatedAt.IsZero() {
+			r.Updated = before
+		} else {
+			r.Updated = Micros(e.UpdatedAt)
+		}
+		if e.CreatedAt.IsZero() {
+			r.Created = r.Updated
+		} else {
+			r.Created = Micros(e.CreatedAt)
+		}
+		before = r.Updated
+		if guid := wire.Text(e.Data[wire.GUID]); guid != "" {
+			r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), guid)
+		}
+		out = append(out, r)
+	}
+	return out
+}

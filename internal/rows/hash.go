@@ -1,0 +1,55 @@
+package rows
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// FNV-1a, 64 bits. Hashes tell versions with one timestamp apart and are kept in
+// cursors, so they must not depend on the process.
+const (
+	offsetBasis uint64 = 14695981039346656037
+	prime       uint64 = 1099511628211
+)
+
+func hashText(h uint64, s string) uint64 {
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * prime
+	}
+	return (h ^ uint64(len(s))) * prime
+}
+
+// Hash hashes the columns of a row, as decoded from JSON, whatever the order of
+// their keys. Positions in Storage hold these values: none may ever change.
+func Hash(m map[string]any) uint64 {
+	var sum uint64
+	for k, v := range m {
+		sum += hashValue(hashText(offsetBasis, k), v)
+	}
+	return sum
+}
+
+func hashValue(h uint64, v any) uint64 {
+	switch v := v.(type) {
+	case string:
+		return hashText(h^1, v)
+	case json.Number:
+		return hashText(h^2, v.String())
+	case bool:
+		if v {
+			return (h ^ 3) * prime
+		}
+		return (h ^ 4) * prime
+	case []any:
+		h = (h ^ 5) * prime
+		for _, e := range v {
+			h = hashValue(h, e)
+		}
+		return h
+	case map[string]any:
+		return (h ^ 6 ^ Hash(v)) * prime
+	case float64:
+		return (h ^ 7 ^ math.Float64bits(v)) * prime
+	}
+	return (h ^ 8) * prime
+}

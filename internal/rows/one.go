@@ -1,0 +1,37 @@
+package rows
+
+import (
+	"context"
+	"slices"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// Find reads the rows of one conversation in an order, whatever the server makes of
+// order, limit and offset. Rows are skipped here, so that a server that ignores the
+// offset does no harm. limit 0 means all.
+func (s *Source) Find(ctx context.Context, id int64, q datasource.Query, limit, offset int) ([]datasource.Entry, error) {
+	if q.NoLimit = limit == 0; limit > 0 {
+		q.Limit = offset + limit
+	}
+	for {
+		rows, err := s.Client.Find(ctx, id, q)
+		if err != nil {
+			return nil, err
+		}
+		full, kept := q.Limit > 0 && len(rows) >= q.Limit, Arrange(rows, q.Order)
+		rows = slices.DeleteFunc(unique(rows), func(e datasource.Entry) bool { return deleted(&e) })
+		if full && (!kept || len(rows) < offset+limit) {
+			q.Limit *= 2
+			continue
+		}
+		rows = rows[min(len(rows), offset):]
+		if limit > 0 {
+			rows = rows[:min(len(rows), limit)]
+		}
+		for i := range rows {
+			rows[i].DataSourceID = id
+		}
+		return rows, nil
+	}
+}

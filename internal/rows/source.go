@@ -1,0 +1,190 @@
+package rows
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
+)
+
+// M is a JSON object.
+type M = datasource.M
+
+// Config is what a [Source] needs; all of it is required.
+type Config struct {
+	Client *datasource.Client
+	// Endpoint is what is known of the client's server. Sources of one client share it.
+	Endpoint *Endpoint
+	UserID   string
+	// Authorized runs fn with the chat token of the user, and once more with a new
+	// one where the first is refused.
+	Authorized func(ctx context.Context, fn func(token string) error) error
+	// Members reads which conversations the user is in, anew each time.
+	Members func(ctx context.Context) ([]int64, error)
+	// PageSize is how many rows are asked for at a time.
+	PageSize int
+	Log      *slog.Logger
+}
+
+// Source reads the rows of one user. It is safe for concurrent use.
+type Source struct {
+	Config
+	dates deletionDates
+}
+
+// New returns a Source. It makes no request.
+func New(cfg Config) *Source { return &Source{Config: cfg} }
+
+// Page is a part of the rows asked for, sorted. It may hold more than the limit.
+type Page struct {
+	Rows []datasource.Entry
+	Next feed.Key // where the page behind it begins
+	More bool     // there may be one
+}
+
+// Search is a question for rows of several conversations.
+type Search struct {
+	Where         M       // in the language of rows
+	Conversations []int64 // none: all of the user
+	Order         []datasource.Order
+	Limit, Offset int // Limit is positive
+}
+
+// Search returns live rows, the newest first unless an order is given. It fails with
+// a [ConditionError] when the condition can be evaluated neither there nor here.
+func (s *Source) Search(ctx context.Context, q Search) ([]datasource.Entry, error) {
+	w := want{column: createdAt, newest: true, conversations: q.Conversations, where: q.Where, limit: q.Offset + q.Limit}
+	if len(q.Where) > 0 {
+		// What cannot be checked here is left to the server, if it can do it.
+		if w.match, w.unchecked = where.CompileRows(q.Where); w.unchecked != nil {
+			w.match = nil
+		}
+	}
+	var found []datasource.Entry
+	var err error
+	if len(q.Order) > 0 {
+		found, err = s.ordered(ctx, w, q.Order)
+	} else {
+		found, err = s.all(ctx, w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	found = found[min(len(found), q.Offset):]
+	return found[:min(len(found), q.Limit)], nil
+}
+
+// Unread returns every row that the user has not read, oldest first.
+func (s *Source) Unread(ctx context.Context) ([]datasource.Entry, error) {
+	return s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
+}
+
+// CountUnread counts the unread rows, on the server where it can.
+func (s *Source) CountUnread(ctx context.Context) (int, error) {
+	var n int
+	var list bool
+	there, err := s.try(ctx, ours, func() (err error) {
+		n, list, err = s.countAcross(ctx)
+		return err
+	})
+	if err != nil || there && !list {
+		return n, err
+	}
+	unread, err := s.Unread(ctx)
+	return len(unread), err
+}
+
+// Older returns a page of the live rows of a conversation, the newest first, behind
+// a position; the zero position is before all of them.
+func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, limit int) (Page, error) {
+	return s.fetch(ctx, want{column: createdAt, newest: true, after: after, conversations: []int64{conversation}, limit: limit})
+}
+
+// Answer makes the request of a query of the receive engine, which does its own
+// checking.
+func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, error) {
+	w := want{limit: q.Limit}
+	switch q.Kind {
+	case feed.Newest:
+		w.column, w.newest, w.after = createdAt, true, q.Before
+		if q.Conversation != 0 {
+			w.conversations = []int64{q.Conversation}
+		}
+	case feed.Created:
+		w.column, w.after = createdAt, q.After
+	case feed.Changes:
+		w.column, w.after, w.deletions = updatedAt, q.After, true
+		w.updatedTo, w.createdTo = q.UpdatedTo, q.CreatedTo
+	case feed.Latest:
+		w.column, w.newest, w.deletions = updatedAt, true, true
+	}
+	var found []datasource.Entry
+	there, err := s.try(ctx, ours, func() (err error) {
+		found, err = s.across(ctx, w)
+		return err
+	})
+	if there {
+		return found, err
+	}
+	page, err := s.fetchEach(ctx, w)
+	return page.Rows, err
+}
+
+// all reads page after page until w.limit rows are there, 0 meaning all of them.
+func (s *Source) all(ctx context.Context, w want) ([]datasource.Entry, error) {
+	var out []datasource.Entry
+	limit := w.limit
+	for {
+		w.limit = s.PageSize
+		if limit > 0 {
+			w.limit = min(s.PageSize, limit-len(out))
+		}
+		page, err := s.fetch(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page.Rows...)
+		if !page.More || limit > 0 && len(out) >= limit {
+			return out, nil
+		}
+		w.after = page.Next
+	}
+}
+
+// fetch returns one page.
+func (s *Source) fetch(ctx context.Context, w want) (Page, error) {
+	var page Page
+	there, err := s.try(ctx, w.author(), func() (err error) {
+		page, err = s.fetchAcross(ctx, w)
+		return err
+	})
+	switch {
+	case there:
+		return page, err
+	case w.unchecked != nil:
+		return Page{}, beyond(w.unchecked)
+	}
+	return s.fetchEach(ctx, w)
+}
+
+// ordered is fetch in an order of the caller's.
+func (s *Source) ordered(ctx context.Context, w want, order []datasource.Order) ([]datasource.Entry, error) {
+	var found []datasource.Entry
+	there, err := s.try(ctx, callers, func() (err error) {
+		found, err = s.orderedAcross(ctx, w, order)
+		return err
+	})
+	switch {
+	case there:
+		return found, err
+	case w.unchecked != nil:
+		return nil, beyond(w.unchecked)
+	}
+	// Orders cannot be merged without looking at all rows.
+	w.limit = 0
+	found, err = s.all(ctx, w)
+	Arrange(found, order)
+	return found, err
+}

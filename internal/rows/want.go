@@ -1,0 +1,120 @@
+package rows
+
+import (
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// The columns that rows are read in the order of, each together with the id.
+const (
+	createdAt = "createdAt"
+	updatedAt = "updatedAt"
+)
+
+// want is one page of rows, in the order of a time and the id.
+type want struct {
+	column string
+	newest bool // newest first
+	// after is the exclusive bound where the page begins, in its order.
+	after         feed.Key
+	conversations []int64 // none: all of the user
+	// What the rows must fulfil.
+	updatedTo, createdTo feed.Time // inclusive; 0: no bound
+	unreadBy             string    // "" is nobody
+	where                M
+	match                *where.Rows // where as it is checked here; nil when there is none
+	unchecked            error       // why where cannot be checked here
+	deletions            bool        // deleted rows, too
+	limit                int
+}
+
+func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }
+
+func (w *want) key(e *datasource.Entry) feed.Key {
+	t := e.CreatedAt
+	if w.column == updatedAt && !e.UpdatedAt.IsZero() || t.IsZero() {
+		t = e.UpdatedAt
+	}
+	return feed.Key{Time: Micros(t), ID: e.ID}
+}
+
+func (w *want) compare(a, b datasource.Entry) int {
+	n := w.key(&a).Compare(w.key(&b))
+	if w.newest {
+		return -n
+	}
+	return n
+}
+
+// within reports whether a row lies behind the bound and below the others.
+func (w *want) within(e *datasource.Entry) bool {
+	if !w.unbounded() {
+		n := w.key(e).Compare(w.after)
+		if w.newest && n >= 0 || !w.newest && n <= 0 {
+			return false
+		}
+	}
+	return (w.updatedTo == 0 || Micros(e.UpdatedAt) <= w.updatedTo) && (w.createdTo == 0 || Micros(e.CreatedAt) <= w.createdTo)
+}
+
+// fits reports whether a row is one of those asked for, as far as can be told
+// here: a server may ignore what it was asked.
+func (w *want) fits(e *datasource.Entry) bool {
+	switch {
+	case !w.deletions && deleted(e):
+		return false
+	case len(w.conversations) > 0 && !slices.Contains(w.conversations, e.DataSourceID):
+		return false
+	case w.unreadBy != "" && slices.Contains(wire.Strings(e.Data[wire.ReadBy]), w.unreadBy):
+		return false
+	}
+	return w.match == nil || w.match.Match(&where.Row{
+		ID: e.ID, DataSourceID: e.DataSourceID, Order: e.Order,
+		CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt, DeletedAt: e.DeletedAt, Data: e.Data,
+	})
+}
+
+// window drops repeats and what lies outside of the bounds, and sorts. sound: the
+// server kept to order and bounds. Where it does not, a full page says nothing about
+// the rows it lacks.
+func (w *want) window(rows []datasource.Entry) (_ []datasource.Entry, sound bool) {
+	rows = unique(rows)
+	sound = slices.IsSortedFunc(rows, w.compare)
+	n := len(rows)
+	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return e.ID <= 0 || !w.within(&e) })
+	slices.SortStableFunc(rows, w.compare)
+	return rows, sound && len(rows) == n
+}
+
+// fitting makes a page of the rows of a window that fit.
+func (w *want) fitting(rows []datasource.Entry, more bool) Page {
+	page := Page{Next: w.after, More: more}
+	if len(rows) > 0 {
+		page.Next = w.key(&rows[len(rows)-1])
+	}
+	page.Rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.fits(&e) })
+	return page
+}
+
+// unique drops rows that came before.
+func unique(rows []datasource.Entry) []datasource.Entry {
+	seen := make(map[int64]struct{}, len(rows))
+	return slices.DeleteFunc(rows, func(e datasource.Entry) bool {
+		_, again := seen[e.ID]
+		seen[e.ID] = struct{}{}
+		return again
+	})
+}
+
+// deleted reports whether a row is a deleted one.
+func deleted(e *datasource.Entry) bool { return wire.Deleted(e.DeletedAt, e.Data) }
+
+// Micros is a time as the receive engine counts it.
+func Micros(t time.Time) feed.Time { return feed.Time(t.UnixMicro()) }
+
+func stamp(t feed.Time) string { return wire.Timestamp(time.UnixMicro(int64(t))) }

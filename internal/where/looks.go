@@ -1,0 +1,62 @@
+package where
+
+import (
+	"slices"
+	"strings"
+)
+
+// LooksAt reports whether a condition, in either of the two languages, looks at the
+// text of a column. Whether there is any text does not count: a server can tell that
+// of ciphertext, too, for empty values are stored as they are.
+func LooksAt(clause any, column string) bool {
+	switch clause := clause.(type) {
+	case map[string]any:
+		for key, operand := range clause {
+			switch {
+			case Names(key, column):
+				if !asksForPresence(operand) {
+					return true
+				}
+			case key == "column": // of a $filters condition
+				if name, _ := operand.(string); Names(name, column) && clause["condition"] != "empty" && clause["condition"] != "notempty" {
+					return true
+				}
+			case LooksAt(operand, column):
+				return true
+			}
+		}
+	case []map[string]any:
+		return slices.ContainsFunc(clause, func(m map[string]any) bool { return LooksAt(m, column) })
+	case []any:
+		return slices.ContainsFunc(clause, func(e any) bool { return LooksAt(e, column) })
+	}
+	return false
+}
+
+// Names reports whether a name means a column: columns go with "data." before them
+// where rows are meant, and without where columns are.
+func Names(name, column string) bool { return strings.TrimPrefix(name, "data.") == column }
+
+// asksForPresence reports whether a condition on a column is about having a value.
+func asksForPresence(operand any) bool {
+	switch operand := operand.(type) {
+	case nil:
+		return true
+	case string:
+		return operand == ""
+	case map[string]any:
+		for op, v := range operand {
+			switch op {
+			case "$exists":
+			case "$eq", "$ne", "$not":
+				if !asksForPresence(v) {
+					return false
+				}
+			default:
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}

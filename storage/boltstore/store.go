@@ -22,15 +22,17 @@ type Store struct {
 	turn chan struct{} // the one writer; a lock that a context can give up
 }
 
-var _ storage.Store = (*Store)(nil)
+var (
+	_ storage.Store     = (*Store)(nil)
+	_ storage.Lister    = (*Store)(nil)
+	_ storage.Exclusive = (*Store)(nil)
+)
 
 var bucket = []byte("values")
 
 // Exclusive reports that one process at a time has the store: what another process
-// claimed in it, that process has left behind. See storage.Exclusive.
+// claimed in it, that process has left behind. See [storage.Exclusive].
 func (s *Store) Exclusive() bool { return true }
-
-var _ storage.Exclusive = (*Store)(nil)
 
 // Close closes the file, after the calls under way. Closing again does nothing.
 func (s *Store) Close() error {

@@ -24,6 +24,9 @@ type suite struct {
 // Run checks a store in parallel subtests, each named for what it proves. open
 // returns an empty store and sees to closing it, usually with t.Cleanup; it is
 // called from several goroutines.
+//
+// A store that has a List method is checked as a [storage.Lister], too; for others
+// those checks are skipped.
 func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 	t.Helper()
 	s := &suite{open: open}
@@ -49,6 +52,11 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 		{"of many that create a key one succeeds", concurrentCreation},
 		{"readers see whole values", wholeValues},
 		{"writers of different keys do not disturb each other", manyKeys},
+		{"a listing has the keys with a prefix in order", listing},
+		{"a long listing has every key once, also when its loop uses the store", longListing},
+		{"a listing ends where its loop ends", brokenListing},
+		{"a listing ends with its context", endedListing},
+		{"a listing has what stays while others write", busyListing},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {

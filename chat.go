@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -40,10 +41,7 @@ type Chat struct {
 	source rowSource
 	poller poller
 	outbox *outbox // nil when it is off
-
-	// keepsCache: Storage outlives the Chat, so messages are worth storing.
-	keepsCache bool
-	recent     recentMessages
+	cache  *cache.Cache
 }
 
 // Connect checks the options and returns a Chat, which then is the one [Get]
@@ -60,13 +58,14 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	keepsCache := opts.Storage != nil
+	keepsMessages := opts.Storage != nil // the default store dies with the Chat
 	opts, err := opts.prepare()
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache, login: newTurn()}
+	c := &Chat{opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, login: newTurn()}
 	c.life, c.end = context.WithCancelCause(context.Background())
+	c.cache = newCache(&opts, keepsMessages)
 	c.source = newRowSource(c)
 	c.poller.init(c)
 	c.outbox = newOutbox(c)

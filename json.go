@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -29,4 +31,11 @@ func timestamp(t time.Time) *string {
 
 func descending(d datasource.Direction) bool {
 	return strings.EqualFold(string(d), string(datasource.Desc))
+}
+
+// unmarshal reads JSON with exact numbers.
+func unmarshal(raw []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(into)
 }

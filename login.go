@@ -89,7 +89,7 @@ func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token strin
 	c.mu.Lock()
 	s := c.session
 	if s == nil || s.contactID != contact.ID || s.userID != contact.UserID {
-		ended, s = s, &session{contactID: contact.ID, userID: contact.UserID}
+		ended, s = s, &session{contactID: contact.ID, userID: contact.UserID, cache: c.cache.User(contact.UserID)}
 		c.session = s
 	}
 	s.take(query, contact, token)

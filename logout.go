@@ -34,11 +34,10 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 	}
 	// Outside the lock: a function that runs may be logging in or out itself.
 	c.forgetUser(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
-	errs := []error{c.forgetStored(local, s)}
-
 	remote, cancel := context.WithCancelCause(local)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	errs := []error{c.forgetStored(remote, s)}
 	if ctx.Err() != nil {
 		return errors.Join(append(errs, context.Cause(ctx))...)
 	}

@@ -139,7 +139,7 @@ func (p *poller) start(s *session) {
 	go func() {
 		defer close(r.done)
 		p.loop(r)
-		p.chat.saveMessages(r.session)
+		r.session.cache.Save()
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.loops, r)
@@ -309,7 +309,7 @@ func (p *poller) fetch(r *pollRun, q feed.Query) {
 	entries, err := c.source.page(r.ctx, r.session, q)
 	rows := c.feedRows(entries)
 	if err == nil {
-		c.cacheMessages(r.ctx, r.session, q, entries)
+		r.session.cache.Seen(r.ctx, q, entries)
 	}
 	p.answer(r, err, func(now time.Time) { p.feed.Page(now, rows) })
 }

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -324,10 +323,6 @@ func unique(rows []datasource.Entry) []datasource.Entry {
 		seen[e.ID] = struct{}{}
 		return again
 	})
-}
-
-func newestFirst(a, b datasource.Entry) int {
-	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 }
 
 func stamp(t feed.Time) string { return wire.Timestamp(time.UnixMicro(int64(t))) }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -23,7 +24,7 @@ type session struct {
 	contact *Contact
 	renewal *renewal
 
-	loggedOut bool // under Chat.recent: nothing of the user is cached any more
+	cache *cache.User // set once
 }
 
 // turn is a lock whose waiters can give up.
@@ -103,7 +104,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, dead *string) error {
 		return nil // logged in while we waited
 	}
 	c.log.Info("chat token refused, logging in again")
-	c.forgetToken(ctx, s)
+	s.cache.DropToken(ctx)
 	contact, token, err := c.findAgain(ctx, s, query)
 	if errors.Is(err, ErrContactNotFound) {
 		return fmt.Errorf("log in again: %w", err)

@@ -32,7 +32,7 @@ type User struct {
 // forgotten reports whether a logout has ended the session.
 func (u *User) forgotten() bool { return u.account.logouts.Load() != u.since }
 
-// names are the values of a user.
+// names are the values of a user. The first holds the chat token.
 var names = []string{"user", "contacts", "conversations", "messages"}
 
 // Remember stores who is logged in, for an offline login later.
@@ -89,11 +89,11 @@ func (u *User) forget(ctx context.Context, also []string) error {
 
 // erase removes what is stored of the user. It is the user's turn.
 func (u *User) erase(ctx context.Context) error {
-	errs := []error{u.cache.unregister(ctx, u.id)}
+	var errs []error
 	for _, name := range names {
 		errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key(u.id, name)))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, u.cache.unregister(ctx, u.id))...)
 }
 
 // try changes what is stored, unless the user has logged out. A failure is logged.

@@ -18,9 +18,8 @@ import (
 // The local part is done whatever the network says, also when ctx has ended; an
 // error then tells that the token on the server may still be there. Storage that
 // does not answer is given up when ctx ends, or after a second if it had ended
-// before; the error says so. Called from
-// inside a stream's function it does not wait for that function. Logging out
-// without a login does nothing.
+// before, and the error says so. Called from inside a stream's function it does not
+// wait for that function. Logging out without a login does nothing.
 //
 // Errors: what the server or Storage said; the context's cause; [ErrClosed].
 func (c *Chat) Logout(ctx context.Context) (err error) {

@@ -16,11 +16,11 @@ import (
 const (
 	writers = 8
 	rounds  = 10
-	// busy is how long stores that are faster than a disk are kept at it: a swap
-	// of two steps shows only when somebody comes in between. Slow steps show in
-	// the first rounds.
+	// busy is how long fast stores are tested: a swap of two steps is found only
+	// when another writer comes in between. In slow stores that happens in the
+	// first rounds.
 	busy = 150 * time.Millisecond
-	// slow is what a swap takes on average where it waits for a disk.
+	// slow is the average time of a swap that waits for a disk.
 	slow = 100 * time.Microsecond
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// many is more keys than one page of a listing should have.
+// many is how many keys a long listing has, so that a store needs several pages.
 const many = 128
 
 // lister skips the test of a store that cannot list.
@@ -230,7 +230,7 @@ func busyListing(t *testing.T, s storage.Store) {
 	wantList(t, l, "key ", stay...)
 }
 
-// ascending makes equal keys unsorted.
+// ascending compares keys so that a key which comes twice is out of order.
 func ascending(a, b string) int {
 	if a < b {
 		return -1

@@ -9,9 +9,8 @@ import (
 // Option adds to what [Run] checks.
 type Option func(*suite)
 
-// Reopen tells how to close a store and open what it left behind. With it Run
-// also checks that values outlive the store they were written through. Without
-// it nothing is assumed about that.
+// Reopen tells how to close a store and open the same data again. With it Run also
+// checks that values outlive the store they were written through.
 func Reopen(reopen func(t *testing.T, s storage.Store) storage.Store) Option {
 	return func(s *suite) { s.reopen = reopen }
 }
@@ -22,7 +21,7 @@ type suite struct {
 }
 
 // Run checks a store in parallel subtests, each named for what it proves. open
-// returns an empty store and sees to closing it, usually with t.Cleanup; it is
+// returns an empty store and sees to closing it, usually with t.Cleanup. It is
 // called from several goroutines.
 //
 // A store that has a List method is checked as a [storage.Lister], too; for others

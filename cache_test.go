@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -168,6 +173,87 @@ func TestBrokenStorageKeepsNobodyFromChatting(t *testing.T) {
 	require.ErrorIs(t, err, errBroken)
 	require.ErrorIs(t, bob.Logout(t.Context()), errBroken, "somebody must know that it may still be there")
 	assert.Nil(t, bob.User())
+}
+
+// hanging is a Store whose calls end with their contexts, once it hangs.
+type hanging struct {
+	storage.Store
+	hangs atomic.Bool
+}
+
+func (h *hanging) call(ctx context.Context) error {
+	if h.hangs.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (h *hanging) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := h.call(ctx); err != nil {
+		return nil, err
+	}
+	return h.Store.Get(ctx, key)
+}
+
+func (h *hanging) Set(ctx context.Context, key string, value []byte) error {
+	if err := h.call(ctx); err != nil {
+		return err
+	}
+	return h.Store.Set(ctx, key, value)
+}
+
+func (h *hanging) Delete(ctx context.Context, key string) error {
+	if err := h.call(ctx); err != nil {
+		return err
+	}
+	return h.Store.Delete(ctx, key)
+}
+
+func (h *hanging) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	if err := h.call(ctx); err != nil {
+		return false, err
+	}
+	return h.Store.CompareAndSwap(ctx, key, old, new)
+}
+
+func TestStorageThatHangsKeepsNobodyFromChatting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		store := &hanging{Store: storage.NewMemory()}
+		store.hangs.Store(true)
+		bob := w.connect(func(o *chat.Options) { o.Storage = store })
+		_, err := bob.Login(context.Background(), chat.M{"Email": "bob@example.org"}, chat.Offline())
+		require.NoError(t, err)
+		conv := w.converse(bob, "jane")
+		r := newRecorder()
+		_, err = bob.Stream(context.Background(), r.add, chat.Offline())
+		require.NoError(t, err)
+		for i := range 5 {
+			w.say(bob, conv, fmt.Sprint(i))
+			time.Sleep(10 * time.Second)
+		}
+		assert.Equal(t, []string{"0", "1", "2", "3", "4"}, bodies(r.all()))
+		_, err = bob.Contacts(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+func TestLogoutEndsWithItsContextThoughStorageHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		store := &hanging{Store: storage.NewMemory()}
+		jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
+		store.hangs.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		require.ErrorIs(t, jane.Logout(ctx), context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(began))
+		assert.Nil(t, jane.User())
+	})
 }
 
 func TestMessagesOfConversationsOneHasLeftAreNotShown(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -39,10 +40,7 @@ type Chat struct {
 	known    knownConversations
 	endpoint rows.Endpoint
 	outbox   *outbox // nil when it is off
-
-	// keepsCache: Storage outlives the Chat, so messages are worth storing.
-	keepsCache bool
-	recent     recentMessages
+	cache    *cache.Cache
 }
 
 // Connect checks the options and returns a Chat, which then is the one [Get]
@@ -59,14 +57,14 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	keepsCache := opts.Storage != nil
+	keepsMessages := opts.Storage != nil // which then outlives the Chat
 	opts, err := opts.prepare()
 	if err != nil {
 		return nil, err
 	}
 	c := &Chat{
-		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, keepsCache: keepsCache,
-		calls: life.New(), work: life.New(), logins: newOneAtATime(),
+		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
+		calls: life.New(), work: life.New(), logins: newOneAtATime(), cache: newCache(&opts, keepsMessages),
 	}
 	c.outbox = newOutbox(c)
 	return c, nil

@@ -115,7 +115,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	defer end()
 	h := consumeFunc{chat: c, session: s, fn: fn, opts: o}
 	k := receive.Consumer{
-		Receiver: s.receiver, Store: c.store, Key: c.cacheKey(s.userID, "consume/"+url.PathEscape(name)), Name: name,
+		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, Log: c.log,
 	}

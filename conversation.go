@@ -153,7 +153,7 @@ func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (
 func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSource, error) {
 	sources, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
 	if err == nil {
-		c.cacheConversations(ctx, s, sources)
+		s.cache.SaveConversations(ctx, sources)
 	}
 	return sources, err
 }

@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"bytes"
+	"encoding/json"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -23,4 +25,11 @@ func timestamp(t time.Time) *string {
 		return nil
 	}
 	return new(wire.Timestamp(t))
+}
+
+// unmarshal reads JSON with exact numbers.
+func unmarshal(raw []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(into)
 }

@@ -63,7 +63,7 @@ func (c *Chat) wipe(ctx context.Context, s *session) <-chan error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wipeFor)
 	began := c.work.Go(func() {
 		defer cancel()
-		done <- c.forgetStored(ctx, s)
+		done <- s.cache.Forget(ctx, c.opts.CrossLoginEmailKey)
 	})
 	if !began {
 		cancel()

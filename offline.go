@@ -2,99 +2,127 @@ package chat
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/cache"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
-	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// userRecord is a user who logged in on this store.
-type userRecord struct {
-	Contact cachedRow `json:"contact"`
-	Token   string    `json:"token"`
+// What a session leaves in Storage, for offline use. Package cache keeps rows; the
+// methods here turn them into contacts, conversations and messages.
+
+func newCache(opts *Options, keepsMessages bool) *cache.Cache {
+	return cache.New(cache.Config{
+		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
+		KeepsMessages: keepsMessages, Page: batchSize,
+	})
 }
 
-// rememberUser stores who is logged in, for an offline login later. A failure is
-// logged: it must not keep anybody from chatting now.
+// cacheOf is the cache of a session, or that of nobody in particular before a login.
+func (c *Chat) cacheOf(s *session) *cache.User {
+	if s == nil {
+		return c.cache.User("")
+	}
+	return s.cache
+}
+
+// rememberUser stores who is logged in, for an offline login later.
 func (c *Chat) rememberUser(ctx context.Context, s *session, contact *Contact, token string) {
-	c.keep(ctx, s, "user", userRecord{contactRow(contact), token})
-	c.recent.Lock()
-	defer c.recent.Unlock()
-	if s.loggedOut {
-		return
-	}
-	if err := c.listUser(ctx, s.userID, true); err != nil && ctx.Err() == nil {
-		c.log.Warn("remembering the user failed", "error", err)
-	}
+	row := contactRow(contact)
+	s.cache.Remember(ctx, &row, token)
 }
 
-// forgetToken drops a dead chat token, so that it is not used offline either.
-func (c *Chat) forgetToken(ctx context.Context, s *session) {
-	if err := c.store.Delete(ctx, c.cacheKey(s.userID, "user")); err != nil && ctx.Err() == nil {
-		c.log.Warn("forgetting a chat token failed", "error", err)
-	}
-}
-
-// listUser keeps the list of users who may log in offline.
-func (c *Chat) listUser(ctx context.Context, userID string, in bool) error {
-	key := c.cacheKey("", "users")
-	for range changeAttempts {
-		old, err := c.store.Get(ctx, key)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return fmt.Errorf("storage: %w", err)
-		}
-		var users []string
-		if json.Unmarshal(old, &users) != nil {
-			users = nil
-		}
-		i := slices.Index(users, userID)
-		switch {
-		case in == (i >= 0):
-			return nil
-		case in:
-			users = append(users, userID)
-		default:
-			users = slices.Delete(users, i, i+1)
-		}
-		new, err := json.Marshal(users)
-		if err != nil {
-			return err
-		}
-		if ok, err := c.store.CompareAndSwap(ctx, key, old, new); err != nil {
-			return fmt.Errorf("storage: %w", err)
-		} else if ok {
-			return nil
-		}
-	}
-	return errors.New("storage: the list of users keeps changing")
-}
-
-// cachedUser finds a user who was logged in before and satisfies the query, nil
-// if there is none. Storage that fails is as good as empty.
+// cachedUser finds a user who was logged in before and satisfies the query, nil if
+// there is none.
 func (c *Chat) cachedUser(ctx context.Context, query M) (contact *Contact, token string) {
-	var users []string
-	if _, err := c.load(ctx, c.cacheKey("", "users"), &users); err != nil {
-		c.log.Warn("reading the cached users failed", "error", err)
+	_, token, _ = c.cache.FindUser(ctx, func(row *datasource.Entry) (string, bool) {
+		if !where.Satisfies(row.Data, query) {
+			return "", false
+		}
+		contact = c.contact(row)
+		return contact.UserID, true
+	})
+	if token == "" {
 		return nil, ""
 	}
-	for _, id := range users {
-		var u userRecord
-		if ok, err := c.load(ctx, c.cacheKey(id, "user"), &u); err != nil || !ok || u.Token == "" {
-			continue
-		}
-		if !where.Satisfies(u.Contact.Data, query) {
-			continue
-		}
-		row := u.Contact.entry()
-		if contact := c.contact(&row); contact.UserID == id {
-			return contact, u.Token
-		}
+	return contact, token
+}
+
+// cacheContacts stores a complete list.
+func (c *Chat) cacheContacts(ctx context.Context, s *session, contacts []*Contact) {
+	rows := make([]datasource.Entry, len(contacts))
+	for i, ct := range contacts {
+		rows[i] = contactRow(ct)
 	}
-	return nil, ""
+	c.cacheOf(s).SaveContacts(ctx, rows)
+}
+
+func contactRow(ct *Contact) datasource.Entry {
+	return datasource.Entry{ID: ct.ID, DataSourceID: ct.DataSourceID, Data: ct.Data, CreatedAt: ct.CreatedAt, UpdatedAt: ct.UpdatedAt}
+}
+
+func (c *Chat) cachedContacts(ctx context.Context) ([]*Contact, error) {
+	rows, ok, err := c.cacheOf(c.current()).Contacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ErrOffline
+	}
+	out := make([]*Contact, len(rows))
+	for i := range rows {
+		out[i] = c.contact(&rows[i])
+	}
+	return out, nil
+}
+
+func (c *Chat) cachedConversations(ctx context.Context, s *session) ([]*Conversation, error) {
+	list, ok, err := s.cache.Conversations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ErrOffline
+	}
+	out := make([]*Conversation, len(list))
+	for i := range list {
+		out[i] = c.conversation(&list[i], s.userID)
+	}
+	return out, nil
+}
+
+// cachedEvents is what a stream that begins with cached messages hands out first,
+// and what it tells the engine about them.
+type cachedEvents struct {
+	events []feed.Event
+	rows   []feed.Row
+	upto   feed.Time
+}
+
+// cachedMessages are the messages an earlier session stored, oldest first. Those of
+// conversations that the user is no longer in, as far as the cache knows, are left
+// out.
+func (c *Chat) cachedMessages(ctx context.Context, s *session) cachedEvents {
+	entries, upto := s.cache.Messages(ctx)
+	if len(entries) == 0 && upto == 0 {
+		return cachedEvents{}
+	}
+	// Reading the list also gives the keys of the bodies.
+	if list, err := c.cachedConversations(ctx, s); err == nil {
+		entries = slices.DeleteFunc(entries, func(e datasource.Entry) bool {
+			return !slices.ContainsFunc(list, func(v *Conversation) bool { return v.ID == e.DataSourceID })
+		})
+	}
+	cached := cachedEvents{rows: rows.Feed(entries, c.log), upto: upto}
+	for i := range cached.rows {
+		cached.events = append(cached.events, feed.Event{Row: cached.rows[i]})
+	}
+	return cached
 }
 
 // unreachable reports whether an error means that the server was not reached.

@@ -118,7 +118,7 @@ func (o *outbox) start(ctx context.Context, s *session) *outboxRun {
 		go o.end(before, cause)
 	}
 	run := &outboxRun{
-		session: s, journal: newJournal(o.chat.store, o.chat.cacheKey(s.userID, "outbox")),
+		session: s, journal: newJournal(o.chat.store, o.chat.cache.Key(s.userID, "outbox")),
 		queue: engine.New(engine.Config{Limit: o.opts.Limit, Settle: o.opts.Settle, Blind: o.blind}),
 		sends: map[engine.ID]*send{}, known: map[sendKey]*send{}, suspects: map[string]int{}, changed: make(chan struct{}), ended: make(chan struct{}),
 	}

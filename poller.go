@@ -16,14 +16,14 @@ import (
 
 // newSession makes the session of a contact.
 func (c *Chat) newSession(contact *Contact) *session {
-	s := &session{contactID: contact.ID, userID: contact.UserID, outbox: c.outbox}
+	s := &session{contactID: contact.ID, userID: contact.UserID, outbox: c.outbox, cache: c.cache.User(contact.UserID)}
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
 		Source: &polledRows{c, s},
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 		},
-		Judge: judge, Rested: func() { c.saveMessages(s) }, Log: c.log, Life: c.work,
+		Judge: judge, Rested: s.cache.Save, Log: c.log, Life: c.work,
 	})
 	return s
 }
@@ -51,7 +51,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) ([]feed.Row, error)
 		return nil, err
 	}
 	found := rows.Feed(entries, p.chat.log)
-	p.chat.cacheMessages(ctx, p.session, q, entries)
+	p.session.cache.Seen(ctx, q, entries)
 	return found, nil
 }
 

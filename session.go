@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -19,16 +20,14 @@ type session struct {
 	// token is the chat token. Each login stores a new pointer, so that comparing
 	// pointers tells whether there has been one since.
 	token atomic.Pointer[string]
-	// rows reads the rows of the user's conversations.
-	rows *rows.Source
 
 	// Under Chat.mu. The same user may log in again with another query.
 	query   M
 	contact *Contact
 	renewal *renewal
 
-	loggedOut bool // under Chat.recent: nothing of the user is cached any more
-
+	rows     *rows.Source // the rows of the user's conversations
+	cache    *cache.User
 	receiver *receive.Receiver
 	outbox   *outbox // the Chat's
 }
@@ -116,7 +115,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, dead *string) error {
 		return nil // logged in while we waited
 	}
 	c.log.Info("chat token refused, logging in again")
-	c.forgetToken(ctx, s)
+	s.cache.DropToken(ctx)
 	contact, token, err := c.findAgain(ctx, s, query)
 	if errors.Is(err, ErrContactNotFound) {
 		return fmt.Errorf("log in again: %w", err)

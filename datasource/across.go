@@ -10,11 +10,14 @@ import (
 
 const acrossPath = "v1/data-sources/data"
 
-// FindAcross queries many data sources at once: POST v1/data-sources/data. The body of that endpoint is not
-// published, so the caller spells it. The rows are appended to into[:0], which may be nil: a caller that polls can
-// pass the slice of the poll before, once it has copied the rows that it keeps. After a failure the slice comes back empty.
+// FindAcross queries many data sources with one request: POST v1/data-sources/data. It is for programs that poll,
+// search or export more data sources than they can ask one by one; package chat receives messages with it.
 //
-// body must be one JSON object. It is sent as it is, and not used after FindAcross has returned.
+// body must be one JSON object. Fliplet has not published its form, so the caller writes it. It is sent as it is, and
+// not used after FindAcross has returned.
+//
+// The rows are appended to into[:0], and into may be nil. A caller that polls can pass the slice of the poll before,
+// once it has copied the rows that it keeps. After a failure the slice is empty.
 func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]Entry, error) {
 	p := page{entries: into[:0]}
 	err := c.across(ctx, body, func(answer []byte) error {
@@ -27,8 +30,9 @@ func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]E
 	return p.entries, nil
 }
 
-// CountAcross sends body to the same endpoint and returns the answer as it came, since the shape of a count is not
-// published either. It is nil when the answer was empty.
+// CountAcross asks the endpoint of FindAcross for a count, as badges and dashboards need it: no rows are transferred.
+// body is as for FindAcross. The form of the answer is not published either, so it is returned as it came, and nil when
+// it was empty.
 func (c *Client) CountAcross(ctx context.Context, body []byte) (json.RawMessage, error) {
 	var raw json.RawMessage
 	err := c.across(ctx, body, func(answer []byte) error {

@@ -15,8 +15,8 @@ type page struct {
 	deletedIDs       int  // how many ids a delete query listed
 }
 
-// errNotRows is the error of an answer that is JSON but neither an object nor an array: no rows must not be
-// taken for "there are none".
+// errNotRows is the error of an answer that is JSON but neither an object nor an array. Such an answer does not say
+// that there are no rows.
 var errNotRows = errors.New("the answer is neither an object nor an array")
 
 // page reads an answer with rows, appending them to p.entries. An empty body and null are no rows.
@@ -93,7 +93,7 @@ func (d *decoder) clientID(p *page) error {
 		case "id":
 			id.ID, _, err = d.integer()
 		case "clientId":
-			// A caller's correlation value comes back as it was sent: a number stays readable.
+			// The server returns the caller's value, perhaps as a number.
 			var text []byte
 			switch c := d.peek(); {
 			case c == '"':
@@ -113,7 +113,7 @@ func (d *decoder) clientID(p *page) error {
 	return err
 }
 
-// single reads an answer that is one row: bare as documented, or wrapped in "entry", in "entries" or in an array.
+// single reads an answer that is one row: bare, or wrapped in "entry", in "entries" or in an array.
 // found is false for an empty body and for anything that holds no row.
 func (d *decoder) single(e *Entry) (found bool, err error) {
 	switch d.peek() {
@@ -159,7 +159,7 @@ func first(rows []Entry, e *Entry) bool {
 	return true
 }
 
-// wrapped calls element at every object that an answer consists of: an array or object below the documented name
+// wrapped calls element at every object that an answer consists of: an array or object below its name
 // (many or one), or bare.
 func (d *decoder) wrapped(many, one string, element func() error) error {
 	switch d.peek() {
@@ -220,7 +220,7 @@ func (d *decoder) extra(into *map[string]json.RawMessage, name []byte) error {
 	return nil
 }
 
-// strings reads an array of strings, leaving out what is none. Anything but an array is nil.
+// strings reads an array of strings and leaves out other elements. Anything but an array is nil.
 func (d *decoder) strings() ([]string, error) {
 	if d.peek() != '[' {
 		return nil, d.skip()

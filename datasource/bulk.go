@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// Append inserts many flat rows with one request, keeping the rows that are there, and runs the data source's insert
-// hooks (documented). It returns the new rows if the server does; it may answer with nothing. No rows is no request.
+// Append inserts many flat rows with one request. It keeps the rows that are there and runs the data source's insert
+// hooks. It returns the new rows if the server does, which may answer with nothing. Without rows it makes no request.
 //
-// A column called "id" would be taken for the id of the row. The batch is not atomic: a failure can leave some rows
+// The server takes a column called "id" for the id of the row. The batch is not atomic: a failure can leave some rows
 // stored, and Doubtful says so.
 func (c *Client) Append(ctx context.Context, dataSourceID int64, rows []M) ([]Entry, error) {
 	if len(rows) == 0 {

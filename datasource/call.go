@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// Call makes any other request of the API, such as GET v1/session.
+// Call makes a request that has no method of its own, such as GET v1/session. It is for every part of the API that this
+// package does not cover.
 //
 // path is relative to the base URL, escaped, and begins with v1/. in may be nil, url.Values (sent as a form),
 // json.RawMessage or []byte (sent as JSON), or anything that encoding/json writes. out may be nil, *json.RawMessage, or

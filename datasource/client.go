@@ -12,9 +12,9 @@ import (
 // Client talks to one Fliplet API host with one token. It is safe for concurrent use, starts no goroutine, and
 // needs no closing. Clients that bring no HTTPClient share their connections, so one for each token costs little.
 //
-// Every method checks its arguments before the first request. What the server refuses is an *Error. A cancelled or
-// expired context is found with errors.Is, with the cause it was given. When a write fails and may have been applied
-// nevertheless, Doubtful reports true.
+// Every method checks its arguments before the first request. What the server refuses is an *Error. The error of a
+// cancelled or expired context matches the context's error and its cause with errors.Is. When a write failed but may
+// have been applied, Doubtful reports true.
 type Client struct {
 	http     *resty.Client
 	token    secret
@@ -50,9 +50,10 @@ func NewClient(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// BaseURL is the API base without a trailing slash, e.g. "https://api.fliplet.com".
+// BaseURL is the API base without a trailing slash, e.g. "https://api.fliplet.com". Programs with several
+// installations tell by it which one a client, a stored value or a link belongs to.
 func (c *Client) BaseURL() string { return c.root }
 
-// CloseIdle closes idle connections. Clients that brought no HTTPClient share them, so they are closed for all; the
-// next request opens new ones. Tests that count goroutines want it; programs do not need it.
+// CloseIdle closes idle connections. The next request opens new ones. Clients that brought no HTTPClient share their
+// connections, so they are closed for all of them. Tests that count goroutines need it; programs do not.
 func (c *Client) CloseIdle() { c.http.GetClient().CloseIdleConnections() }

@@ -8,7 +8,7 @@ import (
 )
 
 // Commit is a batch of inserts, updates and deletions. The server's own defaults are destructive: rows that are not
-// listed vanish, and updated rows lose the columns that are not sent (documented). Here every zero value is the harmless one.
+// listed vanish, and updated rows lose the columns that are not sent. Here every zero value is the harmless one.
 type Commit struct {
 	// Entries are the rows to insert (without an ID) and to update (with one).
 	Entries []CommitEntry
@@ -33,7 +33,7 @@ type Commit struct {
 
 // CommitEntry is one row of a Commit.
 type CommitEntry struct {
-	// ID is the row to update, or 0 to insert one. An id that does not exist is ignored, as far as is known.
+	// ID is the row to update, or 0 to insert one. What the server makes of an id that does not exist is not known.
 	ID int64
 	// ClientID names an inserted row in CommitResult.ClientIDs.
 	ClientID string

@@ -17,8 +17,8 @@ const version = "0.1.0"
 //
 // It prints, logs and marshals without its token.
 type Config struct {
-	// Token is sent as the header Auth-token, and nowhere else. Its first two letters pick the region: eu, us or ca;
-	// any other token belongs to the European one (seen in Fliplet's own clients).
+	// Token is sent as the header Auth-token, and nowhere else. Its first two letters pick the region: eu, us or ca.
+	// Any other token belongs to the European one.
 	Token string
 	// BaseURL overrides the region: an on-premise installation, a local server. "https://host" or
 	// "https://host/prefix", without /v1.
@@ -30,8 +30,8 @@ type Config struct {
 	HTTPClient *http.Client
 	// Logger receives one debug line for each attempt: method, path, status, duration, attempt. nil logs nothing.
 	Logger *slog.Logger
-	// Limiter holds requests back before the server has to. nil gives the Client its own, 200 requests per 10 s
-	// (documented). Clients with the same token should share one.
+	// Limiter holds requests back before the server refuses them. nil gives the Client its own, 200 requests per 10 s.
+	// Clients with the same token should share one.
 	Limiter *Limiter
 	// Retry says how often a failed call is tried again.
 	Retry RetryPolicy

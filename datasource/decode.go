@@ -11,12 +11,12 @@ import (
 // A decoder reads the answers of the API in one pass: rows straight into Entry, everything else by its known
 // fields. Wrong types become zero values; only a text that is not JSON is an error.
 //
-// encoding/json reads a page twice, through reflection, and is most of the cost of receiving one.
+// encoding/json would read a page twice, through reflection, and make up most of the cost of receiving it.
 type decoder struct {
 	scanner
-	columns int        // of the row before: the next one will have as many
-	names   [64]string // of columns; they outlive a decoding, for the next one is likely to have the same
-	values  [128]any   // short strings and numbers: most of them stand in row after row
+	columns int        // of the row before: the next one is likely to have as many
+	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
+	values  [128]any   // short strings and numbers, which often repeat from row to row
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -113,7 +113,7 @@ func (d *decoder) list() ([]any, error) {
 			return list, err
 		}
 		if first {
-			list = make([]any, 0, 4) // growing from nothing costs more than what is left over
+			list = make([]any, 0, 4) // growing from nothing costs more than the room that stays empty
 		}
 		v, err := d.value()
 		if err != nil {
@@ -147,10 +147,10 @@ func (d *decoder) columnsOf(size int) (M, error) {
 	}
 }
 
-// maxInterned is the length up to which a string is worth looking up: a GUID fits.
+// maxInterned is the length of the longest string that is looked up; a GUID fits.
 const maxInterned = 40
 
-// name returns text as a string, the one made before if there was one.
+// name returns text as a string, and the same string for the same text where it can.
 func (d *decoder) name(text []byte) string {
 	if len(text) > maxInterned {
 		return string(text)
@@ -267,8 +267,8 @@ func (d *decoder) time() (time.Time, error) {
 	return parseTime(text), nil
 }
 
-// deletion reads deletedAt: nil unless there is a date or something that was meant to be one. A row with a date
-// that cannot be read is deleted all the same, at the zero time.
+// deletion reads deletedAt. It is nil unless there is a date or something that was meant to be one. A row whose date
+// cannot be read is deleted at the zero time.
 func (d *decoder) deletion() (*time.Time, error) {
 	if d.peek() != '"' {
 		return nil, d.skip()

@@ -10,15 +10,16 @@
 // # Rows
 //
 // A row is an Entry: columns in Data, everything else in fields. Numbers in Data are json.Number, so that ids and
-// amounts stay as they are; fields that this package does not know are in Extra. A server's answer is never trusted
-// to be complete or of the documented types: what is missing, null or wrong is the zero value, and a row that is not an
-// object is left out. An answer that is not JSON is an error.
+// amounts stay as they are. Fields that this package does not know are in Extra.
+//
+// Answers are read tolerantly. A field that is missing, null or of another type is the zero value, and a row that is
+// not an object is left out. An answer that is not JSON is an error.
 //
 // # Writing
 //
-// The API has defaults that destroy: a commit deletes the rows it does not list, and a bulk import replaces all rows
-// (documented). Here the zero value of every option is harmless, and what deletes says so in its name: Delete,
-// DeleteWhere, Replace, Commit.Replace, Commit.Overwrite.
+// The API has defaults that destroy: a commit deletes the rows it does not list, and a bulk import replaces all rows.
+// Here the zero value of every option is harmless, and what deletes says so in its name: Delete, DeleteWhere, Replace,
+// Commit.Replace, Commit.Overwrite.
 //
 // # Errors
 //
@@ -26,18 +27,18 @@
 // is an *Error, which errors.Is compares with ErrUnauthorized, ErrForbidden, ErrNotFound, ErrRateLimited and
 // ErrAccessDenied. The end of a context is found with errors.Is.
 //
-// Reads are repeated after network errors and 429, 502, 503 and 504; writes only when the server cannot have acted on
-// them. When a write may have been applied although it failed, Doubtful reports true: look the row up before sending it
-// again.
+// Reads are repeated after network errors and 429, 502, 503 and 504. Writes are repeated only when the server cannot
+// have acted on them. When a write failed but may have been applied, Doubtful reports true: look the row up before
+// sending it again.
 //
 // # Rate limits
 //
-// The API takes 200 requests in 10 seconds (documented). A Limiter holds requests back before the server refuses them.
-// A refusal is waited out until the moment that the server named, measured on the server's own clock.
+// The API takes 200 requests in 10 seconds. A Limiter holds requests back before the server refuses them. A refused
+// request waits until the moment that the server named, measured on the server's own clock.
 //
 // # Secrets
 //
-// The token travels in a header, never in a URL, and only to the host of the API and, for downloads, to the published
-// hosts of its region; a redirect does not carry it elsewhere. Configurations, clients, errors and log lines are free of
-// tokens and keys however they are printed.
+// The token travels in a header, never in a URL. It goes to the host of the API only and, for downloads, to the
+// published hosts of its region; a redirect does not carry it elsewhere. Configurations, clients, errors and log lines
+// show no token and no key, however they are printed.
 package datasource

@@ -13,13 +13,13 @@ import (
 // Download streams the file at rawURL into w and returns its content type and how many bytes were written. rawURL is
 // absolute, or a path of the API such as "v1/media/files/9/contents".
 //
-// The token, as a header, and the parameters in extra (the key of an encrypted file) go along only when the host is the
-// client's API host or, over https, one of the published Fliplet hosts of its region. Any other host gets a plain request:
-// what is in a message may point anywhere, so a program that must not reach internal hosts has to check rawURL itself.
-// The same holds after a redirect.
+// The token and the parameters in extra, such as the key of an encrypted file, are sent only when the host is the
+// client's API host or, over https, one of the published Fliplet hosts of its region. Any other host gets a plain
+// request, also after a redirect. A URL in a row may point anywhere, so a program that must not reach internal hosts
+// has to check rawURL itself.
 //
-// The request is repeated like other reads until the first byte is written. There is no limit on the size: let w have one.
-// progress, which may be nil, is called after each write with -1 as an unknown total.
+// The request is repeated like other reads until the first byte is written. There is no limit on the size: let w have
+// one. progress may be nil. It is called after each write, with -1 as the total when the size is unknown.
 func (c *Client) Download(ctx context.Context, rawURL string, extra url.Values, w io.Writer, progress func(got, total int64)) (contentType string, n int64, err error) {
 	u, err := c.base.JoinPath("/").Parse(rawURL)
 	if err != nil || rawURL == "" || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
@@ -54,7 +54,7 @@ type download struct {
 	refused     error // what to said
 }
 
-// receive copies an answer. What was written cannot be taken back, so only a failure before that is one to repeat.
+// receive copies an answer. A failure is one to repeat only before the first byte was written.
 func (d *download) receive(resp *http.Response) (again bool, err error) {
 	d.contentType, d.total = resp.Header.Get("Content-Type"), resp.ContentLength
 	_, err = io.Copy(d, resp.Body)

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// Result is the answer to a query.
+// Result is the answer to a query, see Client.Select.
 type Result struct {
 	// Entries are the matching rows, in the order asked for.
 	Entries []Entry
@@ -23,9 +23,9 @@ type Result struct {
 type Write struct {
 	// Data holds the columns, flat.
 	Data M
-	// Params goes into the query string: folderId, flUserToken and the like.
+	// Params goes into the query string, such as folderId.
 	Params url.Values
-	// Files makes the request multipart/form-data. Every other column then arrives as text (documented).
+	// Files makes the request multipart/form-data. Every other column then arrives as text.
 	Files []Part
 	// Progress is called while a request with Files is being sent, on another goroutine, one call at a time. total is -1
 	// when the size of a Reader is unknown. A repeated attempt starts from 0.
@@ -41,7 +41,8 @@ func (c *Client) Find(ctx context.Context, dataSourceID int64, q Query) ([]Entry
 	return r.Entries, nil
 }
 
-// Select is Find with everything that the answer holds.
+// Select is Find with everything that the answer holds: the number of matches, for programs that show pages, and the
+// deleted rows, for programs that keep a copy of a data source.
 func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Result, error) {
 	body, err := q.body("select", nil)
 	if err != nil {
@@ -67,12 +68,13 @@ func (c *Client) FindByID(ctx context.Context, dataSourceID, entryID int64) (*En
 	return e, err
 }
 
-// Insert stores one row and returns it as the server has it. ID is 0 when the server confirmed without saying.
+// Insert stores one row and returns it as the server has it. ID is 0 when the server confirmed the insert without
+// saying which row it made.
 func (c *Client) Insert(ctx context.Context, dataSourceID int64, data M) (*Entry, error) {
 	return c.InsertEntry(ctx, dataSourceID, Write{Data: data})
 }
 
-// InsertEntry is Insert with parameters, files and progress.
+// InsertEntry is Insert with parameters, files and progress, for forms that upload files with a row.
 func (c *Client) InsertEntry(ctx context.Context, dataSourceID int64, w Write) (*Entry, error) {
 	path, err := sourcePath(dataSourceID, "data")
 	if err != nil {
@@ -81,14 +83,13 @@ func (c *Client) InsertEntry(ctx context.Context, dataSourceID int64, w Write) (
 	return c.write(ctx, dataSourceID, 0, path, w)
 }
 
-// Update merges data into one row: other columns stay, nested values are replaced whole, nil is stored as null
-// (documented). It returns the whole row.
+// Update merges data into one row: other columns stay, nested values are replaced whole, nil is stored as null. It
+// returns the whole row.
 func (c *Client) Update(ctx context.Context, dataSourceID, entryID int64, data M) (*Entry, error) {
 	return c.UpdateEntry(ctx, dataSourceID, entryID, Write{Data: data})
 }
 
-// UpdateEntry is Update with parameters, files and progress. Files are added to a column that holds an array already
-// (documented).
+// UpdateEntry is Update with parameters, files and progress. The server adds files to a column that holds an array.
 func (c *Client) UpdateEntry(ctx context.Context, dataSourceID, entryID int64, w Write) (*Entry, error) {
 	path, err := entryPath(dataSourceID, entryID)
 	if err != nil {
@@ -133,7 +134,7 @@ func (c *Client) Delete(ctx context.Context, dataSourceID, entryID int64) error 
 }
 
 // UpdateWhere merges patch into every row that q matches and returns those rows. Only the filters of q may be set, and
-// one of them must be.
+// one of them must be. With the present value in the filter it changes a row only if nobody else has changed it.
 func (c *Client) UpdateWhere(ctx context.Context, dataSourceID int64, q Query, patch M) ([]Entry, error) {
 	if len(patch) == 0 {
 		return nil, errors.New("datasource: patch is empty: give the columns to change")
@@ -154,7 +155,7 @@ func (c *Client) DeleteWhere(ctx context.Context, dataSourceID int64, q Query) (
 		return 0, err
 	}
 	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body})
-	if p.deletedCount != nil { // two shapes are documented
+	if p.deletedCount != nil { // the answer has one of two forms
 		return *p.deletedCount, err
 	}
 	return p.deletedIDs, err

@@ -8,10 +8,9 @@ type M = map[string]any
 
 // Entry is one row of a data source.
 //
-// Fields that the server left out, sent as null or with another type are zero. Times are UTC; the server keeps
-// milliseconds (documented).
+// Fields that the server left out, sent as null or with another type are zero. Times are UTC, in milliseconds.
 type Entry struct {
-	// ID is unique across all data sources (seen in the cross-source endpoint).
+	// ID is unique across all data sources.
 	ID, DataSourceID int64
 	// Data holds the columns. nil when the server sent none, as it may for a tombstone.
 	Data M

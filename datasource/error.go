@@ -15,21 +15,21 @@ import (
 var (
 	// ErrUnauthorized: the token is unknown or revoked (401, unless the rules refused).
 	ErrUnauthorized = errors.New("datasource: the token is not valid")
-	// ErrForbidden: 403. The cross-source endpoint answers so when the chat user's token is not valid any more.
+	// ErrForbidden: 403. FindAcross and CountAcross fail so when a flUserToken in their body is not valid any more.
 	ErrForbidden = errors.New("datasource: forbidden")
 	// ErrNotFound: 404, no such data source, row or file.
 	ErrNotFound = errors.New("datasource: not found")
 	// ErrRateLimited: 429, and still after the last attempt. Error.RetryAfter says for how long.
 	ErrRateLimited = errors.New("datasource: rate limited")
 	// ErrAccessDenied: security rules refuse the operation: type datasource.access, usually with status 400, or
-	// error file.access (documented). Another attempt or token refresh will not help.
+	// error file.access. Neither another attempt nor a new token will help.
 	ErrAccessDenied = errors.New("datasource: refused by security rules")
 )
 
 // Error is every answer that is not a success.
 //
-// Its text is what the server said, without anything that looks like a token or key. Payload is only in the field:
-// it prints, logs and marshals without it.
+// Its text is what the server said, without anything that looks like a token or key. The payload is in the field only:
+// an Error prints, logs and marshals without it.
 type Error struct {
 	// StatusCode is the HTTP status; 3xx stands for a redirect that was refused.
 	StatusCode int
@@ -95,9 +95,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// Doubtful reports whether this answer to a write leaves open if it was applied: a 5xx can follow a write that was
-// stored (documented).
-func (e *Error) Doubtful() bool { return e.doubtful }
+func (e *Error) mayBeApplied() bool { return e.doubtful }
 
 // GoString is the error's text.
 func (e *Error) GoString() string { return fmt.Sprintf("&datasource.Error{%q}", e.Error()) }
@@ -112,16 +110,16 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"status": e.StatusCode, "type": e.Type, "code": e.Code, "message": e.Message})
 }
 
-// Doubtful reports whether err is the failure of a write that may have been applied nevertheless: the connection or
-// the context ended after the request had left, the server failed with 5xx, or its answer could not be read. Look the
-// row up (by data.guid, for instance) before sending it again. It is false for reads and for everything that the server
-// certainly did not act on.
+// Doubtful reports whether err is the failure of a write that may have been applied all the same: the connection or
+// the context ended after the request had left, the server failed with 5xx, or its answer could not be read. Whoever
+// writes needs it: look the row up, by a column that identifies it, before sending it again. It is false for reads and
+// for everything that the server certainly did not act on.
 func Doubtful(err error) bool {
 	d, ok := errors.AsType[interface {
 		error
-		Doubtful() bool
+		mayBeApplied() bool
 	}](err)
-	return ok && d.Doubtful()
+	return ok && d.mayBeApplied()
 }
 
 const doubt = "; the write may have been applied"
@@ -141,9 +139,9 @@ func (e *callError) Error() string {
 	return text
 }
 
-func (e *callError) Unwrap() error    { return e.err }
-func (e *callError) Doubtful() bool   { return e.doubtful }
-func (e *callError) GoString() string { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
+func (e *callError) Unwrap() error      { return e.err }
+func (e *callError) mayBeApplied() bool { return e.doubtful }
+func (e *callError) GoString() string   { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
 
 // ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes.
 type ResponseTooLargeError struct {

@@ -37,7 +37,7 @@ func (c *Client) fault(op string, status int, header http.Header, body []byte) *
 	return e
 }
 
-// shorten makes a text of the server's fit for a line of a log.
+// shorten makes one line of a text that the server wrote, so that it fits into a log.
 func shorten(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7F {
@@ -60,7 +60,7 @@ func (d *decoder) fault(e *Error) (named string, err error) {
 	if d.peek() != '{' {
 		return "", d.skip()
 	}
-	var second string // a text less to the point than message
+	var second string // used when there is no message
 	err = d.object(func(name []byte) (err error) {
 		switch string(name) {
 		case "message":
@@ -93,7 +93,8 @@ func (d *decoder) fault(e *Error) (named string, err error) {
 	return named, err
 }
 
-// faultInside reads the value of "error": a code in words, or an object like the one around it. What stands outside wins.
+// faultInside reads the value of "error": a code in words, or an object like the one around it. Fields of the outer
+// object win.
 func (d *decoder) faultInside(e *Error, named *string) error {
 	if d.peek() != '{' {
 		return d.setText(&e.Code)
@@ -130,7 +131,7 @@ func (d *decoder) setText(s *string) error {
 }
 
 // retryTime finds out when the next request is welcome: Retry-After when there is one, else the date in the body.
-// A date is measured from the answer's own Date, which carries the same clock's error.
+// Dates are measured from the answer's own Date, since both come from the same clock.
 func retryTime(header http.Header, named string) (at time.Time, after time.Duration) {
 	now, err := http.ParseTime(header.Get("Date"))
 	if err != nil {

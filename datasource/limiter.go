@@ -10,7 +10,7 @@ import (
 
 // A Limiter lets at most n requests start in any window of a fixed length, and serves those that wait in the order
 // in which they came. It is safe for concurrent use and starts no goroutine. Clients with one token, or of one app,
-// may share a Limiter: the server's limit can span them all (documented).
+// should share a Limiter: the server's limit can span them all.
 type Limiter struct {
 	n   int
 	per time.Duration
@@ -30,12 +30,14 @@ func NewLimiter(n int, per time.Duration) *Limiter {
 	return &Limiter{n: n, per: per}
 }
 
-// Unlimited returns a Limiter that never makes a request wait.
+// Unlimited returns a Limiter that never makes a request wait, for tests and for servers without a limit.
 func Unlimited() *Limiter { return &Limiter{} }
 
-// Wait blocks until a request may start, and counts it. It fails with an error that matches the context's when ctx
-// ends first, and with one that matches context.DeadlineExceeded at once when the wait would outlast the deadline.
-// A failed Wait takes no slot.
+// Wait blocks until a request may start, and counts it. A Client calls it; programs that make requests of their own
+// with the same token can call it, too.
+//
+// Wait fails with an error that matches the context's when ctx ends first. It fails at once, with one that matches
+// context.DeadlineExceeded, when the wait would be longer than the deadline allows. A failed Wait takes no slot.
 func (l *Limiter) Wait(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return contextError(ctx)

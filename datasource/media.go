@@ -25,9 +25,9 @@ type MediaFile struct {
 	Extra map[string]json.RawMessage
 }
 
-// Upload stores files in the media library and describes them as the server has them; it shrinks large images
-// (documented). query holds one of appId, folderId and organizationId. A part without a Field is named as the
-// documentation does, files[0], name[0] and so on. progress may be nil; see Write.Progress.
+// Upload stores files in the media library and returns their descriptions. The server shrinks large images. query holds
+// one of appId, folderId and organizationId. A part without a Field gets the names files[0], name[0] and so on. progress
+// may be nil; see Write.Progress.
 func (c *Client) Upload(ctx context.Context, query url.Values, parts []Part, progress func(sent, total int64)) ([]MediaFile, error) {
 	if query.Get("appId") == "" && query.Get("folderId") == "" && query.Get("organizationId") == "" {
 		return nil, errors.New("datasource: query names no place for the files: give appId, folderId or organizationId")

@@ -33,7 +33,7 @@ type Part struct {
 	Size int64
 }
 
-// maxFile is the documented limit for one file.
+// maxFile is the limit for one file.
 const maxFile = 500 << 20
 
 // fault says what is wrong with p, or nothing.
@@ -136,9 +136,9 @@ func (f *form) open() io.ReadCloser {
 	return f.current
 }
 
-// stop ends the attempt's reading. A server may answer early, and net/http goes on reading the body after that: but
-// not from the caller's Reader, and without a call of Progress, once the caller's call has returned. Only a Read that
-// hangs while ctx has ended is left behind.
+// stop ends the attempt's reading. When a server answers early, net/http goes on reading the body. After the caller's
+// call has returned it must neither read from the caller's Reader nor call Progress, so stop waits for a Read under way.
+// It does not wait when ctx has ended, since the Read may hang.
 func (f *form) stop(ctx context.Context) {
 	b := f.current
 	if b == nil {
@@ -189,9 +189,9 @@ func (r *onceReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// formFields turns columns into text parts. Scalars are plain text, since multipart has no types (documented);
-// nested values are JSON. null cannot be said: for a new row leaving it out comes to the same. A []string under a name
-// such as "file[]" is one part for each text, which is how URLs stand beside the files of one column.
+// formFields turns columns into text parts. Scalars are plain text, since multipart has no types; nested values are
+// JSON. Multipart has no null: a new row goes without the column, and an update is refused. A []string under a name such
+// as "file[]" is one part for each text, so that one column can hold URLs beside files.
 func formFields(data M, update bool) (map[string][]string, error) {
 	fields := make(map[string][]string, len(data))
 	for name, v := range data {

@@ -55,11 +55,11 @@ type Query struct {
 	// Type is "" or "select". UpdateWhere and DeleteWhere set their own.
 	Type string
 	// Where is a sift query over the columns: M{"id": 1} means a column called id. Note that $iLike finds its operand
-	// anywhere in the value (seen in Fliplet's sift).
+	// anywhere in the value.
 	Where M
 	// Attributes names the columns to return; id, times and such always come.
 	Attributes []string
-	// Order is, unless given, order ASC, id DESC on the server: newest first (documented).
+	// Order, when empty, is order ASC, id DESC on the server: newest first.
 	Order []Order
 	// Limit is the largest number of rows; 0 leaves it to the server. See NoLimit.
 	Limit int
@@ -80,7 +80,7 @@ type Query struct {
 	Views []string
 	// Join is sent as it is; results come in Entry.Extra["joins"].
 	Join M
-	// Aggregate is a pipeline of $project, $group and $sort, sent as it is; what rows it yields is in Entry.Extra.
+	// Aggregate is a pipeline of $project, $group and $sort, sent as it is. The fields of its rows are in Entry.Extra.
 	Aggregate []M
 }
 

@@ -53,13 +53,13 @@ func (c *Client) scrubJSON(raw json.RawMessage) json.RawMessage {
 // urlQuery finds the query of a URL in a text. It is full of where clauses and keys.
 var urlQuery = regexp.MustCompile(`(https?://[^\s"'<>?]+\?)[^\s"'<>]+`)
 
-// scrubText is scrub for a text that people read, where nobody misses the query of a URL.
+// scrubText is scrub for a text that people read. It removes the queries of URLs, too.
 func (c *Client) scrubText(text string) string {
 	return urlQuery.ReplaceAllString(c.scrub(text), "${1}"+redacted)
 }
 
-// scrubbed returns err as it is when its text is clean, and otherwise a stand-in that still answers errors.Is but
-// neither shows nor hands out the original. A *url.Error goes first: its URL has the whole query.
+// scrubbed returns err as it is when its text is clean. Otherwise it returns a replacement that still answers errors.Is
+// but neither shows nor hands out the original. A *url.Error is unwrapped first: its URL has the whole query.
 func (c *Client) scrubbed(err error) error {
 	if u, ok := err.(*url.Error); ok {
 		err = u.Err
@@ -105,7 +105,7 @@ func (cfg Config) shownToken() string {
 	return redacted
 }
 
-// publicURL is BaseURL without what somebody may have put there by mistake.
+// publicURL is BaseURL without the user, query and fragment that somebody may have put there by mistake.
 func (cfg Config) publicURL() string {
 	u, err := url.Parse(cfg.BaseURL)
 	if err != nil {

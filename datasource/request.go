@@ -36,7 +36,7 @@ func (cl *call) op() string { return cl.method + " " + cl.path }
 
 const (
 	maxPooled  = 1 << 20 // a buffer larger than this is left to the collector
-	maxSized   = 1 << 20 // how far a Content-Length is believed before the bytes are there
+	maxSized   = 1 << 20 // the most that is allocated for a Content-Length before the bytes are there
 	maxErrBody = 64 << 10
 )
 
@@ -164,7 +164,7 @@ func (c *Client) send(ctx context.Context, cl *call) (*http.Response, error) {
 
 // refused reads an answer that is not a success.
 func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (again bool, err error) {
-	// What can be read of the explanation is enough; the status alone is an answer.
+	// A part of the explanation is enough, and so is none: the status is an answer.
 	_, _ = buf.ReadFrom(io.LimitReader(resp.Body, maxErrBody))
 	e := c.fault(cl.op(), resp.StatusCode, resp.Header, buf.Bytes())
 	if e.StatusCode >= 300 && e.StatusCode < 400 {
@@ -208,7 +208,7 @@ func permanent(err error) bool {
 	return errors.Is(err, errRedirects)
 }
 
-// record writes the debug line of an attempt. The path is escaped; the query, which may hold a chat user's token, is left out.
+// record writes the debug line of an attempt. It leaves the query out, which may hold the token of a user.
 func (c *Client) record(ctx context.Context, cl *call, number, status int, started time.Time, err error) {
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
@@ -246,8 +246,7 @@ func readBody(buf *bytes.Buffer, resp *http.Response, limit int64) error {
 	}
 }
 
-// A flight records how far a write got, so that what failed before the server could see it is told from a doubtful
-// failure.
+// A flight records how far a write got: a failure before the server could see the request is not doubtful.
 type flight struct {
 	trace        httptrace.ClientTrace
 	asked, wrote atomic.Bool
@@ -260,8 +259,8 @@ func newFlight() *flight {
 	return f
 }
 
-// unsent reports whether the request certainly did not leave. A RoundTripper that does not report to httptrace
-// gets the benefit of the doubt only for errors of dialling.
+// unsent reports whether the request certainly did not leave. With a RoundTripper that does not report to httptrace
+// only errors of dialling show that.
 func (f *flight) unsent(err error) bool {
 	if f.wrote.Load() {
 		return false

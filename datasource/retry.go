@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// wait returns how long to wait before the next attempt, when attempt attempts have failed and the server named
-// named (0: it did not). Half of a wait of our own is random, so that clients which failed together come back apart;
-// a named wait is never shortened, and gets up to a tenth on top for the same reason.
+// wait returns how long to wait before the next attempt, when attempt attempts have failed. named is the wait that the
+// server asked for, 0 if it asked for none. Half of any other wait is random, so that clients which failed together do
+// not come back together. A named wait is never shortened; up to a tenth of it is added for the same reason.
 func (p RetryPolicy) wait(attempt int, named time.Duration) time.Duration {
 	if named > 0 {
 		return min(named+rand.N(named/10+1), p.MaxWait)

@@ -19,7 +19,7 @@ type scanner struct {
 	scratch []byte // holds a string with escapes until it is copied out
 }
 
-// syntaxError says where a text stopped being JSON. It never quotes the text: that is somebody's message.
+// syntaxError says where a text stopped being JSON. It never quotes the text, which may be private.
 type syntaxError struct {
 	offset int
 	what   string
@@ -31,7 +31,8 @@ func (e *syntaxError) Error() string {
 
 func (s *scanner) fail(what string) error { return &syntaxError{s.i, what} }
 
-// peek skips white space and returns the next byte, or 0 at the end. (A zero byte in the text fails like any other stray one.)
+// peek skips white space and returns the next byte, or 0 at the end. A zero byte in the text is an error like any other
+// unexpected one.
 func (s *scanner) peek() byte {
 	for s.i < len(s.b) {
 		switch c := s.b[s.i]; c {
@@ -186,7 +187,7 @@ func (s *scanner) escape(out []byte) ([]byte, error) {
 		}
 		s.i += 6
 		if utf16.IsSurrogate(r) {
-			// A pair is one character; half a pair is none, and what follows it stands for itself.
+			// A surrogate pair is one character. Half a pair is U+FFFD, and what follows is read on its own.
 			if s.i+1 < len(s.b) && s.b[s.i] == '\\' && s.b[s.i+1] == 'u' {
 				if pair := utf16.DecodeRune(r, s.hex4(s.i+2)); pair != utf8.RuneError {
 					s.i += 6

@@ -17,15 +17,15 @@ type DataSource struct {
 	ID int64
 	// Name is not unique.
 	Name string
-	// Type is "" for ordinary data sources, and "conversation" for those of a chat (seen in the public widget).
+	// Type is "" for ordinary data sources. Others name their purpose: those of a chat are "conversation".
 	Type                  string
 	AppID, OrganizationID int64
 	// Columns are the declared names; the server adds to them as rows bring new ones.
 	Columns []string
 	// Definition is free JSON, nil when absent or null. UpdateDataSource replaces it whole: keep what you do not know.
 	Definition json.RawMessage
-	// Hooks and AccessRules are as the server has them, nil when absent or null. No access rules means no restriction,
-	// an empty list that apps are denied everything (documented).
+	// Hooks and AccessRules are as the server has them, nil when absent or null. Without access rules there is no
+	// restriction; with an empty list apps are denied everything.
 	Hooks, AccessRules   json.RawMessage
 	CreatedAt, UpdatedAt time.Time
 	// DeletedAt is set for a data source in the trash.
@@ -194,8 +194,8 @@ func (c *Client) DataSource(ctx context.Context, id int64) (*DataSource, error) 
 	return c.source(ctx, &call{method: http.MethodGet, path: path, read: true})
 }
 
-// DataSourceByName returns the data source with this name in the context of the token. Names are not unique: which one of
-// several comes is not known.
+// DataSourceByName returns the data source with this name in the context of the token. Names are not unique; the server
+// chooses among several.
 func (c *Client) DataSourceByName(ctx context.Context, name string) (*DataSource, error) {
 	if name == "" || name == "." || name == ".." {
 		return nil, fmt.Errorf("datasource: name is %q, which a path cannot hold", name)
@@ -227,7 +227,7 @@ func (c *Client) UpdateDataSource(ctx context.Context, id int64, p SourcePatch) 
 	return c.source(ctx, &call{method: http.MethodPut, path: path, body: body})
 }
 
-// DeleteDataSource moves a data source to the trash. Tokens of apps are refused (documented).
+// DeleteDataSource moves a data source to the trash. The server refuses it to tokens of apps.
 func (c *Client) DeleteDataSource(ctx context.Context, id int64) error {
 	path, err := sourcePath(id, "")
 	if err != nil {

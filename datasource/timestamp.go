@@ -2,8 +2,8 @@ package datasource
 
 import "time"
 
-// parseTime reads a timestamp of the API, ISO 8601 in UTC, with any number of fractional digits (three are
-// documented). The zero time stands for anything that is not one.
+// parseTime reads a timestamp of the API, ISO 8601 in UTC, with any number of fractional digits. Anything else is the
+// zero time.
 func parseTime(text []byte) time.Time {
 	if t, ok := parseMillis(text); ok {
 		return t

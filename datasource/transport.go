@@ -24,7 +24,7 @@ var sharedTransport = sync.OnceValue(func() *http.Transport {
 		TLSHandshakeTimeout:   15 * time.Second,
 		ResponseHeaderTimeout: 2 * time.Minute,
 		ExpectContinueTimeout: time.Second,
-		// A connection that died without a word is noticed, although nothing is written to it.
+		// Pings find connections that are dead although nobody closed them.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}
 })
@@ -72,7 +72,7 @@ type followAnywhere struct{}
 
 // checkRedirect is the redirect policy. net/http would carry the Auth-token header to any host.
 //
-// Calls of the API stay on their host: their bodies and queries hold as much as the header does. Nor may a redirect
+// Calls of the API stay on their host, since their bodies and queries are as secret as the header. A redirect must not
 // turn a write into a GET, whose answer would look like success. Downloads may leave, without credentials.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {

@@ -2,6 +2,10 @@
 // caches for offline use, cursors, unsent messages. A [Store] is a small
 // key-value interface that any database can serve; [NewMemory] is the default.
 //
+// A Store may have further abilities, each an interface of its own that is found by
+// a type assertion: [Lister] and [Exclusive]. A wrapper around a Store passes on
+// those that it wants to keep.
+//
 // Package storagetest checks an implementation, package boltstore keeps a store
 // in a file.
 package storage

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -13,9 +16,12 @@ type memory struct {
 	values map[string][]byte
 }
 
-var _ Store = (*memory)(nil)
+var (
+	_ Store  = (*memory)(nil)
+	_ Lister = (*memory)(nil)
+)
 
-// NewMemory returns a Store that keeps its values in memory.
+// NewMemory returns a Store that keeps its values in memory. It is a [Lister], too.
 func NewMemory() Store { return &memory{values: map[string][]byte{}} }
 
 func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
@@ -67,6 +73,40 @@ func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte
 		m.values[key] = clone(new)
 	}
 	return true, nil
+}
+
+func (m *memory) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		keys, err := m.keys(ctx, prefix)
+		for _, key := range keys {
+			if err = ctx.Err(); err != nil {
+				break
+			}
+			if !yield(key, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield("", err)
+		}
+	}
+}
+
+// keys returns the keys that begin with prefix, in order.
+func (m *memory) keys(ctx context.Context, prefix string) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var keys []string
+	for key := range m.values {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
 }
 
 // clone copies a value; a stored value is never nil.

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"iter"
 )
 
 // ErrNotFound is returned, possibly wrapped, by [Store.Get] for a key without a value.
@@ -28,9 +29,24 @@ type Store interface {
 	CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error)
 }
 
-// Exclusive is what a Store may do besides: say that only one process at a time can
-// have it open. Claims that a killed process left behind are then taken over at
-// once, where otherwise they have to run out.
+// Lister is an optional ability of a Store: it tells which keys have a value. Where
+// it is missing, a chat keeps lists of its own.
+type Lister interface {
+	// List yields the keys that begin with prefix, in ascending order of their
+	// bytes; "" is the beginning of every key.
+	//
+	// A key that is added or removed during the listing may be yielded or not. A
+	// key that is there all the time is yielded once. No lock and no transaction is
+	// held while the loop body runs, so the body may call the Store.
+	//
+	// The listing ends after its first error, which comes with an empty key. That
+	// is the context's error when the context ends first. Ranging again lists again.
+	List(ctx context.Context, prefix string) iter.Seq2[string, error]
+}
+
+// Exclusive is an optional ability of a Store: it tells whether only one process at
+// a time can have the store open. Claims that a killed process left behind are then
+// taken over at once. Otherwise they have to run out.
 type Exclusive interface {
 	Exclusive() bool
 }

@@ -123,22 +123,36 @@ func TestWaitingWriterGivesUpWithItsContext(t *testing.T) {
 	assert.ErrorIs(t, err, storage.ErrNotFound)
 }
 
-// filled makes a file with a few hundred values and returns its bytes.
-func filled(t *testing.T) []byte {
-	path := filepath.Join(t.TempDir(), "good.db")
-	s := open(t, path)
-	for i := range 40 {
-		require.NoError(t, s.Set(t.Context(), fmt.Sprintf("key %02d", i), bytes.Repeat([]byte{'a' + byte(i%26)}, 500)))
+// filled returns the bytes of a file with 40 values.
+var filled = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "boltstore")
+	if err != nil {
+		return nil, err
 	}
-	require.NoError(t, s.Close())
-	raw, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return raw
-}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "good.db")
+	s, err := boltstore.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for i := range 40 {
+		if err := s.Set(context.Background(), fmt.Sprintf("key %02d", i), filling(i)); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+func filling(i int) []byte { return bytes.Repeat([]byte{'a' + byte(i%26)}, 500) }
 
 func TestDamagedFileIsRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
-	good := filled(t)
+	good, err := filled()
+	require.NoError(t, err)
 	type damage struct {
 		name string
 		raw  []byte
@@ -180,28 +194,32 @@ func TestDamagedFileIsRefusedAndLeftAlone(t *testing.T) {
 // Whatever page is overwritten, no value is ever returned that was not stored.
 func TestNoDamagedPageMakesAWrongValue(t *testing.T) {
 	t.Parallel()
-	good := filled(t)
+	good, err := filled()
+	require.NoError(t, err)
 	const page, cut = 4096, 0x01
 	for at := 0; at < len(good); at += page {
-		for _, b := range []byte{0x00, 0xFF, 0x41, cut} {
-			raw := bytes.Clone(good)
-			copy(raw[at:], bytes.Repeat([]byte{b}, page))
-			if b == cut {
-				raw = raw[:at]
-			}
+		t.Run(fmt.Sprint(at/page), func(t *testing.T) {
+			t.Parallel()
 			path := filepath.Join(t.TempDir(), "bad.db")
-			require.NoError(t, os.WriteFile(path, raw, 0o600))
-			s, err := boltstore.Open(path)
-			if err != nil {
-				continue
-			}
-			for i := range 40 {
-				v, err := s.Get(t.Context(), fmt.Sprintf("key %02d", i))
-				if err == nil {
-					require.Equal(t, bytes.Repeat([]byte{'a' + byte(i%26)}, 500), v, "page %d filled with %#x", at/page, b)
+			for _, b := range []byte{0x00, 0xFF, 0x41, cut} {
+				raw := bytes.Clone(good)
+				copy(raw[at:], bytes.Repeat([]byte{b}, page))
+				if b == cut {
+					raw = raw[:at]
 				}
+				require.NoError(t, os.WriteFile(path, raw, 0o600))
+				s, err := boltstore.Open(path)
+				if err != nil {
+					continue
+				}
+				for i := range 40 {
+					v, err := s.Get(t.Context(), fmt.Sprintf("key %02d", i))
+					if err == nil {
+						require.Equal(t, filling(i), v, "page %d filled with %#x", at/page, b)
+					}
+				}
+				require.NoError(t, s.Close())
 			}
-			require.NoError(t, s.Close())
-		}
+		})
 	}
 }

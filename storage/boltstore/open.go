@@ -15,8 +15,7 @@ import (
 var (
 	// ErrLocked: another process, or another Store of this one, has the file open.
 	ErrLocked = errors.New("boltstore: the file is in use")
-	// ErrCorrupt: the file is no database, or a damaged one. Nothing in it was
-	// changed.
+	// ErrCorrupt: the file is not a database, or is damaged. It was not changed.
 	ErrCorrupt = errors.New("boltstore: the file is damaged")
 	// ErrClosed: the Store was closed.
 	ErrClosed = errors.New("boltstore: closed")
@@ -31,11 +30,11 @@ type config struct{ timeout time.Duration }
 // 3 s. It must be positive.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
-// Open opens the file at path, and makes it if there is none; the folder must
-// exist. A file that others may read is narrowed to mode 0600 first.
+// Open opens the file at path, and makes it if there is none. The folder must exist.
+// A file that others may read gets mode 0600 first.
 //
 // Errors: [ErrLocked] when the file is still in use after the [Timeout];
-// [ErrCorrupt]; whatever the file system says.
+// [ErrCorrupt]; those of the file system.
 func Open(path string, opts ...Option) (*Store, error) {
 	cfg := config{timeout: 3 * time.Second}
 	for _, o := range opts {
@@ -90,8 +89,8 @@ func Open(path string, opts ...Option) (*Store, error) {
 // smallest is the size of the two pages that describe a database.
 const smallest = 2 * 4096
 
-// private refuses what cannot be a store, and keeps others from reading tokens out
-// of one.
+// private refuses a file that cannot be a store, and takes other users' rights to
+// read it, since it holds tokens.
 func private(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -109,8 +108,7 @@ func private(f *os.File) error {
 	return f.Chmod(0o600)
 }
 
-// check looks at everything once, so that damage shows here and not in the middle
-// of a chat.
+// check reads everything once, so that damage is found when the file is opened.
 func (s *Store) check() error {
 	info, err := os.Stat(s.path)
 	if err != nil {

@@ -19,18 +19,20 @@ import (
 type Store struct {
 	db   *bbolt.DB
 	path string
-	turn chan struct{} // the one writer; a lock that a context can give up
+	turn chan struct{} // held by the writer; whoever waits for it does so with a context
 }
 
-var _ storage.Store = (*Store)(nil)
+var (
+	_ storage.Store     = (*Store)(nil)
+	_ storage.Lister    = (*Store)(nil)
+	_ storage.Exclusive = (*Store)(nil)
+)
 
 var bucket = []byte("values")
 
-// Exclusive reports that one process at a time has the store: what another process
-// claimed in it, that process has left behind. See storage.Exclusive.
+// Exclusive reports that only one process at a time can have the file open, see
+// [storage.Exclusive].
 func (s *Store) Exclusive() bool { return true }
-
-var _ storage.Exclusive = (*Store)(nil)
 
 // Close closes the file, after the calls under way. Closing again does nothing.
 func (s *Store) Close() error {
@@ -62,8 +64,10 @@ func (s *Store) Get(ctx context.Context, key string) (value []byte, err error) {
 	return value, err
 }
 
-// Set stores a value. Errors: [ErrCorrupt], [ErrClosed], the context's, and those
-// of the file system, such as a full disk; the value before stays then.
+// Set stores a value. After an error the value before is still there.
+//
+// Errors: [ErrCorrupt], [ErrClosed], the context's, and those of the file system,
+// such as a full disk.
 func (s *Store) Set(ctx context.Context, key string, value []byte) error {
 	return s.update(ctx, key, func(tx *bbolt.Tx) error { return put(tx, key, value) })
 }
@@ -93,8 +97,8 @@ func (s *Store) CompareAndSwap(ctx context.Context, key string, old, new []byte)
 	return swapped && err == nil, err
 }
 
-// errUnchanged rolls a transaction back that has nothing to write, which saves
-// the disk a write.
+// errUnchanged rolls back a transaction that has nothing to write, so that nothing
+// is written to the disk.
 var errUnchanged = errors.New("unchanged")
 
 // update runs a write transaction, one at a time.
@@ -128,8 +132,8 @@ func check(ctx context.Context, key string) error {
 	return nil
 }
 
-// A value is stored behind a checksum over itself and its key: bbolt only checks
-// the pages that lead to it.
+// A checksum over key and value is stored in front of each value, since bbolt checks
+// only the pages that lead to it.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checksum(key, value []byte) uint32 {
@@ -166,9 +170,9 @@ func remove(tx *bbolt.Tx, key string) error {
 	return b.Delete([]byte(key))
 }
 
-// guard turns what bbolt does with a damaged file into an error: it panics on
-// pages that make no sense, and reading where the file has been cut off is a
-// memory fault.
+// guard turns what a damaged file does to bbolt into an error: bbolt panics on pages
+// that make no sense, and reading behind the end of a file that was cut is a memory
+// fault.
 func (s *Store) guard(fn func() error) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(before)

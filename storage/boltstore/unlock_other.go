@@ -4,5 +4,5 @@ package boltstore
 
 import "os"
 
-// unlock leaves the lock to the end of the process.
+// unlock does nothing: the lock lasts until the process ends.
 func unlock(*os.File) {}

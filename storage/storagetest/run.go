@@ -9,9 +9,8 @@ import (
 // Option adds to what [Run] checks.
 type Option func(*suite)
 
-// Reopen tells how to close a store and open what it left behind. With it Run
-// also checks that values outlive the store they were written through. Without
-// it nothing is assumed about that.
+// Reopen tells how to close a store and open the same data again. With it Run also
+// checks that values outlive the store they were written through.
 func Reopen(reopen func(t *testing.T, s storage.Store) storage.Store) Option {
 	return func(s *suite) { s.reopen = reopen }
 }
@@ -22,8 +21,11 @@ type suite struct {
 }
 
 // Run checks a store in parallel subtests, each named for what it proves. open
-// returns an empty store and sees to closing it, usually with t.Cleanup; it is
+// returns an empty store and sees to closing it, usually with t.Cleanup. It is
 // called from several goroutines.
+//
+// A store that has a List method is checked as a [storage.Lister], too; for others
+// those checks are skipped.
 func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 	t.Helper()
 	s := &suite{open: open}
@@ -49,6 +51,11 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 		{"of many that create a key one succeeds", concurrentCreation},
 		{"readers see whole values", wholeValues},
 		{"writers of different keys do not disturb each other", manyKeys},
+		{"a listing has the keys with a prefix in order", listing},
+		{"a long listing has every key once, also when its loop uses the store", longListing},
+		{"a listing ends where its loop ends", brokenListing},
+		{"a listing ends with its context", endedListing},
+		{"a listing has what stays while others write", busyListing},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {

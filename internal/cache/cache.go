@@ -1,0 +1,75 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// patience bounds the Store calls whose failure is only logged, so that a Store
+// that hangs does not stop those who could go on without it.
+const patience = 5 * time.Second
+
+// Config says where a Cache keeps its values.
+type Config struct {
+	Store storage.Store
+	// BaseURL is that of the API; its host becomes a part of every key.
+	BaseURL string
+	// DataSourceID is the data source of the contacts.
+	DataSourceID int64
+	Log          *slog.Logger
+	// KeepsMessages: the Store outlives the process, so messages are worth storing.
+	KeepsMessages bool
+	// Page is how many messages are kept.
+	Page int
+}
+
+// Cache is the part of a Store that belongs to one contacts data source. It is safe
+// for concurrent use.
+type Cache struct {
+	cfg    Config
+	prefix string
+
+	mu       sync.Mutex
+	accounts map[string]*account
+}
+
+// New returns a Cache. It does not touch the Store.
+func New(cfg Config) *Cache {
+	host := cfg.BaseURL
+	if u, err := url.Parse(host); err == nil && u.Host != "" {
+		host = u.Host
+	}
+	return &Cache{
+		cfg: cfg, prefix: fmt.Sprintf("fl-chat-cache/%s/%d/", host, cfg.DataSourceID),
+		accounts: map[string]*account{},
+	}
+}
+
+// Key names a value of a user; "" is nobody in particular.
+func (c *Cache) Key(userID, name string) string {
+	if userID = url.PathEscape(userID); len(userID) > 200 {
+		sum := sha256.Sum256([]byte(userID)) // a key has 1,024 bytes at most
+		userID = "sha256:" + hex.EncodeToString(sum[:])
+	}
+	return c.prefix + userID + "/" + name
+}
+
+// User returns the cache of one session of a user. "" is nobody in particular: what
+// is known before a login.
+func (c *Cache) User(userID string) *User {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.accounts[userID]
+	if a == nil {
+		a = &account{turn: make(chan struct{}, 1)}
+		c.accounts[userID] = a
+	}
+	return &User{cache: c, id: userID, account: a, since: a.logouts.Load()}
+}

@@ -1,0 +1,172 @@
+package cache
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// at makes a message that was created and changed at seconds.
+func at(id int64, created, updated int) datasource.Entry {
+	return datasource.Entry{
+		ID: id, DataSourceID: 7, Data: datasource.M{"body": "x"},
+		CreatedAt: began.Add(time.Duration(created) * time.Second), UpdatedAt: began.Add(time.Duration(updated) * time.Second),
+	}
+}
+
+func gone(e datasource.Entry) datasource.Entry {
+	e.DeletedAt = &e.UpdatedAt
+	return e
+}
+
+func micros(seconds int) feed.Time {
+	return feed.Time(began.Add(time.Duration(seconds) * time.Second).UnixMicro())
+}
+
+var newest = feed.Query{Kind: feed.Newest, Limit: 3}
+
+func after(seconds int) feed.Query {
+	return feed.Query{Kind: feed.Changes, After: feed.Key{Time: micros(seconds)}, Limit: 3}
+}
+
+func ids(rows []datasource.Entry) []int64 {
+	out := []int64{}
+	for i := range rows {
+		out = append(out, rows[i].ID)
+	}
+	return out
+}
+
+func TestTheNewestMessagesAreKept(t *testing.T) {
+	t.Parallel()
+	type step struct {
+		q    feed.Query
+		rows []datasource.Entry
+	}
+	list := func(e ...datasource.Entry) []datasource.Entry { return e }
+	for name, c := range map[string]struct {
+		steps []step
+		ids   []int64
+		upto  feed.Time
+	}{
+		"nothing":           {nil, []int64{}, 0},
+		"a page":            {[]step{{newest, list(at(2, 2, 9), at(1, 1, 1))}}, []int64{1, 2}, micros(9)},
+		"no messages":       {[]step{{newest, nil}}, []int64{}, 0},
+		"a change":          {[]step{{newest, list(at(1, 1, 1))}, {after(0), list(at(1, 1, 2), at(2, 3, 3))}}, []int64{1, 2}, micros(3)},
+		"a deletion":        {[]step{{newest, list(at(2, 2, 2), at(1, 1, 1))}, {after(0), list(gone(at(1, 1, 3)))}}, []int64{2}, micros(3)},
+		"one that is older": {[]step{{newest, list(at(1, 1, 5))}, {after(0), list(at(1, 1, 4))}}, []int64{1}, micros(5)},
+		"more than a page":  {[]step{{newest, list(at(3, 3, 3), at(2, 2, 2), at(1, 1, 1))}, {after(0), list(at(4, 4, 4))}}, []int64{2, 3, 4}, micros(4)},
+		"a page anew": {[]step{{newest, list(at(3, 3, 3), at(2, 2, 2), at(1, 1, 1))}, {newest, list(at(4, 4, 4))}},
+			[]int64{4}, micros(4)},
+		"a page in another order may lack some": {[]step{{newest, list(at(1, 1, 1), at(2, 2, 2), at(3, 3, 3))}}, []int64{1, 2, 3}, 0},
+		"changes in another order, too": {[]step{{newest, list(at(1, 1, 1))}, {after(0), list(at(4, 4, 4), at(3, 3, 3), at(2, 2, 2))}},
+			[]int64{2, 3, 4}, micros(1)},
+		"changes that begin later leave a hole": {[]step{{newest, list(at(1, 1, 1))}, {after(2), list(at(3, 3, 3))}}, []int64{1, 3}, micros(1)},
+		"changes up to a time are history": {[]step{{newest, list(at(1, 1, 1))},
+			{feed.Query{Kind: feed.Changes, UpdatedTo: micros(9), Limit: 3}, list(at(3, 3, 3))}}, []int64{1, 3}, micros(1)},
+		"a page of one conversation": {[]step{{feed.Query{Kind: feed.Newest, Conversation: 7, Limit: 3}, list(at(1, 1, 1))}}, []int64{1}, 0},
+		"a page that goes back":      {[]step{{feed.Query{Kind: feed.Newest, Before: feed.Key{Time: 1}, Limit: 3}, list(at(1, 1, 1))}}, []int64{1}, 0},
+		"a short page":               {[]step{{feed.Query{Kind: feed.Newest, Limit: 1}, list(at(1, 1, 1))}}, []int64{1}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cache := open(storage.NewMemory())
+			u := cache.User("jo")
+			for _, s := range c.steps {
+				u.Seen(t.Context(), s.q, s.rows)
+			}
+			u.Save()
+			rows, upto := cache.User("jo").Messages(t.Context())
+			assert.Equal(t, c.ids, ids(rows))
+			assert.Equal(t, c.upto, upto)
+		})
+	}
+}
+
+func TestALaterSessionGoesOn(t *testing.T) {
+	t.Parallel()
+	c := open(storage.NewMemory())
+	u := c.User("jo")
+	u.Seen(t.Context(), newest, []datasource.Entry{at(2, 2, 2), at(1, 1, 1)})
+	u = c.User("jo")
+	u.Seen(t.Context(), after(2), []datasource.Entry{at(3, 3, 3)})
+	rows, upto := c.User("jo").Messages(t.Context())
+	assert.Equal(t, []int64{1, 2, 3}, ids(rows))
+	assert.Equal(t, micros(3), upto)
+}
+
+func TestWhatListenersChangeIsNotWhatIsStored(t *testing.T) {
+	t.Parallel()
+	c := open(storage.NewMemory())
+	u := c.User("jo")
+	u.Seen(t.Context(), newest, nil) // is stored at once
+	rows := []datasource.Entry{at(1, 1, 1)}
+	u.Seen(t.Context(), after(0), rows)
+	rows[0].Data["body"] = "in plain text"
+	u.Save()
+	stored, _ := c.User("jo").Messages(t.Context())
+	require.Len(t, stored, 1)
+	assert.Equal(t, "x", stored[0].Data["body"])
+}
+
+func TestMessagesAreWrittenNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		writes := 0
+		g := &gated{Store: storage.NewMemory(), written: func(string) { writes++ }}
+		u := open(g).User("jo")
+		for i := range 100 { // 10 s
+			u.Seen(t.Context(), newest, []datasource.Entry{at(int64(i+1), i, i)})
+			time.Sleep(100 * time.Millisecond)
+		}
+		assert.Equal(t, 2, writes)
+		u.Save()
+		u.Save()
+		assert.Equal(t, 3, writes)
+		rows, _ := u.Messages(t.Context())
+		assert.Equal(t, []int64{100}, ids(rows))
+	})
+}
+
+// A Store that hangs delays the poll loop by a bounded time, and not at every page.
+func TestSeenGoesOnWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		u := open(&gated{Store: storage.NewMemory(), set: hang, get: hang}).User("jo")
+		took := func(id int64) time.Duration {
+			began := time.Now()
+			u.Seen(t.Context(), newest, []datasource.Entry{at(id, int(id), int(id))})
+			return time.Since(began)
+		}
+		assert.Equal(t, 2*patience, took(1), "it reads, and writes")
+		assert.Zero(t, took(2))
+		time.Sleep(saveEvery)
+		assert.Equal(t, patience, took(3))
+		assert.Zero(t, took(4))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		time.Sleep(saveEvery)
+		began := time.Now()
+		u.Seen(ctx, newest, []datasource.Entry{at(5, 5, 5)})
+		assert.Less(t, time.Since(began), patience, "the loop has ended")
+	})
+}
+
+func TestNothingIsKeptForAStoreThatDiesWithTheProcess(t *testing.T) {
+	t.Parallel()
+	s := storage.NewMemory()
+	c := open(s)
+	c.cfg.KeepsMessages = false
+	u := c.User("jo")
+	u.Seen(t.Context(), newest, []datasource.Entry{at(1, 1, 1)})
+	u.Save()
+	assert.Empty(t, dump(t, s))
+}

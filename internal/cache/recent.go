@@ -1,0 +1,155 @@
+package cache
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// recent is the newest messages in memory. Its lock is never held over a Store call.
+type recent struct {
+	mu   sync.Mutex
+	rows map[int64]row // nil before open
+	// upto: every change up to it is in rows, or older than what they hold. 0 when
+	// that cannot be said of any time.
+	upto  feed.Time
+	tried time.Time // when storing them was last tried
+	dirty bool      // something has changed since page was called
+}
+
+func (m *recent) opened() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rows != nil
+}
+
+// open begins with what an earlier session stored.
+func (m *recent) open(p page) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows != nil {
+		return
+	}
+	m.rows, m.upto = map[int64]row{}, p.Upto
+	for _, r := range p.Rows {
+		m.rows[r.ID] = r
+	}
+}
+
+// note takes the rows over that answered a query, and reports whether it is time to
+// store them.
+func (m *recent) note(q feed.Query, rows []datasource.Entry, size int) (due bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows == nil {
+		return false // dropped meanwhile
+	}
+	m.advance(q, rows, size)
+	for i := range rows {
+		m.put(&rows[i])
+	}
+	if len(m.rows) > 2*size {
+		m.newest(size)
+	}
+	return m.dirty && time.Since(m.tried) >= saveEvery
+}
+
+// advance moves upto over the answer to a query.
+func (m *recent) advance(q feed.Query, rows []datasource.Entry, size int) {
+	var last feed.Time
+	for i := range rows {
+		last = max(last, feed.Time(rows[i].UpdatedAt.UnixMicro()))
+	}
+	// A page that may have been cut must be in the order asked for, or nothing is
+	// known about what it leaves out.
+	full := len(rows) >= q.Limit
+	switch {
+	case q.Kind == feed.Newest && q.Conversation == 0 && q.Before == (feed.Key{}) && q.Limit >= size:
+		if full && !slices.IsSortedFunc(rows, newestFirst) {
+			return
+		}
+		// What is not on the page is older than it, or gone.
+		clear(m.rows)
+		m.upto, m.dirty = max(last, 0), true
+	case q.Kind == feed.Changes && q.UpdatedTo == 0 && q.CreatedTo == 0 && m.upto != 0 && q.After.Time <= m.upto:
+		if full && !slices.IsSortedFunc(rows, firstChanged) {
+			return
+		}
+		if last > m.upto {
+			m.upto, m.dirty = last, true
+		}
+	}
+}
+
+func newestFirst(a, b datasource.Entry) int {
+	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
+}
+
+func firstChanged(a, b datasource.Entry) int {
+	return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
+}
+
+// put takes one row over. Its data is copied: listeners change theirs.
+func (m *recent) put(e *datasource.Entry) {
+	old, known := m.rows[e.ID]
+	switch {
+	case e.DeletedAt != nil || wire.Bool(e.Data[wire.FlagDeleted]):
+		if known {
+			delete(m.rows, e.ID)
+			m.dirty = true
+		}
+	case !known || !e.UpdatedAt.Before(old.UpdatedAt):
+		r := toRow(e)
+		r.Data = wire.CloneMap(e.Data)
+		m.rows[e.ID], m.dirty = r, true
+	}
+}
+
+// newest returns so many of the newest rows, oldest first, and drops the others.
+func (m *recent) newest(size int) []row {
+	list := make([]row, 0, len(m.rows))
+	for _, r := range m.rows {
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b row) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	for len(list) > size {
+		delete(m.rows, list[0].ID)
+		list = list[1:]
+	}
+	return list
+}
+
+func (m *recent) unsaved() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dirty
+}
+
+// page is what to store.
+func (m *recent) page(size int) page {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dirty = false
+	return page{m.upto, m.newest(size)}
+}
+
+// rest puts the next try off, also after one that failed.
+func (m *recent) rest() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tried = time.Now()
+}
+
+// drop forgets everything.
+func (m *recent) drop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rows, m.upto, m.tried, m.dirty = nil, 0, time.Time{}, false
+}

@@ -1,0 +1,180 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// fill saves everything there is to save.
+func fill(ctx context.Context, u *User) {
+	u.Remember(ctx, contact(1, u.id), "secret")
+	u.SaveContacts(ctx, []datasource.Entry{*contact(1, u.id)})
+	u.SaveConversations(ctx, []datasource.DataSource{{ID: 7}})
+	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id)})
+	u.Save()
+}
+
+func TestForgottenUsersLeaveNothing(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		first, second := c.User("jo"), c.User("jo")
+		fill(t.Context(), first)
+		for _, name := range names {
+			require.Contains(t, dump(t, s), c.Key("jo", name))
+		}
+		require.NoError(t, first.Forget(t.Context()))
+		require.NoError(t, first.Forget(t.Context()))
+		fill(t.Context(), first)
+		fill(t.Context(), second) // of the same login, on another path
+		for key, v := range dump(t, s) {
+			assert.NotContains(t, key, "jo")
+			assert.NotContains(t, v, "jo")
+		}
+		// A later login is not concerned.
+		fill(t.Context(), c.User("jo"))
+		_, _, ok := c.FindUser(t.Context(), byID("jo"))
+		assert.True(t, ok)
+	})
+}
+
+func TestForgetFailsWhenTheStoreDoes(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("the disk is gone")
+	u := open(&gated{Store: storage.NewMemory(), remove: func(context.Context, string) error { return gone }}).User("jo")
+	require.ErrorIs(t, u.Forget(t.Context(), "also"), gone)
+}
+
+// A save that is inside the Store when the user logs out removes what it wrote, and
+// what was there before.
+func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			stores(t, func(t *testing.T, s storage.Store) {
+				synctest.Test(t, func(t *testing.T) {
+					release := make(chan struct{})
+					g := &gated{Store: s}
+					c := open(g)
+					u := c.User("jo")
+					fill(t.Context(), u)
+					g.set = func(_ context.Context, key string) error {
+						if key == c.Key("jo", name) {
+							<-release
+						}
+						return nil
+					}
+					saved := make(chan struct{})
+					go func() { defer close(saved); time.Sleep(2 * saveEvery); fillAll(u) }()
+					time.Sleep(2*saveEvery + time.Millisecond)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					began := time.Now()
+					require.ErrorIs(t, u.Forget(ctx), context.DeadlineExceeded)
+					assert.Equal(t, time.Second, time.Since(began))
+					close(release)
+					<-saved
+					synctest.Wait()
+					for key, v := range dump(t, s) {
+						assert.NotContains(t, key, "jo")
+						assert.NotContains(t, v, "jo")
+					}
+				})
+			})
+		})
+	}
+}
+
+// fillAll is fill with a message that is new.
+func fillAll(u *User) {
+	u.Seen(context.Background(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(3, u.id)})
+	fill(context.Background(), u)
+}
+
+func TestForgetWaitsForTheSaveUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := storage.NewMemory()
+		u := open(&gated{Store: s, set: func(context.Context, string) error { time.Sleep(time.Second); return nil }}).User("jo")
+		go u.SaveContacts(t.Context(), nil)
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, u.Forget(t.Context()))
+		assert.Equal(t, time.Second, time.Since(began))
+		assert.Empty(t, dump(t, s))
+	})
+}
+
+// A Store is to return when the context ends. Forget does not count on it.
+func TestForgetEndsWithItsContextWhateverTheStoreDoes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := storage.NewMemory()
+		u := open(&gated{Store: s, remove: func(context.Context, string) error { <-release; return nil }}).User("jo")
+		fill(t.Context(), u)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		require.ErrorIs(t, u.Forget(ctx), context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(began))
+		close(release)
+	})
+}
+
+func TestAStoreThatHangsHoldsNobodyUpForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := open(&gated{Store: storage.NewMemory(), set: func(ctx context.Context, key string) error {
+			if strings.Contains(key, "jo") {
+				return hang(ctx, key)
+			}
+			return nil
+		}})
+		jo, other := c.User("jo"), c.User("eve")
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { jo.SaveContacts(context.Background(), nil) })
+		}
+		synctest.Wait()
+		other.SaveContacts(t.Context(), nil) // does not wait for another user
+		assert.Zero(t, time.Since(began))
+		wg.Wait()
+		assert.Equal(t, patience, time.Since(began), "they give up together")
+		require.NoError(t, jo.Forget(t.Context()))
+		assert.Equal(t, patience, time.Since(began))
+	})
+}
+
+// Savers of several sessions and a logout: in the end only later logins left
+// something.
+func TestNoOrderOfSavesAndLogoutsLeavesAnything(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		for range 200 {
+			c := open(s)
+			first, second := c.User("jo"), c.User("jo")
+			var wg sync.WaitGroup
+			for _, u := range []*User{first, second, first} {
+				wg.Go(func() { fill(t.Context(), u) })
+			}
+			wg.Go(func() { assert.NoError(t, second.Forget(t.Context())) })
+			wg.Go(func() { first.DropToken(t.Context()) })
+			wg.Wait()
+			for key, v := range dump(t, s) {
+				require.NotContains(t, key, "jo")
+				require.NotContains(t, v, "jo")
+			}
+		}
+	})
+}

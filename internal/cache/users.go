@@ -1,0 +1,139 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// FindUser returns a user who was remembered, and the chat token. match gets the
+// contacts one after the other until it returns the id of one whom it accepts; a
+// contact with another id than it was stored under is passed over.
+//
+// A Store that fails is as good as empty.
+func (c *Cache) FindUser(ctx context.Context, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
+	for key, err := range c.userKeys(ctx) {
+		var r record
+		if err == nil {
+			ok, err = c.tryLoad(ctx, key, &r)
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				continue // perhaps only this value
+			}
+		}
+		if err != nil {
+			c.cfg.Log.Warn("reading the cached users failed", "error", err)
+			return nil, "", false
+		}
+		if !ok || r.Token == "" {
+			continue
+		}
+		row := r.Contact.entry()
+		if id, ok := match(&row); ok && c.Key(id, "user") == key {
+			return &row, r.Token, true
+		}
+	}
+	return nil, "", false
+}
+
+// userKeys yields the keys of the users who were remembered: those that the Store
+// lists, or those in a list of the cache's own.
+func (c *Cache) userKeys(ctx context.Context) iter.Seq2[string, error] {
+	lister, ok := c.cfg.Store.(storage.Lister)
+	return func(yield func(string, error) bool) {
+		if !ok {
+			var users []string
+			_, err := c.tryLoad(ctx, c.registry(), &users)
+			for _, id := range users {
+				if err != nil || !yield(c.Key(id, "user"), nil) {
+					break
+				}
+			}
+			if err != nil {
+				yield("", err)
+			}
+			return
+		}
+		keys, err := c.list(ctx, lister)
+		for _, key := range keys {
+			if !yield(key, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield("", err)
+		}
+	}
+}
+
+// list reads the keys of users.
+func (c *Cache) list(ctx context.Context, l storage.Lister) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var keys []string
+	for key, err := range l.List(ctx, c.prefix) {
+		if err != nil {
+			return keys, err
+		}
+		id, ok := strings.CutSuffix(strings.TrimPrefix(key, c.prefix), "/user")
+		if ok && id != "" && !strings.Contains(id, "/") {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+// registry is the key of the list of users, for a Store that cannot list.
+func (c *Cache) registry() string { return c.Key("", "users") }
+
+// register makes sure that a user is found.
+func (c *Cache) register(ctx context.Context, userID string) error {
+	if _, ok := c.cfg.Store.(storage.Lister); ok {
+		return nil
+	}
+	return c.editRegistry(ctx, userID, true)
+}
+
+// unregister takes a user out of the list, which a version before this one, or
+// another wrapper around the same Store, may have written.
+func (c *Cache) unregister(ctx context.Context, userID string) error {
+	return c.editRegistry(ctx, userID, false)
+}
+
+// editAttempts is how often an edit is made again when others edit the list, too.
+const editAttempts = 12
+
+func (c *Cache) editRegistry(ctx context.Context, userID string, in bool) error {
+	for range editAttempts {
+		old, err := c.cfg.Store.Get(ctx, c.registry())
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		var users []string
+		if json.Unmarshal(old, &users) != nil {
+			users = nil
+		}
+		i := slices.Index(users, userID)
+		switch {
+		case in == (i >= 0):
+			return nil
+		case in:
+			users = append(users, userID)
+		default:
+			users = slices.Delete(users, i, i+1)
+		}
+		edited, err := json.Marshal(users)
+		if err != nil {
+			return err
+		}
+		if done, err := c.cfg.Store.CompareAndSwap(ctx, c.registry(), old, edited); err != nil || done {
+			return err
+		}
+	}
+	return errors.New("the list of users keeps changing")
+}

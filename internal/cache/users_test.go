@@ -1,0 +1,128 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+func TestAUserWhoIsRememberedIsFound(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		ids := []string{"a/b", "user", "ü", strings.Repeat("long", 100)}
+		for i, id := range ids {
+			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token of "+id)
+			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token of "+id)
+		}
+		// What else there is of users is none.
+		for _, name := range []string{"consume/x/user", "outbox", "users", "contacts"} {
+			require.NoError(t, s.Set(t.Context(), c.Key("user", name), []byte(`{"contact":{"data":{"flUserId":"thief"}},"token":"x"}`)))
+		}
+		for i, id := range ids {
+			row, token, ok := c.FindUser(t.Context(), byID(id))
+			require.True(t, ok, id)
+			assert.Equal(t, int64(i+1), row.ID)
+			assert.Equal(t, "token of "+id, token)
+		}
+		_, _, ok := c.FindUser(t.Context(), byID("thief"))
+		assert.False(t, ok)
+		seen := 0
+		c.FindUser(t.Context(), func(*datasource.Entry) (string, bool) { seen++; return "", false })
+		assert.Equal(t, len(ids), seen)
+
+		c.User("ü").DropToken(t.Context())
+		_, _, ok = c.FindUser(t.Context(), byID("ü"))
+		assert.False(t, ok, "the token is dead")
+		// Other contacts and other hosts are other users.
+		other := New(Config{Store: s, BaseURL: host, DataSourceID: 1010, Log: c.cfg.Log})
+		_, _, ok = other.FindUser(t.Context(), byID("user"))
+		assert.False(t, ok)
+	})
+}
+
+func TestTheListOfUsersIsOnlyForStoresThatCannotList(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token")
+		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token")
+		_, lists := s.(storage.Lister)
+		list, listed := dump(t, s)[c.registry()]
+		assert.Equal(t, !lists, listed)
+		if !lists {
+			assert.JSONEq(t, `["jo"]`, list)
+		}
+		require.NoError(t, c.User("jo").Forget(t.Context()))
+		_, _, ok := c.FindUser(t.Context(), byID("jo"))
+		assert.False(t, ok)
+	})
+}
+
+func TestAContactThatIsStoredUnderAnotherIDIsPassedOver(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		c.User("a").Remember(t.Context(), contact(1, "z"), "token")
+		c.User("z").Remember(t.Context(), contact(2, "z"), "token")
+		row, _, ok := c.FindUser(t.Context(), byID("z"))
+		require.True(t, ok)
+		assert.Equal(t, int64(2), row.ID)
+	})
+}
+
+func TestOneValueThatCannotBeReadHidesNobodyElse(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		for _, id := range []string{"a", "b", "c", "d"} {
+			c.User(id).Remember(t.Context(), contact(1, id), "token")
+		}
+		require.NoError(t, s.Set(t.Context(), c.Key("a", "user"), []byte(`{"contact":7`)))
+		require.NoError(t, s.Set(t.Context(), c.Key("b", "user"), []byte(`null`)))
+		var g storage.Store = &gated{Store: s, get: func(_ context.Context, key string) error {
+			if key == c.Key("c", "user") {
+				return errors.New("damaged")
+			}
+			return nil
+		}}
+		if l, ok := s.(storage.Lister); ok {
+			g = struct {
+				storage.Store
+				storage.Lister
+			}{g, l}
+		}
+		_, _, ok := open(g).FindUser(t.Context(), byID("d"))
+		assert.True(t, ok)
+	})
+}
+
+func TestAStoreThatHangsIsAsGoodAsEmpty(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := storage.NewMemory()
+		for i := range 10 {
+			id := fmt.Sprint(i)
+			open(plain{s}).User(id).Remember(t.Context(), contact(1, id), "token")
+		}
+		c := open(&gated{Store: s, get: hang})
+		began := time.Now()
+		_, _, ok := c.FindUser(t.Context(), byID("3"))
+		assert.False(t, ok)
+		rows, _ := c.User("3").Messages(t.Context())
+		assert.Empty(t, rows)
+		assert.Equal(t, 2*patience, time.Since(began))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, _, err := c.User("3").Contacts(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded, "here somebody wants to know")
+		_, _, err = c.User("3").Conversations(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}

@@ -19,8 +19,8 @@ import (
 //
 // Logout may be called from anywhere, and never outlives ctx. Streams end whatever
 // the network says, also when ctx has ended; functions that run are not waited for.
-// Storage is wiped beside the request, and goes on being wiped for a while when ctx
-// ends first. An error tells that the token may still be on the server, or something
+// Storage is wiped beside the request. When ctx ends first that goes on for at most
+// half a minute, and no longer than the Chat. An error tells that the token may still be on the server, or something
 // of the user in Storage. Logging out without a login does nothing.
 //
 // Errors: what the server or Storage said; the context's cause; [ErrClosed].
@@ -37,7 +37,7 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 	}
 	s.stop(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
 	c.known.clear()
-	wiped := c.wipe(local, s)
+	wiped := c.wipe(s)
 	if ctx.Err() != nil {
 		// Most stores take less than the moment that an ended context still allows.
 		moment, cancel := context.WithTimeout(local, wipeMoment)
@@ -58,9 +58,9 @@ const (
 )
 
 // wipe begins to remove what Storage holds of a user, and sends the outcome.
-func (c *Chat) wipe(ctx context.Context, s *session) <-chan error {
+func (c *Chat) wipe(s *session) <-chan error {
 	done := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wipeFor)
+	ctx, cancel := context.WithTimeout(c.work.Context(), wipeFor)
 	began := c.work.Go(func() {
 		defer cancel()
 		done <- s.cache.Forget(ctx, c.opts.CrossLoginEmailKey)

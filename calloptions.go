@@ -39,7 +39,7 @@ type callOptions struct {
 	onGap   func(Gap)
 	from    From
 
-	byColumns bool // there was a condition over columns
+	overRows bool // where is in the language of rows
 }
 
 // check reports what is wrong with the options of a call.
@@ -66,9 +66,7 @@ func (o *callOptions) check() error {
 	return nil
 }
 
-// FindOption narrows what is returned; see [Where], [Limit], [Offset] and [OrderBy].
-// One type serves them all, so the compiler cannot keep [Where] out of
-// [Chat.Messages], which refuses it.
+// FindOption narrows what is returned; see [Limit], [Offset] and [OrderBy].
 type FindOption struct{ apply func(*callOptions) }
 
 func (o FindOption) applyContacts(c *callOptions) { o.use(c) }
@@ -86,13 +84,19 @@ func (o FindOption) use(c *callOptions) {
 // Where keeps the rows whose columns match a condition, such as
 // M{"Email": M{"$iLike": "a@b"}}. It serves [Chat.Contacts] and
 // [ConversationMessages.Fetch]; [Chat.Messages] has [WhereRow].
-func Where(where M) FindOption {
-	return FindOption{func(c *callOptions) { c.where, c.byColumns = where, true }}
-}
+func Where(where M) WhereOption { return WhereOption{where} }
+
+// WhereOption is [Where]. It is not a [FindOption], so that a condition over columns
+// does not compile where one over rows is asked for.
+type WhereOption struct{ where M }
+
+func (o WhereOption) applyContacts(c *callOptions) { c.where = o.where }
+
+func (o WhereOption) applyFetch(c *callOptions) { c.where = o.where }
 
 type whereRowOption M
 
-func (o whereRowOption) applyMessages(c *callOptions) { c.where = M(o) }
+func (o whereRowOption) applyMessages(c *callOptions) { c.where, c.overRows = M(o), true }
 
 // WhereRow keeps the messages whose rows match a condition. Its language is not that
 // of [Where]: the names are fields of the row, and columns are under data, as in

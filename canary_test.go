@@ -300,6 +300,8 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	show("Participants.Add", v.Participants().Add(ctx, a.ids["eve"]), v.Participants().Remove(ctx, a.ids["eve"]))
 	show("Notifications", v.Notifications().Mute(ctx), v.Notifications().Unmute(ctx))
 	show("handles", v, v.Definition, v.Participants(), v.Notifications(), v.Messages(), c.Unread(), c.Channels())
+	two("Conversation")(c.Conversation(ctx, id))
+	two("ContactByUserID")(c.ContactByUserID(ctx, sent.FromUserID))
 	show("DeleteMessage", c.DeleteMessage(ctx, id, sent.ID))
 	show("User", c.User())
 	show("Logout", c.Logout(ctx))
@@ -311,7 +313,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 }
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
-const toured = "BatchSize Channels Close Consume Contacts Conversations Create DeleteMessage Download Events Format History " +
+const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Format History " +
 	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {

@@ -50,7 +50,8 @@ var errWiped = errors.New("the Cipher is closed")
 //
 // Errors: [ErrInvalid] for a nil reader, for no key at all, and for two keys of one
 // name.
-func NewCipher(writer *Key, readers ...*Key) (*Cipher, error) {
+func NewCipher(writer *Key, readers ...*Key) (_ *Cipher, err error) {
+	defer wrap("new cipher", &err)
 	r := &ring{writer: writer, keys: map[string]*Key{}}
 	keys := readers
 	if writer != nil {

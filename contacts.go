@@ -95,6 +95,31 @@ func (c *Chat) findContacts(ctx context.Context, q datasource.Query) ([]datasour
 	return found, nil
 }
 
+// ContactByUserID returns the contact with this flUserId, which messages and
+// definitions name people by. It makes one request, or two when the id may be one
+// that is derived and not yet stored. It needs no login.
+//
+// Errors: [ErrInvalid] for an empty id; [ErrContactNotFound]; [ErrClosed].
+func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, err error) {
+	defer wrap("contact", &err)
+	if strings.TrimSpace(userID) == "" {
+		return nil, invalid("userID: empty; give a flUserId, such as Message.FromUserID")
+	}
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	found, err := c.contactsByUserID(ctx, []string{userID})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("user %q: %w", userID, ErrContactNotFound)
+	}
+	return found[0], nil
+}
+
 // contact reads a row. It takes over the row's data.
 func (c *Chat) contact(row *datasource.Entry) *Contact {
 	if row.Data == nil {

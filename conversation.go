@@ -80,18 +80,34 @@ func (v *Conversation) show(def wire.Definition) {
 	v.IsGroup = !v.IsChannel && (v.NParticipants > 2 || len(v.Definition.RemovedParticipants) > 0)
 }
 
+// owner is the Chat that read the conversation, nil for a nil or zero value.
+func (v *Conversation) owner() *Chat {
+	if v == nil {
+		return nil
+	}
+	return v.chat
+}
+
 func (v *Conversation) current() wire.Definition {
+	if v == nil {
+		return wire.Definition{}
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.def
 }
 
 // IsMuted reports whether the user muted the conversation.
-func (v *Conversation) IsMuted() bool { return v.current().Muted(v.userID) }
+func (v *Conversation) IsMuted() bool { return v != nil && v.current().Muted(v.userID) }
 
 // EncryptionKey is the passphrase of the conversation's bodies, if it is the
 // conversation's own; with Options.Keys the key is known only there.
-func (v *Conversation) EncryptionKey() string { return bodyKey(v.ID, v.current()) }
+func (v *Conversation) EncryptionKey() string {
+	if v == nil {
+		return ""
+	}
+	return bodyKey(v.ID, v.current())
+}
 
 // InviteCode returns the code with which others can join, reading the conversation
 // again if it had none yet.
@@ -102,7 +118,7 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 	if code := v.current().InviteCode(); code != "" {
 		return code, nil
 	}
-	ctx, _, end, err := v.chat.enter(ctx)
+	ctx, _, end, err := v.owner().enter(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -146,6 +162,31 @@ func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (
 		out[i] = c.conversation(&sources[i], s.userID)
 	}
 	return out, nil
+}
+
+// Conversation returns one of the user's conversations or joined channels. It makes
+// one request.
+//
+// Errors: [ErrInvalid]; [ErrNotFound] when there is none with this id, or when the
+// user is not a member; [ErrNotLoggedIn]; [ErrClosed].
+func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err error) {
+	defer wrap("conversation", &err)
+	if id <= 0 {
+		return nil, invalid("id: %d is not the id of a conversation", id)
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	ds, err := c.conversationSource(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !wire.ParseDefinition(ds.Definition).Has(s.userID) {
+		return nil, fmt.Errorf("conversation %d: the user is not a member: %w", id, ErrNotFound)
+	}
+	return c.conversation(ds, s.userID), nil
 }
 
 // memberships lists the data sources of the user's conversations, latest activity

@@ -161,3 +161,62 @@ func TestForeignSourcesInTheListAreLeftOut(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, list)
 }
+
+func TestAConversationIsReadByItsIDWithOneRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob, eve := w.login("jane"), w.login("bob"), w.login("eve")
+	conv := w.converse(jane, "bob")
+	before := len(w.Requests())
+	got, err := bob.Conversation(t.Context(), conv.ID)
+	require.NoError(t, err)
+	assert.Len(t, w.Requests(), before+1)
+	assert.Equal(t, conv.ID, got.ID)
+	assert.Equal(t, conv.EncryptionKey(), got.EncryptionKey())
+	for name, id := range map[string]int64{"not a member": conv.ID, "no conversation": w.contacts, "nothing": 999_999} {
+		_, err := eve.Conversation(t.Context(), id)
+		require.ErrorIs(t, err, chat.ErrNotFound, name)
+	}
+	before = len(w.Requests())
+	_, err = bob.Conversation(t.Context(), 0)
+	require.ErrorIs(t, err, chat.ErrInvalid)
+	assert.Len(t, w.Requests(), before)
+}
+
+func TestAContactIsFoundByItsUserID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane := w.login("jane")
+	w.login("bob")
+	conv := w.converse(jane, "bob")
+	for _, id := range conv.Participants().IDs() {
+		ct, err := jane.ContactByUserID(t.Context(), id)
+		require.NoError(t, err)
+		assert.Equal(t, id, ct.UserID)
+		assert.NotContains(t, ct.Data, "flUserToken")
+	}
+	_, err := jane.ContactByUserID(t.Context(), "nobody")
+	require.ErrorIs(t, err, chat.ErrContactNotFound)
+	_, err = jane.ContactByUserID(t.Context(), " ")
+	require.ErrorIs(t, err, chat.ErrInvalid)
+}
+
+func TestANilOrZeroConversationGivesErrors(t *testing.T) {
+	t.Parallel()
+	for name, v := range map[string]*chat.Conversation{"nil": nil, "zero": {}} {
+		ctx := t.Context()
+		_, err := v.InviteCode(ctx)
+		require.ErrorIs(t, err, chat.ErrInvalid, name)
+		_, err = v.Participants().Fetch(ctx)
+		require.ErrorIs(t, err, chat.ErrInvalid, name)
+		require.ErrorIs(t, v.Participants().Add(ctx, 1), chat.ErrInvalid, name)
+		require.ErrorIs(t, v.Participants().Remove(ctx, 1), chat.ErrInvalid, name)
+		require.ErrorIs(t, v.Notifications().Mute(ctx), chat.ErrInvalid, name)
+		_, err = v.Messages().Fetch(ctx)
+		require.ErrorIs(t, err, chat.ErrInvalid, name)
+		_, err = v.Messages().Get(ctx, 1)
+		require.ErrorIs(t, err, chat.ErrInvalid, name)
+		assert.Empty(t, v.Participants().IDs(), name)
+		assert.False(t, v.IsMuted(), name)
+	}
+}

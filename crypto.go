@@ -38,22 +38,22 @@ const (
 // the others; none holds a key or any of the text.
 var (
 	// ErrUnreadable: a body is not shown, for whatever reason.
-	ErrUnreadable = errors.New("body cannot be read")
+	ErrUnreadable = sentinel("the body cannot be read")
 	// ErrWrongKey: no key at hand opens the body. In the passphrase format that may
 	// as well mean that it was damaged, which the format cannot tell.
-	ErrWrongKey = errors.New("no key at hand opens it")
+	ErrWrongKey = sentinel("no key at hand opens the body")
 	// ErrTampered: an authenticated body was changed, moved to another conversation
 	// or message, or sealed with another key of that name.
-	ErrTampered = errors.New("it is not as it was sealed")
-	// ErrMalformed: a body begins like ciphertext and is none: damaged, cut, of a
-	// later version, or typed by somebody.
-	ErrMalformed = errors.New("it is not whole")
+	ErrTampered = sentinel("the body was changed after it was sealed")
+	// ErrMalformed: a body looks like ciphertext but cannot be decoded. It was damaged
+	// or cut off, comes from a later version, or somebody typed it.
+	ErrMalformed = sentinel("the body is damaged ciphertext")
 	// ErrKeyUnavailable: the key could not be had: [Keys] failed, whose error is in
 	// the chain, or the [Cipher] is closed.
-	ErrKeyUnavailable = errors.New("its key is not available")
+	ErrKeyUnavailable = sentinel("the key of the body is not available")
 	// ErrUnprotected: the body is readable, but less protected than
 	// Options.MinProtection asks for, so it is withheld.
-	ErrUnprotected = errors.New("it is less protected than this chat demands")
+	ErrUnprotected = sentinel("the body is less protected than Options.MinProtection demands")
 )
 
 // conversationKeys are the default Keys: the passphrase in the conversation's
@@ -152,7 +152,7 @@ func (c *Chat) open(ctx context.Context, at envelope.Binding, stored string) (st
 		err = ErrUnprotected
 	}
 	if err != nil {
-		return stored, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return stored, &Error{Op: "read body", Err: fmt.Errorf("%w: %w", ErrUnreadable, err)}
 	}
 	return body, nil
 }

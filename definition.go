@@ -122,13 +122,22 @@ func (c *Chat) definition(ctx context.Context, conversationID int64) (wire.Defin
 	return c.freshDefinition(ctx, conversationID)
 }
 
-func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.Definition, error) {
-	ds, err := c.client.DataSource(ctx, conversationID)
+// conversationSource reads the data source of a conversation, and nothing else.
+func (c *Chat) conversationSource(ctx context.Context, id int64) (*datasource.DataSource, error) {
+	ds, err := c.client.DataSource(ctx, id)
 	if err != nil {
-		return wire.Definition{}, missing(err, "conversation", conversationID)
+		return nil, missing(err, "conversation", id)
 	}
 	if ds.Type != wire.TypeConversation {
-		return wire.Definition{}, fmt.Errorf("data source %d is no conversation: %w", conversationID, ErrNotFound)
+		return nil, fmt.Errorf("data source %d is not a conversation: %w", id, ErrNotFound)
+	}
+	return ds, nil
+}
+
+func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.Definition, error) {
+	ds, err := c.conversationSource(ctx, conversationID)
+	if err != nil {
+		return wire.Definition{}, err
 	}
 	d := wire.ParseDefinition(ds.Definition)
 	c.known.put(conversationID, d)

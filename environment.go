@@ -42,7 +42,8 @@ const (
 // ChatSettings asks for the settings of the app's chat widget.
 //
 // Errors: [ErrInvalid]; [ErrNoChatWidget]; what the server said.
-func (e AppEnvironment) ChatSettings(ctx context.Context) (Options, error) {
+func (e AppEnvironment) ChatSettings(ctx context.Context) (_ Options, err error) {
+	defer wrap("chat settings", &err)
 	opts := e.Options
 	widget, err := e.widget(ctx, chatWidget, ErrNoChatWidget)
 	if err != nil {
@@ -56,7 +57,8 @@ func (e AppEnvironment) ChatSettings(ctx context.Context) (Options, error) {
 // the data source that the person logged in with, nil for none.
 //
 // Errors: [ErrInvalid]; what the server said.
-func (e AppEnvironment) CurrentUser(ctx context.Context) (M, error) {
+func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
+	defer wrap("current user", &err)
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -79,7 +81,8 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (M, error) {
 // PushEnabled asks for the settings of the app's push notifications widget.
 //
 // Errors: [ErrInvalid]; [ErrNoPushWidget]; what the server said.
-func (e AppEnvironment) PushEnabled(ctx context.Context) (bool, error) {
+func (e AppEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
+	defer wrap("push settings", &err)
 	widget, err := e.widget(ctx, pushWidget, ErrNoPushWidget)
 	return pushOn(widget), err
 }
@@ -199,7 +202,8 @@ type localFile struct {
 //
 // Errors: [ErrNoChatWidget]; [ErrInvalid] for values that cannot be used; those
 // of reading the file.
-func (e LocalEnvironment) ChatSettings(ctx context.Context) (Options, error) {
+func (e LocalEnvironment) ChatSettings(ctx context.Context) (_ Options, err error) {
+	defer wrap("chat settings", &err)
 	f, err := e.read(ctx)
 	if err != nil {
 		return e.Options, err
@@ -239,7 +243,8 @@ func (e LocalEnvironment) ChatSettings(ctx context.Context) (Options, error) {
 // CurrentUser reads who uses the program, nil for nobody.
 //
 // Errors: [ErrInvalid]; those of reading the file.
-func (e LocalEnvironment) CurrentUser(ctx context.Context) (M, error) {
+func (e LocalEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
+	defer wrap("current user", &err)
 	f, err := e.read(ctx)
 	return f.User, err
 }
@@ -247,7 +252,8 @@ func (e LocalEnvironment) CurrentUser(ctx context.Context) (M, error) {
 // PushEnabled reads whether push notifications are on.
 //
 // Errors: [ErrNoPushWidget]; [ErrInvalid]; those of reading the file.
-func (e LocalEnvironment) PushEnabled(ctx context.Context) (bool, error) {
+func (e LocalEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
+	defer wrap("push settings", &err)
 	f, err := e.read(ctx)
 	if err == nil && f.Push == nil {
 		err = fmt.Errorf("%w: set FLIPLET_PUSH, or push in the file", ErrNoPushWidget)

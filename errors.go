@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
@@ -13,22 +14,22 @@ import (
 var (
 	// ErrContactNotFound: no contact matches the login query, or no contact has
 	// this id. The JavaScript API rejects with {code: 404}.
-	ErrContactNotFound = errors.New("contact not found")
+	ErrContactNotFound = sentinel("contact not found")
 	// ErrOffline: the server cannot be reached and nothing usable is cached. The
 	// JavaScript API rejects with {code: 400}.
-	ErrOffline = errors.New("offline, and nothing is cached")
+	ErrOffline = sentinel("the server cannot be reached and nothing usable is cached")
 	// ErrNotLoggedIn: the call needs a login first.
-	ErrNotLoggedIn = errors.New("not logged in")
+	ErrNotLoggedIn = sentinel("not logged in")
 	// ErrClosed: the Chat was closed. Errors of calls that Close interrupted also
 	// match context.Canceled.
-	ErrClosed = errors.New("chat is closed")
+	ErrClosed = sentinel("the chat is closed")
 	// ErrNoInviteCode: the conversation was created without AllowInvite.
-	ErrNoInviteCode = errors.New("conversation has no invite code")
+	ErrNoInviteCode = sentinel("the conversation has no invite code")
 	// ErrNotFound: no such conversation, channel or message.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = sentinel("not found")
 	// ErrInvalid: an argument or option is unusable; the text names it and says
 	// what to do. No request was made.
-	ErrInvalid = errors.New("invalid")
+	ErrInvalid = sentinel("invalid argument")
 )
 
 // Error is what every method of this package returns when it fails. Its text is
@@ -43,10 +44,27 @@ type Error struct {
 	Err error
 }
 
-func (e *Error) Error() string { return "chat: " + e.Op + ": " + e.Err.Error() }
+func (e *Error) Error() string { return "chat: " + e.Op + ": " + plain(e.Err.Error()) }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// sentinels are the texts of this package's Err… values.
+var sentinels []string
+
+// sentinel makes an error value whose text can stand alone.
+func sentinel(text string) error {
+	sentinels = append(sentinels, text)
+	return errors.New("chat: " + text)
+}
+
+// plain takes the name of the package out of a text that will begin with it.
+func plain(text string) string {
+	for _, s := range sentinels {
+		text = strings.ReplaceAll(text, "chat: "+s, s)
+	}
+	return text
+}
 
 // errClosing is the cause of a context that Close ended.
 var errClosing = fmt.Errorf("%w: %w", ErrClosed, context.Canceled)
@@ -56,8 +74,7 @@ func wrap(op string, err *error) {
 	if *err == nil {
 		return
 	}
-	var done *Error
-	if errors.As(*err, &done) {
+	if _, done := (*err).(*Error); done { //nolint:errorlint // not whether there is one in the chain, but whether it is one
 		return // a public method called another one
 	}
 	*err = &Error{Op: op, Code: code(*err), Err: *err}
@@ -78,7 +95,7 @@ func code(err error) int {
 }
 
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w "+format, append([]any{ErrInvalid}, args...)...)
+	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 }
 
 // missing makes the server's 404 an ErrNotFound that names what was looked for.

@@ -394,3 +394,39 @@ func ExampleChannel_MarshalJSON() {
 	fmt.Println(strings.Contains(string(b), `"isChannel":true`))
 	// Output: true
 }
+
+// Conversation reads one of the user's conversations by its id.
+func ExampleChat_Conversation() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	id := s.talk("hello").ID
+	conv, err := s.bob.Conversation(ctx, id)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(conv.ID == id, conv.NParticipants)
+	_, err = s.eve.Conversation(ctx, id)
+	fmt.Println(errors.Is(err, chat.ErrNotFound))
+	// Output:
+	// true 2
+	// true
+}
+
+// ContactByUserID tells who wrote a message.
+func ExampleChat_ContactByUserID() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	s.talk("hello")
+	messages, err := s.bob.Messages(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	who, err := s.bob.ContactByUserID(ctx, messages[0].FromUserID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(who.Data["Email"])
+	// Output: jane@example.org
+}

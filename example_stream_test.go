@@ -313,5 +313,5 @@ func ExamplePanicError_Error() {
 	}
 	<-sub.Done()
 	fmt.Println(sub.Err())
-	// Output: stream function panicked with a string
+	// Output: chat: stream: stream function panicked with a string
 }

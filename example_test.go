@@ -140,7 +140,7 @@ func ExampleConnect() {
 	fmt.Println(errors.Is(err, chat.ErrInvalid), err)
 	// Output:
 	// true
-	// true chat: connect: invalid Options.DataSourceID: 0; give the id of the contacts data source
+	// true chat: connect: invalid argument: Options.DataSourceID: 0; give the id of the contacts data source
 }
 
 // Get finds the Chat that another part of the program connected, and waits for it.
@@ -340,7 +340,7 @@ func ExampleError_Error() {
 	defer s.close()
 	_, err := s.jane.Message(context.Background(), 1, chat.Draft{})
 	fmt.Println(err)
-	// Output: chat: send: invalid Draft: empty; give it a Body, Files or Data
+	// Output: chat: send: invalid argument: Draft: empty; give it a Body, Files or Data
 }
 
 // What the server said is in the chain.

@@ -33,16 +33,16 @@ type Environment interface {
 // What is wrong with an [Environment], for errors.Is.
 var (
 	// ErrNoChatWidget: there is no chat here.
-	ErrNoChatWidget = errors.New("no chat widget")
+	ErrNoChatWidget = sentinel("there is no chat widget")
 	// ErrNoPrimaryKey: the chat does not say which column identifies its users. In
 	// Fliplet, open the chat's settings once and save them.
-	ErrNoPrimaryKey = errors.New("the chat widget has no primaryKey")
+	ErrNoPrimaryKey = sentinel("the chat widget has no primaryKey")
 	// ErrNoPushWidget: there are no push notifications here.
-	ErrNoPushWidget = errors.New("no push notifications widget")
+	ErrNoPushWidget = sentinel("there is no push notifications widget")
 	// ErrPushOff: push notifications are switched off, or not set up.
-	ErrPushOff = errors.New("push notifications are off")
+	ErrPushOff = sentinel("push notifications are off")
 	// ErrNoCrossLogin: no other component has left in Storage who is logged in.
-	ErrNoCrossLogin = errors.New("storage has no cross-login keys")
+	ErrNoCrossLogin = sentinel("storage has no cross-login keys")
 )
 
 // Init connects with the settings of an environment and logs its current user in
@@ -91,7 +91,7 @@ func (r *Registry) Init(ctx context.Context, env Environment, overrides ...func(
 	if err != nil {
 		return nil, err
 	}
-	if err := c.loginBy(ctx, opts.PrimaryKey, value); err != nil {
+	if _, err := c.loginBy(ctx, opts.PrimaryKey, value, withDevice); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	r.Set(c)
@@ -108,12 +108,12 @@ func settings(ctx context.Context, env Environment) (Options, error) {
 }
 
 // loginBy logs in the contact with a value in a column.
-func (c *Chat) loginBy(ctx context.Context, column string, value any) error {
-	_, err := c.Login(ctx, M{column: value})
+func (c *Chat) loginBy(ctx context.Context, column string, value any, device deviceChoice) (*Contact, error) {
+	contact, err := c.loginWith(ctx, M{column: value}, device)
 	if text, ok := value.(string); ok && errors.Is(err, ErrContactNotFound) {
-		_, err = c.Login(ctx, M{column: M{"$iLike": strings.TrimSpace(text)}})
+		contact, err = c.loginWith(ctx, M{column: M{"$iLike": strings.TrimSpace(text)}}, device)
 	}
-	return err
+	return contact, err
 }
 
 // Subscribe logs in the user whom another component left in Storage, for no more
@@ -154,17 +154,15 @@ func (r *Registry) Subscribe(ctx context.Context, env Environment) (_ *Chat, err
 	if err != nil {
 		return nil, err
 	}
-	// The device is registered here, where a failure matters, not by the login.
-	registrar := opts.Push
-	opts.Push, opts.CrossLogin, opts.DataSourceID, opts.CrossLoginDataSourceID = nil, true, source, 0
+	opts.CrossLogin, opts.DataSourceID, opts.CrossLoginDataSourceID = true, source, 0
 	c, err := connect(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
-	err = c.loginBy(ctx, opts.emailColumn(), email)
-	if err == nil && registrar != nil {
-		c.opts.Push = registrar
-		err = c.subscribeDevice(ctx, c.User())
+	// The device is registered here, where a failure matters, not by the login.
+	contact, err := c.loginBy(ctx, opts.emailColumn(), email, withoutDevice)
+	if err == nil && opts.Push != nil {
+		err = c.subscribeDevice(ctx, contact)
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())

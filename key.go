@@ -39,7 +39,8 @@ const keySize = 32
 // "2025-06".
 //
 // Errors: [ErrInvalid] for any other id or length.
-func NewKey(id string, key []byte) (*Key, error) {
+func NewKey(id string, key []byte) (_ *Key, err error) {
+	defer wrap("new key", &err)
 	if len(key) != keySize {
 		return nil, invalid("key: %d bytes; AES-256 takes %d, for instance from crypto/rand", len(key), keySize)
 	}
@@ -59,7 +60,8 @@ func NewKey(id string, key []byte) (*Key, error) {
 // [StretchPassphrase]. It is copied. id is as for [NewKey].
 //
 // Errors: [ErrInvalid].
-func DeriveKeys(id string, secret []byte) (*Key, error) {
+func DeriveKeys(id string, secret []byte) (_ *Key, err error) {
+	defer wrap("derive keys", &err)
 	if len(secret) < keySize {
 		return nil, invalid("secret: %d bytes; give at least %d random ones, or use StretchPassphrase", len(secret), keySize)
 	}
@@ -88,7 +90,8 @@ const (
 // passphrase is used. id is as for [NewKey].
 //
 // Errors: [ErrInvalid].
-func StretchPassphrase(id, passphrase string, salt []byte) (*Key, error) {
+func StretchPassphrase(id, passphrase string, salt []byte) (_ *Key, err error) {
+	defer wrap("stretch passphrase", &err)
 	if passphrase == "" {
 		return nil, invalid("passphrase: empty")
 	}

@@ -63,7 +63,8 @@ const (
 // NewKeystore returns a Keystore; it makes no request.
 //
 // Errors: [ErrInvalid] for a nil client or a negative id.
-func NewKeystore(client *datasource.Client, opts KeystoreOptions) (*Keystore, error) {
+func NewKeystore(client *datasource.Client, opts KeystoreOptions) (_ *Keystore, err error) {
+	defer wrap("new keystore", &err)
 	if client == nil {
 		return nil, invalid("client: nil; make one with datasource.NewClient")
 	}
@@ -77,7 +78,8 @@ func NewKeystore(client *datasource.Client, opts KeystoreOptions) (*Keystore, er
 //
 // Errors: [ErrNotFound] when there is no keystore or no key in it; [ErrWrongKey]
 // when the salt does not open it; [ErrClosed]; what the server said.
-func (k *Keystore) Key(ctx context.Context, _ int64) (string, error) {
+func (k *Keystore) Key(ctx context.Context, _ int64) (_ string, err error) {
+	defer wrap("keystore", &err)
 	if key, done, err := k.kept(); done {
 		return key, err
 	}

@@ -30,6 +30,19 @@ import (
 // cannot be reached and Offline found nothing; [ErrInvalid]; [ErrClosed].
 func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Contact, err error) {
 	defer wrap("login", &err)
+	return c.loginWith(ctx, query, withDevice, opts...)
+}
+
+// deviceChoice says whether a login registers the user's device for pushes.
+type deviceChoice bool
+
+const (
+	withDevice    deviceChoice = true
+	withoutDevice deviceChoice = false
+)
+
+// loginWith is Login.
+func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts ...LoginOption) (*Contact, error) {
 	if inner, ok := query["where"].(M); ok && len(query) == 1 {
 		query = inner
 	}
@@ -60,7 +73,9 @@ func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Cont
 	}
 	c.outbox.start(ctx, c.current())
 	if !cached {
-		c.registerDevice(ctx, contact)
+		if device == withDevice {
+			c.registerDevice(ctx, contact)
+		}
 		c.shareLogin(ctx, contact)
 	}
 	return contact.copy(), nil

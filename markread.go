@@ -61,7 +61,8 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 			ids = append(ids, m.ID)
 		}
 	}
-	contested := c.contested(ctx, conversationID)
+	def, err := c.definition(ctx, conversationID)
+	contested := err != nil || mayCollide(def)
 	readers := map[int64][]string{}
 	calm := 0 // looks in a row that found every mark in place
 	for range changeAttempts {
@@ -120,11 +121,10 @@ func (c *Chat) commitReaders(ctx context.Context, conversationID int64, entries 
 	return missing(err, "conversation", conversationID)
 }
 
-// contested reports whether more people than the sender and the user read a
-// conversation, so that marks can collide.
-func (c *Chat) contested(ctx context.Context, conversationID int64) bool {
-	def, err := c.definition(ctx, conversationID)
-	return err != nil || def.Public() || len(def.List(wire.Participants)) > 2
+// mayCollide reports whether more people than the sender and the user read a
+// conversation, so that their marks can overwrite each other.
+func mayCollide(def wire.Definition) bool {
+	return def.Public() || len(def.List(wire.Participants)) > 2
 }
 
 func toAny(list []string) []any {

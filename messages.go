@@ -21,8 +21,6 @@ import (
 // WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
 // can share a timestamp.
 //
-// [Where] is refused: it takes a condition over columns, and this call one over rows.
-//
 // Errors: [ErrInvalid]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
 	defer wrap("messages", &err)
@@ -32,10 +30,6 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	if err := o.check(); err != nil {
 		return nil, err
-	}
-	if o.byColumns {
-		return nil, invalid("Where: its condition is over columns; Messages takes WhereRow, whose condition is over rows, such as %s",
-			`M{"data": M{"$contains": M{"fromUserId": "…"}}}`)
 	}
 	if err := c.searchable(&o); err != nil {
 		return nil, err
@@ -103,10 +97,10 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if err := h.v.chat.searchable(&o); err != nil {
+	if err := h.v.owner().searchable(&o); err != nil {
 		return nil, err
 	}
-	ctx, s, end, err := h.v.chat.enter(ctx)
+	ctx, s, end, err := h.v.owner().enter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +129,7 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 	if id <= 0 {
 		return nil, invalid("id: %d is not the id of a message", id)
 	}
-	ctx, s, end, err := h.v.chat.enter(ctx)
+	ctx, s, end, err := h.v.owner().enter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +163,9 @@ func (c *Chat) searchable(o *callOptions) error {
 		return nil
 	}
 	if where.LooksAt(o.where, wire.Body) {
-		option := "WhereRow"
-		if o.byColumns {
-			option = "Where"
+		option := "Where"
+		if o.overRows {
+			option = "WhereRow"
 		}
 		return invalid("%s: column %q is stored encrypted, so the server cannot search it; fetch the messages and look at Message.Body", option, wire.Body)
 	}

@@ -72,10 +72,10 @@ func (o OutboxOptions) prepare() (OutboxOptions, error) {
 var (
 	// ErrQueued: the message is stored in the outbox, but not sent yet. It will be,
 	// by this process or by the one that logs the user in next; do not send it again.
-	ErrQueued = errors.New("queued, not sent yet")
+	ErrQueued = sentinel("the message is queued and not sent yet")
 	// ErrOutboxFull: as many messages wait as OutboxOptions.Limit allows. This one was
 	// not accepted.
-	ErrOutboxFull = errors.New("the outbox is full")
+	ErrOutboxFull = sentinel("the outbox is full")
 )
 
 // SendState is where a message in the outbox stands.

@@ -93,7 +93,7 @@ func (p Participants) IDs() []string {
 // contact are left out.
 func (p Participants) Fetch(ctx context.Context) (_ []*Contact, err error) {
 	defer wrap("fetch participants", &err)
-	ctx, _, end, err := p.v.chat.enter(ctx)
+	ctx, _, end, err := p.v.owner().enter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 	if err != nil {
 		return err
 	}
-	ctx, s, end, err := p.v.chat.enter(ctx)
+	ctx, s, end, err := p.v.owner().enter(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (n Notifications) Unmute(ctx context.Context) error { return n.set(ctx, "un
 
 func (n Notifications) set(ctx context.Context, op string, on bool) (err error) {
 	defer wrap(op, &err)
-	ctx, s, end, err := n.v.chat.enter(ctx)
+	ctx, s, end, err := n.v.owner().enter(ctx)
 	if err != nil {
 		return err
 	}

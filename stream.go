@@ -26,7 +26,10 @@ func (s *Subscription) Done() <-chan struct{} { return s.pusher.Done() }
 
 // Err says why the stream ended: nil after Stop or while it runs, the context's
 // cause, [ErrClosed], [ErrNotLoggedIn] after a logout, or a [*PanicError].
-func (s *Subscription) Err() error { return s.pusher.Err() }
+func (s *Subscription) Err() (err error) {
+	defer wrap("stream", &err)
+	return s.pusher.Err()
+}
 
 // PanicError ends the stream whose function panicked. Its text leaves the value
 // out, which may hold a message.

@@ -89,19 +89,27 @@ var (
 	_ func(int) chat.FindOption                          = chat.Limit
 	_ func(int) chat.FindOption                          = chat.Offset
 	_ func(string, datasource.Direction) chat.FindOption = chat.OrderBy
-	_ func(chat.M) chat.FindOption                       = chat.Where
+	_ func(chat.M) chat.WhereOption                      = chat.Where // not a FindOption: see TestTheWrongLanguageDoesNotCompile
 	_ func(chat.M) chat.MessagesOption                   = chat.WhereRow
 	_ func(...int64) chat.MessagesOption                 = chat.In
 	_ func() chat.OfflineOption                          = chat.Offline
 	_ func() chat.PollOption                             = chat.Reset
 
-	_ = []chat.LoginOption{chat.Offline()}
-	_ = []chat.ConversationsOption{chat.Offline()}
-	_ = []chat.ContactsOption{chat.Offline(), chat.Where(nil)}
-	_ = []chat.MessagesOption{chat.In(), chat.WhereRow(nil), chat.Limit(1)}
-	_ = []chat.FetchOption{chat.Where(nil), chat.Limit(1)}
-	_ = []chat.StreamOption{chat.Offline()}
-	_ = []chat.PollOption{chat.Reset()}
+	_                                                                                = []chat.LoginOption{chat.Offline()}
+	_                                                                                = []chat.ConversationsOption{chat.Offline()}
+	_                                                                                = []chat.ContactsOption{chat.Offline(), chat.Where(nil)}
+	_                                                                                = []chat.MessagesOption{chat.In(), chat.WhereRow(nil), chat.Limit(1)}
+	_                                                                                = []chat.FetchOption{chat.Where(nil), chat.Limit(1)}
+	_                                                                                = []chat.StreamOption{chat.Offline(), chat.StartAt(chat.FromNow), chat.OnGap(nil)}
+	_                                                                                = []chat.ConsumeOption{chat.StartAt(chat.FromNow), chat.OnGap(nil)}
+	_ func(int) chat.ConsumeOption                                                   = chat.MaxAttempts
+	_ func(func(context.Context, *chat.Message, error) error) chat.ConsumeOption     = chat.DeadLetter
+	_                                                                                = []chat.From{chat.FromNewest, chat.FromNow, chat.FromBeginning}
+	_ func(*chat.Chat, context.Context, int64) (*chat.Conversation, error)           = (*chat.Chat).Conversation
+	_ func(*chat.Chat, context.Context, string) (*chat.Contact, error)               = (*chat.Chat).ContactByUserID
+	_ func(chat.ConversationMessages, context.Context, int64) (*chat.Message, error) = chat.ConversationMessages.Get
+	_ chat.GapKind                                                                   = chat.Gap{}.Kind
+	_                                                                                = []chat.PollOption{chat.Reset()}
 )
 
 // Package chat: interfaces that users implement. A further method would break them.

@@ -81,6 +81,52 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
+// An arrow that nothing needs would let the next import in unnoticed.
+func TestEveryArrowIsUsed(t *testing.T) {
+	t.Parallel()
+	for name, table := range map[string]map[string][]string{"arrows": arrows, "foreign": foreign} {
+		used := map[string]bool{}
+		for _, p := range packages(t) {
+			if !inModule(p.ImportPath) {
+				continue
+			}
+			entry, ok := entryFor(table, p.rel())
+			if !ok {
+				continue
+			}
+			used[entry] = true
+			for _, imp := range p.Imports {
+				if inModule(imp) {
+					imp = rel(imp)
+				}
+				for _, a := range table[entry] {
+					if allowed([]string{a}, imp) {
+						used[entry+" -> "+a] = true
+					}
+				}
+			}
+		}
+		for entry, list := range table {
+			assert.True(t, used[entry], "%s: there is no package %s", name, entry)
+			for _, a := range list {
+				assert.True(t, used[entry+" -> "+a], "%s: %s does not import %s, so it need not be allowed to", name, entry, a)
+			}
+		}
+	}
+}
+
+func TestAnUpwardImportIsNoticed(t *testing.T) {
+	t.Parallel()
+	for from, to := range map[string]string{
+		"datasource": ".", "internal/receive": ".", "internal/feed": "internal/receive", "internal/wire": "internal/where",
+		"internal/rows": "internal/receive", "storage": "internal/cache", "internal/flipletd/sift": "fliplettest", ".": "fliplettest",
+	} {
+		entry, ok := entryFor(arrows, from)
+		require.True(t, ok, from)
+		assert.False(t, allowed(arrows[entry], to), "%s may import %s", from, to)
+	}
+}
+
 func TestForeignPackagesAreSeenByAsFewAsPossible(t *testing.T) {
 	t.Parallel()
 	all := packages(t)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -24,6 +26,22 @@ func TestNoFileIsTooLongToRead(t *testing.T) {
 			assert.LessOrEqual(t, bytes.Count(text, []byte("\n")), maxLines, name)
 		}
 	}
+}
+
+// The root is what a newcomer reads first: the words a user says, one idea a file.
+func TestTheRootCanBeReadInAnAfternoon(t *testing.T) {
+	t.Parallel()
+	files, lines := 0, 0
+	for name, text := range tree(t) {
+		if path.Dir(name) != "." || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		n := bytes.Count(text, []byte("\n"))
+		assert.LessOrEqual(t, n, 400, name)
+		files, lines = files+1, lines+n
+	}
+	assert.LessOrEqual(t, files, 36, "files in the root")
+	assert.LessOrEqual(t, lines, 6500, "lines in the root")
 }
 
 // machine is what an absolute path of a developer's machine begins with.

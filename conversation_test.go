@@ -3,6 +3,7 @@ package chat_test
 import (
 	"encoding/json"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -75,22 +76,24 @@ func TestUnusableParticipantsAreRefused(t *testing.T) {
 
 func TestLeavingIsRemovingOneself(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	jane, bob := w.login("jane"), w.login("bob")
-	group := w.converse(jane, "bob", "eve")
-	list, err := bob.Conversations(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, list[0].Participants().Remove(t.Context(), w.ids["bob"]))
-	list, err = bob.Conversations(t.Context())
-	require.NoError(t, err)
-	assert.Empty(t, list)
-	list, err = jane.Conversations(t.Context())
-	require.NoError(t, err)
-	require.Len(t, list, 1)
-	assert.Equal(t, 2, list[0].NParticipants)
-	assert.True(t, list[0].IsGroup, "two who are left are still a group")
-	assert.Equal(t, []string{bob.User().UserID}, list[0].Definition.RemovedParticipants)
-	assert.Equal(t, group.ID, list[0].ID)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane"), w.login("bob")
+		group := w.converse(jane, "bob", "eve")
+		list, err := bob.Conversations(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, list[0].Participants().Remove(t.Context(), w.ids["bob"]))
+		list, err = bob.Conversations(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, list)
+		list, err = jane.Conversations(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		assert.Equal(t, 2, list[0].NParticipants)
+		assert.True(t, list[0].IsGroup, "two who are left are still a group")
+		assert.Equal(t, []string{bob.User().UserID}, list[0].Definition.RemovedParticipants)
+		assert.Equal(t, group.ID, list[0].ID)
+	})
 }
 
 func TestContactsOfMembersComeInTheirOrderAndTheUnknownAreSkipped(t *testing.T) {
@@ -116,21 +119,23 @@ func TestContactsOfMembersComeInTheirOrderAndTheUnknownAreSkipped(t *testing.T) 
 
 func TestMutingShowsOnTheValueAndForTheUserAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	jane, bob := w.login("jane", func(o *chat.Options) { o.PushNotifications = true }), w.login("bob")
-	conv := w.converse(jane, "bob", "eve")
-	list, err := bob.Conversations(t.Context())
-	require.NoError(t, err)
-	for range 2 {
-		require.NoError(t, list[0].Notifications().Mute(t.Context()))
-		assert.True(t, list[0].IsMuted())
-	}
-	assert.Equal(t, 1, w.Count(fliplettest.UpdateSource), "muting again changes nothing")
-	w.say(jane, conv, "psst")
-	w.ShiftClock(31 * time.Second)
-	require.Len(t, w.Pushes(), 1, "Eve is told, Bob is not")
-	require.NoError(t, list[0].Notifications().Unmute(t.Context()))
-	assert.False(t, list[0].IsMuted())
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane", func(o *chat.Options) { o.PushNotifications = true }), w.login("bob")
+		conv := w.converse(jane, "bob", "eve")
+		list, err := bob.Conversations(t.Context())
+		require.NoError(t, err)
+		for range 2 {
+			require.NoError(t, list[0].Notifications().Mute(t.Context()))
+			assert.True(t, list[0].IsMuted())
+		}
+		assert.Equal(t, 1, w.Count(fliplettest.UpdateSource), "muting again changes nothing")
+		w.say(jane, conv, "psst")
+		w.ShiftClock(31 * time.Second)
+		require.Len(t, w.Pushes(), 1, "Eve is told, Bob is not")
+		require.NoError(t, list[0].Notifications().Unmute(t.Context()))
+		assert.False(t, list[0].IsMuted())
+	})
 }
 
 func TestAConversationIsWrittenAsJavaScriptSeesIt(t *testing.T) {

@@ -6,7 +6,7 @@ FUZZTIME ?= 30s
 VECTORS  ?= ../shared/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test race cover bench fuzz vectors vuln tidy docs quickstart
+.PHONY: help ci fmt vet lint test long race cover bench fuzz vectors vuln tidy docs quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,10 +24,13 @@ lint: ## golangci-lint, pinned in tools/go.mod (the first build takes minutes)
 	$(GO) -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	./bin/golangci-lint run $(PKG)
 
-test: ## all tests
+test: ## the everyday tests
 	$(GO) test $(PKG)
 
-race: ## all tests, in random order, under the race detector
+long: ## all tests: also those that compile Go, start browsers and take their time
+	CHAT_LONG=1 $(GO) test $(PKG)
+
+race: ## the everyday tests, in random order, under the race detector
 	$(GO) test -race -shuffle=on $(PKG)
 
 cover: ## test coverage of the module, by function

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -348,6 +349,7 @@ func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 	for name, prepare := range tours {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 			for i, change := range modes {
 				if i != len(name)%len(modes) && name != "all is well" {
 					continue // each fault meets one way to encrypt
@@ -361,6 +363,7 @@ func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 				assert.Greater(t, a.sink.seen, 30)
 			}
 		})
+		})
 	}
 }
 
@@ -369,19 +372,19 @@ type canaryKeys struct{}
 
 func (canaryKeys) Key(context.Context, int64) (string, error) { return canaryKey, nil }
 
-// TestTypesWithSecretsHideThem prints the types that hold keys, full and empty.
+// TestTypesWithSecretsHideThem prints the types that hold keys, full and empty. A
+// stretched key is printed where one is made, which takes long.
 func TestTypesWithSecretsHideThem(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fliplettest.InProcess(), fliplettest.WithToken(canaryToken))
 	s := &sink{t: t}
 	key := sure(chat.NewKey("k1", []byte(canaryAES[:32])))
 	secret := sure(chat.DeriveKeys("m1", []byte(canaryAES)))
-	stretched := sure(chat.StretchPassphrase("p1", canaryPassword, []byte("sixteen byte tag")))
-	cipher := newCipher(t, key, secret, stretched)
+	cipher := newCipher(t, key, secret)
 	_, err := chat.Seal(cipher, 1, "g", "x")
 	require.NoError(t, err)
 	ks := sure(chat.NewKeystore(w.Client(), chat.KeystoreOptions{Salt: canaryKey}))
-	s.show("types", key, secret, stretched, cipher, ks, chat.KeystoreOptions{Salt: canaryKey}, (*chat.Key)(nil), (*chat.Cipher)(nil),
+	s.show("types", key, secret, cipher, ks, chat.KeystoreOptions{Salt: canaryKey}, (*chat.Key)(nil), (*chat.Cipher)(nil),
 		[]*chat.Key{key}, map[string]*chat.Cipher{"c": cipher}, struct{ K *chat.Key }{key},
 		chat.Options{Client: w.Client(), Cipher: cipher, Keys: ks}, &chat.PanicError{Value: canaryBody},
 		chat.Message{Body: canaryBody}.Err, chat.Gap{}, chat.Reencryption{})

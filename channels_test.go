@@ -3,6 +3,7 @@ package chat_test
 import (
 	"encoding/json"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,58 +15,64 @@ import (
 
 func TestChannelsLiveOnTheMasterAppAndAreSharedByItsInstances(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, fliplettest.WithApps(77))
-	master := func(o *chat.Options) { o.MasterAppID = 77 }
-	jane, bob := w.login("jane", master), w.login("bob", master)
-	channel, err := jane.Channels().Create(t.Context(), "News")
-	require.NoError(t, err)
-	private := w.converse(jane, "bob")
-	for _, s := range w.Sources() {
-		switch s.ID {
-		case channel.ID:
-			assert.EqualValues(t, 77, s.AppID)
-		case private.ID:
-			assert.Equal(t, w.AppID, s.AppID)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess(), fliplettest.WithApps(77))
+		master := func(o *chat.Options) { o.MasterAppID = 77 }
+		jane, bob := w.login("jane", master), w.login("bob", master)
+		channel, err := jane.Channels().Create(t.Context(), "News")
+		require.NoError(t, err)
+		private := w.converse(jane, "bob")
+		for _, s := range w.Sources() {
+			switch s.ID {
+			case channel.ID:
+				assert.EqualValues(t, 77, s.AppID)
+			case private.ID:
+				assert.Equal(t, w.AppID, s.AppID)
+			}
 		}
-	}
-	joined, err := bob.Channels().Join(t.Context(), channel.ID)
-	require.NoError(t, err)
-	assert.True(t, joined.IsChannel)
-	assert.False(t, joined.IsGroup)
-	assert.Equal(t, 1, joined.NParticipants)
-	list, err := bob.Conversations(t.Context())
-	require.NoError(t, err)
-	assert.ElementsMatch(t, []int64{channel.ID, private.ID}, conversationIDs(list))
-	list, err = jane.Conversations(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, []int64{private.ID}, conversationIDs(list), "who creates a channel is no member")
+		joined, err := bob.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+		assert.True(t, joined.IsChannel)
+		assert.False(t, joined.IsGroup)
+		assert.Equal(t, 1, joined.NParticipants)
+		list, err := bob.Conversations(t.Context())
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []int64{channel.ID, private.ID}, conversationIDs(list))
+		list, err = jane.Conversations(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []int64{private.ID}, conversationIDs(list), "who creates a channel is no member")
+	})
 }
 
 func TestJoiningAChannelAgainChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	jane := w.login("jane")
-	channel, err := jane.Channels().Create(t.Context(), "News")
-	require.NoError(t, err)
-	for range 2 {
-		conv, err := jane.Channels().Join(t.Context(), channel.ID)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		channel, err := jane.Channels().Create(t.Context(), "News")
 		require.NoError(t, err)
-		assert.Equal(t, []string{jane.User().UserID}, conv.Participants().IDs())
-	}
-	assert.Equal(t, 1, w.Count(fliplettest.UpdateSource))
+		for range 2 {
+			conv, err := jane.Channels().Join(t.Context(), channel.ID)
+			require.NoError(t, err)
+			assert.Equal(t, []string{jane.User().UserID}, conv.Participants().IDs())
+		}
+		assert.Equal(t, 1, w.Count(fliplettest.UpdateSource))
+	})
 }
 
 func TestAChannelIsNeverTakenForAConversationOfTheSamePeople(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	jane, bob := w.login("jane"), w.login("bob")
-	channel, err := jane.Channels().Create(t.Context(), "News")
-	require.NoError(t, err)
-	for _, c := range []*chat.Chat{jane, bob} {
-		_, err := c.Channels().Join(t.Context(), channel.ID)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane"), w.login("bob")
+		channel, err := jane.Channels().Create(t.Context(), "News")
 		require.NoError(t, err)
-	}
-	assert.NotEqual(t, channel.ID, w.converse(jane, "bob").ID)
+		for _, c := range []*chat.Chat{jane, bob} {
+			_, err := c.Channels().Join(t.Context(), channel.ID)
+			require.NoError(t, err)
+		}
+		assert.NotEqual(t, channel.ID, w.converse(jane, "bob").ID)
+	})
 }
 
 func TestOnlyPublicChannelsAreJoinedAndDeleted(t *testing.T) {

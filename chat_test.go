@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
 func TestTwoPeopleChat(t *testing.T) {
@@ -170,24 +172,27 @@ func TestLargeIntegerColumnSurvivesARoundTrip(t *testing.T) {
 }
 
 func TestUnknownDefinitionKeysSurviveAMembershipChange(t *testing.T) {
-	w := newWorld(t)
-	jane := w.login("jane")
-	conv := w.converse(jane, "bob")
-	ds, err := w.Client().DataSource(t.Context(), conv.ID)
-	require.NoError(t, err)
-	var def map[string]any
-	require.NoError(t, json.Unmarshal(ds.Definition, &def))
-	def["future"] = map[string]any{"n": json.Number("9007199254740993")}
-	raw, err := json.Marshal(def)
-	require.NoError(t, err)
-	_, err = w.Client().UpdateDataSource(context.Background(), conv.ID, datasource.SourcePatch{Definition: raw})
-	require.NoError(t, err)
-	require.NoError(t, conv.Notifications().Mute(t.Context()))
-	require.NoError(t, conv.Participants().Add(t.Context(), w.ids["eve"]))
-	assert.True(t, conv.IsMuted())
-	assert.Len(t, conv.Participants().IDs(), 3)
-	ds, err = w.Client().DataSource(t.Context(), conv.ID)
-	require.NoError(t, err)
-	assert.Contains(t, string(ds.Definition), `"n":9007199254740993`)
-	assert.Contains(t, string(ds.Definition), `mutedParticipants`)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		conv := w.converse(jane, "bob")
+		ds, err := w.Client().DataSource(t.Context(), conv.ID)
+		require.NoError(t, err)
+		var def map[string]any
+		require.NoError(t, json.Unmarshal(ds.Definition, &def))
+		def["future"] = map[string]any{"n": json.Number("9007199254740993")}
+		raw, err := json.Marshal(def)
+		require.NoError(t, err)
+		_, err = w.Client().UpdateDataSource(context.Background(), conv.ID, datasource.SourcePatch{Definition: raw})
+		require.NoError(t, err)
+		require.NoError(t, conv.Notifications().Mute(t.Context()))
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["eve"]))
+		assert.True(t, conv.IsMuted())
+		assert.Len(t, conv.Participants().IDs(), 3)
+		ds, err = w.Client().DataSource(t.Context(), conv.ID)
+		require.NoError(t, err)
+		assert.Contains(t, string(ds.Definition), `"n":9007199254740993`)
+		assert.Contains(t, string(ds.Definition), `mutedParticipants`)
+	})
 }

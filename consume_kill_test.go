@@ -17,6 +17,7 @@ import (
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage/boltstore"
 )
 
@@ -57,19 +58,17 @@ func runKilledConsumer() {
 	}, chat.StartAt(chat.FromBeginning)))
 }
 
-// TestConsumerSurvivesKills kills a consumer at random moments. CHAT_KILLS and
-// CHAT_KILL_MESSAGES make it longer.
+// TestConsumerSurvivesKills kills a consumer at random moments. It is short every
+// day; CHAT_KILLS and CHAT_KILL_MESSAGES make it as long as one likes.
 func TestConsumerSurvivesKills(t *testing.T) {
+	t.Parallel()
 	number := func(name string, def int) int {
 		if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 			return n
 		}
 		return def
 	}
-	kills, messages := number("CHAT_KILLS", 5), number("CHAT_KILL_MESSAGES", 500)
-	if testing.Short() {
-		t.Skip("kills processes for some seconds")
-	}
+	kills, messages := number("CHAT_KILLS", longtest.Size(2, 20)), number("CHAT_KILL_MESSAGES", longtest.Size(150, 2000))
 	w := newWorld(t)
 	jane := w.login("jane")
 	conv := w.converse(jane, "bob")

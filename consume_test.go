@@ -30,6 +30,9 @@ func consume(c *chat.Chat, name string, fn func(context.Context, *chat.Message) 
 	}
 }
 
+// unhurried polls at the cadence of production, for long stories on virtual time.
+func unhurried(o *chat.Options) { o.LivePollInterval, o.PollInterval = 0, 0 }
+
 func storing(s storage.Store) func(*chat.Options) {
 	return func(o *chat.Options) { o.Storage = s }
 }
@@ -148,7 +151,7 @@ func TestTwoConsumersOfOneNameDoNotBothDeliver(t *testing.T) {
 				return nil
 			}
 		}
-		one, two := w.login("bob", storing(store)), w.login("bob", storing(store))
+		one, two := w.login("bob", storing(store), unhurried), w.login("bob", storing(store), unhurried)
 		stopOne := consume(one, "n", fn("one:"))
 		time.Sleep(time.Second)
 		stopTwo := consume(two, "n", fn("two:"))

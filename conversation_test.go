@@ -3,6 +3,7 @@ package chat_test
 import (
 	"encoding/json"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -75,7 +76,8 @@ func TestUnusableParticipantsAreRefused(t *testing.T) {
 
 func TestLeavingIsRemovingOneself(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
 	jane, bob := w.login("jane"), w.login("bob")
 	group := w.converse(jane, "bob", "eve")
 	list, err := bob.Conversations(t.Context())
@@ -91,6 +93,7 @@ func TestLeavingIsRemovingOneself(t *testing.T) {
 	assert.True(t, list[0].IsGroup, "two who are left are still a group")
 	assert.Equal(t, []string{bob.User().UserID}, list[0].Definition.RemovedParticipants)
 	assert.Equal(t, group.ID, list[0].ID)
+	})
 }
 
 func TestContactsOfMembersComeInTheirOrderAndTheUnknownAreSkipped(t *testing.T) {
@@ -116,7 +119,8 @@ func TestContactsOfMembersComeInTheirOrderAndTheUnknownAreSkipped(t *testing.T) 
 
 func TestMutingShowsOnTheValueAndForTheUserAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
 	jane, bob := w.login("jane", func(o *chat.Options) { o.PushNotifications = true }), w.login("bob")
 	conv := w.converse(jane, "bob", "eve")
 	list, err := bob.Conversations(t.Context())
@@ -131,6 +135,7 @@ func TestMutingShowsOnTheValueAndForTheUserAlone(t *testing.T) {
 	require.Len(t, w.Pushes(), 1, "Eve is told, Bob is not")
 	require.NoError(t, list[0].Notifications().Unmute(t.Context()))
 	assert.False(t, list[0].IsMuted())
+	})
 }
 
 func TestAConversationIsWrittenAsJavaScriptSeesIt(t *testing.T) {

@@ -20,6 +20,7 @@ type stage struct {
 	contacts             int64 // their data source
 	janeID, bobID, eveID int64 // ids of contacts
 	jane, bob, eve       *chat.Chat
+	restore              func() // the pauses of production
 }
 
 func newStage() *stage {
@@ -27,7 +28,7 @@ func newStage() *stage {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s := &stage{server: server}
+	s := &stage{server: server, restore: chat.ShortPauses()}
 	var ids []int64
 	s.contacts, ids = server.AddContacts(
 		datasource.M{"Email": "jane@example.org", "Name": "Jane"},
@@ -64,6 +65,7 @@ func (s *stage) close() {
 		c.Close()
 	}
 	s.server.Close()
+	s.restore()
 }
 
 // talk makes a conversation of Jane and Bob in which Jane has said something.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // keyBytes are 32 bytes that differ with b.
@@ -126,16 +128,25 @@ func TestDerivedKeysDifferBetweenConversationsAndAgreeBetweenPrograms(t *testing
 func TestStretchedPassphraseIsArgon2idWithTheDocumentedCost(t *testing.T) {
 	t.Parallel()
 	salt := []byte("sixteen byte tag")
-	k, err := chat.StretchPassphrase("p1", "correct horse battery staple", salt)
+	k, err := chat.StretchPassphrase("p1", canaryPassword, salt)
 	require.NoError(t, err)
 	same := newCipher(t, k)
 	sealed, err := chat.Seal(same, 5, "g", "x")
 	require.NoError(t, err)
-	aead, err := envelope.NewAEAD("p1", chat.Argon2id("correct horse battery staple", salt, 3, 64*1024, 4))
+	// argon2id of them: 3 passes, 64 MiB, 4 lanes.
+	key, err := hex.DecodeString("5cc68b1d9937b167ca57163189a642f362632e13839dc4782bd83c0462651b10")
+	require.NoError(t, err)
+	if longtest.Enabled() { // stretching costs a fifth of a second, as it should
+		assert.Equal(t, key, chat.Argon2id(canaryPassword, salt, 3, 64*1024, 4))
+	}
+	aead, err := envelope.NewAEAD("p1", key)
 	require.NoError(t, err)
 	got, err := aead.Open(sealed, envelope.Binding{ConversationID: 5, GUID: "g"})
 	require.NoError(t, err)
 	assert.Equal(t, "x", got)
+	secrets := &sink{t: t}
+	secrets.show("stretched", k, same)
+	secrets.check("stretched")
 }
 
 func TestClosedCipherOpensAndSealsNothing(t *testing.T) {

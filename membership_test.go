@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -93,105 +95,115 @@ func TestTwelveSimultaneousMembershipChangesLoseNone(t *testing.T) {
 	for _, clients := range []int{1, 12} {
 		t.Run(fmt.Sprint(clients, " clients"), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			people, ids := w.crowdOf(19)
-			// 0 to 6 are in; 1 to 6 are taken out while 7 to 12 are added.
-			conv, err := people[0].Create(t.Context(), chat.NewConversation{Participants: ids[1:7], Metadata: chat.M{"topic": "x"}})
-			require.NoError(t, err)
-			handles := make([]*chat.Conversation, clients)
-			for i := range handles {
-				client := people[0]
-				if clients > 1 {
-					client = w.login("p0")
-				}
-				list, err := client.Conversations(t.Context())
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				people, ids := w.crowdOf(19)
+				// 0 to 6 are in; 1 to 6 are taken out while 7 to 12 are added.
+				conv, err := people[0].Create(t.Context(), chat.NewConversation{Participants: ids[1:7], Metadata: chat.M{"topic": "x"}})
 				require.NoError(t, err)
-				require.Len(t, list, 1)
-				handles[i] = list[0]
-			}
-			atOnce(t, 12, func(i int) error {
-				p := handles[i%clients].Participants()
-				if i < 6 {
-					return p.Remove(t.Context(), ids[i+1])
+				handles := make([]*chat.Conversation, clients)
+				for i := range handles {
+					client := people[0]
+					if clients > 1 {
+						client = w.login("p0")
+					}
+					list, err := client.Conversations(t.Context())
+					require.NoError(t, err)
+					require.Len(t, list, 1)
+					handles[i] = list[0]
 				}
-				return p.Add(t.Context(), ids[i+1])
+				// Requests take their time, so that clients come between each other's steps.
+				w.Sometimes(0.5, fliplettest.AnyRoute, fliplettest.Delay(10*time.Millisecond))
+				atOnce(t, 12, func(i int) error {
+					p := handles[i%clients].Participants()
+					if i < 6 {
+						return p.Remove(t.Context(), ids[i+1])
+					}
+					return p.Add(t.Context(), ids[i+1])
+				})
+				list, err := people[0].Conversations(t.Context())
+				require.NoError(t, err)
+				want := []string{people[0].User().UserID}
+				var gone []string
+				for i := 1; i <= 12; i++ {
+					if i <= 6 {
+						gone = append(gone, people[i].User().UserID)
+					} else {
+						want = append(want, people[i].User().UserID)
+					}
+				}
+				assert.ElementsMatch(t, want, list[0].Participants().IDs())
+				assert.ElementsMatch(t, gone, list[0].Definition.RemovedParticipants)
+				assert.Equal(t, "x", list[0].Definition.Metadata["topic"])
+				assert.Equal(t, conv.ID, list[0].ID)
 			})
-			list, err := people[0].Conversations(t.Context())
-			require.NoError(t, err)
-			want := []string{people[0].User().UserID}
-			var gone []string
-			for i := 1; i <= 12; i++ {
-				if i <= 6 {
-					gone = append(gone, people[i].User().UserID)
-				} else {
-					want = append(want, people[i].User().UserID)
-				}
-			}
-			assert.ElementsMatch(t, want, list[0].Participants().IDs())
-			assert.ElementsMatch(t, gone, list[0].Definition.RemovedParticipants)
-			assert.Equal(t, "x", list[0].Definition.Metadata["topic"])
-			assert.Equal(t, conv.ID, list[0].ID)
 		})
 	}
 }
 
 func TestTwelvePeopleMarkTheSameMessagesAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	people, ids := w.crowdOf(13)
-	conv, err := people[0].Create(t.Context(), chat.NewConversation{Participants: ids[1:]})
-	require.NoError(t, err)
-	for i := range 5 {
-		w.say(people[0], conv, fmt.Sprint(i))
-	}
-	atOnce(t, 12, func(i int) error {
-		unread, err := people[i+1].Unread().Get(t.Context())
-		if err != nil {
-			return err
-		}
-		return people[i+1].MarkMessagesAsRead(t.Context(), unread...)
-	})
-	for _, row := range w.Rows(conv.ID) {
-		assert.Len(t, row.Data["readBy"], 13)
-		assert.Contains(t, row.Data, "body")
-	}
-	for i, p := range people {
-		n, err := p.Unread().Count(t.Context())
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		people, ids := w.crowdOf(13)
+		conv, err := people[0].Create(t.Context(), chat.NewConversation{Participants: ids[1:]})
 		require.NoError(t, err)
-		assert.Zero(t, n, i)
-	}
-	assert.Zero(t, w.RowsDropped())
+		for i := range 5 {
+			w.say(people[0], conv, fmt.Sprint(i))
+		}
+		// Requests take their time, so that readers come between each other's steps.
+		w.Sometimes(0.5, fliplettest.AnyRoute, fliplettest.Delay(10*time.Millisecond))
+		atOnce(t, 12, func(i int) error {
+			unread, err := people[i+1].Unread().Get(t.Context())
+			if err != nil {
+				return err
+			}
+			return people[i+1].MarkMessagesAsRead(t.Context(), unread...)
+		})
+		for _, row := range w.Rows(conv.ID) {
+			assert.Len(t, row.Data["readBy"], 13)
+			assert.Contains(t, row.Data, "body")
+		}
+		for i, p := range people {
+			n, err := p.Unread().Count(t.Context())
+			require.NoError(t, err)
+			assert.Zero(t, n, i)
+		}
+		assert.Zero(t, w.RowsDropped())
+	})
 }
 
 func TestMarkingMakesOneWriteForEachConversationAndNoneForNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	jane, bob := w.login("jane"), w.login("bob")
-	one, two := w.converse(jane, "bob"), w.converse(jane, "bob", "eve")
-	for range 3 {
-		w.say(jane, one, "x")
-		w.say(jane, two, "y")
-	}
-	gone := w.say(jane, one, "gone")
-	unread, err := bob.Unread().Get(t.Context())
-	require.NoError(t, err)
-	require.Len(t, unread, 7)
-	require.NoError(t, jane.DeleteMessage(t.Context(), one.ID, gone.ID))
-	require.NoError(t, bob.MarkMessagesAsRead(t.Context(), append(unread, unread[0])...))
-	assert.Equal(t, 2, w.Count(fliplettest.Commit))
-	before := len(w.Requests())
-	for _, m := range unread {
-		if m.ID != gone.ID {
-			assert.True(t, m.IsReadByCurrentUser)
-			assert.Contains(t, m.ReadBy, bob.User().UserID)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane"), w.login("bob")
+		one, two := w.converse(jane, "bob"), w.converse(jane, "bob", "eve")
+		for range 3 {
+			w.say(jane, one, "x")
+			w.say(jane, two, "y")
 		}
-	}
-	own := w.say(bob, one, "mine")
-	require.NoError(t, bob.MarkMessagesAsRead(t.Context(), own))
-	require.NoError(t, bob.MarkMessagesAsRead(t.Context()))
-	assert.Equal(t, before+1, len(w.Requests()), "the send alone")
-	require.ErrorIs(t, bob.MarkMessagesAsRead(t.Context(), nil), chat.ErrInvalid)
-	require.ErrorIs(t, bob.MarkMessagesAsRead(t.Context(), &chat.Message{ID: 1}), chat.ErrInvalid)
+		gone := w.say(jane, one, "gone")
+		unread, err := bob.Unread().Get(t.Context())
+		require.NoError(t, err)
+		require.Len(t, unread, 7)
+		require.NoError(t, jane.DeleteMessage(t.Context(), one.ID, gone.ID))
+		require.NoError(t, bob.MarkMessagesAsRead(t.Context(), append(unread, unread[0])...))
+		assert.Equal(t, 2, w.Count(fliplettest.Commit))
+		before := len(w.Requests())
+		for _, m := range unread {
+			if m.ID != gone.ID {
+				assert.True(t, m.IsReadByCurrentUser)
+				assert.Contains(t, m.ReadBy, bob.User().UserID)
+			}
+		}
+		own := w.say(bob, one, "mine")
+		require.NoError(t, bob.MarkMessagesAsRead(t.Context(), own))
+		require.NoError(t, bob.MarkMessagesAsRead(t.Context()))
+		assert.Equal(t, before+1, len(w.Requests()), "the send alone")
+		require.ErrorIs(t, bob.MarkMessagesAsRead(t.Context(), nil), chat.ErrInvalid)
+		require.ErrorIs(t, bob.MarkMessagesAsRead(t.Context(), &chat.Message{ID: 1}), chat.ErrInvalid)
+	})
 }
 
 // afterWrite lets something happen right after the first change of a data source.
@@ -211,30 +223,32 @@ func (a *afterWrite) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestAChangeThatOthersOverwroteIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	conv := w.converse(w.login("jane"), "bob")
-	stale, err := w.Client().DataSource(t.Context(), conv.ID)
-	require.NoError(t, err)
-	hook := &afterWrite{RoundTripper: w.Transport(), then: func() {
-		// Somebody who read before our write writes after it.
-		_, err := w.Client().UpdateDataSource(t.Context(), conv.ID, datasource.SourcePatch{Definition: stale.Definition})
-		assert.NoError(t, err)
-	}}
-	jane := w.login("jane", func(o *chat.Options) {
-		o.Client = must(datasource.NewClient(datasource.Config{Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: hook}}))
-	})
-	list, err := jane.Conversations(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, list[0].Participants().Add(t.Context(), w.ids["eve"]))
-	assert.Len(t, list[0].Participants().IDs(), 3)
-	assert.Equal(t, 3, w.Count(fliplettest.UpdateSource))
-	list, err = jane.Conversations(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, 3, list[0].NParticipants)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		conv := w.converse(w.login("jane"), "bob")
+		stale, err := w.Client().DataSource(t.Context(), conv.ID)
+		require.NoError(t, err)
+		hook := &afterWrite{RoundTripper: w.Transport(), then: func() {
+			// Somebody who read before our write writes after it.
+			_, err := w.Client().UpdateDataSource(t.Context(), conv.ID, datasource.SourcePatch{Definition: stale.Definition})
+			assert.NoError(t, err)
+		}}
+		jane := w.login("jane", func(o *chat.Options) {
+			o.Client = must(datasource.NewClient(datasource.Config{Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: hook}}))
+		})
+		list, err := jane.Conversations(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, list[0].Participants().Add(t.Context(), w.ids["eve"]))
+		assert.Len(t, list[0].Participants().IDs(), 3)
+		assert.Equal(t, 3, w.Count(fliplettest.UpdateSource))
+		list, err = jane.Conversations(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 3, list[0].NParticipants)
 
-	before := w.Count(fliplettest.UpdateSource)
-	require.NoError(t, list[0].Participants().Add(t.Context(), w.ids["eve"]))
-	require.NoError(t, list[0].Participants().Remove(t.Context(), w.ids["eve"]))
-	require.NoError(t, list[0].Participants().Remove(t.Context(), w.ids["eve"]))
-	assert.Equal(t, before+1, w.Count(fliplettest.UpdateSource), "nothing is written without a change")
+		before := w.Count(fliplettest.UpdateSource)
+		require.NoError(t, list[0].Participants().Add(t.Context(), w.ids["eve"]))
+		require.NoError(t, list[0].Participants().Remove(t.Context(), w.ids["eve"]))
+		require.NoError(t, list[0].Participants().Remove(t.Context(), w.ids["eve"]))
+		assert.Equal(t, before+1, w.Count(fliplettest.UpdateSource), "nothing is written without a change")
+	})
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 	"github.com/fliplet/fliplet-chat-go/storage/boltstore"
 )
@@ -46,17 +48,21 @@ func onDevices(t *testing.T, fn func(t *testing.T, d *device)) {
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
 		store := storage.NewMemory()
-		fn(t, &device{newWorld(t), func() storage.Store { return store }})
+		synctest.Test(t, func(t *testing.T) {
+			fn(t, &device{newWorld(t, fliplettest.InProcess()), func() storage.Store { return store }})
+		})
 	})
 	t.Run("file", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "chat.db")
-		fn(t, &device{newWorld(t), func() storage.Store {
+		synctest.Test(t, func(t *testing.T) {
+			fn(t, &device{newWorld(t, fliplettest.InProcess()), func() storage.Store {
 			s, err := boltstore.Open(path)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
 			return s
 		}})
+	})
 	})
 }
 

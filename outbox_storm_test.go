@@ -19,14 +19,16 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// sends is how many messages the storm sends: 3,000, or FLIPLET_CHAT_OUTBOX_SENDS.
+// sends is how many messages the storm sends: 1,500 every day, 3,000 in a long test,
+// or FLIPLET_CHAT_OUTBOX_SENDS.
 func sends(t *testing.T) int {
 	text, set := os.LookupEnv("FLIPLET_CHAT_OUTBOX_SENDS")
 	if !set {
-		return 3000
+		return longtest.Size(1500, 3000)
 	}
 	n, err := strconv.Atoi(text)
 	require.NoError(t, err, "FLIPLET_CHAT_OUTBOX_SENDS")
@@ -147,6 +149,7 @@ func (s *storm) rage() {
 
 // With FLIPLET_CHAT_OUTBOX_SENDS=100000 this takes most of a minute.
 func TestOutboxStoresEachMessageOnceAndInOrderWhateverIsLost(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStorm(t, sends(t), 1)
 		s.rage()
@@ -162,6 +165,7 @@ func TestOutboxStoresEachMessageOnceAndInOrderWhateverIsLost(t *testing.T) {
 }
 
 func TestWithoutLookUpsTheSameStormDoublesMessages(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStorm(t, min(sends(t), 3000), 1)
 		s.blind = true

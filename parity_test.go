@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
@@ -151,14 +152,17 @@ func TestUnusableConversationsAreRefused(t *testing.T) {
 }
 
 func TestGroupSomebodyLeftIsNotTheDirectChatOfTheRest(t *testing.T) {
-	w := newWorld(t)
-	jane := w.login("jane")
-	group := w.converse(jane, "bob", "eve")
-	require.NoError(t, group.Participants().Remove(t.Context(), w.ids["eve"]))
-	assert.True(t, group.IsGroup)
-	direct := w.converse(jane, "bob")
-	assert.True(t, direct.IsNew)
-	assert.NotEqual(t, group.ID, direct.ID)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		group := w.converse(jane, "bob", "eve")
+		require.NoError(t, group.Participants().Remove(t.Context(), w.ids["eve"]))
+		assert.True(t, group.IsGroup)
+		direct := w.converse(jane, "bob")
+		assert.True(t, direct.IsNew)
+		assert.NotEqual(t, group.ID, direct.ID)
+	})
 }
 
 func TestMembershipWithoutAChangeWritesNothing(t *testing.T) {
@@ -171,21 +175,24 @@ func TestMembershipWithoutAChangeWritesNothing(t *testing.T) {
 }
 
 func TestJoiningByCodeIsExact(t *testing.T) {
-	w := newWorld(t)
-	jane, eve := w.login("jane"), w.login("eve")
-	conv, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["bob"]}, AllowInvite: true})
-	require.NoError(t, err)
-	code, err := conv.InviteCode(t.Context())
-	require.NoError(t, err)
-	for _, wrong := range []string{code[:8], strings.ToUpper(code) + "0", "x"} {
-		_, err := eve.JoinConversation(t.Context(), wrong)
-		require.ErrorIs(t, err, chat.ErrNotFound)
-	}
-	joined, err := eve.JoinConversation(t.Context(), " "+code+"\n")
-	require.NoError(t, err)
-	assert.Equal(t, conv.ID, joined.ID)
-	_, err = w.converse(jane, "eve").InviteCode(t.Context())
-	require.ErrorIs(t, err, chat.ErrNoInviteCode)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, eve := w.login("jane"), w.login("eve")
+		conv, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["bob"]}, AllowInvite: true})
+		require.NoError(t, err)
+		code, err := conv.InviteCode(t.Context())
+		require.NoError(t, err)
+		for _, wrong := range []string{code[:8], strings.ToUpper(code) + "0", "x"} {
+			_, err := eve.JoinConversation(t.Context(), wrong)
+			require.ErrorIs(t, err, chat.ErrNotFound)
+		}
+		joined, err := eve.JoinConversation(t.Context(), " "+code+"\n")
+		require.NoError(t, err)
+		assert.Equal(t, conv.ID, joined.ID)
+		_, err = w.converse(jane, "eve").InviteCode(t.Context())
+		require.ErrorIs(t, err, chat.ErrNoInviteCode)
+	})
 }
 
 func TestChannelsRefuseWhatIsNone(t *testing.T) {
@@ -267,21 +274,24 @@ func TestListsSurviveStrangeSources(t *testing.T) {
 }
 
 func TestContactsAreOnlyReadAndUpdated(t *testing.T) {
-	w := newWorld(t)
-	jane, bob := w.login("jane"), w.login("bob")
-	conv := w.converse(jane, "bob")
-	w.say(jane, conv, "hi")
-	_, err := bob.Contacts(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, conv.Participants().Add(t.Context(), w.ids["eve"]))
-	require.NoError(t, bob.Logout(t.Context()))
-	assert.Len(t, w.Rows(w.contacts), len(people))
-	for _, r := range w.Requests() {
-		if strings.Contains(r.Path, "/data-sources/"+jsonNumber(w.contacts)+"/data") {
-			assert.NotEqual(t, "DELETE", r.Method)
-			assert.False(t, r.Method == "PUT" && strings.HasSuffix(r.Path, "/data"), "no insert")
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane"), w.login("bob")
+		conv := w.converse(jane, "bob")
+		w.say(jane, conv, "hi")
+		_, err := bob.Contacts(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["eve"]))
+		require.NoError(t, bob.Logout(t.Context()))
+		assert.Len(t, w.Rows(w.contacts), len(people))
+		for _, r := range w.Requests() {
+			if strings.Contains(r.Path, "/data-sources/"+jsonNumber(w.contacts)+"/data") {
+				assert.NotEqual(t, "DELETE", r.Method)
+				assert.False(t, r.Method == "PUT" && strings.HasSuffix(r.Path, "/data"), "no insert")
+			}
 		}
-	}
+	})
 }
 
 func TestReadOnlyGroupsAreStoredNotEnforced(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // pollTimes notes when polls were sent.
@@ -185,10 +186,7 @@ func TestStartStopStormsLeaveNothingBehind(t *testing.T) {
 	w := newWorld(t)
 	jane := w.login("jane")
 	conv := w.converse(jane, "bob")
-	storms := 1000
-	if testing.Short() {
-		storms = 50
-	}
+	storms := longtest.Size(200, 2000)
 	for storm := range storms / 5 {
 		bob := w.login("bob")
 		var wg sync.WaitGroup
@@ -243,7 +241,7 @@ func TestBlockedListenerHurtsNobodyAndGetsEverythingLater(t *testing.T) {
 	quick := newRecorder()
 	_, err = bob.Stream(context.Background(), quick.add)
 	require.NoError(t, err)
-	const rounds, each = 30, 200
+	rounds, each := longtest.Size(10, 30), 200
 	for i := range rounds {
 		w.AddRows(conv.ID, textRows(jane, each)...)
 		quick.wait(t, (i+1)*each)

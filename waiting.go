@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
+// shortestPause is what a pause lasts at least. Examples, which run on real time,
+// shorten it.
+var shortestPause = 40 * time.Millisecond
+
 // pause waits about as long as has passed since began, and a random part more.
 func pause(ctx context.Context, began time.Time) error {
-	wait := min(max(time.Since(began), 40*time.Millisecond), time.Second)
+	wait := min(max(time.Since(began), shortestPause), time.Second)
 	return sleep(ctx, wait+rand.N(wait))
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // What somebody writes who only wants a test of a backend that chats.
@@ -41,6 +43,7 @@ func TestChat(t *testing.T) {
 // neither test helpers nor a database.
 func TestAModuleOfItsOwnNeedsLittle(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it compiles a module")
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
 	dir := t.TempDir()

@@ -32,6 +32,7 @@ type Server struct {
 	pool      *http.Transport // nil in process
 	http      *http.Server    // nil in process
 	served    chan struct{}   // closed when http accepts no more connections
+	closed    chan struct{}   // in process: closed by Close
 	open      sync.WaitGroup  // connections that the server has open
 
 	closeOnce sync.Once
@@ -86,7 +87,8 @@ func Start(opts ...Option) (*Server, error) {
 		core.Pull(r)
 	}
 	if cfg.inProcess {
-		s.URL, s.transport = "http://fliplet.test", inProcess{core}
+		s.closed = make(chan struct{})
+		s.URL, s.transport = "http://fliplet.test", inProcess{core, s.closed}
 		return s, nil
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -118,12 +120,13 @@ func Start(opts ...Option) (*Server, error) {
 }
 
 // Close stops the server: requests in progress are cut off, connections are
-// closed, no goroutine stays behind. Closing again does nothing. What the
-// server has seen and stored can still be inspected.
+// closed, later requests are refused, no goroutine stays behind. Closing again
+// does nothing. What the server has seen and stored can still be inspected.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		s.core.Close()
 		if s.http == nil {
+			close(s.closed)
 			return
 		}
 		s.pool.CloseIdleConnections()

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -47,12 +48,24 @@ func TestServesOverLoopbackAndInProcess(t *testing.T) {
 	}
 }
 
-func TestCloseTwiceIsFine(t *testing.T) {
+func TestCloseTwiceIsFineAndNobodyListensAfterwards(t *testing.T) {
 	t.Parallel()
-	s, err := fliplettest.Start()
-	require.NoError(t, err)
-	assert.NoError(t, s.Close())
-	assert.NoError(t, s.Close())
+	for name, opts := range map[string][]fliplettest.Option{"loopback": nil, "in process": {fliplettest.InProcess()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := fliplettest.Start(opts...)
+			require.NoError(t, err)
+			assert.NoError(t, s.Close())
+			assert.NoError(t, s.Close())
+			r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL, nil)
+			require.NoError(t, err)
+			res, err := s.Transport().RoundTrip(r)
+			if err == nil {
+				res.Body.Close()
+			}
+			assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+		})
+	}
 }
 
 func TestInProcessRunsInABubble(t *testing.T) {

@@ -3,6 +3,7 @@ package fliplettest_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,7 @@ func TestEverythingAtOnce(t *testing.T) {
 					return
 				default:
 					meddle()
+					runtime.Gosched() // a spinning goroutine would keep the others waiting
 				}
 			}
 		})

@@ -14,7 +14,10 @@ import (
 // inProcess is a RoundTripper that calls a handler in the goroutine of the
 // caller: no socket, no goroutine, and in a testing/synctest bubble the delays
 // of levers pass on the bubble's clock.
-type inProcess struct{ handler http.Handler }
+type inProcess struct {
+	handler http.Handler
+	closed  chan struct{} // from then on nobody listens
+}
 
 // RoundTrip serves one request. A connection that a lever drops shows as an
 // error of the kind a socket would give.
@@ -25,6 +28,11 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // as net/http has it
+	}
+	select {
+	case <-t.closed:
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	default:
 	}
 	in := r.Clone(ctx)
 	in.RequestURI = r.URL.RequestURI()

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // chromium is the browser's path; without one the test is skipped and says so.
@@ -34,6 +36,7 @@ func chromium(t *testing.T) string {
 // of it.
 func TestPageInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	path := chromium(t)
 	s := newSite(t)
 	var once sync.Once

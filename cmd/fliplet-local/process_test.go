@@ -16,10 +16,13 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // program is a fliplet-local that runs in a process of its own.
@@ -148,12 +151,14 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		filepath.Join(dir, "none", "f.db"): "no such file or directory",
 		dir:                                "not a regular file",
 	} {
-		p := spawn(t, "-data", path)
-		status, out := p.end()
-		assert.Equal(t, 1, status, path)
-		assert.Empty(t, out)
-		assert.Contains(t, p.errs.String(), "fliplet-local: -data: "+path, path)
-		assert.Contains(t, p.errs.String(), why, path)
+		// The other process is real; the time in which it might end is not.
+		synctest.Test(t, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			assert.Equal(t, 1, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-data", path}, &out, &errs), path)
+			assert.Empty(t, out.String())
+			assert.Contains(t, errs.String(), "fliplet-local: -data: "+path, path)
+			assert.Contains(t, errs.String(), why, path)
+		})
 	}
 }
 
@@ -166,10 +171,7 @@ const batch = 25
 // nobody knows about all or nothing.
 func TestKilledProgramKeepsWhatItAcknowledged(t *testing.T) {
 	t.Parallel()
-	rounds := 12
-	if testing.Short() {
-		rounds = 5
-	}
+	rounds := longtest.Size(3, 12)
 	data := filepath.Join(t.TempDir(), "fliplet.db")
 	first := launch(t, "-data", data)
 	var made struct{ DataSource struct{ ID int64 } }

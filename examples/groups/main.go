@@ -36,8 +36,9 @@ type people struct {
 	ids   map[string]int64 // of contacts
 }
 
-func run(ctx context.Context, out io.Writer) error {
-	server, err := fliplettest.Start()
+// run tells the story over a local Fliplet with these options.
+func run(ctx context.Context, out io.Writer, opts ...fliplettest.Option) error {
+	server, err := fliplettest.Start(opts...)
 	if err != nil {
 		return err
 	}

@@ -3,17 +3,24 @@ package main
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Changes of members wait for those of other clients: here on virtual time.
 func TestGroupsAndChannels(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), &out))
+	synctest.Test(t, func(t *testing.T) {
+		require.NoError(t, run(t.Context(), &out, fliplettest.InProcess()))
+	})
 	assert.Equal(t, `Launch: Bob, Eve, Jane
 Eve asks for it: new false, ticket 42
 Launch: Ann, Bob, Jane

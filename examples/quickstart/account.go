@@ -59,7 +59,7 @@ func runAccount(ctx context.Context, out io.Writer, e env) error {
 	if err != nil {
 		return err
 	}
-	client, err := datasource.NewClient(datasource.Config{Token: a.token, BaseURL: a.url})
+	client, err := datasource.NewClient(datasource.Config{Token: a.token, BaseURL: a.url, HTTPClient: e.http})
 	if err != nil {
 		return err
 	}

@@ -3,20 +3,23 @@ package main
 import (
 	"context"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // realAccount is a server and an environment that leads to it.
-func realAccount(t *testing.T, more map[string]string) (*fliplettest.Server, func(string) string) {
-	s := fliplettest.New(t)
+func realAccount(t *testing.T, more map[string]string, opts ...fliplettest.Option) (*fliplettest.Server, func(string) string) {
+	s := fliplettest.New(t, opts...)
 	contacts, _ := s.AddContacts(datasource.M{"Mail": "a@example.org"}, datasource.M{"Mail": "b@example.org"})
 	vars := map[string]string{
 		"FLIPLET_TOKEN": s.Token, "FLIPLET_API_URL": s.URL, "FLIPLET_CONTACTS": strconv.FormatInt(contacts, 10),
@@ -30,9 +33,25 @@ func realAccount(t *testing.T, more map[string]string) (*fliplettest.Server, fun
 
 func TestAccountIsWrittenToAfterAYes(t *testing.T) {
 	t.Parallel()
-	s, get := realAccount(t, nil)
+	t.Run("virtual time", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s, get := realAccount(t, nil, fliplettest.InProcess())
+			writtenAfterAYes(t, s, get, &http.Client{Transport: s.Transport()})
+		})
+	})
+	t.Run("sockets", func(t *testing.T) {
+		t.Parallel()
+		longtest.Only(t, "it waits as for a real account")
+		s, get := realAccount(t, nil)
+		writtenAfterAYes(t, s, get, nil)
+	})
+}
+
+func writtenAfterAYes(t *testing.T, s *fliplettest.Server, get func(string) string, way *http.Client) {
+	t.Helper()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), &out, env{get: get, in: strings.NewReader("yes\n")}), out.String())
+	require.NoError(t, run(t.Context(), &out, env{get: get, in: strings.NewReader("yes\n"), http: way}), out.String())
 	requireOK(t, out.String())
 	before, _, asked := strings.Cut(out.String(), "Type yes")
 	require.True(t, asked)
@@ -56,7 +75,7 @@ func TestAccountIsWrittenToAfterAYes(t *testing.T) {
 		}
 		return get(name)
 	}
-	require.NoError(t, run(t.Context(), &out, env{get: unasked}), out.String())
+	require.NoError(t, run(t.Context(), &out, env{get: unasked, http: way}), out.String())
 	requireOK(t, out.String())
 	assert.NotContains(t, out.String(), "Type yes")
 }

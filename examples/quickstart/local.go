@@ -21,7 +21,7 @@ import (
 func runLocal(ctx context.Context, out io.Writer, e env) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	server, err := fliplettest.Start()
+	server, err := fliplettest.Start(e.server...)
 	if err != nil {
 		return err
 	}

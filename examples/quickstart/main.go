@@ -46,6 +46,10 @@ func main() {
 type env struct {
 	get func(string) string // an environment variable
 	in  io.Reader           // where a person answers questions
+	// server says how the local Fliplet is started, and http is the way to an
+	// account; nil is the ordinary way. Tests do without a network.
+	server []fliplettest.Option
+	http   *http.Client
 	// wire, unless nil, gives the way to the local Fliplet. Tests damage what
 	// passes there, to see that the checks notice.
 	wire func(*fliplettest.Server) http.RoundTripper

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // nothing is an environment without variables.
 func nothing(string) string { return "" }
+
+// offline is an environment without variables and without a network, for stories on
+// virtual time.
+func offline(wire func(*fliplettest.Server) http.RoundTripper) env {
+	return env{get: nothing, server: []fliplettest.Option{fliplettest.InProcess()}, wire: wire}
+}
 
 func lastLine(out string) string {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
@@ -40,6 +47,7 @@ func requireOK(t *testing.T, out string) {
 	assert.Equal(t, found[1], strconv.Itoa(strings.Count(out, " → ")), out)
 }
 
+// This story is told over a socket, as the program itself tells it.
 func TestThreePeopleChatWithoutLoss(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
@@ -181,24 +189,28 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var out strings.Builder
-			err := run(t.Context(), &out, env{get: nothing, wire: tc.wire})
-			require.Error(t, err, out.String())
-			assert.ErrorContains(t, err, tc.want)
-			assert.NotRegexp(t, okLine, lastLine(out.String()))
+			synctest.Test(t, func(t *testing.T) {
+				var out strings.Builder
+				err := run(t.Context(), &out, offline(tc.wire))
+				require.Error(t, err, out.String())
+				assert.ErrorContains(t, err, tc.want)
+				assert.NotRegexp(t, okLine, lastLine(out.String()))
+			})
 		})
 	}
 }
 
 func TestCancellingEndsTheStory(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	out := writer(func(text string) {
-		if strings.Contains(text, "Promised") {
-			cancel()
-		}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := writer(func(text string) {
+			if strings.Contains(text, "Promised") {
+				cancel()
+			}
+		})
+		require.ErrorIs(t, run(ctx, out, offline(nil)), context.Canceled)
 	})
-	require.ErrorIs(t, run(ctx, out, env{get: nothing}), context.Canceled)
 }
 
 // writer calls a function with what is written.

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -36,9 +37,11 @@ func TestStoryHoldsWhateverTheServerLooksLike(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var out strings.Builder
-			require.NoError(t, run(t.Context(), &out, env{get: nothing, wire: pull(lever)}), out.String())
-			requireOK(t, out.String())
+			synctest.Test(t, func(t *testing.T) {
+				var out strings.Builder
+				require.NoError(t, run(t.Context(), &out, offline(pull(lever))), out.String())
+				requireOK(t, out.String())
+			})
 		})
 	}
 }

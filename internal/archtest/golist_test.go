@@ -1,13 +1,17 @@
 package archtest_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,30 +44,43 @@ func inModule(path string) bool { return path == module || strings.HasPrefix(pat
 // packages lists the module's packages and everything they need, by import path.
 func packages(t *testing.T) map[string]listed {
 	t.Helper()
-	out := run(t, "go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,Deps,GoFiles", "./...")
-	all := map[string]listed{}
-	dec := json.NewDecoder(strings.NewReader(out))
-	for {
-		var p listed
-		err := dec.Decode(&p)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		require.NoError(t, err)
-		all[p.ImportPath] = p
-	}
+	all, err := goList(root(t))
+	require.NoError(t, err)
 	require.Contains(t, all, module)
 	return all
 }
 
-// run executes a command in the root of the module and returns what it prints.
-func run(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	var out, errs strings.Builder
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = root(t), &out, &errs
-	require.NoError(t, cmd.Run(), "%s %s:\n%s%s", name, strings.Join(args, " "), out.String(), errs.String())
-	return out.String()
+// goList asks Go once; nobody changes what it returns.
+var goList = once(func(dir string) (map[string]listed, error) {
+	cmd := exec.CommandContext(context.Background(), "go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,Deps,GoFiles", "./...")
+	var out, errs bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%v: %w\n%s", cmd, err, errs.String())
+	}
+	all := map[string]listed{}
+	for dec := json.NewDecoder(&out); ; {
+		var p listed
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[p.ImportPath] = p
+	}
+})
+
+// once makes a function of the module's root remember its first result.
+func once[T any](fn func(dir string) (T, error)) func(dir string) (T, error) {
+	var do sync.Once
+	var value T
+	var err error
+	return func(dir string) (T, error) {
+		do.Do(func() { value, err = fn(dir) })
+		return value, err
+	}
 }
 
 // root is the directory of go.mod.

@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"internal/receive":       {"storage", "internal/feed", "internal/claim", "internal/life"},
 	"internal/flipletd/...":  {"internal/flipletd/..."},
 	"internal/archtest":      {},
+	"internal/longtest":      {},
 	"fliplettest":            {"datasource", "internal/flipletd"},
 	"cmd/fliplet-local":      {"fliplettest", "internal/flipletd/..."},
 	"examples/...":           {".", "datasource", "storage", "storage/boltstore", "fliplettest", "examples/..."},

@@ -60,9 +60,16 @@ func TestNoFileNamesAPathOfADevelopersMachine(t *testing.T) {
 // tree reads the text files of the repository, by path.
 func tree(t *testing.T) map[string][]byte {
 	t.Helper()
-	dir := root(t)
+	files, err := readTree(root(t))
+	require.NoError(t, err)
+	require.Contains(t, files, "go.mod")
+	return files
+}
+
+// readTree reads them once; nobody changes what it returns.
+var readTree = once(func(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	return files, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -76,17 +83,11 @@ func tree(t *testing.T) map[string][]byte {
 			return nil
 		}
 		text, err := os.ReadFile(path)
-		if err != nil {
+		if err != nil || !utf8.Valid(text) {
 			return err
 		}
-		if utf8.Valid(text) {
 			name, err := filepath.Rel(dir, path)
-			require.NoError(t, err)
 			files[filepath.ToSlash(name)] = text
-		}
-		return nil
+		return err
 	})
-	require.NoError(t, err)
-	require.Contains(t, files, "go.mod")
-	return files
-}
+})

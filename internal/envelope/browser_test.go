@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // browser finds headless Chromium, or skips the test and says why.
@@ -68,6 +70,7 @@ func (p *page) handler(root string) http.Handler {
 
 func TestEnvelopeJSInChromiumAndGoReadEachOther(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	chromium := browser(t)
 	p := &page{cases: newExchange(t), received: make(chan struct{})}
 	server := httptest.NewServer(p.handler(repositoryRoot(t))) // loopback is a secure context, which WebCrypto asks for

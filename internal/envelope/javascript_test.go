@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -20,6 +21,7 @@ const bodies = 1000 // each way
 // node finds Node of at least the given major version, or skips the test and says why.
 func node(t *testing.T, major int) string {
 	t.Helper()
+	longtest.Only(t, "it starts Node")
 	path, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("Node is not installed: that JavaScript and Go read each other was NOT checked")

@@ -350,19 +350,19 @@ func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-			for i, change := range modes {
-				if i != len(name)%len(modes) && name != "all is well" {
-					continue // each fault meets one way to encrypt
+				for i, change := range modes {
+					if i != len(name)%len(modes) && name != "all is well" {
+						continue // each fault meets one way to encrypt
+					}
+					a := newAviary(t)
+					c := a.chat(change)
+					_, err := c.Login(t.Context(), chat.M{"Email": "jane@example.org"})
+					require.NoError(t, err)
+					prepare(a)
+					a.tour(name, c)
+					assert.Greater(t, a.sink.seen, 30)
 				}
-				a := newAviary(t)
-				c := a.chat(change)
-				_, err := c.Login(t.Context(), chat.M{"Email": "jane@example.org"})
-				require.NoError(t, err)
-				prepare(a)
-				a.tour(name, c)
-				assert.Greater(t, a.sink.seen, 30)
-			}
-		})
+			})
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +14,7 @@ import (
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -362,14 +362,6 @@ type nowhere struct{}
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
-// rounds is how often the storm below is repeated: all of them in the long run.
-func stormRounds() int {
-	if os.Getenv("CHAT_LONG") != "" {
-		return 10_000
-	}
-	return 300
-}
-
 // TestEndingsOfEveryKindAtOnceComeToRest starts and stops a Chat in every way at
 // once, from every place.
 func TestEndingsOfEveryKindAtOnceComeToRest(t *testing.T) {
@@ -383,7 +375,7 @@ func TestEndingsOfEveryKindAtOnceComeToRest(t *testing.T) {
 	token := w.token("jane")
 	w.login("bob")
 	ctx := context.Background()
-	for range stormRounds() {
+	for range longtest.Size(300, 10_000) {
 		bob := w.connect(func(o *chat.Options) { o.EncryptMessages = false })
 		_, err := bob.Login(ctx, chat.M{"Email": "bob@example.org"})
 		require.NoError(t, err)

@@ -57,12 +57,12 @@ func onDevices(t *testing.T, fn func(t *testing.T, d *device)) {
 		path := filepath.Join(t.TempDir(), "chat.db")
 		synctest.Test(t, func(t *testing.T) {
 			fn(t, &device{newWorld(t, fliplettest.InProcess()), func() storage.Store {
-			s, err := boltstore.Open(path)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, s.Close()) })
-			return s
-		}})
-	})
+				s, err := boltstore.Open(path)
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, s.Close()) })
+				return s
+			}})
+		})
 	})
 }
 

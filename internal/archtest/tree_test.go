@@ -86,8 +86,8 @@ var readTree = once(func(dir string) (map[string][]byte, error) {
 		if err != nil || !utf8.Valid(text) {
 			return err
 		}
-			name, err := filepath.Rel(dir, path)
-			files[filepath.ToSlash(name)] = text
+		name, err := filepath.Rel(dir, path)
+		files[filepath.ToSlash(name)] = text
 		return err
 	})
 })

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"go/parser"
 	"go/token"
-	"os"
 	"strings"
 	"testing"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed/sim/mutants"
 	"github.com/fliplet/fliplet-chat-go/internal/feed/sim/world"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/internal/patch"
 )
 
@@ -44,7 +44,7 @@ func TestEveryMutantApplies(t *testing.T) {
 
 // Each defect is noticed: by the story that noticed it before, or by another soon.
 func TestEveryMutantIsKilled(t *testing.T) {
-	long(t)
+	longtest.Only(t, "compiles the simulator anew")
 	t.Parallel()
 	for _, m := range mutants.All() {
 		t.Run(m.What, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestEveryMutantIsKilled(t *testing.T) {
 }
 
 func TestTheStoryOfAMutantIsCutDownToWhatMatters(t *testing.T) {
-	long(t)
+	longtest.Only(t, "compiles the simulator anew")
 	t.Parallel()
 	m := mutants.All()[0]
 	program := build(t, m)
@@ -83,14 +83,6 @@ func TestTheStoryOfAMutantIsCutDownToWhatMatters(t *testing.T) {
 	var s world.Story
 	world.Tell(&s, seed)
 	assert.Nil(t, world.NewRunner().Shrink(&s), "the engine itself passes")
-}
-
-// long leaves a test to the long run: each build costs about a second.
-func long(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CHAT_LONG") == "" {
-		t.Skip("compiles the simulator anew: set CHAT_LONG=1")
-	}
 }
 
 // build builds the simulator with a defect.

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -107,13 +109,12 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		key: c.cacheKey(s.userID, "consume/"+url.PathEscape(name)),
 	}
 	for {
-		lease, err := acquire(ctx, c.store, k.key+"/lease", func() bool { return c.current() == s })
+		lease, err := k.acquire(ctx)
 		if err != nil {
 			return err
 		}
-		err = k.run(ctx, lease)
-		lease.release()
-		if !errors.Is(err, errLeaseLost) {
+		err = k.hold(ctx, lease)
+		if !errors.Is(err, claim.ErrLost) {
 			return err
 		}
 		c.log.Info("another process took the consumer over", "name", name)
@@ -140,11 +141,42 @@ type consumer struct {
 	generation  uint64
 }
 
-// run delivers until something ends it.
-func (k *consumer) run(ctx context.Context, lease *lease) error {
+// acquire waits for the lease of the consumer's name.
+func (k *consumer) acquire(ctx context.Context) (*claim.Lease, error) {
+	wanted := claim.New(claim.Config{Store: k.chat.store, Key: k.key + "/lease"})
+	for {
+		if k.chat.current() != k.session {
+			return nil, ErrNotLoggedIn
+		}
+		lease, ok, err := wanted.TryAcquire(ctx)
+		if err != nil || ok {
+			return lease, err
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// hold delivers while the lease is kept, and gives it back.
+func (k *consumer) hold(ctx context.Context, lease *claim.Lease) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer lease.keep(ctx, cancel)()
+	kept := life.New(ctx)
+	lease.Keep(kept, func() { cancel(claim.ErrLost) })
+	err := k.run(ctx)
+	kept.Stop(nil)
+	tidy, end := context.WithTimeout(context.Background(), 5*time.Second)
+	defer end()
+	if err := lease.Release(tidy); err != nil {
+		k.chat.log.Warn("a consumer's lease was not given back, and will run out", "name", k.name, "error", err)
+	}
+	_ = kept.Wait(tidy) // only a store that hangs keeps it
+	return err
+}
+
+// run delivers until something ends it.
+func (k *consumer) run(ctx context.Context) error {
 	if err := k.load(ctx); err != nil {
 		return err
 	}
@@ -254,7 +286,7 @@ func (k *consumer) swap(ctx, grace context.Context, name string, old *[]byte, ne
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		ok, err := k.chat.store.CompareAndSwap(grace, k.key+name, *old, new)
 		if err == nil && !ok {
-			return errLeaseLost
+			return claim.ErrLost
 		}
 		if err == nil {
 			*old = new

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -39,7 +40,8 @@ type Chat struct {
 	known  knownConversations
 	source rowSource
 	poller poller
-	outbox *outbox // nil when it is off
+
+	outboxes outboxes
 
 	// keepsCache: Storage outlives the Chat, so messages are worth storing.
 	keepsCache bool
@@ -69,14 +71,16 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.source = newRowSource(c)
 	c.poller.init(c)
-	c.outbox = newOutbox(c)
+	if o := opts.Outbox; o != nil && o.OnChange != nil {
+		c.outboxes.notifier = outbox.NewNotifier(c.log)
+	}
 	return c, nil
 }
 
 // Close stops everything: streams end, calls under way fail with [ErrClosed], and
 // nothing runs any more when it returns. Called from inside a stream's callback it
-// does not wait for that callback. With an outbox it first goes on sending for a
-// while, see [OutboxOptions]; the rest stays stored. The user stays logged in on
+// does not wait for that callback. What waits in the outbox stays stored, and is
+// sent after the user's next login; see [Outbox.Flush]. The user stays logged in on
 // the server; see [Chat.Logout]. Closing again does nothing.
 func (c *Chat) Close() error {
 	c.mu.Lock()
@@ -87,14 +91,13 @@ func (c *Chat) Close() error {
 	for _, r := range homes {
 		r.forget(c)
 	}
-	c.outbox.drain()
 	c.end(errClosing)
 	c.poller.stop(errClosing)
-	c.outbox.stop(errClosing)
-	c.outbox.close()
+	// What waits is on its way to Storage at most; OnChange is not waited for.
+	err := c.stopOutboxes(context.Background(), errClosing)
 	c.calls.Wait()
 	c.known.clear() // the keys of conversations are among it
-	return nil
+	return err
 }
 
 // BatchSize is how many messages a page holds: 200 (documented).

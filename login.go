@@ -51,9 +51,11 @@ func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Cont
 	}
 	if before != nil {
 		// Outside the lock: a function of the user before may be logging in, too.
-		c.forgetUser(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
+		cause := fmt.Errorf("another user logged in: %w", ErrNotLoggedIn)
+		before.stopSending(cause)
+		c.forgetUser(cause)
 	}
-	c.outbox.start(ctx, c.current())
+	c.current().startSending(ctx)
 	if !cached {
 		c.registerDevice(ctx, contact)
 		c.shareLogin(ctx, contact)
@@ -90,6 +92,7 @@ func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token strin
 	s := c.session
 	if s == nil || s.contactID != contact.ID || s.userID != contact.UserID {
 		ended, s = s, &session{contactID: contact.ID, userID: contact.UserID}
+		c.openOutbox(s)
 		c.session = s
 	}
 	s.take(query, contact, token)

@@ -33,7 +33,9 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 		return nil
 	}
 	// Outside the lock: a function that runs may be logging in or out itself.
-	c.forgetUser(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
+	cause := fmt.Errorf("logged out: %w", ErrNotLoggedIn)
+	s.stopSending(cause)
+	c.forgetUser(cause)
 	errs := []error{c.forgetStored(local, s)}
 
 	remote, cancel := context.WithCancelCause(local)
@@ -65,6 +67,5 @@ func (c *Chat) leave() *session {
 // forgetUser ends what belongs to the user in this process.
 func (c *Chat) forgetUser(cause error) {
 	c.poller.stop(cause)
-	c.outbox.stop(cause)
 	c.known.clear()
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -17,6 +18,8 @@ type session struct {
 	// token is the chat token. Each login stores a new pointer, so that comparing
 	// pointers tells whether there has been one since.
 	token atomic.Pointer[string]
+	// outbox sends what the user says; nil when it is off.
+	outbox *outbox.Outbox
 
 	// Under Chat.mu. The same user may log in again with another query.
 	query   M

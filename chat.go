@@ -10,6 +10,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -39,7 +40,7 @@ type Chat struct {
 	logins   oneAtATime
 	known    knownConversations
 	endpoint rows.Endpoint
-	outbox   *outbox // nil when it is off
+	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
 }
 
@@ -64,9 +65,11 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	}
 	c := &Chat{
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
-		calls: life.New(), work: life.New(), logins: newOneAtATime(), cache: newCache(&opts, keepsMessages),
+		calls: life.New(context.Background()), work: life.New(context.Background()), logins: newOneAtATime(), cache: newCache(&opts, keepsMessages),
 	}
-	c.outbox = newOutbox(c)
+	if o := opts.Outbox; o != nil && o.OnChange != nil {
+		c.notifier = outbox.NewNotifier(c.log)
+	}
 	return c, nil
 }
 
@@ -139,7 +142,7 @@ func (c *Chat) Shutdown(ctx context.Context) (err error) {
 func (c *Chat) rest(ctx context.Context) error {
 	if s := c.current(); s != nil {
 		s.receiver.Stop(errClosing)
-		if err := c.outbox.drain(ctx); err != nil {
+		if err := s.drain(ctx); err != nil {
 			return err
 		}
 	}
@@ -147,7 +150,10 @@ func (c *Chat) rest(ctx context.Context) error {
 		return err
 	}
 	c.stopSession(errClosing)
-	return c.work.Wait(ctx)
+	if err := c.work.Wait(ctx); err != nil {
+		return err
+	}
+	return c.notifier.Wait(ctx)
 }
 
 // stopSession ends what runs for the user.
@@ -181,7 +187,7 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
-	if !c.calls.Enter() && !(ctx.Value(consuming{}) == c && c.calls.Join()) {
+	if !c.calls.Enter() && !c.mayFinish(ctx) {
 		return nil, nil, ErrClosed
 	}
 	ctx, release := c.tie(ctx)
@@ -189,6 +195,12 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 		release()
 		c.calls.Leave()
 	}, nil
+}
+
+// mayFinish lets a call of a consumer's function in while the Chat is being shut
+// down.
+func (c *Chat) mayFinish(ctx context.Context) bool {
+	return ctx.Value(consuming{}) == c && c.calls.Context().Err() == nil && c.calls.Join()
 }
 
 // tie returns a context that also ends with the Chat.

@@ -53,9 +53,13 @@ func (e *Error) Unwrap() error { return e.Err }
 var sentinels []string
 
 // sentinel makes an error value whose text can stand alone.
-func sentinel(text string) error {
-	sentinels = append(sentinels, text)
-	return errors.New("chat: " + text)
+func sentinel(text string) error { return named(errors.New("chat: " + text)) }
+
+// named makes an error of another package, whose text names this one, a value of
+// this package.
+func named(err error) error {
+	sentinels = append(sentinels, strings.TrimPrefix(err.Error(), "chat: "))
+	return err
 }
 
 // plain takes the name of the package out of a text that will begin with it.

@@ -28,20 +28,21 @@ func (s *stage) outbox(o chat.OutboxOptions) *chat.Chat {
 func ExampleOutbox() {
 	s := newStage()
 	defer s.close()
+	told := make(chan chat.SendChange, 1)
 	c := s.outbox(chat.OutboxOptions{OnChange: func(ch chat.SendChange) {
 		if ch.State == chat.SendStored {
-			fmt.Println(ch.Message.Body, ch.State)
+			told <- ch
 		}
 	}})
+	defer c.Close()
 	ctx := context.Background()
 	conv := s.talk()
 	s.server.Next(1, fliplettest.Insert, fliplettest.LoseAnswer())
 	if _, err := c.Outbox().Add(ctx, conv.ID, chat.Draft{Body: "Hello Bob"}); err != nil {
 		log.Fatal(err)
 	}
-	if err := c.Close(); err != nil { // sends what is left
-		log.Fatal(err)
-	}
+	ch := <-told
+	fmt.Println(ch.Message.Body, ch.State)
 	fmt.Println(len(s.server.Rows(conv.ID)), "row")
 	// Output:
 	// Hello Bob stored
@@ -52,7 +53,7 @@ func ExampleOutbox() {
 func ExampleChat_Outbox() {
 	s := newStage()
 	defer s.close()
-	c := s.outbox(chat.OutboxOptions{Drain: -1})
+	c := s.outbox(chat.OutboxOptions{})
 	defer c.Close()
 	conv := s.talk()
 	s.server.Always(fliplettest.Insert, fliplettest.LoseRequest()) // an outage
@@ -87,7 +88,7 @@ func ExampleOutbox_Add() {
 func ExampleOutbox_Discard() {
 	s := newStage()
 	defer s.close()
-	c := s.outbox(chat.OutboxOptions{Drain: -1})
+	c := s.outbox(chat.OutboxOptions{})
 	defer c.Close()
 	ctx := context.Background()
 	conv := s.talk()
@@ -129,7 +130,7 @@ func ExampleOutbox_Len() {
 func ExampleOutbox_Pending() {
 	s := newStage()
 	defer s.close()
-	c := s.outbox(chat.OutboxOptions{Drain: -1})
+	c := s.outbox(chat.OutboxOptions{})
 	defer c.Close()
 	conv := s.talk()
 	s.server.Always(fliplettest.Insert, fliplettest.LoseRequest()) // an outage

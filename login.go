@@ -71,7 +71,7 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 		c.stopSession(errClosing) // closed meanwhile
 		return nil, errClosing
 	}
-	c.outbox.start(ctx, c.current())
+	c.current().startSending(ctx)
 	if !cached {
 		if device == withDevice {
 			c.registerDevice(ctx, contact)

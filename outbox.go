@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/internal/wire"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 )
 
 // OutboxOptions switch the outbox on; see [Options]. The zero value has defaults
@@ -23,10 +23,10 @@ import (
 // What waits belongs to a user: its keys in Storage hold the API host, the
 // contacts data source and the flUserId. Bodies are stored as they go on the wire,
 // which is sealed when the chat encrypts. Several processes may share a Storage:
-// each sends what it accepted, under a claim that it renews every 10 s, and takes
+// each sends what it accepted, under a claim that it renews every 5 s, and takes
 // over what another left behind when that one has closed, or has not renewed its
-// claim for 30 s. After a crash the next process therefore begins to send when the
-// claim of the dead one has lapsed.
+// claim for 20 s. On a Storage that one process at a time has open, such as
+// storage/boltstore, what a crash left behind is sent at once.
 //
 // Limits: the server must show a stored row within Settle; the calls of Storage
 // must not take longer than a few seconds. (All of this is our choice; that a
@@ -38,9 +38,6 @@ type OutboxOptions struct {
 	// Settle is how long after a failed attempt its row may still become visible.
 	// Before that, not finding it proves nothing. Default 5 s.
 	Settle time.Duration
-	// Drain is how long Close goes on sending what can be sent. Default 5 s, negative
-	// not at all. What is unsent then stays stored, for the user's next login.
-	Drain time.Duration
 	// OnChange is told what becomes of each message, one call at a time, in order; a
 	// Chat that is slow to listen may miss the steps in between, never Stored or
 	// Failed. It runs on a goroutine of its own and may call the Chat, also Close.
@@ -63,19 +60,16 @@ func (o OutboxOptions) prepare() (OutboxOptions, error) {
 	if o.Settle == 0 {
 		o.Settle = 5 * time.Second
 	}
-	if o.Drain == 0 {
-		o.Drain = 5 * time.Second
-	}
 	return o, errors.Join(errs...)
 }
 
 var (
 	// ErrQueued: the message is stored in the outbox, but not sent yet. It will be,
 	// by this process or by the one that logs the user in next; do not send it again.
-	ErrQueued = sentinel("the message is queued and not sent yet")
+	ErrQueued = named(outbox.ErrQueued)
 	// ErrOutboxFull: as many messages wait as OutboxOptions.Limit allows. This one was
 	// not accepted.
-	ErrOutboxFull = sentinel("the outbox is full")
+	ErrOutboxFull = named(outbox.ErrFull)
 )
 
 // SendState is where a message in the outbox stands.
@@ -169,20 +163,16 @@ func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid st
 	if err := d.check(conversationID); err != nil {
 		return "", err
 	}
-	o, err := b.box()
-	if err != nil {
-		return "", err
-	}
-	ctx, s, end, err := b.chat.enter(ctx)
+	ctx, s, end, err := b.enter(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer end()
-	sd, err := o.add(ctx, s, conversationID, d)
+	sending, err := b.chat.queue(ctx, s, conversationID, d)
 	if err != nil {
 		return "", err
 	}
-	return sd.rec.GUID, nil
+	return sending.GUID(), nil
 }
 
 // Len is how many messages of the user are left to send; 0 without an outbox or
@@ -192,10 +182,22 @@ func (b Outbox) Len() int { return len(b.Pending()) }
 // Pending lists the messages of the user that are left to send, in the order of
 // acceptance. It makes no request; nil without an outbox or login.
 func (b Outbox) Pending() []PendingSend {
-	if b.chat.made() != nil || b.chat.outbox == nil {
+	s := b.chat.current()
+	if s == nil || s.outbox == nil {
 		return nil
 	}
-	return b.chat.outbox.pending()
+	waiting := s.outbox.Pending()
+	if waiting == nil {
+		return nil
+	}
+	out := make([]PendingSend, len(waiting))
+	for i, w := range waiting {
+		out[i] = PendingSend{
+			GUID: w.GUID, ConversationID: w.Conversation, State: sendState(w.State), QueuedAt: w.QueuedAt,
+			Attempts: w.Attempts, Err: w.Err, NextTry: w.NextTry,
+		}
+	}
+	return out
 }
 
 // Flush waits until nothing is left to send, which can take as long as an outage.
@@ -204,16 +206,12 @@ func (b Outbox) Pending() []PendingSend {
 // there is no outbox.
 func (b Outbox) Flush(ctx context.Context) (err error) {
 	defer wrap("flush outbox", &err)
-	o, err := b.box()
-	if err != nil {
-		return err
-	}
-	ctx, s, end, err := b.chat.enter(ctx)
+	ctx, s, end, err := b.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	return o.flush(ctx, s)
+	return s.outbox.Flush(ctx)
 }
 
 // Discard takes a message out that was not sent. It reports false for one that is
@@ -224,47 +222,21 @@ func (b Outbox) Flush(ctx context.Context) (err error) {
 // Errors: [ErrNotLoggedIn]; [ErrClosed]; [ErrInvalid]; what Storage said.
 func (b Outbox) Discard(ctx context.Context, conversationID int64, guid string) (_ bool, err error) {
 	defer wrap("discard message", &err)
-	o, err := b.box()
-	if err != nil {
-		return false, err
-	}
-	ctx, s, end, err := b.chat.enter(ctx)
+	ctx, s, end, err := b.enter(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer end()
-	return o.discard(ctx, s, sendKey{conversationID, guid})
+	return s.outbox.Discard(ctx, conversationID, guid)
 }
 
-func (b Outbox) box() (*outbox, error) {
+// enter is Chat.enter for calls that need an outbox.
+func (b Outbox) enter(ctx context.Context) (_ context.Context, s *session, end func(), err error) {
 	if err := b.chat.made(); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	if b.chat.outbox == nil {
-		return nil, invalid("Options.Outbox: nil; set it to &chat.OutboxOptions{} to have an outbox")
+	if b.chat.opts.Outbox == nil {
+		return nil, nil, nil, invalid("Options.Outbox: nil; set it to &chat.OutboxOptions{} to have an outbox")
 	}
-	return b.chat.outbox, nil
-}
-
-// message is Chat.Message through the outbox: it waits for the outcome.
-func (o *outbox) message(ctx context.Context, s *session, conversationID int64, d Draft) (*Message, error) {
-	sd, err := o.add(ctx, s, conversationID, d)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-sd.done:
-	default:
-		select {
-		case <-sd.done:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", ErrQueued, context.Cause(ctx))
-		}
-	}
-	if sd.err != nil {
-		return nil, sd.err
-	}
-	row := *sd.row
-	row.Data = wire.CloneMap(row.Data)
-	return o.chat.message(ctx, &row, s.userID), nil
+	return b.chat.enter(ctx)
 }

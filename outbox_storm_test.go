@@ -46,7 +46,7 @@ type storm struct {
 	accepted      int // of them by an outbox
 	crashes       int
 	late          sync.WaitGroup
-	blind         bool
+	blind         bool // look-ups find nothing
 }
 
 func newStorm(t *testing.T, sends int, seed uint64) *storm {
@@ -64,7 +64,7 @@ func newStorm(t *testing.T, sends int, seed uint64) *storm {
 // which it was.
 func (s *storm) life() (finished bool) {
 	m := &machine{
-		disk: s.disk, network: s.Transport(), cutAt: 20 + s.rand.Int64N(4000), how: cut(s.rand.IntN(int(cuts))),
+		disk: s.disk, network: s.Transport(), cutAt: 20 + s.rand.Int64N(4000), how: cut(s.rand.IntN(int(cuts))), blind: s.blind,
 		late: func(do func()) {
 			s.late.Go(func() {
 				time.Sleep(3 * time.Second)
@@ -75,9 +75,6 @@ func (s *storm) life() (finished bool) {
 	// A small limit, since a process that dies young must get through what is left
 	// before it adds to it.
 	c := m.boot(s.world, func(o *chat.Options) { o.Outbox.Limit = 200 })
-	if s.blind {
-		chat.WithoutLookUps(c)
-	}
 	defer func() { require.NoError(s.t, c.Close()) }()
 	ctx := s.t.Context()
 	_, err := c.Login(ctx, chat.M{"Email": "jane@example.org"})

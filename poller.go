@@ -16,7 +16,7 @@ import (
 
 // newSession makes the session of a contact.
 func (c *Chat) newSession(contact *Contact) *session {
-	s := &session{contactID: contact.ID, userID: contact.UserID, outbox: c.outbox, cache: c.cache.User(contact.UserID)}
+	s := &session{contactID: contact.ID, userID: contact.UserID, cache: c.cache.User(contact.UserID)}
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
 		Source: &polledRows{c, s},
@@ -25,6 +25,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 		},
 		Judge: judge, Rested: s.cache.Save, Log: c.log, Life: c.work,
 	})
+	s.outbox = c.outboxOf(s)
 	return s
 }
 

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,26 +60,47 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 		return nil, err
 	}
 	defer end()
-	if c.outbox != nil {
-		return c.outbox.message(ctx, s, conversationID, d)
+	send := c.attempt
+	if s.outbox != nil {
+		send = c.deliver
 	}
+	row, err := send(ctx, s, conversationID, d)
+	if err != nil {
+		return nil, err
+	}
+	return c.message(ctx, row, s.userID), nil
+}
+
+// attempt is Message without an outbox: one attempt, and a look-up when it is in
+// doubt.
+func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d Draft) (*datasource.Entry, error) {
 	if d.GUID != "" { // it may be sent again
-		stored, err := c.storedSend(ctx, conversationID, d.GUID, s.userID)
-		if err != nil {
-			return nil, missing(err, "conversation", conversationID)
-		}
-		if stored != nil {
-			stored.DataSourceID = conversationID
-			return c.message(ctx, stored, s.userID), nil
+		if row, err := c.storedSend(ctx, conversationID, d.GUID, s.userID); err != nil || row != nil {
+			return row, err
 		}
 	}
 	write, err := c.compose(ctx, s, conversationID, d)
 	if err != nil {
 		return nil, err
 	}
+	row, err := c.transmit(ctx, s, conversationID, write)
+	if datasource.Doubtful(err) {
+		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
+			row, err = stored, nil
+		}
+	}
+	if err == nil {
+		s.receiver.Poke()
+	}
+	return row, err
+}
+
+// transmit inserts a row, once, or twice when a new login repairs the first
+// attempt. It returns the row as stored.
+func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
 	var row *datasource.Entry
 	var refused error
-	err = c.authorized(ctx, s, func(token string) error {
+	err := c.authorized(ctx, s, func(token string) error {
 		if refused != nil && !rewind(write.Files) {
 			return refused // a Reader cannot be sent twice
 		}
@@ -86,27 +108,32 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 		row, refused = c.client.InsertEntry(ctx, conversationID, write)
 		return refused
 	})
-	if datasource.Doubtful(err) {
-		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
-			row, err = stored, nil
-		}
+	if err != nil && (refused == nil || !errors.Is(err, refused)) {
+		err = &renewalError{err}
 	}
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	s.receiver.Poke()
 	if row.ID == 0 || len(row.Data) == 0 {
 		// A server may confirm with less than the row.
-		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
-			row = stored
-		} else if len(row.Data) == 0 {
-			row.Data = write.Data
+		stored, err := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID)
+		if err == nil && stored != nil {
+			return stored, nil
+		}
+		if len(row.Data) == 0 {
+			row.Data = wire.CloneMap(write.Data)
 			delete(row.Data, wire.FileParts)
 		}
 	}
 	row.DataSourceID = conversationID
-	return c.message(ctx, row, s.userID), nil
+	return row, nil
 }
+
+// renewalError is what a new login met, as opposed to what a message met.
+type renewalError struct{ err error }
+
+func (e *renewalError) Error() string { return e.err.Error() }
+func (e *renewalError) Unwrap() error { return e.err }
 
 // storedSend looks a send up by its guid: the row with the lowest id, nil if there
 // is none.
@@ -115,13 +142,14 @@ func (c *Chat) storedSend(ctx context.Context, conversationID int64, guid, userI
 		Type: "select", Where: M{wire.GUID: guid}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
 	})
 	if err != nil {
-		return nil, err
+		return nil, missing(err, "conversation", conversationID)
 	}
 	var found *datasource.Entry
 	for i := range rows {
 		r := &rows[i]
 		if wire.Text(r.Data[wire.GUID]) == guid && wire.Text(r.Data[wire.From]) == userID && (found == nil || r.ID < found.ID) {
 			found = r
+			found.DataSourceID = conversationID
 		}
 	}
 	return found, nil

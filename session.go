@@ -8,6 +8,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -29,13 +30,30 @@ type session struct {
 	rows     *rows.Source // the rows of the user's conversations
 	cache    *cache.User
 	receiver *receive.Receiver
-	outbox   *outbox // the Chat's
+	outbox   *outbox.Outbox // nil when it is off
 }
 
 // stop ends what runs for the user, and waits for nothing.
 func (s *session) stop(cause error) {
 	s.receiver.Stop(cause)
-	s.outbox.stop(cause)
+	if s.outbox != nil {
+		s.outbox.Stop(cause)
+	}
+}
+
+// startSending lets the outbox begin.
+func (s *session) startSending(ctx context.Context) {
+	if s != nil && s.outbox != nil {
+		_ = s.outbox.Start(ctx) // it fails when the session is over
+	}
+}
+
+// drain waits until nothing waits in the outbox.
+func (s *session) drain(ctx context.Context) error {
+	if s.outbox == nil {
+		return nil
+	}
+	return s.outbox.Drain(ctx)
 }
 
 // oneAtATime is a lock whose waiters can give up.

@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"internal/where":         {"internal/wire"},
 	"internal/life":          {},
 	"internal/life/lifetest": {},
-	"internal/claim":         {"storage"},
+	"internal/claim":         {"storage", "internal/life"},
 	"internal/cache":         {"datasource", "storage", "internal/feed", "internal/wire"},
 	"internal/rows":          {"datasource", "internal/feed", "internal/where", "internal/wire"},
 	"internal/outbox":        {"datasource", "storage", "internal/claim", "internal/life", "internal/wire"},

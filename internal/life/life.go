@@ -24,8 +24,8 @@ type Life struct {
 	empty  chan struct{} // closed when inside reaches 0; nil while nobody waits
 }
 
-// New returns an open Life.
-func New() *Life { return newLife(context.Background(), nil) }
+// New returns an open Life, whose context ends with ctx, too.
+func New(ctx context.Context) *Life { return newLife(ctx, nil) }
 
 // Part returns a Life within this one: what is inside there is inside here, and
 // when this one is over or ends, so does that.
@@ -56,13 +56,13 @@ func (l *Life) Enter() bool {
 }
 
 // Join lets further work of a caller in that is inside itself, also when the Life
-// was retired meanwhile: what was begun may be brought to its end. After Stop it
-// reports false.
+// is over meanwhile: what was begun may be brought to its end. It reports false when
+// nobody is inside.
 func (l *Life) Join() bool {
 	if l.parent != nil && !l.parent.Join() {
 		return false
 	}
-	if l.admit(func() bool { return l.inside > 0 && l.ctx.Err() == nil }) {
+	if l.admit(func() bool { return l.inside > 0 }) {
 		return true
 	}
 	if l.parent != nil {
@@ -126,8 +126,11 @@ func (l *Life) Stop(cause error) {
 	l.cancel(cause)
 }
 
-// Over reports whether Retire or Stop was called.
+// Over reports whether Retire or Stop was called, here or on what this is a part of.
 func (l *Life) Over() bool {
+	if l.parent != nil && l.parent.Over() {
+		return true
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.over

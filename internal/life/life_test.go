@@ -18,7 +18,7 @@ var errEnd = errors.New("the end")
 
 func TestARetiredLifeLetsNothingInAndWhatIsInsideGoesOn(t *testing.T) {
 	t.Parallel()
-	l := life.New()
+	l := life.New(context.Background())
 	require.True(t, l.Enter())
 	l.Retire()
 	assert.False(t, l.Enter())
@@ -36,7 +36,7 @@ func TestARetiredLifeLetsNothingInAndWhatIsInsideGoesOn(t *testing.T) {
 
 func TestTheWholeKnowsWhatIsInsideItsParts(t *testing.T) {
 	t.Parallel()
-	whole := life.New()
+	whole := life.New(context.Background())
 	first, second := whole.Part(), whole.Part()
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(errEnd)
@@ -48,6 +48,7 @@ func TestTheWholeKnowsWhatIsInsideItsParts(t *testing.T) {
 	assert.True(t, second.Enter(), "a part that is over says nothing about the others")
 	second.Leave()
 	whole.Stop(errEnd)
+	assert.True(t, second.Over())
 	assert.False(t, second.Enter())
 	assert.False(t, second.Join())
 	assert.Equal(t, errEnd, context.Cause(second.Context()))
@@ -58,7 +59,7 @@ func TestTheWholeKnowsWhatIsInsideItsParts(t *testing.T) {
 func TestStopEndsTheContextAndWaitsForNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := life.New()
+		l := life.New(context.Background())
 		l.Go(func() {
 			<-l.Context().Done()
 			time.Sleep(time.Second)
@@ -76,14 +77,14 @@ func TestStopEndsTheContextAndWaitsForNothing(t *testing.T) {
 
 func TestLeavingMoreOftenThanEnteringIsAMistake(t *testing.T) {
 	t.Parallel()
-	l := life.New()
+	l := life.New(context.Background())
 	assert.Panics(t, l.Leave)
 }
 
 func TestALifeComesToRestInWhateverOrder(t *testing.T) {
 	t.Parallel()
 	lifetest.Stress(t, 10_000, func() lifetest.Machine {
-		l := life.New()
+		l := life.New(context.Background())
 		return lifetest.Machine{
 			Start: func(context.Context) error {
 				if !l.Go(func() { <-l.Context().Done() }) {

@@ -1,12 +1,12 @@
-// Package outbox decides when a message that must not be lost is sent, looked up,
-// tried again or given back.
+// Package outbox sends messages that must not be lost, through outages and
+// crashes: once, and in order.
 //
-// It is a pure state machine. Inputs are method calls ([Queue.Accept],
-// [Queue.Saved], [Queue.Load], [Queue.Stored], [Queue.Doubtful], [Queue.Retry],
-// [Queue.Absent], …) that carry the current time; the output is the [Action] of
-// [Queue.Next]. There is no clock, no goroutine, no lock and no I/O in here, so
-// production, tests and models run the same code. A Queue is not safe for
-// concurrent use: its owner serialises the calls.
+// Three machines share the work. The [Queue] decides: it is a pure state machine,
+// without clock, goroutine, lock or I/O, so that production, tests and models run
+// the same code. The journal keeps what was accepted in a [storage.Store], and
+// finds what another process left behind. The [Outbox] drives both with a real
+// clock: it makes the requests through the ports of its [Config], and tells a
+// [Notifier] what becomes of each message.
 //
 // # The life of a message
 //
@@ -35,12 +35,25 @@
 // acceptance, and the first one holds back the others until it is stored or
 // refused. Conversations do not wait for each other.
 //
+// # What is stored
+//
+// Under Config.Key is the registry, a list of segments. A segment is a row of
+// slots, and slot n of segment s is the key Key/s/n with one message. A process
+// that has something to send holds one claim (see package claim) under
+// Key/owners/o, and o owns the segments that it fills or has taken over. Whoever
+// can take the claim of an owner may make that owner's segments its own. With
+// nothing to send a process gives its claim and its segments up, so an idle outbox
+// stores nothing, and nothing of it runs.
+//
+// A process that finds segments of an owner who may be dead, but whose claim has
+// not run out, sends nothing until that is known: those messages come first.
+//
 // # Proof
 //
 // The model test lets the process die at every step that touches disk or server.
 // The storm in package chat sends through a network that loses 30 % of the answers
 // and 10 % of the requests, on a machine that loses power again and again, and
-// counts the rows; switched to Blind it shows duplicates:
+// counts the rows; when look-ups find nothing it shows duplicates:
 //
 //	go test ./internal/outbox
 //	FLIPLET_CHAT_OUTBOX_SENDS=100000 go test -v -run 'TestOutboxStoresEach|TestWithoutLookUps' .

@@ -55,7 +55,7 @@ func (m *model) step() bool {
 
 func (m *model) boot() {
 	m.crashed, m.asked, m.of = false, nil, map[outbox.ID]copyOf{}
-	m.q = outbox.New(outbox.Config{Parallel: 3, Rand: m.rand})
+	m.q = outbox.NewQueue(outbox.QueueConfig{Parallel: 3, Rand: m.rand})
 	var conversations []int64
 	for _, c := range m.disk {
 		conversations = append(conversations, c.conversation)

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// ErrFull is returned by [Queue.Accept] when Limit messages are pending.
-var ErrFull = errors.New("outbox: full")
+// ErrFull: as many messages wait as the limit allows. The message was not accepted.
+var ErrFull = errors.New("chat: the outbox is full")
 
-// Config sets sizes and times. Zero fields take the defaults.
-type Config struct {
+// QueueConfig sets sizes and times. Zero fields take the defaults.
+type QueueConfig struct {
 	Limit    int           // pending messages, default 1000
 	Parallel int           // actions under way at once, default 4
 	Settle   time.Duration // until a stored row is certainly visible, default 5 s
@@ -20,14 +20,11 @@ type Config struct {
 	Backoff    time.Duration // first wait after a failure, doubled with each, default 1 s
 	MaxBackoff time.Duration // default 30 s
 
-	// Blind inserts again without looking up. It makes duplicates and serves the
-	// test that shows so.
-	Blind bool
 	// Rand draws the jitter. Default: seeded by the process.
 	Rand *rand.Rand
 }
 
-func (c Config) withDefaults() Config {
+func (c QueueConfig) withDefaults() QueueConfig {
 	c.Limit = cmp.Or(c.Limit, 1000)
 	c.Parallel = cmp.Or(c.Parallel, 4)
 	c.Settle = cmp.Or(c.Settle, 5*time.Second)
@@ -87,7 +84,7 @@ type item struct {
 
 // Queue holds the pending messages of one user. See the package documentation.
 type Queue struct {
-	cfg   Config
+	cfg   QueueConfig
 	items map[ID]*item
 	// lines hold the unsent messages of each conversation in order.
 	lines map[int64][]*item
@@ -99,8 +96,8 @@ type Queue struct {
 	pause time.Time // the server's word: no request before
 }
 
-// New returns an empty queue.
-func New(cfg Config) *Queue {
+// NewQueue returns an empty queue.
+func NewQueue(cfg QueueConfig) *Queue {
 	return &Queue{cfg: cfg.withDefaults(), items: map[ID]*item{}, lines: map[int64][]*item{}}
 }
 
@@ -163,7 +160,7 @@ func (q *Queue) Saved(id ID) {
 	}
 	it.state = ready
 	if !it.doubt.IsZero() {
-		q.question(it)
+		it.state = inDoubt
 	}
 }
 
@@ -290,16 +287,7 @@ func (q *Queue) Doubtful(now time.Time, id ID) {
 	}
 	it.tries++
 	it.again = now.Add(q.backoff(it.tries))
-	it.doubt = now
-	q.question(it)
-}
-
-// question leads to a look-up, at once.
-func (q *Queue) question(it *item) {
-	it.state = inDoubt
-	if q.cfg.Blind {
-		it.state, it.due = ready, it.again
-	}
+	it.doubt, it.state = now, inDoubt // it is looked up at once
 }
 
 // Absent says that a look-up found nothing. If it was made early, another one

@@ -13,12 +13,12 @@ import (
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func newQueue(change ...func(*outbox.Config)) *outbox.Queue {
-	cfg := outbox.Config{Rand: rand.New(rand.NewPCG(1, 2))}
+func newQueue(change ...func(*outbox.QueueConfig)) *outbox.Queue {
+	cfg := outbox.QueueConfig{Rand: rand.New(rand.NewPCG(1, 2))}
 	for _, c := range change {
 		c(&cfg)
 	}
-	return outbox.New(cfg)
+	return outbox.NewQueue(cfg)
 }
 
 // accept takes a message whose copy is saved.
@@ -158,7 +158,7 @@ func TestARateLimitHoldsEverybodyBackForAtLeastItsTime(t *testing.T) {
 }
 
 func TestAFullQueueRefuses(t *testing.T) {
-	q := newQueue(func(c *outbox.Config) { c.Limit = 2 })
+	q := newQueue(func(c *outbox.QueueConfig) { c.Limit = 2 })
 	id := accept(t, q, 1)
 	accept(t, q, 1)
 	_, err := q.Accept(1, false)
@@ -172,7 +172,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 }
 
 func TestActionsUnderWayAreBounded(t *testing.T) {
-	q := newQueue(func(c *outbox.Config) { c.Parallel = 3 })
+	q := newQueue(func(c *outbox.QueueConfig) { c.Parallel = 3 })
 	for conv := range int64(10) {
 		accept(t, q, conv+1)
 	}

@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -40,8 +42,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 			return err
 		}
 		err = c.hold(ctx, lease)
-		lease.Release()
-		if !errors.Is(err, errLeaseLost) {
+		if !errors.Is(err, claim.ErrLost) {
 			return err
 		}
 		c.Log.Info("another process took the consumer over", "name", c.Name)
@@ -49,19 +50,33 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 // acquire waits for the lease, for as long as ctx and the Receiver last.
-func (c *Consumer) acquire(ctx context.Context) (*lease, error) {
+func (c *Consumer) acquire(ctx context.Context) (*claim.Lease, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	life := c.Receiver.life.Context()
 	defer context.AfterFunc(life, func() { cancel(context.Cause(life)) })()
-	return acquire(ctx, c.Store, c.Key+"/lease")
+	return claim.New(claim.Config{Store: c.Store, Key: c.Key + "/lease"}).Acquire(ctx)
 }
 
-// hold consumes while the lease is ours.
-func (c *Consumer) hold(ctx context.Context, l *lease) error {
+// hold consumes while the lease is kept, and gives it back.
+func (c *Consumer) hold(ctx context.Context, lease *claim.Lease) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer l.Keep(ctx, cancel)()
+	kept := life.New(ctx)
+	lease.Keep(kept, func() { cancel(claim.ErrLost) })
+	err := c.consume(ctx)
+	kept.Stop(nil)
+	tidy, end := context.WithTimeout(context.Background(), grace)
+	defer end()
+	if err := lease.Release(tidy); err != nil {
+		c.Log.Warn("a consumer's lease was not given back, and will run out", "name", c.Name, "error", err)
+	}
+	_ = kept.Wait(tidy) // only a store that hangs keeps it
+	return err
+}
+
+// consume delivers until something ends it.
+func (c *Consumer) consume(ctx context.Context) error {
 	at := &position{store: c.Store, key: c.Key, log: c.Log, name: c.Name}
 	if err := at.load(ctx); err != nil {
 		return err

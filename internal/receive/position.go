@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -72,7 +73,7 @@ func (p *position) swap(ctx context.Context, name string, old *[]byte, new []byt
 			*old = new
 			return nil
 		case err == nil:
-			return errLeaseLost
+			return claim.ErrLost
 		}
 		if within.Err() == nil {
 			p.log.Warn("storing a consumer's position failed", "name", p.name, "error", err)

@@ -116,7 +116,7 @@ func TestPushersAndReadersGetTheSameInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, h := &rows{}, &handler{}
 		src.add(3)
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		p, err := r.Push(t.Context(), h, from(feed.FromNewest))
 		require.NoError(t, err)
 		rd, err := r.Read(t.Context(), from(feed.FromNewest))
@@ -147,7 +147,7 @@ func TestNothingIsAskedWhileNobodyListens(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		src := &rows{}
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		require.NoError(t, r.Poll(t.Context(), false), "nobody to poll for")
 		p, err := r.Push(t.Context(), &handler{}, from(feed.FromNow))
 		require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestStopWaitsForNothingAndNoFunctionBeginsAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &rows{}
 		src.add(9)
-		whole := life.New()
+		whole := life.New(context.Background())
 		r := newReceiver(src, whole)
 		h := &handler{fn: func(int64) error { time.Sleep(time.Minute); return nil }}
 		p, err := r.Push(t.Context(), h, from(feed.FromNewest))
@@ -206,7 +206,7 @@ func TestAnEventTakenBeforeTheStopCanBeAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &rows{}
 		src.add(2)
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		rd, err := r.Read(t.Context(), receive.Begin{Join: func(f *feed.Feed, _ time.Time) (feed.ID, error) {
 			return f.SubscribeDurable(feed.FromNewest, feed.Cursor{})
 		}})
@@ -226,7 +226,7 @@ func TestAListenerThatIsStoppedWhileItsEventIsPreparedIsNotCalled(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		src := &rows{}
 		src.add(1)
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		h := &slow{}
 		p, err := r.Push(t.Context(), h, from(feed.FromNewest))
 		require.NoError(t, err)
@@ -259,7 +259,7 @@ func TestAHandlersErrorEndsItsPusherAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &rows{}
 		src.add(3)
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		good, bad := &handler{}, &handler{fn: func(id int64) error {
 			if id == 2 {
 				return errEnd
@@ -283,7 +283,7 @@ func TestPollTellsOfItsFailureAndEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		src := &rows{fail: errors.New("away")}
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		_, err := r.Push(t.Context(), &handler{}, from(feed.FromNow))
 		require.NoError(t, err)
 		require.ErrorIs(t, r.Poll(t.Context(), false), src.fail)
@@ -298,7 +298,7 @@ func TestPollTellsOfItsFailureAndEndsWithItsContext(t *testing.T) {
 func TestAFailureThatEndsPollingEndsTheListenersWithIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newReceiver(&rows{fail: errEnd}, life.New())
+		r := newReceiver(&rows{fail: errEnd}, life.New(context.Background()))
 		p, err := r.Push(t.Context(), &handler{}, from(feed.FromNow))
 		require.NoError(t, err)
 		<-p.Done()
@@ -312,7 +312,7 @@ func TestPollWaitsForProgressButNotForAFunctionThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &rows{}
 		src.add(20)
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		h := &handler{fn: func(int64) error { time.Sleep(900 * time.Millisecond); return nil }}
 		hang := &handler{fn: func(id int64) error {
 			if id == 21 {
@@ -341,7 +341,7 @@ func TestReceiversComeToRestInWhateverOrder(t *testing.T) {
 	src := &rows{}
 	src.add(5)
 	lifetest.Stress(t, 10_000, func() lifetest.Machine {
-		r := newReceiver(src, life.New())
+		r := newReceiver(src, life.New(context.Background()))
 		return lifetest.Machine{
 			Start: func(ctx context.Context) error {
 				_, err := r.Push(ctx, &handler{fn: func(id int64) error {

@@ -1,0 +1,213 @@
+// Package claim is a lease over a [storage.Store]: of all who want a key, one holds
+// it.
+//
+// The holder writes to the key every few seconds. Whoever wants the key watches it,
+// and takes it when nobody holds it, or when it has not changed for [TTL] by the
+// watcher's own clock. Clocks therefore need not agree. On a store that only one
+// process can have open (see [storage.Exclusive]), what another process has left
+// behind is taken at once.
+//
+// A lease says who should work, not who may. A process that was suspended may go
+// on for a moment after another one has taken over. Whoever cannot bear that
+// compares what it replaces, as [storage.Store.CompareAndSwap] does.
+package claim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+const (
+	// TTL is how long a lease lasts that is not renewed.
+	TTL = 20 * time.Second
+	// Beat is how often a lease is renewed.
+	Beat = 5 * time.Second
+	// poll is how often a waiter looks, and how soon a renewal that failed is
+	// tried again.
+	poll = time.Second
+)
+
+// ErrLost says that somebody else has taken the lease.
+var ErrLost = errors.New("another process took over")
+
+// thisProcess tells this process from others that used the same store.
+var thisProcess = sync.OnceValue(rand.Text)
+
+// Config says which key is claimed.
+type Config struct {
+	Store storage.Store
+	Key   string
+	// Process identifies the process. Default: this one. Tests play others.
+	Process string
+}
+
+// State is what a look at the key found.
+type State uint8
+
+const (
+	// Free: nobody holds the key, or its holder is gone.
+	Free State = iota
+	// Held: somebody else holds the key.
+	Held
+	// Mine: this Claim wrote what is there.
+	Mine
+)
+
+// String is a word for the state.
+func (s State) String() string {
+	switch s {
+	case Free:
+		return "free"
+	case Held:
+		return "held"
+	case Mine:
+		return "mine"
+	}
+	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// record is what is stored under the key.
+type record struct {
+	Owner   string `json:"owner"`
+	Process string `json:"process"`
+	Beat    uint64 `json:"beat"`
+}
+
+// Claim is one contender for a key. It is safe for concurrent use. It runs nothing
+// and stores nothing before it holds the key.
+type Claim struct {
+	cfg   Config
+	owner string
+
+	mu      sync.Mutex
+	looked  bool
+	seen    []byte    // what the last look found
+	since   time.Time // when that was first seen
+	renewed bool      // it has changed between two looks
+}
+
+// New returns a contender.
+func New(cfg Config) *Claim {
+	if cfg.Process == "" {
+		cfg.Process = thisProcess()
+	}
+	return &Claim{cfg: cfg, owner: rand.Text()}
+}
+
+// Observe looks at the key.
+func (c *Claim) Observe(ctx context.Context) (State, error) {
+	_, state, err := c.look(ctx)
+	return state, err
+}
+
+// Renewed reports whether the key changed while this Claim watched it, so that its
+// holder was alive not long ago.
+func (c *Claim) Renewed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.renewed
+}
+
+// look reads the key, and judges it by how long it has not changed.
+func (c *Claim) look(ctx context.Context) (raw []byte, _ State, err error) {
+	raw, err = c.read(ctx)
+	if err != nil {
+		return nil, Held, err
+	}
+	r, readable := decode(raw)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if !c.looked || string(raw) != string(c.seen) {
+		c.renewed = c.looked
+		c.looked, c.seen, c.since = true, raw, now
+	}
+	switch {
+	case raw == nil:
+		return nil, Free, nil
+	case readable && r.Owner == c.owner:
+		return raw, Mine, nil
+	case c.exclusive() && (!readable || r.Process != c.cfg.Process), now.Sub(c.since) >= TTL:
+		return raw, Free, nil
+	}
+	return raw, Held, nil
+}
+
+// exclusive reports whether no other process can use the store now.
+func (c *Claim) exclusive() bool {
+	one, ok := c.cfg.Store.(storage.Exclusive)
+	return ok && one.Exclusive()
+}
+
+// read returns what is stored, nil for nothing.
+func (c *Claim) read(ctx context.Context) ([]byte, error) {
+	raw, err := c.cfg.Store.Get(ctx, c.cfg.Key)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, failed(ctx, err)
+	}
+	return raw, nil
+}
+
+// TryAcquire takes the key if it is free, and does not wait for it. ok is false
+// when somebody else holds it. A lease that this Claim got before ends with the new
+// one.
+func (c *Claim) TryAcquire(ctx context.Context) (_ *Lease, ok bool, err error) {
+	raw, state, err := c.look(ctx)
+	if err != nil || state == Held {
+		return nil, false, err
+	}
+	l := newLease(c, raw)
+	if err := l.Renew(ctx); err != nil {
+		if errors.Is(err, ErrLost) {
+			return nil, false, nil // somebody else was faster
+		}
+		return nil, false, err
+	}
+	return l, true, nil
+}
+
+// Acquire waits for the key. Whoever has it keeps it with [Lease.Keep].
+func (c *Claim) Acquire(ctx context.Context) (*Lease, error) {
+	for {
+		l, ok, err := c.TryAcquire(ctx)
+		if err != nil || ok {
+			return l, err
+		}
+		if err := sleep(ctx, poll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func decode(raw []byte) (r record, ok bool) {
+	return r, json.Unmarshal(raw, &r) == nil
+}
+
+// failed says what went wrong: the caller's context, or else the store.
+func failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("storage: %w", err)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,159 @@
+package claim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/life"
+)
+
+// errReleased: the lease was given back.
+var errReleased = errors.New("the lease was given back")
+
+// Lease is a key that is held. It is safe for concurrent use.
+type Lease struct {
+	claim *Claim
+	over  context.Context // ends when the lease was given back or lost
+	end   context.CancelFunc
+
+	writing chan struct{} // holds a value while the key is being written
+	stored  []byte        // what is there; whoever is writing has it
+	beat    uint64
+	gone    bool // nothing there is ours any more
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+func newLease(c *Claim, stored []byte) *Lease {
+	l := &Lease{claim: c, writing: make(chan struct{}, 1), stored: stored}
+	l.over, l.end = context.WithCancel(context.Background())
+	return l
+}
+
+// Until is when others may take the lease, if it is not renewed before.
+func (l *Lease) Until() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.until
+}
+
+// Keep renews the lease in the background until it is given back, until it is lost,
+// or until the life ends. When it is lost, lost is called once, unless it is nil. A
+// renewal that fails for another reason is tried again soon. Keep reports false
+// when the life is over.
+func (l *Lease) Keep(in *life.Life, lost func()) bool {
+	return in.Go(func() {
+		ctx, cancel := context.WithCancel(in.Context())
+		defer cancel()
+		defer context.AfterFunc(l.over, cancel)()
+		wait := Beat
+		for sleep(ctx, wait) == nil {
+			err := l.Renew(ctx)
+			if errors.Is(err, ErrLost) {
+				if lost != nil {
+					lost()
+				}
+				return
+			}
+			wait = Beat
+			if err != nil {
+				wait = poll
+			}
+		}
+	})
+}
+
+// Renew renews the lease now. It returns [ErrLost] when somebody else has it.
+func (l *Lease) Renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, Beat)
+	defer cancel()
+	if err := l.write(ctx); err != nil {
+		return err
+	}
+	defer l.written()
+	if l.gone {
+		return ErrLost
+	}
+	if l.over.Err() != nil {
+		return errReleased
+	}
+	now := time.Now()
+	l.beat++
+	next, err := json.Marshal(record{Owner: l.claim.owner, Process: l.claim.cfg.Process, Beat: l.beat})
+	if err != nil {
+		return err
+	}
+	switch ok, err := l.swap(ctx, next); {
+	case err != nil:
+		return err
+	case !ok:
+		l.gone = true
+		l.end()
+		return ErrLost
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = now.Add(TTL)
+	return nil
+}
+
+// Release gives the lease back, so that the next one need not wait for it to run
+// out. A lease that somebody else has taken stays theirs.
+func (l *Lease) Release(ctx context.Context) error {
+	l.end()
+	if err := l.write(ctx); err != nil {
+		return err
+	}
+	defer l.written()
+	if l.gone {
+		return nil
+	}
+	_, err := l.swap(ctx, nil)
+	l.gone = err == nil
+	return err
+}
+
+// swap replaces what is stored, and reports false when it is somebody else's. The
+// store may have written although it said that it failed: what the lease itself
+// has written is still its own.
+func (l *Lease) swap(ctx context.Context, next []byte) (bool, error) {
+	store, key := l.claim.cfg.Store, l.claim.cfg.Key
+	ok, err := store.CompareAndSwap(ctx, key, l.stored, next)
+	if err == nil && !ok {
+		now, readErr := l.claim.read(ctx)
+		if readErr != nil {
+			return false, readErr
+		}
+		r, readable := decode(now)
+		if !readable || r.Owner != l.claim.owner || bytes.Equal(now, l.stored) {
+			return false, nil
+		}
+		l.stored = now
+		l.beat = max(l.beat, r.Beat)
+		ok, err = store.CompareAndSwap(ctx, key, now, next)
+	}
+	if err != nil {
+		return false, failed(ctx, err)
+	}
+	if ok {
+		l.stored = next
+	}
+	return ok, nil
+}
+
+// write waits until nobody else writes; written ends that.
+func (l *Lease) write(ctx context.Context) error {
+	select {
+	case l.writing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *Lease) written() { <-l.writing }

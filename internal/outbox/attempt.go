@@ -1,0 +1,106 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// do carries out one action of the queue.
+func (r *run) do(kind Kind, s *Sending) {
+	cfg := &r.box.cfg
+	ctx, cancel := context.WithDeadline(r.life.Context(), r.deadline(kind))
+	defer cancel()
+	var row *datasource.Entry
+	var err error
+	var refused bool
+	switch kind {
+	case Send:
+		row, err = cfg.Insert(ctx, s.rec)
+		refused = err != nil && cfg.Refused(err)
+	case LookUp:
+		row, err = cfg.LookUp(ctx, s.rec.Conversation, s.rec.GUID)
+		if refused = err != nil && cfg.Refused(err); refused {
+			err = fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
+		}
+	case Forget:
+		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
+	}
+	if row != nil && err == nil {
+		cfg.Sent()
+	}
+	r.box.mu.Lock()
+	defer r.box.mu.Unlock()
+	now := time.Now()
+	switch {
+	case kind == Forget:
+		r.forgotten(s, now, err)
+	case err == nil && row != nil:
+		r.queue.Stored(s.id)
+		r.finish(s, row, nil)
+	case err == nil:
+		r.queue.Absent(s.id)
+		r.change(s, Queued, s.err)
+	case refused:
+		r.queue.Refused(s.id)
+		r.finish(s, nil, err)
+	default:
+		s.attempts++
+		if datasource.Doubtful(err) {
+			r.queue.Doubtful(now, s.id)
+		} else {
+			r.queue.Retry(now, s.id, cfg.RetryAfter(err))
+		}
+		if r.life.Context().Err() == nil {
+			r.change(s, Queued, err)
+		}
+	}
+	r.kick()
+}
+
+// deadline is when an action has to end. A request does not outlive the claim.
+func (r *run) deadline(kind Kind) time.Time {
+	at := time.Now().Add(attemptTimeout)
+	if until := r.journal.until(); kind != Forget && until.Before(at) {
+		return until
+	}
+	return at
+}
+
+// forgotten notes that the copy of a message is gone, or why it is not. mu is held.
+func (r *run) forgotten(s *Sending, now time.Time, err error) {
+	if err != nil {
+		r.queue.Retry(now, s.id, 0)
+		if r.life.Context().Err() == nil {
+			r.box.cfg.Log.Warn("a message that is over cannot be removed from the outbox", "error", err)
+		}
+		return
+	}
+	r.queue.Forgotten(s.id)
+	r.journal.free(s.at)
+	delete(r.sends, s.id)
+}
+
+// finish ends a message: its row, or why there is none. mu is held.
+func (r *run) finish(s *Sending, row *datasource.Entry, err error) {
+	if r.known[s.key()] == s {
+		delete(r.known, s.key())
+	}
+	s.row = row
+	state := Stored
+	if err != nil {
+		state = Failed
+	}
+	r.change(s, state, err)
+	close(s.done)
+}
+
+// change notes where a message stands. mu is held.
+func (r *run) change(s *Sending, state State, err error) {
+	s.state, s.err = state, err
+	if tell := r.box.cfg.OnChange; tell != nil {
+		r.box.cfg.Notifier.note(s, tell, Change{Record: s.rec, State: state, Row: s.row, Err: err, Pending: len(r.known)})
+	}
+}

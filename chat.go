@@ -93,7 +93,7 @@ func (c *Chat) Close() error {
 	}
 	c.end(errClosing)
 	c.poller.stop(errClosing)
-	// What waits is on its way to Storage at most; OnChange is not waited for.
+	// OnChange is not waited for, since it may be what calls.
 	err := c.stopOutboxes(context.Background(), errClosing)
 	c.calls.Wait()
 	c.known.clear() // the keys of conversations are among it

@@ -46,7 +46,6 @@ var foreign = map[string][]string{
 	".":                             {"github.com/google/uuid", "golang.org/x/crypto/..."},
 	"datasource":                    {"github.com/go-resty/resty/v2"},
 	"internal/wire":                 {"github.com/google/uuid"},
-	"internal/outbox":               {"github.com/google/uuid"},
 	"internal/flipletd":             {"github.com/google/uuid"},
 	"storage/boltstore":             {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"internal/flipletd/boltjournal": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -240,6 +239,3 @@ type Waiting struct {
 	Err          error // what the last of them met
 	NextTry      time.Time
 }
-
-// String names the message.
-func (w Waiting) String() string { return fmt.Sprintf("message %q to %d", w.GUID, w.Conversation) }

@@ -38,10 +38,10 @@ type OutboxOptions struct {
 	// Settle is how long after a failed attempt its row may still become visible.
 	// Before that, not finding it proves nothing. Default 5 s.
 	Settle time.Duration
-	// OnChange is told what becomes of each message, one call at a time, in order; a
-	// Chat that is slow to listen may miss the steps in between, never Stored or
-	// Failed. It runs on a goroutine of its own and may call the Chat, also Close.
-	// A panic in it is logged.
+	// OnChange is told what becomes of each message, in order and one call at a time.
+	// When it is slow, steps in between are left out, never Stored or Failed. It runs
+	// on a goroutine of its own and may call the Chat, also Close, which does not wait
+	// for it. A panic in it is logged.
 	OnChange func(SendChange)
 }
 

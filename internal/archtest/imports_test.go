@@ -15,7 +15,7 @@ import (
 var arrows = map[string][]string{
 	".": {
 		"datasource", "storage", "internal/feed", "internal/wire", "internal/envelope", "internal/outbox",
-		"internal/receive", "internal/rows", "internal/claim", "internal/cache", "internal/where", "internal/life",
+		"internal/receive", "internal/rows", "internal/cache", "internal/where", "internal/life",
 	},
 	"datasource":             {},
 	"storage":                {},
@@ -38,8 +38,8 @@ var arrows = map[string][]string{
 	"internal/archtest":      {},
 	"internal/longtest":      {},
 	"fliplettest":            {"datasource", "internal/flipletd"},
-	"cmd/fliplet-local":      {"fliplettest", "internal/flipletd/..."},
-	"examples/...":           {".", "datasource", "storage", "storage/boltstore", "fliplettest", "examples/..."},
+	"cmd/fliplet-local":      {"internal/flipletd/..."},
+	"examples/...":           {".", "datasource", "storage", "storage/boltstore", "fliplettest"},
 }
 
 // foreign says which packages outside this module and the standard library a
@@ -49,8 +49,6 @@ var foreign = map[string][]string{
 	".":                             {"github.com/google/uuid", "golang.org/x/crypto/..."},
 	"datasource":                    {"github.com/go-resty/resty/v2"},
 	"internal/wire":                 {"github.com/google/uuid"},
-	"internal/outbox":               {"github.com/google/uuid"},
-	"internal/flipletd":             {"github.com/google/uuid"},
 	"storage/boltstore":             {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"internal/flipletd/boltjournal": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"examples/...":                  {"github.com/google/uuid"},

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -244,6 +243,3 @@ type Waiting struct {
 	Err          error // what the last of them met
 	NextTry      time.Time
 }
-
-// String names the message.
-func (w Waiting) String() string { return fmt.Sprintf("message %q to %d", w.GUID, w.Conversation) }

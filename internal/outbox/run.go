@@ -21,7 +21,7 @@ const (
 	// watchFirst and watchEvery are how soon, and then how often, segments are looked
 	// at that may be abandoned.
 	watchFirst = 100 * time.Millisecond
-	watchEvery = time.Second
+	watchEvery = 2 * time.Second
 	// restAfter is how long a claim is kept without anything to send.
 	restAfter = 5 * time.Second
 )
@@ -202,7 +202,7 @@ func (r *run) maintain(ctx context.Context) {
 		wait = min(time.Second<<min(r.syncs, 3), 5*time.Second)
 		r.syncs++
 	case r.watching():
-		wait = min(watchFirst<<min(r.syncs, 4), watchEvery)
+		wait = min(watchFirst<<min(r.syncs, 5), watchEvery)
 		r.syncs++
 	default:
 		r.syncs = 0
@@ -319,8 +319,8 @@ func (r *run) watching() bool {
 
 // inspect returns the segments that another process has claimed, but that may be
 // what a crash left behind: those found at the beginning with messages in them,
-// until their claim is renewed, or they are emptied or taken over. Nothing is sent
-// before that is known, since their messages come first.
+// until their claim is renewed, given up or taken over. Nothing is sent before that
+// is known, since their messages come first.
 func (r *run) inspect(ctx context.Context, foreign []segment) (map[string]int, error) {
 	out := map[string]int{}
 	for _, s := range foreign {
@@ -328,15 +328,7 @@ func (r *run) inspect(ctx context.Context, foreign []segment) (map[string]int, e
 		if !r.journal.maybeAbandoned(s) || r.opened && !known {
 			continue
 		}
-		if known {
-			used, err := r.journal.inUse(ctx, s)
-			if err != nil {
-				return nil, err
-			}
-			if !used {
-				continue
-			}
-		} else {
+		if !known {
 			list, err := r.journal.load(ctx, s)
 			if err != nil {
 				return nil, err

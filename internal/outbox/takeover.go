@@ -83,38 +83,42 @@ func (j *journal) inspect(ctx context.Context, reg registry, taken map[string]*c
 	free = map[string]bool{}
 	others, version1 := map[string]*claim.Claim{}, map[string]sighting{}
 	for _, s := range reg.Segments {
+		gone := s.Owner == ""
 		switch {
-		case s.Owner == "":
-			free[s.ID] = true
-		case s.Owner == j.owner:
+		case gone, s.Owner == j.owner:
 		case s.claimedByVersion1():
 			version1[s.ID] = j.sight(&s)
-			free[s.ID] = j.deadInVersion1(&s, version1[s.ID])
-		case others[s.Owner] != nil:
-			free[s.ID] = taken[s.Owner] != nil
+			gone = j.deadInVersion1(&s, version1[s.ID])
 		default:
-			watch := j.others[s.Owner]
-			if watch == nil {
-				watch = j.claimOf(s.Owner)
-			}
-			others[s.Owner] = watch
-			if taken[s.Owner] == nil {
-				lease, ok, err := watch.TryAcquire(ctx)
-				if err != nil {
+			if others[s.Owner] == nil {
+				if others[s.Owner], err = j.watch(ctx, s.Owner, taken); err != nil {
 					return nil, err
 				}
-				if ok {
-					taken[s.Owner] = lease
-				}
 			}
-			free[s.ID] = taken[s.Owner] != nil
+			gone = taken[s.Owner] != nil
 		}
-		if !free[s.ID] {
-			delete(free, s.ID)
+		if gone {
+			free[s.ID] = true
 		}
 	}
 	j.others, j.version1 = others, version1
 	return free, nil
+}
+
+// watch looks at the claim of another owner, and takes it if it is free.
+func (j *journal) watch(ctx context.Context, owner string, taken map[string]*claim.Lease) (*claim.Claim, error) {
+	other := j.others[owner]
+	if other == nil {
+		other = j.claimOf(owner)
+	}
+	if taken[owner] != nil {
+		return other, nil
+	}
+	lease, ok, err := other.TryAcquire(ctx)
+	if ok {
+		taken[owner] = lease
+	}
+	return other, err
 }
 
 // sight notes what is seen of a claim of version 1.
@@ -287,18 +291,4 @@ func (j *journal) load(ctx context.Context, s segment) ([]found, error) {
 		out = append(out, found{at, raw})
 	}
 	return out, nil
-}
-
-// inUse reports whether there is anything in a segment.
-func (j *journal) inUse(ctx context.Context, s segment) (bool, error) {
-	for n := range s.slots() {
-		_, err := j.store.Get(ctx, j.key(slot{s.ID, n}))
-		if err == nil {
-			return true, nil
-		}
-		if !errors.Is(err, storage.ErrNotFound) {
-			return false, fmt.Errorf("storage: %w", err)
-		}
-	}
-	return false, nil
 }

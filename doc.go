@@ -1,7 +1,7 @@
-// Package chat is Fliplet.Chat for Go: people talk through a Fliplet app, and
-// backends, bots and bridges written in Go take part. It speaks with the data
-// sources in which Fliplet keeps chats, in the formats that the public Chat widget
-// reads and writes, and mirrors the JavaScript API call by call.
+// Package chat is Fliplet.Chat for Go: backends, bots and bridges written in Go take
+// part in the chats of a Fliplet app. It uses the data sources in which Fliplet keeps
+// chats and the formats of the public Chat widget, and mirrors the JavaScript API
+// call by call.
 //
 //	client, err := datasource.NewClient(datasource.Config{Token: os.Getenv("FLIPLET_TOKEN")})
 //	…
@@ -16,24 +16,29 @@
 //	…
 //	_, err = c.Message(ctx, conv.ID, chat.Draft{Body: "Hello team!"})
 //
-// # Words
+// # Terms
 //
 // A contact is a row of one data source, the contacts. A conversation is a data
-// source of type "conversation", whose definition lists the members; a message is a
-// row in it. People appear as the id of their contact row where one is chosen
-// ([NewConversation], [Participants.Add]), and as their flUserId, the identity that
-// outlives the row, where something was said ([Message.FromUserID],
-// [Message.ReadBy], [Definition.Participants]).
+// source of type "conversation" whose definition lists the members. A message is a
+// row in it.
+//
+// Choose people by contact row id ([NewConversation], [Participants.Add]). Senders,
+// readers and members are flUserIds ([Message.FromUserID], [Message.ReadBy],
+// [Definition.Participants]). With [Options.PrimaryKey] a flUserId survives a new import
+// of the contacts.
 //
 // A [Chat] is one user. A server with many users connects one Chat for each and
-// lets them share a [datasource.Client]: a Chat that streams nothing costs a few
-// kilobytes, one that streams has one goroutine and no connection of its own.
+// lets them share a [datasource.Client]. A Chat that streams nothing costs a few
+// kilobytes; one that streams has one goroutine and no connection of its own.
 // Everything is safe for concurrent use unless it says otherwise.
+//
+// [Chat.Shutdown] ends a Chat and waits for what runs, within its context.
+// [Chat.Close] ends it at once and waits for nothing.
 //
 // # From JavaScript
 //
-// Promises become results, options become structs or per-call options, and getters
-// lose their "get". Calls with a context make requests; the others do not.
+// Promises become results, options become structs or options of a call, and getters
+// lose their "get". Every call that makes requests takes a context.
 //
 //	Fliplet.Chat.connect(opts)          Connect
 //	Fliplet.Chat.init(overrides)        Init, with an Environment
@@ -63,8 +68,8 @@
 //	conversation.getEncryptionKey()     Conversation.EncryptionKey
 //
 // The README has a longer table. Marshalled to JSON, a [Message], [Contact],
-// [Conversation] or [Channel] has the shape that JavaScript consumers know, so that
-// a backend can hand it to a browser as it is. Secrets stay behind.
+// [Conversation] or [Channel] has the shape that JavaScript consumers know, without
+// secrets, so a backend can hand it to a browser.
 //
 // # Streams
 //
@@ -73,65 +78,66 @@
 // two seconds after something happened, growing to 20 seconds, and to two minutes
 // when a chat has been silent for long. All streams of a Chat share its requests.
 //
-// New messages of a conversation arrive in (createdAt, id) order, and every version
-// that a poll can see arrives once. Messages on one millisecond, rows that become
-// visible late, edits and read marks while pages are being read are what the engine
-// behind it is made for. A function that blocks delays nobody else, and gets what it
-// missed when it returns; what cannot be had is told to [OnGap], never skipped in
-// silence.
+// New messages of a conversation arrive in (createdAt, id) order. Every version that
+// a poll can see arrives once, also when messages share a millisecond, rows become
+// visible late, or edits and read marks come while pages are read. A function that
+// blocks delays no other, and gets what it missed when it returns. What cannot be
+// delivered is a [Gap], told to [OnGap].
 //
-// [Chat.Events] is the same for a range loop. [Chat.Consume] is for work that must not
-// be missed, across restarts and crashes: it delivers at least once, with a named position
-// in [Options.Storage], which moves only after the function has returned nil.
+// [Chat.Events] is the same for a range loop. [Chat.Consume] is for work that must
+// not be missed across restarts and crashes. It delivers at least once. Its position
+// has a name, is kept in [Options.Storage] and moves only after the function has
+// returned nil.
 //
 //	err := c.Consume(ctx, "archive", func(ctx context.Context, m *chat.Message) error {
 //		return archive.Store(ctx, m.ID, m.UpdatedAt, m.Body)
 //	})
 //
-// Check [Message.IsDeleted] first, then [Message.IsUpdate]: an update of a message
-// that you do not have is safely ignored. Read marks are updates, too.
+// Check [Message.IsDeleted] first, then [Message.IsUpdate]. An update of a message
+// that you do not have can be ignored. Read marks are updates, too.
 //
 // # Sending
 //
-// A send is one message. Its GUID exists before the first attempt; when an answer is
-// lost the message is looked up before anybody could be tempted to send it again.
-// What remains open after that is an error for which [datasource.Doubtful] is true,
-// and sending the same [Draft] with the same GUID once more is then safe.
+// A send is stored once. The message has a GUID before the first attempt, and when an
+// answer is lost it is looked up by the GUID before it is sent again. If the outcome is
+// still unknown after that, the call fails with an error for which
+// [datasource.Doubtful] is true. Sending the same [Draft] with the same GUID again is
+// then safe.
 //
 // With [Options.Outbox] sends survive outages and crashes: messages are stored before
 // the first attempt, sent in order for as long as it takes, and neither lost nor stored
 // twice.
 //
-// A [Draft] takes attachments as URLs, content or readers, and [Chat.Download] reads
-// them.
+// A [Draft] takes attachments as URLs, content or readers. [Chat.Download] reads them.
 //
 // # Encryption
 //
 // With [Options.EncryptMessages] bodies are stored as AES ciphertext in the format of
-// crypto-js, as Fliplet's own clients store them, under a key per conversation that
-// lies in its definition: whoever may read the definition may read the messages, and
-// nothing is authenticated. [Options.Keys] takes the keys from elsewhere, such as a
-// [Keystore]. With [Options.Cipher] bodies are sealed with AES-256-GCM and bound to
-// their place, by keys that can be rotated, so that a changed body is noticed;
+// crypto-js, as Fliplet's own clients store them. Each conversation has a key in its
+// definition: whoever may read the definition may read the messages, and nothing is
+// authenticated. [Options.Keys] takes the keys from elsewhere, such as a [Keystore].
+//
+// With [Options.Cipher] bodies are sealed with AES-256-GCM and bound to their
+// conversation and GUID, so that a changed body is noticed, and keys can be rotated.
 // Fliplet's own screens need a small script to read those.
 //
-// Bodies are opened on the way in whoever wrote them and in whichever form. One that
-// cannot be opened is delivered as it is stored, with [Message.Err] set, and stops
-// nothing. The server sees ciphertext, so neither a condition nor a push notification can
-// look into bodies. docs/encryption.md says what each form protects from.
+// Bodies are decrypted in whichever form they were written. A body that cannot be
+// decrypted is delivered as it is stored, with [Message.Err] set, and the stream goes
+// on. The server sees ciphertext, so conditions and push notifications cannot look
+// into bodies. docs/encryption.md says what each form protects from.
 //
 // # Offline
 //
 // [Options.Storage] keeps identities, contacts, conversations and recent messages,
-// for each account apart. With a store that outlives the process, [Offline] starts
-// from there: [Chat.Login] takes the cached user, [Chat.Contacts] and
+// separately for each account. With a store that outlives the process, [Offline]
+// starts from there: [Chat.Login] takes the cached user, [Chat.Contacts] and
 // [Chat.Conversations] make no request, and a stream begins with the cached messages.
 //
 // # Errors
 //
-// Every method returns an [*Error] that names the operation. Ask what it means with
-// errors.Is and the Err… values of this package, which each method lists; what the
-// server said is a [*datasource.Error] in the same chain:
+// Every method returns an [*Error], whose text begins with "chat: " and the operation.
+// Use errors.Is with the Err… values of this package, which each method lists. A
+// refusal of the server is a [*datasource.Error] in the same chain:
 //
 //	switch {
 //	case errors.Is(err, chat.ErrContactNotFound): // code 404 in JavaScript
@@ -140,15 +146,16 @@
 //	case datasource.Doubtful(err): // a write that may have been applied
 //	}
 //
-// Unusable arguments are [ErrInvalid]; the text names the field and what to do, and
-// no request was made. When the server ends a session, the Chat logs in once more by
-// itself and repeats the call. No error and no log line holds a token, a key, a
-// password or a message body, however it is printed.
+// Unusable arguments, and calls of a nil or zero Chat, give [ErrInvalid]: the text
+// names the argument and says what to do, and no request was made. When the server
+// ends a session, the Chat logs in once more by itself and repeats the call. No error
+// and no log line holds a token, a key, a password or a message body, however it is
+// printed.
 //
 // # Testing
 //
-// Package fliplettest is a local Fliplet for tests, with the whole protocol and its
-// unfriendly parts; nothing needs an account:
+// Package fliplettest is a local Fliplet for tests, with the unfriendly parts of the
+// protocol. It needs no account:
 //
 //	srv := fliplettest.New(t)
 //	contacts, ids := srv.AddContacts(chat.M{"Email": "jane@example.org"}, chat.M{"Email": "bob@example.org"})
@@ -156,8 +163,7 @@
 //
 // # What is known
 //
-// Fliplet documents the Data Sources API and the JavaScript methods, not what the
-// methods do on the wire. Comments say how a rule is known: "documented", "seen" in
-// a public client, or "our choice". Every choice of the last kind is in one small
-// file, listed in docs/protocol.md.
+// Fliplet documents the Data Sources API and the JavaScript methods, but not the
+// requests that the methods make. docs/protocol.md lists each fact that this package
+// relies on, how it is known and which file it is in.
 package chat

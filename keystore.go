@@ -97,7 +97,7 @@ func (k *Keystore) Key(ctx context.Context, _ int64) (_ string, err error) {
 	if err != nil {
 		err = fmt.Errorf("keystore: %w", err)
 		if ctx.Err() == nil { // an impatient caller says nothing about the keystore
-			k.err, k.retry = err, time.Now().Add(keyRest)
+			k.err, k.retry = err, time.Now().Add(keyRetryDelay)
 		}
 		return "", err
 	}

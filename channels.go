@@ -131,7 +131,7 @@ func channel(ds *datasource.DataSource) *Channel {
 	return &Channel{ID: ds.ID, Name: ds.Name, Definition: def, NParticipants: len(def.Participants)}
 }
 
-// MarshalJSON writes the channel as JavaScript consumers see it.
+// MarshalJSON writes the channel as the JavaScript API returns it.
 func (ch Channel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID            int64      `json:"id"`

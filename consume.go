@@ -136,7 +136,7 @@ type consumeFunc struct {
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	if e.Gap != nil {
-		return guarded(func() error { f.chat.tellGap(e.Gap, f.opts.onGap); return nil })
+		return guarded(func() error { f.chat.reportGap(e.Gap, f.opts.onGap); return nil })
 	}
 	return f.call(ctx, e, f.fn)
 }

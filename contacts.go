@@ -221,7 +221,7 @@ func (ct *Contact) copy() *Contact {
 	return &out
 }
 
-// MarshalJSON writes the row as JavaScript consumers see it, without flUserToken.
+// MarshalJSON writes the row as the JavaScript API returns it, without flUserToken.
 func (ct Contact) MarshalJSON() ([]byte, error) {
 	data := wire.CloneMap(ct.Data)
 	if data == nil {

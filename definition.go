@@ -45,7 +45,7 @@ func (d Definition) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "definition with %d participants", len(d.Participants))
 }
 
-// knownConversations caches the definitions that a session has read, for their keys.
+// knownConversations caches the definitions that a session has read, and their keys.
 // It holds as many as the user has conversations.
 type knownConversations struct {
 	mu   sync.Mutex

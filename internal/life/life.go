@@ -28,7 +28,7 @@ type Life struct {
 func New() *Life { return newLife(context.Background(), nil) }
 
 // Part returns a Life that is a part of this one: this one counts its work, too, and
-// when this one is over or its context ends, so is and does the part.
+// the part is over, and its context ends, with this one.
 func (l *Life) Part() *Life { return newLife(l.ctx, l) }
 
 func newLife(ctx context.Context, parent *Life) *Life {

@@ -22,34 +22,35 @@ import (
 
 // File is an attachment: a URL, or content to upload.
 //
-// A URL is stored as it is, except that a base64 data URL, such as
-// "data:image/png;base64,…", is uploaded (documented).
+// A URL is stored as it is. The exception is a base64 data URL, such as
+// "data:image/png;base64,…": its content is uploaded.
 type File struct {
-	// URL, Content and Reader are alternatives: give one of them.
+	// URL, Content and Reader are alternatives: set exactly one of them.
 	URL string
-	// Name is the file's name, whose extension tells the server what it is.
-	// Without one it is "file" and the extension of its type.
+	// Name is the file's name. The server takes the file's type from its extension.
+	// Default: "file" with the extension of ContentType.
 	Name string
-	// ContentType is told from the name or the content when it is empty.
+	// ContentType is the media type. Default: derived from Name, or else from the
+	// content.
 	ContentType string
-	// Content is the file.
+	// Content is the file's bytes.
 	Content []byte
 	// Reader yields the file, which is streamed rather than held in memory. It is
-	// not closed. If it is an io.Seeker, it can be sent again after the one failure
-	// that a new login repairs; otherwise that failure is returned.
+	// not closed. When the server refuses the chat token, the upload is repeated
+	// after a new login, but only if Reader is an io.Seeker.
 	Reader io.Reader
 	// Size is how many bytes Reader yields; 0 when unknown.
 	Size int64
 }
 
-// headBytes is how much of a Reader may be looked at to tell its type and the
-// size of its image; what tells them is hardly ever further in.
+// headBytes is how much of a Reader is buffered at most to find its type and the
+// size of its image.
 const headBytes = 1 << 20
 
-// sniffBytes is how much of a file tells its type.
+// sniffBytes is how much [http.DetectContentType] looks at.
 const sniffBytes = 512
 
-// check refuses a file that is not one.
+// check reports what is wrong with a file.
 func (f *File) check() error {
 	given := 0
 	for _, is := range []bool{f.URL != "", len(f.Content) > 0, f.Reader != nil} {
@@ -111,7 +112,7 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 	return w, nil
 }
 
-// upload makes the part of one file and notes in the row what it is.
+// upload makes the multipart part of one file, and describes an image in the row.
 func upload(ctx context.Context, f *File, row M) (datasource.Part, error) {
 	p := datasource.Part{Field: wire.FileParts, Filename: strings.TrimSpace(f.Name), ContentType: f.ContentType, Content: f.Content}
 	if f.URL != "" {
@@ -148,7 +149,7 @@ func upload(ctx context.Context, f *File, row M) (datasource.Part, error) {
 	return p, nil
 }
 
-// describe notes the first image of a message, unless the caller said it all.
+// describe sets the columns of a message's first image, unless the caller has.
 func describe(row M, size image.Config, known bool) {
 	if _, said := row[wire.FileType]; !said {
 		row[wire.FileType] = wire.ImageFile
@@ -160,13 +161,14 @@ func describe(row M, size image.Config, known bool) {
 	}
 }
 
-// examine looks into a file for its type, if that is not known, and for the size
-// of an image.
+// examine reads from a file its type, unless that is known, and the size of an
+// image.
 func examine(r io.Reader, contentType *string) (image.Config, bool) {
 	var head bytes.Buffer
 	if *contentType == "" {
-		// What was read is read again for the size.
-		_, _ = io.CopyN(&head, r, sniffBytes) // a shorter file is no failure, and one that fails does so again when it is sent
+		// Errors are ignored: a file may be shorter, and a broken Reader fails again
+		// when the file is sent.
+		_, _ = io.CopyN(&head, r, sniffBytes)
 		*contentType = http.DetectContentType(head.Bytes())
 	}
 	if !strings.HasPrefix(*contentType, "image/") {
@@ -176,18 +178,18 @@ func examine(r io.Reader, contentType *string) (image.Config, bool) {
 	return cfg, err == nil
 }
 
-// fileBody is a Reader on its way to the server. What was looked at comes again.
+// fileBody is the Reader of an upload. Bytes read by peek are read again.
 type fileBody struct {
-	source patientReader
+	source interruptibleReader
 	head   []byte
 	rest   io.Reader // nil until the first Read
-	seeker io.Seeker // nil when the Reader cannot go back
+	seeker io.Seeker // nil when the Reader cannot seek
 	start  int64
 	used   atomic.Bool
 }
 
 func newFileBody(ctx context.Context, r io.Reader) *fileBody {
-	b := &fileBody{source: patientReader{ctx: ctx, from: r}}
+	b := &fileBody{source: interruptibleReader{ctx: ctx, from: r}}
 	if s, ok := r.(io.Seeker); ok {
 		if at, err := s.Seek(0, io.SeekCurrent); err == nil {
 			b.seeker, b.start = s, at
@@ -196,7 +198,7 @@ func newFileBody(ctx context.Context, r io.Reader) *fileBody {
 	return b
 }
 
-// peek lets look read the beginning, which is kept.
+// peek calls look with the beginning of the file, and buffers what it reads.
 func (b *fileBody) peek(look func(io.Reader)) {
 	var head bytes.Buffer
 	look(io.TeeReader(io.LimitReader(&b.source, headBytes), &head))
@@ -211,7 +213,7 @@ func (b *fileBody) Read(p []byte) (int, error) {
 	return b.rest.Read(p)
 }
 
-// rewind makes files readable once more. It reports whether all of them are.
+// rewind makes files readable again. It reports whether it could for all of them.
 func rewind(files []datasource.Part) bool {
 	for i := range files {
 		b, ok := files[i].Reader.(*fileBody)
@@ -230,16 +232,16 @@ func rewind(files []datasource.Part) bool {
 	return true
 }
 
-// patientReader reads until its context ends, also when the Reader hangs: net/http
-// waits for a Read of a body, whatever becomes of the request. Such a Read is left
-// behind with a buffer of its own.
-type patientReader struct {
+// interruptibleReader returns when its context ends, even if the Reader blocks:
+// net/http waits for a Read of the body even after the request was cancelled. The
+// abandoned Read has a buffer of its own.
+type interruptibleReader struct {
 	ctx  context.Context
 	from io.Reader
 	buf  []byte
 }
 
-func (r *patientReader) Read(p []byte) (int, error) {
+func (r *interruptibleReader) Read(p []byte) (int, error) {
 	if r.ctx.Err() != nil {
 		return 0, context.Cause(r.ctx)
 	}
@@ -273,21 +275,21 @@ type progressOption func(got, total int64)
 
 func (o progressOption) applyDownload(d *downloadOptions) { d.progress = o }
 
-// Progress is called while a [Chat.Download] runs, on its goroutine, with the bytes
-// written so far and how many there are, -1 when the server does not say.
+// Progress makes a [Chat.Download] call fn on its own goroutine with the number of
+// bytes written so far and in total; total is -1 when the server does not send it.
 func Progress(fn func(got, total int64)) DownloadOption { return progressOption(fn) }
 
 // Download writes the attachment m.Files[i] to w and returns its content type and
-// size.
+// size in bytes.
 //
-// An attachment that was uploaded by an encrypting chat is private: the server
-// wants the conversation's key with the request. That key and the token go to
-// Fliplet's own hosts only. Any other host gets a plain request, and since a
-// message can name any address, a program that must not reach internal hosts has
-// to check the URL itself. There is no limit on the size: let w have one.
+// Attachments that an encrypting chat uploaded are private: the server needs the
+// conversation's key with the request. Key and token are sent to Fliplet's own
+// hosts only; any other host gets a plain request. A message can name any address,
+// so a program that must not reach internal hosts has to check the URL first. The
+// size is not limited: w has to enforce a limit.
 //
-// Until the first byte is written a failed download is repeated; afterwards w may
-// hold a part of the file.
+// A failed download is retried until the first byte is written. After an error w
+// may hold a part of the file.
 //
 // Errors: [ErrInvalid] for a message without such a file or a nil w; [ErrNotFound];
 // [ErrNotLoggedIn]; [ErrClosed]. A [datasource.Error] that matches

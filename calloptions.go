@@ -7,8 +7,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// Options of single calls. Each is accepted by the calls it makes sense for, which
-// the compiler checks.
+// Options of single calls. The compiler checks which call accepts which option.
 type (
 	// LoginOption changes a [Chat.Login].
 	LoginOption interface{ applyLogin(*callOptions) }
@@ -26,7 +25,7 @@ type (
 	PollOption interface{ applyPoll(*callOptions) }
 )
 
-// callOptions is what the options of one call add up to.
+// callOptions are the options of one call together.
 type callOptions struct {
 	offline bool
 	reset   bool
@@ -39,7 +38,7 @@ type callOptions struct {
 	onGap   func(Gap)
 	from    From
 
-	overRows bool // where is in the language of rows
+	overRows bool // where is a condition over rows, not columns
 }
 
 // check reports what is wrong with the options of a call.
@@ -87,7 +86,7 @@ func (o FindOption) use(c *callOptions) {
 func Where(where M) WhereOption { return WhereOption{where} }
 
 // WhereOption is [Where]. It is not a [FindOption], so that a condition over columns
-// does not compile where one over rows is asked for.
+// does not compile where one over rows is needed.
 type WhereOption struct{ where M }
 
 func (o WhereOption) applyContacts(c *callOptions) { c.where = o.where }
@@ -98,8 +97,8 @@ type whereRowOption M
 
 func (o whereRowOption) applyMessages(c *callOptions) { c.where, c.overRows = M(o), true }
 
-// WhereRow keeps the messages whose rows match a condition. Its language is not that
-// of [Where]: the names are fields of the row, and columns are under data, as in
+// WhereRow keeps the messages whose rows match a condition. Unlike in [Where], names
+// are fields of the row, and columns are under data, as in
 // M{"data": M{"$contains": M{"fromUserId": "…"}}} or M{"createdAt": M{"$lt": t}}.
 // It serves [Chat.Messages].
 func WhereRow(where M) MessagesOption { return whereRowOption(where) }
@@ -111,7 +110,7 @@ func Limit(n int) FindOption { return FindOption{func(c *callOptions) { c.limit 
 func Offset(n int) FindOption { return FindOption{func(c *callOptions) { c.offset = n }} }
 
 // OrderBy sorts by a field of the row (id, order, createdAt, updatedAt), or by a
-// column as "data.<column>". Several are applied in order.
+// column, written "data.<column>". A further OrderBy decides among equal rows.
 func OrderBy(column string, d datasource.Direction) FindOption {
 	return FindOption{func(c *callOptions) {
 		c.order = append(c.order, datasource.Order{Column: column, Direction: d})
@@ -122,7 +121,7 @@ type inOption []int64
 
 func (o inOption) applyMessages(c *callOptions) { c.in, c.scoped = append(c.in, o...), true }
 
-// In limits [Chat.Messages] to some conversations. In() with none selects none.
+// In limits [Chat.Messages] to these conversations. In() without ids selects none.
 func In(ids ...int64) MessagesOption { return inOption(ids) }
 
 // OfflineOption is [Offline].
@@ -137,8 +136,8 @@ func (OfflineOption) applyConversations(c *callOptions) { c.offline = true }
 func (OfflineOption) applyStream(c *callOptions) { c.offline = true }
 
 // Offline answers from what an earlier session stored: Login prefers the cached
-// contact, Contacts and Conversations read the cache only, streams begin with the
-// cached messages (documented).
+// contact, Contacts and Conversations read only the cache, and streams begin with
+// the cached messages.
 func Offline() OfflineOption { return OfflineOption{} }
 
 type resetOption struct{}
@@ -146,18 +145,18 @@ type resetOption struct{}
 func (resetOption) applyPoll(c *callOptions) { c.reset = true }
 
 // Reset makes [Chat.Poll] deliver the newest messages again, as updates with
-// IsReplay set. Clients do so after joining a conversation (documented).
+// IsReplay set.
 func Reset() PollOption { return resetOption{} }
 
 // From is where a stream, or a consumer without a stored position, begins.
 type From uint8
 
 const (
-	// FromNewest begins with the newest 200 messages. The default.
+	// FromNewest begins with the newest 200 messages. It is the default.
 	FromNewest From = iota
 	// FromNow begins with what happens after the start.
 	FromNow
-	// FromBeginning begins with the oldest message there is.
+	// FromBeginning begins with the oldest message.
 	FromBeginning
 )
 
@@ -177,9 +176,9 @@ type StartOption struct{ from From }
 func (o StartOption) applyStream(c *callOptions)     { c.from = o.from }
 func (o StartOption) applyConsume(c *consumeOptions) { c.from = o.from }
 
-// StartAt says where a [Chat.Stream], [Chat.Events] or new [Chat.Consume] begins:
+// StartAt says where a [Chat.Stream], [Chat.Events] or [Chat.Consume] begins:
 // [FromNewest], the default, [FromNow] or [FromBeginning]. A consumer that has a
-// stored position goes on there.
+// stored position resumes there instead.
 func StartAt(from From) StartOption { return StartOption{from} }
 
 // GapOption is [OnGap].
@@ -188,6 +187,6 @@ type GapOption struct{ fn func(Gap) }
 func (o GapOption) applyStream(c *callOptions)     { c.onGap = o.fn }
 func (o GapOption) applyConsume(c *consumeOptions) { c.onGap = o.fn }
 
-// OnGap is told, in order with the messages, what a [Chat.Stream], [Chat.Events] or
-// [Chat.Consume] could not deliver.
+// OnGap makes a [Chat.Stream], [Chat.Events] or [Chat.Consume] call fn with what it
+// could not deliver, in order with the messages. Without it gaps are logged.
 func OnGap(fn func(Gap)) GapOption { return GapOption{fn} }

@@ -11,8 +11,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Channel is a public conversation, joined or not. Channels live on the master
-// app, so that all instances of an app share them (documented).
+// Channel is a public conversation, joined or not. Channels belong to the master
+// app, so all instances of an app share them.
 type Channel struct {
 	ID            int64
 	Name          string
@@ -26,8 +26,7 @@ type Channels struct{ chat *Chat }
 // Channels returns a handle; it makes no request.
 func (c *Chat) Channels() Channels { return Channels{c} }
 
-// Create makes a public channel. Its creator is no member before joining
-// (documented).
+// Create makes a public channel. Its creator is not a member until they join.
 //
 // Errors: [ErrInvalid] for an empty name, [ErrNotLoggedIn], [ErrClosed].
 func (h Channels) Create(ctx context.Context, name string) (_ *Channel, err error) {
@@ -94,10 +93,10 @@ func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err erro
 	return conv, nil
 }
 
-// Delete moves a channel to the trash. Nothing but a public channel is deleted.
-// The server refuses the tokens of apps (documented).
+// Delete moves a public channel to the trash. The server refuses this to the tokens
+// of apps.
 //
-// Errors: [ErrNotFound]; [ErrInvalid] when the data source is no public channel;
+// Errors: [ErrNotFound]; [ErrInvalid] when the data source is not a public channel;
 // [ErrNotLoggedIn]; [ErrClosed].
 func (h Channels) Delete(ctx context.Context, id int64) (err error) {
 	defer wrap("delete channel", &err)
@@ -112,7 +111,7 @@ func (h Channels) Delete(ctx context.Context, id int64) (err error) {
 	return missing(h.chat.client.DeleteDataSource(ctx, id), "channel", id)
 }
 
-// public reads a channel and refuses everything else.
+// public reads a channel. Any other data source is an error.
 func (h Channels) public(ctx context.Context, id int64) (*datasource.DataSource, error) {
 	if id <= 0 {
 		return nil, invalid("id: %d is not the id of a channel", id)
@@ -132,7 +131,7 @@ func channel(ds *datasource.DataSource) *Channel {
 	return &Channel{ID: ds.ID, Name: ds.Name, Definition: def, NParticipants: len(def.Participants)}
 }
 
-// MarshalJSON writes the channel as JavaScript consumers see it.
+// MarshalJSON writes the channel as the JavaScript API returns it.
 func (ch Channel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		ID            int64      `json:"id"`

@@ -19,7 +19,7 @@ import (
 const batchSize = 200
 
 // Chat is one user's connection to a chat. It is safe for concurrent use, also
-// from inside the callbacks of its streams. Connect makes one; calls of a nil or
+// from inside the functions of its streams. Connect makes one; methods of a nil or
 // zero Chat fail with [ErrInvalid].
 //
 // A Chat holds no connection of its own and starts no goroutine before the first
@@ -30,12 +30,12 @@ type Chat struct {
 	store  storage.Store
 	log    *slog.Logger
 
-	calls *life.Life // the calls under way
-	work  *life.Life // what sessions run beside them
+	calls *life.Life // running calls
+	work  *life.Life // background work of sessions
 
 	mu         sync.Mutex
 	session    *session
-	registries []*Registry // where Get finds it
+	registries []*Registry // whose Get returns this Chat
 
 	logins   oneAtATime
 	known    knownConversations
@@ -44,11 +44,10 @@ type Chat struct {
 	cache    *cache.Cache
 }
 
-// Connect checks the options and returns a Chat, which then is the one [Get]
-// resolves with. It makes no request: whether the contacts exist shows at the
-// first login.
+// Connect checks the options and returns a Chat, which [Get] returns from then on.
+// It makes no request: a wrong DataSourceID shows at the first login only.
 //
-// Errors: [ErrInvalid] for unusable options, all of them at once.
+// Errors: [ErrInvalid], which names every unusable option.
 func Connect(ctx context.Context, opts Options) (*Chat, error) {
 	return process.Connect(ctx, opts)
 }
@@ -58,7 +57,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	keepsMessages := opts.Storage != nil // which then outlives the Chat
+	keepsMessages := opts.Storage != nil // the default, memory, ends with the Chat
 	opts, err := opts.prepare()
 	if err != nil {
 		return nil, err
@@ -73,13 +72,13 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	return c, nil
 }
 
-// Close ends everything at once and waits for nothing: no function of a stream
-// begins any more, those that run go on, and calls under way fail with [ErrClosed].
-// It may be called from anywhere, also from inside a stream's function. What waits
-// in the outbox stays stored. The user stays logged in on the server; see
-// [Chat.Logout]. Closing again does nothing.
+// Close ends everything at once and does not wait: streams call their functions no
+// more, running functions continue, and running calls fail with [ErrClosed]. It may
+// be called from anywhere, also from inside a stream's function. Messages in the
+// outbox stay stored. The user stays logged in on the server; see [Chat.Logout].
+// Closing again does nothing.
 //
-// [Chat.Shutdown] is the call to make where nothing must be left running.
+// Use [Chat.Shutdown] where nothing may be left running.
 //
 // Errors: [ErrInvalid] for a nil or zero Chat.
 func (c *Chat) Close() (err error) {
@@ -97,10 +96,10 @@ func (c *Chat) end() {
 	c.calls.Stop(errClosing)
 	c.stopSession(errClosing)
 	c.work.Stop(errClosing)
-	c.known.clear() // the keys of conversations are among it
+	c.known.clear() // it holds the keys of conversations
 }
 
-// retire accepts no further calls.
+// retire makes new calls fail and takes the Chat out of its registries.
 func (c *Chat) retire() {
 	c.calls.Retire()
 	c.mu.Lock()
@@ -112,22 +111,22 @@ func (c *Chat) retire() {
 	}
 }
 
-// Shutdown ends the Chat in good order: it accepts no further calls, begins no
-// further function, sends what waits in the outbox, and waits for functions and
-// calls that run. When it has returned nil nothing runs any more.
+// Shutdown ends the Chat in good order: it accepts no further calls, stops calling
+// functions, sends the messages in the outbox, and waits for running functions and
+// calls. When it has returned nil nothing runs any more.
 //
-// When ctx ends before, Shutdown closes the Chat as it is, see [Chat.Close], and
-// returns the cause of ctx. What is unsent then stays stored, for the user's next
-// login.
+// If ctx ends first, Shutdown closes the Chat as [Chat.Close] does and returns the
+// cause of ctx. Unsent messages stay stored for the user's next login.
 //
-// A function that [Chat.Consume] has called may go on making calls with the context
-// it was given; all other calls fail with [ErrClosed]. Shutdown waits for running
-// functions, so inside one it ends only with its context: there, call Close. It
-// ends a loop over [Chat.Events], but does not wait for its body, which is the
-// caller's.
+// A running function of [Chat.Consume] may still make calls with the context it was
+// given; all other calls fail with [ErrClosed]. Inside a stream's or consumer's
+// function call Close instead: Shutdown would wait for that function until its
+// context ends. Shutdown ends loops over [Chat.Events] but does not wait for their
+// bodies.
 //
-// Errors: the cause of ctx; [ErrInvalid] for a nil or zero Chat. After Close, and
-// for a second Shutdown, it waits for what is still running.
+// After Close, or called again, it waits for what is still running.
+//
+// Errors: the cause of ctx; [ErrInvalid] for a nil or zero Chat.
 func (c *Chat) Shutdown(ctx context.Context) (err error) {
 	defer wrap("shutdown", &err)
 	if err := c.made(); err != nil {
@@ -138,7 +137,7 @@ func (c *Chat) Shutdown(ctx context.Context) (err error) {
 	return c.rest(ctx)
 }
 
-// rest waits until nothing is left to do.
+// rest drains the outbox and waits until nothing runs any more.
 func (c *Chat) rest(ctx context.Context) error {
 	if s := c.current(); s != nil {
 		s.receiver.Stop(errClosing)
@@ -178,8 +177,8 @@ func (c *Chat) made() error {
 // Chat.
 type consuming struct{}
 
-// begin opens a call: it refuses a closed Chat and an ended context, and returns a
-// context that ends with either. end must be called.
+// begin starts a call: it refuses a closed Chat and an ended context, and returns a
+// context that ends with either. The caller must call end.
 func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err error) {
 	if err := c.made(); err != nil {
 		return nil, nil, err
@@ -226,7 +225,7 @@ func (c *Chat) enter(ctx context.Context) (_ context.Context, s *session, end fu
 	return ctx, s, end, nil
 }
 
-// current is the session of the logged-in user, nil for none.
+// current is the session of the logged-in user, or nil.
 func (c *Chat) current() *session {
 	if c == nil {
 		return nil
@@ -244,5 +243,5 @@ func (c *Chat) String() string {
 	return "chat over " + c.client.String()
 }
 
-// Format writes String whatever the verb, so that none reaches what a Chat keeps.
+// Format writes String for every verb, so that no verb prints the fields.
 func (c *Chat) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) } //nolint:errcheck // as fmt itself

@@ -14,26 +14,24 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 )
 
-// Cipher seals message bodies with AES-256-GCM, so that a body which was changed,
-// or moved to another conversation or message, is noticed: the format of
-// docs/encryption.md, which docs/js/envelope.js reads and writes, too. It has one
-// writer, the key that seals, and many readers, the keys that open; each body
-// names its key.
+// Cipher seals message bodies with AES-256-GCM, which detects a body that was
+// changed or moved to another conversation or message. The format is described in
+// docs/encryption.md; docs/js/envelope.js reads and writes it, too. One key, the
+// writer, seals; all keys open. Each body names its key.
 //
-// Keys are changed without a message that somebody cannot read by doing it in
-// stages: [Cipher.Add] the new key everywhere, and when every program has it,
-// [Cipher.Promote] it. [Chat.Reencrypt] then moves what the old key wrote, after
-// which it can go with [Cipher.Remove].
+// Change keys in stages, so that every message stays readable: [Cipher.Add] the new
+// key everywhere; when every program has it, [Cipher.Promote] it. [Chat.Reencrypt]
+// then moves what the old key wrote, and [Cipher.Remove] removes the old key.
 //
-// A Cipher is safe for concurrent use, and several Chats may share one; whoever
-// made it closes it. However it is printed, logged or marshalled, it shows names of
-// keys only.
+// A Cipher is safe for concurrent use, and several Chats may share one. Closing a
+// Chat does not close it. Printed, logged or marshalled, it shows only the names of
+// its keys.
 type Cipher struct {
-	mu   sync.Mutex // of changes
+	mu   sync.Mutex // held by changes
 	ring atomic.Pointer[ring]
 }
 
-// ring is what a Cipher holds at one time. It is replaced, never changed.
+// ring is the set of keys of a Cipher. It is replaced, never changed.
 type ring struct {
 	writer *Key // nil: read-only
 	keys   map[string]*Key
@@ -44,12 +42,11 @@ var errWiped = errors.New("the Cipher is closed")
 
 // NewCipher returns a Cipher that writes with one key and reads with all.
 //
-// Without a writer (nil) it only reads; bodies are then written in the passphrase
-// format until a key is promoted. That is the first stage of a move to
-// authenticated bodies.
+// With a nil writer it only reads: bodies are written in the passphrase format until
+// a key is promoted. That is the first stage of a move to authenticated bodies.
 //
-// Errors: [ErrInvalid] for a nil reader, for no key at all, and for two keys of one
-// name.
+// Errors: [ErrInvalid] for a nil reader, for no key at all, and for two keys of the
+// same name.
 func NewCipher(writer *Key, readers ...*Key) (_ *Cipher, err error) {
 	defer wrap("new cipher", &err)
 	r := &ring{writer: writer, keys: map[string]*Key{}}
@@ -81,15 +78,15 @@ func (r *ring) admit(k *Key) error {
 	return nil
 }
 
-// Add lets the Cipher read what a further key wrote.
+// Add adds a key that opens bodies.
 //
 // Errors: [ErrInvalid] for a name that is taken; [ErrClosed].
 func (c *Cipher) Add(k *Key) error {
 	return c.change("add key", func(r *ring) error { return r.admit(k) })
 }
 
-// Promote makes a key the writer. The one before stays as a reader. Bodies that
-// are being sealed may still get the old one.
+// Promote makes a key the writer. The previous writer still opens bodies. A body
+// that is being sealed meanwhile may still get the previous one.
 //
 // Errors: [ErrNotFound] for a key that was not added; [ErrClosed].
 func (c *Cipher) Promote(id string) error {
@@ -103,7 +100,7 @@ func (c *Cipher) Promote(id string) error {
 	})
 }
 
-// Remove wipes a key. Bodies that it wrote are unreadable from then on.
+// Remove wipes a key. Bodies that it sealed are unreadable from then on.
 //
 // Errors: [ErrInvalid] for the writer; [ErrNotFound]; [ErrClosed].
 func (c *Cipher) Remove(id string) error {
@@ -146,9 +143,9 @@ func (c *Cipher) Writer() string {
 	return ""
 }
 
-// Close wipes all keys: secrets are overwritten, expanded AES keys, which Go gives
-// no access to, are left to the garbage collector. Bodies can be neither sealed
-// nor opened from then on. Closing again does nothing.
+// Close wipes all keys: no body can be sealed or opened from then on. Secrets are
+// overwritten; expanded AES keys, to which Go gives no access, are left to the
+// garbage collector. Closing again does nothing.
 func (c *Cipher) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -230,7 +227,7 @@ func (c *Cipher) String() string {
 // GoString is String, for %#v.
 func (c *Cipher) GoString() string { return c.String() }
 
-// Format writes String whatever the verb.
+// Format writes String for every verb.
 func (c *Cipher) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) } //nolint:errcheck // as fmt itself
 
 // LogValue is String, for log/slog.

@@ -14,7 +14,7 @@ import (
 // [RetryBackoff], [OnGap].
 type ConsumeOption interface{ applyConsume(*consumeOptions) }
 
-// consumeOptions is what the options of one Consume add up to.
+// consumeOptions are the options of one Consume together.
 type consumeOptions struct {
 	from        From
 	onGap       func(Gap)
@@ -22,7 +22,7 @@ type consumeOptions struct {
 	deadLetter  func(context.Context, *Message, error) error
 	minBackoff  time.Duration
 	maxBackoff  time.Duration
-	err         error // of the first option that is unusable
+	err         error // of the first unusable option
 }
 
 func (o *consumeOptions) refuse(format string, args ...any) {
@@ -36,7 +36,7 @@ type consumeOption func(*consumeOptions)
 func (f consumeOption) applyConsume(o *consumeOptions) { f(o) }
 
 // MaxAttempts is how often a message is handed to a failing function before it goes
-// to [DeadLetter]; default 10. It counts within one process.
+// to [DeadLetter]. Default 10. A restart of the process begins the count anew.
 func MaxAttempts(n int) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if n <= 0 {
@@ -46,10 +46,10 @@ func MaxAttempts(n int) ConsumeOption {
 	})
 }
 
-// DeadLetter takes a message that failed [MaxAttempts] times, with the last error.
-// The position then moves on if fn returns nil; otherwise the message is tried
-// again. Without DeadLetter a failing message is tried for ever, since nothing is
-// dropped silently.
+// DeadLetter makes [Chat.Consume] call fn with a message that failed [MaxAttempts]
+// times, and with the last error. If fn returns nil the position moves on; otherwise
+// the message is tried again. Without DeadLetter a failing message is tried for
+// ever: nothing is dropped silently.
 func DeadLetter(fn func(ctx context.Context, m *Message, err error) error) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if fn == nil {
@@ -59,8 +59,8 @@ func DeadLetter(fn func(ctx context.Context, m *Message, err error) error) Consu
 	})
 }
 
-// RetryBackoff bounds the wait before a failed message is tried again, which doubles
-// each time; defaults 1 s and 1 min.
+// RetryBackoff bounds the wait before a failed message is tried again. The wait
+// doubles each time. Defaults: 1 s and 1 min.
 func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if shortest <= 0 || longest < shortest {
@@ -71,24 +71,25 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 }
 
 // Consume hands every message of the user's conversations to fn, at least once,
-// also across restarts: the position is kept in Options.Storage under name and
-// moves only after fn returned nil. It blocks until ctx ends, the user logs out or
-// the Chat is closed, and returns why.
+// also across restarts: the position is kept in Options.Storage and moves only after
+// fn returned nil. Consume blocks until ctx ends, the user logs out or the Chat is
+// closed, and returns why.
 //
-// What comes in which order is as for [Chat.Stream]. When fn fails, or panics, it
-// gets the same message again after a growing wait, before any other; see
-// [MaxAttempts] and [DeadLetter] for giving up. After a crash what fn had not
-// finished comes again, in the same order, and nothing else. fn's context ends with
-// Consume, and when the Chat is closed; a message whose fn returns nil after that is
-// acknowledged all the same. [Chat.Shutdown] waits for fn, and lets it make calls
-// with its context until it returns.
+// Messages come in the order of [Chat.Stream]. When fn fails or panics, it gets the
+// same message again after a growing wait, before any other; see [MaxAttempts] and
+// [DeadLetter] for giving up. After a crash Consume resumes, in the same order, with
+// the messages that fn had not finished.
 //
-// Of several consumers with one name and one store, for the same user, one
-// receives; the others stand by and take over when it stops, or within half a
-// minute when it dies. Position and order are theirs together.
+// fn's context ends with Consume and when the Chat is closed. If fn returns nil
+// after that, its message is acknowledged all the same. [Chat.Shutdown] waits for
+// fn, which may make calls with its context until it returns.
 //
-// What cannot be delivered is told to [OnGap], without it to the log. Positions are
-// kept by API host, contacts data source, user and name.
+// Several consumers may share a user, a name and a store, and with them one
+// position. One of them receives; the others stand by. One takes over when it stops,
+// or within half a minute when its process dies.
+//
+// What cannot be delivered is reported to [OnGap]. Positions are stored by API host,
+// contacts data source, user and name.
 //
 // Errors: [ErrInvalid] for an empty name, a nil fn or an unusable option;
 // [ErrNotLoggedIn]; [ErrClosed]; the context's cause; a stored position that cannot
@@ -135,19 +136,20 @@ type consumeFunc struct {
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	if e.Gap != nil {
-		return guarded(func() error { f.chat.tellGap(e.Gap, f.opts.onGap); return nil })
+		return guarded(func() error { f.chat.reportGap(e.Gap, f.opts.onGap); return nil })
 	}
 	return f.call(ctx, e, f.fn)
 }
 
 func (f *consumeFunc) giveUp(ctx context.Context, e feed.Event, failed error) error {
 	if e.Gap != nil {
-		return nil // it has been logged that OnGap panicked
+		return nil // the panic of OnGap has been logged
 	}
 	return f.call(ctx, e, func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
 }
 
-// call hands a message of its own to fn: a failed try must not be seen by the next.
+// call hands fn a new copy of the message, so that a failed attempt cannot change
+// what the next one gets.
 func (f *consumeFunc) call(ctx context.Context, e feed.Event, fn func(context.Context, *Message) error) error {
 	m := f.chat.received(ctx, f.session, e, true)
 	if m == nil {

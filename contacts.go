@@ -17,11 +17,11 @@ import (
 type Contact struct {
 	// ID is the row's id, which [NewConversation] and [Participants] take.
 	ID int64
-	// UserID is flUserId, the person's identity in conversations. "" for a contact
-	// who never chatted and whose id cannot be derived.
+	// UserID is flUserId, the person's identity in conversations. It is "" for a
+	// contact who never chatted and whose id cannot be derived.
 	UserID string
-	// Data holds every column. flUserToken, a credential, is only in the contact
-	// that Login returns.
+	// Data holds every column. Only the contact that Login returns has flUserToken,
+	// which is a credential.
 	Data M
 
 	DataSourceID         int64
@@ -29,11 +29,11 @@ type Contact struct {
 }
 
 // Contacts returns the rows of the contacts data source, in the server's order
-// unless [OrderBy] is given. [Where] takes a condition over columns. Chat tokens
-// of other people, which the server hands out with their rows, are left out.
+// unless [OrderBy] is given. [Where] takes a condition over columns. The chat tokens
+// that the server returns with the rows are left out. It needs no login.
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered and
-// without a request. It needs no login.
+// without a request.
 //
 // Errors: [ErrOffline] with Offline and an empty cache; [ErrInvalid]; [ErrClosed].
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
@@ -57,7 +57,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	if o.limit != nil {
 		q.Limit = *o.limit
 	}
-	s := c.current() // whoever it is when the answer comes
+	s := c.current() // before the request: the cache must not be that of a later user
 	found, err := c.findContacts(ctx, q)
 	if err != nil {
 		return nil, err
@@ -73,14 +73,14 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	return out, nil
 }
 
-// findContacts reads contacts in the order asked for, should the server ignore it.
+// findContacts reads contacts in the requested order, even if the server ignores it.
 func (c *Chat) findContacts(ctx context.Context, q datasource.Query) ([]datasource.Entry, error) {
 	found, err := c.client.Find(ctx, c.opts.DataSourceID, q)
 	if err != nil {
 		return nil, err
 	}
 	if kept := rows.Arrange(found, q.Order); !kept && (q.Limit > 0 || q.Offset > 0) {
-		// A part in another order is another part: it has to be cut out of all.
+		// In the wrong order Limit and Offset select the wrong rows: read them all.
 		limit, offset := q.Limit, q.Offset
 		q.Limit, q.Offset, q.NoLimit = 0, 0, true
 		if found, err = c.client.Find(ctx, c.opts.DataSourceID, q); err != nil {
@@ -95,9 +95,10 @@ func (c *Chat) findContacts(ctx context.Context, q datasource.Query) ([]datasour
 	return found, nil
 }
 
-// ContactByUserID returns the contact with this flUserId, which messages and
-// definitions name people by. It makes one request, or two when the id may be one
-// that is derived and not yet stored. It needs no login.
+// ContactByUserID returns the contact with this flUserId, by which messages and
+// definitions name people. It makes one request. With Options.PrimaryKey it makes a
+// second one when no row has the id: the id may be derived and not stored yet. It
+// needs no login.
 //
 // Errors: [ErrInvalid] for an empty id; [ErrContactNotFound]; [ErrClosed].
 func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, err error) {
@@ -120,7 +121,7 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 	return found[0], nil
 }
 
-// contact reads a row. It takes over the row's data.
+// contact makes the contact of a row, and keeps the row's data.
 func (c *Chat) contact(row *datasource.Entry) *Contact {
 	if row.Data == nil {
 		row.Data = M{}
@@ -144,8 +145,8 @@ func (c *Chat) deriveUserID(row *datasource.Entry) string {
 	return wire.LegacyUserID(c.opts.DataSourceID, row.ID)
 }
 
-// contactsByID resolves ids of rows to contacts with a flUserId, in the order
-// given, storing the flUserIds that are missing.
+// contactsByID resolves row ids to contacts, in the order given. It stores missing
+// flUserIds.
 func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error) {
 	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 	if err != nil {
@@ -180,7 +181,7 @@ func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error
 }
 
 // contactsByUserID finds the contacts of participants, in their order. Ids without
-// a contact are skipped: contacts come and go.
+// a contact are skipped, since contacts can be deleted.
 func (c *Chat) contactsByUserID(ctx context.Context, userIDs []string) ([]*Contact, error) {
 	if len(userIDs) == 0 {
 		return []*Contact{}, nil
@@ -220,7 +221,7 @@ func (ct *Contact) copy() *Contact {
 	return &out
 }
 
-// MarshalJSON writes the row as JavaScript consumers see it, without flUserToken.
+// MarshalJSON writes the row as the JavaScript API returns it, without flUserToken.
 func (ct Contact) MarshalJSON() ([]byte, error) {
 	data := wire.CloneMap(ct.Data)
 	if data == nil {

@@ -16,23 +16,23 @@ import (
 // Conversation is a one-to-one chat, a group, or a joined channel: a data source
 // of type "conversation".
 //
-// The fields are as of when it was read, and brought up to date by the methods of
-// this value that change them; do not read the fields while such a method runs.
-// The methods themselves are safe for concurrent use.
+// The fields are as of when it was read. Methods that change the conversation update
+// them; do not read the fields while such a method runs. The methods themselves are
+// safe for concurrent use.
 type Conversation struct {
 	ID         int64
 	Name       string
 	Definition Definition
-	// UpdatedAt is the time of the last activity, by which lists are sorted.
+	// UpdatedAt is the time of the last activity.
 	CreatedAt, UpdatedAt time.Time
-	// IsNew: the call that returned this made the conversation.
+	// IsNew: the call that returned this value created the conversation.
 	IsNew bool
-	// IsChannel: public, everybody may join.
+	// IsChannel: the conversation is public, so everybody may join.
 	IsChannel bool
 	// NParticipants counts the members.
 	NParticipants int
-	// IsGroup: more than two people, or some have left: a group reduced to two is
-	// not the direct chat of those two (seen in the public widget).
+	// IsGroup: it has more than two members, or somebody has left. A group that
+	// shrank to two members is still a group.
 	IsGroup bool
 
 	AppID, OrganizationID int64
@@ -45,21 +45,21 @@ type Conversation struct {
 
 // NewConversation says what to create.
 type NewConversation struct {
-	// Participants are ids of contacts (rows of the contacts data source, not
-	// flUserIds), at least one other person. The user is added.
+	// Participants are Contact.IDs, not flUserIds, of at least one other person. The
+	// user is added.
 	Participants []int64
-	// Name defaults to a new UUID. Display names of one-to-one chats come from the
-	// contacts.
+	// Name is the data source's name. Default: a new UUID. Display names of
+	// one-to-one chats come from the contacts.
 	Name string
-	// Group is free; see [Definition].
+	// Group is stored as Definition.Group; see [Definition].
 	Group M
-	// Metadata is yours, read back at Definition.Metadata.
+	// Metadata is any data of the program's, stored as Definition.Metadata.
 	Metadata M
 	// AllowInvite gives the conversation an invite code.
 	AllowInvite bool
 }
 
-// conversation reads a data source as the user sees it.
+// conversation makes the conversation of a data source as the user sees it.
 func (c *Chat) conversation(ds *datasource.DataSource, userID string) *Conversation {
 	def := wire.ParseDefinition(ds.Definition)
 	c.known.put(ds.ID, def)
@@ -71,7 +71,7 @@ func (c *Chat) conversation(ds *datasource.DataSource, userID string) *Conversat
 	return conv
 }
 
-// show takes a definition over.
+// show sets the fields from a definition.
 func (v *Conversation) show(def wire.Definition) {
 	v.def = def
 	v.Definition = readDefinition(def)
@@ -80,7 +80,7 @@ func (v *Conversation) show(def wire.Definition) {
 	v.IsGroup = !v.IsChannel && (v.NParticipants > 2 || len(v.Definition.RemovedParticipants) > 0)
 }
 
-// owner is the Chat that read the conversation, nil for a nil or zero value.
+// owner is the Chat that read the conversation, or nil for a nil or zero value.
 func (v *Conversation) owner() *Chat {
 	if v == nil {
 		return nil
@@ -100,8 +100,8 @@ func (v *Conversation) current() wire.Definition {
 // IsMuted reports whether the user muted the conversation.
 func (v *Conversation) IsMuted() bool { return v != nil && v.current().Muted(v.userID) }
 
-// EncryptionKey is the passphrase of the conversation's bodies, if it is the
-// conversation's own; with Options.Keys the key is known only there.
+// EncryptionKey is the conversation's own passphrase for message bodies. With
+// Options.Keys set, another one is in use.
 func (v *Conversation) EncryptionKey() string {
 	if v == nil {
 		return ""
@@ -109,8 +109,8 @@ func (v *Conversation) EncryptionKey() string {
 	return bodyKey(v.ID, v.current())
 }
 
-// InviteCode returns the code with which others can join, reading the conversation
-// again if it had none yet.
+// InviteCode returns the code with which others can join. It makes one request if
+// the conversation had no code when it was read, else none.
 //
 // Errors: [ErrNoInviteCode] when it was created without AllowInvite.
 func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
@@ -133,8 +133,8 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 	return "", fmt.Errorf("conversation %d: %w", v.ID, ErrNoInviteCode)
 }
 
-// Conversations returns the user's conversations and joined channels, the one with
-// the latest activity first.
+// Conversations returns the user's conversations and joined channels, latest
+// activity first.
 //
 // With [Offline] the last list is returned from the cache, without a request.
 //
@@ -190,7 +190,7 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 }
 
 // memberships lists the data sources of the user's conversations, latest activity
-// first, whatever the server makes of the filters, and caches the list.
+// first, even if the server ignores the filters, and caches the list.
 func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSource, error) {
 	sources, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
 	if err == nil {
@@ -226,7 +226,7 @@ func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.D
 	return out, nil
 }
 
-// conversationJSON is a conversation as JavaScript consumers see it.
+// conversationJSON is a conversation as the JavaScript API returns it.
 type conversationJSON struct {
 	ID             int64      `json:"id"`
 	Name           string     `json:"name"`
@@ -244,7 +244,7 @@ type conversationJSON struct {
 	NParticipants  int        `json:"nParticipants"`
 }
 
-// MarshalJSON writes the conversation as JavaScript consumers see it, without its
+// MarshalJSON writes the conversation as the JavaScript API returns it, without its
 // encryption key.
 func (v *Conversation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(conversationJSON{

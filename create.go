@@ -14,19 +14,19 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// twinsWithin is how close in time conversations of the same people are taken to
-// come from clients that created them at once.
-const twinsWithin = time.Minute
+// duplicatesWithin is the time between conversations of the same people that are
+// taken for duplicates, created at once by several clients.
+const duplicatesWithin = time.Minute
 
-// Create makes a conversation of the user and the given contacts, or returns the
-// one these very people have already, with IsNew false; Name, Group and Metadata
-// are not changed then (documented). Channels do not count, nor do groups that
-// somebody has left.
+// Create makes a conversation of the user and the given contacts. If exactly these
+// people have one already, it is returned with IsNew false; its Name, Group and
+// Metadata are not changed. Channels do not count, nor do groups that somebody has
+// left.
 //
-// Nothing on the server keeps two clients from creating the same conversation at
-// once. Both then get the one with the lower id; the other stays, unused.
+// The server does not keep two clients from creating the same conversation at once.
+// Both then get the one with the lower id; the duplicate stays unused.
 //
-// Errors: [ErrInvalid] for no participants, or for nobody but the user;
+// Errors: [ErrInvalid] for no participants, or for only the user;
 // [ErrContactNotFound] naming the id; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, err error) {
 	defer wrap("create conversation", &err)
@@ -59,7 +59,7 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 	if err != nil {
 		return nil, err
 	}
-	// Somebody may have done the same meanwhile.
+	// Another client may have created a duplicate meanwhile.
 	found, err := c.conversationOf(ctx, s, people)
 	if err == nil && found != nil && found.ID < created.ID {
 		created = found
@@ -99,7 +99,7 @@ func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversa
 }
 
 // createSource makes the data source of a conversation or channel. Without an app
-// in the options it goes where the contacts are.
+// in the options it is created in the app of the contacts.
 func (c *Chat) createSource(ctx context.Context, name string, appID int64, def wire.Definition) (*datasource.DataSource, error) {
 	n := datasource.NewDataSource{
 		Name: name, Type: wire.TypeConversation, AppID: appID, Definition: def.JSON(),
@@ -120,14 +120,14 @@ func (c *Chat) createSource(ctx context.Context, name string, appID int64, def w
 		return nil, err
 	}
 	if len(ds.Definition) == 0 {
-		ds.Definition = def.JSON() // a server may confirm with less than the whole
+		ds.Definition = def.JSON() // a server may answer without it
 	}
 	return ds, nil
 }
 
 // conversationOf finds the conversation of exactly these people. Of several it
-// takes the one with the latest activity, and of those created at once the one
-// with the lowest id, so that all clients agree.
+// takes the one with the latest activity, and of duplicates the one with the lowest
+// id, so that all clients agree.
 func (c *Chat) conversationOf(ctx context.Context, s *session, people []string) (*Conversation, error) {
 	want := sortedSet(people)
 	same, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool {
@@ -138,7 +138,7 @@ func (c *Chat) conversationOf(ctx context.Context, s *session, people []string) 
 	}
 	best := same[0]
 	for _, ds := range same[1:] {
-		if ds.ID < best.ID && ds.CreatedAt.Sub(best.CreatedAt).Abs() <= twinsWithin {
+		if ds.ID < best.ID && ds.CreatedAt.Sub(best.CreatedAt).Abs() <= duplicatesWithin {
 			best = ds
 		}
 	}
@@ -150,7 +150,7 @@ func sortedSet(list []string) []string {
 	return slices.Compact(out)
 }
 
-// contactIDs checks ids of contacts and drops repeats.
+// contactIDs checks ids of contacts and removes duplicates.
 func contactIDs(ids []int64) ([]int64, error) {
 	if len(ids) == 0 {
 		return nil, invalid("Participants: empty; give the ids of contacts")
@@ -168,7 +168,7 @@ func contactIDs(ids []int64) ([]int64, error) {
 }
 
 // JoinConversation makes the user a participant of the conversation with this
-// invite code. Space around the code is ignored.
+// invite code. Surrounding space is ignored.
 //
 // Errors: [ErrInvalid] for an empty code, [ErrNotFound] when no conversation has
 // it, [ErrNotLoggedIn], [ErrClosed].
@@ -198,7 +198,7 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 	return conv, nil
 }
 
-// join makes the user of the value a participant.
+// join makes the user a participant.
 func (v *Conversation) join(ctx context.Context) error {
 	return v.change(ctx,
 		func(d wire.Definition) bool { return d.Add(v.userID) },

@@ -10,13 +10,13 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Keys gives the passphrase that encrypts the bodies of a conversation. It is
-// asked for every message, from several goroutines: keep what is costly to get.
-// An error delays nothing else; the message is delivered with it in Message.Err,
-// and a send fails with it.
+// Keys gives the passphrase that encrypts the bodies of a conversation. Key is
+// called for every message, from several goroutines: cache what is costly to get.
+// After an error the message is delivered with it in Message.Err; a send fails
+// with it. Other messages are not delayed.
 //
-// The default is the conversation's own key, kept in its definition; a [Keystore]
-// is another one.
+// The default is the conversation's own key, stored in its definition. A [Keystore]
+// is an alternative.
 type Keys interface {
 	Key(ctx context.Context, conversationID int64) (string, error)
 }
@@ -27,28 +27,28 @@ type Protection int
 const (
 	// Plain text.
 	Plain Protection = iota
-	// Encrypted in the passphrase format of crypto-js: hidden from who has no key,
-	// but not protected against changes.
+	// Encrypted in the passphrase format of crypto-js: nobody reads it without the
+	// key, but changes are not detected.
 	Encrypted
-	// Authenticated by a [Cipher]: a changed body is noticed.
+	// Authenticated by a [Cipher]: changes are detected.
 	Authenticated
 )
 
 // Why a message cannot be read. Each Message.Err matches [ErrUnreadable] and one of
-// the others; none holds a key or any of the text.
+// the others. None of them holds a key or any of the text.
 var (
-	// ErrUnreadable: a body is not shown, for whatever reason.
+	// ErrUnreadable: a body cannot be shown, for any reason.
 	ErrUnreadable = sentinel("the body cannot be read")
-	// ErrWrongKey: no key at hand opens the body. In the passphrase format that may
-	// as well mean that it was damaged, which the format cannot tell.
+	// ErrWrongKey: no known key opens the body. In the passphrase format the body may
+	// also be damaged: the format does not distinguish the two.
 	ErrWrongKey = sentinel("no key at hand opens the body")
 	// ErrTampered: an authenticated body was changed, moved to another conversation
 	// or message, or sealed with another key of that name.
 	ErrTampered = sentinel("the body was changed after it was sealed")
 	// ErrMalformed: a body looks like ciphertext but cannot be decoded. It was damaged
-	// or cut off, comes from a later version, or somebody typed it.
+	// or cut off, comes from a later version, or was typed by a person.
 	ErrMalformed = sentinel("the body is damaged ciphertext")
-	// ErrKeyUnavailable: the key could not be had: [Keys] failed, whose error is in
+	// ErrKeyUnavailable: the key could not be read. [Keys] failed, with its error in
 	// the chain, or the [Cipher] is closed.
 	ErrKeyUnavailable = sentinel("the key of the body is not available")
 	// ErrUnprotected: the body is readable, but less protected than
@@ -69,7 +69,7 @@ func (k conversationKeys) Key(ctx context.Context, conversationID int64) (string
 	}
 	def, err := k.chat.freshDefinition(ctx, conversationID)
 	if err != nil {
-		if ctx.Err() == nil { // an impatient caller says nothing about the conversation
+		if ctx.Err() == nil { // else the caller gave up, and the next one may succeed
 			k.chat.known.fail(conversationID, err)
 		}
 		return "", err
@@ -104,7 +104,7 @@ func (c *Chat) passphrase(ctx context.Context, conversationID int64) (string, er
 	return key, nil
 }
 
-// writes is the protection that this Chat gives to what it writes.
+// writes is the protection of the bodies that this Chat writes.
 func (c *Chat) writes() Protection {
 	switch {
 	case !c.opts.EncryptMessages:
@@ -115,7 +115,8 @@ func (c *Chat) writes() Protection {
 	return Authenticated
 }
 
-// seal encrypts a body for storage, if this Chat encrypts. An empty body stays.
+// seal encrypts a body for storage, if this Chat encrypts. An empty body stays
+// empty.
 func (c *Chat) seal(ctx context.Context, at envelope.Binding, body string) (string, error) {
 	writes := c.writes()
 	if body == "" || writes == Plain {
@@ -134,12 +135,12 @@ func (c *Chat) seal(ctx context.Context, at envelope.Binding, body string) (stri
 	return envelope.SealPassphrase(body, key)
 }
 
-// open gives a stored body to the user. Conversations mix plain text, the
-// passphrase format and authenticated bodies, since encryption can be changed
-// later: each body says what it is.
+// open returns the text of a stored body. Encryption can be changed later, so a
+// conversation may mix plain text, the passphrase format and authenticated bodies;
+// each body shows its format.
 //
-// With an error comes the body as it is stored, except that text which was refused
-// for being plain is left out: whoever ignores the error must not show it.
+// With an error it returns the body as stored. Refused plain text is left out, so
+// that a caller who ignores the error does not show it.
 func (c *Chat) open(ctx context.Context, at envelope.Binding, stored string) (string, error) {
 	if stored == "" {
 		return "", nil
@@ -157,7 +158,7 @@ func (c *Chat) open(ctx context.Context, at envelope.Binding, stored string) (st
 	return body, nil
 }
 
-// decrypt reads a stored body and says how it was protected.
+// decrypt returns the text of a stored body and how it was protected.
 func (c *Chat) decrypt(ctx context.Context, at envelope.Binding, stored string) (string, Protection, error) {
 	switch {
 	case envelope.LooksAuthenticated(stored):
@@ -169,7 +170,7 @@ func (c *Chat) decrypt(ctx context.Context, at envelope.Binding, stored string) 
 	case !envelope.LooksPassphrase(stored):
 		return stored, Plain, nil
 	case c.opts.MinProtection > Encrypted:
-		return "", Encrypted, ErrUnprotected // and no need for its key
+		return "", Encrypted, ErrUnprotected // without reading the key
 	}
 	key, err := c.passphrase(ctx, at.ConversationID)
 	if err != nil {
@@ -183,7 +184,7 @@ func (c *Chat) decrypt(ctx context.Context, at envelope.Binding, stored string) 
 	if e, ok := errors.AsType[*envelope.Error](err); ok {
 		switch e.Kind {
 		case envelope.KindNotEncrypted:
-			return stored, Plain, nil // text that only begins like ciphertext
+			return stored, Plain, nil // plain text that begins like ciphertext
 		case envelope.KindBadBase64, envelope.KindTruncated:
 			why = ErrMalformed
 		}
@@ -192,8 +193,8 @@ func (c *Chat) decrypt(ctx context.Context, at envelope.Binding, stored string) 
 }
 
 // sealPatch encrypts the body in a patch of a message. An authenticated body is
-// bound to the guid of its row, which is therefore read first; a row without a guid
-// has its body bound to the conversation alone.
+// bound to the guid of its row, so the row is read first. Without a guid the body is
+// bound to the conversation alone.
 func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, patch M) error {
 	body, hasBody := patch[wire.Body].(string)
 	_, hasGUID := patch[wire.GUID]
@@ -222,7 +223,7 @@ func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, p
 	return nil
 }
 
-// binding is the place of a row's body.
+// binding is what a row's body is sealed to.
 func binding(row *datasource.Entry) envelope.Binding {
 	return envelope.Binding{ConversationID: row.DataSourceID, GUID: wire.Text(row.Data[wire.GUID])}
 }

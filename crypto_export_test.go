@@ -28,7 +28,7 @@ func CachedKeys(k *Key) int {
 	return len(k.recent.young) + len(k.recent.old)
 }
 
-// Wiped reports whether nothing is left of a Key.
+// Wiped reports whether a Key is unusable and its secret is gone.
 func Wiped(k *Key) bool {
 	_, err := k.aead(1)
 	if k.fixed != nil {

@@ -347,7 +347,7 @@ func TestSearchingForEncryptedTextIsRefused(t *testing.T) {
 }
 
 // TestPassphraseFormatIsMalleable shows what the format of crypto-js does not
-// protect against: whoever can write a row changes its text without the key, and no
+// protect against: a client that can write a row changes its text without the key, and no
 // reader notices. SECURITY.md names it.
 func TestPassphraseFormatIsMalleable(t *testing.T) {
 	t.Parallel()

@@ -16,13 +16,13 @@ type Definition struct {
 	Participants []string
 	// RemovedParticipants are the flUserIds of those who left or were removed.
 	RemovedParticipants []string
-	// Group is what Create was given: "public", "readOnly", "type" have a meaning
-	// for Fliplet's widget. It is set for one-to-one chats, too.
+	// Group is what Create was given. Fliplet's widget reads "public", "readOnly" and
+	// "type" from it. It is set for one-to-one chats, too.
 	Group M
-	// Metadata is the creator's own.
+	// Metadata is what Create was given; the SDK does not read it.
 	Metadata M
 
-	// all is everything, known or not.
+	// all holds every field, also unknown ones.
 	all wire.Definition
 }
 
@@ -45,15 +45,14 @@ func (d Definition) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "definition with %d participants", len(d.Participants))
 }
 
-// knownConversations remembers the definitions a session has read, for keys and
-// for telling conversations from other data sources. It holds as many as the user
-// has conversations.
+// knownConversations caches the definitions that a session has read, and their keys.
+// It holds as many as the user has conversations.
 type knownConversations struct {
 	mu   sync.Mutex
 	defs map[int64]wire.Definition
 	keys map[int64]string // of bodies, decoded once
-	// failed are conversations that could not be read, until when not to try again
-	// for a key: each message of a page would cost a request.
+	// failed are conversations that could not be read, and until when not to retry:
+	// each message of a page would cost a request.
 	failed map[int64]failedRead
 }
 
@@ -62,8 +61,8 @@ type failedRead struct {
 	until time.Time
 }
 
-// keyRest is how long a failure to read a key is remembered.
-const keyRest = 5 * time.Second
+// keyRetryDelay is how long a failure to read a key is remembered.
+const keyRetryDelay = 5 * time.Second
 
 func (k *knownConversations) put(id int64, d wire.Definition) {
 	k.mu.Lock()
@@ -89,7 +88,7 @@ func (k *knownConversations) key(id int64) (string, bool) {
 	return key, ok
 }
 
-// failure is why a conversation could not be read a moment ago, nil otherwise.
+// failure is why a conversation could not be read within keyRetryDelay, or nil.
 func (k *knownConversations) failure(id int64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -105,7 +104,7 @@ func (k *knownConversations) fail(id int64, err error) {
 	if k.failed == nil {
 		k.failed = map[int64]failedRead{}
 	}
-	k.failed[id] = failedRead{err, time.Now().Add(keyRest)}
+	k.failed[id] = failedRead{err, time.Now().Add(keyRetryDelay)}
 }
 
 func (k *knownConversations) clear() {
@@ -114,7 +113,8 @@ func (k *knownConversations) clear() {
 	k.defs, k.keys, k.failed = nil, nil, nil
 }
 
-// definition returns a conversation's definition, as read last or else fresh.
+// definition returns a conversation's definition from the cache, or else from the
+// server.
 func (c *Chat) definition(ctx context.Context, conversationID int64) (wire.Definition, error) {
 	if d, ok := c.known.get(conversationID); ok {
 		return d, nil
@@ -122,7 +122,8 @@ func (c *Chat) definition(ctx context.Context, conversationID int64) (wire.Defin
 	return c.freshDefinition(ctx, conversationID)
 }
 
-// conversationSource reads the data source of a conversation, and nothing else.
+// conversationSource reads the data source of a conversation. Any other data source
+// is an error.
 func (c *Chat) conversationSource(ctx context.Context, id int64) (*datasource.DataSource, error) {
 	ds, err := c.client.DataSource(ctx, id)
 	if err != nil {
@@ -144,7 +145,7 @@ func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.
 	return d, nil
 }
 
-// remember notes a conversation's definition.
+// remember caches a conversation's definition.
 func (c *Chat) remember(ds *datasource.DataSource) {
 	c.known.put(ds.ID, wire.ParseDefinition(ds.Definition))
 }

@@ -23,23 +23,23 @@ import (
 // REST API: the settings of its chat and push notifications widgets, and the
 // session of the client's token.
 //
-// Tokens of an app see its published version: give the id of that one
-// (productionAppId, documented).
+// The tokens of an app see its published version, so AppID has to be the id of that
+// version (productionAppId).
 type AppEnvironment struct {
 	// Options are the options to start from. Client and AppID are required. What is
-	// set here wins over the chat widget's settings.
+	// set here takes precedence over the chat widget's settings.
 	Options Options
 }
 
 var _ Environment = AppEnvironment{}
 
-// Packages of the widgets (seen in public clients).
+// Packages of the widgets.
 const (
 	chatWidget = "com.fliplet.chat"
 	pushWidget = "com.fliplet.push-notifications"
 )
 
-// ChatSettings asks for the settings of the app's chat widget.
+// ChatSettings reads the settings of the app's chat widget. It makes one request.
 //
 // Errors: [ErrInvalid]; [ErrNoChatWidget]; what the server said.
 func (e AppEnvironment) ChatSettings(ctx context.Context) (_ Options, err error) {
@@ -53,8 +53,8 @@ func (e AppEnvironment) ChatSettings(ctx context.Context) (_ Options, err error)
 	return opts, nil
 }
 
-// CurrentUser asks who the session of the client's token belongs to: the row of
-// the data source that the person logged in with, nil for none.
+// CurrentUser reads the session of the client's token. It returns the row of the data
+// source that the person logged in with, or nil. It makes one request.
 //
 // Errors: [ErrInvalid]; what the server said.
 func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
@@ -78,7 +78,8 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
 	return nil, nil
 }
 
-// PushEnabled asks for the settings of the app's push notifications widget.
+// PushEnabled reads the settings of the app's push notifications widget. It makes one
+// request.
 //
 // Errors: [ErrInvalid]; [ErrNoPushWidget]; what the server said.
 func (e AppEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
@@ -119,7 +120,7 @@ func (e AppEnvironment) widget(ctx context.Context, name string, absent error) (
 	return settings, nil
 }
 
-// at walks through objects, to nil where there is nothing.
+// at returns the value at a path of keys, nil if there is none.
 func at(v any, path ...string) any {
 	for _, key := range path {
 		m, _ := v.(M)
@@ -128,8 +129,8 @@ func at(v any, path ...string) any {
 	return v
 }
 
-// fill sets the options that are not set from a chat widget's settings, whose ids
-// may be numbers or text.
+// fill sets options that are not set from a chat widget's settings. Ids there are
+// numbers or text.
 func (o *Options) fill(settings M) {
 	o.DataSourceID = cmp.Or(o.DataSourceID, wire.Int(settings["dataSourceId"]))
 	o.PrimaryKey = cmp.Or(o.PrimaryKey, wire.Text(settings["primaryKey"]))
@@ -139,8 +140,8 @@ func (o *Options) fill(settings M) {
 	o.CrossLoginContactsKey = cmp.Or(o.CrossLoginContactsKey, wire.Text(settings["crossLoginContactsKey"]))
 }
 
-// pushOn reads the settings of a push notifications widget. Saving them sets
-// "configured", and a flag for each service that is set up (seen in the widget).
+// pushOn reads the settings of a push notifications widget. The widget sets
+// "configured", and a flag for each service that is set up.
 func pushOn(settings M) bool {
 	if v, ok := settings["configured"]; ok {
 		return wire.Bool(v)
@@ -149,7 +150,7 @@ func pushOn(settings M) bool {
 }
 
 // LocalEnvironment is an [Environment] of environment variables and a JSON file,
-// for servers, bots and tools. Variables win over the file:
+// for servers, bots and tools. Variables take precedence over the file:
 //
 //	FLIPLET_TOKEN                the token of the client
 //	FLIPLET_BASE_URL             overrides the token's region
@@ -160,7 +161,7 @@ func pushOn(settings M) bool {
 //	FLIPLET_CHAT_USER            the current user's value of the primary key
 //	FLIPLET_PUSH                 true or false
 //
-// The file holds any part of
+// The file holds any of
 //
 //	{
 //	  "token": "eu--…", "baseURL": "https://…", "appId": 12, "masterAppId": 12,
@@ -169,24 +170,24 @@ func pushOn(settings M) bool {
 //	  "user": {"Email": "jane@example.org"}
 //	}
 //
-// where chat and push are the settings of Fliplet's widgets. Without "chat", and
-// without FLIPLET_CHAT_DATA_SOURCE_ID, there is no chat; without "push" and
-// FLIPLET_PUSH there are no push notifications. A file with a token in it should
-// be readable for its owner alone.
+// where chat and push are the settings of Fliplet's widgets. Without "chat" and
+// FLIPLET_CHAT_DATA_SOURCE_ID there is no chat; without "push" and FLIPLET_PUSH there
+// are no push notifications. A file that holds a token should be readable only by
+// its owner.
 type LocalEnvironment struct {
-	// File is the path of the file. "" takes the variable FLIPLET_CONFIG, and none
-	// if that is empty, too.
+	// File is the path of the file. Default: the variable FLIPLET_CONFIG; if that is
+	// empty, too, no file is read.
 	File string
 	// Options are the options to start from, such as Storage and Push. What is set
-	// here wins over variables and file; with a Client no token is needed.
+	// here takes precedence over variables and file. With a Client no token is needed.
 	Options Options
-	// Getenv reads a variable, "" for none. Default os.Getenv.
+	// Getenv reads a variable; it returns "" if there is none. Default: os.Getenv.
 	Getenv func(name string) string
 }
 
 var _ Environment = LocalEnvironment{}
 
-// localFile is the file. Numbers are any, since people write ids as text, too.
+// localFile is the content of the file. Ids are any, since they may be text.
 type localFile struct {
 	Token       string `json:"token"`
 	BaseURL     string `json:"baseURL"`
@@ -197,11 +198,11 @@ type localFile struct {
 	User        M      `json:"user"`
 }
 
-// ChatSettings reads the options of the chat, with a client of its own unless
-// there is one in Options.
+// ChatSettings reads the options of the chat, and makes a client unless Options has
+// one. It makes no request.
 //
-// Errors: [ErrNoChatWidget]; [ErrInvalid] for values that cannot be used; those
-// of reading the file.
+// Errors: [ErrNoChatWidget]; [ErrInvalid] for unusable values; those of reading the
+// file.
 func (e LocalEnvironment) ChatSettings(ctx context.Context) (_ Options, err error) {
 	defer wrap("chat settings", &err)
 	f, err := e.read(ctx)
@@ -240,7 +241,7 @@ func (e LocalEnvironment) ChatSettings(ctx context.Context) (_ Options, err erro
 	return opts, nil
 }
 
-// CurrentUser reads who uses the program, nil for nobody.
+// CurrentUser reads the columns of the current user, nil if there is none.
 //
 // Errors: [ErrInvalid]; those of reading the file.
 func (e LocalEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
@@ -261,7 +262,7 @@ func (e LocalEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
 	return pushOn(f.Push), err
 }
 
-// read reads the file, and then the variables.
+// read reads the file, then the variables.
 func (e LocalEnvironment) read(ctx context.Context) (f localFile, err error) {
 	if err := ctx.Err(); err != nil {
 		return f, context.Cause(ctx)
@@ -315,7 +316,7 @@ func (e LocalEnvironment) read(ctx context.Context) (f localFile, err error) {
 	return f, nil
 }
 
-// readFile reads the file strictly: a misspelt key would silently do nothing.
+// readFile reads the file and refuses unknown keys: a misspelt one would be ignored.
 func readFile(path string) (f localFile, err error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -342,7 +343,7 @@ func readFile(path string) (f localFile, err error) {
 	return f, invalid("%s: %w", path, err)
 }
 
-// readID reads a number or text; nothing is 0.
+// readID reads an id that is a number or text; a missing one is 0.
 func readID(name string, v any) (int64, error) {
 	text := fmt.Sprint(v)
 	if v == nil || text == "" {

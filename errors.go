@@ -9,8 +9,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
-// What an error means, for errors.Is. What the server said is a
-// [datasource.Error] in the same chain, with sentinels of its own.
+// What an error means, for errors.Is. An answer of the server is a [datasource.Error]
+// in the same chain, with sentinels of its own.
 var (
 	// ErrContactNotFound: no contact matches the login query, or no contact has
 	// this id. The JavaScript API rejects with {code: 404}.
@@ -27,18 +27,18 @@ var (
 	ErrNoInviteCode = sentinel("the conversation has no invite code")
 	// ErrNotFound: no such conversation, channel or message.
 	ErrNotFound = sentinel("not found")
-	// ErrInvalid: an argument or option is unusable; the text names it and says
-	// what to do. No request was made.
+	// ErrInvalid: an argument or option is unusable. The text names it and says what
+	// to do.
 	ErrInvalid = sentinel("invalid argument")
 )
 
-// Error is what every method of this package returns when it fails. Its text is
+// Error is the error of every method of this package. Its text is
 // "chat: <op>: <cause>" and holds no token, key or message body.
 type Error struct {
 	// Op is the operation: "login", "send", …
 	Op string
-	// Code is the number the JavaScript API rejects with (404 contact not found,
-	// 400 offline), else the HTTP status of the server's refusal, else 0.
+	// Code is the number that the JavaScript API rejects with (404 not found, 400
+	// offline), else the HTTP status of the server's answer, else 0.
 	Code int
 	// Err is the cause.
 	Err error
@@ -49,10 +49,10 @@ func (e *Error) Error() string { return "chat: " + e.Op + ": " + plain(e.Err.Err
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// sentinels are the texts of this package's Err… values.
+// sentinels are the texts of this package's Err… values, without "chat: ".
 var sentinels []string
 
-// sentinel makes an error value whose text can stand alone.
+// sentinel makes an error value whose text is clear when printed alone.
 func sentinel(text string) error { return named(errors.New("chat: " + text)) }
 
 // named makes an error of another package, whose text names this one, a value of
@@ -62,7 +62,7 @@ func named(err error) error {
 	return err
 }
 
-// plain takes the name of the package out of a text that will begin with it.
+// plain removes the "chat: " of sentinels from the text of a cause.
 func plain(text string) string {
 	for _, s := range sentinels {
 		text = strings.ReplaceAll(text, "chat: "+s, s)
@@ -73,12 +73,12 @@ func plain(text string) string {
 // errClosing is the cause of a context that Close ended.
 var errClosing = fmt.Errorf("%w: %w", ErrClosed, context.Canceled)
 
-// wrap turns a method's error into an *Error, once, at the public edge.
+// wrap makes the error of a public method an *Error, once.
 func wrap(op string, err *error) {
 	if *err == nil {
 		return
 	}
-	if _, done := (*err).(*Error); done { //nolint:errorlint // not whether there is one in the chain, but whether it is one
+	if _, done := (*err).(*Error); done { //nolint:errorlint // only the outermost error counts
 		return // a public method called another one
 	}
 	*err = &Error{Op: op, Code: code(*err), Err: *err}
@@ -102,7 +102,7 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 }
 
-// missing makes the server's 404 an ErrNotFound that names what was looked for.
+// missing makes the server's 404 an ErrNotFound that names what is missing.
 func missing(err error, what string, id int64) error {
 	if errors.Is(err, datasource.ErrNotFound) {
 		return fmt.Errorf("%s %d: %w: %w", what, id, ErrNotFound, err)

@@ -309,7 +309,7 @@ func ExampleChat_Channels() {
 	// Output: News true 1
 }
 
-// Whoever creates a channel is no member before joining.
+// The creator of a channel is not a member before joining.
 func ExampleChannels_Create() {
 	s := newStage()
 	defer s.close()
@@ -413,7 +413,7 @@ func ExampleChat_Conversation() {
 	// true
 }
 
-// ContactByUserID tells who wrote a message.
+// ContactByUserID finds the sender of a message.
 func ExampleChat_ContactByUserID() {
 	s := newStage()
 	defer s.close()

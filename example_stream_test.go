@@ -106,8 +106,8 @@ func ExampleChat_Consume() {
 	// true
 }
 
-// A message that cannot be handled is put aside in the end, and the ones behind it
-// get their turn.
+// A message that cannot be handled goes to DeadLetter in the end, and the consumer
+// continues with the next one.
 func ExampleDeadLetter() {
 	s := newStage()
 	defer s.close()
@@ -170,8 +170,8 @@ func ExampleReset() {
 	// hello true true
 }
 
-// A program that must not overlook anything asks what a stream left out: whoever
-// joins a conversation gets its newest messages, a page of them.
+// A stream delivers only the newest page of a conversation that the user joins. OnGap
+// reports what it left out.
 func ExampleOnGap() {
 	s := newStage()
 	defer s.close()

@@ -2,9 +2,9 @@ package chat
 
 import "fmt"
 
-// Package fmt calls no methods on what unexported fields point to; some verbs print
-// its fields instead, keys included. Every exported type that leads to a Chat, a
-// Conversation or a message therefore says itself what it is, whatever the verb.
+// Package fmt calls no methods on the values of unexported fields and prints their
+// fields instead, keys included. Every exported type that leads to a Chat, a
+// Conversation or a message therefore implements fmt.Formatter.
 
 // Format prints the conversation the handle is for.
 func (p Participants) Format(f fmt.State, _ rune) { formatHandle(f, "participants", p.v) }
@@ -43,8 +43,7 @@ func (s *Subscription) Format(f fmt.State, _ rune) {
 // Format prints that there is a registry.
 func (r *Registry) Format(f fmt.State, _ rune) { fmt.Fprint(f, "chat registry") }
 
-// Format prints the file without its content, and without its URL, which may carry
-// a key.
+// Format prints the file without its content and its URL, which may hold a key.
 func (f File) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "file %q (%s), %d bytes", f.Name, f.ContentType, len(f.Content))
 }

@@ -27,8 +27,8 @@ func (o beforeOption) applyHistory(h *historyOptions) {
 	h.before = feed.Key{Time: rows.Micros(o.m.CreatedAt), ID: o.m.ID}
 }
 
-// Before begins a [Chat.History] behind a message: with the next older one. The
-// message may have been deleted meanwhile.
+// Before begins a [Chat.History] with the message next older than m. m may have been
+// deleted meanwhile. Only its ID and CreatedAt are used.
 func Before(m *Message) HistoryOption { return beforeOption{m} }
 
 type pageSizeOption int
@@ -41,17 +41,15 @@ func (o pageSizeOption) applyHistory(h *historyOptions) {
 	h.pageSize = int(o)
 }
 
-// PageSize is how many messages a [Chat.History] asks for at a time; default 200.
-// A program that shows fifty at a time saves by asking for as many.
+// PageSize is how many messages a [Chat.History] reads with one request. Default 200.
 func PageSize(n int) HistoryOption { return pageSizeOption(n) }
 
-// History yields the messages of a conversation of the user's, the newest first,
-// as far back as the loop goes. Pages are read when the loop gets to them, and none
-// after it has ended; nothing is held open in between.
+// History yields the messages of a conversation, newest first. Each page is read when
+// the loop gets to it; nothing is held open in between.
 //
-// Every message that exists all the while comes exactly once, also where many share
-// a timestamp, and whatever is sent or deleted meanwhile; messages sent after the
-// loop began are left out, as are deleted ones. Ranging again begins anew.
+// A message that exists during the whole loop comes exactly once, also when many
+// share a timestamp or others are sent or deleted meanwhile. Deleted messages are
+// left out, and so are those sent after the loop began. Ranging again begins anew.
 //
 //	for m, err := range c.History(ctx, conv.ID) {
 //		if err != nil {
@@ -93,7 +91,7 @@ func (c *Chat) History(ctx context.Context, conversationID int64, opts ...Histor
 	}
 }
 
-// historyPage reads the page behind a position, and moves the position behind it.
+// historyPage reads the page after a position, and moves the position to its end.
 func (c *Chat) historyPage(ctx context.Context, conversationID int64, after *feed.Key, limit int, first bool) (_ []*Message, more bool, err error) {
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
@@ -105,7 +103,7 @@ func (c *Chat) historyPage(ctx context.Context, conversationID int64, after *fee
 		return nil, false, err
 	}
 	if first && !page.More && len(page.Rows) == 0 {
-		// Empty, or no conversation at all?
+		// Find out whether the conversation is empty or does not exist.
 		if _, err := c.freshDefinition(ctx, conversationID); err != nil {
 			return nil, false, err
 		}

@@ -12,46 +12,46 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// Environment is what a screen of an app knows about itself: how its chat is set
-// up, who is there, and whether push notifications are on. [LocalEnvironment]
-// reads variables and a file, [AppEnvironment] asks Fliplet.
+// Environment is what an app knows about itself: the settings of its chat, its
+// current user, and whether push notifications are on. [LocalEnvironment] reads
+// environment variables and a file, [AppEnvironment] asks Fliplet.
 //
-// Implementations are safe for concurrent use.
+// Implementations must be safe for concurrent use.
 type Environment interface {
 	// ChatSettings returns the options of the chat, Client and DataSourceID among
-	// them. The error matches ErrNoChatWidget when there is no chat here; the
-	// options that came with it are still of use to Subscribe.
+	// them. The error matches ErrNoChatWidget when the app has no chat; Subscribe uses
+	// the options that come with it.
 	ChatSettings(ctx context.Context) (Options, error)
-	// CurrentUser returns the columns of the person who uses the app, nil if it is
-	// nobody.
+	// CurrentUser returns the columns of the person who uses the app, nil if there is
+	// none.
 	CurrentUser(ctx context.Context) (M, error)
 	// PushEnabled reports whether push notifications are on. The error matches
-	// ErrNoPushWidget when there are none here.
+	// ErrNoPushWidget when the app has none.
 	PushEnabled(ctx context.Context) (bool, error)
 }
 
 // What is wrong with an [Environment], for errors.Is.
 var (
-	// ErrNoChatWidget: there is no chat here.
+	// ErrNoChatWidget: the app has no chat.
 	ErrNoChatWidget = sentinel("there is no chat widget")
-	// ErrNoPrimaryKey: the chat does not say which column identifies its users. In
-	// Fliplet, open the chat's settings once and save them.
+	// ErrNoPrimaryKey: the chat's settings do not name the column that identifies its
+	// users. Open them in Fliplet Studio and save them.
 	ErrNoPrimaryKey = sentinel("the chat widget has no primaryKey")
-	// ErrNoPushWidget: there are no push notifications here.
+	// ErrNoPushWidget: the app has no push notifications.
 	ErrNoPushWidget = sentinel("there is no push notifications widget")
 	// ErrPushOff: push notifications are switched off, or not set up.
 	ErrPushOff = sentinel("push notifications are off")
-	// ErrNoCrossLogin: no other component has left in Storage who is logged in.
+	// ErrNoCrossLogin: no other component stored in Storage who is logged in.
 	ErrNoCrossLogin = sentinel("storage has no cross-login keys")
 )
 
-// Init connects with the settings of an environment and logs its current user in
-// by PrimaryKey (documented). EncryptMessages and PushNotifications are on unless
-// an override says otherwise; overrides are applied last, in order. The Chat
-// becomes the one [Get] resolves with.
+// Init connects with the settings of an environment and logs in its current user by
+// PrimaryKey. [Get] returns the Chat from then on. EncryptMessages and
+// PushNotifications are on unless an override changes them; overrides are applied
+// last, in order.
 //
-// The value of the primary key is looked for as it is, and then without regard to
-// case and surrounding space, in which logins and contacts often differ.
+// The contact is looked up by the exact value of the primary key; if there is none,
+// again without regard to case and surrounding space.
 //
 // To start without a network, use [Connect] and [Chat.Login] with [Offline].
 //
@@ -61,7 +61,7 @@ func Init(ctx context.Context, env Environment, overrides ...func(*Options)) (*C
 	return process.Init(ctx, env, overrides...)
 }
 
-// Init is the function [Init] for this registry.
+// Init is like the function [Init], for this registry.
 func (r *Registry) Init(ctx context.Context, env Environment, overrides ...func(*Options)) (_ *Chat, err error) {
 	defer wrap("init", &err)
 	opts, err := settings(ctx, env)
@@ -116,27 +116,26 @@ func (c *Chat) loginBy(ctx context.Context, column string, value any, device dev
 	return contact, err
 }
 
-// Subscribe logs in the user whom another component left in Storage, for no more
-// than push notifications (documented): the e-mail address under
-// "fl-chat-auth-email", the id of the contacts data source under
-// "fl-chat-source-id", or the keys that Options name. Values are JSON, as Fliplet's
-// apps store them, or plain text. A Chat with CrossLogin leaves them, too.
+// Subscribe logs in the user whom another component stored in Storage, and registers
+// the device for push notifications. It reads the e-mail address under
+// "fl-chat-auth-email" and the id of the contacts data source under
+// "fl-chat-source-id", or under the keys that Options name. Values are JSON, as
+// Fliplet's apps store them, or plain text. A Chat with CrossLogin stores them, too.
 //
-// The environment's settings give Client, Storage and Push; it need not have a
-// chat. The e-mail address is looked for in the column PrimaryKey, or "Email".
+// The environment's settings give Client, Storage and Push; the app need not have a
+// chat. The e-mail address is looked up in the column PrimaryKey, default "Email".
 //
-// The Chat can do everything, and becomes the one [Get] resolves with if there is
-// none: it does not replace one that [Connect] or [Init] made. Close it once the
-// device is registered, if that is all it is for.
+// The Chat is a complete one. [Get] returns it from then on, unless [Connect] or
+// [Init] made one before. Close it after the registration if that is its only use.
 //
-// Errors: [ErrNoPushWidget]; [ErrPushOff]; [ErrNoCrossLogin] when a key is
-// missing; those of [Connect] and [Chat.Login]; what Options.Push said. Without
-// Options.Push nothing is registered, which is no error.
+// Errors: [ErrNoPushWidget]; [ErrPushOff]; [ErrNoCrossLogin] when a key is missing;
+// those of [Connect] and [Chat.Login]; the error of Options.Push. Without
+// Options.Push nothing is registered, and that is not an error.
 func Subscribe(ctx context.Context, env Environment) (*Chat, error) {
 	return process.Subscribe(ctx, env)
 }
 
-// Subscribe is the function [Subscribe] for this registry.
+// Subscribe is like the function [Subscribe], for this registry.
 func (r *Registry) Subscribe(ctx context.Context, env Environment) (_ *Chat, err error) {
 	defer wrap("subscribe", &err)
 	opts, err := settings(ctx, env)
@@ -150,7 +149,7 @@ func (r *Registry) Subscribe(ctx context.Context, env Environment) (_ *Chat, err
 	if !on {
 		return nil, ErrPushOff
 	}
-	email, source, err := opts.leftLogin(ctx)
+	email, source, err := opts.sharedLogin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +158,7 @@ func (r *Registry) Subscribe(ctx context.Context, env Environment) (_ *Chat, err
 	if err != nil {
 		return nil, err
 	}
-	// The device is registered here, where a failure matters, not by the login.
+	// Not by the login, which ignores a failed registration.
 	contact, err := c.loginBy(ctx, opts.emailColumn(), email, withoutDevice)
 	if err == nil && opts.Push != nil {
 		err = c.subscribeDevice(ctx, contact)
@@ -171,11 +170,11 @@ func (r *Registry) Subscribe(ctx context.Context, env Environment) (_ *Chat, err
 	return c, nil
 }
 
-// emailColumn is where contacts have their e-mail address.
+// emailColumn is the column of the contacts' e-mail address.
 func (o *Options) emailColumn() string { return cmp.Or(o.PrimaryKey, "Email") }
 
-// leftLogin reads who is logged in elsewhere.
-func (o Options) leftLogin(ctx context.Context) (email string, source int64, err error) {
+// sharedLogin reads the login that another component stored.
+func (o Options) sharedLogin(ctx context.Context) (email string, source int64, err error) {
 	emailKey := cmp.Or(o.CrossLoginEmailKey, crossLoginEmailKey)
 	sourceKey := cmp.Or(o.CrossLoginContactsKey, crossLoginContactsKey)
 	if o.Storage == nil {
@@ -197,7 +196,7 @@ func (o Options) leftLogin(ctx context.Context) (email string, source int64, err
 	return email, source, nil
 }
 
-// storedText reads a value that is JSON, or text as it is; nil if there is none.
+// storedText reads a value that is JSON or plain text; nil if there is none.
 func storedText(ctx context.Context, s storage.Store, key string) (any, error) {
 	raw, err := s.Get(ctx, key)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -213,7 +212,7 @@ func storedText(ctx context.Context, s storage.Store, key string) (any, error) {
 	return v, nil
 }
 
-// shareLogin leaves who is logged in for other components, if CrossLogin says so.
+// shareLogin stores the login for other components, if CrossLogin is set.
 func (c *Chat) shareLogin(ctx context.Context, contact *Contact) {
 	email := wire.Text(contact.Data[c.opts.emailColumn()])
 	if !c.opts.CrossLogin || email == "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// rowJSON is a row as JavaScript consumers see it. deletedAt is written even when
-// null: the public widget ignores a message without it.
+// rowJSON is a row as the JavaScript API returns it. deletedAt is written even when
+// null: Fliplet's widget ignores a message without it.
 type rowJSON struct {
 	ID           int64   `json:"id"`
 	DataSourceID int64   `json:"dataSourceId"`
@@ -19,7 +19,7 @@ type rowJSON struct {
 	DeletedAt    *string `json:"deletedAt"`
 }
 
-// timestamp prints a time as the API does, nil for the zero time.
+// timestamp formats a time as the API does, nil for the zero time.
 func timestamp(t time.Time) *string {
 	if t.IsZero() {
 		return nil

@@ -15,25 +15,25 @@ import (
 )
 
 // Key is a named key of a [Cipher], or a secret from which a Cipher derives one
-// key for each conversation. The name is shown by every body sealed with it, so it
-// must be neither secret nor used twice.
+// key for each conversation. Every body sealed with it shows its name in plain text.
+// Never give a name to a second key.
 //
-// A Key is safe for concurrent use, belongs to one Cipher and is wiped with it.
-// However it is printed, logged or marshalled, it shows its name only.
+// A Key is safe for concurrent use. It belongs to one Cipher and is wiped with it.
+// Printed, logged or marshalled, it shows only its name.
 type Key struct {
 	id    string
-	fixed *envelope.AEAD // one key for all conversations; nil for a secret
+	fixed *envelope.AEAD // the key of all conversations; nil if they are derived
 
 	mu     sync.Mutex
-	secret []byte // nil for a fixed key, and once wiped
+	secret []byte // nil for a fixed key, and after wipe
 	recent aeadCache
 }
 
 // keySize is the size of an AES-256 key.
 const keySize = 32
 
-// NewKey makes a Key of 32 random bytes, the same for all conversations. What is
-// passed in is not kept and may be overwritten.
+// NewKey makes a Key of 32 random bytes, the same for all conversations. It copies
+// key, which may then be overwritten.
 //
 // id has 1 to 64 characters of A-Z, a-z, 0-9, dot, underscore and hyphen, such as
 // "2025-06".
@@ -51,13 +51,13 @@ func NewKey(id string, key []byte) (_ *Key, err error) {
 	return &Key{id: id, fixed: aead}, nil
 }
 
-// DeriveKeys makes a Key that is another one in each conversation: HKDF-SHA256 of
-// the secret, with no salt and the info "fliplet-chat:1:<id>:<conversation id>",
-// gives its 32 bytes (our choice). Whoever gets the key of one conversation cannot
-// read the others. Each key is derived once and kept while it is in use.
+// DeriveKeys makes a Key that is different in each conversation, so that a leaked
+// key of one conversation does not open the others. Its 32 bytes are HKDF-SHA256 of
+// the secret, without salt, with the info "fliplet-chat:1:<id>:<conversation id>".
+// Derived keys are cached.
 //
-// The secret has at least 32 random bytes; what a person can remember is for
-// [StretchPassphrase]. It is copied. id is as for [NewKey].
+// The secret has at least 32 random bytes and is copied. For a passphrase that a
+// person can remember use [StretchPassphrase]. id is as for [NewKey].
 //
 // Errors: [ErrInvalid].
 func DeriveKeys(id string, secret []byte) (_ *Key, err error) {
@@ -72,7 +72,7 @@ func DeriveKeys(id string, secret []byte) (_ *Key, err error) {
 	return k, nil
 }
 
-// The cost of argon2id: the second choice that RFC 9106 recommends, for machines
+// The cost of argon2id: the second option that RFC 9106 recommends, for machines
 // that cannot spare 2 GiB.
 const (
 	argonTime    = 3
@@ -82,12 +82,12 @@ const (
 )
 
 // StretchPassphrase makes a Key of a passphrase that a person can remember, with
-// argon2id (3 passes, 64 MiB, 4 lanes), so that guessing is dear: each guess
-// takes a fraction of a second and 64 MiB, as does this call. A weak passphrase
-// still falls to a patient attacker.
+// argon2id (3 passes, 64 MiB, 4 lanes). The call takes a fraction of a second and
+// 64 MiB, and so does each guess of an attacker. It does not make a weak passphrase
+// safe.
 //
-// The salt is at least 16 random bytes, not secret, and the same wherever the
-// passphrase is used. id is as for [NewKey].
+// The salt has at least 16 random bytes. It is not secret, and must be the same
+// wherever the passphrase is used. id is as for [NewKey].
 //
 // Errors: [ErrInvalid].
 func StretchPassphrase(id, passphrase string, salt []byte) (_ *Key, err error) {
@@ -99,7 +99,7 @@ func StretchPassphrase(id, passphrase string, salt []byte) (_ *Key, err error) {
 		return nil, invalid("salt: %d bytes; give at least %d random ones, and keep them: the key depends on them", len(salt), minSalt)
 	}
 	if err := checkKeyID(id); err != nil {
-		return nil, err // before the costly part
+		return nil, err // before the expensive part
 	}
 	text := []byte(passphrase)
 	defer clear(text)
@@ -111,7 +111,7 @@ func StretchPassphrase(id, passphrase string, salt []byte) (_ *Key, err error) {
 // ID is the name of the key.
 func (k *Key) ID() string { return k.id }
 
-// aead is the key for a conversation.
+// aead returns the key for a conversation.
 func (k *Key) aead(conversationID int64) (*envelope.AEAD, error) {
 	if k.fixed != nil {
 		return k.fixed, nil
@@ -129,7 +129,7 @@ func (k *Key) aead(conversationID int64) (*envelope.AEAD, error) {
 	return a, nil
 }
 
-// derive makes the key of a conversation. mu is held, or k is new.
+// derive makes the key of a conversation. The caller holds mu, unless k is new.
 func (k *Key) derive(conversationID int64) (*envelope.AEAD, error) {
 	if k.secret == nil {
 		return nil, errWiped
@@ -143,7 +143,7 @@ func (k *Key) derive(conversationID int64) (*envelope.AEAD, error) {
 	return newAEAD(k.id, key)
 }
 
-// wipe makes the key unusable and overwrites what Go lets us overwrite.
+// wipe makes the key unusable and overwrites its secret.
 func (k *Key) wipe() {
 	if k.fixed != nil {
 		k.fixed.Wipe()
@@ -179,7 +179,7 @@ func (k *Key) String() string {
 // GoString is String, for %#v.
 func (k *Key) GoString() string { return k.String() }
 
-// Format writes String whatever the verb.
+// Format writes String for every verb.
 func (k *Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) } //nolint:errcheck // as fmt itself
 
 // LogValue is String, for log/slog.
@@ -188,11 +188,11 @@ func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // MarshalText is String, for encoders such as encoding/json.
 func (k *Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// aeadCache keeps the keys of the conversations in use: two generations, of which
-// the older is dropped when the younger is full. The zero value is empty.
+// aeadCache keeps recently used keys in two generations. When the younger one is
+// full the older one is dropped. The zero value is empty.
 type aeadCache struct{ young, old map[int64]*envelope.AEAD }
 
-// generation bounds the cache to twice as many keys of about a kilobyte each.
+// generation is how many keys one generation holds, of about a kilobyte each.
 const generation = 256
 
 func (c *aeadCache) get(id int64) *envelope.AEAD {

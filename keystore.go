@@ -17,39 +17,38 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Keystore is the key that Fliplet's sync agent keeps on the server for data it
+// Keystore reads the key that Fliplet's sync agent keeps on the server for data it
 // encrypts: a data source of type "keystore" with an entry whose column content is
-// the key, in the passphrase format (seen in the agent). As [Keys] it is the
-// passphrase of every conversation; its 32 characters also make a secret for
-// [DeriveKeys].
+// the key, in the passphrase format. As [Keys] it is the passphrase of every
+// conversation. Its 32 characters can also be the secret of [DeriveKeys].
 //
 // Unless the agent was given a salt, the key is encrypted under
-// "<organization id>-<data source id>", which everybody knows who can read the
-// keystore: it is as safe as the access rules of that data source.
+// "<organization id>-<data source id>". Everybody who can read the data source knows
+// both, so the key is only as safe as the access rules of that data source.
 //
-// A Keystore reads the key once and keeps it until Close. Only the first call, and
-// one made 5 s after a failure, makes requests. It is safe for concurrent use and
-// shows no key however it is printed, logged or marshalled.
+// A Keystore reads the key once, with two requests, and keeps it until Close. After
+// a failure it makes no request for 5 s. It is safe for concurrent use. Printed,
+// logged or marshalled, it shows no key.
 type Keystore struct {
 	client *datasource.Client
 	opts   KeystoreOptions
 
-	reading sync.Mutex // one reader at a time, who may wait for the server
+	reading sync.Mutex // held over the requests of read, apart from mu
 	mu      sync.Mutex
 	key     []byte
 	err     error
-	retry   time.Time // not before, after err
+	retry   time.Time // when to try again after err
 	closed  bool
 }
 
-// KeystoreOptions say which keystore, and under what its key is encrypted. The zero
-// value is what Fliplet's agent does.
+// KeystoreOptions say which keystore to read and under what its key is encrypted. The
+// zero value fits the defaults of Fliplet's agent.
 type KeystoreOptions struct {
-	// DataSourceID is the keystore. Default: the first data source of type
-	// "keystore" that the client's token can see, by id.
+	// DataSourceID is the keystore. Default: of the data sources of type "keystore"
+	// that the client's token can see, the one with the lowest id.
 	DataSourceID int64
 	// Salt is what the key is encrypted under, if the agent was configured with one.
-	// Default "<organization id>-<data source id>".
+	// Default: "<organization id>-<data source id>".
 	Salt string
 }
 
@@ -77,15 +76,15 @@ func NewKeystore(client *datasource.Client, opts KeystoreOptions) (_ *Keystore, 
 // Key returns the key, the same for every conversation.
 //
 // Errors: [ErrNotFound] when there is no keystore or no key in it; [ErrWrongKey]
-// when the salt does not open it; [ErrClosed]; what the server said.
+// when the salt does not open it; [ErrClosed]; the server's error.
 func (k *Keystore) Key(ctx context.Context, _ int64) (_ string, err error) {
 	defer wrap("keystore", &err)
-	if key, done, err := k.kept(); done {
+	if key, done, err := k.cached(); done {
 		return key, err
 	}
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	if key, done, err := k.kept(); done { // somebody else has read it meanwhile
+	if key, done, err := k.cached(); done { // another call has read it meanwhile
 		return key, err
 	}
 	key, err := k.read(ctx)
@@ -96,8 +95,8 @@ func (k *Keystore) Key(ctx context.Context, _ int64) (_ string, err error) {
 	}
 	if err != nil {
 		err = fmt.Errorf("keystore: %w", err)
-		if ctx.Err() == nil { // an impatient caller says nothing about the keystore
-			k.err, k.retry = err, time.Now().Add(keyRest)
+		if ctx.Err() == nil { // else the caller gave up, and the next one may succeed
+			k.err, k.retry = err, time.Now().Add(keyRetryDelay)
 		}
 		return "", err
 	}
@@ -105,8 +104,8 @@ func (k *Keystore) Key(ctx context.Context, _ int64) (_ string, err error) {
 	return key, nil
 }
 
-// kept is what an earlier call found, if that still counts.
-func (k *Keystore) kept() (key string, done bool, err error) {
+// cached returns the result of an earlier call; done is false if there is none.
+func (k *Keystore) cached() (key string, done bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
@@ -120,7 +119,7 @@ func (k *Keystore) kept() (key string, done bool, err error) {
 	return "", false, nil
 }
 
-// read gets the key from the server.
+// read reads the key from the server.
 func (k *Keystore) read(ctx context.Context) (string, error) {
 	ds, err := k.find(ctx)
 	if err != nil {
@@ -131,8 +130,8 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The agent adds an entry when its salt does not open the first one, so keys
-	// under several salts may stand side by side.
+	// The agent adds an entry when its salt does not open the first one, so there may
+	// be keys under several salts.
 	entries := 0
 	for i := range rows {
 		content := wire.Text(rows[i].Data[keystoreColumn])
@@ -150,7 +149,7 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("data source %d: %w; is KeystoreOptions.Salt the agent's?", ds.ID, ErrWrongKey)
 }
 
-// find gets the keystore's data source.
+// find reads the keystore's data source.
 func (k *Keystore) find(ctx context.Context) (*datasource.DataSource, error) {
 	if id := k.opts.DataSourceID; id != 0 {
 		ds, err := k.client.DataSource(ctx, id)
@@ -168,8 +167,8 @@ func (k *Keystore) find(ctx context.Context) (*datasource.DataSource, error) {
 	return &first, nil
 }
 
-// Close wipes the key; calls fail with [ErrClosed] from then on. Copies that were
-// handed out as text are left to the garbage collector. Closing again does nothing.
+// Close wipes the key; calls fail with [ErrClosed] from then on. Strings that Key
+// returned are left to the garbage collector. Closing again does nothing.
 func (k *Keystore) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -178,13 +177,13 @@ func (k *Keystore) Close() error {
 	return nil
 }
 
-// String tells that there is a keystore and nothing else.
+// String names the type and nothing else.
 func (k *Keystore) String() string { return "chat.Keystore(redacted)" }
 
 // GoString is String, for %#v.
 func (k *Keystore) GoString() string { return k.String() }
 
-// Format writes String whatever the verb.
+// Format writes String for every verb.
 func (k *Keystore) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) } //nolint:errcheck // as fmt itself
 
 // LogValue is String, for log/slog.

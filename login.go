@@ -13,15 +13,15 @@ import (
 
 // Login finds the contact that matches a where clause over the columns of the
 // contacts, such as M{"Email": M{"$iLike": "jo@x.com"}} or M{"flUserToken": "…"},
-// and makes it the user of this Chat. M{"where": …} is understood, too.
+// and makes it the user of this Chat. M{"where": …} is accepted, too. It makes one
+// request, and a second one for a contact without flUserId or flUserToken, which are
+// then stored on its row. Options.Push may cause another.
 //
-// On the server $iLike finds its operand anywhere in the value (seen in Fliplet's
-// sift), so a row whose column equals the operand, upper and lower case and
-// surrounding space aside, is preferred, and when there is none the login is
-// refused: jo@x.com is not banjo@x.com. Several equal rows: the first one.
+// On the server $iLike finds its operand anywhere in the value. Login accepts only a
+// row whose column equals the operand, apart from case and surrounding space:
+// jo@x.com does not log in banjo@x.com. Of several such rows it takes the first.
 //
-// A contact without a flUserId or flUserToken gets one, stored on its row.
-// Logging in as another contact ends the streams of the one before.
+// Logging in as another contact ends the streams of the previous one.
 //
 // With [Offline] the contact cached by an earlier session is used if it satisfies
 // the query; otherwise the login is made online.
@@ -41,7 +41,7 @@ const (
 	withoutDevice deviceChoice = false
 )
 
-// loginWith is Login.
+// loginWith is Login with a choice about the device.
 func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts ...LoginOption) (*Contact, error) {
 	if inner, ok := query["where"].(M); ok && len(query) == 1 {
 		query = inner
@@ -68,7 +68,7 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 		c.known.clear()
 	}
 	if c.calls.Context().Err() != nil {
-		c.stopSession(errClosing) // closed meanwhile
+		c.stopSession(errClosing) // Close came meanwhile
 		return nil, errClosing
 	}
 	c.current().startSending(ctx)
@@ -82,7 +82,7 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 }
 
 // logIn finds the contact of a query, in the cache or online, and makes it the
-// user. It returns the session of another user that this ended, if there was one.
+// user. before is the session of another user, which the caller has to stop.
 func (c *Chat) logIn(ctx context.Context, query M, offline bool) (_ *Contact, before *session, cached bool, err error) {
 	if err := c.logins.lock(ctx); err != nil {
 		return nil, nil, false, err
@@ -103,28 +103,28 @@ func (c *Chat) logIn(ctx context.Context, query M, offline bool) (_ *Contact, be
 	return contact, c.adopt(ctx, query, contact, token), false, nil
 }
 
-// adopt makes a contact the user of this Chat, and returns the session of another
-// one that this ended.
-func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token string) (ended *session) {
+// adopt makes a contact the user of this Chat. It returns the session of another
+// user that this one replaces.
+func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token string) (before *session) {
 	c.mu.Lock()
 	s := c.session
 	if s == nil || s.contactID != contact.ID || s.userID != contact.UserID {
-		ended, s = s, c.newSession(contact)
+		before, s = s, c.newSession(contact)
 		c.session = s
 	}
-	s.take(query, contact, token)
+	s.setLogin(query, contact, token)
 	c.mu.Unlock()
 	c.rememberUser(ctx, s, contact, token)
-	return ended
+	return before
 }
 
-// take makes the outcome of a login the session's. Chat.mu is held.
-func (s *session) take(query M, contact *Contact, token string) {
+// setLogin stores the result of a login. The caller holds Chat.mu.
+func (s *session) setLogin(query M, contact *Contact, token string) {
 	s.query, s.contact = query, contact.copy()
 	s.token.Store(&token)
 }
 
-// authenticate finds the contact on the server and sees to its ids.
+// authenticate finds the contact on the server, and stores ids that it lacks.
 func (c *Chat) authenticate(ctx context.Context, query M) (*Contact, string, error) {
 	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", Where: query})
 	if err != nil {
@@ -141,9 +141,9 @@ func (c *Chat) authenticate(ctx context.Context, query M) (*Contact, string, err
 	return c.identify(ctx, &rows[best])
 }
 
-// identify stores what a contact's row lacks to chat, and returns the contact as
-// the server has it then. What is there is never replaced: a new flUserId would
-// orphan history, a new token would log the user's other devices out.
+// identify stores the flUserId and flUserToken that a contact's row lacks, and
+// returns the contact as stored. It never replaces one: a new flUserId would orphan
+// history, a new token would log out the user's other devices.
 func (c *Chat) identify(ctx context.Context, row *datasource.Entry) (*Contact, string, error) {
 	patch := M{}
 	if c.storedUserID(row) == "" {
@@ -162,7 +162,7 @@ func (c *Chat) identify(ctx context.Context, row *datasource.Entry) (*Contact, s
 			merged = M{}
 		}
 		maps.Copy(merged, patch)
-		// Another client may have been first: what the server says now is right.
+		// Another client may have been first, so the server's values count.
 		maps.Copy(merged, stored.Data)
 		row.Data = merged
 	}

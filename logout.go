@@ -10,20 +10,20 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Logout ends the user's streams, clears the user's chat token on the server, which
-// logs the user's other devices out of it, too, and forgets the user here: identity
-// and caches, and what another component left in Storage to log the user in.
-// Messages that wait in the outbox stay there for the user's next login, since they
-// were accepted. Take them out with [Outbox.Discard] before if they shall not be
-// sent.
+// Logout ends the user's streams, clears the user's chat token on the server, and
+// removes from Storage the user's identity and caches, and the login that [Subscribe]
+// would read. Without the token the user's other devices are logged out, too.
+// Messages in the outbox stay for the user's next login; remove them before with
+// [Outbox.Discard] if they must not be sent. Logout makes one request. Without a
+// login it does nothing.
 //
-// Logout may be called from anywhere, and never outlives ctx. Streams end whatever
-// the network says, also when ctx has ended; functions that run are not waited for.
-// Storage is wiped beside the request. When ctx ends first that goes on for at most
-// half a minute, and no longer than the Chat. An error tells that the token may still be on the server, or something
-// of the user in Storage. Logging out without a login does nothing.
+// Logout may be called from anywhere, and returns when ctx ends. Streams end even if
+// the server cannot be reached or ctx has ended. It does not wait for running
+// functions. Storage is wiped at the same time as the request is made. If ctx ends
+// first, wiping goes on for at most half a minute, and no longer than the Chat. After
+// an error the token may still be on the server, or data of the user in Storage.
 //
-// Errors: what the server or Storage said; the context's cause; [ErrClosed].
+// Errors: those of the server and Storage; the context's cause; [ErrClosed].
 func (c *Chat) Logout(ctx context.Context) (err error) {
 	defer wrap("logout", &err)
 	local, end, err := c.begin(context.WithoutCancel(ctx))
@@ -39,28 +39,28 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 	c.known.clear()
 	wiped := c.wipe(s)
 	if ctx.Err() != nil {
-		// Most stores take less than the moment that an ended context still allows.
-		moment, cancel := context.WithTimeout(local, wipeMoment)
+		// Most stores are done within wipeGrace.
+		grace, cancel := context.WithTimeout(local, wipeGrace)
 		defer cancel()
-		return errors.Join(context.Cause(ctx), first(moment, wiped))
+		return errors.Join(context.Cause(ctx), outcome(grace, wiped))
 	}
 	remote, cancel := context.WithCancelCause(local)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
-	return errors.Join(c.clearToken(remote, s), first(remote, wiped))
+	return errors.Join(c.clearToken(remote, s), outcome(remote, wiped))
 }
 
 const (
-	// wipeFor bounds the wiping of Storage, which outlives the Logout that began it.
-	wipeFor = 30 * time.Second
-	// wipeMoment is how long Logout waits for it when its context has ended.
-	wipeMoment = 100 * time.Millisecond
+	// wipeTimeout bounds the wiping of Storage, which may outlive its Logout.
+	wipeTimeout = 30 * time.Second
+	// wipeGrace is how long Logout waits for it when its context has ended.
+	wipeGrace = 100 * time.Millisecond
 )
 
-// wipe begins to remove what Storage holds of a user, and sends the outcome.
+// wipe starts to remove a user's data from Storage. The channel gets the outcome.
 func (c *Chat) wipe(s *session) <-chan error {
 	done := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(c.work.Context(), wipeFor)
+	ctx, cancel := context.WithTimeout(c.work.Context(), wipeTimeout)
 	began := c.work.Go(func() {
 		defer cancel()
 		done <- s.cache.Forget(ctx, c.opts.CrossLoginEmailKey)
@@ -72,22 +72,22 @@ func (c *Chat) wipe(s *session) <-chan error {
 	return done
 }
 
-// first waits for an outcome, or for the end of ctx.
-func first(ctx context.Context, outcome <-chan error) error {
+// outcome waits for the outcome of wipe, or for the end of ctx.
+func outcome(ctx context.Context, done <-chan error) error {
 	select {
-	case err := <-outcome:
+	case err := <-done:
 		return err
 	case <-ctx.Done():
 	}
 	select {
-	case err := <-outcome: // both at once
+	case err := <-done: // both happened at once
 		return err
 	default:
 		return fmt.Errorf("storage is still being wiped: %w", context.Cause(ctx))
 	}
 }
 
-// clearToken makes the user's chat token worthless.
+// clearToken removes the user's chat token from the server.
 func (c *Chat) clearToken(ctx context.Context, s *session) error {
 	if err := c.logins.lock(ctx); err != nil {
 		return err
@@ -100,7 +100,7 @@ func (c *Chat) clearToken(ctx context.Context, s *session) error {
 	return err
 }
 
-// leave ends the session and returns it.
+// leave removes the session from the Chat and returns it.
 func (c *Chat) leave() *session {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,16 +12,17 @@ import (
 )
 
 // MarkMessagesAsRead adds the user to the readers of messages, which may belong to
-// several conversations; each takes one write. Messages that are read or deleted
-// are left out; if none remains there is no request (documented). The given values
-// are brought up to date, so do not read them meanwhile.
+// several conversations. Messages that are deleted or read already are skipped; if
+// none remains no request is made. It updates the given values, so do not read them
+// meanwhile.
 //
-// Readers are stored as one list, which the server replaces whole. The list is
-// therefore read again just before it is written, and looked at afterwards where
-// others may be writing, too.
+// Each conversation takes at least one request to read the lists of readers and one
+// to write them. The server replaces a list whole, so where more than two people
+// read, MarkMessagesAsRead reads the lists again until no other client can overwrite
+// the mark.
 //
 // Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotLoggedIn];
-// [ErrClosed]. When one conversation fails the others are done all the same.
+// [ErrClosed]. If one conversation fails the others are still marked.
 func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err error) {
 	defer wrap("mark as read", &err)
 	for i, m := range msgs {
@@ -64,7 +65,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 	def, err := c.definition(ctx, conversationID)
 	contested := err != nil || mayCollide(def)
 	readers := map[int64][]string{}
-	calm := 0 // looks in a row that found every mark in place
+	confirmed := 0 // reads in a row that found every mark in place
 	for range changeAttempts {
 		began := time.Now()
 		rows, err := c.client.Find(ctx, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
@@ -85,19 +86,19 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 			readers[r.ID] = list
 		}
 		if len(entries) == 0 {
-			if calm++; calm > 2 || len(readers) == 0 {
+			if confirmed++; confirmed > 2 || len(readers) == 0 {
 				break
 			}
 		} else if err := c.commitReaders(ctx, conversationID, entries); err != nil {
 			return err
 		} else {
-			calm = 0
+			confirmed = 0
 		}
 		if !contested {
 			break
 		}
-		// Another reader who read the list before our write may overwrite it: look
-		// again once that write must have happened.
+		// A client that read the list before our write may overwrite it: read again
+		// when that write must have happened.
 		if err := pause(ctx, began); err != nil {
 			return err
 		}

@@ -11,23 +11,23 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Message is one message as the user sees it. Every call and every listener gets
-// values of its own.
+// Message is one message as the user sees it. Every call and every stream gets a copy
+// of its own.
 type Message struct {
 	// ID is the row's id, ConversationID the conversation's data source.
 	ID, ConversationID int64
-	// GUID is the sender's id for the message, the same for a repeated send.
+	// GUID is the sender's id for the message, the same when a send is repeated.
 	GUID string
-	// Body is the text, decrypted; "" for a mere attachment. When Err is set it is
-	// as stored, or "" where Options.MinProtection withholds plain text.
+	// Body is the decrypted text; "" for a message with attachments only. When Err is
+	// set it is as stored, or "" where Options.MinProtection withholds plain text.
 	Body string
 	// FromUserID is the flUserId of the sender.
 	FromUserID string
-	// ReadBy are the flUserIds of those who have read it, the sender first.
+	// ReadBy are the flUserIds of those who have read the message, the sender first.
 	ReadBy []string
 	// Files are the URLs of the attachments.
 	Files []string
-	// Data holds every stored column, the body decrypted. Numbers are json.Number.
+	// Data holds every column, with the body decrypted. Numbers are json.Number.
 	Data M
 	// CreatedAt and UpdatedAt are the server's times, UTC with milliseconds.
 	CreatedAt, UpdatedAt time.Time
@@ -35,25 +35,25 @@ type Message struct {
 	DeletedAt *time.Time
 	// IsReadByCurrentUser: the user is in ReadBy.
 	IsReadByCurrentUser bool
-	// IsUpdate: the stream has delivered this message before, or it belongs to
-	// history the stream never loaded. Check IsDeleted first.
+	// IsUpdate: the stream has delivered this message before, or the message belongs to
+	// history that the stream never loaded. Check IsDeleted first.
 	IsUpdate bool
 	// IsDeleted: the message was deleted.
 	IsDeleted bool
-	// IsReplay: delivered again because of [Reset].
+	// IsReplay: the message was delivered again because of [Reset].
 	IsReplay bool
-	// Err says why Body is not the text; it matches [ErrUnreadable] and the reason,
-	// such as [ErrWrongKey] or [ErrTampered]. nil otherwise.
+	// Err says why Body is not the text. It matches [ErrUnreadable] and the reason,
+	// such as [ErrWrongKey] or [ErrTampered]. nil if Body is the text.
 	Err error
 }
 
-// message reads a row as a user sees it, and takes over the row's data.
+// message makes the message of a row as a user sees it, and keeps the row's data.
 func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string) *Message {
 	data := row.Data
 	if data == nil {
 		data = M{}
 	}
-	delete(data, wire.FileSchema) // an instruction with a key in it, should a server store it
+	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
 	m := &Message{
 		ID: row.ID, ConversationID: row.DataSourceID, Data: data,
 		GUID: wire.Text(data[wire.GUID]), Body: wire.Text(data[wire.Body]), FromUserID: wire.Text(data[wire.From]),
@@ -74,8 +74,8 @@ func deleted(row datasource.Entry) bool {
 	return wire.Deleted(row.DeletedAt, row.Data)
 }
 
-// MarshalJSON writes the message as JavaScript consumers see it, deletedAt being
-// null on live messages.
+// MarshalJSON writes the message as the JavaScript API returns it. deletedAt is null
+// unless the message was deleted.
 func (m Message) MarshalJSON() ([]byte, error) {
 	data := m.Data
 	if data == nil {

@@ -13,11 +13,11 @@ import (
 )
 
 // Messages returns the latest messages of the user's conversations, oldest first:
-// at most [Limit], 200 unless given, of those in the conversations [In], matching
-// [WhereRow]. Deleted ones are left out. With [OrderBy] the order is that one, from
-// its beginning.
+// at most [Limit], default 200, from the conversations [In], default all, that match
+// [WhereRow]. Deleted messages are left out. With [OrderBy] it returns the first
+// messages in that order.
 //
-// Fewer than the limit means there are no more. To read on, ask for messages with
+// Fewer than the limit means that there are no more. To read older ones, use
 // WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
 // can share a timestamp.
 //
@@ -59,7 +59,7 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	return c.messages(ctx, found, s.userID), nil
 }
 
-// rowsOf returns what reads the rows of a user.
+// rowsOf returns the source of a user's rows.
 func (c *Chat) rowsOf(s *session) *rows.Source {
 	return rows.New(rows.Config{
 		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
@@ -82,10 +82,10 @@ type ConversationMessages struct{ v *Conversation }
 // Messages returns a handle; it makes no request.
 func (v *Conversation) Messages() ConversationMessages { return ConversationMessages{v} }
 
-// Fetch returns messages of the conversation in the order asked for, by default
-// oldest first. With EncryptMessages neither [Where] nor [OrderBy] may ask for the
-// text of bodies, here and in [Chat.Messages]: the server only has ciphertext, so
-// that is refused.
+// Fetch returns messages of the conversation, oldest first unless [OrderBy] is given,
+// and all of them unless [Limit] is given. With EncryptMessages [Where] and [OrderBy]
+// must not use the text of bodies, as in [Chat.Messages]: the server has only
+// ciphertext.
 //
 // Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_ []*Message, err error) {
@@ -120,7 +120,7 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	return h.v.chat.messages(ctx, found, s.userID), nil
 }
 
-// Get returns one message of the conversation.
+// Get returns one message of the conversation. It makes one request.
 //
 // Errors: [ErrInvalid] for an id below 1; [ErrNotFound] for a message that does not
 // exist or was deleted; [ErrNotLoggedIn]; [ErrClosed].
@@ -153,8 +153,8 @@ func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID st
 	return out
 }
 
-// searchable refuses a search that the server cannot do because bodies are stored
-// encrypted: it would find nothing, or the wrong rows, without saying so.
+// searchable refuses a search for the text of bodies that are stored encrypted: the
+// server would find nothing, or the wrong rows, without an error.
 func (c *Chat) searchable(o *callOptions) error {
 	if err := c.made(); err != nil {
 		return err
@@ -175,8 +175,8 @@ func (c *Chat) searchable(o *callOptions) error {
 	return nil
 }
 
-// Unread is a handle on the messages the user has not read: those without the
-// user among their readers, in any of the user's conversations.
+// Unread is a handle on the messages of the user's conversations that do not have
+// the user in ReadBy.
 type Unread struct{ chat *Chat }
 
 // Unread returns a handle; it makes no request.

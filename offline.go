@@ -13,8 +13,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 )
 
-// What a session leaves in Storage, for offline use. Package cache keeps rows; the
-// methods here turn them into contacts, conversations and messages.
+// What a session stores for offline use. Package cache keeps rows; the functions here
+// convert them to contacts, conversations and messages.
 
 func newCache(opts *Options, keepsMessages bool) *cache.Cache {
 	return cache.New(cache.Config{
@@ -23,7 +23,7 @@ func newCache(opts *Options, keepsMessages bool) *cache.Cache {
 	})
 }
 
-// cacheOf is the cache of a session, or that of nobody in particular before a login.
+// cacheOf is the cache of a session. Before a login it is one that belongs to no user.
 func (c *Chat) cacheOf(s *session) *cache.User {
 	if s == nil {
 		return c.cache.User("")
@@ -37,8 +37,8 @@ func (c *Chat) rememberUser(ctx context.Context, s *session, contact *Contact, t
 	s.cache.Remember(ctx, &row, token)
 }
 
-// cachedUser finds a user who was logged in before and satisfies the query, nil if
-// there is none.
+// cachedUser finds a user of an earlier session who satisfies the query, nil if there
+// is none.
 func (c *Chat) cachedUser(ctx context.Context, query M) (contact *Contact, token string) {
 	_, token, _ = c.cache.FindUser(ctx, func(row *datasource.Entry) (string, bool) {
 		if !where.Satisfies(row.Data, query) {
@@ -53,7 +53,7 @@ func (c *Chat) cachedUser(ctx context.Context, query M) (contact *Contact, token
 	return contact, token
 }
 
-// cacheContacts stores a complete list.
+// cacheContacts stores the complete list of contacts.
 func (c *Chat) cacheContacts(ctx context.Context, s *session, contacts []*Contact) {
 	rows := make([]datasource.Entry, len(contacts))
 	for i, ct := range contacts {
@@ -96,23 +96,21 @@ func (c *Chat) cachedConversations(ctx context.Context, s *session) ([]*Conversa
 	return out, nil
 }
 
-// cachedEvents is what a stream that begins with cached messages hands out first,
-// and what it tells the engine about them.
+// cachedEvents are the cached messages with which a stream begins.
 type cachedEvents struct {
-	events []feed.Event
-	rows   []feed.Row
+	events []feed.Event // for the stream
+	rows   []feed.Row   // the same, for the engine
 	upto   feed.Time
 }
 
-// cachedMessages are the messages an earlier session stored, oldest first. Those of
-// conversations that the user is no longer in, as far as the cache knows, are left
-// out.
+// cachedMessages are the messages that an earlier session stored, oldest first, in
+// conversations that the cache lists.
 func (c *Chat) cachedMessages(ctx context.Context, s *session) cachedEvents {
 	entries, upto := s.cache.Messages(ctx)
 	if len(entries) == 0 && upto == 0 {
 		return cachedEvents{}
 	}
-	// Reading the list also gives the keys of the bodies.
+	// Reading the list also caches the keys of the bodies.
 	if list, err := c.cachedConversations(ctx, s); err == nil {
 		entries = slices.DeleteFunc(entries, func(e datasource.Entry) bool {
 			return !slices.ContainsFunc(list, func(v *Conversation) bool { return v.ID == e.DataSourceID })

@@ -11,77 +11,81 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// M is a where clause or the columns of a row. In rows from the server numbers
-// are json.Number, so that they stay exact.
+// M is a where clause or the columns of a row. Numbers in rows from the server are
+// json.Number, so that they stay exact.
 type M = datasource.M
 
-// Options configure a Chat. Client and DataSourceID are required; the zero value
-// of everything else is its default. Connect copies them.
+// Options configure a Chat. Client and DataSourceID are required; the zero value of
+// every other field selects its default. Connect copies the options.
 type Options struct {
 	// Client talks to Fliplet. Chats may share one.
 	Client *datasource.Client
 	// DataSourceID is the data source of the contacts.
 	DataSourceID int64
-	// PrimaryKey is the column that identifies a contact, such as "Email". With it
-	// a contact's flUserId is derived from the value, and survives a new import of
-	// the contacts; without it, from the row. Either is stored at the first login,
-	// and one that is there already is never replaced.
+	// PrimaryKey is the column that identifies a contact, such as "Email". A new
+	// flUserId is derived from its value, and so stays the same when the contacts are
+	// imported again; without PrimaryKey it is derived from the row's id. It is stored
+	// at the first login. A stored flUserId is never replaced.
 	PrimaryKey string
-	// EncryptMessages stores message bodies as AES ciphertext. Bodies are read
-	// either way, whoever wrote them.
+	// EncryptMessages stores message bodies as AES ciphertext. Encrypted and plain
+	// bodies are read either way.
 	EncryptMessages bool
 	// PushNotifications lets the server notify participants of unread messages in
 	// conversations created here, and registers the user's device with Push.
 	PushNotifications bool
-	// CrossLogin shares the login with other parts of an app: Login leaves in
-	// Storage what [Subscribe] needs, and Logout takes the e-mail address away.
+	// CrossLogin shares the login with other components of an app: Login stores in
+	// Storage what [Subscribe] reads, and Logout deletes the e-mail address.
 	CrossLogin bool
-	// CrossLoginDataSourceID overrides the contacts data source for that.
+	// CrossLoginDataSourceID replaces DataSourceID when CrossLogin is set. Default:
+	// DataSourceID.
 	CrossLoginDataSourceID int64
-	// CrossLoginEmailKey is the storage key of the e-mail address. Default
-	// "fl-chat-auth-email" (documented).
+	// CrossLoginEmailKey is the storage key of the e-mail address. Default:
+	// "fl-chat-auth-email".
 	CrossLoginEmailKey string
-	// CrossLoginContactsKey is the storage key of the data source id. Default
-	// "fl-chat-source-id" (documented).
+	// CrossLoginContactsKey is the storage key of the data source id. Default:
+	// "fl-chat-source-id".
 	CrossLoginContactsKey string
-	// AppID is the app in which private conversations are created and looked for.
-	// 0 leaves it to the token.
+	// AppID is the app in which private conversations are created and looked up.
+	// Default: the app of the contacts to create, that of the token to look up.
 	AppID int64
-	// MasterAppID is the app of the public channels. Default AppID.
+	// MasterAppID is the app of the public channels. Default: AppID.
 	MasterAppID int64
 	// Storage keeps identities, caches and cursors. Default: memory.
 	Storage storage.Store
 	// Keys gives the passphrase of a conversation's bodies, in the format that the
-	// JavaScript API reads and writes. Default: the conversation's own key, kept in
+	// JavaScript API reads and writes. Default: the conversation's own key, stored in
 	// its definition.
 	Keys Keys
-	// Cipher writes authenticated bodies instead, which take EncryptMessages, too,
-	// and reads them. Bodies in other formats are read as before. Default: none.
+	// Cipher reads authenticated bodies, and writes them instead of the passphrase
+	// format. It requires EncryptMessages. Bodies in other formats stay readable.
+	// Default: none.
 	Cipher *Cipher
-	// MinProtection refuses bodies that are less protected: they are delivered with
-	// Message.Err, and plain text without its body. Default: Plain, so none are.
+	// MinProtection refuses bodies that are less protected: such messages have an Err,
+	// and plain text is removed from Body. Default: Plain, which refuses none.
 	MinProtection Protection
-	// Push registers the user's device. Default: nothing is registered.
+	// Push registers the user's device. Default: no registration.
 	Push PushRegistrar
-	// Outbox lets sends survive outages and crashes. Default: nil, no outbox.
+	// Outbox lets sends survive outages and crashes. Default: no outbox.
 	Outbox *OutboxOptions
-	// LivePollInterval is the wait between polls after something happened. It
-	// grows by half whenever the silence has lasted ten times as long. Default 2 s,
-	// never above PollInterval.
+	// LivePollInterval is the wait between polls after something happened. It grows by
+	// half whenever nothing has happened for ten times the wait. Default: 2 s, never
+	// above PollInterval.
 	LivePollInterval time.Duration
-	// PollInterval is what the wait grows to. Default 20 s (documented).
+	// PollInterval is what the wait grows to. Default: 20 s.
 	PollInterval time.Duration
-	// MaxPollInterval is what it grows to when nothing has happened for half an
-	// hour. Default 2 min, never below PollInterval.
+	// MaxPollInterval is what the wait grows to when nothing has happened for half an
+	// hour. Default: 2 min, never below PollInterval.
 	MaxPollInterval time.Duration
-	// Logger receives what nobody asked for but somebody may want to know. It
-	// never sees a token, key or message body. Default: nothing is logged.
+	// Logger receives failures that no call returns, such as those of the cache and of
+	// polls. No token, key or message body is logged. Default: nothing is logged.
 	Logger *slog.Logger
 }
 
-// PushRegistrar registers a user's device for push notifications. It returns the
-// id of the subscription, or "" for none. How Fliplet's apps do it is not public.
+// PushRegistrar registers a user's device for push notifications. How Fliplet's apps
+// do it is not public.
 type PushRegistrar interface {
+	// Subscribe returns the id of the subscription, or "" if there is none. The contact
+	// has no chat token.
 	Subscribe(ctx context.Context, c *Contact) (string, error)
 }
 
@@ -137,8 +141,8 @@ func (o Options) prepare() (Options, error) {
 	return o, errors.Join(errs...)
 }
 
-// checkProtection refuses options that would write what they refuse to read, or
-// plain text where somebody means to encrypt.
+// checkProtection refuses options with which a Chat could not read what it writes, or
+// would write plain text although a Cipher is set.
 func (o *Options) checkProtection() error {
 	switch {
 	case o.MinProtection < Plain || o.MinProtection > Authenticated:
@@ -153,7 +157,7 @@ func (o *Options) checkProtection() error {
 	return nil
 }
 
-// Format prints the options without what could hold a secret.
+// Format prints the options that hold no secret.
 func (o Options) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "chat.Options{DataSourceID: %d, PrimaryKey: %q, EncryptMessages: %t, AppID: %d}", o.DataSourceID, o.PrimaryKey, o.EncryptMessages, o.AppID)
 }

@@ -9,17 +9,16 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// changeAttempts is how often a change to a definition is made again when another
-// client overwrote it.
+// changeAttempts bounds the attempts at a change that other clients overwrite.
 const changeAttempts = 12
 
-// change edits a conversation's definition on the server: read, edit, write back
-// whole, and look again.
+// change edits a conversation's definition on the server: it reads, edits and writes
+// the definition, and reads it again. edit reports whether it changed anything; kept
+// reports whether a definition has the change.
 //
-// The server replaces definitions whole and offers no condition on a write, so a
-// client that read before our write and writes after it undoes ours. edit reports
-// whether it changed anything; kept, whether the change is there. After a write
-// we look until nobody who read before it can still be about to write.
+// The server replaces definitions whole and has no conditional write: a client that
+// read before our write and writes after it undoes ours. So change reads again until
+// every such write must have happened.
 func (v *Conversation) change(ctx context.Context, edit, kept func(wire.Definition) bool) error {
 	c := v.chat
 	for range changeAttempts {
@@ -52,8 +51,8 @@ func (v *Conversation) change(ctx context.Context, edit, kept func(wire.Definiti
 	return fmt.Errorf("conversation %d: other clients kept overwriting the change", v.ID)
 }
 
-// settled looks at the definition until a concurrent read-modify-write, about as
-// long as our own took, must have ended.
+// settled reads the definition until a concurrent change, if it takes about as long
+// as our own, must have ended. It reports whether the change is still there.
 func (v *Conversation) settled(ctx context.Context, began time.Time, def wire.Definition, kept func(wire.Definition) bool) (wire.Definition, bool, error) {
 	for range 3 {
 		if !kept(def) {
@@ -70,7 +69,7 @@ func (v *Conversation) settled(ctx context.Context, began time.Time, def wire.De
 	return def, kept(def), nil
 }
 
-// adopt shows a definition on the value and remembers it.
+// adopt sets the fields from a definition and caches it.
 func (v *Conversation) adopt(def wire.Definition) {
 	v.chat.known.put(v.ID, def)
 	v.mu.Lock()
@@ -84,12 +83,13 @@ type Participants struct{ v *Conversation }
 // Participants returns a handle; it makes no request.
 func (v *Conversation) Participants() Participants { return Participants{v} }
 
-// IDs returns the flUserIds of the members as last read, a copy, never nil.
+// IDs returns a copy of the members' flUserIds as last read, never nil. It makes no
+// request.
 func (p Participants) IDs() []string {
 	return append([]string{}, p.v.current().List(wire.Participants)...)
 }
 
-// Fetch returns the contacts of the members, in their order. Members without a
+// Fetch returns the contacts of the members, in the order of IDs. Members without a
 // contact are left out.
 func (p Participants) Fetch(ctx context.Context) (_ []*Contact, err error) {
 	defer wrap("fetch participants", &err)
@@ -101,8 +101,8 @@ func (p Participants) Fetch(ctx context.Context) (_ []*Contact, err error) {
 	return p.v.chat.contactsByUserID(ctx, p.IDs())
 }
 
-// Add makes contacts members; ids are ids of contacts. It survives other clients
-// that change the members at the same time. Without a change nothing is written.
+// Add makes contacts members; ids are Contact.IDs. Other clients may change the
+// members at the same time. If all are members already nothing is written.
 //
 // Errors: [ErrInvalid], [ErrContactNotFound], [ErrNotFound], [ErrNotLoggedIn], [ErrClosed].
 func (p Participants) Add(ctx context.Context, ids ...int64) (err error) {
@@ -110,8 +110,8 @@ func (p Participants) Add(ctx context.Context, ids ...int64) (err error) {
 	return p.edit(ctx, ids, func(d wire.Definition, users []string) bool { return d.Add(users...) }, true)
 }
 
-// Remove takes contacts out; removing the user means leaving. Otherwise it is like
-// [Participants.Add].
+// Remove removes contacts from the members. Removing the user leaves the
+// conversation. Otherwise it is like [Participants.Add].
 func (p Participants) Remove(ctx context.Context, ids ...int64) (err error) {
 	defer wrap("remove participants", &err)
 	return p.edit(ctx, ids, func(d wire.Definition, users []string) bool { return d.Remove(users...) }, false)
@@ -151,7 +151,7 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 	return err
 }
 
-// Notifications is a handle on the user's notifications of a conversation.
+// Notifications is a handle on the user's push notifications of a conversation.
 type Notifications struct{ v *Conversation }
 
 // Notifications returns a handle; it makes no request.
@@ -160,7 +160,7 @@ func (v *Conversation) Notifications() Notifications { return Notifications{v} }
 // Mute stops push notifications of the conversation for the user.
 func (n Notifications) Mute(ctx context.Context) error { return n.set(ctx, "mute", true) }
 
-// Unmute undoes [Notifications.Mute].
+// Unmute resumes push notifications of the conversation for the user.
 func (n Notifications) Unmute(ctx context.Context) error { return n.set(ctx, "unmute", false) }
 
 func (n Notifications) set(ctx context.Context, op string, on bool) (err error) {

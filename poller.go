@@ -12,7 +12,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// This file ties a Chat to the loop that receives, which is in internal/receive.
+// This file connects a Chat to the receive loop of internal/receive.
 
 // newSession makes the session of a contact.
 func (c *Chat) newSession(contact *Contact) *session {
@@ -23,24 +23,24 @@ func (c *Chat) newSession(contact *Contact) *session {
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 		},
-		Judge: judge, Rested: s.cache.Save, Log: c.log, Life: c.work,
+		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work,
 	})
 	s.outbox = c.outboxOf(s)
 	return s
 }
 
-// judge says what a failed poll means for the next ones.
-func judge(err error) receive.Failure {
+// pollFailure says what a failed poll means for later ones.
+func pollFailure(err error) receive.Failure {
 	var f receive.Failure
 	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
 		f.Wait = refused.RetryAfter
 	}
-	// A user who is gone would only be refused again.
+	// A deleted user would be refused again.
 	f.End = errors.Is(err, ErrContactNotFound)
 	return f
 }
 
-// polledRows reads for the loop what a user may see.
+// polledRows is the loop's source: the rows that a user may see.
 type polledRows struct {
 	chat    *Chat
 	session *session
@@ -69,8 +69,8 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	return members, nil
 }
 
-// listenFrom says where a listener begins: where its options say, after the cached
-// messages if they ask for them.
+// listenFrom says where a listener begins, according to its options: with Offline it
+// gets the cached messages first.
 func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions) receive.Begin {
 	var cached cachedEvents
 	if o.offline {
@@ -83,12 +83,12 @@ func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions) receiv
 	}}
 }
 
-// received makes the message of an event, nil when ctx ended meanwhile. shared:
-// others may be given the same row.
+// received makes the message of an event, nil if ctx ended meanwhile. shared: other
+// listeners may get the same row.
 func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bool) *Message {
 	row := *e.Row.Payload.(*datasource.Entry)
 	if shared {
-		row.Data = wire.CloneMap(row.Data) // every listener, and every try, gets a message of its own
+		row.Data = wire.CloneMap(row.Data) // every listener and every attempt gets its own
 	}
 	m := c.message(ctx, &row, s.userID)
 	if m.Err != nil && ctx.Err() != nil {
@@ -98,14 +98,13 @@ func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bo
 	return m
 }
 
-// Poll looks for messages now, and returns when they are delivered: it waits for
-// the functions of streams, except those that were busy when it was called, so it
-// may be called from inside one. For one that makes no progress it waits a second
-// at most. Polls asked for at the same time share requests. Without a stream there
-// is nothing to do.
+// Poll looks for messages now and returns when they are delivered. It waits for the
+// functions of streams, at most a second for one that makes no progress, and not for
+// those that were running when it was called. So it may be called from inside one.
+// Concurrent calls share requests. Without a stream Poll does nothing.
 //
-// Errors: what the server said, if the poll failed; the streams go on. The
-// context's cause, [ErrNotLoggedIn], [ErrClosed].
+// Errors: that of the server if the poll failed, while the streams go on; the
+// context's cause; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Poll(ctx context.Context, opts ...PollOption) (err error) {
 	defer wrap("poll", &err)
 	var o callOptions

@@ -15,46 +15,49 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// Reencryption is how far [Chat.Reencrypt] has come.
+// Reencryption is the progress of [Chat.Reencrypt].
 type Reencryption struct {
-	// Seen counts the messages looked at, over all passes.
+	// Seen counts the messages read, over all passes.
 	Seen int
-	// Moved counts the bodies written in the present format, earlier calls that
-	// were interrupted included.
+	// Moved counts the bodies written in the new format, including those of earlier,
+	// interrupted calls.
 	Moved int
-	// Unreadable counts the bodies that were left as they are, in this pass, because
-	// nothing here opens them or Options.MinProtection refuses them.
+	// Unreadable counts the bodies that this pass did not change because no key opens
+	// them or Options.MinProtection refuses them.
 	Unreadable int
-	// Pass begins at 1. The last one moves nothing: it proves that nothing is left.
+	// Pass begins at 1. Passes end with one that finds nothing to move, at most the
+	// fifth.
 	Pass int
-	// MessageID is the last message looked at.
+	// MessageID is the last message read.
 	MessageID int64
 }
 
-// Reencrypt moves the bodies of a conversation to what this Chat writes now: to the
-// Cipher's writer, or without one from plain text to the passphrase format. Bodies
-// there already are left alone, as is all else on the rows. progress, which may be
-// nil, is told after each page and each write; it must not block.
+// Reencrypt moves the bodies of a conversation to the format that this Chat writes:
+// to the key that is the Cipher's writer, or without one from plain text to the
+// passphrase format. It changes nothing else in the rows, and no body that has the
+// format already. progress, which may be nil, is called after each page and each
+// write; it must not block.
 //
-// It may be interrupted at any point, even by the end of the process. How far it
-// came is kept in Storage, and the next call goes on from there. No body is ever
-// encrypted twice.
+// Reencrypt may be interrupted at any point, even by the end of the process. Its
+// progress is kept in Storage, and the next call resumes there. No body is encrypted
+// twice. Each of the passes, at least two, makes one request per 200 messages and one
+// per body that it moves.
 //
-// People can go on writing. A body is replaced on the server only if it still is
-// the one that was read; a message that is edited at the same moment is looked at
-// again. When all is done another pass looks for what writers with older options
-// have left meanwhile; switch them first.
+// Members can go on writing. The server replaces a body only if it is still the one
+// that was read; a message that is edited meanwhile is read again. Further passes
+// look for bodies that programs with older options have written meanwhile; change
+// the options of those programs first.
 //
-// To members each move is an edit: streams deliver the message as an update. What
-// was not authenticated before is taken as it is, so look at it first, or set
-// Options.MinProtection to leave it alone.
+// For members each move is an edit: streams deliver the message as an update. A body
+// that was not authenticated may have been changed by others, and Reencrypt cannot
+// detect that. Check such bodies first, or set Options.MinProtection to skip them.
 //
-// Of two calls at once for one conversation the second is only slow. It needs no
-// login.
+// Concurrent calls for one conversation are safe, but repeat each other's requests.
+// Reencrypt needs no login.
 //
 // Errors: [ErrInvalid] when this Chat does not encrypt; [ErrNotFound];
-// [ErrKeyUnavailable]; [ErrClosed]; what the server said. The result is valid
-// beside an error.
+// [ErrKeyUnavailable]; [ErrClosed]; the server's error. The result is valid also
+// with an error.
 func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress func(Reencryption)) (_ Reencryption, err error) {
 	defer wrap("reencrypt", &err)
 	if conversationID <= 0 {
@@ -79,7 +82,7 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 	return m.Reencryption, err
 }
 
-// maxPasses bounds how long writers with older options are run after.
+// maxPasses bounds the passes while programs with older options keep writing.
 const maxPasses = 5
 
 // mover moves the bodies of one conversation.
@@ -92,8 +95,8 @@ type mover struct {
 	target       string
 }
 
-// moved is what is kept in Storage: how far the first pass came, and towards what.
-type moved struct {
+// savedPass is the progress of the first pass, kept in Storage.
+type savedPass struct {
 	Target string `json:"target"`
 	After  int64  `json:"after"`
 	Moved  int    `json:"moved"`
@@ -111,14 +114,15 @@ func (c *Chat) mover(ctx context.Context, conversationID int64, progress func(Re
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	var saved moved
+	var saved savedPass
 	if err == nil && json.Unmarshal(raw, &saved) == nil && saved.Target == m.target {
 		m.MessageID, m.Moved = saved.After, saved.Moved
 	}
 	return m, nil
 }
 
-// target names what this Chat writes: a saved position counts only towards it.
+// target names the format that this Chat writes. Saved progress is valid only for
+// the same one.
 func (c *Chat) target() string {
 	if c.writes() == Authenticated {
 		return "key " + c.opts.Cipher.Writer()
@@ -126,7 +130,7 @@ func (c *Chat) target() string {
 	return "passphrase"
 }
 
-// run makes passes until one has nothing to do.
+// run makes passes until one moves nothing.
 func (m *mover) run(ctx context.Context) error {
 	for {
 		before := m.Moved
@@ -141,7 +145,7 @@ func (m *mover) run(ctx context.Context) error {
 	}
 }
 
-// pass looks at every message once, by ascending id.
+// pass reads every message once, by ascending id.
 func (m *mover) pass(ctx context.Context) error {
 	for {
 		rows, err := m.page(ctx)
@@ -158,17 +162,17 @@ func (m *mover) pass(ctx context.Context) error {
 		if err := m.save(ctx); err != nil {
 			return err
 		}
-		m.tell()
+		m.report()
 	}
 }
 
-func (m *mover) tell() {
+func (m *mover) report() {
 	if m.progress != nil {
 		m.progress(m.Reencryption)
 	}
 }
 
-// page reads the messages behind the last one.
+// page reads the messages after the last one.
 func (m *mover) page(ctx context.Context) ([]datasource.Entry, error) {
 	rows, err := m.chat.client.Find(ctx, m.conversation, datasource.Query{
 		Type: "select", ID: M{"$gt": m.MessageID}, Limit: batchSize,
@@ -191,7 +195,7 @@ func (m *mover) save(ctx context.Context) error {
 	if m.Pass > 1 {
 		return nil
 	}
-	raw, err := json.Marshal(moved{Target: m.target, After: m.MessageID, Moved: m.Moved})
+	raw, err := json.Marshal(savedPass{Target: m.target, After: m.MessageID, Moved: m.Moved})
 	if err == nil {
 		err = m.chat.store.Set(ctx, m.key, raw)
 	}
@@ -208,8 +212,8 @@ func (m *mover) forget(ctx context.Context) error {
 	return nil
 }
 
-// move brings one row to the present format. What it decides on is what the server
-// has: after a change or a doubtful write the row is read again.
+// move writes one row in the new format. If the row was changed meanwhile, or the
+// outcome of the write is unknown, it reads the row again.
 func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 	for range changeAttempts {
 		stored := wire.Text(row.Data[wire.Body])
@@ -219,7 +223,7 @@ func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 		row.DataSourceID = m.conversation
 		sealed, err := m.reseal(ctx, row, stored)
 		if errors.Is(err, ErrKeyUnavailable) {
-			return err // it will be there later
+			return err // the key may be available later
 		}
 		if errors.Is(err, ErrUnreadable) {
 			m.Unreadable++
@@ -238,7 +242,7 @@ func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 		}
 		if done {
 			m.Moved++
-			m.tell()
+			m.report()
 			return nil
 		}
 		fresh, err := m.chat.client.FindByID(ctx, m.conversation, row.ID)
@@ -248,9 +252,9 @@ func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 		if err != nil {
 			return err
 		}
-		if wire.Text(fresh.Data[wire.Body]) == sealed { // the answer was lost, the write was not
+		if wire.Text(fresh.Data[wire.Body]) == sealed { // written, but the answer was lost
 			m.Moved++
-			m.tell()
+			m.report()
 			return nil
 		}
 		row = fresh
@@ -258,7 +262,7 @@ func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 	return fmt.Errorf("message %d keeps changing", row.ID)
 }
 
-// sameTarget stops when the writer was changed meanwhile.
+// sameTarget returns an error if the Cipher's writer was changed meanwhile.
 func (m *mover) sameTarget() error {
 	if m.chat.target() != m.target {
 		return errors.New("the Cipher's writer was changed meanwhile; call again")
@@ -266,7 +270,7 @@ func (m *mover) sameTarget() error {
 	return nil
 }
 
-// reseal gives a row's body in the present format, "" when it is in it already.
+// reseal returns a row's body in the new format, "" if it has that already.
 func (m *mover) reseal(ctx context.Context, row *datasource.Entry, stored string) (string, error) {
 	c, at := m.chat, binding(row)
 	body, err := c.open(ctx, at, stored)
@@ -274,22 +278,22 @@ func (m *mover) reseal(ctx context.Context, row *datasource.Entry, stored string
 		return "", err
 	}
 	_, had, err := c.decrypt(ctx, at, stored)
-	if err != nil || body == "" || m.present(stored, had) {
+	if err != nil || body == "" || m.upToDate(stored, had) {
 		return "", err
 	}
 	sealed, err := c.seal(ctx, at, body)
 	if err != nil {
 		return "", err
 	}
-	// Nothing replaces a body before it has been read back.
+	// A body that cannot be opened must not replace one that can.
 	if again, err := c.open(ctx, at, sealed); err != nil || again != body {
 		return "", errors.Join(errors.New("the sealed body cannot be read back"), err)
 	}
 	return sealed, nil
 }
 
-// present reports whether a readable body is in the present format.
-func (m *mover) present(stored string, had Protection) bool {
+// upToDate reports whether a readable body has the new format.
+func (m *mover) upToDate(stored string, had Protection) bool {
 	if m.chat.writes() == Authenticated {
 		id, ok := envelope.KeyID(stored)
 		return ok && "key "+id == m.target
@@ -297,8 +301,8 @@ func (m *mover) present(stored string, had Protection) bool {
 	return had >= Encrypted
 }
 
-// replace writes a body if the stored one still is the one that was read: the
-// server compares and writes in one step.
+// replace writes a body if the stored one is still the one that was read. The server
+// compares and writes in one step.
 func (m *mover) replace(ctx context.Context, row *datasource.Entry, stored, sealed string) (bool, error) {
 	where := M{wire.Body: M{"$eq": stored}}
 	if guid := wire.Text(row.Data[wire.GUID]); guid != "" {

@@ -6,18 +6,17 @@ import (
 	"sync"
 )
 
-// Registry is a place where parts of a program find the Chat that another part
-// connected. The functions [Connect], [Init], [Subscribe] and [Get] use one for
-// the whole process, as the JavaScript API does; a server with many users gives
-// each scope a Registry of its own, or none. The zero value is ready. It is safe
-// for concurrent use.
+// Registry lets parts of a program find the Chat that another part connected. The
+// functions [Connect], [Init], [Subscribe] and [Get] share one for the whole process,
+// as in the JavaScript API. A program with many users can use a Registry for each
+// scope, or none. The zero value is ready to use. It is safe for concurrent use.
 type Registry struct {
 	mu    sync.Mutex
 	chat  *Chat
-	ready chan struct{} // closed when there is a Chat, for those who wait
+	ready chan struct{} // closed when there is a Chat; nil if nobody waits
 }
 
-// Connect is the function [Connect] for this registry.
+// Connect is like the function [Connect], for this registry.
 func (r *Registry) Connect(ctx context.Context, opts Options) (_ *Chat, err error) {
 	defer wrap("connect", &err)
 	c, err := connect(ctx, opts)
@@ -28,12 +27,12 @@ func (r *Registry) Connect(ctx context.Context, opts Options) (_ *Chat, err erro
 	return c, nil
 }
 
-// Set makes c the Chat of the registry; the last one set wins. A Chat leaves its
-// registries when it is closed, and a closed one is not taken in. nil takes out
-// the one that is there, so that Get waits again.
+// Set makes c the Chat of the registry, in place of any other. nil removes the
+// current one, so that Get waits again. A Chat is removed from its registries when it
+// is closed; setting a closed one does nothing.
 func (r *Registry) Set(c *Chat) { r.set(c, true) }
 
-// set puts c in, unless there is another one that is to stay.
+// set is Set. Without replace it does nothing if there is a Chat already.
 func (r *Registry) set(c *Chat, replace bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +43,7 @@ func (r *Registry) set(c *Chat, replace bool) {
 	if c.made() != nil || !replace && r.chat != nil {
 		return
 	}
-	c.mu.Lock() // the registry's lock is taken first, everywhere
+	c.mu.Lock() // always after the registry's
 	defer c.mu.Unlock()
 	if c.calls.Over() {
 		return
@@ -59,7 +58,7 @@ func (r *Registry) set(c *Chat, replace bool) {
 	}
 }
 
-// Get waits for the first Chat, or for the context to end.
+// Get returns the registry's Chat. It waits until there is one, or the context ends.
 //
 // Errors: the context's cause.
 func (r *Registry) Get(ctx context.Context) (_ *Chat, err error) {
@@ -85,7 +84,7 @@ func (r *Registry) Get(ctx context.Context) (_ *Chat, err error) {
 	}
 }
 
-// forget takes c out if it is still the one.
+// forget removes c if it is still the registry's Chat.
 func (r *Registry) forget(c *Chat) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,10 +96,9 @@ func (r *Registry) forget(c *Chat) {
 // process is the registry of the package's functions.
 var process Registry
 
-// Get returns the Chat of the process: the one the last [Connect] or [Init] made
-// and nobody has closed. It waits for the first one, or for the context to end
-// (documented). Programs with more than one Chat keep them themselves, or use a
-// [Registry] each.
+// Get returns the Chat that the last [Connect] or [Init] made, unless it was closed.
+// It waits until there is one, or the context ends. Programs with more than one Chat
+// keep them themselves, or use several values of [Registry].
 //
 // Errors: the context's cause.
 func Get(ctx context.Context) (*Chat, error) { return process.Get(ctx) }

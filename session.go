@@ -19,10 +19,10 @@ type session struct {
 	contactID int64
 	userID    string
 	// token is the chat token. Each login stores a new pointer, so that comparing
-	// pointers tells whether there has been one since.
+	// pointers shows whether there was a login since.
 	token atomic.Pointer[string]
 
-	// Under Chat.mu. The same user may log in again with another query.
+	// Guarded by Chat.mu. The same user may log in again with another query.
 	query   M
 	contact *Contact
 	renewal *renewal
@@ -33,7 +33,7 @@ type session struct {
 	outbox   *outbox.Outbox // nil when it is off
 }
 
-// stop ends what runs for the user, and waits for nothing.
+// stop ends what runs for the user. It does not wait.
 func (s *session) stop(cause error) {
 	s.receiver.Stop(cause)
 	if s.outbox != nil {
@@ -56,7 +56,7 @@ func (s *session) drain(ctx context.Context) error {
 	return s.outbox.Drain(ctx)
 }
 
-// oneAtATime is a lock whose waiters can give up.
+// oneAtATime is a mutex whose lock ends with a context.
 type oneAtATime chan struct{}
 
 func newOneAtATime() oneAtATime { return make(oneAtATime, 1) }
@@ -72,32 +72,32 @@ func (o oneAtATime) lock(ctx context.Context) error {
 
 func (o oneAtATime) unlock() { <-o }
 
-// renewal is a login under way that replaces a dead chat token.
+// renewal is a running login that replaces a refused chat token.
 type renewal struct {
 	done      chan struct{}
 	err       error
-	abandoned bool // its caller went away, so it says nothing to others
+	abandoned bool // the caller's context ended, so err means nothing to others
 }
 
-// renew is what a 403 calls for: the chat token was cleared, usually by a logout
-// on another device. One login serves everybody who met the same dead token.
-func (c *Chat) renew(ctx context.Context, s *session, dead *string) error {
+// renew replaces a chat token that the server refused with 403. Usually a logout on
+// another device has cleared it. Concurrent calls for one token share one login.
+func (c *Chat) renew(ctx context.Context, s *session, refused *string) error {
 	for {
 		c.mu.Lock()
 		if c.session != s {
 			c.mu.Unlock()
 			return ErrNotLoggedIn
 		}
-		if s.token.Load() != dead {
+		if s.token.Load() != refused {
 			c.mu.Unlock()
-			return nil // somebody else renewed it
+			return nil // renewed meanwhile
 		}
 		r := s.renewal
 		if r == nil {
 			r = &renewal{done: make(chan struct{})}
 			s.renewal = r
 			c.mu.Unlock()
-			r.err = c.logInAgain(ctx, s, dead)
+			r.err = c.logInAgain(ctx, s, refused)
 			r.abandoned = ctx.Err() != nil
 			c.mu.Lock()
 			s.renewal = nil
@@ -117,14 +117,14 @@ func (c *Chat) renew(ctx context.Context, s *session, dead *string) error {
 	}
 }
 
-// logInAgain finds the session's contact once more, online, and takes its token.
-func (c *Chat) logInAgain(ctx context.Context, s *session, dead *string) error {
+// logInAgain reads the session's contact again, online, and uses its token.
+func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) error {
 	if err := c.logins.lock(ctx); err != nil {
 		return err
 	}
 	defer c.logins.unlock()
 	c.mu.Lock()
-	query, gone, renewed := s.query, c.session != s, s.token.Load() != dead
+	query, gone, renewed := s.query, c.session != s, s.token.Load() != refused
 	c.mu.Unlock()
 	switch {
 	case gone:
@@ -146,7 +146,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, dead *string) error {
 	}
 	c.mu.Lock()
 	if gone = c.session != s; !gone {
-		s.take(query, contact, token)
+		s.setLogin(query, contact, token)
 	}
 	c.mu.Unlock()
 	if gone {
@@ -160,7 +160,7 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query M) (*Contact, st
 	if _, byToken := query[wire.UserToken]; !byToken {
 		return c.authenticate(ctx, query)
 	}
-	// The token of the query is gone; its contact is still known.
+	// The query's token is no longer valid, but the contact's id is known.
 	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
 	if errors.Is(err, datasource.ErrNotFound) {
 		return nil, "", ErrContactNotFound
@@ -171,8 +171,8 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query M) (*Contact, st
 	return c.identify(ctx, row)
 }
 
-// authorized runs fn with the user's chat token. A 403 leads to one login and one
-// more try, never to a loop (seen in the public widget).
+// authorized calls fn with the user's chat token. After a 403 it logs in and calls fn
+// once more, not in a loop.
 func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string) error) error {
 	token := s.token.Load()
 	err := fn(*token)
@@ -185,7 +185,7 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 	return fn(*s.token.Load())
 }
 
-// User is the logged-in contact, a copy. It is nil before login.
+// User returns a copy of the logged-in contact, nil before login.
 func (c *Chat) User() *Contact {
 	if c == nil {
 		return nil

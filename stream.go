@@ -16,12 +16,13 @@ import (
 // Subscription is a running stream.
 type Subscription struct{ pusher *receive.Pusher }
 
-// Stop ends the stream: no call of its function begins after Stop has returned.
-// It does not wait for one that runs, so it may be called from inside it; Done
-// tells when that has ended, too. Stopping again does nothing.
+// Stop ends the stream: no call of its function begins after Stop has returned. It
+// does not wait for a running call, so it may be called from inside one; wait for
+// Done if that matters. Stopping again does nothing.
 func (s *Subscription) Stop() { s.pusher.Stop(nil) }
 
-// Done is closed when the stream has ended and its function runs no more.
+// Done returns a channel that is closed when the stream has ended and its function
+// has returned.
 func (s *Subscription) Done() <-chan struct{} { return s.pusher.Done() }
 
 // Err says why the stream ended: nil after Stop or while it runs, the context's
@@ -31,8 +32,8 @@ func (s *Subscription) Err() (err error) {
 	return s.pusher.Err()
 }
 
-// PanicError ends the stream whose function panicked. Its text leaves the value
-// out, which may hold a message.
+// PanicError says that the function of a stream or consumer panicked. Its text does
+// not have the value, which may hold a message.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -42,17 +43,17 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("stream function panicked with a %T", e.Value)
 }
 
-// Format writes Error whatever the verb.
+// Format writes Error for every verb.
 func (e *PanicError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) } //nolint:errcheck // as fmt itself
 
 // MarshalText is Error, for encoders such as encoding/json.
 func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
-// GapKind says what kind of thing a [Gap] is about.
+// GapKind says what a [Gap] is about.
 type GapKind uint8
 
-// GapHistory: older messages of a conversation that the user joined. They can be
-// read with [Chat.History].
+// GapHistory: older messages of a conversation that the user joined. Read them with
+// [Chat.History].
 const GapHistory GapKind = 1
 
 // String is a word for the kind.
@@ -63,13 +64,14 @@ func (k GapKind) String() string {
 	return fmt.Sprintf("GapKind(%d)", uint8(k))
 }
 
-// Gap is what a stream could not deliver, told to [OnGap].
+// Gap is something that a stream could not deliver. [OnGap] reports it.
 type Gap struct {
 	// Kind says what is missing.
 	Kind           GapKind
 	ConversationID int64
-	// Before: messages created before this time were not loaded.
+	// Before: messages created before this time were not delivered.
 	Before time.Time
+	// Reason is a text for people.
 	Reason string
 }
 
@@ -78,20 +80,20 @@ func (g Gap) String() string {
 }
 
 // Stream calls fn with every message of the user's conversations: first the newest
-// 200, oldest first, then each new, changed or deleted one as polls find it.
+// 200, oldest first, then each new, changed or deleted one when a poll finds it.
 //
 // New messages of a conversation come in (createdAt, id) order, changes in the
-// order in which they happened, each version once. A message edited before it was
-// first seen is new, not an update. Calls of one fn never overlap. A function that
-// blocks holds up nobody else, and when it is done it gets what it missed; what
-// cannot be had is told to [OnGap]. A function that panics ends its own stream.
+// order in which they happened, each version once. A message that was edited before
+// the stream first saw it is new, not an update. Calls of one fn do not overlap. A
+// slow fn does not delay other streams; it gets later what it missed. What cannot be
+// delivered is reported to [OnGap]. A panic of fn ends its stream only.
 //
 // fn may call anything of this package, Stop and Close included. The stream lasts
-// until Stop, the end of ctx, a logout or Close.
+// until Stop, the end of ctx, a logout, Close or Shutdown.
 //
-// The first stream starts polling: 2 s after something happened, growing to 20 s,
-// and to 2 min when nothing has happened for half an hour; see [Options]. Sending
-// polls soon.
+// The first stream starts polling, by default 2 s after something happened, growing
+// to 20 s, and to 2 min when nothing has happened for half an hour; see [Options].
+// After a send the next poll comes soon. All streams share the polls.
 //
 // With [Offline] the cached messages of the last session are delivered first.
 //
@@ -117,8 +119,7 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 	return &Subscription{pusher}, nil
 }
 
-// streamFunc calls the function of a stream. It holds what the function is called
-// with next.
+// streamFunc calls the function of a stream. It holds the next message or gap.
 type streamFunc struct {
 	chat    *Chat
 	session *session
@@ -142,7 +143,7 @@ func (f *streamFunc) Handle() error {
 	f.message, f.gap = nil, nil
 	return guarded(func() error {
 		if g != nil {
-			f.chat.tellGap(g, f.onGap)
+			f.chat.reportGap(g, f.onGap)
 		} else {
 			f.fn(m)
 		}
@@ -150,7 +151,7 @@ func (f *streamFunc) Handle() error {
 	})
 }
 
-// guarded calls a function of the caller's, and turns a panic into an error.
+// guarded calls a function of the user's, and turns a panic into an error.
 func guarded(fn func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -160,8 +161,8 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// tellGap says what a listener does not get.
-func (c *Chat) tellGap(g *feed.Gap, fn func(Gap)) {
+// reportGap calls the function of OnGap, or logs the gap.
+func (c *Chat) reportGap(g *feed.Gap, fn func(Gap)) {
 	if fn == nil {
 		c.log.Warn("a stream has a gap", "conversation", g.Conversation, "reason", g.Reason)
 		return
@@ -180,11 +181,10 @@ func (c *Chat) tellGap(g *feed.Gap, fn func(Gap)) {
 //	}
 //
 // Each loop is a stream of its own that begins with the newest 200 messages and
-// ends with the loop. A loop body that takes long holds up nobody else; what it
-// missed is read again. The body may call anything of this package, Close
-// included.
+// ends with the loop. A slow loop body does not delay other streams; it gets later
+// what it missed. The body may call anything of this package, Close included.
 //
-// The only error is the last thing yielded, with a nil message: the end of ctx,
+// An error ends the loop and comes with a nil message: the context's cause,
 // [ErrNotLoggedIn] before a login or after a logout, [ErrClosed].
 func (c *Chat) Events(ctx context.Context, opts ...StreamOption) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
@@ -195,7 +195,7 @@ func (c *Chat) Events(ctx context.Context, opts ...StreamOption) iter.Seq2[*Mess
 	}
 }
 
-// events runs one loop; yield says whether to go on.
+// events runs one loop; yield reports whether to go on.
 func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Message) bool) error {
 	var o callOptions
 	for _, opt := range opts {
@@ -206,7 +206,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 		return err
 	}
 	from := c.listenFrom(inside, s, o)
-	end() // the loop is the caller's from here on, and nothing waits for its body
+	end() // Shutdown does not wait for the loop body
 	rd, err := s.receiver.Read(ctx, from)
 	if err != nil {
 		return err
@@ -218,7 +218,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 			return err
 		}
 		if e.Gap != nil {
-			c.tellGap(e.Gap, o.onGap)
+			c.reportGap(e.Gap, o.onGap)
 		} else if m := c.received(rd.Context(), s, e, rd.Shared()); m != nil && !yield(m) {
 			return nil
 		}

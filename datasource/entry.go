@@ -24,7 +24,7 @@ type Entry struct {
 	Extra M
 }
 
-// entry reads a row. Anything but an object is skipped; ok tells.
+// entry reads a row. Anything but an object is skipped, with ok false.
 func (d *decoder) entry(e *Entry) (ok bool, err error) {
 	if d.peek() != '{' {
 		return false, d.skip()

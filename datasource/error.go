@@ -111,9 +111,9 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 }
 
 // Doubtful reports whether err is the failure of a write that may have been applied all the same: the connection or
-// the context ended after the request had left, the server failed with 5xx, or its answer could not be read. Whoever
-// writes needs it: look the row up, by a column that identifies it, before sending it again. It is false for reads and
-// for everything that the server certainly did not act on.
+// the context ended after the request had left, the server failed with 5xx, or its answer could not be read. Then
+// look up the row by a column that identifies it before sending it again. Doubtful is false for reads, and for writes
+// that the server certainly did not apply.
 func Doubtful(err error) bool {
 	d, ok := errors.AsType[interface {
 		error

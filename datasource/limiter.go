@@ -17,10 +17,10 @@ type Limiter struct {
 
 	mu     sync.Mutex
 	starts []time.Time // of the requests in the current window, oldest first; at most n
-	queue  []*waiter   // the first one waits for a slot, the others for their turn
+	queue  []*waiter   // the first one waits for a slot, the others to be the first
 }
 
-type waiter struct{ turn chan struct{} }
+type waiter struct{ first chan struct{} } // closed when it is the first of the queue
 
 // NewLimiter returns a Limiter that lets n requests start in any window of length per. Both must be positive.
 func NewLimiter(n int, per time.Duration) *Limiter {
@@ -57,19 +57,19 @@ func (l *Limiter) Wait(ctx context.Context) error {
 		l.mu.Unlock()
 		return fmt.Errorf("datasource: the client-side rate limit leaves no slot for %s: %w", free.Round(time.Millisecond), context.DeadlineExceeded)
 	}
-	w := &waiter{turn: make(chan struct{})}
+	w := &waiter{first: make(chan struct{})}
 	l.queue = append(l.queue, w)
 	if len(l.queue) == 1 {
-		close(w.turn)
+		close(w.first)
 	}
 	l.mu.Unlock()
 	return l.await(ctx, w)
 }
 
-// await waits for w's turn, then for a slot.
+// await waits until w is the first of the queue, then for a slot.
 func (l *Limiter) await(ctx context.Context, w *waiter) error {
 	select {
-	case <-w.turn:
+	case <-w.first:
 	case <-ctx.Done():
 		l.leave(w)
 		return contextError(ctx)
@@ -96,19 +96,19 @@ func (l *Limiter) await(ctx context.Context, w *waiter) error {
 	}
 }
 
-// leave takes w out of the queue and gives the turn to whoever is first then.
+// leave removes w from the queue and wakes the new first one.
 func (l *Limiter) leave(w *waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.queue, w)
 	l.queue = slices.Delete(l.queue, i, i+1)
 	if i == 0 && len(l.queue) > 0 {
-		close(l.queue[0].turn)
+		close(l.queue[0].first)
 	}
 }
 
-// free is how long it takes until a slot is free for somebody with ahead others before them. It forgets the starts
-// that have left the window.
+// free is the time until a slot is free for a request with ahead others before it. It forgets the starts that have
+// left the window.
 func (l *Limiter) free(now time.Time, ahead int) time.Duration {
 	gone := 0
 	for gone < len(l.starts) && now.Sub(l.starts[gone]) >= l.per {

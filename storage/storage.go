@@ -29,8 +29,8 @@ type Store interface {
 	CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error)
 }
 
-// Lister is an optional ability of a Store: it tells which keys have a value. Where
-// it is missing, a chat keeps lists of its own.
+// Lister is an optional ability of a Store: it lists the keys that have a value.
+// Without it a chat keeps lists of its own.
 type Lister interface {
 	// List yields the keys that begin with prefix, in ascending order of their
 	// bytes; "" is the beginning of every key.
@@ -44,9 +44,9 @@ type Lister interface {
 	List(ctx context.Context, prefix string) iter.Seq2[string, error]
 }
 
-// Exclusive is an optional ability of a Store: it tells whether only one process at
-// a time can have the store open. Claims that a killed process left behind are then
-// taken over at once. Otherwise they have to run out.
+// Exclusive is an optional ability of a Store: it reports whether only one process at
+// a time can have the store open. Then the claims of a killed process are taken over
+// at once; otherwise they have to expire.
 type Exclusive interface {
 	Exclusive() bool
 }

@@ -84,7 +84,7 @@ func group(ctx context.Context, out io.Writer, p people) error {
 		return err
 	}
 
-	// The same people get the same group, whoever asks.
+	// The same people get the same group, also when another member asks.
 	again, err := p.chats["Eve"].Create(ctx, chat.NewConversation{Participants: []int64{p.ids["Bob"], p.ids["Jane"]}})
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func group(ctx context.Context, out io.Writer, p people) error {
 		return err
 	}
 
-	// Bob wants no notifications; that is his own affair.
+	// Bob mutes the conversation, for himself only.
 	mine, err := find(ctx, p.chats["Bob"], conv.ID)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func older(ctx context.Context, c *chat.Chat, conversationID int64, oldest *chat
 			return nil, err
 		}
 		if page = append(page, m); len(page) == screenful {
-			break // the rest is read when somebody wants it
+			break // later pages are read on demand
 		}
 	}
 	slices.Reverse(page)
@@ -105,7 +105,7 @@ func run(ctx context.Context, out io.Writer) error {
 			oldest = page[0]
 			fmt.Fprintf(out, "%3d messages, from %q to %q\n", len(page), oldest.Body, page[len(page)-1].Body)
 		}
-		// Life goes on while somebody reads.
+		// Other messages are sent meanwhile.
 		if _, err := jane.Message(ctx, conv.ID, chat.Draft{Body: "one more"}); err != nil {
 			return err
 		}

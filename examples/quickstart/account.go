@@ -80,7 +80,7 @@ func runAccount(ctx context.Context, out io.Writer, e env) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	s := &story{
-		out: out, client: client, patience: 30 * time.Second,
+		out: out, client: client, timeout: 30 * time.Second,
 		opts: chat.Options{
 			Client: client, DataSourceID: a.contacts, AppID: a.app,
 			PrimaryKey: a.primaryKey, EncryptMessages: true,

@@ -21,8 +21,8 @@ type story struct {
 	opts   chat.Options
 	// alone: nobody but the people of this story uses the server.
 	alone bool
-	// patience is how long a server may take to show what was written.
-	patience time.Duration
+	// timeout is how long a server may take to show what was written.
+	timeout time.Duration
 
 	people []*person
 	sent   []sent
@@ -333,13 +333,13 @@ func (s *story) audit(ctx context.Context) error {
 	return nil
 }
 
-// eventually polls for p until ok holds or the story's patience is at its end.
+// eventually polls for p until ok holds or the story's timeout is over.
 func (s *story) eventually(ctx context.Context, p *person, ok func() bool) error {
 	for began := time.Now(); ; {
 		if err := p.chat.Poll(ctx); err != nil {
 			return err
 		}
-		if ok() || time.Since(began) >= s.patience {
+		if ok() || time.Since(began) >= s.timeout {
 			return nil
 		}
 		select {

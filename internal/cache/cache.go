@@ -12,21 +12,21 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// patience bounds the Store calls whose failure is only logged, so that a Store
-// that hangs does not stop those who could go on without it.
-const patience = 5 * time.Second
+// storeTimeout bounds the Store calls whose failure is only logged, so that a Store
+// that hangs does not block callers that can go on without it.
+const storeTimeout = 5 * time.Second
 
-// Config says where a Cache keeps its values.
+// Config is what a Cache works with.
 type Config struct {
 	Store storage.Store
-	// BaseURL is that of the API; its host becomes a part of every key.
+	// BaseURL is the API's URL. Its host is a part of every key.
 	BaseURL string
 	// DataSourceID is the data source of the contacts.
 	DataSourceID int64
 	Log          *slog.Logger
-	// KeepsMessages: the Store outlives the process, so messages are worth storing.
+	// KeepsMessages: messages are stored, since the Store outlives the Cache.
 	KeepsMessages bool
-	// Page is how many messages are kept.
+	// Page is how many messages are stored.
 	Page int
 }
 
@@ -52,7 +52,7 @@ func New(cfg Config) *Cache {
 	}
 }
 
-// Key names a value of a user; "" is nobody in particular.
+// Key is the key of a user's value. The user "" is used before a login.
 func (c *Cache) Key(userID, name string) string {
 	if userID = url.PathEscape(userID); len(userID) > 200 {
 		sum := sha256.Sum256([]byte(userID)) // a key has 1,024 bytes at most
@@ -61,14 +61,14 @@ func (c *Cache) Key(userID, name string) string {
 	return c.prefix + userID + "/" + name
 }
 
-// User returns the cache of one session of a user. "" is nobody in particular: what
-// is known before a login.
+// User returns the cache of one session of a user. The user "" is used before a
+// login.
 func (c *Cache) User(userID string) *User {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := c.accounts[userID]
 	if a == nil {
-		a = &account{turn: make(chan struct{}, 1)}
+		a = &account{changes: newMutex()}
 		c.accounts[userID] = a
 	}
 	return &User{cache: c, id: userID, account: a, since: a.logouts.Load()}

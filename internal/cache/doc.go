@@ -1,14 +1,13 @@
-// Package cache is what the session of a user leaves in Storage, so that the next
-// one can begin offline: who logged in, contacts, conversations and the newest
-// messages, as rows that are still encrypted.
+// Package cache stores what a user's next session needs to begin offline: the login,
+// contacts, conversations and the newest messages, as rows that are still encrypted.
 //
-// Keys hold the API host, the contacts data source and the user, so that users
-// never see each other's values. Keys and values keep their form from version to
-// version: a program finds what it stored before an update.
+// Keys hold the API host, the contacts data source and the user, so that users never
+// see each other's values. The format of keys and values does not change between
+// versions, so a program can read what an earlier version stored.
 //
-// A cache is a convenience. When the Store fails or hangs, a save is given up after
-// a while and logged, and nobody is kept from chatting.
+// When the Store fails or hangs, a save is logged and given up after a while, so that
+// the user can go on chatting.
 //
-// [User.Forget] is what a logout calls. Saves that are under way then remove what
-// they wrote, and later ones write nothing.
+// A logout calls [User.Forget]. A save that is running then removes what it wrote,
+// and later ones write nothing.
 package cache

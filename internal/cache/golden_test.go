@@ -70,8 +70,8 @@ func TestAStoreOfAnEarlierVersionIsRead(t *testing.T) {
 	})
 }
 
-// Whoever reads what an earlier version stored and stores it again changes nothing,
-// so that the earlier version can read it, too.
+// Reading what an earlier version stored and storing it again changes nothing, so that
+// the earlier version can read it, too.
 func TestWhatIsStoredStaysAsItWas(t *testing.T) {
 	t.Parallel()
 	from, to := storage.NewMemory(), plain{storage.NewMemory()}

@@ -8,11 +8,11 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// saveEvery bounds how often the newest messages are written.
+// saveEvery is the shortest time between two writes of the newest messages.
 const saveEvery = 5 * time.Second
 
 // Messages returns the newest messages that were stored, oldest first, and the time
-// up to which every change is in them, or 0. A Store that fails is as good as empty.
+// up to which they have every change, or 0. A Store that fails counts as empty.
 func (u *User) Messages(ctx context.Context) ([]datasource.Entry, feed.Time) {
 	p := u.load(ctx)
 	return entries(p.Rows), p.Upto
@@ -25,8 +25,8 @@ func (u *User) load(ctx context.Context) (p page) {
 	return p
 }
 
-// Seen notes the rows that answered a query of the receive engine, and stores the
-// newest now and then. What is not stored yet [User.Save] stores.
+// Seen records the rows that answered a query of the receive engine, and stores the
+// newest from time to time. [User.Save] stores the rest.
 func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry) {
 	if !u.cache.cfg.KeepsMessages || u.forgotten() {
 		return
@@ -36,14 +36,14 @@ func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry) 
 	}
 	if u.recent.note(q, rows, u.cache.cfg.Page) {
 		u.saveMessages(ctx)
-		u.recent.rest()
+		u.recent.postpone()
 	}
 	if u.forgotten() {
 		u.recent.drop()
 	}
 }
 
-// Save stores what Seen has not stored yet. It belongs at the end of a polling loop.
+// Save stores what Seen has not stored yet. Call it at the end of a polling loop.
 func (u *User) Save() {
 	if u.recent.unsaved() {
 		u.saveMessages(context.Background()) // try bounds it
@@ -52,7 +52,7 @@ func (u *User) Save() {
 
 func (u *User) saveMessages(ctx context.Context) {
 	u.try(ctx, "caching failed", func(ctx context.Context) error {
-		// Taken when it is the user's turn, so that the newest is written last.
+		// Read under the lock, so that the newest page is written last.
 		return u.set(ctx, "messages", u.recent.page(u.cache.cfg.Page))
 	})
 }

@@ -146,17 +146,17 @@ func TestSeenGoesOnWithoutTheStore(t *testing.T) {
 			u.Seen(t.Context(), newest, []datasource.Entry{at(id, int(id), int(id))})
 			return time.Since(began)
 		}
-		assert.Equal(t, 2*patience, took(1), "it reads, and writes")
+		assert.Equal(t, 2*storeTimeout, took(1), "it reads, and writes")
 		assert.Zero(t, took(2))
 		time.Sleep(saveEvery)
-		assert.Equal(t, patience, took(3))
+		assert.Equal(t, storeTimeout, took(3))
 		assert.Zero(t, took(4))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		time.Sleep(saveEvery)
 		began := time.Now()
 		u.Seen(ctx, newest, []datasource.Entry{at(5, 5, 5)})
-		assert.Less(t, time.Since(began), patience, "the loop has ended")
+		assert.Less(t, time.Since(began), storeTimeout, "the loop has ended")
 	})
 }
 

@@ -11,15 +11,15 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// recent is the newest messages in memory. Its lock is never held over a Store call.
+// recent holds the newest messages in memory. mu is never held over a Store call.
 type recent struct {
 	mu   sync.Mutex
 	rows map[int64]row // nil before open
-	// upto: every change up to it is in rows, or older than what they hold. 0 when
-	// that cannot be said of any time.
+	// upto: rows has every change up to this time, except of older messages. 0 if
+	// there is no such time.
 	upto  feed.Time
-	tried time.Time // when storing them was last tried
-	dirty bool      // something has changed since page was called
+	tried time.Time // of the last attempt to store them
+	dirty bool      // changed since the last call of page
 }
 
 func (m *recent) opened() bool {
@@ -41,8 +41,7 @@ func (m *recent) open(p page) {
 	}
 }
 
-// note takes the rows over that answered a query, and reports whether it is time to
-// store them.
+// note adds the rows that answered a query, and reports whether it is time to store.
 func (m *recent) note(q feed.Query, rows []datasource.Entry, size int) (due bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,21 +58,21 @@ func (m *recent) note(q feed.Query, rows []datasource.Entry, size int) (due bool
 	return m.dirty && time.Since(m.tried) >= saveEvery
 }
 
-// advance moves upto over the answer to a query.
+// advance moves upto forward after the answer to a query.
 func (m *recent) advance(q feed.Query, rows []datasource.Entry, size int) {
 	var last feed.Time
 	for i := range rows {
 		last = max(last, feed.Time(rows[i].UpdatedAt.UnixMicro()))
 	}
-	// A page that may have been cut must be in the order asked for, or nothing is
-	// known about what it leaves out.
+	// A full page must be in the requested order. Otherwise the rows that it lacks can
+	// be anywhere.
 	full := len(rows) >= q.Limit
 	switch {
 	case q.Kind == feed.Newest && q.Conversation == 0 && q.Before == (feed.Key{}) && q.Limit >= size:
 		if full && !slices.IsSortedFunc(rows, newestFirst) {
 			return
 		}
-		// What is not on the page is older than it, or gone.
+		// A row that is not on the page is older or deleted.
 		clear(m.rows)
 		m.upto, m.dirty = max(last, 0), true
 	case q.Kind == feed.Changes && q.UpdatedTo == 0 && q.CreatedTo == 0 && m.upto != 0 && q.After.Time <= m.upto:
@@ -94,7 +93,7 @@ func firstChanged(a, b datasource.Entry) int {
 	return cmp.Or(a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
 }
 
-// put takes one row over. Its data is copied: listeners change theirs.
+// put adds one row. It copies the data, since listeners may change theirs.
 func (m *recent) put(e *datasource.Entry) {
 	old, known := m.rows[e.ID]
 	switch {
@@ -110,7 +109,7 @@ func (m *recent) put(e *datasource.Entry) {
 	}
 }
 
-// newest returns so many of the newest rows, oldest first, and drops the others.
+// newest returns the size newest rows, oldest first, and drops the others.
 func (m *recent) newest(size int) []row {
 	list := make([]row, 0, len(m.rows))
 	for _, r := range m.rows {
@@ -132,7 +131,7 @@ func (m *recent) unsaved() bool {
 	return m.dirty
 }
 
-// page is what to store.
+// page returns what to store.
 func (m *recent) page(size int) page {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,8 +139,8 @@ func (m *recent) page(size int) page {
 	return page{m.upto, m.newest(size)}
 }
 
-// rest puts the next try off, also after one that failed.
-func (m *recent) rest() {
+// postpone delays the next write, also after one that failed.
+func (m *recent) postpone() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tried = time.Now()

@@ -14,9 +14,9 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// The forms below are stored. Fields may be added, and none may change.
+// The types below are stored as JSON. Fields may be added; none may change.
 
-// row is a row as the server sent it: bodies are encrypted.
+// row is a row as the server sent it, with the body encrypted.
 type row struct {
 	ID           int64        `json:"id"`
 	DataSourceID int64        `json:"dataSourceId"`
@@ -67,7 +67,7 @@ func (s source) dataSource() datasource.DataSource {
 	}
 }
 
-// page is the newest messages. See recent for what upto means.
+// page is the newest messages. See recent for the meaning of upto.
 type page struct {
 	Upto feed.Time `json:"upto"`
 	Rows []row     `json:"rows"`
@@ -91,9 +91,9 @@ func (c *Cache) load(ctx context.Context, key string, into any) (bool, error) {
 	return true, nil
 }
 
-// tryLoad is load for those who can do without.
+// tryLoad is load for callers that can go on without the value.
 func (c *Cache) tryLoad(ctx context.Context, key string, into any) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return c.load(ctx, key, into)
 }

@@ -12,9 +12,8 @@ import (
 
 // account is what the sessions of one user share.
 type account struct {
-	// turn orders the changes to what is stored. It is held over Store calls, so
-	// whoever waits for it does so with a context.
-	turn chan struct{}
+	// changes is held while stored values change, also over Store calls.
+	changes mutex
 	// logouts counts the calls of Forget.
 	logouts atomic.Int64
 }
@@ -35,7 +34,7 @@ func (u *User) forgotten() bool { return u.account.logouts.Load() != u.since }
 // names are the values of a user. The first holds the chat token.
 var names = []string{"user", "contacts", "conversations", "messages"}
 
-// Remember stores who is logged in, for an offline login later.
+// Remember stores the logged-in user for a later offline login.
 func (u *User) Remember(ctx context.Context, contact *datasource.Entry, token string) {
 	u.try(ctx, "remembering the user failed", func(ctx context.Context) error {
 		if err := u.set(ctx, "user", record{toRow(contact), token}); err != nil {
@@ -53,11 +52,11 @@ func (u *User) DropToken(ctx context.Context) {
 	})
 }
 
-// Forget removes everything of a user who has logged out, and the keys in also. From
-// its beginning on, no save of the session leaves anything behind: the one that is
-// under way is waited for, and removes what it wrote, if that takes longer than ctx.
+// Forget removes everything that is stored of a user, and the keys in also. From its
+// beginning on, no save of the session leaves anything behind: Forget waits for a
+// running save, and if ctx ends first, that save removes what it wrote.
 //
-// Forget returns when ctx ends, also if the Store does not.
+// Forget returns when ctx ends, even if the Store hangs.
 func (u *User) Forget(ctx context.Context, also ...string) error {
 	u.account.logouts.CompareAndSwap(u.since, u.since+1)
 	u.recent.drop()
@@ -76,10 +75,10 @@ func (u *User) forget(ctx context.Context, also []string) error {
 	for _, key := range also {
 		errs = append(errs, u.cache.cfg.Store.Delete(ctx, key))
 	}
-	err := u.take(ctx)
+	err := u.account.changes.lock(ctx)
 	if err == nil {
 		err = u.erase(ctx)
-		u.give()
+		u.account.changes.unlock()
 	}
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return fmt.Errorf("storage: %w", err)
@@ -87,7 +86,7 @@ func (u *User) forget(ctx context.Context, also []string) error {
 	return nil
 }
 
-// erase removes what is stored of the user. It is the user's turn.
+// erase removes what is stored of the user. account.changes is held.
 func (u *User) erase(ctx context.Context) error {
 	var errs []error
 	for _, name := range names {
@@ -96,9 +95,9 @@ func (u *User) erase(ctx context.Context) error {
 	return errors.Join(append(errs, u.cache.unregister(ctx, u.id))...)
 }
 
-// try changes what is stored, unless the user has logged out. A failure is logged.
+// try changes what is stored, unless the user has logged out. It logs a failure.
 func (u *User) try(ctx context.Context, failed string, change func(context.Context) error) {
-	limited, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := u.change(limited, change); err != nil && ctx.Err() == nil {
 		u.cache.cfg.Log.Warn(failed, "error", err)
@@ -106,24 +105,24 @@ func (u *User) try(ctx context.Context, failed string, change func(context.Conte
 }
 
 func (u *User) change(ctx context.Context, change func(context.Context) error) error {
-	if err := u.take(ctx); err != nil {
+	if err := u.account.changes.lock(ctx); err != nil {
 		return err
 	}
-	defer u.give()
+	defer u.account.changes.unlock()
 	if u.forgotten() {
 		return nil
 	}
 	err := change(ctx)
 	if u.forgotten() {
-		// Forget may not have had the time to wait for this.
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		// The context of Forget may have ended before this change.
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
 		err = errors.Join(err, u.erase(late))
 	}
 	return err
 }
 
-// set stores a value as JSON. It is the user's turn.
+// set stores a value as JSON. account.changes is held.
 func (u *User) set(ctx context.Context, name string, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -132,13 +131,18 @@ func (u *User) set(ctx context.Context, name string, v any) error {
 	return u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw)
 }
 
-func (u *User) take(ctx context.Context) error {
+// mutex is a mutex whose lock fails when a context ends.
+type mutex chan struct{}
+
+func newMutex() mutex { return make(mutex, 1) }
+
+func (m mutex) lock(ctx context.Context) error {
 	select {
-	case u.account.turn <- struct{}{}:
+	case m <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-func (u *User) give() { <-u.account.turn }
+func (m mutex) unlock() { <-m }

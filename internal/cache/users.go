@@ -12,18 +12,18 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// FindUser returns a user who was remembered, and the chat token. match gets the
-// contacts one after the other until it returns the id of one whom it accepts; a
-// contact with another id than it was stored under is passed over.
+// FindUser returns a remembered user and the chat token. It calls match with one
+// contact after the other until match accepts one. match returns the contact's id; if
+// that is not the one under which the contact was stored, the contact is skipped.
 //
-// A Store that fails is as good as empty.
+// A Store that fails counts as empty.
 func (c *Cache) FindUser(ctx context.Context, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
 	for key, err := range c.userKeys(ctx) {
 		var r record
 		if err == nil {
 			ok, err = c.tryLoad(ctx, key, &r)
 			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-				continue // perhaps only this value
+				continue // other values may be readable
 			}
 		}
 		if err != nil {
@@ -41,8 +41,8 @@ func (c *Cache) FindUser(ctx context.Context, match func(contact *datasource.Ent
 	return nil, "", false
 }
 
-// userKeys yields the keys of the users who were remembered: those that the Store
-// lists, or those in a list of the cache's own.
+// userKeys yields the keys of the remembered users, from the Store's list of keys, or
+// else from the cache's own list.
 func (c *Cache) userKeys(ctx context.Context) iter.Seq2[string, error] {
 	lister, ok := c.cfg.Store.(storage.Lister)
 	return func(yield func(string, error) bool) {
@@ -73,7 +73,7 @@ func (c *Cache) userKeys(ctx context.Context) iter.Seq2[string, error] {
 
 // list reads the keys of users.
 func (c *Cache) list(ctx context.Context, l storage.Lister) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	var keys []string
 	for key, err := range l.List(ctx, c.prefix) {
@@ -91,7 +91,7 @@ func (c *Cache) list(ctx context.Context, l storage.Lister) ([]string, error) {
 // registry is the key of the list of users, for a Store that cannot list.
 func (c *Cache) registry() string { return c.Key("", "users") }
 
-// register makes sure that a user is found.
+// register adds a user to the list, if the Store cannot list.
 func (c *Cache) register(ctx context.Context, userID string) error {
 	if _, ok := c.cfg.Store.(storage.Lister); ok {
 		return nil
@@ -99,13 +99,13 @@ func (c *Cache) register(ctx context.Context, userID string) error {
 	return c.editRegistry(ctx, userID, true)
 }
 
-// unregister takes a user out of the list, which a version before this one, or
-// another wrapper around the same Store, may have written.
+// unregister removes a user from the list. An earlier version or another wrapper
+// around the same Store may have written it even if this Store can list.
 func (c *Cache) unregister(ctx context.Context, userID string) error {
 	return c.editRegistry(ctx, userID, false)
 }
 
-// editAttempts is how often an edit is made again when others edit the list, too.
+// editAttempts bounds the attempts while other processes edit the list.
 const editAttempts = 12
 
 func (c *Cache) editRegistry(ctx context.Context, userID string, in bool) error {

@@ -93,9 +93,9 @@ func (a *AEAD) Seal(plaintext string, b Binding) (string, error) {
 }
 
 // Open decrypts what [AEAD.Seal] made under the same key, key id and binding. Everything else, whether damaged, moved,
-// sealed under another key or no envelope at all, fails with [KindUnauthentic]; nothing tells which. Use [LooksAuthenticated] to
-// tell plain text beforehand and [KeyID] to choose the key. After [AEAD.Wipe] it fails with [KindWiped]. A holder of the key who
-// sealed something that is not text gets [KindBadUTF8].
+// sealed under another key or no envelope at all, fails with [KindUnauthentic]. Use [LooksAuthenticated] to recognize
+// plain text beforehand and [KeyID] to choose the key. After [AEAD.Wipe] it fails with [KindWiped]. An envelope whose
+// content is not text fails with [KindBadUTF8].
 func (a *AEAD) Open(stored string, b Binding) (string, error) {
 	gcm := a.gcm.Load()
 	if gcm == nil {
@@ -172,7 +172,7 @@ func (a *AEAD) String() string {
 // GoString is String, for %#v.
 func (a *AEAD) GoString() string { return a.String() }
 
-// Format writes String whatever the verb, so that no verb reaches the fields.
+// Format writes String for every verb, so that no verb prints the fields.
 func (a *AEAD) Format(f fmt.State, _ rune) { io.WriteString(f, a.String()) }
 
 // LogValue is String, for log/slog.

@@ -1,15 +1,15 @@
-// Package envelope reads and writes the two forms in which a message body may be stored encrypted. It knows
-// ciphertext formats and nothing about keys: where a key comes from, how long it is kept and which one a
-// conversation uses is decided by its callers. It imports the standard library only.
+// Package envelope reads and writes the two formats in which a message body may be stored encrypted. Callers
+// decide where a key comes from, how long it is kept and which one a conversation uses. The package imports the
+// standard library only.
 //
 // # The passphrase format
 //
-// [SealPassphrase] and [OpenPassphrase] speak what CryptoJS.AES.encrypt(text, passphrase).toString() writes and
-// what "openssl enc -aes-256-cbc -md md5 -a" writes on one line. It is here because Fliplet's JavaScript reads it (seen in
-// the public clients), not because it is good: one round of MD5 makes guessing a weak passphrase cheap, and
-// nothing is authenticated. Whoever can change a stored row can cut it short, replace it, move it to another
-// conversation, and flip chosen bits of one block at the price of garbling the block before, and the reader may not
-// notice. [SealRaw] and [OpenRaw] are the same cipher under a key and IV used as they are.
+// [SealPassphrase] and [OpenPassphrase] use the format of CryptoJS.AES.encrypt(text, passphrase).toString(), which
+// "openssl enc -aes-256-cbc -md md5 -a" writes on one line, too. It is here because Fliplet's JavaScript reads it. It
+// is weak: one round of MD5 makes guessing a passphrase cheap, and nothing is authenticated. A person who can change a
+// stored row can cut it short, replace it, move it to another conversation, and flip chosen bits of one block while
+// garbling the block before, and the reader may not notice. [SealRaw] and [OpenRaw] are the same cipher with a key and
+// IV used as they are.
 //
 // Readers are strict where crypto-js is lenient, and say which check failed. The checks run in this order:
 //
@@ -30,9 +30,8 @@
 //
 //	flsealed:1:<key id>:<base64url, no padding, of nonce(12) || ciphertext || tag(16)>
 //
-// The nonce is random. The associated data ties the body to the place it was written for, so that a row cannot be
-// copied to another conversation or put under another guid; every length and the conversation id are 8 bytes,
-// big-endian:
+// The nonce is random. The associated data binds the body to its conversation and guid, so that a row cannot be
+// copied to another conversation or guid. Every length and the conversation id are 8 bytes, big-endian:
 //
 //	len("flsealed:1") || "flsealed:1" || len(key id) || key id || conversation id || len(guid) || guid
 //
@@ -41,24 +40,23 @@
 // does not prevent: withholding a row, bringing back an older version of the same row, or putting unencrypted text
 // in its place.
 //
-// [AEAD.Open] refuses with one kind, [KindUnauthentic], whatever was wrong, including text that is no envelope at all. That a
-// marker, a version or a key id does not fit can be read off the stored text by anyone; the one check that involves
-// the key, the tag, covers everything else.
+// [AEAD.Open] has one kind for every failure, [KindUnauthentic], also for text that is not an envelope. Anyone can see
+// in the stored text that a marker, a version or a key id is wrong; the check of the tag covers everything else.
 //
 // # Which text is plain
 //
 // Sources mix plain and encrypted bodies, so a reader has to decide what a stored text is. Sealing is never
-// ambiguous: any UTF-8 text can be sealed, also one that looks like ciphertext. For opening, the beginning alone decides (our
-// choice):
+// ambiguous: any UTF-8 text can be sealed, also one that looks like ciphertext. For opening, only the beginning
+// decides:
 //
 //	text                                     LooksAuthenticated  KeyID       what it is
 //	begins with anything else                false               "", false   plain, or the passphrase format
 //	begins with flsealed:, header complete   true                id, true    an envelope
 //	begins with flsealed:, anything else     true                "", false   malformed: damaged, cut, or a later version
 //
-// Malformed text is never plain. If it were, anybody able to cut a row short or to put a space in it could have a
-// sealed body shown as if somebody had typed it, with no warning. The price is small: a person who types a message that
-// begins with the nine characters flsealed: into a conversation without encryption gets a warning beside the text.
+// Malformed text is never plain. Otherwise an attacker who can cut a row short or insert a space could make a sealed
+// body look like typed text, without a warning. The cost is small: a person who types a message that begins with the
+// nine characters flsealed: into a conversation without encryption gets a warning beside the text.
 // "the prefix is flsealed:" and "Flsealed: yes" are plain.
 //
 // A cut inside those nine characters leaves a text that reads as plain, just like any other text an attacker may

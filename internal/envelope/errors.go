@@ -12,7 +12,7 @@ const (
 	KindTruncated    Kind = "truncated"     // header or body incomplete
 	KindBadPadding   Kind = "bad-padding"   // damaged, or the wrong passphrase or key
 	KindBadUTF8      Kind = "bad-utf8"      // decrypted to something that is not text; damaged, or the wrong key
-	KindUnauthentic  Kind = "unauthentic"   // not a body sealed under this key for this place; nothing else is told
+	KindUnauthentic  Kind = "unauthentic"   // not a body sealed under this key for this binding
 
 	// KindWrongKeyID is for callers that choose a key with [KeyID] and hold none of that name. [AEAD.Open] itself
 	// answers KindUnauthentic for a foreign key id, like for every other mismatch.
@@ -29,7 +29,7 @@ const (
 	KindWiped        Kind = "wiped"         // the AEAD was wiped, or never made by NewAEAD
 )
 
-// The classes of failure. Match them with errors.Is; the [Kind] inside [Error] tells the members of a class apart.
+// The classes of failure. Match them with errors.Is; the [Kind] of an [Error] says which member of a class it is.
 var (
 	// ErrNotEncrypted is KindNotEncrypted: the text is plain, which is not a failure where plain text is allowed.
 	ErrNotEncrypted = errors.New("envelope: not encrypted")

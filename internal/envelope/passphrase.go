@@ -23,7 +23,7 @@ func LooksPassphrase(stored string) bool { return strings.HasPrefix(stored, salt
 
 // SealPassphrase encrypts plaintext as CryptoJS.AES.encrypt(plaintext, passphrase).toString() does, under a salt drawn
 // from crypto/rand. The plaintext may be empty and must be UTF-8 (else [KindBadPlaintext]); an empty passphrase is
-// refused ([KindBadKey]), because it is a key somebody forgot. The result is not protected against changes; see the package
+// refused ([KindBadKey]), because the key was probably forgotten. The result is not protected against changes; see the package
 // comment.
 func SealPassphrase(plaintext, passphrase string) (string, error) {
 	if passphrase == "" {

@@ -24,7 +24,7 @@ type heldRows struct {
 }
 
 func (b *batch) reset() {
-	clear(b.news) // let go of the payloads
+	clear(b.news) // release the payloads
 	clear(b.updates)
 	b.news, b.updates, b.gaps = b.news[:0], b.updates[:0], nil
 	if len(b.seen) > 1024 {
@@ -49,7 +49,7 @@ func (b *batch) has(id int64) bool {
 	return ok
 }
 
-// see remembers a version for the rest of the paging.
+// see records a version for the rest of the paging.
 func (b *batch) see(r *Row, duplicate bool) {
 	v := versionOf(r)
 	v.duplicate = duplicate
@@ -65,8 +65,8 @@ func (b *batch) see(r *Row, duplicate bool) {
 	}
 }
 
-// mergeDuplicate settles a second row of one send within the batch, and reports
-// whether there was one. The lower id stays visible.
+// mergeDuplicate merges two rows of one send within the batch, and reports whether
+// there were two. The one with the lower id stays visible.
 func (b *batch) mergeDuplicate(r *Row) bool {
 	if r.Origin == 0 {
 		return false
@@ -90,7 +90,8 @@ func (b *batch) mergeDuplicate(r *Row) bool {
 	return true
 }
 
-// hold keeps a row of an unknown conversation back, the newest version of it.
+// hold keeps the newest version of a row of an unknown conversation until the
+// conversation is resolved.
 func (b *batch) hold(r *Row, after Time) {
 	h := b.held[r.Conversation]
 	if h == nil {
@@ -112,7 +113,7 @@ func (b *batch) hold(r *Row, after Time) {
 	h.rows = append(h.rows, *r)
 }
 
-// release hands the held rows out, in order of conversation id.
+// release returns the held rows, in order of conversation id.
 func (b *batch) release() []*heldRows {
 	out := make([]*heldRows, 0, len(b.held))
 	for _, h := range b.held {
@@ -137,7 +138,7 @@ func (b *batch) sort() {
 	sortEvents(b.updates, (*Row).updatedKey)
 }
 
-// sortEvents sorts by a key; mostly they are in order.
+// sortEvents sorts by a key. Most batches are sorted already.
 func sortEvents(events []Event, key func(*Row) Key) {
 	for i := 1; i < len(events); i++ {
 		if key(&events[i-1].Row).Compare(key(&events[i].Row)) > 0 {

@@ -27,14 +27,14 @@ func (r *reader) consider(row *Row) {
 		r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Deleted: row.Deleted})
 		return
 	}
-	// A tombstone of a message never delivered says nothing to anyone.
+	// The deletion of a message that was never delivered is not delivered either.
 	if !row.Deleted {
 		r.addNew(row)
 	}
 }
 
-// addNew puts a message never delivered before into the batch. Of a repeated
-// send, stored twice, only the row with the lowest id is shown.
+// addNew adds a message that was never delivered to the batch. If a send was stored
+// twice, only the row with the lowest id is delivered.
 func (r *reader) addNew(row *Row) {
 	if r.mem.duplicate(row) {
 		r.batch.see(row, true)

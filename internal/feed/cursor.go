@@ -7,13 +7,12 @@ import (
 	"slices"
 )
 
-// Cursor is how far a durable listener has come, in a form that can be stored.
+// Cursor is the position of a durable listener, in a form that can be stored.
 //
-// Base holds the position at the last point between two pages, Acked what was
-// acknowledged since. A stored Acked belongs to the Base of the same Generation
-// and means nothing beside another one, so the two can be stored one after the
-// other, Base first: it grows with the traffic of an overlap window, but changes
-// once a page; Acked is small and changes with every event.
+// Base is the position between two pages, Acked what was acknowledged since. Acked is
+// small and changes with every event; Base grows with the traffic of an overlap
+// window, but changes only once a page. A stored Acked is valid only with the Base of
+// the same Generation, so the two can be stored one after the other, Base first.
 type Cursor struct {
 	Generation uint64
 	Base       []byte
@@ -76,7 +75,7 @@ type ledger struct {
 	generation uint64
 	base       []byte
 	acked      []savedVersion
-	// marks are positions that count once everything queued before them is
+	// marks are positions that become the base when everything queued before them is
 	// acknowledged.
 	marks []mark
 	// queued and done count events, ever.
@@ -92,9 +91,9 @@ type mark struct {
 // cursorVersion is the format of a stored cursor.
 const cursorVersion = 1
 
-// SubscribeDurable is Subscribe for a listener whose position is stored. Nil base
-// begins at s; otherwise the listener goes on where the cursor says, and what was
-// acknowledged does not come again.
+// SubscribeDurable is Subscribe for a listener whose position is stored. Without a
+// Base the listener begins at s; otherwise it resumes at the cursor, and acknowledged
+// events do not come again.
 func (f *Feed) SubscribeDurable(s Start, c Cursor) (ID, error) {
 	r := newReader(&f.cfg, s)
 	r.ledger = &ledger{}
@@ -123,7 +122,7 @@ func (f *Feed) Cursor(id ID) (_ Cursor, ok bool) {
 	return Cursor{Generation: l.generation, Base: l.base, Acked: acked}, true
 }
 
-// checkpoint notes a position to store once what is queued is acknowledged.
+// checkpoint records a position to store when everything queued is acknowledged.
 func (r *reader) checkpoint() {
 	l := r.ledger
 	if l == nil {
@@ -134,9 +133,9 @@ func (r *reader) checkpoint() {
 	l.advance()
 }
 
-// checkpointInitial notes the position before the first page: should the program
-// end in the middle of it, the rest is read as a backlog, in the same order,
-// whatever has been sent meanwhile.
+// checkpointInitial records the position before the first page. If the program ends
+// in the middle of the page, the rest is read as a backlog, in the same order, even
+// if messages were sent meanwhile.
 func (r *reader) checkpointInitial(p page) {
 	if r.ledger == nil || len(p.rows) == 0 || r.start == FromNow {
 		return
@@ -152,7 +151,7 @@ func (r *reader) checkpointInitial(p page) {
 	r.ledger = l
 }
 
-// advance makes the newest position the base whose events are all acknowledged.
+// advance makes the base the newest position before which everything is acknowledged.
 func (l *ledger) advance() {
 	for len(l.marks) > 0 && l.marks[0].after <= l.done {
 		l.base, l.generation = l.marks[0].base, l.marks[0].gen
@@ -161,7 +160,7 @@ func (l *ledger) advance() {
 	}
 }
 
-// ack notes that an event was handled.
+// ack records that an event was handled.
 func (l *ledger) ack(e Event) {
 	l.done++
 	if e.Gap == nil && !e.Replay {
@@ -170,8 +169,8 @@ func (l *ledger) ack(e Event) {
 	l.advance()
 }
 
-// snapshot writes the reader's position, with the versions a re-read from it can
-// bring again; the others raise the floor as if they were forgotten.
+// snapshot encodes the reader's position, with the versions that a read from there can
+// return again. The others raise the floor as if they were forgotten.
 func (r *reader) snapshot(generation uint64) []byte {
 	s := savedReader{
 		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,

@@ -1,13 +1,12 @@
 // Package feed is the receive engine: it decides which rows of a chat are new,
-// updated or deleted for each listener, what to ask the server next, and when
-// to ask again.
+// updated or deleted for each listener, and what to ask the server next, and when.
 //
 // It is a pure state machine. Inputs are method calls ([Feed.Page],
 // [Feed.Members], [Feed.Failed], [Feed.Poke], [Feed.Subscribe], …) that carry
 // the current time; outputs are the [Action] of [Feed.Next] and the [Event]s of
-// [Feed.Take]. There is no clock, no goroutine, no lock and no I/O in here, so
-// production, tests and simulations run the same code. A Feed is not safe for
-// concurrent use: its owner serialises the calls.
+// [Feed.Take]. It has no clock, goroutine, lock or I/O, so production, tests and
+// simulations run the same code. A Feed is not safe for concurrent use: its owner
+// serialises the calls.
 //
 // # How rows are found
 //
@@ -28,9 +27,9 @@
 // # Listeners
 //
 // Each listener is a reader with a position and a bounded queue of its own. Live
-// readers share one request per poll. A reader whose queue is full is left out
-// and reads again from its own position once it has room, so a slow listener
-// costs neither memory nor anyone else's time.
+// readers share one request per poll. A reader whose queue is full is left out and
+// reads from its own position when it has room again, so a slow listener costs no
+// memory and does not delay others.
 //
 // # How it is checked
 //

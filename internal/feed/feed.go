@@ -16,8 +16,8 @@ type Config struct {
 	Remember int           // versions a listener remembers, default 16384
 
 	Live   time.Duration // wait after something happened, default 2 s
-	Base   time.Duration // what the wait grows to, default 20 s
-	Max    time.Duration // what it grows to after a long silence, default 2 min
+	Base   time.Duration // longest wait while a conversation may go on, default 20 s
+	Max    time.Duration // longest wait after a long silence, default 2 min
 	MinGap time.Duration // between the starts of two polls, default 200 ms
 	// Roster is how often the list of conversations is read again, default 5 min.
 	Roster time.Duration
@@ -51,9 +51,9 @@ type Start uint8
 const (
 	// FromNewest begins with the newest page of live rows. The default.
 	FromNewest Start = iota
-	// FromNow begins with what happens after it.
+	// FromNow begins with what happens after the start.
 	FromNow
-	// FromBeginning begins with the first row there is.
+	// FromBeginning begins with the oldest row.
 	FromBeginning
 )
 
@@ -68,8 +68,8 @@ type Feed struct {
 	clock   schedule
 	flight  *flight
 	roster  roster
-	// polls counts polls begun, done those completed: a caller who waits for a
-	// poll holds a ticket, the number of the poll that will satisfy it.
+	// polls counts polls begun, done those completed. A caller that waits for a poll
+	// has a ticket: the number of that poll.
 	polls, done uint64
 }
 
@@ -79,7 +79,7 @@ type entry struct {
 	inPoll bool
 }
 
-// flight is the request under way and the readers who wait for it.
+// flight is the running request and the readers that wait for it.
 type flight struct {
 	query   Query
 	readers []*entry
@@ -99,7 +99,7 @@ func New(cfg Config) *Feed {
 	return &Feed{cfg: cfg, clock: newSchedule(&cfg)}
 }
 
-// Subscribe adds a listener. Its first page is asked for at once.
+// Subscribe adds a listener. Its first page is requested at once.
 func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	f.nextID++
 	e := &entry{id: f.nextID, reader: newReader(&f.cfg, s)}
@@ -111,8 +111,8 @@ func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	return e.id
 }
 
-// Seed tells the engine what a new listener has had already, from a cache: it is
-// not delivered again unless it has changed.
+// Seed gives the engine the rows that a new listener has already, from a cache. They
+// are not delivered again unless they have changed.
 func (f *Feed) Seed(id ID, rows []Row) {
 	if e := f.find(id); e != nil {
 		for i := range rows {
@@ -121,7 +121,7 @@ func (f *Feed) Seed(id ID, rows []Row) {
 	}
 }
 
-// Unsubscribe removes a listener and what is queued for it.
+// Unsubscribe removes a listener and its queue.
 func (f *Feed) Unsubscribe(id ID) {
 	f.readers = slices.DeleteFunc(f.readers, func(e *entry) bool { return e.id == id })
 	f.settle()
@@ -130,15 +130,14 @@ func (f *Feed) Unsubscribe(id ID) {
 // Listeners counts the listeners.
 func (f *Feed) Listeners() int { return len(f.readers) }
 
-// Poke asks for a poll soon: something was sent, or somebody asks. The ticket is
-// good for [Feed.Done]. A poll under way may have missed what the caller means,
-// so another one follows it.
+// Poke requests a poll soon, for instance after a send. The ticket is for
+// [Feed.Done]. A running poll may have missed the send, so another one follows it.
 func (f *Feed) Poke(now time.Time) (ticket uint64) {
 	f.clock.poke(now)
 	return f.polls + 1
 }
 
-// Reset asks for a poll and for the newest page to be delivered again, as replays.
+// Reset requests a poll that delivers the newest page again, as replays.
 func (f *Feed) Reset(now time.Time) (ticket uint64) {
 	for _, e := range f.readers {
 		e.replay = e.phase != initial
@@ -147,27 +146,27 @@ func (f *Feed) Reset(now time.Time) (ticket uint64) {
 	return f.Poke(now)
 }
 
-// Joined asks for the list of conversations to be read again with the next poll.
+// Joined requests that the next poll reads the list of conversations again.
 func (f *Feed) Joined(now time.Time) {
 	f.roster.stale = true
 	f.clock.poke(now)
 }
 
-// Done reports whether the poll of a ticket has completed for every listener
-// that has room.
+// Done reports whether the poll of a ticket has completed for every listener that has
+// room.
 func (f *Feed) Done(ticket uint64) bool { return f.done >= ticket }
 
 // Polls counts the polls begun so far.
 func (f *Feed) Polls() uint64 { return f.polls }
 
-// Action is what the owner does next: send Query, or wait. With neither set
-// there is nothing to do until an input arrives.
+// Action is what the owner does next: it makes the request of Query, or waits. If
+// neither is set it waits for an input.
 type Action struct {
 	Query Query
 	Until time.Time
 }
 
-// Next says what to do now. While a request is under way it returns its query.
+// Next returns the next action. While a request is running it returns its query.
 func (f *Feed) Next(now time.Time) Action {
 	if f.flight != nil {
 		return Action{Query: f.flight.query}
@@ -185,14 +184,14 @@ func (f *Feed) Next(now time.Time) Action {
 	return Action{Until: f.clock.next}
 }
 
-// beginPolls starts the poll that is due, and lets readers who missed one follow.
+// beginPolls starts the poll that is due, and one for readers that missed it.
 func (f *Feed) beginPolls(now time.Time) {
 	if f.clock.due(now) && f.done == f.polls {
 		f.polls++
 		f.clock.began(now)
 		for _, e := range f.readers {
 			e.inPoll = true
-			// One still reading the poll before, left out of it for want of room,
+			// A reader that was left out of the previous poll and is still reading it
 			// has to read this one, too.
 			e.missed = e.missed || e.phase == live
 		}
@@ -243,12 +242,12 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 		f.flight.readers = append(f.flight.readers, e)
 	}
 	f.flight.query = query
-	// Whoever was served goes to the end of the line.
+	// Readers that were served go to the end of the queue.
 	f.readers = append(slices.DeleteFunc(f.readers, func(e *entry) bool { return e == lead }), lead)
 	return query, true
 }
 
-// Page is the answer to a query for rows, in the order the server gave it.
+// Page takes the answer to a query for rows, in the server's order.
 func (f *Feed) Page(now time.Time, rows []Row) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
@@ -272,7 +271,7 @@ func (f *Feed) Page(now time.Time, rows []Row) {
 	f.schedule(now)
 }
 
-// Members is the answer to a query for the list of conversations.
+// Members takes the answer to a query for the list of conversations.
 func (f *Feed) Members(now time.Time, members []Member) {
 	if f.flight == nil || f.flight.query.Kind != Members {
 		return
@@ -297,9 +296,8 @@ func (f *Feed) Members(now time.Time, members []Member) {
 	f.schedule(now)
 }
 
-// Failed is the answer to any query that could not be had. wait is what the
-// server asked for, 0 for none; the engine's own backoff grows with every
-// failure in a row.
+// Failed says that the query failed. wait is the wait that the server asked for, or 0.
+// The engine's own backoff grows with every failure in a row.
 func (f *Feed) Failed(now time.Time, wait time.Duration) {
 	f.flight = nil
 	f.clock.failed(now, wait)
@@ -332,7 +330,7 @@ func (f *Feed) schedule(now time.Time) {
 }
 
 // Take returns the event at the head of a listener's queue. It stays there until
-// [Feed.Ack], so a failed handler gets it again.
+// [Feed.Ack], so a handler that failed gets it again.
 func (f *Feed) Take(id ID) (Event, bool) {
 	if e := f.find(id); e != nil {
 		return e.queue.peek()
@@ -340,8 +338,8 @@ func (f *Feed) Take(id ID) (Event, bool) {
 	return Event{}, false
 }
 
-// Ack removes the event at the head of a listener's queue. It reports whether
-// that made room for a reader that was waiting for it.
+// Ack removes the event at the head of a listener's queue. It reports whether that
+// made room for a reader that waited for it.
 func (f *Feed) Ack(id ID) (room bool) {
 	e := f.find(id)
 	if e == nil {
@@ -372,15 +370,15 @@ func (f *Feed) find(id ID) *entry {
 	return nil
 }
 
-// sorted returns the rows ascending by the key of a query, and whether the
-// server had kept to the order it was asked for.
+// sorted returns the rows ascending by the key of a query, and whether the server
+// observed the requested order.
 func sorted(kind Kind, rows []Row) ([]Row, bool) {
 	key := (*Row).updatedKey
 	if kind == Newest || kind == Created {
 		key = (*Row).createdKey
 	}
 	if kind == Newest {
-		// Asked for, and mostly given, newest first.
+		// Requested newest first.
 		rows = slices.Clone(rows)
 		slices.Reverse(rows)
 	}

@@ -8,7 +8,7 @@ type version struct {
 	hash, origin     uint64
 	conversation     int64
 	deleted          bool
-	duplicate        bool // another row of the same send is the one shown
+	duplicate        bool // another row of the same send was delivered
 }
 
 func versionOf(r *Row) version {
@@ -18,9 +18,9 @@ func versionOf(r *Row) version {
 	}
 }
 
-// superseded reports whether row r is a later version than v. An older change
-// time means a lagging replica; an equal one is settled by the content. Deletion
-// is final, and some tombstones carry no time at all.
+// superseded reports whether row r is a later version than v. An older change time
+// means a lagging replica; with an equal one the content decides. Deletion is final,
+// and some tombstones have no time.
 func (v version) superseded(r *Row) bool {
 	if r.Deleted && !v.deleted {
 		return true
@@ -36,9 +36,9 @@ type originKey struct {
 	origin       uint64
 }
 
-// memory is the set of delivered versions. Its size is bounded: what no re-read
-// can bring again is forgotten, oldest creation first, and the floor rises to
-// what was forgotten.
+// memory is the set of delivered versions. Its size is bounded: versions that no
+// re-read can return again are forgotten, oldest creation first, and the floor rises
+// above them.
 type memory struct {
 	cfg     *Config
 	rows    map[int64]version
@@ -48,8 +48,8 @@ type memory struct {
 	floor Key
 	// floors are the same for conversations joined later.
 	floors map[int64]Key
-	// bands are floors with a bottom, left by backlogs until nothing can appear
-	// below them.
+	// bands are floors with a lower end. A backlog leaves one until no row can appear
+	// below it.
 	bands []band
 	// maxID is the highest id below the floor: a row with a higher one was created
 	// in the past but stored later.
@@ -58,9 +58,9 @@ type memory struct {
 	gone map[int64]Key
 }
 
-// band holds the rows that one backlog delivered and forgot: created after From, up
-// to a key. It may forget one of two rows of an instant and have yet to read the
-// other.
+// band stands for the rows that one backlog delivered and forgot: created after From,
+// up to a key. Of two rows of one timestamp it may have forgotten one and not read the
+// other yet.
 type band struct {
 	From  Time
 	To    Key
@@ -117,7 +117,7 @@ func (m *memory) duplicate(r *Row) bool {
 	return ok && id != r.ID
 }
 
-// old reports whether an unknown row is history rather than news.
+// old reports whether an unknown row is history, not new.
 func (m *memory) old(r *Row) bool {
 	if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) {
 		return true
@@ -136,13 +136,13 @@ func (m *memory) setFloor(conversation int64, k Key) {
 }
 
 // had is the key up to which a conversation's rows were delivered and forgotten, or
-// passed over as history: the zero Key for one the user was never in.
+// skipped as history: the zero Key for a conversation that the user was never in.
 func (m *memory) had(conversation int64) Key {
 	return later(m.gone[conversation], m.floors[conversation])
 }
 
-// forget drops versions beyond the limit that needed does not ask to keep, and
-// raises the floor to what it dropped. Nothing up to firm can still appear.
+// forget drops versions beyond the limit that are not needed, and raises the floor
+// above them. No row up to firm can still appear.
 func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
 	m.bands = slices.DeleteFunc(m.bands, func(b band) bool {
 		if firm >= b.From {
@@ -167,17 +167,17 @@ func (m *memory) atMost(rows []Row) {
 	}
 }
 
-// forgetAbove is forget while a backlog is read: only rows created after from
-// are dropped, and rows from before it may still appear as new.
+// forgetAbove is forget while a backlog is read: it drops only rows created after
+// from, and earlier rows may still appear as new.
 func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
 	if dropped, maxID, ok := m.shrink(needed); ok {
 		m.bands = widen(m.bands, from, dropped, maxID)
 	}
 }
 
-// shrink drops the oldest versions and returns the newest creation key and the
-// highest id among them. It waits until the set is half over its limit, which
-// makes its cost constant per row.
+// shrink drops the oldest versions and returns the newest creation key and the highest
+// id among them. It waits until the set is half over its limit, so that its cost per
+// row is constant.
 func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int64, ok bool) {
 	limit := m.cfg.Remember
 	if len(m.rows) <= limit+limit/2 {

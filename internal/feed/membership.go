@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// resolve is the answer to needsMembers: rows held back join their conversations,
-// after the history that came before them.
+// resolve takes the answer to needsMembers: it releases held rows to their
+// conversations, after the history before them.
 func (r *reader) resolve(now time.Time, members map[int64]Time) {
 	r.needsMembers = false
 	held := r.batch.release()
@@ -19,11 +19,11 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 		r.conversations[h.conversation] = struct{}{}
 		r.joins = slices.DeleteFunc(r.joins, func(q Query) bool { return q.Conversation == h.conversation })
 		if listed && created > h.after && r.phase != mending {
-			continue // younger than the pages it was found on: nothing of it was missed
+			continue // younger than the pages on which it was found: no row was missed
 		}
 		history := Query{Kind: Newest, Conversation: h.conversation, Limit: r.cfg.PageSize}
 		if h.first.Time > h.after && r.phase != mending {
-			history.Before = h.first // whatever is younger is on these pages
+			history.Before = h.first // younger rows are on these pages
 		}
 		r.histories = append(r.histories, history)
 	}
@@ -42,9 +42,9 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 	r.finish(now)
 }
 
-// membership compares the conversations with a fresh list. left are those of the
-// list before that are not in it any more: should the user come back, their
-// history is read again.
+// membership compares the conversations with a fresh list. left are those that the
+// previous list had and this one has not: if the user comes back, their history is
+// read again.
 func (r *reader) membership(now time.Time, members map[int64]Time, left []int64) {
 	if r.conversations == nil || r.phase == initial {
 		if r.conversations == nil {

@@ -6,7 +6,7 @@ import "time"
 type page struct {
 	query   Query
 	rows    []Row
-	ordered bool // the rows came in the order asked for
+	ordered bool // the rows came in the requested order
 	full    bool // there may be more
 }
 
@@ -34,9 +34,9 @@ func (r *reader) take(now time.Time, p page) {
 	}
 }
 
-// unreliable reports whether a full page cannot be paged on from, and widens the
-// next one. A page that is out of order, or ends where it began, says nothing
-// about what lies behind it; a wider one eventually holds everything.
+// unreliable reports whether a full page cannot be continued, and makes the next one
+// larger. After a page that is out of order, or ends where it began, missing rows can
+// be anywhere; a larger page holds everything in the end.
 func (r *reader) unreliable(p page, last Key) bool {
 	if !p.full || p.ordered && last.Compare(p.query.After) > 0 {
 		return false
@@ -107,15 +107,15 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	case r.batch.pending() == 0:
 		r.flush()
 	case r.batch.pending()+len(r.batch.updates) > r.cfg.Collect:
-		// Too many to hold until the end of the poll. Nothing of the batch is
-		// remembered, so the backlog delivers it, in order of creation.
+		// Too many to hold until the end of the poll. The batch is dropped, so the
+		// backlog delivers its rows, in order of creation.
 		r.batch.reset()
 		r.polling, r.phase = false, measuring
 	}
 }
 
 func (r *reader) takeLatest(p page) {
-	r.end = r.at.Time // what the abandoned poll had reached, should the answer be empty
+	r.end = r.at.Time // where the abandoned poll was, if the answer is empty
 	for i := range p.rows {
 		r.end = max(r.end, p.rows[i].Updated)
 	}
@@ -134,8 +134,8 @@ func (r *reader) takeCreated(now time.Time, p page) {
 			continue
 		}
 		if row.Created > r.end && (p.ordered || !p.full) {
-			// Newer than the backlog. Left for the next poll, or the next backlog: a
-			// reader that is slower than the writers must not remember all they write.
+			// Newer than the backlog, so left for the next poll or backlog: a reader that
+			// is slower than the writers must not remember all their rows.
 			p.full = false
 			break
 		}
@@ -164,7 +164,7 @@ func (r *reader) takeCreated(now time.Time, p page) {
 func (r *reader) takeHistory(p page) {
 	q := p.query
 	var oldest Key
-	had, again := r.mem.had(q.Conversation), false // the user was in it before
+	had, again := r.mem.had(q.Conversation), false // again: the user was in it before
 	for i := range p.rows {
 		row := &p.rows[i]
 		if row.Conversation != q.Conversation || row.Deleted || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {

@@ -10,8 +10,8 @@ type window struct {
 	open    bool
 }
 
-// holdOrFlush hands a page of a backlog over at once, unless rows of unknown
-// conversations are in it.
+// holdOrFlush delivers a page of a backlog at once, unless it has rows of unknown
+// conversations.
 func (r *reader) holdOrFlush() {
 	if len(r.batch.held) > 0 {
 		r.needsMembers = true
@@ -20,7 +20,7 @@ func (r *reader) holdOrFlush() {
 	r.flush()
 }
 
-// finish ends a paging once nothing of its batch is held back.
+// finish ends a paging when its batch has no held rows.
 func (r *reader) finish(now time.Time) {
 	if len(r.batch.held) > 0 && len(r.histories) == 0 {
 		r.needsMembers = true
@@ -51,9 +51,9 @@ func (r *reader) finish(now time.Time) {
 	}
 }
 
-// mended ends a backlog. All of it was read after its end was measured, when
-// nothing older than the window before that end could still become visible. What
-// changed since then comes with the next poll, which begins at once.
+// mended ends a backlog. All of it was read after its end was measured; from then on
+// no row older than the window before that end could become visible. Later changes
+// come with the next poll, which begins at once.
 func (r *reader) mended() {
 	r.phase, r.missed = live, true
 	r.pos = max(r.pos, r.end)
@@ -66,11 +66,11 @@ func (r *reader) settle(upto Time) { r.settled = max(r.settled, upto) }
 
 // observe settles what can be settled after a complete poll.
 //
-// The server's clock has reached a timestamp by the time an answer shows it.
-// Whatever lies a window before the newest change of the first page was visible
-// when that page was read, and later pages were read later. And what was seen a
-// window ago, by our own clock, was visible when the poll began: only elapsed
-// time counts, so a wrong clock does no harm.
+// The server's clock has reached a timestamp when an answer shows it. So every change
+// one window before the newest change of the first page was visible when that page
+// was read, and later pages were read later. And what was seen a window ago, by the
+// local clock, was visible when the poll began. Only elapsed time counts, so a wrong
+// clock does no harm.
 func (r *reader) observe(now time.Time) {
 	if r.first != beginning {
 		r.settle(r.first - r.cfg.overlap())
@@ -86,8 +86,8 @@ func (r *reader) observe(now time.Time) {
 	r.forget()
 }
 
-// flush hands the batch to the listener: news in order of creation, then changes
-// in order of change.
+// flush queues the batch for the listener: new messages in order of creation, then
+// changes in order of change.
 func (r *reader) flush() {
 	b := &r.batch
 	if b.empty() {
@@ -116,12 +116,12 @@ func (r *reader) push(events ...Event) {
 	}
 }
 
-// ahead reports whether a backlog has yet to come to a row that was seen before it.
+// ahead reports whether a backlog has still to read a row that was seen before.
 func (r *reader) ahead(id int64, v version) bool {
 	return r.phase == catching && Key{v.created, id}.Compare(r.at) > 0
 }
 
-// forget bounds the memory to what a re-read may bring again.
+// forget bounds the memory to versions that a re-read may return again.
 func (r *reader) forget() {
 	overlap := r.cfg.overlap()
 	if r.phase == catching || r.phase == mending {

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// Time is a server timestamp in microseconds since the Unix epoch. Fliplet
-// prints milliseconds; the finer unit loses nothing should that change.
+// Time is a server timestamp in microseconds since the Unix epoch. Fliplet sends
+// milliseconds; the finer unit allows for a change.
 type Time int64
 
 // beginning sorts before every timestamp a server can send.
@@ -31,7 +31,7 @@ func later(a, b Key) Key {
 	return b
 }
 
-// afterAll is the key behind every row of one instant.
+// afterAll is the key after every row of one timestamp.
 func afterAll(t Time) Key { return Key{Time: t, ID: math.MaxInt64} }
 
 // Row is one version of one message as a page brought it.
@@ -39,20 +39,20 @@ type Row struct {
 	ID, Conversation int64
 	Created, Updated Time
 	Deleted          bool
-	// Hash identifies the content, so that a second change within one
-	// timestamp is not taken for the version already delivered.
+	// Hash identifies the content, so that a second change with the same timestamp is
+	// not taken for the delivered version.
 	Hash uint64
-	// Origin identifies the send (sender and guid), 0 when unknown. A repeated
-	// send stores a second row with the same origin; listeners see one.
+	// Origin identifies the send (sender and guid), 0 if unknown. A repeated send
+	// stores a second row with the same origin; listeners get one.
 	Origin uint64
-	// Payload is the owner's, carried along untouched.
+	// Payload belongs to the owner; the engine does not use it.
 	Payload any
 }
 
 func (r *Row) createdKey() Key { return Key{r.Created, r.ID} }
 func (r *Row) updatedKey() Key { return Key{r.Updated, r.ID} }
 
-// Member is one conversation the user takes part in.
+// Member is one conversation of the user.
 type Member struct {
 	Conversation int64
 	Created      Time
@@ -89,25 +89,25 @@ type Query struct {
 	Limit                int
 }
 
-// Event is one thing to tell one listener.
+// Event is one message or gap for one listener.
 type Event struct {
 	Row Row
-	// Update: the listener has had this message before, or it belongs to history
-	// older than what was loaded for it.
+	// Update: the message was delivered before, or belongs to history that was not
+	// loaded for the listener.
 	Update bool
 	// Deleted: the row is a tombstone.
 	Deleted bool
-	// Replay: delivered again because of a reset.
+	// Replay: the message was delivered again because of a reset.
 	Replay bool
 	// Gap is set instead of Row when something cannot be delivered.
 	Gap *Gap
 }
 
-// Gap names what a listener does not get.
+// Gap is what a listener does not get.
 type Gap struct {
 	Conversation int64
-	// Before is the creation time of the oldest row that was delivered: older
-	// ones were not loaded.
+	// Before is the creation time of the oldest row that was delivered. Older ones were
+	// not loaded.
 	Before Time
 	Reason string
 }
@@ -115,5 +115,5 @@ type Gap struct {
 // FromStart reports whether the key lies before every row.
 func (k Key) FromStart() bool { return k.Time == beginning }
 
-// WholeInstant reports whether the key lies behind every row of its instant.
+// WholeInstant reports whether the key lies after every row of its timestamp.
 func (k Key) WholeInstant() bool { return k.ID == math.MaxInt64 }

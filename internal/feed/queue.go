@@ -27,7 +27,7 @@ func (q *queue) pop() {
 	if q.len() == 0 {
 		return
 	}
-	q.items[q.head] = Event{} // let go of the payload
+	q.items[q.head] = Event{} // release the payload
 	q.head++
 	switch {
 	case q.head == len(q.items):

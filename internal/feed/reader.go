@@ -2,7 +2,7 @@ package feed
 
 import "time"
 
-// phase is where a reader stands.
+// phase is the state of a reader.
 type phase uint8
 
 const (
@@ -18,7 +18,7 @@ const (
 	mending
 )
 
-// reader is the state of one listener: what it has had, and where it reads on.
+// reader is the state of one listener: what it was given, and where it reads next.
 type reader struct {
 	cfg   *Config
 	start Start
@@ -26,12 +26,12 @@ type reader struct {
 	queue queue
 	phase phase
 
-	// settled: every change up to it was read, at a moment when nothing at or
-	// before it could still become visible. Polls start behind it.
+	// settled: every change up to this time was read, at a moment when no earlier
+	// change could still become visible. Polls start after it.
 	settled Time
 	// firm: like settled, and a whole window has passed since. A row that changes
-	// while a poll reads on, from replicas that lag, can slip between its pages;
-	// within the window it comes with its change. What is firm may be forgotten.
+	// during a poll can be missing from its pages if replicas lag; within the window it
+	// comes with its change. Rows up to firm may be forgotten.
 	firm Time
 	// pos is the newest change seen.
 	pos    Time
@@ -46,9 +46,9 @@ type reader struct {
 	from    Time      // the lower bound the current paging started at
 	at      Key       // how far the current paging is
 	first   Time      // the newest change on the first page of the poll
-	limit   int       // page size; doubled while the server's order cannot be relied on
+	limit   int       // page size; doubled while the server's order is not reliable
 	batch   batch
-	ending  bool // the current page was the last: flush once nothing is held back
+	ending  bool // the current page was the last: flush when no row is held
 
 	// Backlog.
 	end         Time // the newest change when the backlog was found
@@ -57,7 +57,7 @@ type reader struct {
 	// Membership.
 	conversations map[int64]struct{}
 	needsMembers  bool
-	joins         []Query // histories of joined conversations, for an idle moment
+	joins         []Query // histories of joined conversations, to read when idle
 	histories     []Query // histories the batch waits for
 	replay        bool    // a reset asks for the newest page again
 
@@ -82,7 +82,7 @@ func newReader(cfg *Config, s Start) *reader {
 // room reports whether the reader may ask for another page.
 func (r *reader) room() bool { return r.queue.len() < r.cfg.Queue }
 
-// idle reports whether nothing is under way: the moment to begin a poll.
+// idle reports whether the reader is doing nothing, so that a poll can begin.
 func (r *reader) idle() bool {
 	return r.phase == live && !r.polling && !r.needsMembers && !r.replay && len(r.joins) == 0
 }
@@ -90,7 +90,7 @@ func (r *reader) idle() bool {
 // caughtUp reports whether the reader has nothing to ask before the next poll.
 func (r *reader) caughtUp() bool { return r.idle() && !r.missed }
 
-// since is where the next poll starts reading.
+// since is the position at which the next poll starts.
 func (r *reader) since() Key {
 	if r.settled == beginning {
 		return Key{Time: beginning}
@@ -137,8 +137,8 @@ func (r *reader) want() (Query, bool) {
 	return Query{}, false
 }
 
-// fresh reports whether the reader's query is the first page of a poll, which
-// readers with other positions may share.
+// fresh reports whether the reader's query is for the first page of a poll, which
+// readers with other positions can share.
 func (r *reader) fresh() bool {
 	return r.phase == live && r.polling && len(r.joins) == 0 && r.at == r.since() && r.batch.empty() && r.limit == r.cfg.PageSize
 }

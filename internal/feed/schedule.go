@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// hold is how long after the last sign of life the wait stays at Base.
+// hold is how long after the last activity the wait stays at Base.
 const hold = 30 * time.Minute
 
-// patience is how many waits of silence make the wait grow: whoever talks every
-// fifteen seconds is answered as quickly as whoever talks every five.
-const patience = 10
+// silentWaits is after how many waits of silence the wait grows. So a conversation
+// with a message every fifteen seconds is as fast as one with one every five.
+const silentWaits = 10
 
-// schedule decides when to poll next. After something happened the wait is
-// short; it grows by half as the silence goes on, up to the base cadence, stays
-// there while a conversation may go on, and grows on after a long silence.
-// Failures have a backoff of their own.
+// schedule decides when to poll next. The wait is short after an activity. It grows by
+// half during silence, up to Base, stays there while a conversation may go on, and
+// grows further after a long silence. Failures have a backoff of their own.
 type schedule struct {
 	cfg  *Config
 	rand *rand.Rand
@@ -23,34 +22,33 @@ type schedule struct {
 	next    time.Time // when the next poll is due
 	wait    time.Duration
 	last    time.Time // start of the last poll
-	alive   time.Time // last sign of life
+	alive   time.Time // last activity
 	heardIt bool      // since the last poll completed
 	counted uint64    // the last poll that was scheduled after
 
 	fails int
 	until time.Time // no request before it
-	named bool      // until is the server's word
+	named bool      // the server asked for until
 }
 
 func newSchedule(cfg *Config) schedule {
 	return schedule{cfg: cfg, rand: cfg.Rand, wait: cfg.Live}
 }
 
-// poke makes a poll due as soon as the smallest gap allows, and counts as a sign
-// of life.
+// poke makes a poll due as soon as MinGap allows, and counts as an activity.
 func (s *schedule) poke(now time.Time) {
 	s.heard(now)
 	s.next = now
 	if gap := s.last.Add(s.cfg.MinGap); s.next.Before(gap) {
 		s.next = gap
 	}
-	// Our own backoff gives way to somebody who asks; the server's word does not.
+	// A request ends the engine's own backoff, but not a wait that the server asked for.
 	if soon := now.Add(s.cfg.MinGap); !s.named && soon.Before(s.until) {
 		s.until = soon
 	}
 }
 
-// heard notes a sign of life.
+// heard records an activity.
 func (s *schedule) heard(now time.Time) {
 	s.alive, s.heardIt = now, true
 }
@@ -61,14 +59,14 @@ func (s *schedule) blocked(now time.Time) (time.Time, bool) {
 	return s.until, now.Before(s.until)
 }
 
-// began notes the start of a poll. A poke from here on asks for another one.
+// began records the start of a poll. A later poke requests another one.
 func (s *schedule) began(now time.Time) {
 	s.last = now
-	s.next = now.Add(2 * s.cfg.Max) // until completed says better
+	s.next = now.Add(2 * s.cfg.Max) // until completed sets it
 	s.heardIt = false
 }
 
-// completed plans the poll after one that has just been completed.
+// completed schedules the poll after one that has just completed.
 func (s *schedule) completed(now time.Time, poll uint64) {
 	if poll == s.counted {
 		return
@@ -80,7 +78,7 @@ func (s *schedule) completed(now time.Time, poll uint64) {
 		s.wait = s.cfg.Live
 	case silence > hold:
 		s.wait = min(s.wait+s.wait/2, s.cfg.Max)
-	case silence >= patience*s.wait:
+	case silence >= silentWaits*s.wait:
 		s.wait = min(s.wait+s.wait/2, s.cfg.Base)
 	}
 	if next := now.Add(s.jitter(s.wait)); next.Before(s.next) {
@@ -90,8 +88,9 @@ func (s *schedule) completed(now time.Time, poll uint64) {
 
 func (s *schedule) succeeded() { s.fails, s.until = 0, time.Time{} }
 
-// failed plans the next try: what the server named, a little later so that
-// many clients do not come back at once, or an exponential backoff.
+// failed schedules the next attempt: after the wait that the server asked for, a
+// little more so that many clients do not come back at once, or after an exponential
+// backoff.
 func (s *schedule) failed(now time.Time, wait time.Duration) {
 	s.fails++
 	s.named = wait > 0
@@ -103,8 +102,8 @@ func (s *schedule) failed(now time.Time, wait time.Duration) {
 	s.until = now.Add(wait)
 }
 
-// jitter shortens a wait by up to a fifth, so that clients started together drift
-// apart and the longest wait is still the one that was asked for.
+// jitter shortens a wait by up to a fifth, so that clients that started together drift
+// apart and no wait is longer than configured.
 func (s *schedule) jitter(d time.Duration) time.Duration {
 	if spread := int64(d) / 5; spread > 0 {
 		return d - time.Duration(s.rand.Int64N(spread))

@@ -1,9 +1,8 @@
 package feed
 
-// Resume is [Feed.Seed] for a cache that has followed the rows up to a time: every
-// change up to it is in rows, or older than what they hold. The listener then does
-// not begin with the newest page but goes on where the cache ends, and so also
-// learns what was deleted, and what changed among rows that are not new any more.
+// Resume is [Feed.Seed] for a cache that has every change up to a time, except of rows
+// older than its own. The listener does not begin with the newest page but resumes
+// where the cache ends, so it also gets deletions, and changes of older rows.
 //
 // Without rows or a time it is Seed.
 func (f *Feed) Resume(id ID, rows []Row, upto Time) {
@@ -13,7 +12,7 @@ func (f *Feed) Resume(id ID, rows []Row, upto Time) {
 	}
 }
 
-// resume makes the reader one that has been live until upto.
+// resume makes the reader one that was live until upto.
 func (r *reader) resume(rows []Row, upto Time) {
 	r.phase, r.missed = live, true
 	r.pos = upto

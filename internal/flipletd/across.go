@@ -9,8 +9,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd/rowquery"
 )
 
-// defaultPage is how many rows the cross-source query returns when it is not
-// told (assumed: the batch size that the chat documents).
+// defaultPage is how many rows the cross-source query returns without a limit. It is
+// assumed to be the chat's documented batch size.
 const defaultPage = 200
 
 // chatUser resolves a chat token to the identity of its contact: a live row

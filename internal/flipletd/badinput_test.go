@@ -152,14 +152,14 @@ func TestSlowClausesAreGivenUp(t *testing.T) {
 		"/v1/data-sources/101/versions/301/data": `{` + where + `}`,
 		"/v1/session/authorize/dataSource":       `{"dataSourceId":101,` + where + `}`,
 	}
-	k.SetPatience(-1)
+	k.SetQueryTimeout(-1)
 	for path, body := range calls {
 		assert.Equal(t, "The query takes too long.", k.do("POST", path, body).refused(400), path)
 	}
 	k.do("POST", "/v1/data-sources/101/data/query", `{"type":"delete","where":{"n":{"$ne":"x"}}}`).refused(400)
 	assert.Len(t, k.live(101), 20, "nothing was deleted")
 	ctx, cancel := context.WithCancel(t.Context())
-	k.SetPatience(time.Hour)
+	k.SetQueryTimeout(time.Hour)
 	cancel()
 	r := httptest.NewRequest("POST", "/v1/data-sources/101/data/query", strings.NewReader(`{"where":{"n":1}}`)).WithContext(ctx)
 	r.Header.Set("Auth-token", token)

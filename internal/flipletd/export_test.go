@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SetPatience changes how long the clauses of a request may take.
-func (s *Server) SetPatience(d time.Duration) { s.patience = d }
+// SetQueryTimeout changes how long the clauses of a request may take.
+func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
 
 // Check verifies what the store promises itself: its indexes agree with its
 // rows.

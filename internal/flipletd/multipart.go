@@ -43,9 +43,8 @@ type filePart struct {
 	content           []byte
 }
 
-// readMultipart reads a form with files. Texts stay texts, except that what
-// looks like an object or an array and is one becomes it (assumed: the chat
-// sends readBy that way).
+// readMultipart reads a form with files. Texts stay texts, except that the JSON of an
+// object or array is decoded. That is assumed, since the chat sends readBy that way.
 func (c *call) readMultipart(boundary string) (*submission, error) {
 	fields, err := c.parts(boundary)
 	if err != nil {

@@ -49,8 +49,8 @@ func (p *pushLog) settle(st *store, now time.Time) {
 	}
 }
 
-// notify skips the sender, whoever has read the message and whoever muted the
-// conversation, and says nothing about a message that is gone.
+// notify skips the sender, users who have read the message and users who muted the
+// conversation. It sends nothing for a deleted message.
 func (p *pushLog) notify(st *store, h HookCall, due time.Time) {
 	v := st.entries[h.EntryID]
 	s, m := st.find(h.DataSourceID, primary)

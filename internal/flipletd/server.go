@@ -40,7 +40,7 @@ type Server struct {
 
 	appID, orgID     int64
 	maxBody, maxFile int64
-	patience         time.Duration
+	queryTimeout     time.Duration
 	buffers          sync.Pool // *[]byte, for answers
 
 	closed    chan struct{}
@@ -53,7 +53,7 @@ func New(cfg Config) (*Server, error) {
 		st:    newStore(cfg.Journal),
 		appID: orElse(cfg.AppID, 1), orgID: orElse(cfg.OrganizationID, 1),
 		maxBody: orElse(cfg.MaxBody, 1<<30), maxFile: orElse(cfg.MaxFile, 500<<20),
-		patience: defaultPatience, closed: make(chan struct{}),
+		queryTimeout: defaultQueryTimeout, closed: make(chan struct{}),
 	}
 	s.log.logger = cfg.Logger
 	if s.log.logger == nil {

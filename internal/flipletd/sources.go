@@ -32,7 +32,7 @@ func (c *call) source(t time.Time) (*source, *meta, error) {
 		return s, m, nil
 	}
 	// Names are looked up in the app of the request, then in its organisation.
-	// Of several with one name the oldest is meant (assumed).
+	// Of several with one name the oldest is taken, which is assumed.
 	appID, orgID, err := c.scope()
 	if err != nil {
 		return nil, nil, err

@@ -17,7 +17,7 @@ const keptVersions = 20
 // snapshot is a version of a data source: its columns and live rows as they
 // were. Rows are shared with the store, which never changes them. Commits make
 // one, restores make one of what they overwrite; sources with a type, which
-// Studio hides, have none (our choice: every read mark is a commit).
+// Studio hides, have none, since every read mark is a commit.
 type snapshot struct {
 	id, dataSourceID, userID int64
 	action                   string

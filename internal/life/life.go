@@ -1,9 +1,9 @@
-// Package life is how the machines of this module start and stop.
+// Package life starts and stops the background work of this module.
 //
-// A [Life] lets work in while it is open. [Life.Retire] lets nothing more in, and
-// what is inside goes on. [Life.Stop] also ends the context that the work runs
-// under. Neither waits. Whoever wants to wait calls [Life.Wait] with a context, so
-// that no wait is without an end, and nothing has to know which goroutine calls.
+// An open [Life] accepts work. After [Life.Retire] it accepts no more, and running
+// work continues. [Life.Stop] also ends the context of the work. Neither waits;
+// [Life.Wait] does, with a context. So no wait is endless, and it does not matter
+// which goroutine calls.
 package life
 
 import (
@@ -11,24 +11,24 @@ import (
 	"sync"
 )
 
-// A Life counts what runs on behalf of a machine. It is safe for concurrent use,
-// and its methods may be called in any order, any number of times.
+// A Life counts running work. It is safe for concurrent use, and its methods may be
+// called in any order, any number of times.
 type Life struct {
-	parent *Life // counts what is inside here, too; nil for none
+	parent *Life // counts the work of this one, too; may be nil
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	mu     sync.Mutex
-	over   bool          // nothing more is let in
-	inside int           // what was let in and has not left
-	empty  chan struct{} // closed when inside reaches 0; nil while nobody waits
+	over   bool          // no more work is accepted
+	inside int           // running work
+	empty  chan struct{} // closed when inside reaches 0; nil if nobody waits
 }
 
 // New returns an open Life, whose context ends with ctx, too.
 func New(ctx context.Context) *Life { return newLife(ctx, nil) }
 
-// Part returns a Life within this one: what is inside there is inside here, and
-// when this one is over or ends, so does that.
+// Part returns a Life that is a part of this one: this one counts its work, too, and
+// the part is over, and its context ends, with this one.
 func (l *Life) Part() *Life { return newLife(l.ctx, l) }
 
 func newLife(ctx context.Context, parent *Life) *Life {
@@ -37,11 +37,11 @@ func newLife(ctx context.Context, parent *Life) *Life {
 	return l
 }
 
-// Context is what work runs under. It ends with Stop.
+// Context is the context of the work. It ends with Stop.
 func (l *Life) Context() context.Context { return l.ctx }
 
-// Enter lets the caller in, or reports false when the Life is over. A caller that
-// was let in has to call [Life.Leave] once.
+// Enter counts the caller's work, or reports false when the Life is over. After true
+// the caller has to call [Life.Leave] once.
 func (l *Life) Enter() bool {
 	if l.parent != nil && !l.parent.Enter() {
 		return false
@@ -55,9 +55,8 @@ func (l *Life) Enter() bool {
 	return false
 }
 
-// Join lets further work of a caller in that is inside itself, also when the Life
-// is over meanwhile: what was begun may be brought to its end. It reports false when
-// nobody is inside.
+// Join is Enter for a caller whose work is counted already. It succeeds also when
+// the Life is over, so that work can be finished. It reports false when no work runs.
 func (l *Life) Join() bool {
 	if l.parent != nil && !l.parent.Join() {
 		return false
@@ -101,7 +100,7 @@ func (l *Life) release() {
 	}
 }
 
-// Go runs fn in a goroutine of its own, or reports false when the Life is over.
+// Go runs fn in a new goroutine, or reports false when the Life is over.
 func (l *Life) Go(fn func()) bool {
 	if !l.Enter() {
 		return false
@@ -113,7 +112,7 @@ func (l *Life) Go(fn func()) bool {
 	return true
 }
 
-// Retire lets nothing more in. What is inside goes on.
+// Retire makes the Life accept no more work. Running work continues.
 func (l *Life) Retire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,8 +135,8 @@ func (l *Life) Over() bool {
 	return l.over
 }
 
-// Wait returns when nothing is inside, or with the cause of ctx when that ends
-// before. While the Life is open, something may come in right afterwards.
+// Wait returns when no work runs, or with the cause of ctx if that ends first. While
+// the Life is open, new work may begin right afterwards.
 func (l *Life) Wait(ctx context.Context) error {
 	for {
 		l.mu.Lock()

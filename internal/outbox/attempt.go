@@ -48,7 +48,7 @@ func (r *run) do(kind Kind, s *Sending) {
 		r.finish(s, nil, err)
 	default:
 		s.attempts++
-		if datasource.Doubtful(err) {
+		if cfg.Doubtful(err) {
 			r.queue.Doubtful(now, s.id)
 		} else {
 			r.queue.Retry(now, s.id, cfg.RetryAfter(err))

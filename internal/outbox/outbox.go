@@ -47,6 +47,9 @@ type Config struct {
 	// Refused reports whether an error says that no later attempt will succeed. nil:
 	// none does.
 	Refused func(error) bool
+	// Doubtful reports whether an error leaves open whether the message was stored.
+	// nil: datasource.Doubtful tells.
+	Doubtful func(error) bool
 	// RetryAfter is how long an error asks to be left alone, 0 when it does not say.
 	// nil: none does.
 	RetryAfter func(error) time.Duration
@@ -85,6 +88,9 @@ func New(cfg Config) *Outbox {
 	}
 	if cfg.Refused == nil {
 		cfg.Refused = func(error) bool { return false }
+	}
+	if cfg.Doubtful == nil {
+		cfg.Doubtful = datasource.Doubtful
 	}
 	if cfg.RetryAfter == nil {
 		cfg.RetryAfter = func(error) time.Duration { return 0 }

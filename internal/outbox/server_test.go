@@ -26,8 +26,7 @@ var (
 // lostAnswer is the failure of a write that may have been made.
 type lostAnswer struct{}
 
-func (lostAnswer) Error() string  { return "the answer was lost" }
-func (lostAnswer) Doubtful() bool { return true }
+func (lostAnswer) Error() string { return "the answer was lost" }
 
 // server stores messages, unless fail says otherwise.
 type server struct {
@@ -122,7 +121,8 @@ const key = "some/outbox"
 func (s *server) box(store storage.Store, change ...func(*outbox.Config)) *outbox.Outbox {
 	cfg := outbox.Config{
 		Store: store, Key: key, Insert: s.insert, LookUp: s.lookUp,
-		Refused: func(err error) bool { return errors.Is(err, errRefused) },
+		Refused:  func(err error) bool { return errors.Is(err, errRefused) },
+		Doubtful: func(err error) bool { return errors.Is(err, lostAnswer{}) },
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -1,10 +1,9 @@
-// Package patch builds variants of this module without touching its files: it
-// writes changed copies of them, for the -overlay flag of the go command.
+// Package patch builds variants of this module for the -overlay flag of the go
+// command: it writes changed copies of files, not the files themselves.
 //
 // Tests use it to prove that they notice a defect. The defect is an [Edit] of the
-// production code, kept beside the test; the code itself knows nothing of it. An
-// edit whose text is gone is an error, so no test goes on proving something about
-// code that has changed:
+// production code, kept beside the test. An edit whose text is gone is an error, so
+// that no test relies on code that has changed:
 //
 //	overlay, err := patch.Overlay(root, t.TempDir(), edits)
 //	…

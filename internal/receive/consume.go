@@ -19,22 +19,24 @@ import (
 type Consumer struct {
 	Receiver *Receiver
 	Store    storage.Store
-	// Key is where the position is, Name what the log calls the consumer.
+	// Key is the key of the position, Name the consumer's name in the log.
 	Key, Name string
 	Start     feed.Start
 
-	// Handle makes one attempt at an event. The event of a failed attempt comes again.
+	// Handle handles an event. After an error it is called with the same event again.
 	Handle func(ctx context.Context, e feed.Event) error
-	// GiveUp takes an event that failed MaxAttempts times; nil tries for ever.
+	// GiveUp takes an event that failed MaxAttempts times. If it is nil, events are
+	// tried for ever.
 	GiveUp      func(ctx context.Context, e feed.Event, failed error) error
 	MaxAttempts int
-	// MinBackoff and MaxBackoff bound the wait before another attempt, which doubles.
+	// MinBackoff and MaxBackoff bound the wait before another attempt. It doubles each
+	// time.
 	MinBackoff, MaxBackoff time.Duration
 	Log                    *slog.Logger
 }
 
-// Run consumes until ctx ends or the Receiver stops, and says why. Of several
-// consumers with one key one runs; the others stand by.
+// Run consumes until ctx ends or the Receiver stops, and returns the cause. Of
+// several consumers with the same key one runs; the others stand by.
 func (c *Consumer) Run(ctx context.Context) error {
 	for {
 		lease, err := c.acquire(ctx)
@@ -97,7 +99,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// A position is stored before anything is handled after it.
+		// The position has to be stored before the event after it is handled.
 		if err := at.save(ctx, rd.Cursor()); err != nil {
 			return err
 		}
@@ -111,7 +113,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 }
 
-// handle hands one event over until that has succeeded.
+// handle tries one event until it is handled or given up.
 func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
 	wait := c.MinBackoff
 	for attempt := 1; ; attempt++ {
@@ -125,7 +127,7 @@ func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		// The error is the caller's own and may quote the message.
+		// Only the error's type is logged: its text may quote the message.
 		c.Log.Warn("a consumer's function failed", "name", c.Name, "message", e.Row.ID, "attempt", attempt, "type", fmt.Sprintf("%T", failed))
 		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
 			return err
@@ -134,7 +136,7 @@ func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
 	}
 }
 
-// sleep waits, or until the context ends.
+// sleep waits for d, or until the context ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

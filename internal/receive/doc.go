@@ -1,11 +1,11 @@
 // Package receive drives the engine of package feed with a real clock and a source
-// of rows, and hands what the engine finds to listeners.
+// of rows, and delivers the engine's events to listeners.
 //
-// A [Receiver] asks for as long as somebody listens: one goroutine, however many
-// listeners there are. A listener reads ([Reader], for loops and for durable
-// consumers) or is called ([Pusher], a goroutine while there is something to
-// deliver). [Consume] is a reader whose position is stored.
+// A [Receiver] polls, in one goroutine, while it has listeners. A listener is a
+// [Reader], which asks for events and serves loops, or a [Pusher], whose handler is
+// called from a goroutine of its own while there are events. A [Consumer] is a reader
+// with a stored position.
 //
-// Nothing here waits for a listener's function, except [Receiver.Wait] and, for a
-// second at most, [Receiver.Poll].
+// Only [Receiver.Wait] waits for a listener's function, and [Receiver.Poll] for a
+// second at most.
 package receive

@@ -7,53 +7,52 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// Join adds a listener to the engine, at the place where it begins.
+// Join adds a listener to the engine, at the position where it begins.
 type Join func(f *feed.Feed, now time.Time) (feed.ID, error)
 
 // Begin says how a listener begins.
 type Begin struct {
-	// First are events from elsewhere, such as a cache, that come before all others.
+	// First are events from elsewhere, such as a cache, that are delivered first.
 	First []feed.Event
 	Join  Join
 }
 
-// listener is what readers and pushers have in common: a queue of events in the
-// engine, of which one at a time is taken and acknowledged. The Receiver's lock
-// guards everything but ctx.
+// listener is the part that readers and pushers share: a queue of events in the
+// engine, taken and acknowledged one at a time. The Receiver's mu guards everything
+// but ctx.
 type listener struct {
 	r    *Receiver
 	id   feed.ID
-	feed *feed.Feed // of the loop it began in
+	feed *feed.Feed // of the loop in which it began
 	// ctx ends with the listener.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	detach func() bool // from the caller's context
-	// notify tells whoever delivers that there may be something, or that the
-	// listener has stopped. It is called with the Receiver's lock held, so it must
-	// neither block nor call back.
+	// notify says that there may be an event, or that the listener has stopped. It is
+	// called with the Receiver's mu held, so it must neither block nor call back.
 	notify func()
 
 	first   []feed.Event
 	stopped bool
-	left    bool // whoever delivers has gone
-	busy    bool // an event is taken and not yet acknowledged
+	left    bool // no event is taken or acknowledged any more
+	busy    bool // an event is taken and not acknowledged yet
 	early   bool // that event is one of first
 	acked   uint64
 	err     error
 }
 
-// attach makes l a listener, whose life ends with ctx.
+// attach makes l a listener until ctx ends.
 func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.wakeUp(); err != nil {
+	if err := r.startLoop(); err != nil {
 		return err
 	}
 	now := time.Now()
 	id, err := b.Join(r.feed, now)
 	if err != nil {
 		if len(r.listeners) == 0 {
-			r.rest(errNobody)
+			r.stopLoop(errNoListener)
 		}
 		return err
 	}
@@ -66,7 +65,7 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 	l.detach = context.AfterFunc(ctx, func() { l.stop(context.Cause(ctx)) })
 	l.notify()
 	r.feed.Poke(now)
-	r.loop.nudge()
+	r.loop.notify()
 	return nil
 }
 
@@ -81,12 +80,12 @@ func (l *listener) stop(cause error) {
 func (r *Receiver) drop(l *listener, cause error) {
 	r.remove(l, cause)
 	if len(r.listeners) == 0 {
-		r.rest(errNobody)
+		r.stopLoop(errNoListener)
 	}
 }
 
-// remove takes a listener out. What it has taken may still be acknowledged until it
-// leaves. mu is held.
+// remove stops a listener. It may acknowledge a taken event until it leaves. mu is
+// held.
 func (r *Receiver) remove(l *listener, cause error) {
 	if l.stopped {
 		return
@@ -99,7 +98,7 @@ func (r *Receiver) remove(l *listener, cause error) {
 	r.announce()
 }
 
-// leave says that nothing is taken or acknowledged any more. mu is held.
+// leave ends taking and acknowledging. mu is held.
 func (l *listener) leave() {
 	if !l.left {
 		l.left, l.busy = true, false
@@ -108,7 +107,7 @@ func (l *listener) leave() {
 	}
 }
 
-// pending reports whether there is something to take. mu is held.
+// pending reports whether there is an event to take. mu is held.
 func (l *listener) pending() bool { return len(l.first) > 0 || l.feed.Pending(l.id) > 0 }
 
 // take returns the head of the queue, which stays there until ack. mu is held.
@@ -125,8 +124,8 @@ func (l *listener) take() (feed.Event, bool) {
 	return e, ok
 }
 
-// ack takes the head off the queue. It works for a listener that was stopped
-// meanwhile, too: what was handled counts. mu is held.
+// ack removes the head of the queue, also when the listener was stopped meanwhile:
+// the event was handled. mu is held.
 func (l *listener) ack() {
 	if !l.busy {
 		return
@@ -136,7 +135,7 @@ func (l *listener) ack() {
 	if l.early {
 		l.first = l.first[1:]
 	} else if l.feed.Ack(l.id) && !l.stopped && l.r.loop != nil {
-		l.r.loop.nudge()
+		l.r.loop.notify()
 	}
 	l.r.announce()
 }

@@ -7,25 +7,24 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// patience is how long Poll waits for a function that makes no progress.
-const patience = time.Second
+// stallLimit is how long Poll waits while no event is handled.
+const stallLimit = time.Second
 
-// Poll asks for a poll, and returns when what it brought is delivered: it waits for
-// the listeners that were idle when it was called, and at most a second for one
-// whose function does not return. Without a listener there is nothing to do.
+// Poll requests a poll and returns when its events are delivered to the listeners
+// that were idle when it was called. It waits at most a second for a function that
+// does not return. Without a listener it does nothing.
 //
-// Errors: what the source said, if the poll failed; why the Receiver was stopped;
-// the cause of ctx.
+// Errors: that of the source if the poll failed; the cause of Stop; the cause of ctx.
 func (r *Receiver) Poll(ctx context.Context, reset bool) error {
-	w := r.order(reset)
+	w := r.requestPoll(reset)
 	if w == nil {
 		return nil
 	}
-	defer r.cancel()
+	defer r.endPoll()
 	var handled uint64
-	var since time.Time // when there was progress last, once only deliveries are left
+	var since time.Time // of the last progress, once only deliveries are left
 	for {
-		s := r.look(w)
+		s := r.progress(w)
 		if s.over {
 			return s.err
 		}
@@ -34,28 +33,28 @@ func (r *Receiver) Poll(ctx context.Context, reset bool) error {
 			if since.IsZero() || s.handled != handled {
 				since, handled = time.Now(), s.handled
 			}
-			late = time.After(patience - time.Since(since))
+			late = time.After(stallLimit - time.Since(since))
 		}
 		select {
 		case <-s.changed:
 		case <-late:
-			return nil // somebody's function does not return
+			return nil // a function does not return
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// order is a poll that somebody waits for.
-type order struct {
+// pendingPoll is a poll that a caller waits for.
+type pendingPoll struct {
 	loop     *loop
 	ticket   uint64
 	failures uint64
-	idle     []*listener // who has to have had everything
+	idle     []*listener // whose events the caller waits for
 }
 
-// order asks the engine for a poll; nil when nobody listens.
-func (r *Receiver) order(reset bool) *order {
+// requestPoll asks the engine for a poll. It returns nil without listeners.
+func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loop == nil {
@@ -65,34 +64,34 @@ func (r *Receiver) order(reset bool) *order {
 	if reset {
 		ask = (*feed.Feed).Reset
 	}
-	w := &order{loop: r.loop, ticket: ask(r.feed, time.Now()), failures: r.failures}
+	w := &pendingPoll{loop: r.loop, ticket: ask(r.feed, time.Now()), failures: r.failures}
 	for _, l := range r.listeners {
 		if !l.busy {
 			w.idle = append(w.idle, l)
 		}
 	}
-	r.loop.nudge()
+	r.loop.notify()
 	r.waiters++
 	return w
 }
 
-// cancel takes a waiter out.
-func (r *Receiver) cancel() {
+// endPoll ends the wait for a poll.
+func (r *Receiver) endPoll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiters--
 }
 
-// progress is how far an order has come.
+// progress is the state of a pendingPoll.
 type progress struct {
 	over    bool // with err
 	err     error
 	polled  bool   // only deliveries are left
-	handled uint64 // events, by those who have to have had everything
+	handled uint64 // events that the idle listeners have handled
 	changed <-chan struct{}
 }
 
-func (r *Receiver) look(w *order) progress {
+func (r *Receiver) progress(w *pendingPoll) progress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -112,7 +111,7 @@ func (r *Receiver) look(w *order) progress {
 	return progress{polled: polled, handled: handled, changed: r.changed}
 }
 
-// delivered reports whether listeners have had everything. mu is held.
+// delivered reports whether listeners have handled every event. mu is held.
 func delivered(list []*listener) bool {
 	for _, l := range list {
 		if !l.stopped && (l.busy || l.pending()) {

@@ -12,12 +12,12 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// grace is how long a position may still be stored when its consumer has ended: what
-// was handled must not be handed out again for want of a second.
+// grace is how long a position may still be stored after its consumer has ended. A
+// handled event whose position is not stored is delivered again.
 const grace = 5 * time.Second
 
-// position is where a consumer stands in a store. It has two parts under keys of
-// their own: the base, and what was acknowledged since; see [feed.Cursor].
+// position is the stored position of a consumer. It has two parts, each with a key:
+// the base, and what was acknowledged since; see [feed.Cursor].
 type position struct {
 	store storage.Store
 	key   string
@@ -47,8 +47,8 @@ func (p *position) load(ctx context.Context) error {
 	return nil
 }
 
-// save stores a position, the base before what was acknowledged since. It is tried
-// until it works; when ctx has ended, for a while.
+// save stores a position, first the base, then what was acknowledged since. It
+// retries until it succeeds, or until grace has passed after the end of ctx.
 func (p *position) save(ctx context.Context, c feed.Cursor) error {
 	if c.Base == nil {
 		return nil
@@ -62,7 +62,7 @@ func (p *position) save(ctx context.Context, c feed.Cursor) error {
 	return p.swap(ctx, "/acked", &p.acked, c.Acked)
 }
 
-// swap replaces a stored value that nobody else may have changed.
+// swap replaces a stored value. If another process changed it, the lease is lost.
 func (p *position) swap(ctx context.Context, name string, old *[]byte, new []byte) error {
 	within, cancel := outlive(ctx, grace)
 	defer cancel()
@@ -84,7 +84,7 @@ func (p *position) swap(ctx context.Context, name string, old *[]byte, new []byt
 	}
 }
 
-// try makes one attempt, which a store that hangs does not hold up for ever.
+// try makes one attempt, bounded in case the store hangs.
 func (p *position) try(ctx context.Context, name string, old, new []byte) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()

@@ -8,21 +8,20 @@ import (
 
 // Handler is called with the events of a [Pusher], one at a time.
 type Handler interface {
-	// Prepare makes ready what Handle hands over, and reports false when that cannot
-	// be had because ctx, the pusher's, has ended. shared: others may have been given
-	// the same row.
+	// Prepare prepares an event for Handle. It reports false if it could not because
+	// ctx, the pusher's, has ended. shared: other listeners may have the same row.
 	Prepare(ctx context.Context, e feed.Event, shared bool) bool
-	// Handle hands it over. An error ends the pusher.
+	// Handle handles the prepared event. An error ends the pusher.
 	Handle() error
 }
 
-// Pusher is a listener that is called. It has a goroutine only while there is
-// something to deliver.
+// Pusher is a listener whose handler is called. It has a goroutine only while there
+// are events.
 type Pusher struct {
 	l       listener
 	h       Handler
-	running bool          // a goroutine delivers; under the Receiver's lock
-	done    chan struct{} // closed when the pusher has stopped and h is called no more
+	running bool          // a goroutine delivers; guarded by the Receiver's mu
+	done    chan struct{} // closed when the pusher has stopped and h has returned
 }
 
 // Push adds a pusher, which ends with ctx.
@@ -36,16 +35,16 @@ func (r *Receiver) Push(ctx context.Context, h Handler, b Begin) (*Pusher, error
 }
 
 // Stop ends the pusher: no call of its handler begins after Stop has returned. It
-// does not wait for one that runs; Done tells when that has ended.
+// does not wait for a running call; Done does.
 func (p *Pusher) Stop(cause error) { p.l.stop(cause) }
 
-// Done is closed when the pusher has stopped and its handler runs no more.
+// Done is closed when the pusher has stopped and its handler has returned.
 func (p *Pusher) Done() <-chan struct{} { return p.done }
 
 // Err is why the pusher has stopped, nil before.
 func (p *Pusher) Err() error { return p.l.cause() }
 
-// wake begins to deliver if there is something, or notes the end. mu is held.
+// wake starts the goroutine if there are events, or ends a stopped pusher. mu is held.
 func (p *Pusher) wake() {
 	switch {
 	case p.running:
@@ -56,7 +55,7 @@ func (p *Pusher) wake() {
 	}
 }
 
-// end says that the handler is called no more. mu is held.
+// end closes done. mu is held.
 func (p *Pusher) end() {
 	if !p.l.left {
 		p.l.leave()
@@ -64,7 +63,7 @@ func (p *Pusher) end() {
 	}
 }
 
-// deliver hands events over until there is nothing left.
+// deliver calls the handler until no event is left.
 func (p *Pusher) deliver() {
 	for {
 		e, ok := p.begin()
@@ -81,8 +80,8 @@ func (p *Pusher) deliver() {
 	}
 }
 
-// begin takes the next event. It reports false when there is nothing to do, and the
-// goroutine then has to end.
+// begin takes the next event. It reports false if there is none; the goroutine must
+// then end.
 func (p *Pusher) begin() (feed.Event, bool) {
 	p.l.r.mu.Lock()
 	defer p.l.r.mu.Unlock()

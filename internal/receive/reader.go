@@ -6,14 +6,13 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// Reader is a listener that asks for its events, in the goroutine of its caller.
-// One goroutine uses it at a time.
+// Reader is a listener that asks for its events. It is for one goroutine at a time.
 type Reader struct {
 	l     listener
-	ready chan struct{} // told that there may be something
+	ready chan struct{} // has a value when there may be an event
 }
 
-// Read adds a reader, which ends with ctx. Whoever has it calls [Reader.Close].
+// Read adds a reader, which ends with ctx. The caller has to call [Reader.Close].
 func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 	rd := &Reader{ready: make(chan struct{}, 1)}
 	rd.l.notify = func() {
@@ -28,10 +27,10 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 	return rd, nil
 }
 
-// Next waits for the next event, which stays the next one until [Reader.Ack]. ctx
-// is the one that the reader began with, or ends before it.
+// Next waits for the next event, and returns the same one until [Reader.Ack]. ctx
+// must be the context of Read, or end with it.
 //
-// Errors: the cause of ctx; why the reader was stopped.
+// Errors: the cause of ctx; the cause of Stop.
 func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
 	for {
 		e, ok, err := rd.take(ctx)
@@ -39,7 +38,7 @@ func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
 			return e, err
 		}
 		select {
-		case <-rd.ready: // also told when the reader is stopped
+		case <-rd.ready: // also when the reader was stopped
 		case <-ctx.Done():
 		}
 	}
@@ -66,7 +65,7 @@ func (rd *Reader) Ack() {
 }
 
 // Cursor is the position of a durable reader as of its last Ack. The zero Cursor
-// is nothing to store.
+// must not be stored.
 func (rd *Reader) Cursor() feed.Cursor {
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
@@ -77,7 +76,7 @@ func (rd *Reader) Cursor() feed.Cursor {
 // Context ends with the reader.
 func (rd *Reader) Context() context.Context { return rd.l.ctx }
 
-// Shared reports whether others may have been given the same rows.
+// Shared reports whether other listeners may have the same rows.
 func (rd *Reader) Shared() bool { return rd.l.r.shared.Load() }
 
 // Close ends the reader.

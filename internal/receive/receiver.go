@@ -12,58 +12,58 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 )
 
-// Source answers what the engine asks. One call runs at a time.
+// Source answers the engine's queries. One call runs at a time.
 type Source interface {
-	// Page returns the rows of a query, in the order that the server gave them.
+	// Page returns the rows of a query, in the server's order.
 	Page(ctx context.Context, q feed.Query) ([]feed.Row, error)
 	// Members returns the conversations of the user.
 	Members(ctx context.Context) ([]feed.Member, error)
 }
 
-// Failure is what a failed request means for the polls that follow.
+// Failure is what a failed request means for later polls.
 type Failure struct {
-	Wait time.Duration // how long the server asked to be left alone; 0 when it did not say
-	End  bool          // polling on is of no use: the listeners end with the error
+	Wait time.Duration // the wait that the server asked for, or 0
+	End  bool          // further polls would fail, too: the listeners end with the error
 }
 
-// Config says what a Receiver works with. Source, Judge and Log are required.
+// Config is what a Receiver works with. All fields but Feed and Rested are required.
 type Config struct {
 	Source Source
 	Feed   feed.Config
 	// Judge says what a failed request means.
 	Judge func(error) Failure
-	// Rested is called when a loop has ended, in its goroutine. May be nil.
+	// Rested is called in the loop's goroutine when the loop has ended. May be nil.
 	Rested func()
 	Log    *slog.Logger
-	// Life is what the Receiver is a part of.
+	// Life is the life of which the Receiver's becomes a part.
 	Life *life.Life
 }
 
-// Receiver receives for one user. It is safe for concurrent use.
+// Receiver receives the rows of one user. It is safe for concurrent use.
 type Receiver struct {
 	cfg  Config
 	life *life.Life
-	// shared: there has been more than one listener, so rows are not one's alone.
+	// shared: there was more than one listener, so several may have the same row.
 	shared atomic.Bool
 
 	mu        sync.Mutex
 	feed      *feed.Feed
 	listeners map[feed.ID]*listener
-	loop      *loop // nil while nobody listens
-	over      error // why the Receiver was stopped, nil before
+	loop      *loop // nil without listeners
+	over      error // the cause of Stop, nil before
 	changed   chan struct{}
-	waiters   int // who wait for changed
+	waiters   int // how many wait for changed
 	failures  uint64
 	lastErr   error
 }
 
-// New returns a Receiver without listeners, which does nothing.
+// New returns a Receiver without listeners. It does not poll.
 func New(cfg Config) *Receiver {
 	return &Receiver{cfg: cfg, life: cfg.Life.Part(), listeners: map[feed.ID]*listener{}, changed: make(chan struct{})}
 }
 
-// Stop ends all listeners with a cause, and the polling. It waits for nothing:
-// functions that run go on, and no call of one begins after Stop has returned.
+// Stop ends all listeners with a cause, and the polling. It does not wait: running
+// functions continue, but no call of one begins after Stop has returned.
 func (r *Receiver) Stop(cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,31 +73,32 @@ func (r *Receiver) Stop(cause error) {
 	for _, l := range r.listeners {
 		r.remove(l, cause)
 	}
-	r.rest(cause)
+	r.stopLoop(cause)
 	r.life.Stop(cause)
 }
 
-// Wait returns when nothing of the Receiver runs, or with the cause of ctx.
+// Wait returns when nothing of the Receiver runs any more, or with the cause of ctx.
 func (r *Receiver) Wait(ctx context.Context) error { return r.life.Wait(ctx) }
 
-// Poke asks for a poll soon, if anybody listens.
+// Poke requests a poll soon, if there are listeners.
 func (r *Receiver) Poke() {
-	r.tell(func(f *feed.Feed, now time.Time) { f.Poke(now) })
+	r.withFeed(func(f *feed.Feed, now time.Time) { f.Poke(now) })
 }
 
 // Joined says that the user's conversations may have changed.
-func (r *Receiver) Joined() { r.tell((*feed.Feed).Joined) }
+func (r *Receiver) Joined() { r.withFeed((*feed.Feed).Joined) }
 
-func (r *Receiver) tell(say func(*feed.Feed, time.Time)) {
+// withFeed calls change with the engine, if there is one, and wakes the loop.
+func (r *Receiver) withFeed(change func(*feed.Feed, time.Time)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loop != nil {
-		say(r.feed, time.Now())
-		r.loop.nudge()
+		change(r.feed, time.Now())
+		r.loop.notify()
 	}
 }
 
-// announce wakes everybody who waits for a change. mu is held.
+// announce wakes the callers that wait for changed. mu is held.
 func (r *Receiver) announce() {
 	if r.waiters > 0 {
 		close(r.changed)
@@ -105,18 +106,18 @@ func (r *Receiver) announce() {
 	}
 }
 
-// loop is one life of the polling: from the first listener to the last.
+// loop polls from the first listener to the last.
 type loop struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wake   chan struct{}
 }
 
-// errNobody: the last listener has left.
-var errNobody = errors.New("nobody listens any more")
+// errNoListener: the last listener has left.
+var errNoListener = errors.New("no listener is left")
 
-// wakeUp begins to poll, unless it goes on already. mu is held.
-func (r *Receiver) wakeUp() error {
+// startLoop starts the loop, unless it runs already. mu is held.
+func (r *Receiver) startLoop() error {
 	if r.over != nil {
 		return r.over
 	}
@@ -132,15 +133,15 @@ func (r *Receiver) wakeUp() error {
 		}
 	})
 	if !began {
-		p.cancel(errNobody)
-		return context.Canceled // the whole was ended; whoever did so says why
+		p.cancel(errNoListener)
+		return context.Canceled // Life is over; its owner knows the cause
 	}
 	r.loop, r.feed = p, feed.New(r.cfg.Feed)
 	return nil
 }
 
-// rest ends the polling. mu is held.
-func (r *Receiver) rest(cause error) {
+// stopLoop ends the loop. mu is held.
+func (r *Receiver) stopLoop(cause error) {
 	if r.loop != nil {
 		r.loop.cancel(cause)
 		r.loop = nil
@@ -148,14 +149,14 @@ func (r *Receiver) rest(cause error) {
 	}
 }
 
-func (p *loop) nudge() {
+func (p *loop) notify() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// poll asks the engine what to do, does it, and tells it the outcome.
+// poll makes the requests that the engine asks for, and gives it the answers.
 func (r *Receiver) poll(p *loop) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -182,7 +183,7 @@ func (r *Receiver) poll(p *loop) {
 	}
 }
 
-// next is what the engine wants done. It reports false when the loop is over.
+// next is the engine's next action. It reports false when the loop is over.
 func (r *Receiver) next(p *loop) (feed.Action, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -203,7 +204,7 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 	r.answer(p, err, func(now time.Time) { r.feed.Page(now, rows) })
 }
 
-// answer tells the engine how a request ended, and lets listeners have the result.
+// answer gives the engine the outcome of a request, and notifies the listeners.
 func (r *Receiver) answer(p *loop, err error, apply func(now time.Time)) {
 	var failure Failure
 	if err != nil {
@@ -215,7 +216,7 @@ func (r *Receiver) answer(p *loop, err error, apply func(now time.Time)) {
 	r.cfg.Log.Warn("poll failed", "error", err)
 }
 
-// settle is answer under the lock. It reports whether anybody was still interested.
+// settle is the part of answer that holds mu. It reports false if the loop was over.
 func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now time.Time)) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -237,7 +238,7 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 		for _, l := range r.listeners {
 			r.remove(l, err)
 		}
-		r.rest(err)
+		r.stopLoop(err)
 	}
 	return true
 }

@@ -44,7 +44,7 @@ func (s *Source) across(ctx context.Context, w want) ([]datasource.Entry, error)
 	return s.ask(ctx, cross)
 }
 
-// keyset is the condition for rows behind a key.
+// keyset is the condition for rows after a key.
 func keyset(w want) M {
 	t, beyond := stamp(w.after.Time), "$gt"
 	if w.newest {
@@ -59,8 +59,8 @@ func keyset(w want) M {
 	return M{"$or": []any{M{w.column: M{beyond: t}}, M{w.column: t, "id": M{beyond: w.after.ID}}}}
 }
 
-// fetchAcross is fetch through the cross-source endpoint. Where a full page cannot
-// be relied on it asks for a wider one, which eventually holds everything.
+// fetchAcross is fetch through the cross-source endpoint. If a full page is not
+// reliable it asks for a larger one, which in the end holds everything.
 func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 	for {
 		rows, err := s.across(ctx, w)
@@ -76,8 +76,8 @@ func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 	}
 }
 
-// orderedAcross reads one page in an order of the caller's. Where a full page cannot
-// be relied on, or some of it does not fit, it asks for a wider one.
+// orderedAcross reads one page in the caller's order. If a full page is not reliable,
+// or has rows that do not match, it asks for a larger one.
 func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.Order) ([]datasource.Entry, error) {
 	cross := wire.Cross{Where: w.where, Conversations: w.conversations, Limit: w.limit}
 	for _, o := range order {
@@ -99,8 +99,8 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 	}
 }
 
-// countAcross counts the unread rows. list: the server answered with rows instead,
-// perhaps a page of them.
+// countAcross counts the unread rows. list: the server answered with rows, perhaps
+// with one page only.
 func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) {
 	var raw json.RawMessage
 	err = s.Authorized(ctx, func(token string) error {
@@ -117,7 +117,7 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 	return wire.ParseCount(raw)
 }
 
-// ask makes one request.
+// ask makes one request to the cross-source endpoint.
 func (s *Source) ask(ctx context.Context, cross wire.Cross) ([]datasource.Entry, error) {
 	var rows []datasource.Entry
 	err := s.Authorized(ctx, func(token string) error {

@@ -9,15 +9,15 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// deletionDates dates deleted rows. The list of them in an answer is documented to
-// hold their ids, and nothing else for certain; without a time a deletion has no
-// place in the order of changes, so it is given one, once.
+// deletionDates gives times to deletions. Only the ids of deleted rows in an answer
+// are certain. A deletion without a time has no position in the order of changes, so
+// it gets one, once.
 type deletionDates struct {
 	mu    sync.Mutex
 	given map[int64]map[int64]feed.Time // conversation → row → date given
 }
 
-// rows are the deleted rows that belong to a page of live rows behind w.after.
+// rows are the deleted rows that belong to a page of live rows after w.after.
 func (d *deletionDates) rows(conversation int64, w want, live, gone []datasource.Entry) []datasource.Entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -53,7 +53,7 @@ func (d *deletionDates) rows(conversation int64, w want, live, gone []datasource
 		}
 	}
 	for id, given := range before {
-		// The server's own date may lie before the page; the one given does not.
+		// The server's time may lie before the page, the given one does not.
 		if _, again := dates[id]; !again && (feed.Key{Time: given, ID: id}).Compare(w.after) > 0 {
 			dates[id] = given
 		}

@@ -1,10 +1,10 @@
-// Package rows reads rows of all the conversations of a user.
+// Package rows reads the rows of all conversations of a user.
 //
-// A [Source] asks the cross-source endpoint, of which little is published. A server
-// that does not have it is asked conversation by conversation, through documented
-// endpoints only, and conditions are then decided here. Either way the answer is the
-// same, whatever the server makes of order, limit, offset and filters.
+// A [Source] uses the cross-source endpoint, of which little is published. If a
+// server does not have it, the Source reads one conversation after the other through
+// documented endpoints and evaluates conditions itself. The result is the same, even
+// if the server ignores order, limit, offset or filters.
 //
-// [Feed] turns rows into what the receive engine takes, with the hash of their
-// content that positions keep; [Arrange] is how rows are sorted.
+// [Feed] converts rows for the receive engine, with the hash of their content that
+// stored positions hold. [Arrange] sorts rows.
 package rows

@@ -11,12 +11,12 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// askAtOnce is how many conversations are asked at a time.
-const askAtOnce = 8
+// maxConcurrent is how many conversations are read at the same time.
+const maxConcurrent = 8
 
-// fetchEach is fetch without the cross-source endpoint: the page of each of the
-// user's conversations, merged. The list of conversations is read every time, for
-// this is the only way to hear of new ones.
+// fetchEach is fetch without the cross-source endpoint: it merges a page of each of
+// the user's conversations. It reads the list of conversations every time, which is
+// the only way to find new ones.
 func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	ids, err := s.Members(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	return page, nil
 }
 
-// each reads the pages of conversations, several at a time. The first failure ends
+// each reads the pages of conversations, several at a time. The first failure cancels
 // the others.
 func (s *Source) each(ctx context.Context, ids []int64, w want) ([][]datasource.Entry, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -47,7 +47,7 @@ func (s *Source) each(ctx context.Context, ids []int64, w want) ([][]datasource.
 	pages := make([][]datasource.Entry, len(ids))
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range min(askAtOnce, len(ids)) {
+	for range min(maxConcurrent, len(ids)) {
 		wg.Go(func() {
 			for i := range next {
 				var err error
@@ -68,8 +68,8 @@ func (s *Source) each(ctx context.Context, ids []int64, w want) ([][]datasource.
 	return pages, nil
 }
 
-// pageOf reads at least w.limit rows of a conversation that fit, or all there are.
-// A conversation that has gone meanwhile has none.
+// pageOf reads at least w.limit matching rows of a conversation, or all of them. A
+// conversation that was deleted meanwhile has none.
 func (s *Source) pageOf(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
 	var out []datasource.Entry
 	behind := w
@@ -90,8 +90,8 @@ func (s *Source) pageOf(ctx context.Context, id int64, w want) ([]datasource.Ent
 	}
 }
 
-// step reads one page behind a bound. The filters beside where are all joined with
-// AND, so the rest of an instant and what lies beyond it are asked for separately.
+// step reads one page after a bound. The filters beside where are joined with AND, so
+// the other rows of the bound's timestamp and the rows after it take two requests.
 func (s *Source) step(ctx context.Context, id int64, w want) (rows []datasource.Entry, more bool, err error) {
 	t, beyond := stamp(w.after.Time), "$gt"
 	if w.newest {
@@ -129,11 +129,11 @@ func (s *Source) step(ctx context.Context, id int64, w want) (rows []datasource.
 			break
 		}
 	}
-	rows = unique(rows) // a server that ignores the filters sends the same twice
+	rows = unique(rows) // a server that ignores the filters sends duplicates
 	if w.deletions && !w.newest {
 		dated := s.dates.rows(id, w, rows, gone)
 		if more && len(rows) > 0 {
-			// What lies behind the page comes with the next one.
+			// Rows after the page come with the next one.
 			last := rows[len(rows)-1]
 			dated = slices.DeleteFunc(dated, func(e datasource.Entry) bool { return w.compare(e, last) > 0 })
 		}
@@ -143,8 +143,8 @@ func (s *Source) step(ctx context.Context, id int64, w want) (rows []datasource.
 	return rows, more, nil
 }
 
-// askOne makes the request for one page. Where a full page cannot be relied on it asks
-// for a wider one, which eventually holds everything.
+// askOne reads one page. If a full page is not reliable it asks for a larger one,
+// which in the end holds everything.
 func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Query) (_ *datasource.Result, more bool, err error) {
 	direction := datasource.Asc
 	if w.newest {
@@ -174,15 +174,15 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 	}
 }
 
-// narrow adds the bounds that a data source's own query can apply, so that it does
-// not send rows that would be dropped here.
+// narrow adds the bounds that the query of one data source has, so that the server
+// does not send rows that would be dropped here.
 func narrow(q *datasource.Query, w want) {
 	updated := M{}
 	if w.updatedTo != 0 {
 		updated["$lte"] = stamp(w.updatedTo)
 	}
 	if w.deletions && !w.newest && q.UpdatedAt == nil {
-		updated["$gte"] = stamp(0) // only a query by updatedAt brings deletions (documented)
+		updated["$gte"] = stamp(0) // only a query by updatedAt returns deletions
 	}
 	q.UpdatedAt = both(q.UpdatedAt, updated)
 	created := M{}
@@ -203,7 +203,7 @@ func narrow(q *datasource.Query, w want) {
 	}
 }
 
-// both joins the operators of two filters. A plain value needs no further bound.
+// both joins the operators of two filters. A plain value is left as it is.
 func both(filter any, more M) any {
 	if len(more) == 0 {
 		return filter

@@ -10,19 +10,19 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
-// Endpoint remembers whether a server has the cross-source endpoint. The zero value
-// knows nothing, and the endpoint is then tried.
+// Endpoint remembers that a server lacks the cross-source endpoint. The zero value
+// assumes that the server has it.
 type Endpoint struct{ missing atomic.Bool }
 
-// author says who wrote a query, and so what a refusal may mean.
+// author says who wrote a query. What a refusal means depends on it.
 type author int
 
 const (
-	ours    author = iota // all of it is our own work, so it cannot be what is wrong
-	callers               // a part of it comes from the caller
+	ours    author = iota // this package, so a refusal is not about the query
+	callers               // in part the caller
 )
 
-// author is the caller where there is a condition of the caller's.
+// author is callers if there is a condition of the caller's.
 func (w *want) author() author {
 	if len(w.where) > 0 {
 		return callers
@@ -30,7 +30,7 @@ func (w *want) author() author {
 	return ours
 }
 
-// finding is what the outcome of a query says of the cross-source endpoint.
+// finding is what the outcome of a query says about the cross-source endpoint.
 type finding int
 
 const (
@@ -55,8 +55,9 @@ func classify(err error) (f finding, status int) {
 }
 
 // try runs a query of the cross-source endpoint, unless the server is known to lack
-// it. there is false when it does; the caller then has to ask each conversation.
-// Where a query of the caller's is refused, one that is all ours decides.
+// it. If there is false the caller has to read each conversation. When the server
+// refuses a query with a caller's condition, try asks again without conditions to
+// find out whether the endpoint exists.
 func (s *Source) try(ctx context.Context, by author, query func() error) (there bool, err error) {
 	if s.Endpoint.missing.Load() {
 		return false, nil
@@ -76,8 +77,7 @@ func (s *Source) try(ctx context.Context, by author, query func() error) (there 
 	return false, nil
 }
 
-// ConditionError says why a condition of the caller's cannot be evaluated. No rows
-// were read for it.
+// ConditionError says why a caller's condition cannot be evaluated. No rows were read.
 type ConditionError struct{ Err error }
 
 func (e *ConditionError) Error() string { return e.Err.Error() }

@@ -8,9 +8,9 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Feed reads rows for the receive engine. A row without an id or conversation
-// cannot be told from others and is left out; one without times takes its place
-// from the row before.
+// Feed converts rows for the receive engine. A row without an id or conversation
+// cannot be identified and is left out. A row without times gets those of the row
+// before it.
 func Feed(entries []datasource.Entry, log *slog.Logger) []feed.Row {
 	out := make([]feed.Row, 0, len(entries))
 	before := feed.Time(1)

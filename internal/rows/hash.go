@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// FNV-1a, 64 bits. Hashes tell versions with one timestamp apart and are kept in
-// cursors, so they must not depend on the process.
+// FNV-1a, 64 bits. Hashes distinguish versions with the same timestamp. They are
+// stored in cursors, so they must not depend on the process.
 const (
 	offsetBasis uint64 = 14695981039346656037
 	prime       uint64 = 1099511628211
@@ -19,8 +19,8 @@ func hashText(h uint64, s string) uint64 {
 	return (h ^ uint64(len(s))) * prime
 }
 
-// Hash hashes the columns of a row, as decoded from JSON, whatever the order of
-// their keys. Positions in Storage hold these values: none may ever change.
+// Hash hashes the columns of a row, as decoded from JSON, regardless of the order of
+// keys. Stored positions hold these values, so they must never change.
 func Hash(m map[string]any) uint64 {
 	var sum uint64
 	for k, v := range m {

@@ -7,9 +7,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
-// Find reads the rows of one conversation in an order, whatever the server makes of
-// order, limit and offset. Rows are skipped here, so that a server that ignores the
-// offset does no harm. limit 0 means all.
+// Find reads the rows of one conversation in an order, even if the server ignores
+// order, limit or offset. It skips the rows of the offset itself. limit 0 means all.
 func (s *Source) Find(ctx context.Context, id int64, q datasource.Query, limit, offset int) ([]datasource.Entry, error) {
 	if q.NoLimit = limit == 0; limit > 0 {
 		q.Limit = offset + limit

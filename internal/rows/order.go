@@ -9,9 +9,9 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 )
 
-// Arrange sorts rows, unless the server did, and reports whether it had. Fields of
-// rows are compared exactly. How a server collates text in columns of the data is
-// its own business, so there only what no collation would do counts as unsorted.
+// Arrange sorts rows unless they are sorted already, and reports whether they were.
+// Fields of rows are compared exactly. The server's collation of text in columns is
+// not known, so there only an order that no collation gives counts as unsorted.
 func Arrange(rows []datasource.Entry, order []datasource.Order) (kept bool) {
 	for i := 1; i < len(rows); i++ {
 		if n, certain := compare(&rows[i-1], &rows[i], order); n > 0 && certain {
@@ -25,7 +25,7 @@ func Arrange(rows []datasource.Entry, order []datasource.Order) (kept bool) {
 	return true
 }
 
-// compare compares by several columns. certain: a server would say the same.
+// compare compares by several columns. certain: every server gives the same result.
 func compare(a, b *datasource.Entry, order []datasource.Order) (n int, certain bool) {
 	certain = true
 	for _, o := range order {

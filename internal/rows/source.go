@@ -15,15 +15,16 @@ type M = datasource.M
 // Config is what a [Source] needs; all of it is required.
 type Config struct {
 	Client *datasource.Client
-	// Endpoint is what is known of the client's server. Sources of one client share it.
+	// Endpoint is what is known about the client's server. Sources of one client share
+	// it.
 	Endpoint *Endpoint
 	UserID   string
-	// Authorized runs fn with the chat token of the user, and once more with a new
-	// one where the first is refused.
+	// Authorized calls fn with the user's chat token, and once more with a new token
+	// if the server refuses the first.
 	Authorized func(ctx context.Context, fn func(token string) error) error
-	// Members reads which conversations the user is in, anew each time.
+	// Members reads the ids of the user's conversations from the server.
 	Members func(ctx context.Context) ([]int64, error)
-	// PageSize is how many rows are asked for at a time.
+	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
 }
@@ -37,14 +38,14 @@ type Source struct {
 // New returns a Source. It makes no request.
 func New(cfg Config) *Source { return &Source{Config: cfg} }
 
-// Page is a part of the rows asked for, sorted. It may hold more than the limit.
+// Page is a sorted part of the requested rows. It may hold more than the limit.
 type Page struct {
 	Rows []datasource.Entry
-	Next feed.Key // where the page behind it begins
-	More bool     // there may be one
+	Next feed.Key // where the next page begins
+	More bool     // there may be a next page
 }
 
-// Search is a question for rows of several conversations.
+// Search asks for rows of several conversations.
 type Search struct {
 	Where         M       // in the language of rows
 	Conversations []int64 // none: all of the user
@@ -52,12 +53,13 @@ type Search struct {
 	Limit, Offset int // Limit is positive
 }
 
-// Search returns live rows, the newest first unless an order is given. It fails with
-// a [ConditionError] when the condition can be evaluated neither there nor here.
+// Search returns live rows, newest first unless an order is given. It fails with a
+// [ConditionError] when neither the server nor package where can evaluate the
+// condition.
 func (s *Source) Search(ctx context.Context, q Search) ([]datasource.Entry, error) {
 	w := want{column: createdAt, newest: true, conversations: q.Conversations, where: q.Where, limit: q.Offset + q.Limit}
 	if len(q.Where) > 0 {
-		// What cannot be checked here is left to the server, if it can do it.
+		// Only the server may be able to evaluate the condition.
 		if w.match, w.unchecked = where.CompileRows(q.Where); w.unchecked != nil {
 			w.match = nil
 		}
@@ -81,7 +83,7 @@ func (s *Source) Unread(ctx context.Context) ([]datasource.Entry, error) {
 	return s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
 }
 
-// CountUnread counts the unread rows, on the server where it can.
+// CountUnread counts the unread rows, on the server if it can.
 func (s *Source) CountUnread(ctx context.Context) (int, error) {
 	var n int
 	var list bool
@@ -96,14 +98,14 @@ func (s *Source) CountUnread(ctx context.Context) (int, error) {
 	return len(unread), err
 }
 
-// Older returns a page of the live rows of a conversation, the newest first, behind
-// a position; the zero position is before all of them.
+// Older returns a page of the live rows of a conversation, newest first, after a
+// position; the zero position is before all of them.
 func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, limit int) (Page, error) {
 	return s.fetch(ctx, want{column: createdAt, newest: true, after: after, conversations: []int64{conversation}, limit: limit})
 }
 
-// Answer makes the request of a query of the receive engine, which does its own
-// checking.
+// Answer makes the request for a query of the receive engine. It does not check the
+// answer; the engine does.
 func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, error) {
 	w := want{limit: q.Limit}
 	switch q.Kind {
@@ -132,7 +134,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, 
 	return page.Rows, err
 }
 
-// all reads page after page until w.limit rows are there, 0 meaning all of them.
+// all reads pages until it has w.limit rows, or all of them for 0.
 func (s *Source) all(ctx context.Context, w want) ([]datasource.Entry, error) {
 	var out []datasource.Entry
 	limit := w.limit
@@ -169,7 +171,7 @@ func (s *Source) fetch(ctx context.Context, w want) (Page, error) {
 	return s.fetchEach(ctx, w)
 }
 
-// ordered is fetch in an order of the caller's.
+// ordered is fetch in the caller's order.
 func (s *Source) ordered(ctx context.Context, w want, order []datasource.Order) ([]datasource.Entry, error) {
 	var found []datasource.Entry
 	there, err := s.try(ctx, callers, func() (err error) {
@@ -182,7 +184,7 @@ func (s *Source) ordered(ctx context.Context, w want, order []datasource.Order) 
 	case w.unchecked != nil:
 		return nil, beyond(w.unchecked)
 	}
-	// Orders cannot be merged without looking at all rows.
+	// Conversations cannot be merged in this order without reading all rows.
 	w.limit = 0
 	found, err = s.all(ctx, w)
 	Arrange(found, order)

@@ -10,17 +10,17 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// The columns that rows are read in the order of, each together with the id.
+// The columns by which rows are ordered, each together with the id.
 const (
 	createdAt = "createdAt"
 	updatedAt = "updatedAt"
 )
 
-// want is one page of rows, in the order of a time and the id.
+// want describes a page of rows, ordered by a time and the id.
 type want struct {
 	column string
 	newest bool // newest first
-	// after is the exclusive bound where the page begins, in its order.
+	// after is the exclusive bound at which the page begins, in its order.
 	after         feed.Key
 	conversations []int64 // none: all of the user
 	// What the rows must fulfil.
@@ -51,7 +51,7 @@ func (w *want) compare(a, b datasource.Entry) int {
 	return n
 }
 
-// within reports whether a row lies behind the bound and below the others.
+// within reports whether a row lies within the bounds.
 func (w *want) within(e *datasource.Entry) bool {
 	if !w.unbounded() {
 		n := w.key(e).Compare(w.after)
@@ -62,8 +62,8 @@ func (w *want) within(e *datasource.Entry) bool {
 	return (w.updatedTo == 0 || Micros(e.UpdatedAt) <= w.updatedTo) && (w.createdTo == 0 || Micros(e.CreatedAt) <= w.createdTo)
 }
 
-// fits reports whether a row is one of those asked for, as far as can be told
-// here: a server may ignore what it was asked.
+// fits reports whether a row matches, as far as that can be checked here. A server
+// may ignore filters.
 func (w *want) fits(e *datasource.Entry) bool {
 	switch {
 	case !w.deletions && deleted(e):
@@ -79,9 +79,8 @@ func (w *want) fits(e *datasource.Entry) bool {
 	})
 }
 
-// window drops repeats and what lies outside of the bounds, and sorts. sound: the
-// server kept to order and bounds. Where it does not, a full page says nothing about
-// the rows it lacks.
+// window drops duplicates and rows outside the bounds, and sorts. sound: the server
+// observed order and bounds. If not, the rows that a full page lacks can be anywhere.
 func (w *want) window(rows []datasource.Entry) (_ []datasource.Entry, sound bool) {
 	rows = unique(rows)
 	sound = slices.IsSortedFunc(rows, w.compare)
@@ -91,7 +90,7 @@ func (w *want) window(rows []datasource.Entry) (_ []datasource.Entry, sound bool
 	return rows, sound && len(rows) == n
 }
 
-// fitting makes a page of the rows of a window that fit.
+// fitting makes a page of the matching rows of a window.
 func (w *want) fitting(rows []datasource.Entry, more bool) Page {
 	page := Page{Next: w.after, More: more}
 	if len(rows) > 0 {
@@ -101,7 +100,7 @@ func (w *want) fitting(rows []datasource.Entry, more bool) Page {
 	return page
 }
 
-// unique drops rows that came before.
+// unique drops duplicates.
 func unique(rows []datasource.Entry) []datasource.Entry {
 	seen := make(map[int64]struct{}, len(rows))
 	return slices.DeleteFunc(rows, func(e datasource.Entry) bool {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// compileColumn reads what stands under a field: a value, null, a list, or
-// operators, which are joined with AND.
+// compileColumn reads the operand of a field: a value, null, a list, or operators,
+// which are joined with AND.
 func compileColumn(name string, c column, v any) (condition, error) {
 	operators, ok := v.(M)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// compileData reads what stands under data: containment, or paths into it.
+// compileData reads the operand of data: containment, or paths into it.
 func compileData(v any) (condition, error) {
 	clause, ok := v.(M)
 	if !ok {
@@ -36,8 +36,8 @@ func compileData(v any) (condition, error) {
 	return all(parts), nil
 }
 
-// compilePath reads a condition on one place in the data. Objects without
-// operators lead further in.
+// compilePath reads a condition on one path in the data. An object without operators
+// extends the path.
 func compilePath(path []string, v any) (condition, error) {
 	inner, ok := v.(M)
 	if !ok {

@@ -1,8 +1,8 @@
-// Package where evaluates where clauses without a server, in both of Fliplet's
-// languages: that of rows, which the cross-source query speaks, and that of columns,
-// which the query of one data source speaks.
+// Package where evaluates where clauses without a server. Fliplet has two languages:
+// conditions over rows, for the cross-source query, and conditions over columns, for
+// the query of one data source. The package does no I/O.
 //
-// [CompileRows] reads a condition over rows. [Best] and [Satisfies] tell which
-// contact a login query, a condition over columns, means. [LooksAt] tells whether a
-// condition needs the text of a column, in either language. Nothing here does I/O.
+// [CompileRows] reads a condition over rows. [Best] and [Satisfies] find the contact
+// of a login query, which is a condition over columns. [LooksAt] reports whether a
+// condition of either language needs the text of a column.
 package where

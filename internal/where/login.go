@@ -7,11 +7,11 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Best chooses the contact a login query means among the rows it found, given as
-// their columns. It returns the index of the row, -1 when none will do.
+// Best chooses the contact of a login query among the rows that the query found,
+// given by their columns. It returns the index of the row, or -1.
 //
-// A row that equals the query exactly wins. If the query only asked for a part of
-// a value, as $iLike does, nothing less will do.
+// It prefers a row that equals the query. If the query asks for a part of a value, as
+// $iLike does, it accepts no other row.
 func Best(rows []M, query M) int {
 	partial := false
 	for i, row := range rows {
@@ -82,16 +82,15 @@ func equalsColumn(have, want any) (exact, partial bool) {
 	return exact, partial
 }
 
-// same compares as people do who typed an address twice: case and surrounding
-// space aside, and numbers as their text.
+// same compares without regard to case and surrounding space, and numbers as text.
 func same(have, want any) bool {
 	h, w := strings.TrimSpace(wire.Text(have)), strings.TrimSpace(wire.Text(want))
 	return w != "" && strings.EqualFold(h, w)
 }
 
-// Satisfies reports whether a cached row certainly is what a query asks for. A
-// query with an operator that only the server understands is not satisfied, so
-// that nobody is logged in on half of what was asked.
+// Satisfies reports whether a cached row certainly matches a query. It is false for a
+// query with an operator that only the server understands, so that no condition of a
+// login is skipped.
 func Satisfies(row, query M) bool {
 	for key, want := range query {
 		switch key {
@@ -113,8 +112,8 @@ func Satisfies(row, query M) bool {
 	return len(query) > 0
 }
 
-// matches is Satisfies for one column. As online, equality is exact, so that
-// passwords are, too, and $iLike ignores case; it must match the whole value.
+// matches is Satisfies for one column. Equality is exact, as it is online, since the
+// column may be a password. $iLike ignores case and must match the whole value.
 func matches(have, want any) bool {
 	operators, ok := want.(M)
 	if !ok {

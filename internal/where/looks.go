@@ -6,8 +6,8 @@ import (
 )
 
 // LooksAt reports whether a condition, in either of the two languages, looks at the
-// text of a column. Whether there is any text does not count: a server can tell that
-// of ciphertext, too, for empty values are stored as they are.
+// text of a column. A check for presence does not count: it works on ciphertext, too,
+// since empty values are stored empty.
 func LooksAt(clause any, column string) bool {
 	switch clause := clause.(type) {
 	case map[string]any:
@@ -33,8 +33,8 @@ func LooksAt(clause any, column string) bool {
 	return false
 }
 
-// Names reports whether a name means a column: columns go with "data." before them
-// where rows are meant, and without where columns are.
+// Names reports whether a name is that of a column, with "data." before it as in
+// conditions over rows, or without.
 func Names(name, column string) bool { return strings.TrimPrefix(name, "data.") == column }
 
 // asksForPresence reports whether a condition on a column is about having a value.

@@ -5,17 +5,16 @@ import (
 	"strings"
 )
 
-// Column finds the value that an order by "data.<path>" means.
+// Column returns the value by which an order by "data.<path>" sorts.
 func Column(data M, column string) any {
 	return at(data, strings.Split(strings.TrimPrefix(column, "data."), "."))
 }
 
-// CompareColumns sorts values as data sources do: numbers, also such as are
-// written as text, by value, everything else as text behind them (documented);
-// absent ones are last.
+// CompareColumns orders values as data sources do: first numbers, also those written
+// as text, by value; then everything else as text; absent values last.
 //
-// certain is false where a server may well say otherwise: how it collates text is not
-// known, so two texts are certain only when neither case nor punctuation decides.
+// certain is false where a server may give another order. Its collation is not known,
+// so two texts are certain only if neither case nor punctuation decides.
 func CompareColumns(a, b any) (n int, certain bool) {
 	x, y := text(a), text(b)
 	if x == nil || y == nil {
@@ -35,7 +34,7 @@ func CompareColumns(a, b any) (n int, certain bool) {
 	return n, n == 0 || plain && alsoPlain && cmp.Compare(u, v) == n
 }
 
-// compareFlags puts what has a flag behind what has not.
+// compareFlags orders false before true.
 func compareFlags(a, b bool) int {
 	switch {
 	case a == b:
@@ -46,8 +45,8 @@ func compareFlags(a, b bool) int {
 	return -1
 }
 
-// letters are what every collation looks at first: letters and digits, without case.
-// It reports false for text beyond ASCII.
+// letters returns what every collation compares first: letters and digits, without
+// case. It reports false for text beyond ASCII.
 func letters(s string) (string, bool) {
 	out := make([]byte, 0, len(s))
 	for i := range len(s) {

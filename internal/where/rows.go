@@ -16,18 +16,17 @@ import (
 // M is a JSON object.
 type M = wire.M
 
-// Rows is a condition over rows, evaluated here: the part of the language of the
-// cross-source query (Sequelize's, seen in public clients) that can be checked
-// without the server. It decides what SQL would, which knows three truth values.
+// Rows is a compiled condition over rows. It covers the part of the cross-source
+// query's language, Sequelize's, that needs no server. It decides as SQL does, with
+// three truth values.
 type Rows struct {
 	match condition
-	// Bounds are conditions on id, createdAt and updatedAt that every match fulfils,
-	// in a form that the query of a single data source takes beside its where
-	// (documented).
+	// Bounds are conditions on id, createdAt and updatedAt that every match fulfils, in
+	// the form that the query of one data source accepts beside its where.
 	Bounds map[string]any
 }
 
-// Row is what a condition looks at. Zero times count as NULL.
+// Row is the input of a condition. Zero times count as NULL.
 type Row struct {
 	ID, DataSourceID     int64
 	Order                *int64
@@ -36,7 +35,7 @@ type Row struct {
 	Data                 map[string]any
 }
 
-// truth is SQL's: AND is the least of several, OR the greatest, NOT the opposite.
+// truth is SQL's: AND is the minimum, OR the maximum, NOT the opposite.
 type truth int8
 
 const (
@@ -52,11 +51,11 @@ func truthOf(b bool) truth {
 	return no
 }
 
-// condition is nil when a clause says nothing; such clauses are left out.
+// condition is nil for an empty clause, which is left out.
 type condition func(*Row) truth
 
-// CompileRows reads a condition. The error names what cannot be evaluated here;
-// the server may well understand it.
+// CompileRows compiles a condition. The error names the part that cannot be evaluated
+// here; the server may be able to.
 func CompileRows(where any) (*Rows, error) {
 	raw, err := json.Marshal(where)
 	if err != nil {
@@ -82,7 +81,7 @@ func CompileRows(where any) (*Rows, error) {
 // Match reports whether a row fulfils the condition.
 func (w *Rows) Match(r *Row) bool { return w.match == nil || w.match(r) == yes }
 
-// bounds are the comparisons at the root that a data source's own query takes.
+// bounds are the comparisons at the root that the query of one data source accepts.
 func bounds(clause M) map[string]any {
 	out := map[string]any{}
 	for _, column := range []string{"id", "createdAt", "updatedAt"} {
@@ -179,7 +178,7 @@ func compileList(key string, v any) ([]condition, error) {
 	return parts, nil
 }
 
-// all is AND. Nothing to join says nothing.
+// all is AND, nil without parts.
 func all(parts []condition) condition {
 	switch len(parts) {
 	case 0:
@@ -196,7 +195,7 @@ func all(parts []condition) condition {
 	}
 }
 
-// anyOf is OR. Of nothing at all, none is true.
+// anyOf is OR, false without parts.
 func anyOf(parts []condition) condition {
 	return func(r *Row) truth {
 		t := no

@@ -58,7 +58,7 @@ func numberOperand(v any) (value, error) {
 	return nil, fmt.Errorf("want a number, not %T", v)
 }
 
-// rational reads a number exactly. Exponents that would fill the memory are none.
+// rational reads a number exactly. It refuses exponents that would need much memory.
 func rational(s string) *big.Rat {
 	if s = strings.TrimSpace(s); s == "" || len(s) > 400 || strings.ContainsAny(s, "/xXpP_") {
 		return nil

@@ -7,10 +7,9 @@ import (
 	"strconv"
 )
 
-// encryptionKey is where a conversation keeps the passphrase of its bodies. That
-// bodies are encrypted with a key per conversation is documented; where the key
-// lives is open, and this is our choice. Everybody who can read the definition
-// can read the bodies.
+// encryptionKey is the field of the passphrase of a conversation's bodies. A key per
+// conversation is documented; the field is this SDK's choice. Everybody who can read
+// the definition can read the bodies.
 const encryptionKey = "encryptionKey"
 
 const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -21,8 +20,7 @@ func (d Definition) BodyKey() string {
 	return s
 }
 
-// SetBodyKey stores a new passphrase: 32 random characters, as Fliplet's own
-// clients make them.
+// SetBodyKey stores a new passphrase of 32 random characters, as Fliplet's clients do.
 func (d Definition) SetBodyKey() error { return d.Set(encryptionKey, NewPassphrase()) }
 
 // WithoutBodyKey is the definition as it may be shown.
@@ -32,14 +30,15 @@ func (d Definition) WithoutBodyKey() Definition {
 	return out
 }
 
-// NewPassphrase draws 32 characters of 0-9a-zA-Z, about 190 bits.
+// NewPassphrase returns 32 random characters of 0-9a-zA-Z, about 190 bits.
 func NewPassphrase() string {
 	out := make([]byte, 0, 32)
 	var b [64]byte
 	for len(out) < cap(out) {
-		rand.Read(b[:]) //nolint:errcheck // never fails, it ends the program instead
+		rand.Read(b[:]) //nolint:errcheck // never returns an error
 		for _, c := range b {
-			// 248 is the largest multiple of 62 in a byte: no character is likelier.
+			// 248 is the largest multiple of 62 in a byte, so all characters are equally
+			// likely.
 			if c < 248 && len(out) < cap(out) {
 				out = append(out, alphanumeric[c%62])
 			}
@@ -48,8 +47,8 @@ func NewPassphrase() string {
 	return string(out)
 }
 
-// FallbackBodyKey is the passphrase of a conversation that stores none. It hides
-// bodies from nobody who knows this line: obfuscation, our choice.
+// FallbackBodyKey is the passphrase of a conversation that stores none, this SDK's
+// choice. Everybody can compute it, so it only obfuscates.
 func FallbackBodyKey(conversationID int64) string {
 	sum := sha256.Sum256([]byte("fliplet-chat:" + strconv.FormatInt(conversationID, 10)))
 	return hex.EncodeToString(sum[:])[:32]

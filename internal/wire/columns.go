@@ -2,7 +2,7 @@ package wire
 
 import "time"
 
-// Columns of a message row (documented, and seen in the public widget).
+// Columns of a message row: documented, and used by Fliplet's widget.
 const (
 	Body         = "body"
 	From         = "fromUserId"
@@ -17,14 +17,14 @@ const (
 	FileSchema   = "_flSchema"
 )
 
-// Columns of a contact row (documented, and seen in the public widget).
+// Columns of a contact row: documented, and used by Fliplet's widget.
 const (
 	UserID         = "flUserId"
 	UserToken      = "flUserToken"
 	SubscriptionID = "flPushSubscriptionId"
 )
 
-// TypeConversation is the type of a conversation's data source (documented).
+// TypeConversation is the type of a conversation's data source. It is documented.
 const TypeConversation = "conversation"
 
 // Deleted reports whether a row is a deleted one, given its deletedAt and columns.

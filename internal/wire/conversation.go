@@ -2,8 +2,8 @@ package wire
 
 import "encoding/json"
 
-// PushHooks are the hooks of a new conversation: with push notifications, the
-// server tells the other participants of an unread message (documented).
+// PushHooks are the hooks of a new conversation. With push, the server notifies the
+// other participants of a new message, as documented.
 func PushHooks(appID int64, push bool) json.RawMessage {
 	if !push {
 		return json.RawMessage("[]")
@@ -12,8 +12,8 @@ func PushHooks(appID int64, push bool) json.RawMessage {
 	return b
 }
 
-// ConversationRules let every app user in: who may see a conversation is decided
-// by its participants (documented for channels).
+// ConversationRules let every app user read and write; the participants decide who
+// sees a conversation. They are documented for channels.
 func ConversationRules() json.RawMessage {
 	return json.RawMessage(`[{"type":["select","insert","update","delete"],"allow":"all"}]`)
 }
@@ -21,5 +21,5 @@ func ConversationRules() json.RawMessage {
 // ByParticipant is the filter on definitions that finds a user's conversations.
 func ByParticipant(userID string) M { return M{Participants: []string{userID}} }
 
-// ByPublic is the filter on definitions that finds channels (documented).
+// ByPublic is the filter on definitions that finds channels, as documented.
 func ByPublic() M { return M{Group: M{public: true}} }

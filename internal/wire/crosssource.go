@@ -22,7 +22,7 @@ type Cross struct {
 	Token string
 	// Where is a condition over row fields, nil for none.
 	Where any
-	// Conversations limits the search; empty means all of the user.
+	// Conversations limits the search; empty means all of the user's.
 	Conversations  []int64
 	Order          [][2]string
 	Limit, Offset  int
@@ -30,8 +30,8 @@ type Cross struct {
 	Count          bool
 }
 
-// Body writes the request. It is written field by field, since a poll sends one
-// every few seconds for every user.
+// Body returns the body of the request. It avoids reflection, since every user's poll
+// sends one every few seconds.
 func (q Cross) Body() ([]byte, error) {
 	where := q.Where
 	if len(q.Conversations) > 0 {
@@ -79,7 +79,7 @@ func (q Cross) Body() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// appendJSON is json.Marshal without reflection for what conditions are made of.
+// appendJSON is json.Marshal without reflection for the common types in conditions.
 func appendJSON(b []byte, v any) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
@@ -119,7 +119,7 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 	return append(b, raw...), err
 }
 
-// plain reports whether text needs no escape.
+// plain reports whether text needs no escaping.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
@@ -134,15 +134,15 @@ func empty(where any) bool {
 	return where == nil || ok && len(m) == 0
 }
 
-// UnreadBy is the condition for messages a user has not read (seen in a public
-// client). Rows without readBy count as unread.
+// UnreadBy is the condition for messages a user has not read, as a public client
+// sends it. Rows without readBy count as unread.
 func UnreadBy(userID string) M {
 	return M{"$not": M{"data": M{"$contains": M{ReadBy: []string{userID}}}}}
 }
 
-// ParseCount reads the answer to a count, whose shape is open: a number in count,
-// a number in entries, or a list in entries. full says that the count came from a
-// list, which a page limit may have cut.
+// ParseCount reads the answer to a count. Its shape is not known: a number in count, a
+// number in entries, or a list in entries. list: the count is that of a list, which a
+// page limit may have cut.
 func ParseCount(raw json.RawMessage) (n int, list bool, err error) {
 	var answer struct {
 		Count   json.RawMessage `json:"count"`
@@ -170,8 +170,8 @@ func number(raw json.RawMessage) (int, bool) {
 	return n, err == nil && n >= 0
 }
 
-// Timestamp prints a time as the API does: UTC with milliseconds, and finer only
-// when there is something finer to say.
+// Timestamp formats a time as the API does: UTC with milliseconds, and with more
+// digits only if the time has them.
 func Timestamp(t time.Time) string {
 	t = t.UTC()
 	if t.Nanosecond()%int(time.Millisecond) != 0 {
@@ -180,7 +180,6 @@ func Timestamp(t time.Time) string {
 	return t.Format("2006-01-02T15:04:05.000Z")
 }
 
-// UnreadByColumn is UnreadBy in the language of a single data source: no element of
-// the list equals the user, which rows without a list fulfil, too (seen in Fliplet's
-// sift).
+// UnreadByColumn is UnreadBy as a condition over columns: no element of the list
+// equals the user. In Fliplet's sift rows without a list match, too.
 func UnreadByColumn(userID string) M { return M{ReadBy: M{"$ne": userID}} }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Keys of a conversation's definition (documented, and seen in the public widget).
+// Keys of a conversation's definition: documented, and used by Fliplet's widget.
 const (
 	Participants = "participants"
 	Removed      = "removedParticipants"
@@ -15,8 +15,8 @@ const (
 	public       = "public"
 )
 
-// Definition is a conversation's definition with everything in it, known or not:
-// the server replaces it whole, so what is not sent back is lost.
+// Definition is a conversation's definition with all fields, also unknown ones: the
+// server replaces definitions whole, so a field that is not sent back is lost.
 type Definition struct{ fields map[string]json.RawMessage }
 
 // ParseDefinition reads a definition; anything but an object is an empty one.
@@ -98,15 +98,15 @@ func (d Definition) setList(key string, list []string) {
 	if list == nil {
 		list = []string{}
 	}
-	d.fields[key], _ = json.Marshal(list) // text always marshals
+	d.fields[key], _ = json.Marshal(list) // never fails for strings
 }
 
-// Has reports whether a user takes part.
+// Has reports whether a user is a participant.
 func (d Definition) Has(userID string) bool {
 	return userID != "" && slices.Contains(d.List(Participants), userID)
 }
 
-// Public reports whether the conversation is a channel (documented).
+// Public reports whether the conversation is a channel, as documented.
 func (d Definition) Public() bool { return Bool(d.Object(Group)[public]) }
 
 // Add makes users participants and reports whether that changed anything.
@@ -126,8 +126,8 @@ func (d Definition) Add(userIDs ...string) bool {
 	return changed
 }
 
-// Remove takes users out, remembering that they were in: a group reduced to two
-// people is not the direct chat of those two (seen in the public widget).
+// Remove removes users and records them, as Fliplet's widget does: a group that
+// shrank to two people is not the direct chat of those two.
 func (d Definition) Remove(userIDs ...string) bool {
 	members, removed := d.List(Participants), d.List(Removed)
 	changed := false

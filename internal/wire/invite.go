@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 )
 
-// inviteCode is where a conversation keeps its invite code. Only the JavaScript
-// methods are documented; the place and the look-up by containment are our choice.
+// inviteCode is the field of a conversation's invite code. Only the JavaScript methods
+// are documented; the field and the lookup by containment are this SDK's choice.
 const inviteCode = "inviteCode"
 
 // InviteCode is the conversation's invite code, "" when it has none.
@@ -15,7 +15,7 @@ func (d Definition) InviteCode() string { return Text(d.Value(inviteCode)) }
 // Invite gives the conversation a new invite code of 16 random bytes.
 func (d Definition) Invite() error {
 	b := make([]byte, 16)
-	rand.Read(b) //nolint:errcheck // never fails, it ends the program instead
+	rand.Read(b) //nolint:errcheck // never returns an error
 	return d.Set(inviteCode, hex.EncodeToString(b))
 }
 

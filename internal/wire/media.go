@@ -9,25 +9,25 @@ import (
 	"strings"
 )
 
-// Columns that describe an attachment (seen in the public widget, which sizes the
-// bubble of an image from them).
+// Columns that describe an attachment. Fliplet's widget sizes the bubble of an image
+// by them.
 const (
 	FileType    = "fileType"
 	ImageWidth  = "imageWidth"
 	ImageHeight = "imageHeight"
 	// ImageFile is the FileType of an image.
 	ImageFile = "image"
-	// FileParts names the parts of an upload: with the brackets the column becomes
-	// a list (documented).
+	// FileParts names the parts of an upload. It is documented that the brackets make
+	// the column a list.
 	FileParts = File + "[]"
 )
 
-// FileKey is the instruction that stores uploaded files under a private key: the
-// value of the column FileSchema (seen in the public widget).
+// FileKey is the value of the column FileSchema that makes the server store uploaded
+// files under a private key, as Fliplet's widget sends it.
 func FileKey(key string) M { return M{File: M{"encryptionKey": key}} }
 
-// DownloadKey is how a private file is asked for. That the key goes into the URL is
-// documented; the name of the parameter is open, and this is our choice.
+// DownloadKey are the URL parameters for a private file. It is documented that the key
+// goes into the URL; the parameter's name is this SDK's choice.
 func DownloadKey(key string) url.Values { return url.Values{"encryptionKey": {key}} }
 
 // DataURL is a file inside a URL: data:image/png;base64,….
@@ -36,15 +36,15 @@ type DataURL struct {
 	Content           []byte
 }
 
-// IsDataURL reports whether a URL holds a base64 file rather than the place of
-// one. Such URLs are uploaded (documented).
+// IsDataURL reports whether a URL holds a base64 file instead of an address. It is
+// documented that such URLs are uploaded.
 func IsDataURL(s string) bool {
 	head, _, ok := strings.Cut(s, ",")
 	return ok && len(head) > 5 && strings.EqualFold(head[:5], "data:") && strings.HasSuffix(strings.ToLower(head), ";base64")
 }
 
-// ParseDataURL reads a base64 data URL. The public widget appends the name of the
-// file, ";filename:photo.png", which is no part of any standard.
+// ParseDataURL reads a base64 data URL. Fliplet's widget appends the file's name as
+// ";filename:photo.png", which no standard has.
 func ParseDataURL(s string) (DataURL, error) {
 	if !IsDataURL(s) {
 		return DataURL{}, errors.New("not a base64 data URL")
@@ -69,9 +69,8 @@ func ParseDataURL(s string) (DataURL, error) {
 	return d, nil
 }
 
-// types are the extensions of common attachments, the usual one of a type first.
-// The tables of the machine are left out: a type must not depend on where a
-// program runs.
+// types are the extensions of common attachments, the usual one of a type first. The
+// operating system's tables are not used: types must not depend on the machine.
 var types = [...]struct{ extension, contentType string }{
 	{"png", "image/png"}, {"jpg", "image/jpeg"}, {"jpeg", "image/jpeg"}, {"gif", "image/gif"}, {"webp", "image/webp"},
 	{"svg", "image/svg+xml"}, {"bmp", "image/bmp"}, {"tiff", "image/tiff"}, {"tif", "image/tiff"}, {"heic", "image/heic"},
@@ -96,8 +95,8 @@ func ContentTypeOf(name string) string {
 	return types[i].contentType
 }
 
-// NameFor makes a name for a file without one, "" when the type is unknown: the
-// server refuses files whose extension it does not know (documented).
+// NameFor makes a name for a file without one, "" if the type is unknown. It is
+// documented that the server refuses unknown extensions.
 func NameFor(contentType string) string {
 	base, _, _ := strings.Cut(contentType, ";")
 	base = strings.ToLower(strings.TrimSpace(base))

@@ -2,8 +2,8 @@ package wire
 
 import "slices"
 
-// muted lists the users who muted a conversation. Only the JavaScript methods are
-// documented; where they store it is open, and this is our choice.
+// muted is the field that lists the users who muted a conversation. Only the
+// JavaScript methods are documented; the field is this SDK's choice.
 const muted = "mutedParticipants"
 
 // Muted reports whether a user muted the conversation.

@@ -2,9 +2,9 @@ package wire
 
 import "net/url"
 
-// InsertParams is where the sender's chat token goes on an insert: the query
-// string, like the other options of that call (inferred). It is not a column, so
-// that it can never be stored where others read it.
+// InsertParams are the parameters of an insert with the sender's chat token. They are
+// inferred from the other options of that call. The token is not a column, so that it
+// is never stored where others can read it.
 func InsertParams(token string) url.Values {
 	if token == "" {
 		return nil

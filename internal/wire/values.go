@@ -9,8 +9,8 @@ import (
 // M is a JSON object; numbers inside are json.Number.
 type M = map[string]any
 
-// Text reads a scalar as text: multipart forms turn every column into text, and
-// imported contacts hold numbers where others hold text. Anything else is "".
+// Text reads a scalar as text, since multipart forms turn columns into text and
+// imported contacts may hold numbers. Any other value is "".
 func Text(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -29,8 +29,8 @@ func Text(v any) string {
 	return ""
 }
 
-// Strings reads a list of scalars as text. A list that was written as JSON text,
-// as multipart forms do, and a single value count as lists. The result is a copy.
+// Strings reads a list of scalars as text. A list written as JSON text, as multipart
+// forms do, and a single value count as lists. The result is a copy.
 func Strings(v any) []string {
 	switch v := v.(type) {
 	case []string:
@@ -82,7 +82,7 @@ func Objects(v any) []M {
 	return nil
 }
 
-// Bool reads a flag that may have become text on its way.
+// Bool reads a flag that may be text.
 func Bool(v any) bool {
 	switch v := v.(type) {
 	case bool:
@@ -95,7 +95,7 @@ func Bool(v any) bool {
 	return false
 }
 
-// Int reads a whole number that may have become text, 0 when it is none.
+// Int reads a whole number that may be text; 0 if it is not a whole number.
 func Int(v any) int64 {
 	n, err := strconv.ParseInt(strings.TrimSpace(Text(v)), 10, 64)
 	if err != nil {

@@ -1,7 +1,7 @@
 package boltstore
 
-// Occupy takes the writer's turn until the function it returns is called.
+// Occupy holds the writers' lock until the function it returns is called.
 func (s *Store) Occupy() (release func()) {
-	s.turn <- struct{}{}
-	return func() { <-s.turn }
+	s.writer <- struct{}{}
+	return func() { <-s.writer }
 }

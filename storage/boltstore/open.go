@@ -46,7 +46,7 @@ func Open(path string, opts ...Option) (*Store, error) {
 	case cfg.timeout <= 0:
 		return nil, fmt.Errorf("boltstore: Timeout is %v; give a positive one", cfg.timeout)
 	}
-	s := &Store{path: path, turn: make(chan struct{}, 1)}
+	s := &Store{path: path, writer: make(chan struct{}, 1)}
 	_, err := os.Lstat(path)
 	fresh := errors.Is(err, os.ErrNotExist)
 	var file *os.File

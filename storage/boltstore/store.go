@@ -17,9 +17,9 @@ import (
 
 // Store is a [storage.Store] in a file. It is safe for concurrent use.
 type Store struct {
-	db   *bbolt.DB
-	path string
-	turn chan struct{} // held by the writer; whoever waits for it does so with a context
+	db     *bbolt.DB
+	path   string
+	writer chan struct{} // a lock for writers that can wait with a context
 }
 
 var (
@@ -36,8 +36,8 @@ func (s *Store) Exclusive() bool { return true }
 
 // Close closes the file, after the calls under way. Closing again does nothing.
 func (s *Store) Close() error {
-	s.turn <- struct{}{}
-	defer func() { <-s.turn }()
+	s.writer <- struct{}{}
+	defer func() { <-s.writer }()
 	return s.db.Close()
 }
 
@@ -107,8 +107,8 @@ func (s *Store) update(ctx context.Context, key string, fn func(*bbolt.Tx) error
 		return err
 	}
 	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+	case s.writer <- struct{}{}:
+		defer func() { <-s.writer }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -9,7 +9,7 @@ import (
 // Option adds to what [Run] checks.
 type Option func(*suite)
 
-// Reopen tells how to close a store and open the same data again. With it Run also
+// Reopen says how to close a store and open the same data again. With it Run also
 // checks that values outlive the store they were written through.
 func Reopen(reopen func(t *testing.T, s storage.Store) storage.Store) Option {
 	return func(s *suite) { s.reopen = reopen }
@@ -21,8 +21,8 @@ type suite struct {
 }
 
 // Run checks a store in parallel subtests, each named for what it proves. open
-// returns an empty store and sees to closing it, usually with t.Cleanup. It is
-// called from several goroutines.
+// returns an empty store and has to close it, usually with t.Cleanup. It is called
+// from several goroutines.
 //
 // A store that has a List method is checked as a [storage.Lister], too; for others
 // those checks are skipped.

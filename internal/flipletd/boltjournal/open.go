@@ -22,9 +22,9 @@ var (
 	ErrDamaged = errors.New("the file is damaged or belongs to something else")
 )
 
-// patience is how long Open waits for another process to close the file: one that
-// was just told to stop needs a moment.
-const patience = 2 * time.Second
+// lockTimeout is how long Open waits for another process to close the file: one that
+// is just stopping needs a moment.
+const lockTimeout = 2 * time.Second
 
 // The names in the file. Records are in a bucket of their kind inside of records,
 // by id.
@@ -64,7 +64,7 @@ func (j *Journal) open(path string) error {
 	var file *os.File
 	err = guard(func() (err error) {
 		j.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout: patience,
+			Timeout: lockTimeout,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				file, err = openRegular(name, flag, mode)
 				return file, err

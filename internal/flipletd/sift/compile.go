@@ -230,9 +230,8 @@ func (c *compiler) compileRegex(pattern, flags string) (*jsregexp.Regexp, error)
 	return re, nil
 }
 
-// inheritedOperator handles keys that JavaScript's objects inherit, which the
-// original takes for operators (seen in the fork): what they do comes from
-// calling the inherited method in the operator's place.
+// inheritedOperator handles keys that JavaScript's objects inherit. Fliplet's fork
+// takes them for operators and calls the inherited method.
 func inheritedOperator(m member) (n node, ok bool, err error) {
 	switch m.name {
 	case "toString", "toLocaleString", "valueOf":

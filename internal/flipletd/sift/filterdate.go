@@ -50,7 +50,7 @@ func (m moment) start(unit string) float64 {
 		return midnight(year, month-(month-1)%3, 1)
 	case "month":
 		return midnight(year, month, 1)
-	case "week": // begins on Sunday (our choice; the documentation does not say)
+	case "week": // begins on Sunday; the documentation does not say
 		return midnight(year, month, day-int(t.Weekday()))
 	case "day":
 		return midnight(year, month, day)

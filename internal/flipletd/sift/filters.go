@@ -9,8 +9,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd/sift/jsregexp"
 )
 
-// filters prepares $filters: a list of {column, condition, value}, all of
-// which must hold (documented).
+// filters compiles $filters: a list of {column, condition, value}, all of which must
+// hold.
 func (c *compiler) filters(a any) (node, error) {
 	list, ok := a.([]any)
 	if !ok {
@@ -35,9 +35,9 @@ func filterError(i int, problem string) *Error {
 	return &Error{TypeError, fmt.Sprintf("$filters[%d] %s", i, problem)}
 }
 
-// filter prepares one condition. A condition that needs a value and has none,
-// or empty text, is not filled in yet and holds for every row (seen in the
-// public list widget).
+// filter compiles one condition. A condition that needs a value and has none, or
+// empty text, is not filled in yet and holds for every row, as in Fliplet's list
+// widget.
 func (c *compiler) filter(i int, o object) (node, error) {
 	condition, _ := o.get("condition")
 	name, ok := condition.(string)
@@ -104,8 +104,8 @@ func (c *compiler) rowTest(i int, name string, o object) (rowTest, error) {
 	return nil, &Error{UnknownOperator, fmt.Sprintf("unknown condition %.50q in $filters[%d]", name, i)}
 }
 
-// columnTest looks at one column of a row. Its name is taken as it is: a dot
-// has no meaning (our choice; the documentation does not say).
+// columnTest looks at one column of a row. A dot in its name has no meaning; the
+// documentation does not say.
 type columnTest struct {
 	name string
 	cond rowTest

@@ -42,9 +42,9 @@ func parseFloat(s string) float64 {
 	return decimal(s[:n])
 }
 
-// rangeNumber turns text into the number that $gt, $gte, $lt and $lte compare
-// (seen in the fork): text holding a date is its time in milliseconds, other
-// text loses its first run of foreign characters and goes through parseFloat.
+// rangeNumber turns text into the number that $gt, $gte, $lt and $lte compare, as
+// Fliplet's fork does: text holding a date is its time in milliseconds, other text
+// loses its first run of foreign characters and goes through parseFloat.
 // So "$10" is 10, "1,234" is 1, "1e3" is 13 and "31/12/2023" is 3112.
 func rangeNumber(s string) float64 {
 	if holdsDate(s) {

@@ -86,8 +86,8 @@ func hasOwn(v any, name string) (bool, error) {
 	return false, nil
 }
 
-// Names that JavaScript values inherit. A path finds them (seen in the fork),
-// so "Name.link" is not null where Name is text.
+// Names that JavaScript values inherit. In Fliplet's fork a path finds them, so
+// "Name.link" is not null where Name is text.
 const (
 	objectMethods = " __defineGetter__ __defineSetter__ hasOwnProperty __lookupGetter__ __lookupSetter__" +
 		" isPrototypeOf propertyIsEnumerable toString valueOf toLocaleString "

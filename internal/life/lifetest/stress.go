@@ -1,5 +1,4 @@
-// Package lifetest holds the one stress test that every machine which starts and
-// stops has to pass.
+// Package lifetest holds the stress test for everything that starts and stops.
 package lifetest
 
 import (
@@ -13,11 +12,11 @@ import (
 
 // A Machine is what [Stress] starts and stops.
 type Machine struct {
-	// Start begins something. It may fail once the machine was stopped.
+	// Start begins something. It may fail after Stop.
 	Start func(ctx context.Context) error
-	// Stop ends everything and waits for nothing.
+	// Stop ends everything and does not wait.
 	Stop func(cause error)
-	// Wait returns when nothing runs, or when its context ends.
+	// Wait returns when nothing runs any more, or when its context ends.
 	Wait func(ctx context.Context) error
 }
 
@@ -25,29 +24,29 @@ type Machine struct {
 var errStress = errors.New("stopped by the stress test")
 
 // Stress makes rounds machines. Several goroutines start each of them, stop it and
-// wait for it, in an order that nobody chose. Whatever the order: no call hangs,
-// and once a machine was stopped it comes to rest.
+// wait for it in random order. No call may hang, and a stopped machine must come to
+// rest.
 func Stress(t *testing.T, rounds int, machine func() Machine) {
 	t.Helper()
-	const hands = 4
-	patience, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	const goroutines = 4
+	limit, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for range rounds {
 		m := machine()
 		var wg sync.WaitGroup
-		for range hands {
+		for range goroutines {
 			wg.Go(func() {
 				switch rand.N(3) {
 				case 0:
 					m.Stop(errStress)
 				case 1:
-					ctx, cancel := context.WithCancel(patience)
+					ctx, cancel := context.WithCancel(limit)
 					cancel()
 					if err := m.Wait(ctx); err != nil && !errors.Is(err, context.Canceled) {
 						t.Errorf("Wait with an ended context: %v", err)
 					}
 				}
-				if err := m.Start(patience); err != nil && patience.Err() != nil {
+				if err := m.Start(limit); err != nil && limit.Err() != nil {
 					t.Errorf("Start hung: %v", err)
 				}
 				if rand.N(2) == 0 {
@@ -57,7 +56,7 @@ func Stress(t *testing.T, rounds int, machine func() Machine) {
 		}
 		wg.Wait()
 		m.Stop(errStress)
-		if err := m.Wait(patience); err != nil {
+		if err := m.Wait(limit); err != nil {
 			t.Fatalf("the machine does not come to rest: %v", err)
 		}
 	}

@@ -113,8 +113,8 @@ func fill(values []int32, n int) []int32 {
 }
 
 // insidePair reports a place between two halves of a character. With the u flag
-// a match may begin there, but take nothing (seen in V8; the standard passes
-// over the place).
+// a match may begin there, but be only empty. So does V8; the standard skips the
+// position.
 func (m *machine) insidePair(pos int32) bool {
 	return pos > 0 && int(pos) < len(m.text) && isLow(m.text[pos]) && isHigh(m.text[pos-1])
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // registerDevice registers the user for push notifications. A failure is only
-// logged: it must never keep anybody from chatting.
+// logged, so that it does not fail the login.
 func (c *Chat) registerDevice(ctx context.Context, contact *Contact) {
 	if c.opts.Push == nil || !c.opts.PushNotifications {
 		return
@@ -18,10 +18,10 @@ func (c *Chat) registerDevice(ctx context.Context, contact *Contact) {
 	}
 }
 
-// subscribeDevice asks the registrar, and stores the subscription's id on the
-// contact, where hooks and screens find it (documented).
+// subscribeDevice calls the registrar and stores the subscription's id on the
+// contact, where Fliplet's hooks read it.
 func (c *Chat) subscribeDevice(ctx context.Context, contact *Contact) (err error) {
-	id, err := c.askRegistrar(ctx, contact)
+	id, err := c.callRegistrar(ctx, contact)
 	if err != nil || id == "" || id == wire.Text(contact.Data[wire.SubscriptionID]) {
 		return err
 	}
@@ -37,9 +37,9 @@ func (c *Chat) subscribeDevice(ctx context.Context, contact *Contact) (err error
 	return nil
 }
 
-// askRegistrar keeps a registrar that panics from taking the login with it. What
-// it panicked with may hold anything, so only its type is told.
-func (c *Chat) askRegistrar(ctx context.Context, contact *Contact) (id string, err error) {
+// callRegistrar turns a panic of the registrar into an error, so that the login goes
+// on. The panic's value may hold a secret, so the error names only its type.
+func (c *Chat) callRegistrar(ctx context.Context, contact *Contact) (id string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("Options.Push panicked with a %T", v)

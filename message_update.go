@@ -7,10 +7,10 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// UpdateMessage changes columns of a message: those in data are replaced whole, the
-// others stay. A "body" is encrypted if this Chat encrypts. "isEdited" is for the
-// caller to set (documented). "file" takes URLs, which replace the list of
-// attachments; files are uploaded by Message only. It returns the whole message.
+// UpdateMessage replaces the columns of a message that data has; the others stay.
+// "body" is encrypted if this Chat encrypts. The caller sets "isEdited". "file" takes
+// URLs, which replace the list of attachments; only Message uploads files. It returns
+// the whole message.
 //
 // Errors: [ErrInvalid] for no columns; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
@@ -39,7 +39,7 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, err
 	}
 	row, err := c.client.Update(ctx, conversationID, messageID, patch)
-	if err == nil && len(row.Data) == 0 { // a server may confirm with less than the row
+	if err == nil && len(row.Data) == 0 { // a server may answer without the columns
 		row, err = c.client.FindByID(ctx, conversationID, messageID)
 	}
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	return c.message(ctx, row, s.userID), nil
 }
 
-// DeleteMessage deletes a message for everybody; streams get it with IsDeleted.
+// DeleteMessage deletes a message for everybody. Streams deliver it with IsDeleted.
 //
 // Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) DeleteMessage(ctx context.Context, conversationID, messageID int64) (err error) {

@@ -7,16 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	_ "image/gif" // the formats whose size is looked up
-	_ "image/jpeg"
-	_ "image/png"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -42,13 +38,6 @@ type File struct {
 	// Size is how many bytes Reader yields; 0 when unknown.
 	Size int64
 }
-
-// headBytes is how much of a Reader is buffered at most to find its type and the
-// size of its image.
-const headBytes = 1 << 20
-
-// sniffBytes is how much [http.DetectContentType] looks at.
-const sniffBytes = 512
 
 // check reports what is wrong with a file.
 func (f *File) check() error {
@@ -89,7 +78,7 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 			urls = append(urls, f.URL)
 			continue
 		}
-		part, err := upload(ctx, f, row)
+		part, err := filePart(ctx, f, row)
 		if err != nil {
 			return w, fmt.Errorf("Draft.Files[%d]: %w", i, err)
 		}
@@ -112,8 +101,8 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 	return w, nil
 }
 
-// upload makes the multipart part of one file, and describes an image in the row.
-func upload(ctx context.Context, f *File, row M) (datasource.Part, error) {
+// filePart makes the multipart part of one file, and describes an image in the row.
+func filePart(ctx context.Context, f *File, row M) (datasource.Part, error) {
 	p := datasource.Part{Field: wire.FileParts, Filename: strings.TrimSpace(f.Name), ContentType: f.ContentType, Content: f.Content}
 	if f.URL != "" {
 		data, err := wire.ParseDataURL(f.URL)
@@ -126,13 +115,13 @@ func upload(ctx context.Context, f *File, row M) (datasource.Part, error) {
 	p.ContentType = cmp.Or(p.ContentType, wire.ContentTypeOf(p.Filename))
 	var size image.Config
 	var sized bool
-	look := func(r io.Reader) { size, sized = examine(r, &p.ContentType) }
+	look := func(r io.Reader) { size, sized = upload.Examine(r, &p.ContentType) }
 	if f.Reader == nil {
 		look(bytes.NewReader(p.Content))
 	} else {
-		body := newFileBody(ctx, f.Reader)
+		body := upload.NewBody(ctx, f.Reader)
 		if p.ContentType == "" || strings.HasPrefix(p.ContentType, "image/") {
-			if body.peek(look); ctx.Err() != nil {
+			if body.Peek(look); ctx.Err() != nil {
 				return p, context.Cause(ctx)
 			}
 		}
@@ -158,111 +147,6 @@ func describe(row M, size image.Config, known bool) {
 	_, height := row[wire.ImageHeight]
 	if known && !width && !height {
 		row[wire.ImageWidth], row[wire.ImageHeight] = size.Width, size.Height
-	}
-}
-
-// examine reads from a file its type, unless that is known, and the size of an
-// image.
-func examine(r io.Reader, contentType *string) (image.Config, bool) {
-	var head bytes.Buffer
-	if *contentType == "" {
-		// Errors are ignored: a file may be shorter, and a broken Reader fails again
-		// when the file is sent.
-		_, _ = io.CopyN(&head, r, sniffBytes)
-		*contentType = http.DetectContentType(head.Bytes())
-	}
-	if !strings.HasPrefix(*contentType, "image/") {
-		return image.Config{}, false
-	}
-	cfg, _, err := image.DecodeConfig(io.MultiReader(&head, r))
-	return cfg, err == nil
-}
-
-// fileBody is the Reader of an upload. Bytes read by peek are read again.
-type fileBody struct {
-	source interruptibleReader
-	head   []byte
-	rest   io.Reader // nil until the first Read
-	seeker io.Seeker // nil when the Reader cannot seek
-	start  int64
-	used   atomic.Bool
-}
-
-func newFileBody(ctx context.Context, r io.Reader) *fileBody {
-	b := &fileBody{source: interruptibleReader{ctx: ctx, from: r}}
-	if s, ok := r.(io.Seeker); ok {
-		if at, err := s.Seek(0, io.SeekCurrent); err == nil {
-			b.seeker, b.start = s, at
-		}
-	}
-	return b
-}
-
-// peek calls look with the beginning of the file, and buffers what it reads.
-func (b *fileBody) peek(look func(io.Reader)) {
-	var head bytes.Buffer
-	look(io.TeeReader(io.LimitReader(&b.source, headBytes), &head))
-	b.head = head.Bytes()
-}
-
-func (b *fileBody) Read(p []byte) (int, error) {
-	if b.rest == nil {
-		b.rest = io.MultiReader(bytes.NewReader(b.head), &b.source)
-	}
-	b.used.Store(true)
-	return b.rest.Read(p)
-}
-
-// rewind makes files readable again. It reports whether it could for all of them.
-func rewind(files []datasource.Part) bool {
-	for i := range files {
-		b, ok := files[i].Reader.(*fileBody)
-		if !ok || !b.used.Load() {
-			continue
-		}
-		if b.seeker == nil {
-			return false
-		}
-		if _, err := b.seeker.Seek(b.start, io.SeekStart); err != nil {
-			return false
-		}
-		b.head, b.rest = nil, nil
-		b.used.Store(false)
-	}
-	return true
-}
-
-// interruptibleReader returns when its context ends, even if the Reader blocks:
-// net/http waits for a Read of the body even after the request was cancelled. The
-// abandoned Read has a buffer of its own.
-type interruptibleReader struct {
-	ctx  context.Context
-	from io.Reader
-	buf  []byte
-}
-
-func (r *interruptibleReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	if len(r.buf) < len(p) {
-		r.buf = make([]byte, len(p))
-	}
-	type result struct {
-		n   int
-		err error
-	}
-	done := make(chan result, 1)
-	buf := r.buf[:len(p)]
-	go func() {
-		n, err := r.from.Read(buf)
-		done <- result{n, err}
-	}()
-	select {
-	case got := <-done:
-		return copy(p, buf[:got.n]), got.err
-	case <-r.ctx.Done():
-		return 0, context.Cause(r.ctx)
 	}
 }
 

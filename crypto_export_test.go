@@ -25,7 +25,7 @@ func Open(c *Cipher, conversationID int64, guid, stored string) (string, error) 
 func CachedKeys(k *Key) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.recent.young) + len(k.recent.old)
+	return k.recent.Len()
 }
 
 // Wiped reports whether a Key is unusable and its secret is gone.

@@ -26,7 +26,7 @@ type Key struct {
 
 	mu     sync.Mutex
 	secret []byte // nil for a fixed key, and after wipe
-	recent aeadCache
+	recent envelope.Cache
 }
 
 // keySize is the size of an AES-256 key.
@@ -118,14 +118,14 @@ func (k *Key) aead(conversationID int64) (*envelope.AEAD, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if a := k.recent.get(conversationID); a != nil {
+	if a := k.recent.Get(conversationID); a != nil {
 		return a, nil
 	}
 	a, err := k.derive(conversationID)
 	if err != nil {
 		return nil, err
 	}
-	k.recent.put(conversationID, a)
+	k.recent.Put(conversationID, a)
 	return a, nil
 }
 
@@ -152,7 +152,7 @@ func (k *Key) wipe() {
 	defer k.mu.Unlock()
 	clear(k.secret)
 	k.secret = nil
-	k.recent.wipe()
+	k.recent.Wipe()
 }
 
 func newAEAD(id string, key []byte) (*envelope.AEAD, error) {
@@ -187,40 +187,3 @@ func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // MarshalText is String, for encoders such as encoding/json.
 func (k *Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-// aeadCache keeps recently used keys in two generations. When the younger one is
-// full the older one is dropped. The zero value is empty.
-type aeadCache struct{ young, old map[int64]*envelope.AEAD }
-
-// generation is how many keys one generation holds, of about a kilobyte each.
-const generation = 256
-
-func (c *aeadCache) get(id int64) *envelope.AEAD {
-	if a := c.young[id]; a != nil {
-		return a
-	}
-	a := c.old[id]
-	if a != nil {
-		c.put(id, a)
-	}
-	return a
-}
-
-func (c *aeadCache) put(id int64, a *envelope.AEAD) {
-	if len(c.young) >= generation {
-		c.old, c.young = c.young, nil
-	}
-	if c.young == nil {
-		c.young = make(map[int64]*envelope.AEAD)
-	}
-	c.young[id] = a
-}
-
-func (c *aeadCache) wipe() {
-	for _, m := range []map[int64]*envelope.AEAD{c.young, c.old} {
-		for _, a := range m {
-			a.Wipe()
-		}
-	}
-	*c = aeadCache{}
-}

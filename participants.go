@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -173,4 +174,27 @@ func (n Notifications) set(ctx context.Context, op string, on bool) (err error) 
 	return n.v.change(ctx,
 		func(d wire.Definition) bool { return d.Mute(s.userID, on) },
 		func(d wire.Definition) bool { return d.Muted(s.userID) == on })
+}
+
+// shortestPause is what a pause lasts at least. Examples, which run on real time,
+// shorten it.
+var shortestPause = 40 * time.Millisecond
+
+// pause waits one to two times as long as has passed since began: at least
+// shortestPause and less than 2 s.
+func pause(ctx context.Context, began time.Time) error {
+	wait := min(max(time.Since(began), shortestPause), time.Second)
+	return sleep(ctx, wait+rand.N(wait))
+}
+
+// sleep waits for d, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

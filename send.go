@@ -12,6 +12,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -101,7 +102,7 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	var row *datasource.Entry
 	var refused error
 	err := c.authorized(ctx, s, func(token string) error {
-		if refused != nil && !rewind(write.Files) {
+		if refused != nil && !canRepeat(write.Files) {
 			return refused // a Reader cannot be sent twice
 		}
 		write.Params = wire.InsertParams(token)
@@ -127,6 +128,16 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	}
 	row.DataSourceID = conversationID
 	return row, nil
+}
+
+// canRepeat makes files readable again. It reports whether it could for all of them.
+func canRepeat(files []datasource.Part) bool {
+	for i := range files {
+		if body, ok := files[i].Reader.(*upload.Body); ok && !body.Rewind() {
+			return false
+		}
+	}
+	return true
 }
 
 // renewalError is what a new login met, as opposed to what a message met.

@@ -7,12 +7,17 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// stallLimit is how long Poll waits while no event is handled.
-const stallLimit = time.Second
+const (
+	// stallLimit is how long Poll waits while no event is handled.
+	stallLimit = time.Second
+	// callerLimit is how long it waits when only functions are left that were running
+	// when it was called: one of them may be the caller.
+	callerLimit = 50 * time.Millisecond
+)
 
-// Poll requests a poll and returns when its events are delivered to the listeners
-// that were idle when it was called. It waits at most a second for a function that
-// does not return. Without a listener it does nothing.
+// Poll requests a poll and returns when its events are delivered. It waits at most a
+// second for a function that does not return, and only for a moment for one that was
+// running when Poll was called. Without a listener it does nothing.
 //
 // Errors: that of the source if the poll failed; the cause of Stop; the cause of ctx.
 func (r *Receiver) Poll(ctx context.Context, reset bool) error {
@@ -33,7 +38,7 @@ func (r *Receiver) Poll(ctx context.Context, reset bool) error {
 			if since.IsZero() || s.handled != handled {
 				since, handled = time.Now(), s.handled
 			}
-			late = time.After(stallLimit - time.Since(since))
+			late = time.After(s.limit - time.Since(since))
 		}
 		select {
 		case <-s.changed:
@@ -50,7 +55,14 @@ type pendingPoll struct {
 	loop     *loop
 	ticket   uint64
 	failures uint64
-	idle     []*listener // whose events the caller waits for
+	waits    []awaited // for whom the caller waits
+}
+
+// awaited is a listener as it was when a poll was requested.
+type awaited struct {
+	*listener
+	busy  bool
+	acked uint64
 }
 
 // requestPoll asks the engine for a poll. It returns nil without listeners.
@@ -66,9 +78,7 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 	}
 	w := &pendingPoll{loop: r.loop, ticket: ask(r.feed, time.Now()), failures: r.failures}
 	for _, l := range r.listeners {
-		if !l.busy {
-			w.idle = append(w.idle, l)
-		}
+		w.waits = append(w.waits, awaited{l, l.busy, l.acked})
 	}
 	r.loop.notify()
 	r.waiters++
@@ -87,7 +97,8 @@ type progress struct {
 	over    bool // with err
 	err     error
 	polled  bool   // only deliveries are left
-	handled uint64 // events that the idle listeners have handled
+	handled uint64 // events of the listeners
+	limit   time.Duration
 	changed <-chan struct{}
 }
 
@@ -100,23 +111,19 @@ func (r *Receiver) progress(w *pendingPoll) progress {
 	case r.failures != w.failures:
 		return progress{over: true, err: r.lastErr}
 	}
-	polled := r.feed.Done(w.ticket)
-	if polled && delivered(w.idle) {
-		return progress{over: true}
-	}
-	var handled uint64
-	for _, l := range w.idle {
-		handled += l.acked
-	}
-	return progress{polled: polled, handled: handled, changed: r.changed}
-}
-
-// delivered reports whether listeners have handled every event. mu is held.
-func delivered(list []*listener) bool {
-	for _, l := range list {
-		if !l.stopped && (l.busy || l.pending()) {
-			return false
+	s := progress{polled: r.feed.Done(w.ticket), limit: callerLimit, changed: r.changed}
+	left := 0
+	for _, a := range w.waits {
+		l := a.listener
+		s.handled += l.acked
+		if l.stopped || !l.busy && !l.pending() {
+			continue
+		}
+		left++
+		if !a.busy || l.acked != a.acked {
+			s.limit = stallLimit
 		}
 	}
-	return true
+	s.over = s.polled && left == 0
+	return s
 }

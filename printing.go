@@ -1,6 +1,13 @@
 package chat
 
-import "fmt"
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
 
 // Package fmt calls no methods on the values of unexported fields and prints their
 // fields instead, keys included. Every exported type that leads to a Chat, a
@@ -46,4 +53,30 @@ func (r *Registry) Format(f fmt.State, _ rune) { fmt.Fprint(f, "chat registry") 
 // Format prints the file without its content and its URL, which may hold a key.
 func (f File) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "file %q (%s), %d bytes", f.Name, f.ContentType, len(f.Content))
+}
+
+// rowJSON is a row as the JavaScript API returns it. deletedAt is written even when
+// null: Fliplet's widget ignores a message without it.
+type rowJSON struct {
+	ID           int64   `json:"id"`
+	DataSourceID int64   `json:"dataSourceId"`
+	Data         M       `json:"data"`
+	CreatedAt    *string `json:"createdAt"`
+	UpdatedAt    *string `json:"updatedAt"`
+	DeletedAt    *string `json:"deletedAt"`
+}
+
+// timestamp formats a time as the API does, nil for the zero time.
+func timestamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return new(wire.Timestamp(t))
+}
+
+// unmarshal reads JSON with exact numbers.
+func unmarshal(raw []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(into)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type Cache struct {
 	prefix string
 
 	mu       sync.Mutex
-	accounts map[string]*account
+	accounts []*account // of the users so far, mostly one
 }
 
 // New returns a Cache. It does not touch the Store.
@@ -46,10 +47,7 @@ func New(cfg Config) *Cache {
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return &Cache{
-		cfg: cfg, prefix: fmt.Sprintf("fl-chat-cache/%s/%d/", host, cfg.DataSourceID),
-		accounts: map[string]*account{},
-	}
+	return &Cache{cfg: cfg, prefix: fmt.Sprintf("fl-chat-cache/%s/%d/", host, cfg.DataSourceID)}
 }
 
 // Key is the key of a user's value. The user "" is used before a login.
@@ -66,10 +64,11 @@ func (c *Cache) Key(userID, name string) string {
 func (c *Cache) User(userID string) *User {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.accounts[userID]
-	if a == nil {
-		a = &account{changes: newMutex()}
-		c.accounts[userID] = a
+	i := slices.IndexFunc(c.accounts, func(a *account) bool { return a.userID == userID })
+	if i < 0 {
+		i = len(c.accounts)
+		c.accounts = append(c.accounts, &account{userID: userID, changes: newMutex()})
 	}
+	a := c.accounts[i]
 	return &User{cache: c, id: userID, account: a, since: a.logouts.Load()}
 }

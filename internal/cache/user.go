@@ -12,6 +12,7 @@ import (
 
 // account is what the sessions of one user share.
 type account struct {
+	userID string
 	// changes is held while stored values change, also over Store calls.
 	changes mutex
 	// logouts counts the calls of Forget.

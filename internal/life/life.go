@@ -14,31 +14,42 @@ import (
 // A Life counts running work. It is safe for concurrent use, and its methods may be
 // called in any order, any number of times.
 type Life struct {
-	parent *Life // counts the work of this one, too; may be nil
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	parent *Life           // counts the work of this one, too; may be nil
+	above  context.Context // that of the parent is used if this is nil
 
-	mu     sync.Mutex
-	over   bool          // no more work is accepted
-	inside int           // running work
-	empty  chan struct{} // closed when inside reaches 0; nil if nobody waits
+	mu      sync.Mutex
+	ctx     context.Context // made when somebody asks for it, since idle lives need none
+	cancel  context.CancelCauseFunc
+	stopped bool
+	cause   error         // of Stop
+	over    bool          // no more work is accepted
+	inside  int           // running work
+	empty   chan struct{} // closed when inside reaches 0; nil if nobody waits
 }
 
 // New returns an open Life, whose context ends with ctx, too.
-func New(ctx context.Context) *Life { return newLife(ctx, nil) }
+func New(ctx context.Context) *Life { return &Life{above: ctx} }
 
 // Part returns a Life that is a part of this one: this one counts its work, too, and
 // the part is over, and its context ends, with this one.
-func (l *Life) Part() *Life { return newLife(l.ctx, l) }
-
-func newLife(ctx context.Context, parent *Life) *Life {
-	l := &Life{parent: parent}
-	l.ctx, l.cancel = context.WithCancelCause(ctx)
-	return l
-}
+func (l *Life) Part() *Life { return &Life{parent: l} }
 
 // Context is the context of the work. It ends with Stop.
-func (l *Life) Context() context.Context { return l.ctx }
+func (l *Life) Context() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx == nil {
+		above := l.above
+		if above == nil {
+			above = l.parent.Context()
+		}
+		l.ctx, l.cancel = context.WithCancelCause(above)
+		if l.stopped {
+			l.cancel(l.cause)
+		}
+	}
+	return l.ctx
+}
 
 // Enter counts the caller's work, or reports false when the Life is over. After true
 // the caller has to call [Life.Leave] once.
@@ -121,8 +132,16 @@ func (l *Life) Retire() {
 
 // Stop retires the Life and ends its context with a cause. The first cause stays.
 func (l *Life) Stop(cause error) {
-	l.Retire()
-	l.cancel(cause)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	if l.stopped {
+		return
+	}
+	l.stopped, l.cause = true, cause
+	if l.cancel != nil {
+		l.cancel(cause)
+	}
 }
 
 // Over reports whether Retire or Stop was called, here or on what this is a part of.

@@ -18,14 +18,12 @@ type Begin struct {
 }
 
 // listener is the part that readers and pushers share: a queue of events in the
-// engine, taken and acknowledged one at a time. The Receiver's mu guards everything
-// but ctx.
+// engine, taken and acknowledged one at a time. The mu of the Receiver guards it.
 type listener struct {
-	r    *Receiver
-	id   feed.ID
-	feed *feed.Feed // of the loop in which it began
-	// ctx ends with the listener.
-	ctx    context.Context
+	r      *Receiver
+	id     feed.ID
+	feed   *feed.Feed      // of the loop in which it began
+	ctx    context.Context // see context
 	cancel context.CancelCauseFunc
 	detach func() bool // from the caller's context
 	// notify says that there may be an event, or that the listener has stopped. It is
@@ -57,7 +55,6 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 		return err
 	}
 	l.r, l.id, l.feed, l.first = r, id, r.feed, b.First
-	l.ctx, l.cancel = context.WithCancelCause(r.life.Context())
 	r.listeners[id] = l
 	if len(r.listeners) > 1 {
 		r.shared.Store(true)
@@ -92,7 +89,9 @@ func (r *Receiver) remove(l *listener, cause error) {
 	}
 	l.stopped, l.err = true, cause
 	l.detach()
-	l.cancel(cause)
+	if l.cancel != nil {
+		l.cancel(cause)
+	}
 	delete(r.listeners, l.id)
 	l.notify()
 	r.announce()
@@ -102,6 +101,7 @@ func (r *Receiver) remove(l *listener, cause error) {
 func (l *listener) leave() {
 	if !l.left {
 		l.left, l.busy = true, false
+		l.release(l.err)
 		l.feed.Unsubscribe(l.id)
 		l.r.announce()
 	}
@@ -138,6 +138,26 @@ func (l *listener) ack() {
 		l.r.loop.notify()
 	}
 	l.r.announce()
+}
+
+// context is what an event is prepared under. It ends with the listener. An idle
+// listener has none. mu is held.
+func (l *listener) context() context.Context {
+	if l.ctx == nil {
+		l.ctx, l.cancel = context.WithCancelCause(context.Background())
+		if l.stopped {
+			l.cancel(l.err)
+		}
+	}
+	return l.ctx
+}
+
+// release ends the context of an idle listener. mu is held.
+func (l *listener) release(cause error) {
+	if l.cancel != nil {
+		l.cancel(cause)
+		l.ctx, l.cancel = nil, nil
+	}
 }
 
 // cause is why the listener stopped.

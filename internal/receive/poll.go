@@ -82,6 +82,9 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 	}
 	r.loop.notify()
 	r.waiters++
+	if r.changed == nil {
+		r.changed = make(chan struct{})
+	}
 	return w
 }
 

@@ -66,11 +66,11 @@ func (p *Pusher) end() {
 // deliver calls the handler until no event is left.
 func (p *Pusher) deliver() {
 	for {
-		e, ok := p.begin()
+		ctx, e, ok := p.begin()
 		if !ok {
 			return
 		}
-		ready := p.h.Prepare(p.l.ctx, e, p.l.r.shared.Load())
+		ready := p.h.Prepare(ctx, e, p.l.r.shared.Load())
 		if ready && p.mayHandle() {
 			if err := p.h.Handle(); err != nil {
 				p.l.stop(err)
@@ -82,18 +82,20 @@ func (p *Pusher) deliver() {
 
 // begin takes the next event. It reports false if there is none; the goroutine must
 // then end.
-func (p *Pusher) begin() (feed.Event, bool) {
+func (p *Pusher) begin() (context.Context, feed.Event, bool) {
 	p.l.r.mu.Lock()
 	defer p.l.r.mu.Unlock()
 	e, ok := p.l.take()
-	if !ok {
-		p.running = false
-		if p.l.stopped {
-			p.end()
-		}
-		p.l.r.announce()
+	if ok {
+		return p.l.context(), e, true
 	}
-	return e, ok
+	p.running = false
+	p.l.release(nil)
+	if p.l.stopped {
+		p.end()
+	}
+	p.l.r.announce()
+	return nil, e, false
 }
 
 // mayHandle reports whether the pusher was not stopped while an event was prepared.

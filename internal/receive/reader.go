@@ -74,7 +74,11 @@ func (rd *Reader) Cursor() feed.Cursor {
 }
 
 // Context ends with the reader.
-func (rd *Reader) Context() context.Context { return rd.l.ctx }
+func (rd *Reader) Context() context.Context {
+	rd.l.r.mu.Lock()
+	defer rd.l.r.mu.Unlock()
+	return rd.l.context()
+}
 
 // Shared reports whether other listeners may have the same rows.
 func (rd *Reader) Shared() bool { return rd.l.r.shared.Load() }

@@ -49,17 +49,17 @@ type Receiver struct {
 	mu        sync.Mutex
 	feed      *feed.Feed
 	listeners map[feed.ID]*listener
-	loop      *loop // nil without listeners
-	over      error // the cause of Stop, nil before
-	changed   chan struct{}
-	waiters   int // how many wait for changed
+	loop      *loop         // nil without listeners
+	over      error         // the cause of Stop, nil before
+	changed   chan struct{} // nil while nobody has waited for it
+	waiters   int           // how many wait for changed
 	failures  uint64
 	lastErr   error
 }
 
 // New returns a Receiver without listeners. It does not poll.
 func New(cfg Config) *Receiver {
-	return &Receiver{cfg: cfg, life: cfg.Life.Part(), listeners: map[feed.ID]*listener{}, changed: make(chan struct{})}
+	return &Receiver{cfg: cfg, life: cfg.Life.Part(), listeners: map[feed.ID]*listener{}}
 }
 
 // Stop ends all listeners with a cause, and the polling. It does not wait: running
@@ -125,7 +125,7 @@ func (r *Receiver) startLoop() error {
 		return nil
 	}
 	p := &loop{wake: make(chan struct{}, 1)}
-	p.ctx, p.cancel = context.WithCancelCause(r.life.Context())
+	p.ctx, p.cancel = context.WithCancelCause(context.Background()) // Stop ends it
 	began := r.life.Go(func() {
 		r.poll(p)
 		if r.cfg.Rested != nil {

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -183,7 +184,7 @@ func (c *Claim) Acquire(ctx context.Context) (*Lease, error) {
 		if err != nil || ok {
 			return l, err
 		}
-		if err := sleep(ctx, poll); err != nil {
+		if err := wait.Sleep(ctx, poll); err != nil {
 			return nil, err
 		}
 	}
@@ -199,15 +200,4 @@ func failed(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return fmt.Errorf("storage: %w", err)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

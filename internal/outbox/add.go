@@ -56,10 +56,10 @@ func (r *run) add(ctx context.Context, rec Record, raw []byte, known bool) (*Sen
 // accept gives a message its slot. fresh is false when it waits already.
 func (r *run) accept(ctx context.Context, rec Record, known bool) (_ *Sending, fresh bool, err error) {
 	j, o := r.journal, r.box
-	if err := j.turn.take(ctx); err != nil {
+	if err := j.changes.Lock(ctx); err != nil {
 		return nil, false, err
 	}
-	defer j.turn.give()
+	defer j.changes.Unlock()
 	if !j.fresh(time.Now()) {
 		if err := r.sync(ctx, true); err != nil {
 			return nil, false, err

@@ -177,14 +177,14 @@ func (r *run) maintenance(watching bool) time.Time {
 func (r *run) maintain(ctx context.Context) {
 	ctx, cancel := r.within(ctx)
 	defer cancel()
-	err := r.journal.turn.take(ctx)
+	err := r.journal.changes.Lock(ctx)
 	if err == nil {
 		if r.idle() {
 			err = r.rest()
 		} else {
 			err = r.sync(ctx, false)
 		}
-		r.journal.turn.give()
+		r.journal.changes.Unlock()
 	}
 	if errors.Is(err, errLost) {
 		r.box.lose(r)
@@ -211,7 +211,7 @@ func (r *run) maintain(ctx context.Context) {
 	r.kick()
 }
 
-// idle reports whether the claim is good for nothing. The turn is ours, so that no
+// idle reports whether the claim is good for nothing. changes is held, so that no
 // message can be accepted meanwhile.
 func (r *run) idle() bool {
 	r.box.mu.Lock()
@@ -229,7 +229,7 @@ func (r *run) rest() error {
 	return nil
 }
 
-// sync makes the registry and this run agree. The turn is ours.
+// sync makes the registry and this run agree. changes is held.
 func (r *run) sync(ctx context.Context, reserve bool) error {
 	j := r.journal
 	now := time.Now()
@@ -369,11 +369,11 @@ func (r *run) end(cause error) {
 			}
 		}
 	}
-	if err := r.journal.turn.take(ctx); err == nil {
+	if err := r.journal.changes.Lock(ctx); err == nil {
 		if err := r.journal.giveUp(ctx); err != nil {
 			r.box.cfg.Log.Warn("the claim on the outbox was not given up, and will run out", "error", err)
 		}
-		r.journal.turn.give()
+		r.journal.changes.Unlock()
 	}
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()

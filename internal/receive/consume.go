@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -115,7 +116,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 
 // handle tries one event until it is handled or given up.
 func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
-	wait := c.MinBackoff
+	backoff := c.MinBackoff
 	for attempt := 1; ; attempt++ {
 		failed := c.Handle(ctx, e)
 		if failed != nil && attempt >= c.MaxAttempts && c.GiveUp != nil && ctx.Err() == nil {
@@ -129,21 +130,9 @@ func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
 		}
 		// Only the error's type is logged: its text may quote the message.
 		c.Log.Warn("a consumer's function failed", "name", c.Name, "message", e.Row.ID, "attempt", attempt, "type", fmt.Sprintf("%T", failed))
-		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
+		if err := wait.Sleep(ctx, backoff/2+rand.N(backoff)); err != nil {
 			return err
 		}
-		wait = min(2*wait, c.MaxBackoff)
-	}
-}
-
-// sleep waits for d, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+		backoff = min(2*backoff, c.MaxBackoff)
 	}
 }

@@ -97,6 +97,7 @@ func (c *Chat) end() {
 	c.calls.Stop(errClosing)
 	c.stopSession(errClosing)
 	c.work.Stop(errClosing)
+	c.notifier.Stop()
 	c.known.clear() // it holds the keys of conversations
 }
 
@@ -142,12 +143,15 @@ func (c *Chat) Shutdown(ctx context.Context) (err error) {
 func (c *Chat) rest(ctx context.Context) error {
 	if s := c.current(); s != nil {
 		s.receiver.Stop(errClosing)
-		if err := s.drain(ctx); err != nil {
-			return err
-		}
 	}
 	if err := c.calls.Wait(ctx); err != nil {
 		return err
+	}
+	// Only now can nothing be added to the outbox any more.
+	if s := c.current(); s != nil {
+		if err := s.drain(ctx); err != nil && ctx.Err() != nil {
+			return err // it may also have been stopped by somebody else, which is fine
+		}
 	}
 	c.stopSession(errClosing)
 	if err := c.work.Wait(ctx); err != nil {
@@ -190,7 +194,7 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 	if !c.calls.Enter() && !c.mayFinish(ctx) {
 		return nil, nil, ErrClosed
 	}
-	ctx, release := c.tie(ctx)
+	ctx, release := wait.Both(ctx, c.calls.Context())
 	return ctx, func() {
 		release()
 		c.calls.Leave()
@@ -201,16 +205,6 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 // down.
 func (c *Chat) mayFinish(ctx context.Context) bool {
 	return ctx.Value(consuming{}) == c && c.calls.Context().Err() == nil && c.calls.Join()
-}
-
-// tie returns a context that also ends with the Chat.
-func (c *Chat) tie(ctx context.Context) (_ context.Context, release func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.calls.Context(), func() { cancel(errClosing) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
 }
 
 // enter is begin for calls that need a login.

@@ -123,6 +123,7 @@ func (c *Claim) look(ctx context.Context) (raw []byte, _ State, err error) {
 		return nil, Held, err
 	}
 	r, readable := decode(raw)
+	exclusive := c.exclusive()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
@@ -135,7 +136,7 @@ func (c *Claim) look(ctx context.Context) (raw []byte, _ State, err error) {
 		return nil, Free, nil
 	case readable && r.Owner == c.owner:
 		return raw, Mine, nil
-	case c.exclusive() && (!readable || r.Process != c.cfg.Process), now.Sub(c.since) >= TTL:
+	case exclusive && (!readable || r.Process != c.cfg.Process), now.Sub(c.since) >= TTL:
 		return raw, Free, nil
 	}
 	return raw, Held, nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 )
 
 // Add accepts a message, and returns when it is stored. known is set when somebody
@@ -33,7 +35,7 @@ func (r *run) add(ctx context.Context, rec Record, raw []byte, known bool) (*Sen
 		return nil, errLost // or stopped, which the next turn finds
 	}
 	defer r.life.Leave()
-	within, cancel := r.within(ctx)
+	within, cancel := wait.Both(ctx, r.life.Context())
 	defer cancel()
 	s, fresh, err := r.accept(within, rec, known)
 	if errors.Is(err, errLost) {
@@ -136,7 +138,7 @@ func (o *Outbox) Discard(ctx context.Context, conversation int64, guid string) (
 	if s == nil {
 		return false, nil
 	}
-	within, cancel := r.within(ctx)
+	within, cancel := wait.Both(ctx, r.life.Context())
 	defer cancel()
 	if err := r.journal.store.Delete(within, r.journal.key(s.at)); err != nil {
 		return true, fmt.Errorf("it is sent after the next login, since it could not be removed: storage: %w", err)

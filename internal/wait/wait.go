@@ -1,5 +1,5 @@
-// Package wait holds the two waits that everything here has in common: for a lock
-// and for a time. Both end with a context.
+// Package wait holds what waiting here has in common: a lock and a sleep that end
+// with a context, and a context that ends with two.
 package wait
 
 import (
@@ -35,5 +35,16 @@ func Sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// Both returns a context that has the values of ctx and ends with ctx, or with also,
+// whichever ends first, and with its cause. end releases it.
+func Both(ctx, also context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(also, func() { cancel(context.Cause(also)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
 	}
 }

@@ -31,3 +31,27 @@ func TestWaitsEndWithTheirContext(t *testing.T) {
 		assert.Equal(t, time.Second+time.Minute, time.Since(began))
 	})
 }
+
+func TestAContextOfTwoEndsWithTheFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		first, second := errors.New("first"), errors.New("second")
+		for _, c := range []struct{ one, other time.Duration }{{1, 2}, {2, 1}} {
+			one, stopOne := context.WithTimeoutCause(t.Context(), c.one*time.Second, first)
+			other, stopOther := context.WithTimeoutCause(t.Context(), c.other*time.Second, second)
+			both, end := wait.Both(one, other)
+			<-both.Done()
+			if c.one < c.other {
+				assert.Equal(t, first, context.Cause(both))
+			} else {
+				assert.Equal(t, second, context.Cause(both))
+			}
+			end()
+			stopOne()
+			stopOther()
+		}
+		both, end := wait.Both(t.Context(), t.Context())
+		end()
+		assert.ErrorIs(t, both.Err(), context.Canceled)
+	})
+}

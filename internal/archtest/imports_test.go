@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"internal/claim":         {"storage", "internal/life"},
 	"internal/cache":         {"datasource", "storage", "internal/feed", "internal/wire"},
 	"internal/reencrypt":     {"datasource", "storage", "internal/wire"},
-	"internal/upload":        {},
+	"internal/upload":        {"datasource", "internal/envelope", "internal/wire"},
 	"internal/rows":          {"datasource", "internal/feed", "internal/where", "internal/wire"},
 	"internal/outbox":        {"datasource", "storage", "internal/claim", "internal/life", "internal/wire"},
 	"internal/receive":       {"storage", "internal/feed", "internal/claim", "internal/life"},

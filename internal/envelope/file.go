@@ -9,11 +9,13 @@ import (
 	"math"
 )
 
+// FileMagic is the beginning of a sealed file.
+const FileMagic = "flfile:1"
+
 // Sizes of a sealed file. They are part of the format.
 const (
-	fileMagic      = "flfile:1"
 	filePrefixSize = 7 // of the nonce; 4 bytes of counter and 1 byte that marks the last chunk follow
-	fileHeaderSize = len(fileMagic) + filePrefixSize
+	fileHeaderSize = len(FileMagic) + filePrefixSize
 	fileChunkSize  = 64 << 10
 )
 
@@ -73,7 +75,7 @@ func newFileCipher(key []byte, b FileBinding) (*fileCipher, error) {
 	if err != nil {
 		return nil, fail(KindBadKey)
 	}
-	ad := appendField(nil, fileMagic)
+	ad := appendField(nil, FileMagic)
 	ad = binary.BigEndian.AppendUint64(ad, uint64(b.ConversationID))
 	ad = appendField(ad, b.GUID)
 	ad = binary.BigEndian.AppendUint64(ad, uint64(b.Index))
@@ -120,7 +122,7 @@ func sealFile(key []byte, b FileBinding, r io.Reader, prefix [filePrefixSize]byt
 	}
 	copy(c.nonce[:], prefix[:])
 	s := &FileSealer{fileCipher: c, from: r, plain: make([]byte, fileChunkSize+1), room: make([]byte, 0, fileHeaderSize+fileChunkSize+tagSize)}
-	s.out = append(append(s.room, fileMagic...), prefix[:]...)
+	s.out = append(append(s.room, FileMagic...), prefix[:]...)
 	return s, nil
 }
 
@@ -174,6 +176,7 @@ type FileOpener struct {
 	head    []byte
 	chunk   []byte
 	written int64
+	closed  bool
 	err     error
 }
 
@@ -193,6 +196,9 @@ func (o *FileOpener) Written() int64 { return o.written }
 
 func (o *FileOpener) Write(p []byte) (int, error) {
 	total := len(p)
+	if o.closed && o.err == nil {
+		return 0, io.ErrClosedPipe
+	}
 	for o.err == nil && len(p) > 0 {
 		into := &o.chunk
 		if len(o.head) < fileHeaderSize {
@@ -205,10 +211,10 @@ func (o *FileOpener) Write(p []byte) (int, error) {
 		*into = append(*into, p[:n]...)
 		p = p[n:]
 		if into == &o.head && len(o.head) == fileHeaderSize {
-			if string(o.head[:len(fileMagic)]) != fileMagic {
+			if string(o.head[:len(FileMagic)]) != FileMagic {
 				o.err = fail(KindUnauthentic)
 			}
-			copy(o.nonce[:], o.head[len(fileMagic):])
+			copy(o.nonce[:], o.head[len(FileMagic):])
 		}
 	}
 	return total - len(p), o.err
@@ -216,17 +222,11 @@ func (o *FileOpener) Write(p []byte) (int, error) {
 
 // Close opens the last chunk. Without an error the file was whole.
 func (o *FileOpener) Close() error {
-	if o.err == io.ErrClosedPipe {
-		return nil
-	}
-	if o.err == nil {
+	if !o.closed && o.err == nil {
 		o.open(true)
 	}
-	if o.err != nil {
-		return o.err
-	}
-	o.err = io.ErrClosedPipe
-	return nil
+	o.closed = true
+	return o.err
 }
 
 func (o *FileOpener) open(last bool) {

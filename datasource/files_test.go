@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -394,4 +396,51 @@ func TestUnusableRulesForFilesAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "Config.FileNetworks[0]")
 	_, err = datasource.NewClient(datasource.Config{Token: token, BaseURL: "http://api.fliplet.com."})
 	require.ErrorContains(t, err, "in the clear")
+}
+
+// FuzzFileAddress asks for any address. What gets the token is a file of the API, however a server reads its path, or
+// one of an own host that is not the API.
+func FuzzFileAddress(f *testing.F) {
+	for _, address := range []string{
+		"v1/media/files/9/contents", "v1/media/files/9/contents/%2e%2e/x", "https://cdn.fliplet.com/a/b.png", "//cdn.api.fliplet.com/v1/user",
+		"https://api.fliplet.com./v1/media/files/9/thumb/a;b?x=1#y", `https://api.fliplet.com\@evil.example/`, "v1/media/files/9/contents/%25252e", "\uff41pi",
+	} {
+		f.Add(address)
+	}
+	var sent []*http.Request
+	client, err := datasource.NewClient(datasource.Config{Token: token, Limiter: datasource.Unlimited(), HTTPClient: &http.Client{
+		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r)
+			return respond(r, 200, "x"), nil
+		}),
+	}})
+	require.NoError(f, err)
+	file := regexp.MustCompile(`^/v1/media/files/[0-9]+/(contents(/.+)?|thumb/.+)$`)
+	f.Fuzz(func(t *testing.T, address string) {
+		sent = nil
+		_, _, err := client.Download(t.Context(), address, encryptionKey, io.Discard, nil)
+		if err != nil {
+			require.ErrorIs(t, err, datasource.ErrFileRefused)
+			require.Empty(t, sent)
+			return
+		}
+		require.Len(t, sent, 1)
+		u := sent[0].URL
+		host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+		require.Contains(t, []string{"api.fliplet.com", "cdn.fliplet.com", "cdn.api.fliplet.com", "apps.fliplet.com"}, host)
+		require.Equal(t, "https", u.Scheme)
+		p := u.EscapedPath()
+		for range 6 { // decoded once more by each proxy, and cleaned
+			if cleaned := path.Clean(strings.ReplaceAll(p, `\`, "/")); host == "api.fliplet.com" || host == "apps.fliplet.com" {
+				require.Regexp(t, file, cleaned)
+			} else if !file.MatchString(cleaned) {
+				require.NotRegexp(t, `(?i)^/+v[0-9]+(/|$)`, cleaned)
+			}
+			plain, err := url.PathUnescape(p)
+			if err != nil || plain == p {
+				break
+			}
+			p = plain
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -64,6 +65,13 @@ func keyset(w want) M {
 func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 	for {
 		rows, err := s.across(ctx, w)
+		if tooLarge(err) {
+			rows, more, err := s.pieces(ctx, w, err)
+			if err != nil {
+				return Page{}, err
+			}
+			return w.fitting(rows, more), nil
+		}
 		if err != nil {
 			return Page{}, err
 		}
@@ -71,6 +79,9 @@ func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 		rows, sound := w.window(rows)
 		if !full || sound {
 			return w.fitting(rows, full), nil
+		}
+		if len(rows) == 0 {
+			return Page{}, errors.New("the server sends a page without a row that was asked for")
 		}
 		w.limit *= 2
 	}
@@ -85,6 +96,13 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 	}
 	for {
 		rows, err := s.ask(ctx, cross)
+		if tooLarge(err) {
+			// There is no position to go on from in the caller's order.
+			w.limit = 0
+			rows, err = s.all(ctx, w)
+			Arrange(rows, order)
+			return rows, err
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -111,6 +129,9 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 		raw, err = s.Client.CountAcross(ctx, body)
 		return err
 	})
+	if tooLarge(err) {
+		return 0, true, nil // more than a number
+	}
 	if err != nil {
 		return 0, false, err
 	}

@@ -10,8 +10,9 @@ import (
 const (
 	// maxRowBytes is the text of one row. Of a data source it is the text of one of its fields.
 	maxRowBytes = 1 << 20
-	// maxRowDepth is how deep the values of a row may nest, the row itself counted.
-	maxRowDepth = 200
+	// maxRowDepth is how deep the values of a row may nest, the row itself counted. encoding/json refuses more than
+	// 10,000, and what a row is stored in needs a few.
+	maxRowDepth = 1000
 	// maxRowValues counts the values of one row, an object or array as containerCost of them: an empty one of two bytes
 	// takes the memory of several strings.
 	maxRowValues  = 50_000
@@ -31,7 +32,7 @@ const (
 	transferFactor = 20
 )
 
-// ErrRowLimit is the reason of a row, or data source, that was not read because it breaks a limit: 1 MiB, 200 levels,
+// ErrRowLimit is the reason of a row, or data source, that was not read because it breaks a limit: 1 MiB, 1,000 levels,
 // 50,000 values. [Entry.Err] and [DataSource.Err] match it.
 var ErrRowLimit = errors.New("datasource: it breaks a limit of what is read")
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -76,12 +75,12 @@ func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 			return Page{}, err
 		}
 		full := len(rows) >= w.limit
+		if full && !identified(rows) {
+			return Page{}, errNoIDs
+		}
 		rows, sound := w.window(rows)
 		if !full || sound {
 			return w.fitting(rows, full), nil
-		}
-		if len(rows) == 0 {
-			return Page{}, errors.New("the server sends a page without a row that was asked for")
 		}
 		w.limit *= 2
 	}

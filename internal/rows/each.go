@@ -167,9 +167,12 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 			return nil, false, err
 		}
 		full := len(answer.Entries) >= q.Limit
+		if full && !identified(answer.Entries) {
+			return nil, false, errNoIDs
+		}
 		var sound bool
-		if answer.Entries, sound = w.window(answer.Entries); full && (!sound || len(answer.Entries) == 0) {
-			if large != nil || len(answer.Entries) == 0 {
+		if answer.Entries, sound = w.window(answer.Entries); full && !sound {
+			if large != nil {
 				return nil, false, unordered(large)
 			}
 			q.Limit *= 2

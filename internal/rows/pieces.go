@@ -28,6 +28,14 @@ func unordered(err error) error {
 	return errors.Join(errors.New("the server does not keep to the order of rows"), err)
 }
 
+// errNoIDs is the error of a page whose rows cannot be told apart.
+var errNoIDs = errors.New("the server sends a page of rows without ids")
+
+// identified reports whether a row has an id.
+func identified(rows []datasource.Entry) bool {
+	return slices.ContainsFunc(rows, func(e datasource.Entry) bool { return e.ID > 0 })
+}
+
 // pieces reads a page that is too large for one answer: it halves the limit, down to
 // one row, and goes on behind what it has. more: there may be rows after these.
 //

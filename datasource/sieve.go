@@ -307,6 +307,7 @@ func (s *sieve) shrink() bool {
 	small, total := 0, int64(0)
 	for _, n := range sizes { // the largest size such that all up to it fit
 		if total += int64(n); total > s.max/2 {
+			small = min(small, n-1)
 			break
 		}
 		small = n

@@ -152,7 +152,7 @@ func TestTheLargestDefinitionsGiveWayWhenAllTogetherAreTooLarge(t *testing.T) {
 	t.Parallel()
 	parts := []any{`[{"id":1,"definition":{"participants":["first"]}}`}
 	for id := 2; id < 202; id++ {
-		parts = append(parts, fmt.Sprintf(`,{"id":%d,"definition":{"a":"`, id), repeated("x", 350<<10+id), `"}}`)
+		parts = append(parts, fmt.Sprintf(`,{"id":%d,"definition":{"a":"`, id), repeated("x", 350<<10+id%3), `"}}`)
 	}
 	parts = append(parts, `,{"id":202,"definition":{"participants":["last"]}}]`)
 	list, err := serve(t, stream(parts...)).client(t).DataSources(t.Context(), datasource.SourceFilter{})
@@ -168,7 +168,7 @@ func TestTheLargestDefinitionsGiveWayWhenAllTogetherAreTooLarge(t *testing.T) {
 			require.ErrorIs(t, s.Err, datasource.ErrRowLimit)
 		}
 	}
-	assert.Greater(t, whole, 50)
+	assert.GreaterOrEqual(t, whole, 50)
 	assert.NoError(t, list[0].Err)
 	assert.NoError(t, list[201].Err)
 }

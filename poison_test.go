@@ -19,6 +19,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // nested is a value n levels deep.
@@ -52,6 +53,7 @@ func manyColumns(n int) datasource.M {
 var poisons = map[string]struct {
 	rows     func() []datasource.M
 	readable bool
+	slow     bool // for the local Fliplet
 }{
 	"one row of 65 MiB": {rows: func() []datasource.M {
 		return []datasource.M{{"body": strings.Repeat("x", 65<<20)}}
@@ -70,7 +72,7 @@ var poisons = map[string]struct {
 		}
 		return out
 	}},
-	"70 rows of 1 MiB": {rows: func() []datasource.M {
+	"70 rows of 1 MiB": {slow: true, rows: func() []datasource.M {
 		out := make([]datasource.M, 70)
 		for i := range out {
 			out[i] = datasource.M{"body": strings.Repeat("x", 1<<20)}
@@ -79,10 +81,10 @@ var poisons = map[string]struct {
 	}},
 	"a row nested 10,001 deep":     {rows: func() []datasource.M { return []datasource.M{{"body": "deep", "x": nested(10_001)}} }},
 	"a row nested 9,999 deep":      {rows: func() []datasource.M { return []datasource.M{{"body": "deep", "x": nested(9_999)}} }},
-	"a row of 10 million objects":  {rows: func() []datasource.M { return []datasource.M{{"x": repeat(datasource.M{}, 10_000_000)}} }},
+	"a row of 10 million objects":  {slow: true, rows: func() []datasource.M { return []datasource.M{{"x": repeat(datasource.M{}, 10_000_000)}} }},
 	"a row of 20,000 objects":      {rows: func() []datasource.M { return []datasource.M{{"x": repeat(datasource.M{}, 20_000)}} }},
 	"a row of 60,000 columns":      {rows: func() []datasource.M { return []datasource.M{manyColumns(60_000)} }},
-	"60 rows of 40,000 texts each": {readable: true, rows: func() []datasource.M { return slices.Repeat([]datasource.M{{"x": repeat("a", 40_000)}}, 60) }},
+	"60 rows of 40,000 texts each": {slow: true, readable: true, rows: func() []datasource.M { return slices.Repeat([]datasource.M{{"x": repeat("a", 40_000)}}, 60) }},
 }
 
 // patient makes a Chat poll when it is told to only.
@@ -148,6 +150,9 @@ func TestAPoisonousRowStopsNothing(t *testing.T) {
 	for name, poison := range poisons {
 		for _, endpoint := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, endpoint %v", name, endpoint), func(t *testing.T) {
+				if poison.slow || !endpoint && poison.readable {
+					longtest.Only(t, "it moves gigabytes")
+				}
 				defer debug.FreeOSMemory()
 				w := newWorld(t, fliplettest.InProcess())
 				bob, eve := w.login("bob", patient), w.login("eve", patient)

@@ -41,7 +41,7 @@ func identified(rows []datasource.Entry) bool {
 //
 // A page of n rows takes at most log2(n) requests that fail and n that do not. Rows
 // that are too large by themselves do not count, so with the usual limits of package
-// datasource a page of 200 rows takes 15.
+// datasource a page of 200 rows takes at most 25.
 func (s *Source) pieces(ctx context.Context, w want, failed error) (out []datasource.Entry, more bool, err error) {
 	limit, size, weight := w.limit, w.limit/2, 0
 	for {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -154,100 +155,104 @@ func TestAPoisonousRowStopsNothing(t *testing.T) {
 					longtest.Only(t, "it moves gigabytes")
 				}
 				defer debug.FreeOSMemory()
-				w := newWorld(t, fliplettest.InProcess())
-				bob, eve := w.login("bob", patient), w.login("eve", patient)
-				jane := w.login("jane", patient)
-				healthy, sick := w.converse(bob, "jane"), w.converse(eve, "jane")
-				w.say(bob, healthy, "one")
-				if !endpoint {
-					w.Always(fliplettest.CrossSource, fliplettest.Status(404))
-				}
-				var early, late, durable gaps
-				toEarly := stream(t, jane, chat.OnGap(early.add))
-
-				planted := w.AddRows(sick.ID, poison.rows()...)
-				bad, good := planted, 0
-				if poison.readable {
-					bad, good = []int64{}, len(planted)
-				}
-				w.say(bob, healthy, "two")
-				before := len(w.Requests())
-				require.NoError(t, jane.Poll(t.Context()))
-				assert.LessOrEqual(t, len(w.Requests())-before, 3*20, "requests of a poll")
-				check := func(what string, msgs []*chat.Message, bodies []string, badIDs []int64) {
-					t.Helper()
-					got, readable, none := sortOut(t, msgs, healthy.ID)
-					assert.Equal(t, bodies, got, what)
-					assert.Equal(t, good, readable, what)
-					assert.Equal(t, badIDs, none, what)
-				}
-				check("stream", toEarly.all(), []string{"one", "two"}, []int64{})
-				assert.Equal(t, bad, early.unreadable(t, sick.ID), "gaps")
-
-				// Whoever begins now has the row on the first page.
-				begin := chat.FromNewest
-				if len(planted) > 190 { // the first message is not on the first page
-					begin = chat.FromBeginning
-				}
-				toLate := stream(t, jane, chat.OnGap(late.add), chat.StartAt(begin))
-				check("late stream", toLate.all(), []string{"one", "two"}, []int64{})
-				assert.Equal(t, bad, late.unreadable(t, sick.ID))
-
-				msgs, err := jane.Messages(t.Context(), chat.Limit(500))
-				require.NoError(t, err)
-				check("Messages", msgs, []string{"one", "two"}, bad)
-				unread, err := jane.Unread().Get(t.Context())
-				require.NoError(t, err)
-				check("Unread", unread, []string{"one", "two"}, bad)
-				n, err := jane.Unread().Count(t.Context())
-				require.NoError(t, err)
-				assert.Equal(t, 2+len(planted), n)
-				var history []*chat.Message
-				for m, err := range jane.History(t.Context(), sick.ID) {
-					require.NoError(t, err)
-					history = append(history, m)
-				}
-				check("History", history, nil, bad)
-				fetched, err := sick.Messages().Fetch(t.Context())
-				require.NoError(t, err)
-				check("Fetch", fetched, nil, bad)
-				list, err := jane.Conversations(t.Context())
-				require.NoError(t, err)
-				assert.Len(t, list, 2)
-				require.NoError(t, jane.MarkMessagesAsRead(t.Context(), unread...))
-
-				// A consumer goes past it, and stays past it.
-				ctx, stop := context.WithCancel(t.Context())
-				defer stop()
-				var consumed []*chat.Message
-				var mu sync.Mutex
-				done := make(chan error)
-				go func() {
-					done <- jane.Consume(ctx, "bot", func(_ context.Context, m *chat.Message) error {
-						mu.Lock()
-						defer mu.Unlock()
-						if consumed = append(consumed, m); m.Body == "three" {
-							stop()
-						}
-						return nil
-					}, chat.OnGap(durable.add), chat.StartAt(chat.FromBeginning))
-				}()
-				w.say(bob, healthy, "three")
-				for waiting := true; waiting; {
-					select {
-					case err := <-done:
-						require.ErrorIs(t, err, context.Canceled)
-						waiting = false
-					default:
-						require.NoError(t, jane.Poll(t.Context()))
-						runtime.Gosched()
-					}
-				}
-				check("Consume", slices.DeleteFunc(consumed, func(m *chat.Message) bool { return m.IsUpdate }), []string{"one", "two", "three"}, []int64{})
-				assert.Equal(t, bad, durable.unreadable(t, sick.ID))
+				synctest.Test(t, func(t *testing.T) { besidePoison(t, poison.rows, poison.readable, endpoint) })
 			})
 		}
 	}
+}
+
+// besidePoison lets everything that reads meet the rows.
+func besidePoison(t *testing.T, rows func() []datasource.M, readable, endpoint bool) {
+	w := newWorld(t, fliplettest.InProcess())
+	bob, eve := w.login("bob", patient), w.login("eve", patient)
+	jane := w.login("jane", patient)
+	healthy, sick := w.converse(bob, "jane"), w.converse(eve, "jane")
+	w.say(bob, healthy, "one")
+	if !endpoint {
+		w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+	}
+	var early, late, durable gaps
+	toEarly := stream(t, jane, chat.OnGap(early.add))
+
+	planted := w.AddRows(sick.ID, rows()...)
+	bad, good := planted, 0
+	if readable {
+		bad, good = []int64{}, len(planted)
+	}
+	w.say(bob, healthy, "two")
+	before := len(w.Requests())
+	require.NoError(t, jane.Poll(t.Context()))
+	assert.LessOrEqual(t, len(w.Requests())-before, 3*20, "requests of a poll")
+	check := func(what string, msgs []*chat.Message, bodies []string, badIDs []int64) {
+		t.Helper()
+		got, whole, none := sortOut(t, msgs, healthy.ID)
+		assert.Equal(t, bodies, got, what)
+		assert.Equal(t, good, whole, what)
+		assert.Equal(t, badIDs, none, what)
+	}
+	check("stream", toEarly.all(), []string{"one", "two"}, []int64{})
+	assert.Equal(t, bad, early.unreadable(t, sick.ID), "gaps")
+
+	// Whoever begins now has the row on the first page.
+	begin := chat.FromNewest
+	if len(planted) > 190 { // the first message is not on the first page
+		begin = chat.FromBeginning
+	}
+	toLate := stream(t, jane, chat.OnGap(late.add), chat.StartAt(begin))
+	check("late stream", toLate.all(), []string{"one", "two"}, []int64{})
+	assert.Equal(t, bad, late.unreadable(t, sick.ID))
+
+	msgs, err := jane.Messages(t.Context(), chat.Limit(500))
+	require.NoError(t, err)
+	check("Messages", msgs, []string{"one", "two"}, bad)
+	unread, err := jane.Unread().Get(t.Context())
+	require.NoError(t, err)
+	check("Unread", unread, []string{"one", "two"}, bad)
+	n, err := jane.Unread().Count(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 2+len(planted), n)
+	var history []*chat.Message
+	for m, err := range jane.History(t.Context(), sick.ID) {
+		require.NoError(t, err)
+		history = append(history, m)
+	}
+	check("History", history, nil, bad)
+	fetched, err := sick.Messages().Fetch(t.Context())
+	require.NoError(t, err)
+	check("Fetch", fetched, nil, bad)
+	list, err := jane.Conversations(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, list, 2)
+	require.NoError(t, jane.MarkMessagesAsRead(t.Context(), unread...))
+
+	// A consumer goes past it, and stays past it.
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var consumed []*chat.Message
+	var mu sync.Mutex
+	done := make(chan error)
+	go func() {
+		done <- jane.Consume(ctx, "bot", func(_ context.Context, m *chat.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if consumed = append(consumed, m); m.Body == "three" {
+				stop()
+			}
+			return nil
+		}, chat.OnGap(durable.add), chat.StartAt(chat.FromBeginning))
+	}()
+	w.say(bob, healthy, "three")
+	for waiting := true; waiting; {
+		select {
+		case err := <-done:
+			require.ErrorIs(t, err, context.Canceled)
+			waiting = false
+		default:
+			require.NoError(t, jane.Poll(t.Context()))
+		}
+	}
+	check("Consume", slices.DeleteFunc(consumed, func(m *chat.Message) bool { return m.IsUpdate }), []string{"one", "two", "three"}, []int64{})
+	assert.Equal(t, bad, durable.unreadable(t, sick.ID))
 }
 
 func TestOneMessageThatCannotBeReadIsAnErrorThatNamesIt(t *testing.T) {

@@ -39,9 +39,9 @@ func (c *Chat) rememberUser(ctx context.Context, s *session, contact *Contact, t
 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there
 // is none.
-func (c *Chat) cachedUser(ctx context.Context, query M) (contact *Contact, token string) {
+func (c *Chat) cachedUser(ctx context.Context, query where.Login) (contact *Contact, token string) {
 	_, token, _ = c.cache.FindUser(ctx, func(row *datasource.Entry) (string, bool) {
-		if !where.Satisfies(row.Data, query) {
+		if !query.Satisfied(row.Data) {
 			return "", false
 		}
 		contact = c.contact(row)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -11,6 +12,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -23,7 +25,7 @@ type session struct {
 	token atomic.Pointer[string]
 
 	// Guarded by Chat.mu. The same user may log in again with another query.
-	query   M
+	query   where.Login
 	contact *Contact
 	renewal *renewal
 
@@ -142,7 +144,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 		return err
 	}
 	if contact.UserID != s.userID {
-		return errors.New("log in again: the query finds another user now")
+		return errAnotherUser
 	}
 	c.mu.Lock()
 	if gone = c.session != s; !gone {
@@ -156,9 +158,25 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	return nil
 }
 
-func (c *Chat) findAgain(ctx context.Context, s *session, query M) (*Contact, string, error) {
-	if _, byToken := query[wire.UserToken]; !byToken {
-		return c.authenticate(ctx, query)
+// errAnotherUser: the query of a session finds somebody else now.
+var errAnotherUser = errors.New("log in again: the query finds another user now")
+
+// findAgain finds the session's own contact among those of its query. Nothing is
+// stored on the row of anybody else.
+func (c *Chat) findAgain(ctx context.Context, s *session, query where.Login) (*Contact, string, error) {
+	if query.Column(wire.UserToken) == nil {
+		rows, err := c.find(ctx, query)
+		if err != nil {
+			return nil, "", err
+		}
+		i := slices.IndexFunc(rows, func(e datasource.Entry) bool { return e.ID == s.contactID })
+		if i < 0 {
+			i = slices.IndexFunc(rows, func(e datasource.Entry) bool { return c.contact(&e).UserID == s.userID })
+		}
+		if i < 0 {
+			return nil, "", errAnotherUser
+		}
+		return c.identify(ctx, &rows[i])
 	}
 	// The query's token is no longer valid, but the contact's id is known.
 	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
@@ -167,6 +185,9 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query M) (*Contact, st
 	}
 	if err != nil {
 		return nil, "", err
+	}
+	if row.ID != s.contactID || !query.Without(wire.UserToken).Satisfied(row.Data) {
+		return nil, "", errAnotherUser
 	}
 	return c.identify(ctx, row)
 }

@@ -192,7 +192,7 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 	for _, opt := range opts {
 		opt.applyDownload(&o)
 	}
-	ctx, _, end, err := c.enter(ctx)
+	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return "", 0, err
 	}
@@ -205,6 +205,11 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 		}
 		written, err := w.Write(data.Content)
 		return data.ContentType, int64(written), err
+	}
+	if m.ConversationID > 0 { // else the message was made by the caller
+		if err := s.roster.Check(ctx, m.ConversationID); err != nil {
+			return "", 0, err
+		}
 	}
 	var extra url.Values
 	if wire.Bool(m.Data[wire.PrivateMedia]) {

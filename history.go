@@ -98,6 +98,9 @@ func (c *Chat) historyPage(ctx context.Context, conversationID int64, after *fee
 		return nil, false, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return nil, false, err
+	}
 	page, err := s.rows.Older(ctx, conversationID, *after, limit)
 	if err != nil {
 		return nil, false, err

@@ -56,6 +56,9 @@ func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err er
 
 // markRead marks messages of one conversation.
 func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, msgs []*Message) error {
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return err
+	}
 	ids := make([]int64, 0, len(msgs))
 	for _, m := range msgs {
 		if !slices.Contains(ids, m.ID) {
@@ -75,7 +78,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 		var entries []datasource.CommitEntry
 		for i := range rows {
 			r := &rows[i]
-			if !slices.Contains(ids, r.ID) || deleted(*r) {
+			if !slices.Contains(ids, r.ID) || deleted(*r) || r.DataSourceID != 0 && r.DataSourceID != conversationID {
 				continue
 			}
 			list := wire.Strings(r.Data[wire.ReadBy])

@@ -42,6 +42,9 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	if o.scoped && len(o.in) == 0 {
 		return []*Message{}, nil
 	}
+	if err := s.roster.Check(ctx, o.in...); err != nil {
+		return nil, err
+	}
 	limit := batchSize
 	if o.limit != nil {
 		limit = *o.limit
@@ -64,11 +67,11 @@ func (c *Chat) rowsOf(s *session) *rows.Source {
 	return rows.New(rows.Config{
 		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
 		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
+		Foreign:    s.roster.Foreign,
 		Members: func(ctx context.Context) ([]int64, error) {
 			sources, err := c.memberships(ctx, s)
 			ids := make([]int64, len(sources))
 			for i := range sources {
-				c.remember(&sources[i])
 				ids[i] = sources[i].ID
 			}
 			return ids, err
@@ -105,6 +108,9 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 		return nil, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, h.v.ID); err != nil {
+		return nil, err
+	}
 	order := o.order
 	if len(order) == 0 {
 		order = []datasource.Order{{Column: "createdAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}}
@@ -134,11 +140,14 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 		return nil, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, h.v.ID); err != nil {
+		return nil, err
+	}
 	row, err := h.v.chat.client.FindByID(ctx, h.v.ID, id)
 	if err != nil {
 		return nil, missing(err, "message", id)
 	}
-	if deleted(*row) {
+	if deleted(*row) || row.DataSourceID != 0 && row.DataSourceID != h.v.ID {
 		return nil, fmt.Errorf("message %d: %w", id, ErrNotFound)
 	}
 	row.DataSourceID = h.v.ID

@@ -70,6 +70,14 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 		return Reencryption{}, err
 	}
 	defer end()
+	if s := c.current(); s != nil {
+		err = s.roster.Check(ctx, conversationID)
+	} else {
+		_, err = c.definition(ctx, conversationID)
+	}
+	if err != nil {
+		return Reencryption{}, err
+	}
 	target := c.bodyFormat()
 	report := func(p reencrypt.Progress) {
 		if progress != nil {

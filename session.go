@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -29,7 +30,8 @@ type session struct {
 	contact *Contact
 	renewal *renewal
 
-	rows     *rows.Source // the rows of the user's conversations
+	roster   *roster.Roster // which conversations are the user's
+	rows     *rows.Source   // the rows of the user's conversations
 	cache    *cache.User
 	receiver *receive.Receiver
 	outbox   *outbox.Outbox // nil when it is off

@@ -15,7 +15,7 @@ import (
 var arrows = map[string][]string{
 	".": {
 		"datasource", "storage", "internal/feed", "internal/wire", "internal/envelope", "internal/outbox",
-		"internal/receive", "internal/reencrypt", "internal/rows", "internal/upload", "internal/cache", "internal/where", "internal/life",
+		"internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/upload", "internal/cache", "internal/where", "internal/life",
 	},
 	"datasource":             {},
 	"storage":                {},
@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"internal/cache":         {"datasource", "storage", "internal/feed", "internal/wire"},
 	"internal/reencrypt":     {"datasource", "storage", "internal/wire"},
 	"internal/upload":        {},
+	"internal/roster":        {"internal/wire"},
 	"internal/rows":          {"datasource", "internal/feed", "internal/where", "internal/wire"},
 	"internal/outbox":        {"datasource", "storage", "internal/claim", "internal/life", "internal/wire"},
 	"internal/receive":       {"storage", "internal/feed", "internal/claim", "internal/life"},

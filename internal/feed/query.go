@@ -45,6 +45,10 @@ type Row struct {
 	// Origin identifies the send (sender and guid), 0 if unknown. A repeated send
 	// stores a second row with the same origin; listeners get one.
 	Origin uint64
+	// Foreign: the row belongs to a conversation that the user is not in. It has its place
+	// in the page, since the server counts it, and is nothing otherwise: if the user
+	// joins, it comes with the history.
+	Foreign bool
 	// Payload belongs to the owner; the engine does not use it.
 	Payload any
 }

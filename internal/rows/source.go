@@ -24,6 +24,10 @@ type Config struct {
 	Authorized func(ctx context.Context, fn func(token string) error) error
 	// Members reads the ids of the user's conversations from the server.
 	Members func(ctx context.Context) ([]int64, error)
+	// Foreign returns those of some conversations whose rows the user must not see. Every
+	// row that leaves the room has passed it, or comes from one conversation that the
+	// caller has checked.
+	Foreign func(ctx context.Context, conversations []int64) (map[int64]bool, error)
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
@@ -83,8 +87,13 @@ func (s *Source) Unread(ctx context.Context) ([]datasource.Entry, error) {
 	return s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
 }
 
-// CountUnread counts the unread rows, on the server if it can.
+// CountUnread counts the unread rows, on the server if it can. A server that has sent
+// rows of other people's conversations is not asked, since it would count those, too.
 func (s *Source) CountUnread(ctx context.Context) (int, error) {
+	if s.Endpoint.leaks.Load() {
+		unread, err := s.Unread(ctx)
+		return len(unread), err
+	}
 	var n int
 	var list bool
 	there, err := s.try(ctx, ours, func() (err error) {
@@ -105,8 +114,35 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 }
 
 // Answer makes the request for a query of the receive engine. It does not check the
-// answer; the engine does.
-func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, error) {
+// answer; the engine does. The rows of other people's conversations count in a page, but
+// the engine gets no more than their place in it; shown are the others.
+func (s *Source) Answer(ctx context.Context, q feed.Query) (page []feed.Row, shown []datasource.Entry, err error) {
+	found, err := s.answer(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	foreign, err := s.foreign(ctx, found, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	page = Feed(found, s.Log)
+	if len(foreign) == 0 {
+		return page, found, nil
+	}
+	for i := range page {
+		if r := &page[i]; foreign[r.Conversation] {
+			*r = feed.Row{ID: r.ID, Conversation: r.Conversation, Created: r.Created, Updated: r.Updated, Foreign: true}
+		}
+	}
+	for i := range found {
+		if !foreign[found[i].DataSourceID] {
+			shown = append(shown, found[i])
+		}
+	}
+	return page, shown, nil
+}
+
+func (s *Source) answer(ctx context.Context, q feed.Query) ([]datasource.Entry, error) {
 	w := want{limit: q.Limit}
 	switch q.Kind {
 	case feed.Newest:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -69,7 +70,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 	contested := err != nil || mayCollide(def)
 	readers := map[int64][]string{}
 	confirmed := 0 // reads in a row that found every mark in place
-	for range changeAttempts {
+	for range roster.ChangeAttempts {
 		began := time.Now()
 		rows, err := c.client.Find(ctx, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 		if err != nil {
@@ -102,7 +103,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 		}
 		// A client that read the list before our write may overwrite it: read again
 		// when that write must have happened.
-		if err := pause(ctx, began); err != nil {
+		if err := roster.Pause(ctx, began); err != nil {
 			return err
 		}
 	}

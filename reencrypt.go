@@ -9,6 +9,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/reencrypt"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 )
 
 // Reencryption is the progress of [Chat.Reencrypt].
@@ -85,7 +86,7 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 		}
 	}
 	p, err := reencrypt.Run(ctx, reencrypt.Config{
-		Client: c.client, Conversation: conversationID, PageSize: batchSize, Attempts: changeAttempts, Log: c.log,
+		Client: c.client, Conversation: conversationID, PageSize: batchSize, Attempts: roster.ChangeAttempts, Log: c.log,
 		Store: c.store, Key: fmt.Sprintf("fl-chat-reencrypt/%s/%d", c.host(), conversationID), Target: target,
 		Reseal: func(ctx context.Context, row *datasource.Entry, stored string) (string, error) {
 			return c.reseal(ctx, row, stored, target)

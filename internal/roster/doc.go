@@ -7,7 +7,7 @@
 //
 // Rows come from a server that may answer with more than was asked for, so every
 // answer that is not about a known conversation is checked, and what cannot be confirmed
-// is not shown.
+// is not shown. A [Change] edits a definition that others edit, too.
 package roster
 
 import "time"

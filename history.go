@@ -59,7 +59,7 @@ func PageSize(n int) HistoryOption { return pageSizeOption(n) }
 //	}
 //
 // An error is yielded with a nil message and ends the loop: [ErrInvalid];
-// [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed]; the
+// [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed]; the
 // context's cause; or what the server said.
 func (c *Chat) History(ctx context.Context, conversationID int64, opts ...HistoryOption) iter.Seq2[*Message, error] {
 	o := historyOptions{pageSize: batchSize}

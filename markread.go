@@ -22,8 +22,8 @@ import (
 // read, MarkMessagesAsRead reads the lists again until no other client can overwrite
 // the mark.
 //
-// Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotLoggedIn];
-// [ErrClosed]. If one conversation fails the others are still marked.
+// Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotFound];
+// [ErrNotLoggedIn]; [ErrClosed]. If one conversation fails the others are still marked.
 func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err error) {
 	defer wrap("mark as read", &err)
 	for i, m := range msgs {

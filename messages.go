@@ -21,7 +21,7 @@ import (
 // WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
 // can share a timestamp.
 //
-// Errors: [ErrInvalid]; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid]; [ErrNotFound] for one of In; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
 	defer wrap("messages", &err)
 	var o callOptions
@@ -208,7 +208,7 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 	return h.chat.messages(ctx, found, s.userID), nil
 }
 
-// Count counts the unread messages.
+// Count counts the unread messages, by the number that the server gives.
 //
 // Errors: [ErrNotLoggedIn], [ErrClosed].
 func (h Unread) Count(ctx context.Context) (_ int, err error) {

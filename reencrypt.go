@@ -50,7 +50,7 @@ type Reencryption struct {
 // detect that. Check such bodies first, or set Options.MinProtection to skip them.
 //
 // Concurrent calls for one conversation are safe, but repeat each other's requests.
-// Reencrypt needs no login.
+// Reencrypt needs no login, but a user who is logged in has to be a member.
 //
 // Errors: [ErrInvalid] when this Chat does not encrypt; [ErrNotFound];
 // [ErrKeyUnavailable]; [ErrClosed]; the server's error. The result is valid also

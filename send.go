@@ -50,7 +50,7 @@ type Draft struct {
 // matches [ErrQueued], and the message is sent nevertheless. [ErrOutboxFull].
 //
 // Errors: [ErrInvalid] for an empty message or an unusable column, before any
-// request; [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed].
+// request; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
 	if err := d.check(conversationID); err != nil {

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ import (
 // $iLike finds its operand anywhere in the value; Login accepts only a row whose column
 // equals it, apart from case and surrounding space: jo@x.com does not log in
 // banjo@x.com. Everything else is compared exactly. Of several such rows it takes the
-// first.
+// oldest.
 //
 // Logging in as another contact ends the streams of the previous one.
 //
@@ -146,19 +147,16 @@ func (c *Chat) find(ctx context.Context, query where.Login) ([]datasource.Entry,
 		return nil, err
 	}
 	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return e.ID <= 0 || e.DeletedAt != nil })
-	columns := make([]M, len(rows))
-	for i := range rows {
-		columns[i] = rows[i].Data
-	}
-	var found []datasource.Entry
-	for _, i := range query.Choose(columns) {
-		found = append(found, rows[i])
-	}
+	// By id, so that a row that somebody adds does not come before one that was there.
+	slices.SortFunc(rows, func(a, b datasource.Entry) int { return cmp.Compare(a.ID, b.ID) })
+	found := where.Choose(query, columnsOf, rows...)
 	if len(found) == 0 {
 		return nil, ErrContactNotFound
 	}
 	return found, nil
 }
+
+func columnsOf(e datasource.Entry) M { return e.Data }
 
 // identify stores the flUserId and flUserToken that a contact's row lacks, and
 // returns the contact as stored. It never replaces one: a new flUserId would orphan

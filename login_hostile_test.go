@@ -187,3 +187,17 @@ func TestLoggingInAgainTouchesNobodyElse(t *testing.T) {
 	w.untouched(contacts, ids[1])
 	assert.Nil(t, w.columns(contacts, ids[1])["flUserToken"], "no token was given out")
 }
+
+func TestARowThatIsAddedDoesNotComeBeforeTheOneThatWasThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	planted := w.AddRows(w.contacts, datasource.M{"Email": "jane@example.org", "flUserToken": "known to somebody else", "flUserId": "u-x"})
+	w.Always(fliplettest.Query, fliplettest.Reverse())
+	for _, query := range []chat.M{{"Email": "jane@example.org"}, {"Email": chat.M{"$iLike": "JANE@example.org"}}} {
+		c := w.connect()
+		_, err := c.Login(t.Context(), query)
+		require.NoError(t, err)
+		assert.Equal(t, w.ids["jane"], c.User().ID)
+		assert.NotEqual(t, planted[0], c.User().ID)
+	}
+}

@@ -188,7 +188,7 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query where.Login) (*C
 	if err != nil {
 		return nil, "", err
 	}
-	if row.ID != s.contactID || !query.Without(wire.UserToken).Satisfied(row.Data) {
+	if row.ID != s.contactID || len(where.Choose(query.Without(wire.UserToken), columnsOf, *row)) == 0 {
 		return nil, "", errAnotherUser
 	}
 	return c.identify(ctx, row)

@@ -420,7 +420,7 @@ func TestAServerThatShowsTooMuchDoesNotMakeThePollsDear(t *testing.T) {
 			w.AddRows(foreign[i%len(foreign)], datasource.M{"body": "x", "guid": fmt.Sprint("later ", i)})
 			time.Sleep(time.Minute)
 		}
-		assert.Less(t, extra()-before, 120)
+		assert.Less(t, extra()-before, 180)
 		w.say(jane, conv, "own")
 		assert.Equal(t, []string{"own"}, bodies(got.wait(t, 1)))
 	})

@@ -20,7 +20,7 @@ const (
 	longestRest = 5 * time.Minute
 	// maxReads is how many conversations that the user's list does not have are read
 	// because of one page of rows. A list may be behind, or know one app only.
-	maxReads = 8
+	maxReads = 20
 	// maxDenied bounds the memory for conversations that are not the user's.
 	maxDenied = 4096
 )

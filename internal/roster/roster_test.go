@@ -217,7 +217,7 @@ func TestAPageOfManyUnknownConversationsCostsFewRequests(t *testing.T) {
 		foreign, err := s.Foreign(t.Context(), ids)
 		require.NoError(t, err)
 		require.Len(t, foreign, 200)
-		assert.Equal(t, [2]int{1, 8}, s.asked())
+		assert.Equal(t, [2]int{1, 20}, s.asked())
 	}
 }
 

@@ -15,6 +15,9 @@ func (s *Source) foreign(ctx context.Context, rows []datasource.Entry, w *want) 
 	var ids []int64
 	for i := range rows {
 		e := &rows[i]
+		if i > 0 && e.DataSourceID == rows[i-1].DataSourceID && w == nil {
+			continue
+		}
 		if _, again := seen[e.DataSourceID]; again || w != nil && !w.fits(e) {
 			continue
 		}

@@ -176,17 +176,17 @@ func (l Login) Without(name string) Login {
 // empty query, which Without may leave, is satisfied.
 func (l Login) Satisfied(row M) bool { return clauseTruth(row, l.query) == yes }
 
-// Choose keeps the contacts, given by their columns, that may be logged in, and returns
-// their indexes: those that certainly match first, then, with operators that only
-// the server can evaluate, those that do not contradict the query.
-func (l Login) Choose(rows []M) []int {
-	var certain, possible []int
-	for i, row := range rows {
-		switch t := clauseTruth(row, l.query); {
+// Choose returns the rows that may be logged in: those that certainly match first, then,
+// with operators that only the server can evaluate, those that do not contradict the
+// query.
+func Choose[T any](l Login, columns func(T) M, rows ...T) []T {
+	var certain, possible []T
+	for _, row := range rows {
+		switch t := clauseTruth(columns(row), l.query); {
 		case t == yes:
-			certain = append(certain, i)
+			certain = append(certain, row)
 		case t == unknown && l.loose:
-			possible = append(possible, i)
+			possible = append(possible, row)
 		}
 	}
 	return append(certain, possible...)

@@ -208,7 +208,7 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 	return h.chat.messages(ctx, found, s.userID), nil
 }
 
-// Count counts the unread messages, by the number that the server gives.
+// Count counts the unread messages, on the server.
 //
 // Errors: [ErrNotLoggedIn], [ErrClosed].
 func (h Unread) Count(ctx context.Context) (_ int, err error) {

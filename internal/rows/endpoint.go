@@ -14,6 +14,7 @@ import (
 // assumes that the server has it.
 type Endpoint struct {
 	missing atomic.Bool
+	counts  atomic.Bool // its counts were compared with rows
 	leaks   atomic.Bool // it has sent rows of conversations that are not the user's
 }
 

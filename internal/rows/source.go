@@ -89,7 +89,22 @@ func (s *Source) Unread(ctx context.Context) ([]datasource.Entry, error) {
 
 // CountUnread counts the unread rows, on the server if it can. A server that has sent
 // rows of other people's conversations is not asked, since it would count those, too.
+// To find out, the first count is compared with a page of what was counted.
 func (s *Source) CountUnread(ctx context.Context) (int, error) {
+	n, err := s.countUnread(ctx)
+	if err == nil && n > 0 && !s.Endpoint.leaks.Load() && !s.Endpoint.counts.Load() {
+		if _, err := s.fetch(ctx, want{column: createdAt, unreadBy: s.UserID, limit: s.PageSize}); err != nil {
+			return 0, err
+		}
+		s.Endpoint.counts.Store(true)
+		if s.Endpoint.leaks.Load() {
+			return s.countUnread(ctx)
+		}
+	}
+	return n, err
+}
+
+func (s *Source) countUnread(ctx context.Context) (int, error) {
 	if s.Endpoint.leaks.Load() {
 		unread, err := s.Unread(ctx)
 		return len(unread), err

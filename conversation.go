@@ -59,10 +59,14 @@ type NewConversation struct {
 	AllowInvite bool
 }
 
-// conversation makes the conversation of a data source as the user sees it.
+// conversation makes the conversation of a data source that was just read.
 func (c *Chat) conversation(ds *datasource.DataSource, userID string) *Conversation {
 	def := wire.ParseDefinition(ds.Definition)
 	c.known.Put(ds.ID, def)
+	return c.handle(ds, def, userID)
+}
+
+func (c *Chat) handle(ds *datasource.DataSource, def wire.Definition, userID string) *Conversation {
 	conv := &Conversation{
 		ID: ds.ID, Name: ds.Name, CreatedAt: ds.CreatedAt, UpdatedAt: ds.UpdatedAt,
 		AppID: ds.AppID, OrganizationID: ds.OrganizationID, chat: c, userID: userID,
@@ -112,8 +116,7 @@ func (v *Conversation) EncryptionKey() string {
 // InviteCode returns the code with which others can join. It makes one request if
 // the conversation had no code when it was read, else none.
 //
-// Errors: [ErrNoInviteCode] when it was created without AllowInvite; [ErrNotFound] when
-// the user is not a member any more.
+// Errors: [ErrNoInviteCode] when it was created without AllowInvite; [ErrNotFound].
 func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 	defer wrap("invite code", &err)
 	ctx, s, end, err := v.owner().enter(ctx)

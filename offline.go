@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // What a session stores for offline use. Package cache keeps rows; the functions here
@@ -91,7 +92,8 @@ func (c *Chat) cachedConversations(ctx context.Context, s *session) ([]*Conversa
 	}
 	out := make([]*Conversation, len(list))
 	for i := range list {
-		out[i] = c.conversation(&list[i], s.userID)
+		def := c.known.PutCached(list[i].ID, wire.ParseDefinition(list[i].Definition))
+		out[i] = c.handle(&list[i], def, s.userID)
 	}
 	return out, nil
 }

@@ -275,10 +275,9 @@ func TestAQueuedMessageGoesToConversationsOnly(t *testing.T) {
 		// What could not be checked when it was accepted is checked before it is sent.
 		offline := w.Always(fliplettest.AnyRoute, fliplettest.LoseRequest())
 		_, err = jane.Outbox().Add(t.Context(), w.AddDataSource(datasource.M{"name": "Offers"}), chat.Draft{Body: "x"})
-		if err == nil {
-			offline.Off()
-			require.NoError(t, jane.Outbox().Flush(t.Context()))
-		}
+		require.NoError(t, err)
+		offline.Off()
+		require.NoError(t, jane.Outbox().Flush(t.Context()))
 		for _, s := range w.Sources() {
 			if s.Name == "Invoices" || s.Name == "Offers" {
 				assert.Empty(t, w.Rows(s.ID), s.Name)
@@ -447,4 +446,25 @@ func TestAConversationThatCannotBeReadHidesItselfOnly(t *testing.T) {
 		var refused *datasource.Error
 		require.True(t, errors.As(err, &refused), "without the list nobody can tell whose rows these are")
 	})
+}
+
+func TestAnOldListInStorageMakesNobodyAMemberAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := func(s storage.Store) func(*chat.Options) { return func(o *chat.Options) { o.Storage = s } }(storage.NewMemory())
+	bob := w.login("bob")
+	conv := w.converse(bob, "jane", "eve")
+	w.say(bob, conv, "secret")
+	_, err := w.login("jane", store).Conversations(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, conv.Participants().Remove(t.Context(), w.ids["jane"]))
+
+	jane := w.login("jane", store)
+	_, err = jane.Messages(t.Context(), chat.In(conv.ID))
+	require.ErrorIs(t, err, chat.ErrNotFound)
+	old, err := jane.Conversations(t.Context(), chat.Offline())
+	require.NoError(t, err)
+	require.Len(t, old, 1)
+	_, err = old[0].Messages().Fetch(t.Context())
+	require.ErrorIs(t, err, chat.ErrNotFound)
 }

@@ -46,6 +46,13 @@ type failedRead struct {
 // Put remembers a definition as read last.
 func (k *Known) Put(id int64, d wire.Definition) { k.put(id, d, nil) }
 
+// PutCached remembers a definition that an earlier session read, unless one was read
+// since. It returns the given one.
+func (k *Known) PutCached(id int64, d wire.Definition) wire.Definition {
+	k.put(id, d, new(uint64))
+	return d
+}
+
 func (k *Known) put(id int64, d wire.Definition, unlessSince *uint64) {
 	key, members := k.BodyKey(id, d), d.List(wire.Participants)
 	k.mu.Lock()

@@ -150,11 +150,16 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 	for _, opt := range opts {
 		opt.applyDownload(&o)
 	}
-	ctx, _, end, err := c.enter(ctx)
+	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return "", 0, err
 	}
 	defer end()
+	if m.ConversationID > 0 { // else the message was made by the caller
+		if err := s.roster.Check(ctx, m.ConversationID); err != nil {
+			return "", 0, err
+		}
+	}
 	list, err := c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data})
 	if err != nil {
 		return "", 0, fmt.Errorf("file %d: %w", i, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -39,7 +40,7 @@ type Chat struct {
 	registries []*Registry // whose Get returns this Chat
 
 	logins   wait.Mutex
-	known    knownConversations
+	known    roster.Known
 	endpoint rows.Endpoint
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
@@ -66,6 +67,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	c := &Chat{
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
 		calls: life.New(context.Background()), work: life.New(context.Background()), logins: wait.NewMutex(), cache: newCache(&opts, keepsMessages),
+		known: roster.Known{BodyKey: bodyKey},
 	}
 	if o := opts.Outbox; o != nil && o.OnChange != nil {
 		c.notifier = outbox.NewNotifier(c.log)
@@ -98,7 +100,7 @@ func (c *Chat) end() {
 	c.stopSession(errClosing)
 	c.work.Stop(errClosing)
 	c.notifier.Stop()
-	c.known.clear() // it holds the keys of conversations
+	c.known.Clear() // it holds the keys of conversations
 }
 
 // retire makes new calls fail and takes the Chat out of its registries.

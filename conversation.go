@@ -59,10 +59,14 @@ type NewConversation struct {
 	AllowInvite bool
 }
 
-// conversation makes the conversation of a data source as the user sees it.
+// conversation makes the conversation of a data source that was just read.
 func (c *Chat) conversation(ds *datasource.DataSource, userID string) *Conversation {
 	def := wire.ParseDefinition(ds.Definition)
-	c.known.put(ds.ID, def)
+	c.known.Put(ds.ID, def)
+	return c.handle(ds, def, userID)
+}
+
+func (c *Chat) handle(ds *datasource.DataSource, def wire.Definition, userID string) *Conversation {
 	conv := &Conversation{
 		ID: ds.ID, Name: ds.Name, CreatedAt: ds.CreatedAt, UpdatedAt: ds.UpdatedAt,
 		AppID: ds.AppID, OrganizationID: ds.OrganizationID, chat: c, userID: userID,
@@ -112,23 +116,28 @@ func (v *Conversation) EncryptionKey() string {
 // InviteCode returns the code with which others can join. It makes one request if
 // the conversation had no code when it was read, else none.
 //
-// Errors: [ErrNoInviteCode] when it was created without AllowInvite.
+// Errors: [ErrNoInviteCode] when it was created without AllowInvite; [ErrNotFound].
 func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 	defer wrap("invite code", &err)
-	if code := v.current().InviteCode(); code != "" {
-		return code, nil
-	}
-	ctx, _, end, err := v.owner().enter(ctx)
+	ctx, s, end, err := v.owner().enter(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer end()
-	def, err := v.chat.freshDefinition(ctx, v.ID)
-	if err != nil {
+	if err := s.roster.Check(ctx, v.ID); err != nil {
 		return "", err
 	}
-	if code := def.InviteCode(); code != "" {
+	if code := v.current().InviteCode(); code != "" {
 		return code, nil
+	}
+	if _, err := v.chat.freshDefinition(ctx, v.ID); err != nil {
+		return "", err
+	}
+	if err := s.roster.Check(ctx, v.ID); err != nil {
+		return "", err
+	}
+	if def, _ := v.chat.known.Get(v.ID); def.InviteCode() != "" {
+		return def.InviteCode(), nil
 	}
 	return "", fmt.Errorf("conversation %d: %w", v.ID, ErrNoInviteCode)
 }
@@ -193,11 +202,18 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 // memberships lists the data sources of the user's conversations, latest activity
 // first, even if the server ignores the filters, and caches the list.
 func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSource, error) {
+	listed := c.known.Listing(s.userID)
 	sources, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
-	if err == nil {
-		s.cache.SaveConversations(ctx, sources)
+	if err != nil {
+		return nil, err
 	}
-	return sources, err
+	defs := make(map[int64]wire.Definition, len(sources))
+	for i := range sources {
+		defs[sources[i].ID] = wire.ParseDefinition(sources[i].Definition)
+	}
+	listed(defs)
+	s.cache.SaveConversations(ctx, sources)
+	return sources, nil
 }
 
 func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.Definition) bool) ([]datasource.DataSource, error) {

@@ -61,16 +61,16 @@ var (
 type conversationKeys struct{ chat *Chat }
 
 func (k conversationKeys) Key(ctx context.Context, conversationID int64) (string, error) {
-	if key, ok := k.chat.known.key(conversationID); ok {
+	if key, ok := k.chat.known.Key(conversationID); ok {
 		return key, nil
 	}
-	if err := k.chat.known.failure(conversationID); err != nil {
+	if err := k.chat.known.Failure(conversationID); err != nil {
 		return "", err
 	}
 	def, err := k.chat.freshDefinition(ctx, conversationID)
 	if err != nil {
 		if ctx.Err() == nil { // else the caller gave up, and the next one may succeed
-			k.chat.known.fail(conversationID, err)
+			k.chat.known.Fail(conversationID, err)
 		}
 		return "", err
 	}

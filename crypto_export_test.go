@@ -51,7 +51,5 @@ func Argon2id(passphrase string, salt []byte, time, memory uint32, lanes uint8) 
 
 // KnownKeys is how many conversations' keys a Chat remembers.
 func KnownKeys(c *Chat) int {
-	c.known.mu.Lock()
-	defer c.known.mu.Unlock()
-	return len(c.known.keys)
+	return c.known.Len()
 }

@@ -18,6 +18,9 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
+// keyRetryDelay is how long a failure to read a key is remembered.
+const keyRetryDelay = 5 * time.Second
+
 // Keystore reads the key that Fliplet's sync agent keeps on the server for data it
 // encrypts: a data source of type "keystore" with an entry whose column content is
 // the key, in the passphrase format. As [Keys] it is the passphrase of every

@@ -36,7 +36,7 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 		return nil
 	}
 	s.stop(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
-	c.known.clear()
+	c.known.Clear()
 	wiped := c.wipe(s)
 	if ctx.Err() != nil {
 		// Most stores are done within wipeGrace.

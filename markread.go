@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -22,8 +23,8 @@ import (
 // read, MarkMessagesAsRead reads the lists again until no other client can overwrite
 // the mark.
 //
-// Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotLoggedIn];
-// [ErrClosed]. If one conversation fails the others are still marked.
+// Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotFound];
+// [ErrNotLoggedIn]; [ErrClosed]. If one conversation fails the others are still marked.
 func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err error) {
 	defer wrap("mark as read", &err)
 	for i, m := range msgs {
@@ -57,6 +58,9 @@ func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err er
 
 // markRead marks messages of one conversation.
 func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, msgs []*Message) error {
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return err
+	}
 	ids := make([]int64, 0, len(msgs))
 	for _, m := range msgs {
 		if !slices.Contains(ids, m.ID) {
@@ -67,7 +71,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 	contested := err != nil || mayCollide(def)
 	readers := map[int64][]string{}
 	confirmed := 0 // reads in a row that found every mark in place
-	for range changeAttempts {
+	for range roster.ChangeAttempts {
 		began := time.Now()
 		rows, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 		if err != nil {
@@ -76,7 +80,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 		var entries []datasource.CommitEntry
 		for i := range rows {
 			r := &rows[i]
-			if !slices.Contains(ids, r.ID) || deleted(*r) {
+			if !slices.Contains(ids, r.ID) || deleted(*r) || r.DataSourceID != 0 && r.DataSourceID != conversationID {
 				continue
 			}
 			list := wire.Strings(r.Data[wire.ReadBy])
@@ -100,7 +104,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 		}
 		// A client that read the list before our write may overwrite it: read again
 		// when that write must have happened.
-		if err := pause(ctx, began); err != nil {
+		if err := roster.Pause(ctx, began); err != nil {
 			return err
 		}
 	}

@@ -139,6 +139,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return nil, err
+	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err
 	}
@@ -167,6 +170,9 @@ func (c *Chat) DeleteMessage(ctx context.Context, conversationID, messageID int6
 		return err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return err
+	}
 	if err := c.client.Delete(ctx, conversationID, messageID); err != nil {
 		return missing(err, "message", messageID)
 	}

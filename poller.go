@@ -17,6 +17,7 @@ import (
 // newSession makes the session of a contact.
 func (c *Chat) newSession(contact *Contact) *session {
 	s := &session{contactID: contact.ID, userID: contact.UserID, cache: c.cache.User(contact.UserID)}
+	s.roster = c.rosterOf(s)
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
 		Source: &polledRows{c, s},
@@ -47,12 +48,11 @@ type polledRows struct {
 }
 
 func (p *polledRows) Page(ctx context.Context, q feed.Query) (found []feed.Row, short bool, err error) {
-	entries, short, err := p.session.rows.Answer(ctx, q)
+	found, shown, short, err := p.session.rows.Answer(ctx, q)
 	if err != nil {
 		return nil, false, err
 	}
-	found = rows.Feed(entries, p.chat.log)
-	p.session.cache.Seen(ctx, q, entries)
+	p.session.cache.Seen(ctx, q, shown)
 	return found, short, nil
 }
 
@@ -63,7 +63,6 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	}
 	members := make([]feed.Member, len(sources))
 	for i := range sources {
-		p.chat.remember(&sources[i])
 		members[i] = feed.Member{Conversation: sources[i].ID, Created: rows.Micros(sources[i].CreatedAt)}
 	}
 	return members, nil

@@ -51,7 +51,7 @@ type Draft struct {
 // matches [ErrQueued], and the message is sent nevertheless. [ErrOutboxFull].
 //
 // Errors: [ErrInvalid] for an empty message or an unusable column, before any
-// request; [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed].
+// request; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
 	if err := d.check(conversationID); err != nil {
@@ -76,6 +76,9 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 // attempt is Message without an outbox: one attempt, and a look-up when it is in
 // doubt.
 func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d Draft) (*datasource.Entry, error) {
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return nil, err
+	}
 	if d.GUID != "" { // it may be sent again
 		if row, err := c.storedSend(ctx, conversationID, d.GUID, s.userID); err != nil || row != nil {
 			return row, err

@@ -48,6 +48,10 @@ type Row struct {
 	// Unreadable: the row exists, and its key is known, but not its content. It is new,
 	// changed or deleted like any other row, and reported as a [Gap].
 	Unreadable bool
+	// Foreign: the row belongs to a conversation that the user is not in. It has its place
+	// in the page, since the server counts it, and is nothing otherwise: if the user
+	// joins, it comes with the history.
+	Foreign bool
 	// Payload belongs to the owner; the engine does not use it.
 	Payload any
 }

@@ -80,6 +80,9 @@ func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 		}
 		rows, sound := w.window(rows)
 		if !full || sound {
+			if w.foreign, err = s.foreign(ctx, rows, &w); err != nil {
+				return Page{}, err
+			}
 			return w.fitting(rows, full), nil
 		}
 		w.limit *= 2
@@ -108,6 +111,9 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 		full := len(rows) >= cross.Limit
 		kept := Arrange(rows, order)
 		rows = unique(rows)
+		if w.foreign, err = s.foreign(ctx, rows, &w); err != nil {
+			return nil, err
+		}
 		rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.fits(&e) })
 		if !full || kept && len(rows) >= w.limit {
 			return rows, nil

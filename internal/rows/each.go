@@ -178,6 +178,7 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 			q.Limit *= 2
 			continue
 		}
+		answer.Entries = slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool { return !of(&e, id) })
 		for i := range answer.Entries {
 			answer.Entries[i].DataSourceID = id
 		}

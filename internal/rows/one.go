@@ -23,7 +23,7 @@ func (s *Source) Find(ctx context.Context, id int64, q datasource.Query, limit, 
 			return nil, err
 		}
 		full, kept := q.Limit > 0 && len(rows) >= q.Limit, Arrange(rows, q.Order)
-		rows = slices.DeleteFunc(unique(rows), func(e datasource.Entry) bool { return deleted(&e) })
+		rows = slices.DeleteFunc(unique(rows), func(e datasource.Entry) bool { return deleted(&e) || !of(&e, id) })
 		if full && (!kept || len(rows) < offset+limit) {
 			q.Limit *= 2
 			continue

@@ -24,6 +24,10 @@ type Config struct {
 	Authorized func(ctx context.Context, fn func(token string) error) error
 	// Members reads the ids of the user's conversations from the server.
 	Members func(ctx context.Context) ([]int64, error)
+	// Foreign returns those of some conversations whose rows the user must not see. Every
+	// row that leaves the room has passed it, or comes from one conversation that the
+	// caller has checked.
+	Foreign func(ctx context.Context, conversations []int64) (map[int64]bool, error)
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
@@ -84,8 +88,28 @@ func (s *Source) Unread(ctx context.Context, limit int) ([]datasource.Entry, err
 	return s.all(ctx, want{column: createdAt, newest: true, unreadBy: s.UserID, limit: limit})
 }
 
-// CountUnread counts the unread rows, on the server if it can.
+// CountUnread counts the unread rows, on the server if it can. A server that has sent
+// rows of other people's conversations is not asked, since it would count those, too.
+// To find out, the first count is compared with a page of what was counted.
 func (s *Source) CountUnread(ctx context.Context) (int, error) {
+	n, err := s.countUnread(ctx)
+	if err == nil && n > 0 && !s.Endpoint.leaks.Load() && !s.Endpoint.counts.Load() {
+		if _, err := s.fetch(ctx, want{column: createdAt, unreadBy: s.UserID, limit: s.PageSize}); err != nil {
+			return 0, err
+		}
+		s.Endpoint.counts.Store(true)
+		if s.Endpoint.leaks.Load() {
+			return s.countUnread(ctx)
+		}
+	}
+	return n, err
+}
+
+func (s *Source) countUnread(ctx context.Context) (int, error) {
+	if s.Endpoint.leaks.Load() {
+		unread, err := s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
+		return len(unread), err
+	}
 	var n int
 	var list bool
 	there, err := s.try(ctx, ours, func() (err error) {
@@ -107,9 +131,36 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 }
 
 // Answer makes the request for a query of the receive engine. It does not check the
-// answer; the engine does. short: there may be more rows, although these are fewer
-// than the limit.
-func (s *Source) Answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, err error) {
+// answer; the engine does. The rows of other people's conversations count in a page, but
+// the engine gets no more than their place in it; shown are the others. short: there
+// may be more rows, although these are fewer than the limit.
+func (s *Source) Answer(ctx context.Context, q feed.Query) (page []feed.Row, shown []datasource.Entry, short bool, err error) {
+	found, short, err := s.answer(ctx, q)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	foreign, err := s.foreign(ctx, found, nil)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	page = Feed(found, s.Log)
+	if len(foreign) == 0 {
+		return page, found, short, nil
+	}
+	for i := range page {
+		if r := &page[i]; foreign[r.Conversation] {
+			*r = feed.Row{ID: r.ID, Conversation: r.Conversation, Created: r.Created, Updated: r.Updated, Foreign: true}
+		}
+	}
+	for i := range found {
+		if !foreign[found[i].DataSourceID] {
+			shown = append(shown, found[i])
+		}
+	}
+	return page, shown, short, nil
+}
+
+func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, err error) {
 	w := want{limit: q.Limit}
 	switch q.Kind {
 	case feed.Newest:

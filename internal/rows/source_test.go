@@ -37,6 +37,7 @@ func newBench(t *testing.T) *bench {
 		Client: b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
 		Members:    func(context.Context) ([]int64, error) { return []int64{b.one, b.two}, nil },
+		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },
 	}
 	return b
 }
@@ -87,8 +88,8 @@ func TestEveryQuestionHasOneAnswerWithAndWithoutTheEndpoint(t *testing.T) {
 			return append(first.Rows, second.Rows...), err
 		},
 		"changes": func(s *rows.Source) ([]datasource.Entry, error) {
-			found, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
-			return found, err
+			_, shown, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
+			return shown, err
 		},
 		"found": func(s *rows.Source) ([]datasource.Entry, error) {
 			return s.Find(t.Context(), b.two, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 5, 5)
@@ -161,7 +162,7 @@ func TestADeletionWithoutATimeIsDatedOnce(t *testing.T) {
 	b.Always(fliplettest.CrossSource, fliplettest.Status(404))
 	s := rows.New(b.cfg)
 	changes := func(after feed.Key) []datasource.Entry {
-		got, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
+		_, got, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
 		require.NoError(t, err)
 		return got
 	}

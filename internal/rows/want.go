@@ -27,9 +27,10 @@ type want struct {
 	updatedTo, createdTo feed.Time // inclusive; 0: no bound
 	unreadBy             string    // "" is nobody
 	where                M
-	match                *where.Rows // where as it is checked here; nil when there is none
-	unchecked            error       // why where cannot be checked here
-	deletions            bool        // deleted rows, too
+	match                *where.Rows    // where as it is checked here; nil when there is none
+	unchecked            error          // why where cannot be checked here
+	deletions            bool           // deleted rows, too
+	foreign              map[int64]bool // conversations of others
 	limit                int
 }
 
@@ -69,6 +70,8 @@ func (w *want) fits(e *datasource.Entry) bool {
 	case !w.deletions && deleted(e):
 		return false
 	case len(w.conversations) > 0 && !slices.Contains(w.conversations, e.DataSourceID):
+		return false
+	case w.foreign[e.DataSourceID]:
 		return false
 	case e.Err != nil: // it has no content to look at, and the server has
 		return true

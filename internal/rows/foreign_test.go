@@ -50,7 +50,7 @@ func TestNoRowOfAForeignConversationLeavesTheRoom(t *testing.T) {
 	require.NoError(t, err)
 	own(page.Rows, 0)
 
-	all, shown, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 50})
+	all, shown, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 50})
 	require.NoError(t, err)
 	assert.Len(t, all, 50, "they keep their place")
 	mine := 0
@@ -85,6 +85,6 @@ func TestAGateThatFailsLetsNothingThrough(t *testing.T) {
 	require.ErrorIs(t, err, broken)
 	_, err = s.Search(t.Context(), rows.Search{Limit: 10, Order: []datasource.Order{{Column: "id"}}})
 	require.ErrorIs(t, err, broken)
-	_, _, err = s.Answer(t.Context(), feed.Query{Kind: feed.Newest, Limit: 10})
+	_, _, _, err = s.Answer(t.Context(), feed.Query{Kind: feed.Newest, Limit: 10})
 	require.ErrorIs(t, err, broken)
 }

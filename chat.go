@@ -37,7 +37,7 @@ type Chat struct {
 	session    *session
 	registries []*Registry // whose Get returns this Chat
 
-	logins   oneAtATime
+	logins   life.Mutex
 	known    knownConversations
 	endpoint rows.Endpoint
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
@@ -64,7 +64,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	}
 	c := &Chat{
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
-		calls: life.New(context.Background()), work: life.New(context.Background()), logins: newOneAtATime(), cache: newCache(&opts, keepsMessages),
+		calls: life.New(context.Background()), work: life.New(context.Background()), logins: life.NewMutex(), cache: newCache(&opts, keepsMessages),
 	}
 	if o := opts.Outbox; o != nil && o.OnChange != nil {
 		c.notifier = outbox.NewNotifier(c.log)

@@ -32,8 +32,8 @@ type Contact struct {
 // unless [OrderBy] is given. [Where] takes a condition over columns. The chat tokens
 // that the server returns with the rows are left out. It needs no login.
 //
-// With [Offline] the last complete list is returned from the cache, unfiltered and
-// without a request.
+// With [Offline] the last complete list is returned from the cache, unfiltered, without
+// a request, and with the columns that Storage keeps: see Options.CachedColumns.
 //
 // Errors: [ErrOffline] with Offline and an empty cache; [ErrInvalid]; [ErrClosed].
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {

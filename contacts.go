@@ -116,7 +116,7 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("user %q: %w", userID, ErrContactNotFound)
+		return nil, ErrContactNotFound
 	}
 	return found[0], nil
 }
@@ -221,13 +221,13 @@ func (ct *Contact) copy() *Contact {
 	return &out
 }
 
-// MarshalJSON writes the row as the JavaScript API returns it, without flUserToken.
+// MarshalJSON writes the row as the JavaScript API returns it, without tokens and keys.
 func (ct Contact) MarshalJSON() ([]byte, error) {
 	data := wire.CloneMap(ct.Data)
 	if data == nil {
 		data = M{}
 	}
-	delete(data, wire.UserToken)
+	wire.Hide(data)
 	return json.Marshal(rowJSON{
 		ID: ct.ID, DataSourceID: ct.DataSourceID, Data: data,
 		CreatedAt: timestamp(ct.CreatedAt), UpdatedAt: timestamp(ct.UpdatedAt),

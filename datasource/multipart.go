@@ -60,7 +60,7 @@ type form struct {
 	contentType string
 	size        int64 // -1: unknown
 	chunks      []chunk
-	values      []string // of the fields
+	values      []string // of the fields, and the names of files
 	progress    func(sent, total int64)
 	started     atomic.Bool // something was read from a Reader, which cannot be read again
 	current     *formBody   // of the running attempt
@@ -91,6 +91,7 @@ func newForm(fields map[string][]string, parts []Part, progress func(sent, total
 		if fault := p.fault(); fault != "" {
 			return nil, fmt.Errorf("datasource: Files[%d]: %s", i, fault)
 		}
+		f.values = append(f.values, p.Filename)
 		header := textproto.MIMEHeader{
 			"Content-Disposition": {multipart.FileContentDisposition(p.Field, p.Filename)},
 			"Content-Type":        {p.ContentType},

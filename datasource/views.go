@@ -2,6 +2,7 @@ package datasource
 
 import (
 	"html"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -37,7 +38,7 @@ const (
 	shortestCode = 6
 )
 
-// views returns a text, and what it is when escapes, base64, hexadecimal digits or lists of bytes in it are decoded. It
+// views returns a text, and what it is when escapes, base64, base32, hexadecimal digits or lists of bytes in it are decoded. It
 // returns nil for a text with too many views.
 func views(text string) []view {
 	v := view{b: []byte(text), from: make([]int32, len(text)), to: make([]int32, len(text))}
@@ -66,7 +67,7 @@ func (v view) decoded(depth int, room *int) []view {
 		return all
 	}
 	for _, v := range all[:len(all):len(all)] {
-		for _, inner := range append(append(v.base64(), v.hexadecimal()...), v.numbers()...) {
+		for _, inner := range slices.Concat(v.base64(), v.base32(), v.hexadecimal(), v.numbers()) {
 			if *room < 0 {
 				return all
 			}
@@ -201,6 +202,27 @@ func (v *view) base64() []view {
 				}
 				for j := range len(group) - 1 {
 					d.add(byte(bits>>(16-8*j)), v.from[group[0]], v.to[group[len(group)-1]]) //nolint:gosec // the lowest eight bits
+				}
+			}
+			out = append(out, d)
+		}
+	})
+	return out
+}
+
+// base32 decodes runs of its characters, at each of the eight places where a group can begin.
+func (v *view) base32() []view {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var out []view
+	v.runs(func(c byte) bool { return strings.IndexByte(alphabet, c) >= 0 }, func(run []int) {
+		for shift := 0; shift < 8 && len(run) >= shortestCode; shift++ {
+			var d view
+			bits, n := 0, 0
+			for i := shift; i < len(run); i++ {
+				bits, n = bits<<5&0xFFFF|strings.IndexByte(alphabet, v.b[run[i]]), n+5
+				if n >= 8 {
+					n -= 8
+					d.add(byte(bits>>n), v.from[run[max(i-1, 0)]], v.to[run[i]]) //nolint:gosec // the lowest eight bits
 				}
 			}
 			out = append(out, d)

@@ -88,6 +88,9 @@ func (v *values) addText(text string) {
 }
 
 func (v *values) addJSON(text string) bool {
+	if len(text) > v.room {
+		return false
+	}
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
 	var whole any
@@ -119,6 +122,9 @@ func (v *values) walk(value any) {
 
 // repeated returns which bytes of a text repeat one of the values; nil when none does.
 func repeated(text string, values []string) []bool {
+	if text == "" {
+		return nil
+	}
 	var found []bool
 	mark := func(from, to int) {
 		if found == nil {
@@ -134,7 +140,7 @@ func repeated(text string, values []string) []bool {
 		return found
 	}
 	plain := make([]letters, len(all))
-	grams := map[[gram]rune][]place{}
+	grams := &gramIndex{places: map[[gram]rune][]place{}}
 	words := map[string][]place{}
 	for i, v := range all {
 		plain[i] = v.letters()
@@ -165,7 +171,7 @@ func repeated(text string, values []string) []bool {
 			report(words[string(have)], len(have))
 		default:
 			for at := 0; at+gram <= len(have); at++ {
-				report(grams[[gram]rune(have[at:at+gram])], gram)
+				report(grams.find(have[at:at+gram]), gram)
 			}
 		}
 	}

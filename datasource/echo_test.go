@@ -125,7 +125,10 @@ func eachRune(s, format string) string {
 }
 
 // sayAll makes requests with the values in every place of a request that can hold them, and returns their errors.
-func sayAll(t *testing.T, answer roundTrip) []error {
+func sayAll(t *testing.T, answer roundTrip) []error { return say(t, answer, false) }
+
+// say makes all of the requests, or the first one only.
+func say(t *testing.T, answer roundTrip, one bool) []error {
 	t.Helper()
 	client := through(t, answer, func(cfg *datasource.Config) {
 		cfg.Token = sentValues["token"]
@@ -145,6 +148,9 @@ func sayAll(t *testing.T, answer roundTrip) []error {
 	var errs []error
 	_, err = client.Insert(ctx, 1, data)
 	errs = append(errs, err)
+	if one {
+		return errs
+	}
 	_, err = client.Find(ctx, 1, datasource.Query{Where: nested})
 	errs = append(errs, err)
 	_, err = client.InsertEntry(ctx, 1, datasource.Write{Data: M{"all": data}, Files: []datasource.Part{{Field: "f", Filename: "f.txt", Content: asText}}})
@@ -201,11 +207,8 @@ func TestAnErrorRepeatsNoValueOfTheRequestInAnyEncoding(t *testing.T) {
 					"nested": `{"error":{"message":` + string(text) + `,"code":` + string(text) + `}}`, "reference": `{"referenceUrl":` + string(text) + `}`,
 					"payload": `{"payload":{"a":[` + string(text) + `],` + string(text) + `:1,"keep":"this"}}`, "plain": "before " + said + " after",
 				} {
-					for i, err := range sayAll(t, func(r *http.Request) (*http.Response, error) { return respond(r, 422, body), nil }) {
+					for i, err := range say(t, func(r *http.Request) (*http.Response, error) { return respond(r, 422, body), nil }, where != "message") {
 						require.Error(t, err)
-						if i > 0 && name == "token" {
-							break // sent with each
-						}
 						if where == "plain" && strings.ContainsAny(said, "\n") {
 							continue
 						}

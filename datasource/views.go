@@ -340,6 +340,9 @@ func (v *view) letters() letters {
 
 // isLetter counts emoji, too.
 func isLetter(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
 	return r != utf8.RuneError && unicode.In(r, unicode.L, unicode.N, unicode.So)
 }
 
@@ -358,11 +361,10 @@ func lettersOf(text string) []rune {
 type place struct{ view, at int }
 
 // index records where each run of gram letters is, and each shorter word or words.
-func (l letters) index(view int, grams map[[gram]rune][]place, words map[string][]place) {
+func (l letters) index(view int, grams *gramIndex, words map[string][]place) {
 	for at := range l.r {
 		if at+gram <= len(l.r) {
-			key := [gram]rune(l.r[at : at+gram])
-			grams[key] = append(grams[key], place{view, at})
+			grams.add([gram]rune(l.r[at:at+gram]), place{view, at})
 		}
 		if l.joined[at] {
 			continue
@@ -374,4 +376,26 @@ func (l letters) index(view int, grams map[[gram]rune][]place, words map[string]
 			}
 		}
 	}
+}
+
+// gramIndex finds the places of a gram. Most grams of a large request have none, so begins is looked at first.
+type gramIndex struct {
+	begins [1 << 12]bool
+	places map[[gram]rune][]place
+}
+
+func begin(key []rune) rune {
+	return (key[0]*31*31*31 + key[1]*31*31 + key[2]*31 + key[3]) & (1<<12 - 1)
+}
+
+func (g *gramIndex) add(key [gram]rune, p place) {
+	g.begins[begin(key[:])] = true
+	g.places[key] = append(g.places[key], p)
+}
+
+func (g *gramIndex) find(key []rune) []place {
+	if !g.begins[begin(key)] {
+		return nil
+	}
+	return g.places[[gram]rune(key)]
 }

@@ -90,7 +90,7 @@ func TestScrubDisturbsNeitherReadersNorWriters(t *testing.T) {
 			}
 		})
 	}
-	for range 20 {
+	for range 6 {
 		require.NoError(t, s.Scrub(t.Context()))
 	}
 	stop()

@@ -10,10 +10,10 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Keys gives the passphrase that encrypts the bodies of a conversation. Key is
-// called for every message, from several goroutines: cache what is costly to get.
-// After an error the message is delivered with it in Message.Err; a send fails
-// with it. Other messages are not delayed.
+// Keys gives the passphrase that encrypts the bodies of a conversation, and the keys
+// of their files; it is sent nowhere. Key is called for every message, from several
+// goroutines: cache what is costly to get. After an error the message is delivered with
+// it in Message.Err; a send fails with it. Other messages are not delayed.
 //
 // The default is the conversation's own key, stored in its definition. A [Keystore]
 // is an alternative.
@@ -198,18 +198,29 @@ func (c *Chat) decrypt(ctx context.Context, at envelope.Binding, stored string) 
 func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, patch M) error {
 	body, hasBody := patch[wire.Body].(string)
 	_, hasGUID := patch[wire.GUID]
+	_, hasFiles := patch[wire.File]
+	hasFiles = hasFiles && c.sealsFiles()
 	at := envelope.Binding{ConversationID: conversationID, GUID: wire.Text(patch[wire.GUID])}
-	if hasGUID || hasBody && body != "" && c.writes() == Authenticated {
+	if hasGUID || hasFiles || hasBody && body != "" && c.writes() == Authenticated {
 		row, err := c.client.FindByID(ctx, conversationID, messageID)
 		if err != nil {
 			return missing(err, "message", messageID)
 		}
 		guid := wire.Text(row.Data[wire.GUID])
-		if hasGUID && at.GUID != guid && (hasBody && c.writes() == Authenticated || envelope.LooksAuthenticated(wire.Text(row.Data[wire.Body]))) {
-			return invalid("data: column %q cannot be changed: the message's body is sealed to it", wire.GUID)
+		if hasGUID && at.GUID != guid && (hasBody && c.writes() == Authenticated || envelope.LooksAuthenticated(wire.Text(row.Data[wire.Body])) || row.Data[wire.SealedFiles] != nil) {
+			return invalid("data: column %q cannot be changed: the message is sealed to it", wire.GUID)
 		}
 		if !hasGUID {
 			at.GUID = guid
+		}
+		if row.DataSourceID, row.Data[wire.GUID] = conversationID, at.GUID; hasFiles {
+			list, err := c.sealedFiles(ctx, row)
+			if err == nil {
+				err = c.sealFiles(ctx, row, list.Replace(wire.Strings(row.Data[wire.File]), wire.Strings(patch[wire.File])), patch)
+			}
+			if err != nil {
+				return fmt.Errorf("files of message %d: %w", messageID, err)
+			}
 		}
 	}
 	if !hasBody {

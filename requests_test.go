@@ -40,14 +40,14 @@ type sentRequest struct {
 
 func (r sentRequest) String() string { return r.method + " " + r.url.Path }
 
-// wiretap records requests on their way.
-type wiretap struct {
+// requestTap records requests on their way.
+type requestTap struct {
 	next http.RoundTripper
 	mu   sync.Mutex
 	sent []sentRequest
 }
 
-func (w *wiretap) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *requestTap) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
 		body, _ = io.ReadAll(r.Body)
@@ -59,7 +59,7 @@ func (w *wiretap) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(r)
 }
 
-func (w *wiretap) all() []sentRequest {
+func (w *requestTap) all() []sentRequest {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.sent)
@@ -216,7 +216,8 @@ const (
 	tapPass, tapSalt   = "TAPPASSPHRASEk3y0f32chars", "TAPSALT0123456789"
 	tapKey, tapOwnRow  = "TAPKEYSTOREKEY0123456789", "TAPOWNPASSWORD hunter2"
 	tapAES             = "TAPAESKEY......................."
-	rowPlain, rowFiles = "bodies of messages, not encrypting", "content of files, not encrypting"
+	rowPlain, rowFiles = "bodies of messages, not encrypting", "content of files, otherwise"
+	rowSealed          = "content of files, with Options.Keys or a Cipher"
 )
 
 // tapped are the methods of Chat that the tour of requests calls, or that make none.
@@ -258,7 +259,7 @@ func TestNoSecretLeavesByAWayThatTheTableDoesNotName(t *testing.T) {
 func (i *inspection) sought() []string {
 	return []string{
 		"the API token", "chat tokens, flUserToken", "a conversation's own key", "passphrases of Options.Keys", "the keys of a Cipher",
-		"salt and key of a Keystore", "invite codes", "passwords in the query of Login", "bodies of messages, encrypting", rowPlain, rowFiles,
+		"salt and key of a Keystore", "invite codes", "passwords in the query of Login", "bodies of messages, encrypting", rowPlain, rowFiles, rowSealed,
 		"names of other contacts", "other columns of other contacts",
 	}
 }
@@ -271,7 +272,7 @@ func (tapKeys) Key(context.Context, int64) (string, error) { return tapPass, nil
 func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *chat.Options)) {
 	ctx := t.Context()
 	w := newWorld(t, fliplettest.InProcess(), fliplettest.WithToken("eu--TAPTOKEN5f0c1d2e3b4a"))
-	tap := &wiretap{next: w.Transport()}
+	tap := &requestTap{next: w.Transport()}
 	client, err := datasource.NewClient(datasource.Config{
 		Token: "eu--TAPTOKEN5f0c1d2e3b4a", BaseURL: w.URL, HTTPClient: &http.Client{Transport: tap}, Limiter: datasource.Unlimited(),
 		Retry: datasource.RetryPolicy{MaxAttempts: 1, BaseDelay: time.Millisecond, MaxWait: time.Millisecond},
@@ -284,11 +285,10 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 	store := newInspected()
 	options := func(o *chat.Options) {
 		o.Client, o.Storage, o.CrossLogin = client, store, true
-		if mode != "own keys" { // an outbox does not take files of a chat that encrypts
-			o.Outbox = &chat.OutboxOptions{}
-		}
 		change(w, o)
 	}
+	w.AddRows(w.contacts, datasource.M{"Email": "dan@example.org", "Full name": "TAPNAME dan", "Phone": "TAPPHONE of dan", "Password": tapOwnRow + "dan"})
+	bob := w.connect(options, func(o *chat.Options) { o.Outbox = &chat.OutboxOptions{} })
 	eve := w.connect(options)
 	jane := w.connect(options)
 	ok := func(v any, err error) {
@@ -298,6 +298,8 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 	me, err := jane.Login(ctx, chat.M{"Email": "jane@example.org", "Password": tapOwnRow + "jane"})
 	require.NoError(t, err)
 	she, err := eve.Login(ctx, chat.M{"Email": "eve@example.org"})
+	require.NoError(t, err)
+	he, err := bob.Login(ctx, chat.M{"Email": "bob@example.org"})
 	require.NoError(t, err)
 	token, tokenOfEve := me.Data["flUserToken"].(string), she.Data["flUserToken"].(string)
 	ok(jane.Login(ctx, chat.M{"flUserToken": token}))
@@ -310,16 +312,11 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 	ok(jane.Conversations(ctx))
 	ok(jane.Conversation(ctx, conv.ID))
 	ok(jane.ContactByUserID(ctx, she.UserID))
-	draft := chat.Draft{Body: tapBody}
-	if mode == "own keys" || mode == "plain" { // files under keys of the caller have tests of their own
-		draft.Files = []chat.File{{Name: "plan.txt", Content: []byte(tapFile)}}
-	}
+	draft := chat.Draft{Body: tapBody, Files: []chat.File{{Name: "plan.txt", Content: []byte(tapFile)}}}
 	sent, err := jane.Message(ctx, conv.ID, draft)
 	require.NoError(t, err)
-	if len(draft.Files) > 0 {
-		_, _, err = jane.Download(ctx, sent, 0, io.Discard)
-		require.NoError(t, err)
-	}
+	_, content := fetch(t, jane, sent, 0)
+	assert.Equal(t, tapFile, content, mode)
 	ok(jane.UpdateMessage(ctx, conv.ID, sent.ID, chat.M{"body": tapBody + ", edited"}))
 	got := stream(t, eve).wait(t, 1)
 	assert.Equal(t, tapBody+", edited", got[0].Body, mode)
@@ -357,23 +354,31 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 	require.NoError(t, jane.DeleteMessage(ctx, conv.ID, sent.ID))
 	ok(jane.Message(ctx, conv.ID, chat.Draft{Body: tapBody})) // for the cache
 	require.NoError(t, jane.Poll(ctx))
-	outage := w.Always(fliplettest.AnyRoute, fliplettest.LoseRequest())
-	if mode != "own keys" {
-		ok(jane.Outbox().Add(ctx, conv.ID, draft))
+	ok(bob.Conversations(ctx))
+	outage := w.Always(fliplettest.Insert, fliplettest.LoseRequest())
+	if mode != "plain" {
+		draft.Files = nil // the outbox takes files of a chat that does not encrypt only
 	}
+	ok(bob.Outbox().Add(ctx, conv.ID, draft))
 
 	secrets := map[string][]string{
-		"the API token": {"eu--TAPTOKEN5f0c1d2e3b4a"}, "chat tokens, flUserToken": {token, tokenOfEve}, "a conversation's own key": {conv.EncryptionKey(), w.keyOf(ch.ID)},
+		"the API token": {"eu--TAPTOKEN5f0c1d2e3b4a"}, "chat tokens, flUserToken": {token, tokenOfEve, he.Data["flUserToken"].(string)}, "a conversation's own key": {conv.EncryptionKey(), w.keyOf(ch.ID)},
 		"passphrases of Options.Keys": {tapPass}, "the keys of a Cipher": {tapAES}, "salt and key of a Keystore": {tapSalt, tapKey},
 		"invite codes": {code}, "passwords in the query of Login": {tapOwnRow + "jane"}, "bodies of messages, encrypting": {tapBody},
-		"names of other contacts": {"TAPNAME bob"}, "other columns of other contacts": {"TAPPHONE of bob", tapOwnRow + "bob"},
+		"names of other contacts": {"TAPNAME dan"}, "other columns of other contacts": {"TAPPHONE of dan", tapOwnRow + "dan"},
 	}
-	if mode == "plain" {
+	switch mode {
+	case "plain":
 		secrets[rowPlain], secrets[rowFiles] = []string{tapBody}, []string{tapFile}
 		delete(secrets, "bodies of messages, encrypting")
+	case "own keys":
+		secrets[rowFiles] = []string{tapFile}
+	default:
+		secrets[rowSealed] = []string{tapFile}
 	}
 	in.disk(mode, store.dump(), secrets)
 	outage.Off()
+	require.NoError(t, bob.Logout(ctx))
 	require.NoError(t, eve.Logout(ctx))
 	require.NoError(t, jane.Logout(ctx))
 	require.NoError(t, jane.Shutdown(ctx))

@@ -140,13 +140,13 @@ func repeated(text string, values []string) []bool {
 		return found
 	}
 	plain := make([]letters, len(all))
-	grams := &gramIndex{places: map[[gram]rune][]place{}}
-	words := map[string][]place{}
+	grams := &gramIndex{places: map[[gram]rune][]position{}}
+	words := map[string][]position{}
 	for i, v := range all {
 		plain[i] = v.letters()
 		plain[i].index(i, grams, words)
 	}
-	report := func(places []place, n int) {
+	report := func(places []position, n int) {
 		for _, p := range places {
 			l := plain[p.view]
 			mark(l.from[p.at], l.to[p.at+n-1])

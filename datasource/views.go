@@ -357,14 +357,14 @@ func lettersOf(text string) []rune {
 	return out
 }
 
-// A place is a position in the letters of a view.
-type place struct{ view, at int }
+// A position is one in the letters of a view.
+type position struct{ view, at int }
 
 // index records where each run of gram letters is, and each shorter word or words.
-func (l letters) index(view int, grams *gramIndex, words map[string][]place) {
+func (l letters) index(view int, grams *gramIndex, words map[string][]position) {
 	for at := range l.r {
 		if at+gram <= len(l.r) {
-			grams.add([gram]rune(l.r[at:at+gram]), place{view, at})
+			grams.add([gram]rune(l.r[at:at+gram]), position{view, at})
 		}
 		if l.joined[at] {
 			continue
@@ -372,7 +372,7 @@ func (l letters) index(view int, grams *gramIndex, words map[string][]place) {
 		for n := shortest; n < gram && at+n <= len(l.r); n++ {
 			if at+n == len(l.r) || !l.joined[at+n] {
 				word := string(l.r[at : at+n])
-				words[word] = append(words[word], place{view, at})
+				words[word] = append(words[word], position{view, at})
 			}
 		}
 	}
@@ -381,19 +381,19 @@ func (l letters) index(view int, grams *gramIndex, words map[string][]place) {
 // gramIndex finds the places of a gram. Most grams of a large request have none, so begins is looked at first.
 type gramIndex struct {
 	begins [1 << 12]bool
-	places map[[gram]rune][]place
+	places map[[gram]rune][]position
 }
 
 func begin(key []rune) rune {
 	return (key[0]*31*31*31 + key[1]*31*31 + key[2]*31 + key[3]) & (1<<12 - 1)
 }
 
-func (g *gramIndex) add(key [gram]rune, p place) {
+func (g *gramIndex) add(key [gram]rune, p position) {
 	g.begins[begin(key[:])] = true
 	g.places[key] = append(g.places[key], p)
 }
 
-func (g *gramIndex) find(key []rune) []place {
+func (g *gramIndex) find(key []rune) []position {
 	if !g.begins[begin(key)] {
 		return nil
 	}

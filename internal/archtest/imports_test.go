@@ -36,7 +36,7 @@ var arrows = map[string][]string{
 	"internal/receive":                {"internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},
 	"internal/reencrypt":              {"datasource", "internal/wire", "storage"},
 	"internal/rows":                   {"datasource", "internal/feed", "internal/where", "internal/wire"},
-	"internal/upload":                 {},
+	"internal/upload":                 {"datasource", "internal/envelope", "internal/wire"},
 	"internal/wait":                   {},
 	"internal/where":                  {"internal/wire"},
 	"internal/wire":                   {},

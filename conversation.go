@@ -136,7 +136,8 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 // Conversations returns the user's conversations and joined channels, latest
 // activity first.
 //
-// With [Offline] the last list is returned from the cache, without a request.
+// One whose definition breaks a limit, see [datasource.ErrRowLimit], is left out and
+// logged. With [Offline] the last list is returned from the cache, without a request.
 //
 // Errors: [ErrNotLoggedIn], [ErrOffline] with Offline and an empty cache, [ErrClosed].
 func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
@@ -214,7 +215,9 @@ func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.D
 			return nil, err
 		}
 		for _, ds := range list {
-			if ds.ID > 0 && ds.Type == wire.TypeConversation && !seen[ds.ID] && keep(wire.ParseDefinition(ds.Definition)) {
+			if ds.Err != nil {
+				c.log.Warn("a conversation is left out", "conversation", ds.ID, "error", ds.Err)
+			} else if ds.ID > 0 && ds.Type == wire.TypeConversation && !seen[ds.ID] && keep(wire.ParseDefinition(ds.Definition)) {
 				seen[ds.ID] = true
 				out = append(out, ds)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -126,7 +127,7 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 		return "", err
 	}
 	salt := cmp.Or(k.opts.Salt, strconv.FormatInt(ds.OrganizationID, 10)+"-"+strconv.FormatInt(ds.ID, 10))
-	rows, err := k.client.Find(ctx, ds.ID, datasource.Query{Type: "select"})
+	rows, err := rows.Readable(ctx, k.client, ds.ID, datasource.Query{Type: "select"})
 	if err != nil {
 		return "", err
 	}

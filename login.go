@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -126,7 +127,7 @@ func (s *session) setLogin(query M, contact *Contact, token string) {
 
 // authenticate finds the contact on the server, and stores ids that it lacks.
 func (c *Chat) authenticate(ctx context.Context, query M) (*Contact, string, error) {
-	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", Where: query})
+	rows, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", Where: query})
 	if err != nil {
 		return nil, "", err
 	}

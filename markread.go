@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // MarkMessagesAsRead adds the user to the readers of messages, which may belong to
-// several conversations. Messages that are deleted or read already are skipped; if
+// several conversations. Messages that are deleted, read already or too large to be read are skipped; if
 // none remains no request is made. It updates the given values, so do not read them
 // meanwhile.
 //
@@ -68,7 +69,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 	confirmed := 0 // reads in a row that found every mark in place
 	for range changeAttempts {
 		began := time.Now()
-		rows, err := c.client.Find(ctx, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+		rows, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 		if err != nil {
 			return missing(err, "conversation", conversationID)
 		}

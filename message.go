@@ -44,7 +44,8 @@ type Message struct {
 	// IsReplay: the message was delivered again because of [Reset].
 	IsReplay bool
 	// Err says why Body is not the text. It matches [ErrUnreadable] and the reason,
-	// such as [ErrWrongKey] or [ErrTampered]. nil if Body is the text.
+	// such as [ErrWrongKey], [ErrTampered] or [datasource.ErrRowLimit]; with the last,
+	// only the ids and times are known. nil if Body is the text.
 	Err error
 }
 
@@ -62,12 +63,20 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
 	}
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
+	if row.Err != nil && !m.IsDeleted {
+		m.Err = &Error{Op: "read message", Err: unreadable(row)}
+	}
 	if m.IsDeleted || m.Body == "" {
 		return m
 	}
 	m.Body, m.Err = c.open(ctx, binding(row), m.Body)
 	data[wire.Body] = m.Body
 	return m
+}
+
+// unreadable is the error of a row that breaks a limit.
+func unreadable(row *datasource.Entry) error {
+	return fmt.Errorf("%w: message %d: %w", ErrUnreadable, row.ID, row.Err)
 }
 
 // deleted reports whether a row is a tombstone.

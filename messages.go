@@ -182,7 +182,11 @@ type Unread struct{ chat *Chat }
 // Unread returns a handle; it makes no request.
 func (c *Chat) Unread() Unread { return Unread{c} }
 
-// Get returns all unread messages, oldest first.
+// maxUnread is how many unread messages Get returns.
+const maxUnread = 1000
+
+// Get returns the newest 1,000 unread messages, oldest first. To get the ones before,
+// mark these as read. [Unread.Count] counts them all.
 //
 // Errors: [ErrNotLoggedIn], [ErrClosed].
 func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
@@ -192,10 +196,11 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 		return nil, err
 	}
 	defer end()
-	found, err := s.rows.Unread(ctx)
+	found, err := s.rows.Unread(ctx, maxUnread)
 	if err != nil {
 		return nil, err
 	}
+	slices.Reverse(found)
 	return h.chat.messages(ctx, found, s.userID), nil
 }
 

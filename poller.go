@@ -46,14 +46,14 @@ type polledRows struct {
 	session *session
 }
 
-func (p *polledRows) Page(ctx context.Context, q feed.Query) ([]feed.Row, error) {
-	entries, err := p.session.rows.Answer(ctx, q)
+func (p *polledRows) Page(ctx context.Context, q feed.Query) (found []feed.Row, short bool, err error) {
+	entries, short, err := p.session.rows.Answer(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	found := rows.Feed(entries, p.chat.log)
+	found = rows.Feed(entries, p.chat.log)
 	p.session.cache.Seen(ctx, q, entries)
-	return found, nil
+	return found, short, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

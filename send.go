@@ -12,6 +12,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -149,7 +150,7 @@ func (e *renewalError) Unwrap() error { return e.err }
 // storedSend looks a send up by its guid: the row with the lowest id, nil if there
 // is none.
 func (c *Chat) storedSend(ctx context.Context, conversationID int64, guid, userID string) (*datasource.Entry, error) {
-	rows, err := c.client.Find(ctx, conversationID, datasource.Query{
+	rows, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{
 		Type: "select", Where: M{wire.GUID: guid}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
 	})
 	if err != nil {

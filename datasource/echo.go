@@ -23,8 +23,6 @@ const (
 	shortest = 4
 	// longNumber is the number of digits from which a number counts as a value.
 	longNumber = 6
-	// maxValues is how many bytes of a request's values are compared.
-	maxValues = 4 << 20
 )
 
 // ordinary are texts of the API itself, which say nothing about the request.
@@ -38,7 +36,7 @@ type values struct {
 
 // values returns what must not come back in an error.
 func (c *Client) values(cl *call) []string {
-	v := values{texts: []string{c.token()}, room: maxValues}
+	v := values{texts: []string{c.token()}, room: maxCompared}
 	if cl == nil {
 		return v.texts
 	}
@@ -234,9 +232,6 @@ func wordStart(text string) int {
 	_, size := utf8.DecodeRuneInString(text[i:])
 	return i + size
 }
-
-// maxPayload is the size up to which the payload of an error is kept.
-const maxPayload = 16 << 10
 
 // jsonWithoutEcho replaces the strings and numbers in which a JSON value repeats one of the values. What stays is
 // JSON; nil stands for what could not stay.

@@ -32,8 +32,6 @@ const (
 	// maxDepth of encodings inside each other, beside escapes, which are removed again and again.
 	maxEncodings = 2
 	maxEscapes   = 3
-	// maxViews is how many bytes all views of a text may have. A text that has more was made to have them.
-	maxViews = 256 << 10
 	// shortestCode is the number of characters from which a run is taken for base64; hexadecimal takes twice a value.
 	shortestCode = 6
 )

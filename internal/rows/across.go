@@ -64,10 +64,20 @@ func keyset(w want) M {
 func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 	for {
 		rows, err := s.across(ctx, w)
+		if tooLarge(err) {
+			rows, more, err := s.pieces(ctx, w, err)
+			if err != nil {
+				return Page{}, err
+			}
+			return w.fitting(rows, more), nil
+		}
 		if err != nil {
 			return Page{}, err
 		}
 		full := len(rows) >= w.limit
+		if full && !identified(rows) {
+			return Page{}, errNoIDs
+		}
 		rows, sound := w.window(rows)
 		if !full || sound {
 			return w.fitting(rows, full), nil
@@ -85,6 +95,13 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 	}
 	for {
 		rows, err := s.ask(ctx, cross)
+		if tooLarge(err) {
+			// There is no position to go on from in the caller's order.
+			w.limit = 0
+			rows, err = s.all(ctx, w)
+			Arrange(rows, order)
+			return rows, err
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -111,6 +128,9 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 		raw, err = s.Client.CountAcross(ctx, body)
 		return err
 	})
+	if tooLarge(err) {
+		return 0, true, nil // more than a number
+	}
 	if err != nil {
 		return 0, false, err
 	}

@@ -27,6 +27,7 @@ func Feed(entries []datasource.Entry, log *slog.Logger) []feed.Row {
 			ID: e.ID, Conversation: e.DataSourceID, Deleted: deleted(e),
 			Hash: Hash(e.Data), Payload: e,
 		}
+		r.Unreadable = e.Err != nil && !r.Deleted
 		if e.UpdatedAt.IsZero() {
 			e.UpdatedAt = e.CreatedAt
 		}

@@ -15,6 +15,10 @@ func (s *Source) Find(ctx context.Context, id int64, q datasource.Query, limit, 
 	}
 	for {
 		rows, err := s.Client.Find(ctx, id, q)
+		if tooLarge(err) {
+			rows, err = allByID(ctx, s.Client, id, q, err)
+			q.Limit = 0
+		}
 		if err != nil {
 			return nil, err
 		}

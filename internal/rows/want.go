@@ -70,6 +70,8 @@ func (w *want) fits(e *datasource.Entry) bool {
 		return false
 	case len(w.conversations) > 0 && !slices.Contains(w.conversations, e.DataSourceID):
 		return false
+	case e.Err != nil: // it has no content to look at, and the server has
+		return true
 	case w.unreadBy != "" && slices.Contains(wire.Strings(e.Data[wire.ReadBy]), w.unreadBy):
 		return false
 	}
@@ -82,10 +84,10 @@ func (w *want) fits(e *datasource.Entry) bool {
 // window drops duplicates and rows outside the bounds, and sorts. sound: the server
 // observed order and bounds. If not, the rows that a full page lacks can be anywhere.
 func (w *want) window(rows []datasource.Entry) (_ []datasource.Entry, sound bool) {
-	rows = unique(rows)
+	rows = slices.DeleteFunc(unique(rows), func(e datasource.Entry) bool { return e.ID <= 0 })
 	sound = slices.IsSortedFunc(rows, w.compare)
 	n := len(rows)
-	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return e.ID <= 0 || !w.within(&e) })
+	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.within(&e) })
 	slices.SortStableFunc(rows, w.compare)
 	return rows, sound && len(rows) == n
 }

@@ -37,7 +37,10 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(out)
+	return json.Marshal(struct {
+		fields
+		Err *struct{} `json:",omitempty"` // an error cannot be read again
+	}{fields: out})
 }
 
 // String names the data source, without its definition.
@@ -65,7 +68,10 @@ func (ds DataSource) MarshalJSON() ([]byte, error) {
 			}
 		}
 	}
-	return json.Marshal(out)
+	return json.Marshal(struct {
+		fields
+		Err *struct{} `json:",omitempty"`
+	}{fields: out})
 }
 
 // Format prints how much there is.

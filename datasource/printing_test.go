@@ -88,7 +88,7 @@ func TestTheJSONOfRowsAndDataSourcesHasNoTokenKeyOrInviteCode(t *testing.T) {
 	raw, err = json.Marshal(source)
 	require.NoError(t, err)
 	assert.Contains(t, string(raw), `"Definition":{"deep":[{"x":1.0}],"participants":["a"]}`)
-	raw, err = json.Marshal(datasource.Entry{ID: 1})
+	raw, err = json.Marshal(datasource.Entry{ID: 1, Err: datasource.ErrRowLimit})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"ID":1,"DataSourceID":0,"Data":null,"Order":null,"CreatedAt":"0001-01-01T00:00:00Z","UpdatedAt":"0001-01-01T00:00:00Z","DeletedAt":null,"Extra":null}`, string(raw))
 }

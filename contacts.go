@@ -32,8 +32,8 @@ type Contact struct {
 // unless [OrderBy] is given. [Where] takes a condition over columns. The chat tokens
 // that the server returns with the rows are left out. It needs no login.
 //
-// With [Offline] the last complete list is returned from the cache, unfiltered and
-// without a request.
+// With [Offline] the last complete list is returned from the cache, unfiltered, without
+// a request, and with the columns that Storage keeps: see Options.CachedColumns.
 //
 // Errors: [ErrOffline] with Offline and an empty cache; [ErrInvalid]; [ErrClosed].
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
@@ -94,7 +94,7 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("user %q: %w", userID, ErrContactNotFound)
+		return nil, ErrContactNotFound
 	}
 	return found[0], nil
 }
@@ -199,13 +199,13 @@ func (ct *Contact) copy() *Contact {
 	return &out
 }
 
-// MarshalJSON writes the row as the JavaScript API returns it, without flUserToken.
+// MarshalJSON writes the row as the JavaScript API returns it, without tokens and keys.
 func (ct Contact) MarshalJSON() ([]byte, error) {
 	data := wire.CloneMap(ct.Data)
 	if data == nil {
 		data = M{}
 	}
-	delete(data, wire.UserToken)
+	wire.Hide(data)
 	return json.Marshal(rowJSON{
 		ID: ct.ID, DataSourceID: ct.DataSourceID, Data: data,
 		CreatedAt: timestamp(ct.CreatedAt), UpdatedAt: timestamp(ct.UpdatedAt),

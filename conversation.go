@@ -264,7 +264,7 @@ type conversationJSON struct {
 }
 
 // MarshalJSON writes the conversation as the JavaScript API returns it, without its
-// encryption key.
+// encryption key and invite code.
 func (v *Conversation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(conversationJSON{
 		ID: v.ID, Name: v.Name, Type: wire.TypeConversation, AppID: v.AppID, OrganizationID: v.OrganizationID,

@@ -36,8 +36,8 @@ func readDefinition(d wire.Definition) Definition {
 	return out
 }
 
-// MarshalJSON writes every field of the definition except the encryption key.
-func (d Definition) MarshalJSON() ([]byte, error) { return d.all.WithoutBodyKey().JSON(), nil }
+// MarshalJSON writes every field except the encryption key, the invite code and tokens.
+func (d Definition) MarshalJSON() ([]byte, error) { return d.all.Shown().JSON(), nil }
 
 // Format prints the definition without its content.
 func (d Definition) Format(f fmt.State, _ rune) {

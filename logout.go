@@ -12,7 +12,7 @@ import (
 
 // Logout ends the user's streams, clears the user's chat token on the server, and
 // removes from Storage the user's identity and caches, and the login that [Subscribe]
-// would read. Without the token the user's other devices are logged out, too.
+// would read. A [storage.Scrubber] is then told to overwrite their remains. Without the token the user's other devices are logged out, too.
 // Messages in the outbox stay for the user's next login; remove them before with
 // [Outbox.Discard] if they must not be sent. Logout makes one request. Without a
 // login it does nothing.

@@ -20,7 +20,7 @@ import (
 func newCache(opts *Options, keepsMessages bool) *cache.Cache {
 	return cache.New(cache.Config{
 		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
-		KeepsMessages: keepsMessages, Page: batchSize,
+		KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
 	})
 }
 

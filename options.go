@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -52,6 +54,10 @@ type Options struct {
 	MasterAppID int64
 	// Storage keeps identities, caches and cursors. Default: memory.
 	Storage storage.Store
+	// CachedColumns are further columns of contacts that Storage keeps for [Offline].
+	// Default: none beside flUserId, PrimaryKey, names, pictures, and the flags of
+	// Fliplet's widget. The user's own row is kept whole.
+	CachedColumns []string
 	// Keys gives the passphrase of a conversation's bodies, in the format that the
 	// JavaScript API reads and writes. Default: the conversation's own key, stored in
 	// its definition.
@@ -117,6 +123,9 @@ func (o Options) prepare() (Options, error) {
 		if d < 0 {
 			errs = append(errs, invalid("Options.%s: %v is negative; 0 takes the default", name, d))
 		}
+	}
+	if slices.Contains(o.CachedColumns, "") || slices.Contains(o.CachedColumns, wire.UserToken) {
+		errs = append(errs, invalid("Options.CachedColumns: an empty name or %s; name columns that may be stored", wire.UserToken))
 	}
 	errs = append(errs, o.checkProtection())
 	if o.Outbox != nil {

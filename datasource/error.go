@@ -28,8 +28,9 @@ var (
 
 // Error is every answer that is not a success.
 //
-// Its text is what the server said, without anything that looks like a token or key. The payload is in the field only:
-// an Error prints, logs and marshals without it.
+// Its text is what the server said, on one line, without anything that looks like a token or key or repeats a value of
+// the request, in plain or encoded. The payload, cleaned in the same way, is in the field only: an Error prints, logs
+// and marshals without it.
 type Error struct {
 	// StatusCode is the HTTP status; 3xx stands for a redirect that was refused.
 	StatusCode int
@@ -39,7 +40,7 @@ type Error struct {
 	Code string
 	// Message is the server's explanation, or the status text.
 	Message string
-	// Payload is "payload" in the body, or nil.
+	// Payload is "payload" in the body, or nil. One of more than 16 KiB is nil, too.
 	Payload json.RawMessage
 	// RetryAt is when the server takes the next request, by the server's clock. Zero when it did not say.
 	RetryAt time.Time
@@ -77,9 +78,15 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// How the server says that security rules refused.
+const (
+	codeSource = "datasource.access"
+	codeFile   = "file.access"
+)
+
 // Is answers for the Err… values of this package.
 func (e *Error) Is(target error) bool {
-	denied := e.Type == "datasource.access" || e.Code == "file.access"
+	denied := e.Type == codeSource || e.Code == codeFile
 	switch target {
 	case ErrAccessDenied:
 		return denied

@@ -14,11 +14,11 @@ const maxMessage = 1000
 
 // fault turns an answer that is not a success into an *Error. It reads the body as tolerantly as Fliplet's
 // JavaScript helper does: message, error_message, description, or an error that is a text or holds these itself.
-func (c *Client) fault(op string, status int, header http.Header, body []byte) *Error {
-	e := &Error{StatusCode: status, op: op}
+func (c *Client) fault(cl *call, status int, header http.Header, body []byte) *Error {
+	e := &Error{StatusCode: status, op: cl.op()}
 	var named string
 	if decode(body, func(d *decoder) (err error) { named, err = d.fault(e); return err }) != nil {
-		*e = Error{StatusCode: status, op: op}
+		*e = Error{StatusCode: status, op: cl.op()}
 		named = ""
 		if text := bytes.TrimSpace(body); len(text) > 0 && text[0] != '<' && text[0] != '{' { // not a page of HTML, not half an object
 			e.Message = string(text)
@@ -30,21 +30,30 @@ func (c *Client) fault(op string, status int, header http.Header, body []byte) *
 	if e.Message == "" {
 		e.Message = http.StatusText(status)
 	}
-	e.Message = shorten(c.scrubText(e.Message))
-	e.Code, e.Type, e.ReferenceURL = shorten(c.scrub(e.Code)), shorten(c.scrub(e.Type)), shorten(c.scrub(e.ReferenceURL))
-	e.Payload = c.scrubJSON(e.Payload)
+	c.clean(cl, e)
 	e.RetryAt, e.RetryAfter = retryTime(header, named)
 	return e
 }
 
-// shorten makes one line of a text that the server wrote, so that it fits into a log.
-func shorten(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7F {
-			return ' '
+// clean removes from what the server wrote everything that looks like a secret, repeats the request, or would do
+// something when it is printed.
+func (c *Client) clean(cl *call, e *Error) {
+	sent := c.values(cl)
+	text := func(s string) string { return shorten(withoutEcho(oneLine(s[:min(len(s), 2*maxMessage)]), sent)) }
+	e.Message = text(c.scrubText(e.Message))
+	for _, s := range [...]*string{&e.Code, &e.Type, &e.ReferenceURL} {
+		if *s != codeSource && *s != codeFile { // what Is tells refusals by stays, also where the request has the words
+			*s = text(c.scrub(*s))
 		}
-		return r
-	}, text)
+	}
+	if strings.Contains(e.ReferenceURL, redacted) {
+		e.ReferenceURL = ""
+	}
+	e.Payload = jsonWithoutEcho(c.scrubJSON(e.Payload), sent)
+}
+
+// shorten cuts a text to what an error has room for.
+func shorten(text string) string {
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}

@@ -93,3 +93,14 @@ func errorOf(what string, id int64, err error) error {
 	}
 	return fmt.Errorf("datasource: %s %d: %w", what, id, err)
 }
+
+// What is done with the text of an error.
+const (
+	// maxCompared is how many bytes of a request's values are looked for in it.
+	maxCompared = 4 << 20
+	// maxViews is how many bytes all forms may have in which it can be read. A text that has more was made to have them,
+	// and is dropped.
+	maxViews = 256 << 10
+	// maxPayload is the size up to which the payload of an error is kept.
+	maxPayload = 16 << 10
+)

@@ -60,6 +60,7 @@ type form struct {
 	contentType string
 	size        int64 // -1: unknown
 	chunks      []chunk
+	values      []string // of the fields, and the names of files
 	progress    func(sent, total int64)
 	started     atomic.Bool // something was read from a Reader, which cannot be read again
 	current     *formBody   // of the running attempt
@@ -69,6 +70,7 @@ type form struct {
 type chunk struct {
 	bytes  []byte
 	reader io.Reader
+	file   bool
 }
 
 // newForm checks parts and lays the body out: the fields in the order of their names, then the files.
@@ -81,6 +83,7 @@ func newForm(fields map[string][]string, parts []Part, progress func(sent, total
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		for _, text := range fields[name] {
 			_ = w.WriteField(name, text)
+			f.values = append(f.values, text)
 		}
 	}
 	for i := range parts {
@@ -88,6 +91,7 @@ func newForm(fields map[string][]string, parts []Part, progress func(sent, total
 		if fault := p.fault(); fault != "" {
 			return nil, fmt.Errorf("datasource: Files[%d]: %s", i, fault)
 		}
+		f.values = append(f.values, p.Filename)
 		header := textproto.MIMEHeader{
 			"Content-Disposition": {multipart.FileContentDisposition(p.Field, p.Filename)},
 			"Content-Type":        {p.ContentType},
@@ -99,7 +103,7 @@ func newForm(fields map[string][]string, parts []Part, progress func(sent, total
 		f.add(chunk{bytes: bytes.Clone(envelope.Bytes())}, int64(envelope.Len()))
 		envelope.Reset()
 		if p.Reader == nil {
-			f.add(chunk{bytes: p.Content}, int64(len(p.Content)))
+			f.add(chunk{bytes: p.Content, file: true}, int64(len(p.Content)))
 		} else {
 			f.add(chunk{reader: p.Reader}, p.Size)
 		}

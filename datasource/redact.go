@@ -25,7 +25,7 @@ var (
 	secretMember = regexp.MustCompile(`(?i)(` + secretNames + `\\*"\s*:\s*\\*")[^"\\]*`)
 )
 
-const secretNames = `(?:flUserToken|auth[_-]?token|encryptionKey|inviteCode|password)`
+const secretNames = `(?:flUserToken|auth[_-]?token|encryptionKey|inviteCode|password|passphrase)`
 
 // scrub removes the client's token, in every form it is sent or could be echoed, and every value that names itself
 // a secret.
@@ -60,11 +60,11 @@ func (c *Client) scrubText(text string) string {
 
 // scrubbed returns err as it is when its text is clean. Otherwise it returns a replacement that still answers errors.Is
 // but neither shows nor hands out the original. A *url.Error is unwrapped first: its URL has the whole query.
-func (c *Client) scrubbed(err error) error {
+func (c *Client) scrubbed(cl *call, err error) error {
 	if u, ok := err.(*url.Error); ok {
 		err = u.Err
 	}
-	text := c.scrubText(err.Error())
+	text := withoutEcho(oneLine(c.scrubText(err.Error())), c.values(cl))
 	if text == err.Error() {
 		return err
 	}

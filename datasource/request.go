@@ -126,7 +126,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 		return c.lost(ctx, cl, fl, err)
 	}
 	if err := accept(body); err != nil {
-		return false, &callError{cl.op(), c.scrubbed(err), !cl.read}
+		return false, &callError{cl.op(), c.scrubbed(cl, err), !cl.read}
 	}
 	return false, nil
 }
@@ -170,9 +170,10 @@ func (c *Client) send(ctx context.Context, cl *call) (*http.Response, error) {
 func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (again bool, err error) {
 	// A part of the explanation is enough, and so is none: the status is an answer.
 	_, _ = buf.ReadFrom(io.LimitReader(resp.Body, maxErrBody))
-	e := c.fault(cl.op(), resp.StatusCode, resp.Header, buf.Bytes())
+	e := c.fault(cl, resp.StatusCode, resp.Header, buf.Bytes())
 	if e.StatusCode >= 300 && e.StatusCode < 400 {
-		e.Message = "the server redirects to " + redirectHost(resp) + ", which is not followed with this request: check BaseURL"
+		host := shorten(withoutEcho(oneLine(c.scrub(redirectHost(resp))), c.values(cl)))
+		e.Message = "the server redirects to " + host + ", which is not followed with this request: check BaseURL"
 	}
 	e.doubtful = !cl.read && e.StatusCode >= 500
 	switch e.StatusCode {
@@ -200,7 +201,7 @@ func (c *Client) lost(ctx context.Context, cl *call, fl *flight, err error) (aga
 		e.err = contextError(ctx)
 		return false, e
 	}
-	e.err = c.scrubbed(err)
+	e.err = c.scrubbed(cl, err)
 	return (cl.read || unsent) && !permanent(err), e
 }
 

@@ -50,3 +50,15 @@ type Lister interface {
 type Exclusive interface {
 	Exclusive() bool
 }
+
+// Scrubber is an optional ability of a Store that keeps its values somewhere that
+// outlives it: it removes what deleted and replaced values have left behind there.
+// [Chat.Logout] asks for it after it has deleted what the user's session stored.
+//
+// [Chat.Logout]: https://pkg.go.dev/github.com/fliplet/fliplet-chat-go#Chat.Logout
+type Scrubber interface {
+	// Scrub returns when no value that was deleted or replaced before the call can be
+	// read from where the Store keeps its values. It changes no value. An error that
+	// matches [errors.ErrUnsupported] says that the Store cannot do it.
+	Scrub(ctx context.Context) error
+}

@@ -1,8 +1,10 @@
 package cache
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -30,6 +32,9 @@ type Config struct {
 	KeepsMessages bool
 	// Page is how many messages are stored.
 	Page int
+	// Columns says which columns of contacts are stored, beside those of the user. nil
+	// stores all.
+	Columns func(name string) bool
 }
 
 // Cache is the part of a Store that belongs to one contacts data source. It is safe
@@ -49,6 +54,18 @@ func New(cfg Config) *Cache {
 		host = u.Host
 	}
 	return &Cache{cfg: cfg, prefix: fmt.Sprintf("fl-chat-cache/%s/%d/", host, cfg.DataSourceID)}
+}
+
+// scrub removes what deleted values left behind, in a Store that can.
+func (c *Cache) scrub(ctx context.Context) error {
+	s, ok := c.cfg.Store.(storage.Scrubber)
+	if !ok {
+		return nil
+	}
+	if err := s.Scrub(ctx); !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil // a wrapper around a Store that cannot
 }
 
 // Key is the key of a user's value. The user "" is used before a login.

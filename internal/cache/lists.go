@@ -6,11 +6,13 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
-// SaveContacts stores a complete list of contacts.
+// SaveContacts stores a complete list of contacts, with the columns that
+// Config.Columns names.
 func (u *User) SaveContacts(ctx context.Context, contacts []datasource.Entry) {
 	rows := make([]row, len(contacts))
 	for i := range contacts {
 		rows[i] = toRow(&contacts[i])
+		rows[i].Data = u.cache.columns(rows[i].Data)
 	}
 	u.save(ctx, "contacts", rows)
 }
@@ -20,6 +22,20 @@ func (u *User) Contacts(ctx context.Context) ([]datasource.Entry, bool, error) {
 	var rows []row
 	ok, err := u.cache.load(ctx, u.cache.Key(u.id, "contacts"), &rows)
 	return entries(rows), ok, err
+}
+
+// columns returns what may be stored of a contact.
+func (c *Cache) columns(data datasource.M) datasource.M {
+	if c.cfg.Columns == nil || data == nil {
+		return data
+	}
+	out := make(datasource.M, len(data))
+	for name, v := range data {
+		if c.cfg.Columns(name) {
+			out[name] = v
+		}
+	}
+	return out
 }
 
 // SaveConversations stores the list of the user's conversations.

@@ -88,13 +88,15 @@ func (u *User) forget(ctx context.Context, also []string) error {
 	return nil
 }
 
-// erase removes what is stored of the user. account.changes is held.
+// erase removes what is stored of the user, and the contacts that were read before a
+// login, from where the Store keeps its values. account.changes is held.
 func (u *User) erase(ctx context.Context) error {
 	var errs []error
 	for _, name := range names {
 		errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key(u.id, name)))
 	}
-	return errors.Join(append(errs, u.cache.unregister(ctx, u.id))...)
+	errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key("", "contacts")), u.cache.unregister(ctx, u.id), u.cache.scrub(ctx))
+	return errors.Join(errs...)
 }
 
 // try changes what is stored, unless the user has logged out. It logs a failure.

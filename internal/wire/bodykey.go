@@ -23,13 +23,6 @@ func (d Definition) BodyKey() string {
 // SetBodyKey stores a new passphrase of 32 random characters, as Fliplet's clients do.
 func (d Definition) SetBodyKey() error { return d.Set(encryptionKey, NewPassphrase()) }
 
-// WithoutBodyKey is the definition as it may be shown.
-func (d Definition) WithoutBodyKey() Definition {
-	out := d.Clone()
-	delete(out.fields, encryptionKey)
-	return out
-}
-
 // NewPassphrase returns 32 random characters of 0-9a-zA-Z, about 190 bits.
 func NewPassphrase() string {
 	out := make([]byte, 0, 32)

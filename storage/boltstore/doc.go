@@ -9,5 +9,7 @@
 // crash at any moment leaves either the old value or the new one. One process at a
 // time can have it open; inside that process any number of chats may share it.
 //
-// The file holds chat tokens, so it is created for its owner alone (mode 0600).
+// The file holds chat tokens, so it is created for its owner alone (mode 0600). Bytes
+// of deleted values stay in it until [Store.Scrub] overwrites them, which a logout of a
+// chat does.
 package boltstore

@@ -70,6 +70,7 @@ func Open(path string, opts ...Option) (*Store, error) {
 		err = syncFolder(path)
 	}
 	if err == nil {
+		s.file = file
 		return s, nil
 	}
 	if s.db != nil {

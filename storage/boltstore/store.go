@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"os"
 	"runtime/debug"
 
 	"go.etcd.io/bbolt"
@@ -19,6 +20,7 @@ import (
 type Store struct {
 	db     *bbolt.DB
 	path   string
+	file   *os.File      // the one that db has open
 	writer chan struct{} // a lock for writers that can wait with a context
 }
 
@@ -26,6 +28,7 @@ var (
 	_ storage.Store     = (*Store)(nil)
 	_ storage.Lister    = (*Store)(nil)
 	_ storage.Exclusive = (*Store)(nil)
+	_ storage.Scrubber  = (*Store)(nil)
 )
 
 var bucket = []byte("values")
@@ -106,20 +109,31 @@ func (s *Store) update(ctx context.Context, key string, fn func(*bbolt.Tx) error
 	if err := check(ctx, key); err != nil {
 		return err
 	}
-	select {
-	case s.writer <- struct{}{}:
-		defer func() { <-s.writer }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	release, err := s.write(ctx)
+	if err != nil {
+		return err
 	}
-	if ctx.Err() != nil { // both were ready
-		return context.Cause(ctx)
-	}
-	err := s.guard(func() error { return s.db.Update(fn) })
+	defer release()
+	err = s.guard(func() error { return s.db.Update(fn) })
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
 	return err
+}
+
+// write takes the writers' lock, which release gives back.
+func (s *Store) write(ctx context.Context) (release func(), err error) {
+	select {
+	case s.writer <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	release = func() { <-s.writer }
+	if ctx.Err() != nil { // both were ready
+		release()
+		return nil, context.Cause(ctx)
+	}
+	return release, nil
 }
 
 func check(ctx context.Context, key string) error {

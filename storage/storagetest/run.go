@@ -25,7 +25,8 @@ type suite struct {
 // from several goroutines.
 //
 // A store that has a List method is checked as a [storage.Lister], too; for others
-// those checks are skipped.
+// those checks are skipped. One that has a Scrub method is checked as a
+// [storage.Scrubber], as far as that shows from outside.
 func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 	t.Helper()
 	s := &suite{open: open}
@@ -56,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 		{"a listing ends where its loop ends", brokenListing},
 		{"a listing ends with its context", endedListing},
 		{"a listing has what stays while others write", busyListing},
+		{"scrubbing changes no value", scrubbing},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {

@@ -249,6 +249,7 @@ var faults = map[string]func() storage.Store{
 			return s.CompareAndSwap(ctx, key, old, append([]byte{}, new...))
 		}}
 	},
+	"scrubs what is there": func() storage.Store { return &careless{storage.NewMemory()} },
 	"two steps": func() storage.Store {
 		return &faulty{Store: storage.NewMemory(), swap: func(ctx context.Context, s storage.Store, key string, old, new []byte) (bool, error) {
 			if ok, err := s.CompareAndSwap(ctx, key, old, old); !ok || err != nil {
@@ -263,6 +264,11 @@ var faults = map[string]func() storage.Store{
 	},
 }
 
+// careless removes more than it should when it scrubs.
+type careless struct{ storage.Store }
+
+func (c *careless) Scrub(ctx context.Context) error { return c.Delete(ctx, "kept 7") }
+
 // finds says which check has to find a fault.
 var finds = map[string]string{
 	"keeps the slices":               "values are copied in and out",
@@ -276,6 +282,7 @@ var finds = map[string]string{
 	"swaps always":                   "compare and swap changes only what it expects",
 	"empty is nothing":               "an empty value is a value",
 	"nil is not removal":             "a nil new value removes the key",
+	"scrubs what is there":           "scrubbing changes no value",
 	"two steps":                      "concurrent swaps lose no increment",
 	"lists everything":               "a listing has the keys with a prefix in order",
 	"lists backwards":                "a listing has the keys with a prefix in order",

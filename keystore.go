@@ -33,8 +33,8 @@ type Keystore struct {
 	client *datasource.Client
 	opts   KeystoreOptions
 
-	reading sync.Mutex // held over the requests of read, apart from mu
-	mu      sync.Mutex
+	reading chan struct{} // holds one element during the requests of read
+	mu      sync.Mutex    // guards what is below it, and opts.Salt
 	key     []byte
 	err     error
 	retry   time.Time // when to try again after err
@@ -70,20 +70,25 @@ func NewKeystore(client *datasource.Client, opts KeystoreOptions) (_ *Keystore, 
 	if opts.DataSourceID < 0 {
 		return nil, invalid("KeystoreOptions.DataSourceID: %d is negative; 0 finds the keystore", opts.DataSourceID)
 	}
-	return &Keystore{client: client, opts: opts}, nil
+	return &Keystore{client: client, opts: opts, reading: make(chan struct{}, 1)}, nil
 }
 
-// Key returns the key, the same for every conversation.
+// Key returns the key, the same for every conversation. A call that finds another one
+// reading the key waits for it, no longer than its own context lasts.
 //
-// Errors: [ErrNotFound] when there is no keystore or no key in it; [ErrWrongKey]
+// Errors: the context's cause; [ErrNotFound] when there is no keystore or no key in it; [ErrWrongKey]
 // when the salt does not open it; [ErrClosed]; the server's error.
 func (k *Keystore) Key(ctx context.Context, _ int64) (_ string, err error) {
 	defer wrap("keystore", &err)
 	if key, done, err := k.cached(); done {
 		return key, err
 	}
-	k.reading.Lock()
-	defer k.reading.Unlock()
+	select {
+	case k.reading <- struct{}{}:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	defer func() { <-k.reading }()
 	if key, done, err := k.cached(); done { // another call has read it meanwhile
 		return key, err
 	}
@@ -125,7 +130,10 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	salt := cmp.Or(k.opts.Salt, strconv.FormatInt(ds.OrganizationID, 10)+"-"+strconv.FormatInt(ds.ID, 10))
+	k.mu.Lock()
+	given := k.opts.Salt // which Close wipes
+	k.mu.Unlock()
+	salt := cmp.Or(given, strconv.FormatInt(ds.OrganizationID, 10)+"-"+strconv.FormatInt(ds.ID, 10))
 	rows, err := k.client.Find(ctx, ds.ID, datasource.Query{Type: "select"})
 	if err != nil {
 		return "", err

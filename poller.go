@@ -22,6 +22,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 		Source: &polledRows{c, s},
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
+			LongestWait: datasource.LongestWait,
 		},
 		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work,
 	})

@@ -179,6 +179,16 @@ var table = [...]Mutant{
 		Edits: edits("schedule.go", "s.named = wait > 0", "wait = 0\n\ts.named = false"),
 	},
 	{
+		What:  "a server can silence the engine for as long as it likes",
+		Seed:  140,
+		Edits: edits("schedule.go", "\twait = min(wait, s.cfg.LongestWait)\n", ""),
+	},
+	{
+		What:  "the backoff grows for as long as an outage lasts",
+		Seed:  140,
+		Edits: edits("schedule.go", "s.cfg.Outage))", "time.Hour))"),
+	},
+	{
 		What:  "no poll is planned when the last listener has no room",
 		Seed:  8,
 		Edits: edits("feed.go", "\t\tf.schedule(now)\n\t\treturn Query{}, false", "\t\treturn Query{}, false"),

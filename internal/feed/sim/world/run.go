@@ -172,7 +172,10 @@ func (r *Runner) next() (until time.Duration, request bool) {
 	cfg := &r.story.Config
 	longest := cfg.Max // jitter only shortens waits
 	if r.failing {
-		longest = max(longest, r.named-r.elapsed+r.wait/4+cfg.Live)
+		longest = cfg.Outage
+		if r.wait > 0 {
+			longest = r.named - r.elapsed + r.wait/4 + cfg.Live
+		}
 	} else {
 		for _, l := range r.listeners {
 			if l.alive && l.pending < cfg.Queue {
@@ -268,6 +271,7 @@ func (r *Runner) refuse(way int, wait time.Duration) {
 	if way != 0 {
 		wait = 0
 	}
+	wait = min(wait, longestWait) // which is all that a server can ask for
 	r.named, r.wait = r.elapsed+wait, wait
 	r.note("the request fails, the server names %v", wait)
 	r.feed.Failed(r.now(), wait)

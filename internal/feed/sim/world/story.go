@@ -69,6 +69,9 @@ type Story struct {
 	Steps []Step
 }
 
+// longestWait is the most that a server can ask for.
+const longestWait = time.Minute
+
 // Tell draws the story of a seed. What a story is about differs much from one to
 // the next: each leaves most kinds of steps and faults out, so that the others
 // meet more often.
@@ -80,6 +83,7 @@ func Tell(s *Story, seed uint64) {
 		PageSize: d.of(1, 2, 2, 3, 5, 20), Overlap: time.Second * time.Duration(d.of(1, 5, 5)),
 		Queue: d.of(1, 2, 3, 8, 100), Collect: d.of(1, 2, 5, 12, 100), Remember: d.of(1, 2, 4, 10, 1000),
 		Live: 2 * time.Second, Base: 20 * time.Second, Max: 2 * time.Minute, MinGap: 200 * time.Millisecond,
+		Outage: 10 * time.Second, LongestWait: longestWait,
 		Roster: time.Second * time.Duration(d.of(10, 300)),
 	}
 	t := &s.Traits

@@ -86,15 +86,18 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	}
 
 	var fl *flight
-	sending := ctx
+	sending, cancel := context.WithCancelCause(ctx)
+	watch := newPace(cl, cancel)
+	defer watch.stop()
 	if !cl.read {
 		fl = newFlight()
 		sending = httptrace.WithClientTrace(sending, &fl.trace)
 	}
 	resp, err := c.send(sending, cl)
 	if err != nil {
-		return c.lost(ctx, cl, fl, err)
+		return c.lost(ctx, cl, fl, watch.blame(err))
 	}
+	resp.Body = watch.answered(resp.Body)
 	defer resp.Body.Close()
 	status = resp.StatusCode
 

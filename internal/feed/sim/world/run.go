@@ -271,8 +271,8 @@ func (r *Runner) refuse(way int, wait time.Duration) {
 	if way != 0 {
 		wait = 0
 	}
-	wait = min(wait, longestWait) // which is all that a server can ask for
-	r.named, r.wait = r.elapsed+wait, wait
+	r.wait = min(wait, longestWait) // which is all that a server can ask for
+	r.named = r.elapsed + r.wait
 	r.note("the request fails, the server names %v", wait)
 	r.feed.Failed(r.now(), wait)
 }

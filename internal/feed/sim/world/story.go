@@ -83,7 +83,7 @@ func Tell(s *Story, seed uint64) {
 		PageSize: d.of(1, 2, 2, 3, 5, 20), Overlap: time.Second * time.Duration(d.of(1, 5, 5)),
 		Queue: d.of(1, 2, 3, 8, 100), Collect: d.of(1, 2, 5, 12, 100), Remember: d.of(1, 2, 4, 10, 1000),
 		Live: 2 * time.Second, Base: 20 * time.Second, Max: 2 * time.Minute, MinGap: 200 * time.Millisecond,
-		Outage: 10 * time.Second, LongestWait: longestWait,
+		Outage: time.Duration(3+seed%2*7) * time.Second, LongestWait: longestWait,
 		Roster: time.Second * time.Duration(d.of(10, 300)),
 	}
 	t := &s.Traits

@@ -47,14 +47,14 @@ type polledRows struct {
 	session *session
 }
 
-func (p *polledRows) Page(ctx context.Context, q feed.Query) ([]feed.Row, error) {
-	entries, err := p.session.rows.Answer(ctx, q)
+func (p *polledRows) Page(ctx context.Context, q feed.Query) ([]feed.Row, feed.Time, error) {
+	entries, clock, err := p.session.rows.Answer(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	found := rows.Feed(entries, p.chat.log)
-	p.session.cache.Seen(ctx, q, entries)
-	return found, nil
+	p.session.cache.Seen(ctx, q, entries, clock)
+	return found, clock, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

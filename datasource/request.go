@@ -25,6 +25,8 @@ type call struct {
 	form   *form  // a streamed body, instead of body
 	read   bool   // repeating it does no harm
 
+	answered time.Time // the Date of the last answer; zero if it had none
+
 	// For downloads:
 	target    string                                       // the whole URL, where it is not made of path and query
 	stream    func(*http.Response) (again bool, err error) // takes a successful answer unread
@@ -100,6 +102,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	resp.Body = watch.answered(resp.Body)
 	defer resp.Body.Close()
 	status = resp.StatusCode
+	cl.answered, _ = http.ParseTime(resp.Header.Get("Date"))
 
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {

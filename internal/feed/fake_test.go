@@ -148,7 +148,7 @@ func (h *harness) run() {
 			if h.change != nil {
 				h.change(a.Query)
 			}
-			h.feed.Page(h.now, h.answer(a.Query))
+			h.feed.Page(h.now, h.answer(a.Query), 0)
 		}
 	}
 	panic("the engine never came to rest")

@@ -255,15 +255,17 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 	return query, true
 }
 
-// Page takes the answer to a query for rows, in the server's order.
-func (f *Feed) Page(now time.Time, rows []Row) {
+// Page takes the answer to a query for rows, in the server's order. clock is the
+// server's own time of the answer, at least as late as any change in it; 0 if it is
+// not known.
+func (f *Feed) Page(now time.Time, rows []Row, clock Time) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
 		return
 	}
 	f.flight = nil
 	f.clock.succeeded()
-	p := page{query: fl.query, full: len(rows) >= fl.query.Limit}
+	p := page{query: fl.query, full: len(rows) >= fl.query.Limit, clock: clock}
 	p.rows, p.ordered = sorted(fl.query.Kind, rows)
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {

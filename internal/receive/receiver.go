@@ -14,8 +14,9 @@ import (
 
 // Source answers the engine's queries. One call runs at a time.
 type Source interface {
-	// Page returns the rows of a query, in the server's order.
-	Page(ctx context.Context, q feed.Query) ([]feed.Row, error)
+	// Page returns the rows of a query, in the server's order, and the server's own time
+	// of the answer.
+	Page(ctx context.Context, q feed.Query) (rows []feed.Row, clock feed.Time, err error)
 	// Members returns the conversations of the user.
 	Members(ctx context.Context) ([]feed.Member, error)
 }
@@ -200,8 +201,8 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 		r.answer(p, err, func(now time.Time) { r.feed.Members(now, members) })
 		return
 	}
-	rows, err := r.cfg.Source.Page(p.ctx, q)
-	r.answer(p, err, func(now time.Time) { r.feed.Page(now, rows) })
+	rows, clock, err := r.cfg.Source.Page(p.ctx, q)
+	r.answer(p, err, func(now time.Time) { r.feed.Page(now, rows, clock) })
 }
 
 // answer gives the engine the outcome of a request, and notifies the listeners.

@@ -105,9 +105,9 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 }
 
 // Answer makes the request for a query of the receive engine. It does not check the
-// answer; the engine does.
-func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, error) {
-	w := want{limit: q.Limit}
+// answer; the engine does. at is the server's time of the answer.
+func (s *Source) Answer(ctx context.Context, q feed.Query) (found []datasource.Entry, at feed.Time, err error) {
+	w := want{limit: q.Limit, clock: &clock{}}
 	switch q.Kind {
 	case feed.Newest:
 		w.column, w.newest, w.after = createdAt, true, q.Before
@@ -122,16 +122,15 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, 
 	case feed.Latest:
 		w.column, w.newest, w.deletions = updatedAt, true, true
 	}
-	var found []datasource.Entry
 	there, err := s.try(ctx, ours, func() (err error) {
 		found, err = s.across(ctx, w)
 		return err
 	})
 	if there {
-		return found, err
+		return found, w.clock.read(), err
 	}
 	page, err := s.fetchEach(ctx, w)
-	return page.Rows, err
+	return page.Rows, w.clock.read(), err
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.

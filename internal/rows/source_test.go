@@ -87,7 +87,8 @@ func TestEveryQuestionHasOneAnswerWithAndWithoutTheEndpoint(t *testing.T) {
 			return append(first.Rows, second.Rows...), err
 		},
 		"changes": func(s *rows.Source) ([]datasource.Entry, error) {
-			return s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
+			found, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
+			return found, err
 		},
 		"found": func(s *rows.Source) ([]datasource.Entry, error) {
 			return s.Find(t.Context(), b.two, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 5, 5)
@@ -160,7 +161,7 @@ func TestADeletionWithoutATimeIsDatedOnce(t *testing.T) {
 	b.Always(fliplettest.CrossSource, fliplettest.Status(404))
 	s := rows.New(b.cfg)
 	changes := func(after feed.Key) []datasource.Entry {
-		got, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
+		got, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
 		require.NoError(t, err)
 		return got
 	}

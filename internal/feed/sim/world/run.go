@@ -35,6 +35,7 @@ type Runner struct {
 	query    feed.Query    // the request under way, Kind 0 for none
 	asking   int           // how many listeners there were when it was made
 	rows     []feed.Row    // its answer, once fetched
+	clock    feed.Time     // the time that the answer carries
 	fetched  feed.Time     // when, on the server's clock; 0 for not yet
 	failing  bool          // the last request failed
 	named    time.Duration // no request before it, if the server named a time
@@ -217,6 +218,7 @@ func (r *Runner) fetch() bool {
 		return false
 	}
 	r.fetched = r.srv.now
+	r.clock = r.srv.now / tick * tick
 	if r.query.Kind != feed.Members {
 		r.rows = append(r.rows[:0], r.srv.answer(r.query)...)
 		r.page = max(r.page, len(r.rows))
@@ -245,7 +247,7 @@ func (r *Runner) answer(times int) bool {
 		if q.Kind == feed.Members {
 			r.feed.Members(r.now(), r.srv.list)
 		} else {
-			r.feed.Page(r.now(), r.rows)
+			r.feed.Page(r.now(), r.rows, r.clock)
 		}
 	}
 	if q.Kind == feed.Newest && q.Conversation == 0 {

@@ -52,6 +52,7 @@ type Traits struct {
 	NoLimit       bool          // the limit is ignored
 	Doubles       bool          // rows come twice in a page
 	Backwards     bool          // ascending order is ignored
+	Future        bool          // some rows are stamped many years ahead
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -101,6 +102,7 @@ func Tell(s *Story, seed uint64) {
 	}
 	t.Shuffle, t.NoLimit, t.Doubles = d.one(12), d.one(12), d.one(12)
 	t.Backwards = seed*0x9e3779b97f4a7c15>>60 == 0 && s.Config.PageSize > 1 && !t.Doubles && !t.Shuffle
+	t.Future = seed*0xbf58476d1ce4e5b9>>61 == 0
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))
 	}

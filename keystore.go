@@ -34,7 +34,7 @@ type Keystore struct {
 	opts   KeystoreOptions
 
 	reading chan struct{} // holds one element during the requests of read
-	mu      sync.Mutex    // guards what is below it, and opts.Salt
+	mu      sync.Mutex    // guards what is below it
 	key     []byte
 	err     error
 	retry   time.Time // when to try again after err
@@ -73,8 +73,8 @@ func NewKeystore(client *datasource.Client, opts KeystoreOptions) (_ *Keystore, 
 	return &Keystore{client: client, opts: opts, reading: make(chan struct{}, 1)}, nil
 }
 
-// Key returns the key, the same for every conversation. A call that finds another one
-// reading the key waits for it, no longer than its own context lasts.
+// Key returns the key, the same for every conversation. Only one call reads it; the
+// others wait, each no longer than its own context lasts.
 //
 // Errors: the context's cause; [ErrNotFound] when there is no keystore or no key in it; [ErrWrongKey]
 // when the salt does not open it; [ErrClosed]; the server's error.
@@ -130,10 +130,7 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	k.mu.Lock()
-	given := k.opts.Salt // which Close wipes
-	k.mu.Unlock()
-	salt := cmp.Or(given, strconv.FormatInt(ds.OrganizationID, 10)+"-"+strconv.FormatInt(ds.ID, 10))
+	salt := cmp.Or(k.opts.Salt, strconv.FormatInt(ds.OrganizationID, 10)+"-"+strconv.FormatInt(ds.ID, 10))
 	rows, err := k.client.Find(ctx, ds.ID, datasource.Query{Type: "select"})
 	if err != nil {
 		return "", err
@@ -181,7 +178,7 @@ func (k *Keystore) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clear(k.key)
-	k.key, k.err, k.closed, k.opts.Salt = nil, errors.New("closed"), true, ""
+	k.key, k.err, k.closed = nil, errors.New("closed"), true // opts never changes: a read may be under way
 	return nil
 }
 

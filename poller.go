@@ -32,13 +32,8 @@ func (c *Chat) newSession(contact *Contact) *session {
 
 // pollFailure says what a failed poll means for later ones.
 func pollFailure(err error) receive.Failure {
-	var f receive.Failure
-	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
-		f.Wait = refused.RetryAfter
-	}
 	// A deleted user would be refused again.
-	f.End = errors.Is(err, ErrContactNotFound)
-	return f
+	return receive.Failure{Wait: retryAfter(err), End: errors.Is(err, ErrContactNotFound)}
 }
 
 // polledRows is the loop's source: the rows that a user may see.

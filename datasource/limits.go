@@ -12,7 +12,7 @@ const LongestWait = time.Minute
 const (
 	// firstByte is how long a read waits for the beginning of the answer, once the request has left. A write may take
 	// as long as it needs: a bulk import can be minutes of work for the server.
-	firstByte = time.Minute
+	firstByte = 90 * time.Second
 	// In every paceWindow at least paceBytes of the body have to arrive, or its end.
 	paceWindow = 15 * time.Second
 	paceBytes  = 4 << 10

@@ -54,7 +54,7 @@ type savedReader struct {
 	At            Key            `json:"at"`
 	From          Time           `json:"from"`
 	End           Time           `json:"end"`
-	EndSeen       *Time          `json:"endSeen,omitempty"` // later programs
+	EndSeen       *Time          `json:"endSeen,omitempty"` // unless it is End
 	CreatedFrom   Time           `json:"createdFrom"`
 	Floor         Key            `json:"floor"`
 	Floors        map[int64]Key  `json:"floors,omitempty"`
@@ -175,10 +175,13 @@ func (l *ledger) ack(e Event) {
 func (r *reader) snapshot(generation uint64) []byte {
 	s := savedReader{
 		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
-		Created: r.created, At: r.at, From: r.from, End: r.end, EndSeen: &r.endSeen, CreatedFrom: r.createdFrom,
+		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
 		Floor: r.mem.floor, Floors: r.mem.floors, Bands: slices.Clone(r.mem.bands),
 		MaxID: r.mem.maxID, Gone: map[int64]Key{},
 		Conversations: make([]int64, 0, len(r.conversations)),
+	}
+	if r.endSeen != r.end {
+		s.EndSeen = &r.endSeen
 	}
 	backlog := r.phase == catching || r.phase == mending
 	end := r.endSeen - r.cfg.overlap()

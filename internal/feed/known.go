@@ -25,7 +25,7 @@ func (v version) superseded(r *Row, clock Time) bool {
 	if r.Deleted && !v.deleted {
 		return true
 	}
-	if future(v.updated, clock) && !future(r.Updated, clock) {
+	if future(v.updated, clock) && r.Updated != v.updated {
 		return r.Deleted || !v.deleted
 	}
 	if r.Updated != v.updated {

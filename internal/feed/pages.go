@@ -77,9 +77,6 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.before, r.limit = p.rows[0].createdKey(), r.cfg.PageSize // none that tells where others are
 		return
 	}
-	if r.before != (Key{}) {
-		r.pos = min(r.pos, r.firstClock) // what changed since is not on these pages
-	}
 	if p.full {
 		r.mem.floor = Key{p.rows[0].Created, p.rows[0].ID - 1}
 		if r.start == FromNow {
@@ -94,6 +91,9 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.mem.atMost(p.rows)
 	}
 	r.checkpointInitial(p)
+	if r.before != (Key{}) { // what changed since the first page is not on these pages
+		r.pos, r.missed = min(r.pos, r.firstClock), true
+	}
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
 	r.observe(now)
 	r.flush()

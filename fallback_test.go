@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -174,6 +175,56 @@ func (a absent) RoundTrip(r *http.Request) (*http.Response, error) {
 		}, nil
 	}
 	return a.RoundTripper.RoundTrip(r)
+}
+
+// A proxy says 404 while a server is replaced. That is no reason to ask for each
+// conversation for the rest of a Chat's life.
+func TestAnEndpointThatSeemedAbsentIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{404, 405, 400} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				jane := w.login("jane")
+				w.say(jane, w.converse(jane, "bob"), "hello")
+				bob := w.login("bob")
+				count := func() { // one question, with or without the endpoint
+					n, err := bob.Unread().Count(t.Context())
+					require.NoError(t, err)
+					require.Equal(t, 1, n)
+				}
+				w.Next(1, fliplettest.CrossSource, fliplettest.Status(status))
+				count()
+				for range 100 {
+					count()
+				}
+				assert.Equal(t, 1, w.Count(fliplettest.CrossSource), "it is not asked each time")
+				time.Sleep(time.Minute)
+				before := w.Count(fliplettest.Query)
+				for range 100 {
+					count()
+				}
+				assert.Equal(t, 101, w.Count(fliplettest.CrossSource), "it is there again after a minute")
+				assert.Equal(t, before, w.Count(fliplettest.Query))
+
+				// A server that really lacks it is asked ever more rarely.
+				lever := w.Always(fliplettest.CrossSource, fliplettest.Status(status))
+				for range 24 * 60 {
+					count()
+					time.Sleep(time.Minute)
+				}
+				assert.InDelta(t, 24+5, lever.Hits(), 4, "questions in a day")
+				lever.Off()
+				time.Sleep(time.Hour)
+				hits := w.Count(fliplettest.CrossSource)
+				for range 10 {
+					count()
+				}
+				assert.Equal(t, hits+10, w.Count(fliplettest.CrossSource))
+			})
+		})
+	}
 }
 
 func TestStreamsWithoutTheCrossSourceEndpoint(t *testing.T) {

@@ -232,6 +232,58 @@ func TestKeystoreTakesTheEntryThatItsSaltOpens(t *testing.T) {
 	require.ErrorIs(t, err, chat.ErrInvalid)
 }
 
+// Under -race this finds a read that looks at the salt without the lock.
+func TestClosingAKeystoreWhileItsKeyIsReadIsNoRace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.InProcess())
+	id := addKeystore(t, w, "a salt of ours")
+	for range 50 {
+		ks := sure(chat.NewKeystore(w.Client(), chat.KeystoreOptions{DataSourceID: id, Salt: "a salt of ours"}))
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				key, err := ks.Key(context.Background(), 1)
+				if err == nil {
+					assert.Equal(t, agentKey, key)
+				}
+			})
+		}
+		wg.Go(func() { assert.NoError(t, ks.Close()) })
+		wg.Wait()
+		_, err := ks.Key(t.Context(), 1)
+		require.ErrorIs(t, err, chat.ErrClosed)
+	}
+}
+
+func TestACallThatWaitsForAnotherReadingTheKeystoreEndsWithItsOwnContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		id := addKeystore(t, w, "")
+		w.Next(1, fliplettest.GetSource, fliplettest.Delay(30*time.Second))
+		ks := sure(chat.NewKeystore(w.Client(), chat.KeystoreOptions{DataSourceID: id}))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			key, err := ks.Key(t.Context(), 1)
+			assert.NoError(t, err)
+			assert.Equal(t, agentKey, key)
+		})
+		synctest.Wait()
+		began := time.Now()
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := ks.Key(ctx, 1)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			cancel()
+		}
+		assert.Equal(t, 3*time.Second, time.Since(began))
+		wg.Wait()
+		key, err := ks.Key(t.Context(), 1)
+		require.NoError(t, err, "what others gave up says nothing about the keystore")
+		assert.Equal(t, agentKey, key)
+	})
+}
+
 func TestKeystoreRestsAfterAFailureAndThenRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fliplettest.InProcess())

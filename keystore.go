@@ -37,8 +37,8 @@ type Keystore struct {
 	client *datasource.Client
 	opts   KeystoreOptions
 
-	reading sync.Mutex // held over the requests of read, apart from mu
-	mu      sync.Mutex
+	reading chan struct{} // holds one element during the requests of read
+	mu      sync.Mutex    // guards what is below it
 	key     []byte
 	err     error
 	retry   time.Time // when to try again after err
@@ -74,20 +74,25 @@ func NewKeystore(client *datasource.Client, opts KeystoreOptions) (_ *Keystore, 
 	if opts.DataSourceID < 0 {
 		return nil, invalid("KeystoreOptions.DataSourceID: %d is negative; 0 finds the keystore", opts.DataSourceID)
 	}
-	return &Keystore{client: client, opts: opts}, nil
+	return &Keystore{client: client, opts: opts, reading: make(chan struct{}, 1)}, nil
 }
 
-// Key returns the key, the same for every conversation.
+// Key returns the key, the same for every conversation. Only one call reads it; the
+// others wait, each no longer than its own context lasts.
 //
-// Errors: [ErrNotFound] when there is no keystore or no key in it; [ErrWrongKey]
+// Errors: the context's cause; [ErrNotFound] when there is no keystore or no key in it; [ErrWrongKey]
 // when the salt does not open it; [ErrClosed]; the server's error.
 func (k *Keystore) Key(ctx context.Context, _ int64) (_ string, err error) {
 	defer wrap("keystore", &err)
 	if key, done, err := k.cached(); done {
 		return key, err
 	}
-	k.reading.Lock()
-	defer k.reading.Unlock()
+	select {
+	case k.reading <- struct{}{}:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	defer func() { <-k.reading }()
 	if key, done, err := k.cached(); done { // another call has read it meanwhile
 		return key, err
 	}
@@ -177,7 +182,7 @@ func (k *Keystore) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clear(k.key)
-	k.key, k.err, k.closed, k.opts.Salt = nil, errors.New("closed"), true, ""
+	k.key, k.err, k.closed = nil, errors.New("closed"), true // opts never changes: a read may be under way
 	return nil
 }
 

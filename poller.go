@@ -23,6 +23,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 		Source: &polledRows{c, s},
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
+			LongestWait: datasource.LongestWait,
 		},
 		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work,
 	})
@@ -32,13 +33,8 @@ func (c *Chat) newSession(contact *Contact) *session {
 
 // pollFailure says what a failed poll means for later ones.
 func pollFailure(err error) receive.Failure {
-	var f receive.Failure
-	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
-		f.Wait = refused.RetryAfter
-	}
 	// A deleted user would be refused again.
-	f.End = errors.Is(err, ErrContactNotFound)
-	return f
+	return receive.Failure{Wait: retryAfter(err), End: errors.Is(err, ErrContactNotFound)}
 }
 
 // polledRows is the loop's source: the rows that a user may see.
@@ -47,13 +43,13 @@ type polledRows struct {
 	session *session
 }
 
-func (p *polledRows) Page(ctx context.Context, q feed.Query) (found []feed.Row, short bool, err error) {
-	found, shown, short, err := p.session.rows.Answer(ctx, q)
+func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
+	a, err := p.session.rows.Answer(ctx, q)
 	if err != nil {
-		return nil, false, err
+		return receive.Page{}, err
 	}
-	p.session.cache.Seen(ctx, q, shown)
-	return found, short, nil
+	p.session.cache.Seen(ctx, q, a.Shown, a.Clock)
+	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock}, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 )
 
 const acrossPath = "v1/data-sources/data"
@@ -22,9 +23,21 @@ const acrossPath = "v1/data-sources/data"
 // The rows are appended to into[:0], and into may be nil. A caller that polls can pass the slice of the poll before,
 // once it has copied the rows that it keeps. After a failure the slice is empty.
 func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]Entry, error) {
+	r, err := c.SelectAcross(ctx, body, into)
+	if err != nil {
+		return into[:0], err
+	}
+	return r.Entries, nil
+}
+
+// SelectAcross is FindAcross with the time of the answer, for programs that keep a position among the rows and must not
+// let a row's timestamp move it into the future. Only Entries and Answered are set. It makes one request.
+//
+// Errors are those of FindAcross.
+func (c *Client) SelectAcross(ctx context.Context, body []byte, into []Entry) (*Result, error) {
 	p := page{entries: into[:0]}
 	rows := limitOf(body)
-	err := c.across(ctx, body, &call{list: rowFields, rows: rows}, func(answer []byte) error {
+	answered, err := c.across(ctx, body, &call{list: rowFields, rows: rows}, func(answer []byte) error {
 		p.entries = into[:0]
 		return decode(answer, func(d *decoder) error {
 			d.bound(c.maxBytes, rows)
@@ -32,9 +45,9 @@ func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]E
 		})
 	})
 	if err != nil {
-		return into[:0], err
+		return nil, err
 	}
-	return p.entries, nil
+	return &Result{Entries: p.entries, Answered: answered}, nil
 }
 
 // CountAcross asks the endpoint of FindAcross for a count, as badges and dashboards need it: no rows are transferred.
@@ -42,7 +55,7 @@ func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]E
 // it was empty.
 func (c *Client) CountAcross(ctx context.Context, body []byte) (json.RawMessage, error) {
 	var raw json.RawMessage
-	err := c.across(ctx, body, &call{}, func(answer []byte) error {
+	_, err := c.across(ctx, body, &call{}, func(answer []byte) error {
 		return decode(answer, func(d *decoder) error {
 			if d.peek() == 0 {
 				raw = nil
@@ -56,11 +69,12 @@ func (c *Client) CountAcross(ctx context.Context, body []byte) (json.RawMessage,
 	return raw, err
 }
 
-func (c *Client) across(ctx context.Context, body []byte, cl *call, accept func([]byte) error) error {
+func (c *Client) across(ctx context.Context, body []byte, cl *call, accept func([]byte) error) (answered time.Time, err error) {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
-		return errors.New("datasource: the body of a cross-source query must be a JSON object")
+		return answered, errors.New("datasource: the body of a cross-source query must be a JSON object")
 	}
 	// A server that answers early leaves net/http reading the body, while the caller may already reuse it.
 	cl.method, cl.path, cl.body, cl.read = http.MethodPost, acrossPath, bytes.Clone(body), true
-	return c.do(ctx, cl, accept)
+	err = c.do(ctx, cl, accept)
+	return cl.answered, err
 }

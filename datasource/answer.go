@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"time"
 )
 
 // page is everything that the endpoints which return rows are known to answer with. A bare array is read as entries.
 type page struct {
 	entries, deleted []Entry
 	total            *int
+	answered         time.Time // as in call
 	clientIDs        []ClientID
 	deletedCount     *int // of a delete query
 	deletedIDs       int  // how many ids a delete query listed

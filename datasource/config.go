@@ -64,7 +64,7 @@ type RetryPolicy struct {
 	BaseDelay time.Duration
 	// MaxDelay caps the doubling. 0 means 8 s.
 	MaxDelay time.Duration
-	// MaxWait caps a wait that the server asked for. 0 means 60 s.
+	// MaxWait caps a wait that the server asked for, which is never more than LongestWait. 0 means 60 s.
 	MaxWait time.Duration
 }
 
@@ -77,7 +77,7 @@ func (cfg Config) complete() (Config, *fileRules, error) {
 	cfg.Retry.MaxAttempts = cmp.Or(cfg.Retry.MaxAttempts, 4)
 	cfg.Retry.BaseDelay = cmp.Or(cfg.Retry.BaseDelay, 250*time.Millisecond)
 	cfg.Retry.MaxDelay = cmp.Or(cfg.Retry.MaxDelay, max(8*time.Second, cfg.Retry.BaseDelay))
-	cfg.Retry.MaxWait = cmp.Or(cfg.Retry.MaxWait, time.Minute)
+	cfg.Retry.MaxWait = cmp.Or(cfg.Retry.MaxWait, LongestWait)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Result is the answer to a query, see Client.Select.
@@ -17,6 +18,9 @@ type Result struct {
 	Deleted []Entry
 	// Total counts the matching rows before limit and offset. nil unless Query.IncludePagination was set.
 	Total *int
+	// Answered is the server's time of the answer, in whole seconds: its Date. Zero when the answer had none. No row in it
+	// can have been changed later, whatever its timestamps say, which anybody may have stored.
+	Answered time.Time
 }
 
 // Write is a row to insert, or a patch to merge into one.
@@ -53,7 +57,7 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	if err != nil {
 		return nil, err
 	}
-	return &Result{p.entries, p.deleted, p.total}, nil
+	return &Result{Entries: p.entries, Deleted: p.deleted, Total: p.total, Answered: p.answered}, nil
 }
 
 // FindByID returns one row. A row that does not exist is ErrNotFound.
@@ -179,6 +183,7 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call) (page, e
 	if err != nil {
 		return page{}, err
 	}
+	p.answered = cl.answered
 	for _, rows := range [...][]Entry{p.entries, p.deleted} {
 		for i := range rows {
 			if rows[i].DataSourceID == 0 { // some answers leave it out

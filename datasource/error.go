@@ -42,10 +42,11 @@ type Error struct {
 	Message string
 	// Payload is "payload" in the body, or nil. One of more than 16 KiB is nil, too.
 	Payload json.RawMessage
-	// RetryAt is when the server takes the next request, by the server's clock. Zero when it did not say.
+	// RetryAt is when the server takes the next request, by the server's clock, at most LongestWait ahead. Zero when it
+	// did not say.
 	RetryAt time.Time
-	// RetryAfter is the time from the answer's Date to RetryAt, so that a wrong local clock does not matter. Zero when
-	// the server did not say or the moment has passed.
+	// RetryAfter is the time from the answer's Date to RetryAt, so that a wrong local clock does not matter, and at
+	// most LongestWait. Zero when the server did not say or the moment has passed.
 	RetryAfter time.Duration
 	// ReferenceURL points to documentation of the error, where the server gave one.
 	ReferenceURL string

@@ -93,7 +93,7 @@ func TestALongMessageIsCutAndStaysOnOneLine(t *testing.T) {
 
 func TestTheWaitIsMeasuredOnTheServersClock(t *testing.T) {
 	t.Parallel()
-	const date = "Tue, 15 Feb 2022 17:13:22 GMT"
+	const date, date0 = "Tue, 15 Feb 2022 17:13:22 GMT", "2022-02-15T17:13:22.000Z"
 	for name, c := range map[string]struct {
 		header []string
 		body   string
@@ -107,6 +107,23 @@ func TestTheWaitIsMeasuredOnTheServersClock(t *testing.T) {
 		"inside error":         {[]string{"Date", date}, `{"error":{"nextValidRequestDate":"2022-02-15T17:13:32.363Z"}}`, "2022-02-15T17:13:32.363Z", 10363 * time.Millisecond},
 		"passed already":       {[]string{"Date", date}, `{"nextValidRequestDate":"2022-02-15T17:13:12.363Z"}`, "2022-02-15T17:13:12.363Z", 0},
 		"neither":              {[]string{"Date", date}, `{}`, "", 0},
+		"68 years":             {[]string{"Date", date, "Retry-After", "2147483647"}, ``, "2022-02-15T17:14:22.000Z", time.Minute},
+		"more than 31 bits":    {[]string{"Date", date, "Retry-After", "2147483648"}, ``, "2022-02-15T17:14:22.000Z", time.Minute},
+		"more than 64 bits":    {[]string{"Date", date, "Retry-After", "99999999999999999999999"}, ``, "2022-02-15T17:14:22.000Z", time.Minute},
+		"the year 9999":        {[]string{"Date", date}, `{"nextValidRequestDate":"9999-12-31T23:59:59.999Z"}`, "2022-02-15T17:14:22.000Z", time.Minute},
+		"9999 in the header":   {[]string{"Date", date, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"}, ``, "2022-02-15T17:14:22.000Z", time.Minute},
+		"the year 1":           {[]string{"Date", date}, `{"nextValidRequestDate":"0001-01-02T00:00:00.000Z"}`, "0001-01-02T00:00:00.000Z", 0},
+		"a Date of 9999":       {[]string{"Date", "Fri, 31 Dec 9999 23:59:59 GMT"}, `{"nextValidRequestDate":"2022-02-15T17:13:32.363Z"}`, "2022-02-15T17:13:32.363Z", 0},
+		"a Date of the year 1": {[]string{"Date", "Mon, 01 Jan 0001 00:00:00 GMT"}, `{"nextValidRequestDate":"2022-02-15T17:13:32.363Z"}`, "0001-01-01T00:01:00.000Z", time.Minute},
+		"not a number":         {[]string{"Date", date, "Retry-After", "NaN"}, ``, "", 0},
+		"infinity":             {[]string{"Date", date, "Retry-After", "+Inf"}, ``, "", 0},
+		"an exponent":          {[]string{"Date", date, "Retry-After", "1e9"}, ``, "", 0},
+		"zero":                 {[]string{"Date", date, "Retry-After", "0"}, ``, date0, 0},
+		"HTTP date in body":    {[]string{"Date", date}, `{"nextValidRequestDate":"Tue, 15 Feb 2022 17:13:32 GMT"}`, "2022-02-15T17:13:32.000Z", 10 * time.Second},
+		"RFC 850":              {[]string{"Date", date, "Retry-After", "Tuesday, 15-Feb-22 17:13:32 GMT"}, ``, "2022-02-15T17:13:32.000Z", 10 * time.Second},
+		"asctime":              {[]string{"Date", date, "Retry-After", "Tue Feb 15 17:13:32 2022"}, ``, "2022-02-15T17:13:32.000Z", 10 * time.Second},
+		"ISO in the header":    {[]string{"Date", date, "Retry-After", "2022-02-15T17:13:32Z"}, ``, "2022-02-15T17:13:32.000Z", 10 * time.Second},
+		"epoch as a number":    {[]string{"Date", date}, `{"nextValidRequestDate":99999999999999999999}`, "", 0},
 		"not even one is read": {[]string{"Date", date, "Retry-After", "-5"}, `{"nextValidRequestDate":"?"}`, "", 0},
 	} {
 		client := through(t, func(r *http.Request) (*http.Response, error) { return respond(r, 429, c.body, c.header...), nil },

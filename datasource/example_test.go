@@ -29,6 +29,25 @@ func exampleServer() *httptest.Server {
 	return httptest.NewServer(mux)
 }
 
+func ExampleClient_SelectAcross() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", "Tue, 15 Feb 2022 17:13:22 GMT")
+		_, _ = io.WriteString(w, `{"entries":[{"id":42,"dataSourceId":7,"updatedAt":"2099-01-01T00:00:00.000Z","data":{}}]}`)
+	}))
+	defer server.Close()
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--abcdef", BaseURL: server.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdle()
+	r, err := client.SelectAcross(context.Background(), []byte(`{"flUserToken":"…"}`), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("answered in", r.Answered.Year(), "with a row of", r.Entries[0].UpdatedAt.Year())
+	// Output: answered in 2022 with a row of 2099
+}
+
 func Example() {
 	server := exampleServer()
 	defer server.Close()

@@ -3,6 +3,7 @@ package datasource
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -140,22 +141,35 @@ func (d *decoder) setText(s *string) error {
 }
 
 // retryTime finds out when the next request is welcome: Retry-After when there is one, else the date in the body.
-// Dates are measured from the answer's own Date, since both come from the same clock.
+// Dates are measured from the answer's own Date, since both come from the same clock. What lies further ahead than
+// LongestWait is that far ahead; what cannot be read, or is negative, was not said.
 func retryTime(header http.Header, named string) (at time.Time, after time.Duration) {
 	now, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
 		now = time.Now()
 	}
 	given := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(given, 10, 31); err == nil {
-		after = time.Duration(seconds) * time.Second
+	if seconds, ok := wholeSeconds(given); ok {
+		after = time.Duration(min(seconds, uint64(LongestWait/time.Second))) * time.Second
 		return now.Add(after).UTC(), after
 	}
-	if at, err = http.ParseTime(given); err != nil {
-		at = parseTime([]byte(named))
+	for _, text := range [...]string{given, strings.TrimSpace(named)} {
+		if at, err = http.ParseTime(text); err != nil {
+			at = parseTime([]byte(text))
+		}
+		if at.IsZero() {
+			continue
+		}
+		if latest := now.Add(LongestWait); at.After(latest) {
+			return latest.UTC(), LongestWait
+		}
+		return at.UTC(), max(0, at.Sub(now))
 	}
-	if at.IsZero() {
-		return at, 0
-	}
-	return at.UTC(), max(0, at.Sub(now))
+	return time.Time{}, 0
+}
+
+// wholeSeconds reads a number of seconds. One that is too large for the type is the largest of it.
+func wholeSeconds(text string) (uint64, bool) {
+	seconds, err := strconv.ParseUint(text, 10, 64)
+	return seconds, err == nil || errors.Is(err, strconv.ErrRange)
 }

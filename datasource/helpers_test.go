@@ -149,6 +149,10 @@ var operations = []struct {
 		_, err := c.FindAcross(ctx, []byte(`{}`), nil)
 		return err
 	}},
+	{"SelectAcross", true, func(ctx context.Context, c *datasource.Client) error {
+		_, err := c.SelectAcross(ctx, []byte(`{}`), nil)
+		return err
+	}},
 	{"CountAcross", true, func(ctx context.Context, c *datasource.Client) error {
 		_, err := c.CountAcross(ctx, []byte(`{}`))
 		return err

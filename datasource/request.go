@@ -28,6 +28,8 @@ type call struct {
 	list *fieldLimits
 	rows int // how many rows were asked for, 0 for all
 
+	answered time.Time // the Date of the last answer; zero if it had none
+
 	// For downloads:
 	target    string                                       // the whole URL, where it is not made of path and query
 	stream    func(*http.Response) (again bool, err error) // takes a successful answer unread
@@ -89,17 +91,21 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	}
 
 	var fl *flight
-	sending := ctx
+	sending, cancel := context.WithCancelCause(ctx)
+	watch := newPace(cl, cancel)
+	defer watch.stop()
 	if !cl.read {
 		fl = newFlight()
 		sending = httptrace.WithClientTrace(sending, &fl.trace)
 	}
 	resp, err := c.send(sending, cl)
 	if err != nil {
-		return c.lost(ctx, cl, fl, err)
+		return c.lost(ctx, cl, fl, watch.blame(err))
 	}
+	resp.Body = watch.answered(resp.Body)
 	defer resp.Body.Close()
 	status = resp.StatusCode
+	cl.answered, _ = http.ParseTime(resp.Header.Get("Date"))
 
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {

@@ -8,9 +8,10 @@ import (
 
 // wait returns how long to wait before the next attempt, when attempt attempts have failed. named is the wait that the
 // server asked for, 0 if it asked for none. Half of any other wait is random, so that clients which failed together do
-// not come back together. A named wait is never shortened; up to a tenth of it is added for the same reason.
+// not come back together. A named wait up to MaxWait is never shortened; up to a tenth of it is added for the same reason.
 func (p RetryPolicy) wait(attempt int, named time.Duration) time.Duration {
 	if named > 0 {
+		named = min(named, p.MaxWait)
 		return min(named+rand.N(named/10+1), p.MaxWait)
 	}
 	d := p.BaseDelay

@@ -71,6 +71,12 @@ func Cut() Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Cut = true })
 }
 
+// Drip sends the answer in pieces of n bytes, with a pause before each: an answer
+// that never seems to end. A pause of hours stands for one that stops half-way.
+func Drip(n int, pause time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.DripBytes, fx.DripEvery = n, pause })
+}
+
 // Twice applies the request two times and answers once, as when something on
 // the way repeats it.
 func Twice() Fault {

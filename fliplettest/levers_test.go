@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
@@ -392,4 +394,25 @@ func TestACancelledRequestDoesNothing(t *testing.T) {
 		require.ErrorIs(t, r.doCtx(ctx, "PUT", "/v1/data-sources/Talk/data", `{}`).err, context.Canceled)
 		assert.Empty(t, r.Rows(r.conversation))
 	})
+}
+
+func TestAnAnswerThatDripsArrivesPieceByPiece(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		id := s.AddDataSource(datasource.M{"name": "Talk"})
+		s.AddRows(id, datasource.M{"text": strings.Repeat("x", 1000)})
+		s.Next(1, fliplettest.AnyRoute, fliplettest.Drip(100, time.Second))
+		began := time.Now()
+		rows, err := s.Client().Find(t.Context(), id, datasource.Query{})
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+		assert.GreaterOrEqual(t, time.Since(began), 10*time.Second)
+		assert.Less(t, time.Since(began), 15*time.Second)
+	})
+	s := fliplettest.New(t) // through a socket
+	id := s.AddDataSource(datasource.M{"name": "Talk"})
+	s.Next(1, fliplettest.AnyRoute, fliplettest.Drip(10, time.Millisecond))
+	_, err := s.Client().Find(t.Context(), id, datasource.Query{})
+	require.NoError(t, err)
 }

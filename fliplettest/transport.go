@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // inProcess is a RoundTripper that calls a handler in the goroutine of the
@@ -57,6 +58,9 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		length = n
 	}
 	var body io.Reader = bytes.NewReader(w.body.Bytes())
+	if w.every > 0 {
+		body = &dripping{ctx: ctx, closed: t.closed, rest: w.body.Bytes(), piece: w.piece, every: w.every}
+	}
 	if dropped || length > int64(w.body.Len()) {
 		body = io.MultiReader(body, unexpectedEnd{})
 	}
@@ -72,6 +76,45 @@ type answer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	piece  int           // of Drip
+	every  time.Duration // 0: at once
+}
+
+// Drip lets the reader of the body wait for each piece.
+func (a *answer) Drip(body []byte, piece int, every time.Duration) {
+	a.body.Write(body)
+	a.piece, a.every = piece, every
+}
+
+// dripping is a body that arrives piece by piece.
+type dripping struct {
+	ctx    context.Context
+	closed <-chan struct{}
+	rest   []byte
+	ready  int // bytes that have arrived and were not read yet
+	piece  int
+	every  time.Duration
+}
+
+func (d *dripping) Read(b []byte) (int, error) {
+	if len(d.rest) == 0 {
+		return 0, io.EOF
+	}
+	if d.ready == 0 {
+		timer := time.NewTimer(d.every)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-d.ctx.Done():
+			return 0, context.Cause(d.ctx)
+		case <-d.closed:
+			return 0, io.ErrUnexpectedEOF
+		}
+		d.ready = min(d.piece, len(d.rest))
+	}
+	n := copy(b, d.rest[:d.ready])
+	d.rest, d.ready = d.rest[n:], d.ready-n
+	return n, nil
 }
 
 func (a *answer) serve(h http.Handler, r *http.Request) (dropped bool) {

@@ -91,7 +91,7 @@ func TestWhatIsStoredStaysAsItWas(t *testing.T) {
 	require.NoError(t, err)
 	b.User(jane).SaveConversations(t.Context(), list)
 	rows, _ := a.User(jane).Messages(t.Context())
-	b.User(jane).Seen(t.Context(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{rows[1], rows[0]})
+	b.User(jane).Seen(t.Context(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{rows[1], rows[0]}, 0)
 	assert.Equal(t, want, dump(t, to))
 }
 

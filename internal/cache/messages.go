@@ -26,15 +26,16 @@ func (u *User) load(ctx context.Context) (p page) {
 }
 
 // Seen records the rows that answered a query of the receive engine, and stores the
-// newest from time to time. [User.Save] stores the rest.
-func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry) {
+// newest from time to time. [User.Save] stores the rest. clock is the server's time of
+// the answer.
+func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry, clock feed.Time) {
 	if !u.cache.cfg.KeepsMessages || u.forgotten() {
 		return
 	}
 	if !u.recent.opened() {
 		u.recent.open(u.load(ctx))
 	}
-	if u.recent.note(q, rows, u.cache.cfg.Page) {
+	if u.recent.note(q, rows, clock, u.cache.cfg.Page) {
 		u.saveMessages(ctx)
 		u.recent.postpone()
 	}

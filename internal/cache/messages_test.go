@@ -81,7 +81,7 @@ func TestTheNewestMessagesAreKept(t *testing.T) {
 			cache := open(storage.NewMemory())
 			u := cache.User("jo")
 			for _, s := range c.steps {
-				u.Seen(t.Context(), s.q, s.rows)
+				u.Seen(t.Context(), s.q, s.rows, 0)
 			}
 			u.Save()
 			rows, upto := cache.User("jo").Messages(t.Context())
@@ -95,9 +95,9 @@ func TestALaterSessionGoesOn(t *testing.T) {
 	t.Parallel()
 	c := open(storage.NewMemory())
 	u := c.User("jo")
-	u.Seen(t.Context(), newest, []datasource.Entry{at(2, 2, 2), at(1, 1, 1)})
+	u.Seen(t.Context(), newest, []datasource.Entry{at(2, 2, 2), at(1, 1, 1)}, 0)
 	u = c.User("jo")
-	u.Seen(t.Context(), after(2), []datasource.Entry{at(3, 3, 3)})
+	u.Seen(t.Context(), after(2), []datasource.Entry{at(3, 3, 3)}, 0)
 	rows, upto := c.User("jo").Messages(t.Context())
 	assert.Equal(t, []int64{1, 2, 3}, ids(rows))
 	assert.Equal(t, micros(3), upto)
@@ -107,9 +107,9 @@ func TestWhatListenersChangeIsNotWhatIsStored(t *testing.T) {
 	t.Parallel()
 	c := open(storage.NewMemory())
 	u := c.User("jo")
-	u.Seen(t.Context(), newest, nil) // is stored at once
+	u.Seen(t.Context(), newest, nil, 0) // is stored at once
 	rows := []datasource.Entry{at(1, 1, 1)}
-	u.Seen(t.Context(), after(0), rows)
+	u.Seen(t.Context(), after(0), rows, 0)
 	rows[0].Data["body"] = "in plain text"
 	u.Save()
 	stored, _ := c.User("jo").Messages(t.Context())
@@ -124,7 +124,7 @@ func TestMessagesAreWrittenNowAndThen(t *testing.T) {
 		g := &gated{Store: storage.NewMemory(), written: func(string) { writes++ }}
 		u := open(g).User("jo")
 		for i := range 100 { // 10 s
-			u.Seen(t.Context(), newest, []datasource.Entry{at(int64(i+1), i, i)})
+			u.Seen(t.Context(), newest, []datasource.Entry{at(int64(i+1), i, i)}, 0)
 			time.Sleep(100 * time.Millisecond)
 		}
 		assert.Equal(t, 2, writes)
@@ -143,7 +143,7 @@ func TestSeenGoesOnWithoutTheStore(t *testing.T) {
 		u := open(&gated{Store: storage.NewMemory(), set: hang, get: hang}).User("jo")
 		took := func(id int64) time.Duration {
 			began := time.Now()
-			u.Seen(t.Context(), newest, []datasource.Entry{at(id, int(id), int(id))})
+			u.Seen(t.Context(), newest, []datasource.Entry{at(id, int(id), int(id))}, 0)
 			return time.Since(began)
 		}
 		assert.Equal(t, 2*storeTimeout, took(1), "it reads, and writes")
@@ -155,7 +155,7 @@ func TestSeenGoesOnWithoutTheStore(t *testing.T) {
 		defer cancel()
 		time.Sleep(saveEvery)
 		began := time.Now()
-		u.Seen(ctx, newest, []datasource.Entry{at(5, 5, 5)})
+		u.Seen(ctx, newest, []datasource.Entry{at(5, 5, 5)}, 0)
 		assert.Less(t, time.Since(began), storeTimeout, "the loop has ended")
 	})
 }
@@ -166,7 +166,7 @@ func TestNothingIsKeptForAStoreThatDiesWithTheProcess(t *testing.T) {
 	c := open(s)
 	c.cfg.KeepsMessages = false
 	u := c.User("jo")
-	u.Seen(t.Context(), newest, []datasource.Entry{at(1, 1, 1)})
+	u.Seen(t.Context(), newest, []datasource.Entry{at(1, 1, 1)}, 0)
 	u.Save()
 	assert.Empty(t, dump(t, s))
 }

@@ -42,13 +42,13 @@ func (m *recent) open(p page) {
 }
 
 // note adds the rows that answered a query, and reports whether it is time to store.
-func (m *recent) note(q feed.Query, rows []datasource.Entry, size int) (due bool) {
+func (m *recent) note(q feed.Query, rows []datasource.Entry, clock feed.Time, size int) (due bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.rows == nil {
 		return false // dropped meanwhile
 	}
-	m.advance(q, rows, size)
+	m.advance(q, rows, clock, size)
 	for i := range rows {
 		m.put(&rows[i])
 	}
@@ -58,11 +58,12 @@ func (m *recent) note(q feed.Query, rows []datasource.Entry, size int) (due bool
 	return m.dirty && time.Since(m.tried) >= saveEvery
 }
 
-// advance moves upto forward after the answer to a query.
-func (m *recent) advance(q feed.Query, rows []datasource.Entry, size int) {
+// advance moves upto forward after the answer to a query, but not beyond the time of
+// the answer.
+func (m *recent) advance(q feed.Query, rows []datasource.Entry, clock feed.Time, size int) {
 	var last feed.Time
 	for i := range rows {
-		last = max(last, feed.Time(rows[i].UpdatedAt.UnixMicro()))
+		last = max(last, feed.Clamp(feed.Time(rows[i].UpdatedAt.UnixMicro()), clock))
 	}
 	// A full page must be in the requested order. Otherwise the rows that it lacks can
 	// be anywhere.

@@ -22,7 +22,7 @@ func fill(ctx context.Context, u *User) {
 	u.Remember(ctx, contact(1, u.id), "secret")
 	u.SaveContacts(ctx, []datasource.Entry{*contact(1, u.id)})
 	u.SaveConversations(ctx, []datasource.DataSource{{ID: 7}})
-	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id)})
+	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id)}, 0)
 	u.Save()
 }
 
@@ -97,7 +97,7 @@ func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
 
 // fillAll is fill with a message that is new.
 func fillAll(u *User) {
-	u.Seen(context.Background(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(3, u.id)})
+	u.Seen(context.Background(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(3, u.id)}, 0)
 	fill(context.Background(), u)
 }
 

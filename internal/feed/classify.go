@@ -1,5 +1,7 @@
 package feed
 
+import "slices"
+
 // consider classifies one row of a change or creation page.
 func (r *reader) consider(row *Row) {
 	if row.Foreign {
@@ -10,10 +12,14 @@ func (r *reader) consider(row *Row) {
 		v, known = r.mem.lookup(row.ID)
 	}
 	if known {
-		if !v.superseded(row) {
+		if !v.superseded(row, r.clock) {
 			return
 		}
 		r.batch.see(row, v.duplicate)
+		if future(v.updated, r.clock) {
+			// It would be sorted behind the change that replaces it.
+			r.batch.updates = slices.DeleteFunc(r.batch.updates, func(e Event) bool { return e.Row.ID == row.ID })
+		}
 		if !v.duplicate && !(v.deleted && row.Deleted) {
 			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Deleted: row.Deleted})
 		}

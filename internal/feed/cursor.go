@@ -54,6 +54,7 @@ type savedReader struct {
 	At            Key            `json:"at"`
 	From          Time           `json:"from"`
 	End           Time           `json:"end"`
+	EndSeen       *Time          `json:"endSeen,omitempty"` // unless it is End
 	CreatedFrom   Time           `json:"createdFrom"`
 	Floor         Key            `json:"floor"`
 	Floors        map[int64]Key  `json:"floors,omitempty"`
@@ -144,7 +145,7 @@ func (r *reader) checkpointInitial(p page) {
 	mem := *r.mem
 	oldest := p.rows[0]
 	r.phase, r.at = catching, Key{oldest.Created, oldest.ID - 1}
-	r.settled, r.createdFrom, r.end = beginning, beginning, r.pos
+	r.settled, r.createdFrom, r.end, r.endSeen = beginning, beginning, r.pos, r.pos
 	r.checkpoint()
 	l := r.ledger
 	*r, *r.mem = was, mem
@@ -179,15 +180,18 @@ func (r *reader) snapshot(generation uint64) []byte {
 		MaxID: r.mem.maxID, Gone: map[int64]Key{},
 		Conversations: make([]int64, 0, len(r.conversations)),
 	}
+	if r.endSeen != r.end {
+		s.EndSeen = &r.endSeen
+	}
 	backlog := r.phase == catching || r.phase == mending
-	end := r.end - r.cfg.overlap()
+	end := r.endSeen - r.cfg.overlap()
 	maps.Copy(s.Gone, r.mem.gone)
 	gone := func(id int64, v version) {
 		s.Gone[v.conversation] = later(s.Gone[v.conversation], Key{v.created, id})
 	}
 	for id, v := range r.mem.rows {
 		switch {
-		case backlog && v.created > r.createdFrom && v.updated <= end && !r.ahead(id, v):
+		case backlog && v.created > r.createdFrom && v.created <= r.endSeen && v.updated <= end && !r.unread(id, v):
 			s.Bands = widen(s.Bands, r.createdFrom, Key{v.created, id}, id)
 			gone(id, v)
 		case v.updated > r.firm || v.created > r.firm:
@@ -222,7 +226,10 @@ func (r *reader) restore(c Cursor) error {
 		return fmt.Errorf("feed: the stored cursor has version %d and phase %d, which this program does not know", s.Version, s.Phase)
 	}
 	r.phase, r.settled, r.firm, r.pos, r.created = s.Phase, s.Settled, s.Firm, s.Pos, s.Created
-	r.at, r.from, r.end, r.createdFrom = s.At, s.From, s.End, s.CreatedFrom
+	r.at, r.from, r.end, r.endSeen, r.createdFrom = s.At, s.From, s.End, s.End, s.CreatedFrom
+	if s.EndSeen != nil {
+		r.endSeen = *s.EndSeen
+	}
 	r.mem.floor, r.mem.bands, r.mem.maxID = s.Floor, s.Bands, s.MaxID
 	r.mem.gone = s.Gone
 	r.mem.floors = s.Floors
@@ -250,7 +257,8 @@ func (r *reader) restore(c Cursor) error {
 			r.created = max(r.created, k.Created)
 		}
 	}
-	r.missed = r.phase == live
+	r.ahead = r.phase == mending && r.mem.after(r.endSeen)
+	r.missed, r.stored = r.phase == live, true
 	r.limit = r.cfg.PageSize
 	return nil
 }

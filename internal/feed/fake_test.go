@@ -121,6 +121,8 @@ type harness struct {
 	*fakeServer
 	feed *feed.Feed
 	now  time.Time
+	// dated: answers carry the server's time, in whole seconds.
+	dated bool
 	// change runs before each answer, to disturb a poll that is under way.
 	change func(feed.Query)
 }
@@ -153,7 +155,11 @@ func (h *harness) run() {
 			if h.change != nil {
 				h.change(a.Query)
 			}
-			h.feed.Page(h.now, h.answer(a.Query))
+			var clock feed.Time
+			if h.dated {
+				clock = h.fakeServer.now / 1e6 * 1e6
+			}
+			h.feed.Page(h.now, h.answer(a.Query), clock)
 		}
 	}
 	panic("the engine never came to rest")

@@ -19,6 +19,12 @@ type Config struct {
 	Base   time.Duration // longest wait while a conversation may go on, default 20 s
 	Max    time.Duration // longest wait after a long silence, default 2 min
 	MinGap time.Duration // between the starts of two polls, default 200 ms
+	// Outage is the longest wait after failed requests, default 10 s: an outage of any
+	// length is over for the listeners that long after its end.
+	Outage time.Duration
+	// LongestWait is the most that a server can ask for, default 1 min. A little is
+	// added to it.
+	LongestWait time.Duration
 	// Roster is how often the list of conversations is read again, default 5 min.
 	Roster time.Duration
 
@@ -36,6 +42,8 @@ func (c Config) withDefaults() Config {
 	c.Live = min(cmp.Or(c.Live, 2*time.Second), c.Base)
 	c.Max = max(cmp.Or(c.Max, 2*time.Minute), c.Base)
 	c.MinGap = min(cmp.Or(c.MinGap, 200*time.Millisecond), c.Live)
+	c.Outage = cmp.Or(c.Outage, 10*time.Second)
+	c.LongestWait = cmp.Or(c.LongestWait, time.Minute)
 	c.Roster = cmp.Or(c.Roster, 5*time.Minute)
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
@@ -247,21 +255,25 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 	return query, true
 }
 
-// Page takes the answer to a query for rows, in the server's order.
-func (f *Feed) Page(now time.Time, rows []Row) { f.page(now, rows, false) }
+// Page takes the answer to a query for rows, in the server's order. clock is the
+// server's own time of the answer, at least as late as any change in it; 0 if it is
+// not known.
+func (f *Feed) Page(now time.Time, rows []Row, clock Time) { f.page(now, rows, clock, false) }
 
 // ShortPage is Page for an answer that has at least one row, in order, and ends before
 // the limit although there may be more: a larger one could not be read.
-func (f *Feed) ShortPage(now time.Time, rows []Row) { f.page(now, rows, len(rows) > 0) }
+func (f *Feed) ShortPage(now time.Time, rows []Row, clock Time) {
+	f.page(now, rows, clock, len(rows) > 0)
+}
 
-func (f *Feed) page(now time.Time, rows []Row, short bool) {
+func (f *Feed) page(now time.Time, rows []Row, clock Time, short bool) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
 		return
 	}
 	f.flight = nil
 	f.clock.succeeded()
-	p := page{query: fl.query, full: short || len(rows) >= fl.query.Limit}
+	p := page{query: fl.query, full: short || len(rows) >= fl.query.Limit, clock: clock}
 	p.rows, p.ordered = sorted(fl.query.Kind, rows)
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {

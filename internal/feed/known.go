@@ -20,10 +20,13 @@ func versionOf(r *Row) version {
 
 // superseded reports whether row r is a later version than v. An older change time
 // means a lagging replica; with an equal one the content decides. Deletion is final,
-// and some tombstones have no time.
-func (v version) superseded(r *Row) bool {
+// and some tombstones have no time. A change from the future is followed by any other.
+func (v version) superseded(r *Row, clock Time) bool {
 	if r.Deleted && !v.deleted {
 		return true
+	}
+	if future(v.updated, clock) && r.Updated != v.updated {
+		return r.Deleted || !v.deleted
 	}
 	if r.Updated != v.updated {
 		return r.Updated > v.updated

@@ -8,9 +8,16 @@ type page struct {
 	rows    []Row
 	ordered bool // the rows came in the requested order
 	full    bool // there may be more
+	clock   Time // of the server; 0 if it is not known
 }
 
 func (r *reader) take(now time.Time, p page) {
+	if r.clock = p.clock; r.stored && p.clock != 0 {
+		r.stored = false
+		if r.pullBack(p.clock) {
+			return
+		}
+	}
 	switch {
 	case len(r.histories) > 0:
 		r.takeHistory(p)
@@ -52,8 +59,8 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	}
 	for i := range p.rows {
 		row := &p.rows[i]
-		r.pos = max(r.pos, row.Updated)
-		r.created = max(r.created, row.Created)
+		r.pos = max(r.pos, Clamp(row.Updated, p.clock))
+		r.created = max(r.created, Clamp(row.Created, p.clock))
 		if row.Foreign {
 			continue
 		}
@@ -66,14 +73,30 @@ func (r *reader) takeInitial(now time.Time, p page) {
 			r.consider(row)
 		}
 	}
+	if p.full && future(p.rows[0].Created, p.clock) {
+		if r.before == (Key{}) {
+			r.firstClock = p.clock
+		}
+		r.before, r.limit = p.rows[0].createdKey(), r.cfg.PageSize // none that tells where others are
+		return
+	}
 	if p.full {
 		r.mem.floor = Key{p.rows[0].Created, p.rows[0].ID - 1}
 		if r.start == FromNow {
-			r.mem.floor = afterAll(p.rows[len(p.rows)-1].Created)
+			newest := p.rows[0].Created
+			for i := range p.rows {
+				if t := p.rows[i].Created; !future(t, p.clock) {
+					newest = t
+				}
+			}
+			r.mem.floor = afterAll(newest)
 		}
 		r.mem.atMost(p.rows)
 	}
 	r.checkpointInitial(p)
+	if r.before != (Key{}) { // what changed since the first page is not on these pages
+		r.pos, r.missed = min(r.pos, r.firstClock), true
+	}
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
 	r.observe(now)
 	r.flush()
@@ -87,19 +110,19 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.updatedKey()
-		if k.Compare(r.at) <= 0 || p.query.CreatedTo != 0 && row.Created > p.query.CreatedTo ||
+		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) ||
 			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
 			continue
 		}
 		r.consider(row)
-		last = k
+		last, r.seen = k, max(r.seen, Clamp(k.Time, p.clock))
 	}
 	if r.unreliable(p, last) {
 		return
 	}
 	r.at = last
 	if r.first == beginning {
-		r.first = last.Time
+		r.first = r.seen
 	}
 	switch {
 	case !p.full:
@@ -118,9 +141,9 @@ func (r *reader) takeChanges(now time.Time, p page) {
 }
 
 func (r *reader) takeLatest(p page) {
-	r.end = r.at.Time // where the abandoned poll was, if the answer is empty
+	r.end, r.endSeen = r.at.Time, r.seen // where the abandoned poll was, if the answer is empty
 	for i := range p.rows {
-		r.end = max(r.end, p.rows[i].Updated)
+		r.end, r.endSeen = max(r.end, p.rows[i].Updated), max(r.endSeen, Clamp(p.rows[i].Updated, p.clock))
 	}
 	r.createdFrom = max(r.created, r.settled)
 	r.phase, r.limit = catching, r.cfg.PageSize
@@ -129,20 +152,20 @@ func (r *reader) takeLatest(p page) {
 }
 
 func (r *reader) takeCreated(now time.Time, p page) {
-	last := r.at
+	last, newer := r.at, false
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.createdKey()
 		if k.Compare(r.at) <= 0 {
 			continue
 		}
-		if row.Created > r.end && (p.ordered || !p.full) {
+		last = k
+		if row.Created > r.end && !future(row.Created, p.clock) && (p.ordered || !p.full) {
 			// Newer than the backlog, so left for the next poll or backlog: a reader that
 			// is slower than the writers must not remember all their rows.
-			p.full = false
-			break
+			newer = true
+			continue
 		}
-		last = k
 		// Known rows and history come in the next step, in order of change.
 		if row.Deleted || r.batch.has(row.ID) || r.mem.old(row) {
 			continue
@@ -150,6 +173,12 @@ func (r *reader) takeCreated(now time.Time, p page) {
 		if _, known := r.mem.lookup(row.ID); !known {
 			r.consider(row)
 		}
+	}
+	switch {
+	case newer && p.clock == 0:
+		p.full = false
+	case newer && p.full:
+		last = later(last, afterAll(p.clock)) // what is left of the backlog is from the future
 	}
 	if r.unreliable(p, last) {
 		return
@@ -187,7 +216,7 @@ func (r *reader) takeHistory(p page) {
 		}
 	}
 	if p.full && oldest != (Key{}) && !again {
-		r.mem.setFloor(q.Conversation, Key{oldest.Time, oldest.ID - 1})
+		r.mem.setFloor(q.Conversation, Key{oldest.Time, oldest.ID - 1}.clamp(p.clock))
 		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
 			Conversation: q.Conversation, Before: oldest.Time, Reason: "older history of a joined conversation was not loaded",
 		}})
@@ -200,7 +229,7 @@ func (r *reader) takeReplay(p page) {
 		v, known := r.mem.lookup(row.ID)
 		_, joined := r.conversations[row.Conversation]
 		switch {
-		case row.Deleted || row.Foreign || !joined || known && (v.duplicate || row.Updated != v.updated || v.superseded(row)):
+		case row.Deleted || row.Foreign || !joined || known && (v.duplicate || row.Updated != v.updated || v.superseded(row, r.clock)):
 		case known || r.mem.old(row):
 			r.push(Event{Row: *row, Update: true, Replay: true})
 		}

@@ -36,6 +36,7 @@ func (r *reader) finish(now time.Time) {
 	switch r.phase {
 	case catching:
 		r.phase, r.limit = mending, r.cfg.PageSize
+		r.ahead = r.mem.after(r.endSeen)
 		r.at = r.since()
 		r.from = r.at.Time
 		if r.createdFrom == beginning {
@@ -46,7 +47,7 @@ func (r *reader) finish(now time.Time) {
 	case live:
 		r.polling = false
 		r.limit = r.cfg.PageSize
-		r.pos = max(r.pos, r.at.Time)
+		r.pos = max(r.pos, r.seen)
 		r.observe(now)
 	}
 }
@@ -56,8 +57,8 @@ func (r *reader) finish(now time.Time) {
 // come with the next poll, which begins at once.
 func (r *reader) mended() {
 	r.phase, r.missed = live, true
-	r.pos = max(r.pos, r.end)
-	r.settle(r.end - r.cfg.overlap())
+	r.pos = max(r.pos, r.endSeen)
+	r.settle(r.endSeen - r.cfg.overlap())
 	r.forget()
 	r.checkpoint()
 }
@@ -95,7 +96,7 @@ func (r *reader) flush() {
 	}
 	b.sort()
 	for i := range b.news {
-		r.created = max(r.created, b.news[i].Row.Created)
+		r.created = max(r.created, Clamp(b.news[i].Row.Created, r.clock))
 	}
 	r.push(b.gaps...)
 	r.push(b.news...)
@@ -121,8 +122,8 @@ func (r *reader) push(events ...Event) {
 	}
 }
 
-// ahead reports whether a backlog has still to read a row that was seen before.
-func (r *reader) ahead(id int64, v version) bool {
+// unread reports whether a backlog has still to read a row that was seen before.
+func (r *reader) unread(id int64, v version) bool {
 	return r.phase == catching && Key{v.created, id}.Compare(r.at) > 0
 }
 
@@ -130,9 +131,9 @@ func (r *reader) ahead(id int64, v version) bool {
 func (r *reader) forget() {
 	overlap := r.cfg.overlap()
 	if r.phase == catching || r.phase == mending {
-		end, from := r.end-overlap, r.createdFrom
+		end, from := r.endSeen-overlap, r.createdFrom
 		r.mem.forgetAbove(from, func(id int64, v version) bool {
-			return v.updated > end || v.created <= from || r.ahead(id, v)
+			return v.updated > end || v.created > r.endSeen || v.created <= from || r.unread(id, v)
 		})
 		return
 	}

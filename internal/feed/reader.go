@@ -40,19 +40,26 @@ type reader struct {
 	created Time
 
 	// One poll, or one step of a backlog.
-	polling bool      // live and between the first and the last page of a poll
-	missed  bool      // left out of a poll because its queue was full
-	began   time.Time // when the current poll started, on the owner's clock
-	from    Time      // the lower bound the current paging started at
-	at      Key       // how far the current paging is
-	first   Time      // the newest change on the first page of the poll
-	limit   int       // page size; doubled while the server's order is not reliable
-	batch   batch
-	ending  bool // the current page was the last: flush when no row is held
+	polling    bool      // live and between the first and the last page of a poll
+	missed     bool      // left out of a poll because its queue was full
+	began      time.Time // when the current poll started, on the owner's clock
+	from       Time      // the lower bound the current paging started at
+	at         Key       // how far the current paging is
+	seen       Time      // the newest change in it, at most the clock of its answer
+	before     Key       // where the next page of the newest rows ends, while there are only rows from the future
+	firstClock Time      // of the first of these pages
+	clock      Time      // of the last answer
+	stored     bool      // the position is an earlier program's, and no answer has confirmed it
+	first      Time      // the newest change on the first page of the poll
+	limit      int       // page size; doubled while the server's order is not reliable
+	batch      batch
+	ending     bool // the current page was the last: flush when no row is held
 
 	// Backlog.
 	end         Time // the newest change when the backlog was found
+	endSeen     Time // the same, but at most the clock of that answer
 	createdFrom Time // created when it was found
+	ahead       bool // rows were delivered that were created later than that: in the future
 
 	// Membership.
 	conversations map[int64]struct{}
@@ -102,7 +109,7 @@ func (r *reader) since() Key {
 func (r *reader) begin(now time.Time) {
 	r.polling, r.missed, r.began = true, false, now
 	r.at = r.since()
-	r.from, r.first = r.at.Time, beginning
+	r.from, r.first, r.seen = r.at.Time, beginning, r.at.Time
 	r.limit = r.cfg.PageSize
 }
 
@@ -118,13 +125,17 @@ func (r *reader) want() (Query, bool) {
 	}
 	switch r.phase {
 	case initial:
-		return Query{Kind: Newest, Limit: r.limit}, true
+		return Query{Kind: Newest, Before: r.before, Limit: r.limit}, true
 	case measuring:
 		return Query{Kind: Latest, Limit: 1}, true
 	case catching:
 		return Query{Kind: Created, After: r.at, Limit: r.limit}, true
 	case mending:
-		return Query{Kind: Changes, After: r.at, UpdatedTo: r.end, CreatedTo: r.createdFrom, Limit: r.limit}, true
+		q := Query{Kind: Changes, After: r.at, UpdatedTo: r.end, CreatedTo: r.createdFrom, Limit: r.limit}
+		if r.ahead {
+			q.CreatedTo = 0
+		}
+		return q, true
 	}
 	switch {
 	case len(r.joins) > 0 && r.batch.empty() && len(r.batch.held) == 0:

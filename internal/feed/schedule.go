@@ -90,14 +90,16 @@ func (s *schedule) succeeded() { s.fails, s.until = 0, time.Time{} }
 
 // failed schedules the next attempt: after the wait that the server asked for, a
 // little more so that many clients do not come back at once, or after an exponential
-// backoff.
+// backoff. An outage can end at any moment, so that backoff stays short. Nobody gets
+// to silence the engine for longer than LongestWait.
 func (s *schedule) failed(now time.Time, wait time.Duration) {
 	s.fails++
 	s.named = wait > 0
+	wait = min(wait, s.cfg.LongestWait)
 	if s.named {
 		wait += time.Duration(s.rand.Int64N(int64(wait)/4 + int64(s.cfg.Live)))
 	} else {
-		wait = s.jitter(min(s.cfg.Live<<min(s.fails-1, 10), s.cfg.Max))
+		wait = s.jitter(min(s.cfg.Live<<min(s.fails-1, 10), s.cfg.Outage))
 	}
 	s.until = now.Add(wait)
 }

@@ -14,13 +14,17 @@ func (f *Feed) Resume(id ID, rows []Row, upto Time) {
 
 // resume makes the reader one that was live until upto.
 func (r *reader) resume(rows []Row, upto Time) {
-	r.phase, r.missed = live, true
-	r.pos = upto
-	oldest := rows[0].Created
+	oldest, newest := rows[0].Created, beginning
 	for i := range rows {
-		r.created = max(r.created, rows[i].Created)
-		oldest = min(oldest, rows[i].Created)
+		if oldest = min(oldest, rows[i].Created); rows[i].Created <= upto {
+			newest = max(newest, rows[i].Created)
+		}
 	}
+	if newest == beginning {
+		return // all of them are from the future
+	}
+	r.phase, r.missed, r.stored = live, true, true
+	r.pos, r.created = upto, newest
 	r.mem.raise(afterAll(oldest), 0) // unknown rows from before are history
 	r.mem.atMost(rows)
 	r.settle(upto - r.cfg.overlap())

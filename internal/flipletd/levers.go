@@ -23,7 +23,11 @@ type Effects struct {
 	LoseRequest bool // drop the connection before applying
 	LoseAnswer  bool // drop it after applying
 	Cut         bool // send half of the answer
-	Twice       bool // apply the request twice, answer once
+
+	DripBytes int           // send the answer in pieces of so many bytes
+	DripEvery time.Duration // with this pause before each
+
+	Twice bool // apply the request twice, answer once
 
 	RefuseChatToken bool
 	RefuseToken     bool

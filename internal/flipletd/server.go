@@ -270,5 +270,32 @@ func (c *call) send(w http.ResponseWriter) {
 		_ = http.NewResponseController(w).Flush()
 		c.drop()
 	}
+	if c.fx.DripEvery > 0 {
+		c.drip(w)
+		return
+	}
 	_, _ = w.Write(c.out) // a client that left is not the server's problem
+}
+
+// Dripper is a ResponseWriter that takes pieces of an answer and sends them itself,
+// with a pause before each.
+type Dripper interface {
+	Drip(body []byte, piece int, every time.Duration)
+}
+
+// drip sends the answer piece by piece.
+func (c *call) drip(w http.ResponseWriter) {
+	piece := max(c.fx.DripBytes, 1)
+	if d, ok := w.(Dripper); ok {
+		d.Drip(c.out, piece, c.fx.DripEvery)
+		return
+	}
+	_ = http.NewResponseController(w).Flush()
+	for rest := c.out; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
+		if !c.srv.wait(c.req.Context(), c.fx.DripEvery) {
+			c.drop()
+		}
+		_, _ = w.Write(rest[:min(piece, len(rest))])
+		_ = http.NewResponseController(w).Flush()
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 // ErrFull: as many messages wait as the limit allows. The message was not accepted.
@@ -18,7 +20,10 @@ type QueueConfig struct {
 	Settle   time.Duration // until a stored row is certainly visible, default 5 s
 
 	Backoff    time.Duration // first wait after a failure, doubled with each, default 1 s
-	MaxBackoff time.Duration // default 30 s
+	MaxBackoff time.Duration // default 10 s: an outage may end at any moment
+	// LongestWait is the most that a server can ask for, default 1 min. A little is
+	// added to it.
+	LongestWait time.Duration
 
 	// Rand draws the jitter. Default: seeded by the process.
 	Rand *rand.Rand
@@ -29,7 +34,8 @@ func (c QueueConfig) withDefaults() QueueConfig {
 	c.Parallel = cmp.Or(c.Parallel, 4)
 	c.Settle = cmp.Or(c.Settle, 5*time.Second)
 	c.Backoff = cmp.Or(c.Backoff, time.Second)
-	c.MaxBackoff = max(cmp.Or(c.MaxBackoff, 30*time.Second), c.Backoff)
+	c.MaxBackoff = max(cmp.Or(c.MaxBackoff, 10*time.Second), c.Backoff)
+	c.LongestWait = cmp.Or(c.LongestWait, datasource.LongestWait)
 	if c.Rand == nil {
 		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
@@ -313,7 +319,7 @@ func (q *Queue) Retry(now time.Time, id ID, wait time.Duration) {
 		return
 	}
 	it.tries++
-	if wait > 0 {
+	if wait = min(wait, q.cfg.LongestWait); wait > 0 {
 		until := now.Add(wait + q.random(wait/4+time.Second))
 		if until.After(q.pause) {
 			q.pause = until

@@ -12,11 +12,18 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 )
 
+// Page is the answer to a query.
+type Page struct {
+	Rows []feed.Row // in the server's order
+	// Short: there may be more rows, although these are fewer than the query's limit;
+	// then they are in order.
+	Short bool
+	Clock feed.Time // the server's own time of the answer, 0 if unknown
+}
+
 // Source answers the engine's queries. One call runs at a time.
 type Source interface {
-	// Page returns the rows of a query, in the server's order. short: there may be more,
-	// although these are fewer than the query's limit; then they are in order.
-	Page(ctx context.Context, q feed.Query) (rows []feed.Row, short bool, err error)
+	Page(ctx context.Context, q feed.Query) (Page, error)
 	// Members returns the conversations of the user.
 	Members(ctx context.Context) ([]feed.Member, error)
 }
@@ -201,12 +208,12 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 		r.answer(p, err, func(now time.Time) { r.feed.Members(now, members) })
 		return
 	}
-	rows, short, err := r.cfg.Source.Page(p.ctx, q)
+	page, err := r.cfg.Source.Page(p.ctx, q)
 	take := r.feed.Page
-	if short {
+	if page.Short {
 		take = r.feed.ShortPage
 	}
-	r.answer(p, err, func(now time.Time) { take(now, rows) })
+	r.answer(p, err, func(now time.Time) { take(now, page.Rows, page.Clock) })
 }
 
 // answer gives the engine the outcome of a request, and notifies the listeners.

@@ -41,7 +41,7 @@ func (s *Source) across(ctx context.Context, w want) ([]datasource.Entry, error)
 	default:
 		cross.Where = M{"$and": and}
 	}
-	return s.ask(ctx, cross)
+	return s.ask(ctx, cross, w.clock)
 }
 
 // keyset is the condition for rows after a key.
@@ -97,7 +97,7 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 		cross.Order = append(cross.Order, [2]string{o.Column, cmp.Or(string(o.Direction), string(datasource.Asc))})
 	}
 	for {
-		rows, err := s.ask(ctx, cross)
+		rows, err := s.ask(ctx, cross, nil)
 		if tooLarge(err) {
 			// There is no position to go on from in the caller's order.
 			w.limit = 0
@@ -144,7 +144,7 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 }
 
 // ask makes one request to the cross-source endpoint.
-func (s *Source) ask(ctx context.Context, cross wire.Cross) ([]datasource.Entry, error) {
+func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) ([]datasource.Entry, error) {
 	var rows []datasource.Entry
 	err := s.Authorized(ctx, func(token string) error {
 		cross.Token = token
@@ -152,8 +152,13 @@ func (s *Source) ask(ctx context.Context, cross wire.Cross) ([]datasource.Entry,
 		if err != nil {
 			return &ConditionError{err}
 		}
-		rows, err = s.Client.FindAcross(ctx, body, nil)
-		return err
+		answer, err := s.Client.SelectAcross(ctx, body, nil)
+		if err != nil {
+			return err
+		}
+		rows = answer.Entries
+		at.note(answer.Answered)
+		return nil
 	})
 	for i := range rows {
 		if rows[i].DataSourceID == 0 { // the row may say it itself

@@ -166,6 +166,7 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		if err != nil {
 			return nil, false, err
 		}
+		w.clock.note(answer.Answered)
 		full := len(answer.Entries) >= q.Limit
 		if full && !identified(answer.Entries) {
 			return nil, false, errNoIDs

@@ -5,17 +5,58 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
-// Endpoint remembers that a server lacks the cross-source endpoint. The zero value
-// assumes that the server has it.
+// A server that seemed to lack the endpoint is asked again: first after firstRetest,
+// then after twice as long each time, at most lastRetest. A proxy may have said it, or
+// a server that was just being replaced.
+const (
+	firstRetest = time.Minute
+	lastRetest  = time.Hour
+)
+
+// Endpoint remembers that a server seems to lack the cross-source endpoint. The zero
+// value assumes that the server has it.
 type Endpoint struct {
-	missing atomic.Bool
-	counts  atomic.Bool // its counts were compared with rows
-	leaks   atomic.Bool // it has sent rows of conversations that are not the user's
+	mu    sync.Mutex
+	wait  time.Duration // 0 while the server has it
+	again time.Time     // when it is asked again
+
+	counts atomic.Bool // its counts were compared with rows
+	leaks  atomic.Bool // it has sent rows of conversations that are not the user's
+}
+
+// missing reports whether the server is known to lack the endpoint. When it is time
+// to ask again, one caller is told that it is not.
+func (e *Endpoint) missing(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wait == 0 || now.Before(e.again) {
+		return e.wait != 0
+	}
+	e.again = now.Add(e.wait) // for the others, until its answer is there
+	return false
+}
+
+// found notes what a query has shown. first: nothing was known to be missing before.
+func (e *Endpoint) found(now time.Time, there bool) (first bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if there {
+		e.wait = 0
+		return false
+	}
+	first = e.wait == 0
+	if e.wait = min(2*e.wait, lastRetest); first {
+		e.wait = firstRetest
+	}
+	e.again = now.Add(e.wait)
+	return first
 }
 
 // author says who wrote a query. What a refusal means depends on it.
@@ -59,11 +100,11 @@ func classify(err error) (f finding, status int) {
 }
 
 // try runs a query of the cross-source endpoint, unless the server is known to lack
-// it. If there is false the caller has to read each conversation. When the server
+// it, which is found out anew from time to time. If there is false the caller has to read each conversation. When the server
 // refuses a query with a caller's condition, try asks again without conditions to
 // find out whether the endpoint exists.
 func (s *Source) try(ctx context.Context, by author, query func() error) (there bool, err error) {
-	if s.Endpoint.missing.Load() {
+	if s.Endpoint.missing(time.Now()) {
 		return false, nil
 	}
 	err = query()
@@ -73,9 +114,12 @@ func (s *Source) try(ctx context.Context, by author, query func() error) (there 
 		found, status = classify(probe)
 	}
 	if found == present {
+		if err == nil || 400 <= status && status < 500 { // not a server or network in trouble
+			s.Endpoint.found(time.Now(), true)
+		}
 		return true, err
 	}
-	if !s.Endpoint.missing.Swap(true) {
+	if s.Endpoint.found(time.Now(), false) {
 		s.Log.Warn("the server has no query over all conversations, asking for each", "status", status)
 	}
 	return false, nil

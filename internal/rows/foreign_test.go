@@ -50,18 +50,18 @@ func TestNoRowOfAForeignConversationLeavesTheRoom(t *testing.T) {
 	require.NoError(t, err)
 	own(page.Rows, 0)
 
-	all, shown, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 50})
+	answer, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 50})
 	require.NoError(t, err)
-	assert.Len(t, all, 50, "they keep their place")
+	assert.Len(t, answer.Rows, 50, "they keep their place")
 	mine := 0
-	for _, r := range all {
+	for _, r := range answer.Rows {
 		if r.Conversation == b.one {
 			mine++
 			continue
 		}
 		assert.Equal(t, feed.Row{ID: r.ID, Conversation: b.two, Created: r.Created, Updated: r.Updated, Foreign: true}, r)
 	}
-	own(shown, mine)
+	own(answer.Shown, mine)
 }
 
 func TestRowsWhoseConversationIsNotKnownAreLeftOut(t *testing.T) {
@@ -85,6 +85,6 @@ func TestAGateThatFailsLetsNothingThrough(t *testing.T) {
 	require.ErrorIs(t, err, broken)
 	_, err = s.Search(t.Context(), rows.Search{Limit: 10, Order: []datasource.Order{{Column: "id"}}})
 	require.ErrorIs(t, err, broken)
-	_, _, _, err = s.Answer(t.Context(), feed.Query{Kind: feed.Newest, Limit: 10})
+	_, err = s.Answer(t.Context(), feed.Query{Kind: feed.Newest, Limit: 10})
 	require.ErrorIs(t, err, broken)
 }

@@ -131,37 +131,47 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 }
 
 // Answer makes the request for a query of the receive engine. It does not check the
-// answer; the engine does. The rows of other people's conversations count in a page, but
-// the engine gets no more than their place in it; shown are the others. short: there
-// may be more rows, although these are fewer than the limit.
-func (s *Source) Answer(ctx context.Context, q feed.Query) (page []feed.Row, shown []datasource.Entry, short bool, err error) {
-	found, short, err := s.answer(ctx, q)
+// answer; the engine does.
+func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
+	found, short, at, err := s.answer(ctx, q)
 	if err != nil {
-		return nil, nil, false, err
+		return Answer{}, err
 	}
 	foreign, err := s.foreign(ctx, found, nil)
 	if err != nil {
-		return nil, nil, false, err
+		return Answer{}, err
 	}
-	page = Feed(found, s.Log)
+	out := Answer{Rows: Feed(found, s.Log), Shown: found, Short: short, Clock: at}
 	if len(foreign) == 0 {
-		return page, found, short, nil
+		return out, nil
 	}
-	for i := range page {
-		if r := &page[i]; foreign[r.Conversation] {
+	for i := range out.Rows {
+		if r := &out.Rows[i]; foreign[r.Conversation] {
 			*r = feed.Row{ID: r.ID, Conversation: r.Conversation, Created: r.Created, Updated: r.Updated, Foreign: true}
 		}
 	}
+	out.Shown = nil
 	for i := range found {
 		if !foreign[found[i].DataSourceID] {
-			shown = append(shown, found[i])
+			out.Shown = append(out.Shown, found[i])
 		}
 	}
-	return page, shown, short, nil
+	return out, nil
 }
 
-func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, err error) {
-	w := want{limit: q.Limit}
+// Answer is the answer to a query of the receive engine.
+type Answer struct {
+	// Rows are for the engine. The rows of other people's conversations count in a page,
+	// but the engine gets no more than their place in it.
+	Rows  []feed.Row
+	Shown []datasource.Entry // what may be shown
+	// Short: there may be more rows, although these are fewer than the limit.
+	Short bool
+	Clock feed.Time // the server's time of the answer
+}
+
+func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, at feed.Time, err error) {
+	w := want{limit: q.Limit, clock: &clock{}}
 	switch q.Kind {
 	case feed.Newest:
 		w.column, w.newest, w.after = createdAt, true, q.Before
@@ -183,10 +193,10 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.E
 		return err
 	})
 	if there {
-		return found, short && len(found) < q.Limit, err
+		return found, short && len(found) < q.Limit, w.clock.read(), err
 	}
 	page, err := s.fetchEach(ctx, w)
-	return page.Rows, false, err
+	return page.Rows, false, w.clock.read(), err
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.

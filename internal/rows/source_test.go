@@ -88,8 +88,8 @@ func TestEveryQuestionHasOneAnswerWithAndWithoutTheEndpoint(t *testing.T) {
 			return append(first.Rows, second.Rows...), err
 		},
 		"changes": func(s *rows.Source) ([]datasource.Entry, error) {
-			_, shown, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
-			return shown, err
+			got, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
+			return got.Shown, err
 		},
 		"found": func(s *rows.Source) ([]datasource.Entry, error) {
 			return s.Find(t.Context(), b.two, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 5, 5)
@@ -162,7 +162,8 @@ func TestADeletionWithoutATimeIsDatedOnce(t *testing.T) {
 	b.Always(fliplettest.CrossSource, fliplettest.Status(404))
 	s := rows.New(b.cfg)
 	changes := func(after feed.Key) []datasource.Entry {
-		_, got, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
+		answer, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
+		got := answer.Shown
 		require.NoError(t, err)
 		return got
 	}

@@ -40,7 +40,7 @@ var table = [...]Mutant{
 	{
 		What:  "deletions of known messages are dropped",
 		Seed:  1,
-		Edits: edits("classify.go", "if !v.superseded(row) {", "if row.Deleted || !v.superseded(row) {"),
+		Edits: edits("classify.go", "if !v.superseded(row, r.clock) {", "if row.Deleted || !v.superseded(row, r.clock) {"),
 	},
 	{
 		What: "updates are told as new messages",
@@ -136,12 +136,12 @@ var table = [...]Mutant{
 	{
 		What:  "a second change within a timestamp is not seen",
 		Seed:  4,
-		Edits: edits("classify.go", "if !v.superseded(row) {", "if row.Updated == v.updated || !v.superseded(row) {"),
+		Edits: edits("classify.go", "if !v.superseded(row, r.clock) {", "if row.Updated == v.updated || !v.superseded(row, r.clock) {"),
 	},
 	{
 		What:  "an older version replaces a newer one",
 		Seed:  237,
-		Edits: edits("classify.go", "if !v.superseded(row) {", "if row.Updated >= v.updated && !v.superseded(row) {"),
+		Edits: edits("classify.go", "if !v.superseded(row, r.clock) {", "if row.Updated >= v.updated && !v.superseded(row, r.clock) {"),
 	},
 	{
 		What:  "replays are not marked",
@@ -177,6 +177,36 @@ var table = [...]Mutant{
 		What:  "the time named by the server is ignored",
 		Seed:  140,
 		Edits: edits("schedule.go", "s.named = wait > 0", "wait = 0\n\ts.named = false"),
+	},
+	{
+		What:  "a row from the future moves the position there",
+		Seed:  55,
+		Edits: edits("future.go", "return clock != 0 && t > clock+tick", "return false"),
+	},
+	{
+		What:  "a page that ends in the future settles what was not read",
+		Seed:  71,
+		Edits: edits("pages.go", "r.seen = k, max(r.seen, Clamp(k.Time, p.clock))", "r.seen = k, max(r.seen, k.Time)"),
+	},
+	{
+		What:  "a backlog settles the future",
+		Seed:  55,
+		Edits: edits("progress.go", "r.settle(r.endSeen - r.cfg.overlap())", "r.settle(r.end - r.cfg.overlap())"),
+	},
+	{
+		What:  "an edit of a row from the future is taken for an old version",
+		Seed:  273,
+		Edits: edits("known.go", "if future(v.updated, clock) && r.Updated != v.updated {", "if false {"),
+	},
+	{
+		What:  "a server can silence the engine for as long as it likes",
+		Seed:  143,
+		Edits: edits("schedule.go", "\twait = min(wait, s.cfg.LongestWait)\n", ""),
+	},
+	{
+		What:  "the backoff grows for as long as an outage lasts",
+		Seed:  2416,
+		Edits: edits("schedule.go", "s.cfg.Outage))", "time.Hour))"),
 	},
 	{
 		What:  "no poll is planned when the last listener has no room",

@@ -16,6 +16,7 @@ type listener struct {
 
 	since  feed.Time // when it subscribed
 	limit  int       // rows of the first page
+	before feed.Key  // where it ends
 	loaded feed.Time // when its first page was read, 0 for not yet
 	first  feed.Key  // of the oldest row of that page, if there may be older ones
 	had    []had     // by row
@@ -77,7 +78,7 @@ func (r *Runner) listener() *listener {
 func (l *listener) forget() {
 	clear(l.had)
 	clear(l.heard)
-	l.first, l.loaded = feed.Key{Time: beginning}, 0
+	l.first, l.loaded, l.before = feed.Key{Time: beginning}, 0, feed.Key{}
 	for i := range l.talks {
 		none := mark{key: feed.Key{Time: beginning}, rested: beginning, push: -1}
 		l.talks[i] = talk{news: none, updates: none, gap: beginning}
@@ -117,7 +118,7 @@ func (r *Runner) began(q feed.Query) {
 		if i == 0 || k.Compare(oldest) < 0 {
 			oldest = k
 		}
-		if k.Compare(newest) > 0 {
+		if k.Compare(newest) > 0 && !r.srv.future(k.Time) {
 			newest = k
 		}
 		if i > 0 {
@@ -127,11 +128,15 @@ func (r *Runner) began(q feed.Query) {
 	}
 	full := len(r.rows) >= q.Limit || r.short
 	for _, l := range r.listeners[:r.asking] {
-		if !l.alive || l.loaded != 0 || l.limit != q.Limit {
+		if !l.alive || l.loaded != 0 || l.limit != q.Limit || l.before != q.Before {
 			continue
 		}
 		if full && !descending {
 			l.limit *= 2 // the engine asks for a page that holds everything
+			continue
+		}
+		if full && r.srv.future(oldest.Time) {
+			l.limit, l.before = r.story.Config.PageSize, oldest // real times come with the next one
 			continue
 		}
 		l.loaded = r.fetched
@@ -277,6 +282,9 @@ func (r *Runner) everybody(visible feed.Time, conv int) feed.Time {
 // inOrder: what could be seen before the listener's last rest does not come after
 // what was found later and belongs behind it.
 func (r *Runner) inOrder(e *feed.Event, m *mark, key feed.Key, visible feed.Time, conv int, from push) {
+	if r.srv.future(key.Time) {
+		return // it is behind all others for ever, and comes when it is found
+	}
 	if key.Compare(m.key) < 0 {
 		// A backlog is read by creation: what was imported comes when it is found.
 		imported := !e.Update && r.srv.rows[e.Row.ID-1].imported && len(r.srv.rows) > r.story.Config.Collect
@@ -294,6 +302,9 @@ func (r *Runner) inOrder(e *feed.Event, m *mark, key feed.Key, visible feed.Time
 func (r *Runner) history(l *listener, id int32) bool {
 	row := &r.srv.rows[id]
 	c := &r.srv.convs[row.conv]
+	if r.srv.future(row.created) && l.start == feed.FromNow && l.loaded != 0 && r.srv.at(row, l.loaded) >= 0 {
+		return true
+	}
 	return row.created <= l.first.Time || row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late
 }
 
@@ -361,9 +372,12 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		case h.version == at+1:
 		case h.version != 0:
 			r.fail("lost update", "listener %d was not told of %v", r.number(l), r.describeVersion(at))
+		case s.future(row.created) && !s.future(v.updated) && c.changed >= l.since:
+			// Of a conversation that is found through a message, the history before that
+			// message is loaded, and this row is neither before it nor a change.
 		case r.anyDuplicateShown(l, int32(i)):
 		case r.history(l, int32(i)):
-			if v.updated > l.loaded && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
+			if v.updated > l.loaded && !(r.srv.future(v.updated) && v.visible <= l.loaded) && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
 				r.fail("lost update", "listener %d was not told of %v, a change of its history", r.number(l), r.describeVersion(at))
 			}
 		default:

@@ -36,6 +36,7 @@ type Runner struct {
 	asking   int           // how many listeners there were when it was made
 	rows     []feed.Row    // its answer, once fetched
 	short    bool          // it ends early
+	clock    feed.Time     // the time that the answer carries
 	fetched  feed.Time     // when, on the server's clock; 0 for not yet
 	failing  bool          // the last request failed
 	named    time.Duration // no request before it, if the server named a time
@@ -173,7 +174,10 @@ func (r *Runner) next() (until time.Duration, request bool) {
 	cfg := &r.story.Config
 	longest := cfg.Max // jitter only shortens waits
 	if r.failing {
-		longest = max(longest, r.named-r.elapsed+r.wait/4+cfg.Live)
+		longest = cfg.Outage
+		if r.wait > 0 {
+			longest = r.named - r.elapsed + r.wait/4 + cfg.Live
+		}
 	} else {
 		for _, l := range r.listeners {
 			if l.alive && l.pending < cfg.Queue {
@@ -215,6 +219,7 @@ func (r *Runner) fetch() bool {
 		return false
 	}
 	r.fetched = r.srv.now
+	r.clock = r.srv.now / tick * tick
 	if r.query.Kind != feed.Members {
 		r.rows = append(r.rows[:0], r.srv.answer(r.query)...)
 		r.page, r.short = max(r.page, len(r.rows)), r.srv.short
@@ -244,9 +249,9 @@ func (r *Runner) answer(times int) bool {
 			r.feed.Members(r.now(), r.srv.list)
 		} else {
 			if r.short {
-				r.feed.ShortPage(r.now(), r.rows)
+				r.feed.ShortPage(r.now(), r.rows, r.clock)
 			} else {
-				r.feed.Page(r.now(), r.rows)
+				r.feed.Page(r.now(), r.rows, r.clock)
 			}
 		}
 	}
@@ -273,7 +278,8 @@ func (r *Runner) refuse(way int, wait time.Duration) {
 	if way != 0 {
 		wait = 0
 	}
-	r.named, r.wait = r.elapsed+wait, wait
+	r.wait = min(wait, longestWait) // which is all that a server can ask for
+	r.named = r.elapsed + r.wait
 	r.note("the request fails, the server names %v", wait)
 	r.feed.Failed(r.now(), wait)
 }

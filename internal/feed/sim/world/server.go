@@ -14,6 +14,12 @@ const epoch feed.Time = 1_700_000_000_000_000
 
 const ms feed.Time = 1000
 
+// tick is how coarse the time of an answer is.
+const tick = 1000 * ms
+
+// aeon is how far ahead rows are that come from the future.
+const aeon = 70 * 365 * 86_400_000 * ms
+
 func micros(d time.Duration) feed.Time { return feed.Time(d.Microseconds()) }
 
 // server is the other side: rows with all their versions, and when each becomes
@@ -83,6 +89,9 @@ func (s *server) reset(t Traits, page int, rnd *rand.Rand) {
 	}
 }
 
+// future reports whether a stamp lies many years ahead.
+func (s *server) future(t feed.Time) bool { return t > s.now+aeon/2 }
+
 // stamp is the server's time as it prints it.
 func (s *server) stamp() feed.Time { return s.now / ms * ms }
 
@@ -90,7 +99,9 @@ func (s *server) stamp() feed.Time { return s.now / ms * ms }
 func (s *server) insert(conv int, created, updated, visible feed.Time, origin uint64) int {
 	id := len(s.rows)
 	backdated := id > 0 && created < s.newest
-	s.newest = max(s.newest, created)
+	if !s.future(created) {
+		s.newest = max(s.newest, created)
+	}
 	s.rows = append(s.rows, row{
 		conv: conv, created: created, visible: max(visible, s.now), origin: origin, head: -1, backdated: backdated, imported: created != updated,
 	})
@@ -103,7 +114,13 @@ func (s *server) insert(conv int, created, updated, visible feed.Time, origin ui
 func (s *server) write(id int, updated, visible feed.Time, deleted bool) {
 	r := &s.rows[id]
 	if r.head >= 0 {
-		if head := &s.versions[r.head]; head.updated >= updated {
+		head := &s.versions[r.head]
+		switch {
+		case s.future(head.updated) && s.traits.Lag > 0:
+			return // an old version would come back with every replica that is behind
+		case s.future(head.updated) && !s.future(updated):
+			visible = max(visible, head.visible)
+		case head.updated >= updated:
 			updated, visible = head.updated, head.visible
 		}
 	}

@@ -102,6 +102,19 @@ func (r *Runner) mutate(x *Step) {
 				return
 			}
 			s.origins++
+			if s.traits.Future && s.origins%3 == 0 {
+				// Created, changed, or both, many years from now.
+				ahead := aeon + feed.Time(s.origins%4)*ms
+				created, updated := stamp+ahead, stamp+ahead
+				switch s.origins / 3 % 4 {
+				case 1:
+					created = stamp
+				case 2:
+					updated = stamp
+				}
+				s.insert(x.A%len(s.convs), created, updated, stamp+late, s.origins)
+				continue
+			}
 			if x.C == 0 {
 				s.insert(x.A%len(s.convs), stamp, stamp, stamp+late, s.origins)
 			} else {
@@ -127,7 +140,11 @@ func (r *Runner) mutate(x *Step) {
 	case Edit:
 		for n := range x.B {
 			if i, ok := back(x.B - 1 - n); ok {
-				s.write(i, stamp, stamp+late, false)
+				if s.traits.Future && s.traits.Lag == 0 && len(s.versions)%5 == 0 {
+					s.write(i, stamp+aeon, stamp+late, false)
+				} else {
+					s.write(i, stamp, stamp+late, false)
+				}
 			}
 		}
 	case Remove:

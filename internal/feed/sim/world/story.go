@@ -53,6 +53,7 @@ type Traits struct {
 	Doubles       bool          // rows come twice in a page
 	Backwards     bool          // ascending order is ignored
 	Poison        bool          // some versions cannot be read, and some pages end early
+	Future        bool          // some rows are stamped many years ahead
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -70,6 +71,9 @@ type Story struct {
 	Steps []Step
 }
 
+// longestWait is the most that a server can ask for.
+const longestWait = time.Minute
+
 // Tell draws the story of a seed. What a story is about differs much from one to
 // the next: each leaves most kinds of steps and faults out, so that the others
 // meet more often.
@@ -81,6 +85,7 @@ func Tell(s *Story, seed uint64) {
 		PageSize: d.of(1, 2, 2, 3, 5, 20), Overlap: time.Second * time.Duration(d.of(1, 5, 5)),
 		Queue: d.of(1, 2, 3, 8, 100), Collect: d.of(1, 2, 5, 12, 100), Remember: d.of(1, 2, 4, 10, 1000),
 		Live: 2 * time.Second, Base: 20 * time.Second, Max: 2 * time.Minute, MinGap: 200 * time.Millisecond,
+		Outage: time.Duration(3+seed%2*7) * time.Second, LongestWait: longestWait,
 		Roster: time.Second * time.Duration(d.of(10, 300)),
 	}
 	t := &s.Traits
@@ -99,6 +104,7 @@ func Tell(s *Story, seed uint64) {
 	t.Shuffle, t.NoLimit, t.Doubles = d.one(12), d.one(12), d.one(12)
 	t.Backwards = seed*0x9e3779b97f4a7c15>>60 == 0 && s.Config.PageSize > 1 && !t.Doubles && !t.Shuffle
 	t.Poison = seed*0xd1342543de82ef95>>61 == 0 && !t.Backwards && !t.Doubles && !t.Shuffle
+	t.Future = seed*0xbf58476d1ce4e5b9>>61 == 0
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))
 	}

@@ -1,0 +1,126 @@
+package feed_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+const century = 100 * 365 * 24 * time.Hour
+
+// ahead stores a row that is stamped a century from now.
+func (h *harness) ahead(conversation int64) int64 {
+	h.tick(century)
+	id := h.send(conversation)
+	h.tick(-century)
+	return id
+}
+
+func newIDs(events []feed.Event) []int64 {
+	out := []int64{}
+	for _, e := range events {
+		if !e.Update {
+			out = append(out, e.Row.ID)
+		}
+	}
+	return out
+}
+
+// Answers without a time are what earlier versions made of all answers: they leave a
+// position in the next century behind.
+func TestAStoredPositionInTheFutureIsPulledBack(t *testing.T) {
+	t.Parallel()
+	for name, conversations := range map[string][]int64{"one conversation": {1}, "two": {1, 2}} {
+		for _, start := range []feed.Start{feed.FromNewest, feed.FromBeginning, feed.FromNow} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				cfg := feed.Config{PageSize: 5}
+				h := newHarness(cfg, conversations...)
+				id, err := h.feed.SubscribeDurable(start, feed.Cursor{})
+				require.NoError(t, err)
+				h.poll()
+				sent := func(n int) (out []int64) {
+					for range n {
+						h.pass(10 * time.Second)
+						for _, c := range conversations {
+							out = append(out, h.send(c))
+						}
+					}
+					return out
+				}
+				before := sent(12)
+				h.poll()
+				require.Equal(t, before, newIDs(h.drain(id)))
+				h.ahead(1)
+				for range 5 {
+					h.pass(10 * time.Second)
+					h.poll()
+					h.drain(id)
+				}
+				missed := sent(30)
+				h.poll()
+				require.Empty(t, h.drain(id), "the position is in the next century")
+				cursor, ok := h.feed.Cursor(id)
+				require.True(t, ok)
+
+				h.feed, h.dated = feed.New(cfg), true
+				id, err = h.feed.SubscribeDurable(start, cursor)
+				require.NoError(t, err)
+				h.poll()
+				assert.Equal(t, missed, newIDs(h.drain(id)), "what was missed, in order")
+				for range 5 {
+					later := sent(3)
+					h.poll()
+					assert.Equal(t, later, newIDs(h.drain(id)))
+					cursor, ok = h.feed.Cursor(id)
+					require.True(t, ok)
+					h.feed = feed.New(cfg)
+					id, err = h.feed.SubscribeDurable(start, cursor)
+					require.NoError(t, err)
+				}
+			})
+		}
+	}
+}
+
+// The same for a cache that an earlier version wrote.
+func TestACacheUpToTheFutureIsReadAnew(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{PageSize: 5}, 1)
+	h.dated = true
+	old := h.send(1)
+	cached := []feed.Row{h.rows[old]}
+	far := h.ahead(1)
+	cached = append(cached, h.rows[far])
+	h.pass(time.Hour)
+	missed := h.send(1)
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	h.feed.Resume(id, cached, h.rows[far].Updated)
+	h.poll()
+	assert.Equal(t, []int64{missed}, newIDs(h.drain(id)))
+	h.pass(time.Minute)
+	later := h.send(1)
+	h.poll()
+	assert.Equal(t, []int64{later}, newIDs(h.drain(id)))
+}
+
+// A few seconds between the clocks of a server's machines move nothing.
+func TestAClockThatIsALittleBehindLosesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{PageSize: 5}, 1)
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	for i := range 200 {
+		h.dated = i%3 != 0
+		h.tick(-3 * time.Second) // the clock of the answer
+		h.poll()
+		h.tick(3 * time.Second)
+		sent := h.send(1)
+		h.pass(time.Second)
+		h.poll()
+		assert.Equal(t, []int64{sent}, newIDs(h.drain(id)))
+	}
+}

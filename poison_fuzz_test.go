@@ -184,7 +184,7 @@ func FuzzHostileRowsBesideAHealthyConversation(f *testing.F) {
 }
 
 func besideHostileRows(t *testing.T, data []byte, endpoint bool) {
-	c := &choices{left: data[:min(len(data), 2000)]}
+	c := &choices{left: data[:min(len(data), 400)]}
 	w := newWorld(t, fliplettest.InProcess())
 	bob := w.login("bob", patient)
 	in := &injector{RoundTripper: w.Transport()}
@@ -209,7 +209,7 @@ func besideHostileRows(t *testing.T, data []byte, endpoint bool) {
 	require.NoError(t, err)
 	var ids []int64
 	sources := []int64{sick.ID}
-	for range 60 {
+	for range 16 {
 		if len(c.left) == 0 {
 			break
 		}

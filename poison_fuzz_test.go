@@ -130,7 +130,8 @@ func (c *choices) raw(known []int64, sources []int64) string {
 // M is short for the tables above.
 type M = datasource.M
 
-// injector adds rows to the answers of the cross-source endpoint.
+// injector adds rows to the answers of the cross-source endpoint, as long as these can hold them: a server that adds
+// more to every answer, out of order, leaves nothing to go on from.
 type injector struct {
 	http.RoundTripper
 	mu   sync.Mutex
@@ -144,10 +145,20 @@ func (i *injector) add(row string) {
 }
 
 func (i *injector) RoundTrip(r *http.Request) (*http.Response, error) {
+	whole := false // the answer is not a part of a page
+	if r.Body != nil && r.URL.Path == "/v1/data-sources/data" {
+		asked, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(asked))
+		whole = bytes.Contains(asked, []byte(`"limit":200`))
+	}
 	resp, err := i.RoundTripper.RoundTrip(r)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err != nil || len(i.rows) == 0 || r.URL.Path != "/v1/data-sources/data" || resp.StatusCode != 200 {
+	if err != nil || len(i.rows) == 0 || !whole || resp.StatusCode != 200 {
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -157,6 +168,9 @@ func (i *injector) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if at := bytes.IndexByte(body, '['); at >= 0 && bytes.HasPrefix(body, []byte(`{"entries":[`)) {
 		more := strings.Join(i.rows, ",")
+		if len(more)+len(body) > 200<<10 {
+			more = "null"
+		}
 		if body[at+1] != ']' {
 			more += ","
 		}
@@ -184,7 +198,7 @@ func FuzzHostileRowsBesideAHealthyConversation(f *testing.F) {
 }
 
 func besideHostileRows(t *testing.T, data []byte, endpoint bool) {
-	c := &choices{left: data[:min(len(data), 2000)]}
+	c := &choices{left: data[:min(len(data), 400)]}
 	w := newWorld(t, fliplettest.InProcess())
 	bob := w.login("bob", patient)
 	in := &injector{RoundTripper: w.Transport()}
@@ -209,7 +223,7 @@ func besideHostileRows(t *testing.T, data []byte, endpoint bool) {
 	require.NoError(t, err)
 	var ids []int64
 	sources := []int64{sick.ID}
-	for range 60 {
+	for range 16 {
 		if len(c.left) == 0 {
 			break
 		}

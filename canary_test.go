@@ -381,7 +381,7 @@ func TestTypesWithSecretsHideThem(t *testing.T) {
 	key := sure(chat.NewKey("k1", []byte(canaryAES[:32])))
 	secret := sure(chat.DeriveKeys("m1", []byte(canaryAES)))
 	cipher := newCipher(t, key, secret)
-	_, err := chat.Seal(cipher, 1, "g", "x")
+	_, err := chat.Seal(cipher, 1, "g", "u", "x")
 	require.NoError(t, err)
 	ks := sure(chat.NewKeystore(w.Client(), chat.KeystoreOptions{Salt: canaryKey}))
 	s.show("types", key, secret, cipher, ks, chat.KeystoreOptions{Salt: canaryKey}, (*chat.Key)(nil), (*chat.Cipher)(nil),

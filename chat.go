@@ -8,9 +8,11 @@ import (
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
+	"github.com/fliplet/fliplet-chat-go/internal/pins"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -38,7 +40,8 @@ type Chat struct {
 	registries []*Registry // whose Get returns this Chat
 
 	logins   oneAtATime
-	known    knownConversations
+	known    *pins.Book
+	bodies   *bodies.Bodies
 	endpoint rows.Endpoint
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
@@ -66,6 +69,8 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
 		calls: life.New(context.Background()), work: life.New(context.Background()), logins: newOneAtATime(), cache: newCache(&opts, keepsMessages),
 	}
+	c.known = knownOf(c)
+	c.bodies = bodiesOf(c)
 	if o := opts.Outbox; o != nil && o.OnChange != nil {
 		c.notifier = outbox.NewNotifier(c.log)
 	}
@@ -96,7 +101,7 @@ func (c *Chat) end() {
 	c.calls.Stop(errClosing)
 	c.stopSession(errClosing)
 	c.work.Stop(errClosing)
-	c.known.clear() // it holds the keys of conversations
+	c.forgetRead()
 }
 
 // retire makes new calls fail and takes the Chat out of its registries.

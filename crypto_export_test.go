@@ -13,12 +13,12 @@ import (
 )
 
 // Seal and Open use a Cipher as a Chat does.
-func Seal(c *Cipher, conversationID int64, guid, body string) (string, error) {
-	return c.seal(body, envelope.Binding{ConversationID: conversationID, GUID: guid})
+func Seal(c *Cipher, conversationID int64, guid, sender, body string) (string, error) {
+	return c.seal(body, envelope.Binding{ConversationID: conversationID, GUID: guid, Sender: sender})
 }
 
-func Open(c *Cipher, conversationID int64, guid, stored string) (string, error) {
-	return c.open(stored, envelope.Binding{ConversationID: conversationID, GUID: guid})
+func Open(c *Cipher, conversationID int64, guid, sender, stored string) (string, error) {
+	return c.open(stored, envelope.Binding{ConversationID: conversationID, GUID: guid, Sender: sender})
 }
 
 // CachedKeys is how many derived keys a Key keeps.
@@ -51,7 +51,5 @@ func Argon2id(passphrase string, salt []byte, time, memory uint32, lanes uint8) 
 
 // KnownKeys is how many conversations' keys a Chat remembers.
 func KnownKeys(c *Chat) int {
-	c.known.mu.Lock()
-	defer c.known.mu.Unlock()
-	return len(c.known.keys)
+	return c.known.Len()
 }

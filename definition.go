@@ -3,10 +3,9 @@ package chat
 import (
 	"context"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/pins"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -45,78 +44,10 @@ func (d Definition) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "definition with %d participants", len(d.Participants))
 }
 
-// knownConversations caches the definitions that a session has read, and their keys.
-// It holds as many as the user has conversations.
-type knownConversations struct {
-	mu   sync.Mutex
-	defs map[int64]wire.Definition
-	keys map[int64]string // of bodies, decoded once
-	// failed are conversations that could not be read, and until when not to retry:
-	// each message of a page would cost a request.
-	failed map[int64]failedRead
-}
-
-type failedRead struct {
-	err   error
-	until time.Time
-}
-
-// keyRetryDelay is how long a failure to read a key is remembered.
-const keyRetryDelay = 5 * time.Second
-
-func (k *knownConversations) put(id int64, d wire.Definition) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.defs == nil {
-		k.defs, k.keys = map[int64]wire.Definition{}, map[int64]string{}
-	}
-	k.defs[id], k.keys[id] = d, bodyKey(id, d)
-	delete(k.failed, id)
-}
-
-func (k *knownConversations) get(id int64) (wire.Definition, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	d, ok := k.defs[id]
-	return d, ok
-}
-
-func (k *knownConversations) key(id int64) (string, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	key, ok := k.keys[id]
-	return key, ok
-}
-
-// failure is why a conversation could not be read within keyRetryDelay, or nil.
-func (k *knownConversations) failure(id int64) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if f, ok := k.failed[id]; ok && time.Now().Before(f.until) {
-		return f.err
-	}
-	return nil
-}
-
-func (k *knownConversations) fail(id int64, err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.failed == nil {
-		k.failed = map[int64]failedRead{}
-	}
-	k.failed[id] = failedRead{err, time.Now().Add(keyRetryDelay)}
-}
-
-func (k *knownConversations) clear() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.defs, k.keys, k.failed = nil, nil, nil
-}
-
 // definition returns a conversation's definition from the cache, or else from the
 // server.
 func (c *Chat) definition(ctx context.Context, conversationID int64) (wire.Definition, error) {
-	if d, ok := c.known.get(conversationID); ok {
+	if d, ok := c.known.Get(conversationID); ok {
 		return d, nil
 	}
 	return c.freshDefinition(ctx, conversationID)
@@ -141,11 +72,28 @@ func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.
 		return wire.Definition{}, err
 	}
 	d := wire.ParseDefinition(ds.Definition)
-	c.known.put(conversationID, d)
+	c.known.Put(conversationID, d)
+	c.settle(ctx)
 	return d, nil
+}
+
+// settle compares the keys in definitions that were read with those seen before. A
+// failure of Storage shows where a key is needed.
+func (c *Chat) settle(ctx context.Context) {
+	if c.opts.Keys == nil {
+		_ = c.known.Settle(ctx)
+	}
+}
+
+// knownOf returns the definitions that a Chat has read.
+func knownOf(c *Chat) *pins.Book {
+	return pins.New(pins.Config{
+		Values: func() pins.Values { return c.cacheOf(c.current()) }, Read: c.freshDefinition,
+		Strict: c.opts.MinProtection >= Encrypted, Log: c.log,
+	})
 }
 
 // remember caches a conversation's definition.
 func (c *Chat) remember(ds *datasource.DataSource) {
-	c.known.put(ds.ID, wire.ParseDefinition(ds.Definition))
+	c.known.Put(ds.ID, wire.ParseDefinition(ds.Definition))
 }

@@ -65,7 +65,7 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 	}
 	if before != nil {
 		before.stop(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
-		c.known.clear()
+		c.forgetRead()
 	}
 	if c.calls.Context().Err() != nil {
 		c.stopSession(errClosing) // Close came meanwhile

@@ -68,7 +68,6 @@ func (c *Chat) rowsOf(s *session) *rows.Source {
 			sources, err := c.memberships(ctx, s)
 			ids := make([]int64, len(sources))
 			for i := range sources {
-				c.remember(&sources[i])
 				ids[i] = sources[i].ID
 			}
 			return ids, err

@@ -72,7 +72,7 @@ func (v *Conversation) settled(ctx context.Context, began time.Time, def wire.De
 
 // adopt sets the fields from a definition and caches it.
 func (v *Conversation) adopt(def wire.Definition) {
-	v.chat.known.put(v.ID, def)
+	v.chat.known.Put(v.ID, def)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.show(def)

@@ -51,7 +51,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) ([]feed.Row, error)
 	if err != nil {
 		return nil, err
 	}
-	found := rows.Feed(entries, p.chat.log)
+	found := rows.Feed(entries, p.chat.genuine(), p.chat.log)
 	p.session.cache.Seen(ctx, q, entries)
 	return found, nil
 }
@@ -63,7 +63,6 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	}
 	members := make([]feed.Member, len(sources))
 	for i := range sources {
-		p.chat.remember(&sources[i])
 		members[i] = feed.Member{Conversation: sources[i].ID, Created: rows.Micros(sources[i].CreatedAt)}
 	}
 	return members, nil

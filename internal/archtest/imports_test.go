@@ -14,7 +14,7 @@ import (
 // everything below it.
 var arrows = map[string][]string{
 	".": {
-		"datasource", "storage", "internal/feed", "internal/wire", "internal/envelope", "internal/outbox",
+		"datasource", "storage", "internal/bodies", "internal/feed", "internal/wire", "internal/envelope", "internal/outbox", "internal/pins",
 		"internal/receive", "internal/reencrypt", "internal/rows", "internal/upload", "internal/cache", "internal/where", "internal/life",
 	},
 	"datasource":             {},
@@ -26,6 +26,8 @@ var arrows = map[string][]string{
 	"internal/patch":         {}, // only simulators and tests import it
 	"internal/wire":          {},
 	"internal/envelope":      {},
+	"internal/bodies":        {"internal/envelope", "internal/wire"},
+	"internal/pins":          {"internal/wire"},
 	"internal/where":         {"internal/wire"},
 	"internal/life":          {},
 	"internal/life/lifetest": {},

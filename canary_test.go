@@ -298,6 +298,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	v := a.conv
 	two("InviteCode")(v.InviteCode(ctx))
 	two("Participants.Fetch")(v.Participants().Fetch(ctx))
+	show("AcceptKey", v.AcceptKey(ctx))
 	show("Participants.Add", v.Participants().Add(ctx, a.ids["eve"]), v.Participants().Remove(ctx, a.ids["eve"]))
 	show("Notifications", v.Notifications().Mute(ctx), v.Notifications().Unmute(ctx))
 	show("handles", v, v.Definition, v.Participants(), v.Notifications(), v.Messages(), c.Unread(), c.Channels())

@@ -195,7 +195,9 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 	if !wire.ParseDefinition(ds.Definition).Has(s.userID) {
 		return nil, fmt.Errorf("conversation %d: the user is not a member: %w", id, ErrNotFound)
 	}
-	return c.conversation(ds, s.userID), nil
+	conv := c.conversation(ds, s.userID)
+	c.settle(ctx)
+	return conv, nil
 }
 
 // memberships lists the data sources of the user's conversations, latest activity

@@ -100,7 +100,7 @@ func bodiesOf(c *Chat) *bodies.Bodies {
 		AtHand:     c.known.AtHand,
 	}
 	if c.opts.Keys != nil {
-		b.AtHand = func(int64) (string, bool) { return "", false }
+		b.AtHand = nil
 	}
 	if c.opts.Cipher != nil {
 		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open

@@ -86,7 +86,7 @@ func (c *Chat) openBody(ctx context.Context, m *Message, at envelope.Binding) {
 	if err != nil {
 		m.Err = &Error{Op: "read body", Err: err}
 	}
-	if _, isText := stored.(string); isText || err != nil || c.opts.MinProtection > Plain && stored != nil {
+	if body != "" || err != nil {
 		m.Data[wire.Body] = body
 	}
 	if c.opts.MinProtection > Plain {

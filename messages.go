@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +147,12 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 
 func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID string) []*Message {
 	out := make([]*Message, len(found))
-	for i := range found {
+	order := make([]int, len(found)) // by id, so that of two copies the older counts
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(found[a].ID, found[b].ID) })
+	for _, i := range order {
 		out[i] = c.message(ctx, &found[i], userID)
 	}
 	return out

@@ -170,6 +170,27 @@ func TestAPlantedRowSilencesNoGenuineMessage(t *testing.T) {
 	}
 }
 
+// A row that was planted early gets the genuine body later.
+func TestAPlantedRowThatTakesOverTheGenuineBodyDoublesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.InProcess())
+	cipher := newCipher(t, newKey(t, "k", 1))
+	jane, bob := w.login("jane", sealing(cipher)), w.login("bob", sealing(cipher))
+	conv := w.converse(jane, "bob")
+	toBob := stream(t, bob)
+	planted := put(t, w, conv.ID, "forged", datasource.M{"guid": "order-17", "fromUserId": jane.User().UserID})
+	toBob.wait(t, 1)
+	sent, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "genuine", GUID: "order-17"})
+	require.NoError(t, err)
+	toBob.wait(t, 2)
+	_, err = w.Client().Update(t.Context(), conv.ID, planted, datasource.M{"body": stored(t, w, conv.ID, sent.ID)})
+	require.NoError(t, err)
+	require.ErrorIs(t, toBob.wait(t, 3)[2].Err, chat.ErrTampered)
+	got := messages(t, bob, conv.ID)
+	require.ErrorIs(t, got[0].Err, chat.ErrTampered)
+	assert.Equal(t, "genuine", got[1].Body)
+}
+
 // Without encryption nothing tells a planted row from a genuine one; the first counts.
 func TestInPlainTextTheFirstRowOfAGuidCounts(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,8 @@ type Bodies struct {
 	Unsealed func(stored string, at envelope.Binding) (string, error)
 	// Passphrase is a conversation's key in the passphrase format. It may make requests.
 	Passphrase func(ctx context.Context, conversation int64) (string, error)
-	// AtHand is the same without a request; false when that is not possible.
+	// AtHand is the same without a request, false for a key that is not known yet. nil:
+	// nothing is known without one.
 	AtHand func(conversation int64) (string, bool)
 
 	copies copies
@@ -162,9 +163,12 @@ func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
 	case writes > Encrypted || !envelope.LooksPassphrase(text):
 		return false
 	}
+	if b.AtHand == nil {
+		return true // a look at the form has to do; bodies can be copied from other rows anyway
+	}
 	key, ok := b.AtHand(at.ConversationID)
-	if !ok {
-		return true // as good as the format gets: any body can be copied from another row
+	if !ok || b.Least >= Encrypted && key == wire.FallbackBodyKey(at.ConversationID) {
+		return false
 	}
 	_, had, err := openPassphrase(text, key)
 	return err == nil && had == Encrypted
@@ -173,15 +177,12 @@ func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
 // Same reports whether a row that was found holds the body that was to be sent: sealed
 // is what was made of it, and both have the same binding.
 func (b *Bodies) Same(ctx context.Context, at envelope.Binding, found, sealed any) bool {
-	if found == nil {
-		found = ""
+	text := wire.Text(found)
+	if text == "" && found != nil && found != "" {
+		return false // a list or an object
 	}
-	text, isText := found.(string)
-	if !isText || text == "" {
-		return found == sealed
-	}
-	if text == sealed {
-		return true
+	if text == sealed || text == "" {
+		return text == sealed
 	}
 	// Another attempt may have sealed it anew, and Reencrypt may have moved it.
 	got, had, _, err := b.decrypt(ctx, at, text)

@@ -14,14 +14,15 @@ const maxCopies = 4096
 
 // copies remembers which row an authenticated body was first seen in. An envelope opens
 // in every row of its conversation, guid and sender, so whoever can write rows can store
-// a genuine row again; what tells the two apart is that ids only grow.
+// a genuine row again. Nothing in the two tells them apart, so the one that was read
+// first counts: the text is shown once.
 type copies struct {
 	mu       sync.Mutex
 	seed     maphash.Seed
-	now, old map[uint64]int64 // the lowest row of a place; old is dropped when now is full
+	now, old map[uint64]int64 // the row of each place; old is dropped when now is full
 }
 
-// Copy returns an error if another row, with a lower id, has opened in the same place.
+// Copy returns an error if another row has opened in the same place.
 func (b *Bodies) Copy(at envelope.Binding, row int64) error {
 	if row <= 0 || at.GUID == "" {
 		return nil // not stored, or nothing to tell rows apart by
@@ -42,8 +43,8 @@ func (b *Bodies) Copy(at envelope.Binding, row int64) error {
 			c.now, c.old = map[uint64]int64{}, c.now
 		}
 	}
-	c.now[place] = min(first, row)
-	if first < row {
+	c.now[place] = first
+	if first != row {
 		return fmt.Errorf("%w: %w: it is a copy of message %d", ErrUnreadable, ErrTampered, first)
 	}
 	return nil

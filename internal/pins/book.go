@@ -16,6 +16,9 @@ var ErrChanged = errors.New("chat: the conversation's key is not the one that wa
 // errNotText: a key that nobody can use, and that must not lead to the computed one.
 var errNotText = errors.New("its definition holds a key that is not text")
 
+// errComputed: the only key is one that everybody can compute.
+var errComputed = errors.New("it stores no key of its own, and Options.MinProtection refuses the one that everybody can compute")
+
 // retryDelay is how long a failure is remembered: each message of a page would cost a
 // request.
 const retryDelay = 5 * time.Second
@@ -33,7 +36,7 @@ type Config struct {
 	Values func() Values
 	// Read reads a definition from the server and calls Put.
 	Read func(ctx context.Context, conversation int64) (wire.Definition, error)
-	// Strict: a Store that fails gives no keys.
+	// Strict: a Store that fails gives no keys, and the computed key is none.
 	Strict bool
 	Log    *slog.Logger
 }
@@ -170,9 +173,18 @@ func (b *Book) Refused(id int64) bool {
 }
 
 // Key returns the passphrase of a conversation's bodies: the one in its definition, or
-// the computed one where there has never been any. A key that has changed is looked at
-// again every few seconds: it may have been put right, or accepted elsewhere.
+// the computed one where there has never been any, if that may be used.
 func (b *Book) Key(ctx context.Context, id int64) (string, error) {
+	key, err := b.key(ctx, id)
+	if err == nil && b.cfg.Strict && key == wire.FallbackBodyKey(id) {
+		return "", errComputed
+	}
+	return key, err
+}
+
+// key is Key, whoever can compute it. A key that has changed is looked at again every
+// few seconds: it may have been put right, or accepted elsewhere.
+func (b *Book) key(ctx context.Context, id int64) (string, error) {
 	if key, ok := b.AtHand(id); ok {
 		return key, nil
 	}

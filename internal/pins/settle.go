@@ -179,6 +179,7 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 	}
 	if merged != nil { // else a logout was faster
 		b.adopt(merged)
+		maps.DeleteFunc(b.fresh, func(id int64, _ string) bool { _, tried := fresh[id]; return tried })
 		b.judge()
 	}
 	return nil

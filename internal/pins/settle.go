@@ -59,11 +59,13 @@ func (b *Book) Settle(ctx context.Context) error {
 	}
 	b.mu.Lock()
 	b.judge()
-	fresh := maps.Clone(b.fresh)
-	store := b.loaded && len(fresh) > 0 && b.due()
+	var fresh map[int64]string
+	if b.loaded && len(b.fresh) > 0 && b.due() {
+		fresh = maps.Clone(b.fresh)
+	}
 	err := b.err
 	b.mu.Unlock()
-	if !store {
+	if fresh == nil {
 		return err
 	}
 	return b.save(ctx, values, fresh, false)
@@ -76,7 +78,7 @@ func (b *Book) begin() (values Values, load bool) {
 	defer b.mu.Unlock()
 	if b.values == nil || b.values.PinsKey() != current.PinsKey() {
 		b.values, b.loaded, b.err = current, false, nil
-		b.pins, b.fresh = map[int64]string{}, map[int64]string{}
+		b.pins, b.fresh = map[int64]string{}, nil
 		for _, e := range b.known {
 			b.reopen(e)
 		}
@@ -128,6 +130,9 @@ func (b *Book) judge() {
 		}
 		if b.pins[id] == "" && e.first != "" {
 			b.pins[id] = fingerprint(b.values, id, e.first)
+			if b.fresh == nil { // mostly there are none
+				b.fresh = map[int64]string{}
+			}
 			b.fresh[id] = b.pins[id]
 		}
 		pin := b.pins[id]
@@ -180,6 +185,9 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 	if merged != nil { // else a logout was faster
 		b.adopt(merged)
 		maps.DeleteFunc(b.fresh, func(id int64, _ string) bool { _, tried := fresh[id]; return tried })
+		if len(b.fresh) == 0 {
+			b.fresh = nil
+		}
 		b.judge()
 	}
 	return nil

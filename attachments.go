@@ -1,17 +1,15 @@
 package chat
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"net/url"
-	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -39,115 +37,72 @@ type File struct {
 	Size int64
 }
 
-// check reports what is wrong with a file.
-func (f *File) check() error {
-	given := 0
-	for _, is := range []bool{f.URL != "", len(f.Content) > 0, f.Reader != nil} {
-		if is {
-			given++
-		}
-	}
-	switch {
-	case given == 0:
-		return errors.New("neither URL nor Content nor Reader; give one of them")
-	case given > 1:
-		return errors.New("more than one of URL, Content and Reader; give one of them")
-	case f.Size < 0:
-		return fmt.Errorf("Size: %d is negative; 0 means unknown", f.Size)
-	case f.Size != 0 && f.Reader == nil:
-		return errors.New("Size: only a Reader needs it")
-	case strings.ContainsFunc(f.ContentType, func(r rune) bool { return r < ' ' || r == 0x7F }):
-		return errors.New("ContentType: holds a character that a header cannot carry")
-	case wire.IsDataURL(f.URL):
-		_, err := wire.ParseDataURL(f.URL)
-		if err != nil {
-			return fmt.Errorf("URL: %w", err)
-		}
-	}
-	return nil
-}
-
 // attach adds the files of a draft to its row: URLs are stored as they are,
 // content is uploaded with the row.
 func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft) (datasource.Write, error) {
-	urls := []string{}
-	w := datasource.Write{Data: row, Progress: d.Progress}
-	for i := range d.Files {
-		f := &d.Files[i]
-		if f.URL != "" && !wire.IsDataURL(f.URL) {
-			urls = append(urls, f.URL)
-			continue
+	files := upload.Files{Row: row, Seal: c.sealsFiles(), ConversationID: conversationID, GUID: wire.Text(row[wire.GUID])}
+	for i, f := range d.Files {
+		if err := files.Add(ctx, upload.File(f)); err != nil {
+			return datasource.Write{}, cmp.Or(context.Cause(ctx), invalid("Draft.Files[%d]: %w", i, err))
 		}
-		part, err := filePart(ctx, f, row)
-		if err != nil {
-			return w, fmt.Errorf("Draft.Files[%d]: %w", i, err)
+	}
+	if files.Seal && len(d.Files) > 0 {
+		if err := c.sealFiles(ctx, &datasource.Entry{DataSourceID: conversationID, Data: row}, files.List, row); err != nil {
+			return datasource.Write{}, err
 		}
-		w.Files = append(w.Files, part)
 	}
-	if len(w.Files) == 0 {
-		row[wire.File] = urls
-		return w, nil
-	}
-	if len(urls) > 0 {
-		row[wire.FileParts] = urls
-	}
-	if c.opts.EncryptMessages {
-		key, err := c.keys().Key(ctx, conversationID)
+	if len(files.Parts) > 0 && c.opts.EncryptMessages && !files.Seal {
+		key, err := conversationKeys{c.known}.Key(ctx, conversationID)
 		if err != nil {
-			return w, fmt.Errorf("key of conversation %d: %w", conversationID, err)
+			return datasource.Write{}, fmt.Errorf("key of conversation %d: %w", conversationID, err)
 		}
 		row[wire.PrivateMedia], row[wire.FileSchema] = true, wire.FileKey(key)
 	}
-	return w, nil
+	return files.Write(d.Progress), nil
 }
 
-// filePart makes the multipart part of one file, and describes an image in the row.
-func filePart(ctx context.Context, f *File, row M) (datasource.Part, error) {
-	p := datasource.Part{Field: wire.FileParts, Filename: strings.TrimSpace(f.Name), ContentType: f.ContentType, Content: f.Content}
-	if f.URL != "" {
-		data, err := wire.ParseDataURL(f.URL)
-		if err != nil {
-			return p, invalid("URL: %v", err)
-		}
-		p.Content = data.Content
-		p.Filename, p.ContentType = cmp.Or(p.Filename, data.Name), cmp.Or(p.ContentType, data.ContentType)
-	}
-	p.ContentType = cmp.Or(p.ContentType, wire.ContentTypeOf(p.Filename))
-	var size image.Config
-	var sized bool
-	look := func(r io.Reader) { size, sized = upload.Examine(r, &p.ContentType) }
-	if f.Reader == nil {
-		look(bytes.NewReader(p.Content))
-	} else {
-		body := upload.NewBody(ctx, f.Reader)
-		if p.ContentType == "" || strings.HasPrefix(p.ContentType, "image/") {
-			if body.Peek(look); ctx.Err() != nil {
-				return p, context.Cause(ctx)
-			}
-		}
-		p.Reader, p.Size = body, f.Size
-	}
-	if p.Filename == "" {
-		if p.Filename = wire.NameFor(p.ContentType); p.Filename == "" {
-			return p, invalid("Name: empty, and the content does not tell its type; give a name with an extension")
-		}
-	}
-	if strings.HasPrefix(p.ContentType, "image/") {
-		describe(row, size, sized)
-	}
-	return p, nil
+// sealsFiles reports whether files are encrypted before they are uploaded. With the
+// conversation's own key the server does that, as for Fliplet's widgets; a key of the
+// caller's own must not leave the process.
+func (c *Chat) sealsFiles() bool {
+	return c.opts.EncryptMessages && (c.opts.Keys != nil || c.opts.Cipher != nil)
 }
 
-// describe sets the columns of a message's first image, unless the caller has.
-func describe(row M, size image.Config, known bool) {
-	if _, said := row[wire.FileType]; !said {
-		row[wire.FileType] = wire.ImageFile
+// filesBinding is what the list of a row's files is sealed to. It differs from the
+// body's, so that neither can take the place of the other.
+func filesBinding(row *datasource.Entry) envelope.Binding {
+	at := binding(row)
+	at.GUID += "\x00files"
+	return at
+}
+
+// sealFiles puts a list of files into a patch of row.
+func (c *Chat) sealFiles(ctx context.Context, row *datasource.Entry, list upload.List, patch M) (err error) {
+	patch[wire.SealedFiles], err = c.bodies.Seal(ctx, filesBinding(row), list.String())
+	return err
+}
+
+// sealedFiles opens the list of a row's files; nil if it has none.
+func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.List, error) {
+	stored := row.Data[wire.SealedFiles]
+	if row.Data[wire.SealedFiles] == nil {
+		if c.sealsFiles() && c.opts.MinProtection > Plain {
+			return nil, ErrUnprotected
+		}
+		return nil, nil
 	}
-	_, width := row[wire.ImageWidth]
-	_, height := row[wire.ImageHeight]
-	if known && !width && !height {
-		row[wire.ImageWidth], row[wire.ImageHeight] = size.Width, size.Height
+	text, _, err := c.bodies.Open(ctx, filesBinding(row), stored)
+	if err == nil && text == wire.Text(stored) {
+		err = ErrUnprotected // anybody who writes rows can write that
 	}
+	if err != nil {
+		return nil, err
+	}
+	list, err := upload.ParseList(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTampered, err)
+	}
+	return list, nil
 }
 
 // DownloadOption changes a [Chat.Download].
@@ -164,20 +119,23 @@ func (o progressOption) applyDownload(d *downloadOptions) { d.progress = o }
 func Progress(fn func(got, total int64)) DownloadOption { return progressOption(fn) }
 
 // Download writes the attachment m.Files[i] to w and returns its content type and
-// size in bytes.
+// size in bytes. The size is not limited: w has to enforce a limit.
 //
-// Attachments that an encrypting chat uploaded are private: the server needs the
-// conversation's key with the request. Key and token are sent to Fliplet's own
-// hosts only; any other host gets a plain request. A message can name any address,
-// so a program that must not reach internal hosts has to check the URL first. The
-// size is not limited: w has to enforce a limit.
+// With Options.Keys or Options.Cipher files are encrypted before they are uploaded, and
+// decrypted here. Nothing is written to w that was not verified; a file that was
+// changed, cut or moved ends with [ErrTampered], and w then has its verified beginning.
+// Options.MinProtection refuses other files. Those of Fliplet's widgets are private: the
+// server needs the conversation's own key with the request.
 //
-// A failed download is retried until the first byte is written. After an error w
-// may hold a part of the file.
+// That key and the token are sent to media of Fliplet's own hosts only. A message can
+// name any address, so all others are refused before any request, unless the client
+// allows their host; see [datasource.Client.Download]. A failed download is retried until
+// the first byte is written. After an error w may hold a part of the file.
 //
 // Errors: [ErrInvalid] for a message without such a file or a nil w; [ErrNotFound];
-// [ErrNotLoggedIn]; [ErrClosed]. A [datasource.Error] that matches
-// [datasource.ErrAccessDenied] when the server does not accept the key.
+// [ErrNotLoggedIn]; [ErrClosed]; those of Message.Err. [datasource.ErrFileRefused] for an
+// address that is not allowed, and [datasource.ErrAccessDenied] when the server does not
+// accept the key.
 func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opts ...DownloadOption) (contentType string, n int64, err error) {
 	defer wrap("download", &err)
 	switch {
@@ -197,6 +155,22 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 		return "", 0, err
 	}
 	defer end()
+	list, err := c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data})
+	if err != nil {
+		return "", 0, fmt.Errorf("file %d: %w", i, err)
+	}
+	contentType, n, err = list.Open(m.Files, i, m.ConversationID, wire.Text(m.Data[wire.GUID]), w, o.progress,
+		func(w io.Writer, progress func(got, total int64)) (string, int64, error) {
+			return c.fetchFile(ctx, m, i, w, progress)
+		})
+	if errors.Is(err, envelope.ErrAuth) || errors.Is(err, upload.ErrNotListed) {
+		err = fmt.Errorf("file %d: %w: %w", i, ErrTampered, err)
+	}
+	return contentType, n, err
+}
+
+// fetchFile writes an attachment to w as it is stored.
+func (c *Chat) fetchFile(ctx context.Context, m *Message, i int, w io.Writer, progress func(got, total int64)) (string, int64, error) {
 	file := m.Files[i]
 	if wire.IsDataURL(file) { // some clients store small files in the row itself
 		data, err := wire.ParseDataURL(file)
@@ -208,12 +182,12 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 	}
 	var extra url.Values
 	if wire.Bool(m.Data[wire.PrivateMedia]) {
-		key, err := c.keys().Key(ctx, m.ConversationID)
+		key, err := conversationKeys{c.known}.Key(ctx, m.ConversationID)
 		if err != nil {
 			return "", 0, fmt.Errorf("key of conversation %d: %w", m.ConversationID, err)
 		}
 		extra = wire.DownloadKey(key)
 	}
-	contentType, n, err = c.client.Download(ctx, file, extra, w, o.progress)
+	contentType, n, err := c.client.Download(ctx, file, extra, w, progress)
 	return contentType, n, missing(err, "file of message", m.ID)
 }

@@ -65,6 +65,14 @@ func (o *callOptions) check() error {
 	return nil
 }
 
+// check refuses a value that is none of the constants.
+func (f From) check() error {
+	if f > FromBeginning {
+		return invalid("StartAt: %d; use FromNewest, FromNow or FromBeginning", f)
+	}
+	return nil
+}
+
 // FindOption narrows what is returned; see [Limit], [Offset] and [OrderBy].
 type FindOption struct{ apply func(*callOptions) }
 

@@ -284,6 +284,15 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 			break
 		}
 	}
+	sealed, err := c.Message(ctx, id, chat.Draft{Files: []chat.File{{Name: "a.txt", Content: []byte(canaryBody)}}})
+	show("Message with a file", sealed, err)
+	if err == nil {
+		_, _, err = c.Download(ctx, sealed, 0, io.Discard)
+		show("Download, sealed", err)
+		sealed.Data["guid"] = "another"
+		_, _, err = c.Download(ctx, sealed, 0, io.Discard)
+		show("Download, moved", err)
+	}
 	if outbox := reflect.ValueOf(c).MethodByName("Outbox"); outbox.IsValid() {
 		show("Outbox", outbox.Call(nil)[0].Interface())
 	}

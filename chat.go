@@ -14,6 +14,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/pins"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -39,7 +40,7 @@ type Chat struct {
 	session    *session
 	registries []*Registry // whose Get returns this Chat
 
-	logins   oneAtATime
+	logins   wait.Mutex
 	known    *pins.Book
 	bodies   *bodies.Bodies
 	endpoint rows.Endpoint
@@ -67,7 +68,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	}
 	c := &Chat{
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
-		calls: life.New(context.Background()), work: life.New(context.Background()), logins: newOneAtATime(), cache: newCache(&opts, keepsMessages),
+		calls: life.New(context.Background()), work: life.New(context.Background()), logins: wait.NewMutex(), cache: newCache(&opts, keepsMessages),
 	}
 	c.known = knownOf(c)
 	c.bodies = bodiesOf(c)
@@ -101,6 +102,7 @@ func (c *Chat) end() {
 	c.calls.Stop(errClosing)
 	c.stopSession(errClosing)
 	c.work.Stop(errClosing)
+	c.notifier.Stop()
 	c.forgetRead()
 }
 
@@ -146,12 +148,15 @@ func (c *Chat) Shutdown(ctx context.Context) (err error) {
 func (c *Chat) rest(ctx context.Context) error {
 	if s := c.current(); s != nil {
 		s.receiver.Stop(errClosing)
-		if err := s.drain(ctx); err != nil {
-			return err
-		}
 	}
 	if err := c.calls.Wait(ctx); err != nil {
 		return err
+	}
+	// Only now can nothing be added to the outbox any more.
+	if s := c.current(); s != nil {
+		if err := s.drain(ctx); err != nil && ctx.Err() != nil {
+			return err // it may also have been stopped by somebody else, which is fine
+		}
 	}
 	c.stopSession(errClosing)
 	if err := c.work.Wait(ctx); err != nil {
@@ -194,7 +199,7 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 	if !c.calls.Enter() && !c.mayFinish(ctx) {
 		return nil, nil, ErrClosed
 	}
-	ctx, release := c.tie(ctx)
+	ctx, release := wait.Both(ctx, c.calls.Context())
 	return ctx, func() {
 		release()
 		c.calls.Leave()
@@ -205,16 +210,6 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 // down.
 func (c *Chat) mayFinish(ctx context.Context) bool {
 	return ctx.Value(consuming{}) == c && c.calls.Context().Err() == nil && c.calls.Join()
-}
-
-// tie returns a context that also ends with the Chat.
-func (c *Chat) tie(ctx context.Context) (_ context.Context, release func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.calls.Context(), func() { cancel(errClosing) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
 }
 
 // enter is begin for calls that need a login.

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -59,12 +60,15 @@ func DeadLetter(fn func(ctx context.Context, m *Message, err error) error) Consu
 	})
 }
 
+// maxRetryBackoff bounds [RetryBackoff].
+const maxRetryBackoff = 24 * time.Hour
+
 // RetryBackoff bounds the wait before a failed message is tried again. The wait
 // doubles each time. Defaults: 1 s and 1 min.
 func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
-		if shortest <= 0 || longest < shortest {
-			o.refuse("RetryBackoff: %v to %v; give two positive times, the shorter one first", shortest, longest)
+		if shortest <= 0 || longest < shortest || longest > maxRetryBackoff {
+			o.refuse("RetryBackoff: %v to %v; give two positive times of at most %v, the shorter one first", shortest, longest, maxRetryBackoff)
 		}
 		o.minBackoff, o.maxBackoff = shortest, longest
 	})
@@ -106,8 +110,8 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	for _, opt := range opts {
 		opt.applyConsume(&o)
 	}
-	if o.err != nil {
-		return o.err
+	if err := cmp.Or(o.err, o.from.check()); err != nil {
+		return err
 	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -330,4 +332,45 @@ func TestPanickingListenerEndsAloneAndSaysWhy(t *testing.T) {
 	assert.NotContains(t, p.Error(), "secret")
 	w.say(jane, conv, "2")
 	assert.Equal(t, []string{"1", "2"}, bodies(other.wait(t, 2)))
+}
+
+// What a consumer and an outbox store has these names. Renaming one loses positions,
+// or messages, that another version has left behind.
+func TestTheKeysInStorageKeepTheirNames(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		store := storage.NewMemory()
+		jane := w.login("jane")
+		conv := w.converse(jane, "bob")
+		w.say(jane, conv, "hello")
+		bob := w.login("bob", func(o *chat.Options) {
+			o.Storage, o.Outbox, o.EncryptMessages = store, &chat.OutboxOptions{}, false
+		})
+		r := newRecorder()
+		stop := consume(bob, "archive", func(_ context.Context, m *chat.Message) error { r.add(m); return nil })
+		r.wait(t, 1)
+		synctest.Wait()
+		down := w.Always(fliplettest.Insert, fliplettest.LoseRequest())
+		_, err := bob.Outbox().Add(t.Context(), conv.ID, chat.Draft{Body: "waits"})
+		require.NoError(t, err)
+		prefix := fmt.Sprintf("fl-chat-cache/%s/%d/%s/", strings.TrimPrefix(w.URL, "http://"), w.contacts, bob.User().UserID)
+		var names []string
+		for key, err := range store.(storage.Lister).List(t.Context(), prefix) {
+			require.NoError(t, err)
+			name := strings.TrimPrefix(key, prefix)
+			// Owners, segments and slots of the outbox have names of their own.
+			name = regexp.MustCompile(`^outbox/owners/.+$`).ReplaceAllString(name, "outbox/owners/…")
+			name = regexp.MustCompile(`^outbox/[^/]+/\d+$`).ReplaceAllString(name, "outbox/…/n")
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		assert.Equal(t, []string{
+			"consume/archive/acked", "consume/archive/base", "consume/archive/lease", "messages",
+			"outbox", "outbox/owners/…", "outbox/…/n", "pins", "user",
+		}, slices.DeleteFunc(names, func(n string) bool { return n == "conversations" || n == "contacts" }))
+		require.Error(t, stop())
+		down.Off()
+		require.NoError(t, bob.Shutdown(t.Context()))
+	})
 }

@@ -53,7 +53,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	if o.offline {
 		return c.cachedContacts(ctx)
 	}
-	q := datasource.Query{Type: "select", Where: o.where, Order: o.order, Offset: o.offset}
+	q := datasource.Query{Type: "select", Where: o.where, Order: rows.Total(o.order), Offset: o.offset}
 	if o.limit != nil {
 		q.Limit = *o.limit
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Keys gives the passphrase that encrypts the bodies of a conversation. Key is
-// called for every message, from several goroutines: cache what is costly to get.
-// After an error the message is delivered with it in Message.Err; a send fails
-// with it. Other messages are not delayed.
+// Keys gives the passphrase that encrypts the bodies of a conversation, and the keys
+// of their files; it is sent nowhere. Key is called for every message, from several
+// goroutines: cache what is costly to get. After an error the message is delivered with
+// it in Message.Err; a send fails with it. Other messages are not delayed.
 //
 // The default is the conversation's own key, stored in its definition. A [Keystore]
 // is an alternative.
@@ -124,7 +124,12 @@ func (c *Chat) genuine() func(*datasource.Entry) bool {
 	if !c.opts.EncryptMessages {
 		return nil
 	}
-	return func(row *datasource.Entry) bool { return c.bodies.Genuine(binding(row), row.Data[wire.Body]) }
+	return func(row *datasource.Entry) bool {
+		if wire.Text(row.Data[wire.Body]) == "" && row.Data[wire.SealedFiles] != nil {
+			return c.bodies.Genuine(filesBinding(row), row.Data[wire.SealedFiles])
+		}
+		return c.bodies.Genuine(binding(row), row.Data[wire.Body])
+	}
 }
 
 // sealPatch encrypts the body in a patch of a message. An authenticated body is bound
@@ -134,24 +139,41 @@ func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, p
 	body, hasBody := patch[wire.Body].(string)
 	_, hasGUID := patch[wire.GUID]
 	_, hasFrom := patch[wire.From]
+	_, hasFiles := patch[wire.File]
+	hasFiles = hasFiles && c.sealsFiles()
 	at := envelope.Binding{ConversationID: conversationID}
-	if hasGUID || hasFrom || hasBody && body != "" && c.writes() == Authenticated {
+	if hasGUID || hasFrom || hasFiles || hasBody && body != "" && c.writes() == Authenticated {
 		row, err := c.client.FindByID(ctx, conversationID, messageID)
 		if err != nil {
 			return missing(err, "message", messageID)
 		}
 		row.DataSourceID = conversationID
 		at = binding(row)
-		sealed := envelope.Version(wire.Text(row.Data[wire.Body]))
+		version := max(envelope.Version(wire.Text(row.Data[wire.Body])), envelope.Version(wire.Text(row.Data[wire.SealedFiles])))
 		if hasBody && c.writes() == Authenticated {
-			sealed = 2
+			version = 2
 		}
 		changed := func(column, now string) bool { _, has := patch[column]; return has && wire.Text(patch[column]) != now }
 		switch {
-		case sealed > 0 && changed(wire.GUID, at.GUID):
-			return invalid("data: column %q cannot be changed: the message's body is sealed to it", wire.GUID)
-		case sealed > 1 && changed(wire.From, at.Sender):
-			return invalid("data: column %q cannot be changed: the message's body is sealed to it", wire.From)
+		case (version > 0 || row.Data[wire.SealedFiles] != nil) && changed(wire.GUID, at.GUID):
+			return invalid("data: column %q cannot be changed: the message is sealed to it", wire.GUID)
+		case version > 1 && changed(wire.From, at.Sender):
+			return invalid("data: column %q cannot be changed: the message is sealed to it", wire.From)
+		}
+		if hasGUID {
+			row.Data[wire.GUID], at.GUID = patch[wire.GUID], wire.Text(patch[wire.GUID])
+		}
+		if hasFrom {
+			row.Data[wire.From], at.Sender = patch[wire.From], wire.Text(patch[wire.From])
+		}
+		if hasFiles {
+			list, err := c.sealedFiles(ctx, row)
+			if err == nil {
+				err = c.sealFiles(ctx, row, list.Replace(wire.Strings(row.Data[wire.File]), wire.Strings(patch[wire.File])), patch)
+			}
+			if err != nil {
+				return fmt.Errorf("files of message %d: %w", messageID, err)
+			}
 		}
 	}
 	if !hasBody {

@@ -197,7 +197,7 @@ func ExampleOnGap() {
 
 	got := 0
 	_, err = s.eve.Stream(ctx, func(*chat.Message) { got++ }, chat.OnGap(func(g chat.Gap) {
-		fmt.Println(g.ConversationID == old.ID, g.Reason)
+		fmt.Println(g.Kind, g.ConversationID == old.ID, g.Reason)
 	}))
 	if err != nil {
 		log.Fatal(err)
@@ -213,7 +213,7 @@ func ExampleOnGap() {
 	poll(s.eve)
 	fmt.Println(got)
 	// Output:
-	// true older history of a joined conversation was not loaded
+	// history true older history of a joined conversation was not loaded
 	// 201
 }
 

@@ -84,10 +84,10 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 // logIn finds the contact of a query, in the cache or online, and makes it the
 // user. before is the session of another user, which the caller has to stop.
 func (c *Chat) logIn(ctx context.Context, query M, offline bool) (_ *Contact, before *session, cached bool, err error) {
-	if err := c.logins.lock(ctx); err != nil {
+	if err := c.logins.Lock(ctx); err != nil {
 		return nil, nil, false, err
 	}
-	defer c.logins.unlock()
+	defer c.logins.Unlock()
 	if offline {
 		if contact, token := c.cachedUser(ctx, query); contact != nil {
 			return contact, c.adopt(ctx, query, contact, token), true, nil

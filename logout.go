@@ -89,10 +89,10 @@ func outcome(ctx context.Context, done <-chan error) error {
 
 // clearToken removes the user's chat token from the server.
 func (c *Chat) clearToken(ctx context.Context, s *session) error {
-	if err := c.logins.lock(ctx); err != nil {
+	if err := c.logins.Lock(ctx); err != nil {
 		return err
 	}
-	defer c.logins.unlock()
+	defer c.logins.Unlock()
 	_, err := c.client.Update(ctx, c.opts.DataSourceID, s.contactID, M{wire.UserToken: nil})
 	if errors.Is(err, datasource.ErrNotFound) {
 		return nil // the contact is gone, and the token with it

@@ -47,7 +47,7 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	if o.limit != nil {
 		limit = *o.limit
 	}
-	found, err := s.rows.Search(ctx, rows.Search{Where: o.where, Conversations: o.in, Order: o.order, Limit: limit, Offset: o.offset})
+	found, err := s.rows.Search(ctx, rows.Search{Where: o.where, Conversations: o.in, Order: rows.Total(o.order), Limit: limit, Offset: o.offset})
 	if refused, ok := errors.AsType[*rows.ConditionError](err); ok {
 		return nil, invalid("WhereRow: %v", refused)
 	}
@@ -105,7 +105,7 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 		return nil, err
 	}
 	defer end()
-	order := o.order
+	order := rows.Total(o.order)
 	if len(order) == 0 {
 		order = []datasource.Order{{Column: "createdAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -183,18 +184,6 @@ var shortestPause = 40 * time.Millisecond
 // pause waits one to two times as long as has passed since began: at least
 // shortestPause and less than 2 s.
 func pause(ctx context.Context, began time.Time) error {
-	wait := min(max(time.Since(began), shortestPause), time.Second)
-	return sleep(ctx, wait+rand.N(wait))
-}
-
-// sleep waits for d, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	d := min(max(time.Since(began), shortestPause), time.Second)
+	return wait.Sleep(ctx, d+rand.N(d))
 }

@@ -9,16 +9,17 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/reencrypt"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // Reencryption is the progress of [Chat.Reencrypt].
 type Reencryption struct {
 	// Seen counts the messages read, over all passes.
 	Seen int
-	// Moved counts the bodies written in the new format, including those of earlier,
+	// Moved counts the bodies, and keys of files, written in the new format, including those of earlier,
 	// interrupted calls.
 	Moved int
-	// Unreadable counts the bodies that this pass did not change because no key opens
+	// Unreadable counts the bodies, and keys of files, that this pass did not change because no key opens
 	// them or Options.MinProtection refuses them.
 	Unreadable int
 	// Pass begins at 1. Passes end with one that finds nothing to move, at most the
@@ -80,8 +81,15 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 	p, err := reencrypt.Run(ctx, reencrypt.Config{
 		Client: c.client, Conversation: conversationID, PageSize: batchSize, Attempts: changeAttempts, Log: c.log,
 		Store: c.store, Key: fmt.Sprintf("fl-chat-reencrypt/%s/%d", c.host(), conversationID), Target: target,
-		Reseal: func(ctx context.Context, row *datasource.Entry, stored string) (string, error) {
-			return c.reseal(ctx, row, stored, target)
+		Reseal: func(ctx context.Context, row *datasource.Entry, column, stored string) (string, error) {
+			at := binding(row)
+			if column == wire.SealedFiles {
+				if _, err := c.sealedFiles(ctx, row); err != nil {
+					return "", fmt.Errorf("%w: %w", ErrUnreadable, err)
+				}
+				at = filesBinding(row)
+			}
+			return c.reseal(ctx, at, stored, target)
 		},
 		Skip: func(err error) bool { return errors.Is(err, ErrUnreadable) && !errors.Is(err, ErrKeyUnavailable) },
 	}, report)
@@ -104,12 +112,11 @@ func (c *Chat) bodyFormat() string {
 	return "passphrase"
 }
 
-// reseal returns a row's body in the format target, "" if it has that already.
-func (c *Chat) reseal(ctx context.Context, row *datasource.Entry, stored, target string) (string, error) {
+// reseal returns a row's body, or list of files, in the format target, "" if it has that already.
+func (c *Chat) reseal(ctx context.Context, at envelope.Binding, stored, target string) (string, error) {
 	if c.bodyFormat() != target {
 		return "", errors.New("the Cipher's writer was changed meanwhile; call again")
 	}
-	at := binding(row)
 	body, _, err := c.bodies.Open(ctx, at, stored)
 	if err != nil || body == "" || c.hasFormat(stored, body, target) {
 		return "", err

@@ -136,7 +136,7 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 // canRepeat makes files readable again. It reports whether it could for all of them.
 func canRepeat(files []datasource.Part) bool {
 	for i := range files {
-		if body, ok := files[i].Reader.(*upload.Body); ok && !body.Rewind() {
+		if body, ok := files[i].Reader.(interface{ Rewind() bool }); ok && !body.Rewind() {
 			return false
 		}
 	}
@@ -159,8 +159,13 @@ func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datas
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	return rows.Sent(found, conversationID, write, func(body any) bool {
-		return c.bodies.Same(ctx, at, body, write.Data[wire.Body])
+	return rows.Sent(found, conversationID, write, func(row *datasource.Entry) bool {
+		if write.Data[wire.SealedFiles] != nil { // each attempt has keys of its own
+			if _, had, err := c.bodies.Open(ctx, filesBinding(row), row.Data[wire.SealedFiles]); err != nil || Protection(had) < c.writes() {
+				return false
+			}
+		}
+		return c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body])
 	}), nil
 }
 
@@ -178,13 +183,13 @@ func (d *Draft) check(conversationID int64) error {
 	if len(d.GUID) > 255 || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
 		return invalid("Draft.GUID: want at most 255 printable characters, such as a UUID")
 	}
-	for _, column := range []string{wire.Body, wire.File, wire.FileParts, wire.GUID, wire.From, wire.UserToken, wire.FileSchema} {
+	for _, column := range []string{wire.Body, wire.File, wire.FileParts, wire.GUID, wire.From, wire.UserToken, wire.FileSchema, wire.SealedFiles} {
 		if _, ok := d.Data[column]; ok {
 			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
 		}
 	}
 	for i, f := range d.Files {
-		if err := f.check(); err != nil {
+		if err := upload.File(f).Check(); err != nil {
 			return invalid("Draft.Files[%d]: %v", i, err)
 		}
 	}

@@ -48,7 +48,7 @@ func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Dr
 		switch {
 		case p.Content == nil:
 			return nil, invalid("Draft.Files: a Reader cannot wait in the outbox; give Content, or the URL of a file that is uploaded")
-		case c.opts.EncryptMessages:
+		case c.opts.EncryptMessages && !c.sealsFiles():
 			return nil, invalid("Draft.Files: content would lie in Storage unsealed while it waits in the outbox; give the URL of a file that is uploaded")
 		}
 	}

@@ -56,22 +56,6 @@ func (s *session) drain(ctx context.Context) error {
 	return s.outbox.Drain(ctx)
 }
 
-// oneAtATime is a mutex whose lock ends with a context.
-type oneAtATime chan struct{}
-
-func newOneAtATime() oneAtATime { return make(oneAtATime, 1) }
-
-func (o oneAtATime) lock(ctx context.Context) error {
-	select {
-	case o <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (o oneAtATime) unlock() { <-o }
-
 // renewal is a running login that replaces a refused chat token.
 type renewal struct {
 	done      chan struct{}
@@ -119,10 +103,10 @@ func (c *Chat) renew(ctx context.Context, s *session, refused *string) error {
 
 // logInAgain reads the session's contact again, online, and uses its token.
 func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) error {
-	if err := c.logins.lock(ctx); err != nil {
+	if err := c.logins.Lock(ctx); err != nil {
 		return err
 	}
-	defer c.logins.unlock()
+	defer c.logins.Unlock()
 	c.mu.Lock()
 	query, gone, renewed := s.query, c.session != s, s.token.Load() != refused
 	c.mu.Unlock()

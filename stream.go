@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,9 +17,9 @@ import (
 // Subscription is a running stream.
 type Subscription struct{ pusher *receive.Pusher }
 
-// Stop ends the stream: no call of its function begins after Stop has returned. It
-// does not wait for a running call, so it may be called from inside one; wait for
-// Done if that matters. Stopping again does nothing.
+// Stop ends the stream. A call of its function that is running, or just beginning, is
+// the last one. Stop does not wait for it, so it may be called from inside one; wait
+// for Done if that matters. Stopping again does nothing.
 func (s *Subscription) Stop() { s.pusher.Stop(nil) }
 
 // Done returns a channel that is closed when the stream has ended and its function
@@ -106,6 +107,9 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 	var o callOptions
 	for _, opt := range opts {
 		opt.applyStream(&o)
+	}
+	if err := o.from.check(); err != nil {
+		return nil, err
 	}
 	_, s, end, err := c.enter(ctx)
 	if err != nil {
@@ -201,6 +205,9 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 	for _, opt := range opts {
 		opt.applyStream(&o)
 	}
+	if err := o.from.check(); err != nil {
+		return err
+	}
 	inside, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
@@ -217,11 +224,28 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 		if err != nil {
 			return err
 		}
-		if e.Gap != nil {
-			c.reportGap(e.Gap, o.onGap)
-		} else if m := c.received(rd.Context(), s, e, rd.Shared()); m != nil && !yield(m) {
+		m, err := c.prepare(rd, s, e, o.onGap)
+		if err != nil {
+			return err
+		}
+		if m != nil && !yield(m) {
 			return nil
 		}
 		rd.Ack()
 	}
+}
+
+// prepare makes the message of a loop's next step, or reports the gap that it is. It
+// is a call of its own, so that Shutdown waits for it.
+func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, onGap func(Gap)) (*Message, error) {
+	ctx, end, err := c.begin(rd.Context())
+	if err != nil {
+		return nil, cmp.Or(rd.Stopped(), err)
+	}
+	defer end()
+	if e.Gap != nil {
+		c.reportGap(e.Gap, onGap)
+		return nil, rd.Stopped()
+	}
+	return c.received(ctx, s, e, rd.Shared()), rd.Stopped()
 }

@@ -1,10 +1,8 @@
 package datasource
 
 import (
-	"cmp"
 	"log/slog"
 	"net/http"
-	"net/url"
 
 	"github.com/go-resty/resty/v2"
 )
@@ -19,9 +17,8 @@ type Client struct {
 	http     *resty.Client
 	token    secret
 	headers  func() http.Header // sent with every request, including the token; never changed
-	base     *url.URL
-	root     string  // base as text
-	region   *region // whose file hosts are trusted; nil: none but base
+	files    *fileRules         // never changed
+	root     string             // base as text
 	log      *slog.Logger
 	limiter  *Limiter
 	retry    RetryPolicy
@@ -31,18 +28,17 @@ type Client struct {
 // NewClient checks cfg and returns a Client. It makes no request: a token that the server does not know is
 // reported by the first call.
 func NewClient(cfg Config) (*Client, error) {
-	cfg, base, err := cfg.complete()
+	cfg, files, err := cfg.complete()
 	if err != nil {
 		return nil, err
 	}
 	withToken := http.Header{"Auth-Token": {cfg.Token}, "User-Agent": {cfg.UserAgent}}
 	return &Client{
-		http:     newResty(cfg.HTTPClient),
+		http:     newResty(cfg.HTTPClient, files),
 		token:    keep(cfg.Token),
 		headers:  func() http.Header { return withToken },
-		base:     base,
-		root:     base.String(),
-		region:   cmp.Or(regionAt(base.Hostname()), regionOf(cfg.Token)),
+		files:    files,
+		root:     files.base.String(),
 		log:      cfg.Logger,
 		limiter:  cfg.Limiter,
 		retry:    cfg.Retry,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -37,6 +38,17 @@ type Config struct {
 	Retry RetryPolicy
 	// MaxResponseBytes bounds the decoded body of one answer, downloads apart. 0 means 64 MiB.
 	MaxResponseBytes int64
+
+	// FileHosts names other hosts whose files Download may fetch, with plain requests that carry no credentials:
+	// "files.example.org", "files.example.org:8443", or "http://files.example.org" without TLS. nil: none.
+	FileHosts []string
+	// AllowFile decides about the files of hosts that FileHosts does not name. An error refuses and becomes part of
+	// Download's. It is called again for a redirect, and must be safe for concurrent use. nil refuses all.
+	AllowFile func(file *url.URL) error
+	// FileNetworks are networks that the hosts of FileHosts and AllowFile may be in although they are not on the
+	// internet: loopback, private, link-local, carrier-grade NAT and the like. nil: none. Such hosts are dialled
+	// without a proxy and without HTTPClient, unless its Transport is an *http.Transport, so that each address is seen.
+	FileNetworks []netip.Prefix
 }
 
 // RetryPolicy bounds the repetition of failed calls. A zero field has its default.
@@ -57,8 +69,8 @@ type RetryPolicy struct {
 
 const defaultMaxResponse = 64 << 20
 
-// complete returns cfg with its defaults, and the base URL. Every problem is reported.
-func (cfg Config) complete() (Config, *url.URL, error) {
+// complete returns cfg with its defaults, and the rules for files, which hold the base URL. Every problem is reported.
+func (cfg Config) complete() (Config, *fileRules, error) {
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "fliplet-chat-go/"+version)
 	cfg.MaxResponseBytes = cmp.Or(cfg.MaxResponseBytes, defaultMaxResponse)
 	cfg.Retry.MaxAttempts = cmp.Or(cfg.Retry.MaxAttempts, 4)
@@ -74,6 +86,8 @@ func (cfg Config) complete() (Config, *url.URL, error) {
 
 	base, err := baseURL(cfg.BaseURL, cfg.Token)
 	faults := []error{checkToken(cfg.Token), err}
+	files, err := cfg.fileRules(cmp.Or(base, &url.URL{}))
+	faults = append(faults, err)
 	if !printable(cfg.UserAgent) {
 		faults = append(faults, errors.New("Config.UserAgent holds a character that a header cannot carry"))
 	}
@@ -89,7 +103,7 @@ func (cfg Config) complete() (Config, *url.URL, error) {
 	if err := errors.Join(faults...); err != nil {
 		return cfg, nil, fmt.Errorf("datasource: %w", err)
 	}
-	return cfg, base, nil
+	return cfg, files, nil
 }
 
 // checkToken refuses what cannot be a header value. The rest of a token is opaque, and never shown.
@@ -119,7 +133,7 @@ func baseURL(given, token string) (*url.URL, error) {
 		return nil, errors.New(`Config.BaseURL is not a URL like "https://api.fliplet.com"`)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("Config.BaseURL must be scheme, host and path only: the token goes into Token")
-	case u.Scheme == "http" && regionAt(u.Hostname()) != nil:
+	case u.Scheme == "http" && regionAt(hostOf(u)) != nil:
 		return nil, errors.New("Config.BaseURL would send the token to Fliplet in the clear: use https")
 	}
 	u.Path = strings.TrimRight(u.Path, "/")

@@ -3,6 +3,7 @@ package datasource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -13,35 +14,44 @@ import (
 // Download streams the file at rawURL into w and returns its content type and how many bytes were written. rawURL is
 // absolute, or a path of the API such as "v1/media/files/9/contents".
 //
-// The token and the parameters in extra, such as the key of an encrypted file, are sent only when the host is the
-// client's API host or, over https, one of the published Fliplet hosts of its region. Any other host gets a plain
-// request, also after a redirect. A URL in a row may point anywhere, so a program that must not reach internal hosts
-// has to check rawURL itself.
+// A URL in a row may point anywhere, so only some are followed; all others fail with ErrFileRefused before any request:
+//
+//   - files of the client's own API: v1/media/files/<id>/contents and …/thumb, in this spelling. They get the token and
+//     the parameters in extra, such as the key of a private file.
+//   - over https, files on the published hosts of that installation, with token and extra, too.
+//   - files of the hosts that Config.FileHosts names or Config.AllowFile allows. They get a plain request, and their
+//     addresses must be on the internet or in Config.FileNetworks. That is checked when the host is dialled.
+//
+// Each redirect is checked in the same way, and one that leaves the host also leaves the credentials behind.
 //
 // The request is repeated like other reads until the first byte is written. There is no limit on the size: let w have
 // one. progress may be nil. It is called after each write, with -1 as the total when the size is unknown.
 func (c *Client) Download(ctx context.Context, rawURL string, extra url.Values, w io.Writer, progress func(got, total int64)) (contentType string, n int64, err error) {
-	u, err := c.base.JoinPath("/").Parse(rawURL)
-	if err != nil || rawURL == "" || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		return "", 0, errors.New("datasource: rawURL is not the http or https URL of a file")
+	u, err := c.files.base.JoinPath("/").Parse(rawURL)
+	if err != nil || rawURL == "" || strings.Contains(rawURL, `\`) {
+		return "", 0, fmt.Errorf("datasource: rawURL is not the http or https URL of a file: %w", ErrFileRefused)
 	}
 	if w == nil {
 		return "", 0, errors.New("datasource: w is nil: give io.Discard to throw the file away")
 	}
-	trusted := c.trusts(u)
-	if trusted && len(extra) > 0 {
+	where, err := c.files.place(u)
+	if err != nil {
+		return "", 0, fmt.Errorf("datasource: rawURL: %w", err)
+	}
+	u.Fragment, u.RawFragment = "", ""
+	if where != foreign && len(extra) > 0 {
 		query := u.Query()
 		maps.Copy(query, extra)
 		u.RawQuery = query.Encode()
 	}
 	d := download{to: w, progress: progress}
 	cl := &call{method: http.MethodGet, path: u.Host + u.EscapedPath(), target: u.String(), read: true, stream: d.receive}
-	if cl.foreign = !trusted; sameOrigin(u, c.base) {
+	if cl.foreign = where == foreign; where == apiServer {
 		cl.path = strings.TrimPrefix(u.EscapedPath(), "/")
 	} else {
 		cl.unlimited = true // the limit is the API's
 	}
-	err = c.do(context.WithValue(ctx, followAnywhere{}, true), cl, nil)
+	err = c.do(context.WithValue(ctx, filesOf{}, c.files), cl, nil)
 	return d.contentType, d.got, err
 }
 

@@ -27,3 +27,6 @@ func EncodeValue(v any) ([]byte, error) { return appendValue(nil, v) }
 
 // WaitTime is the wait of a retry policy.
 var WaitTime = RetryPolicy.wait
+
+// PublicAddress reports whether an address is on the internet.
+var PublicAddress = public

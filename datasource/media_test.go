@@ -271,12 +271,12 @@ func TestADownloadIsRepeatedUntilItsFirstByte(t *testing.T) {
 	}
 	server := serve(t, answer(503, ``), cut(0), answer(429, ``), answer(200, "0123456789"))
 	var got bytes.Buffer
-	_, n, err := server.client(t).Download(t.Context(), server.URL+"/f", nil, &got, nil)
+	_, n, err := server.client(t).Download(t.Context(), server.URL+"/v1/media/files/9/contents", nil, &got, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []any{int64(10), "0123456789"}, []any{n, got.String()})
 
 	server, got = serve(t, cut(4)), bytes.Buffer{}
-	_, n, err = server.client(t).Download(t.Context(), "/f", nil, &got, nil)
+	_, n, err = server.client(t).Download(t.Context(), "/v1/media/files/9/contents", nil, &got, nil)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	assert.Equal(t, []any{int64(4), "0123"}, []any{n, got.String()}, "what is written cannot be taken back")
 	assert.Len(t, server.seen(), 1)
@@ -289,14 +289,15 @@ func TestADownloadReportsARefusalAndItsWriter(t *testing.T) {
 	require.ErrorIs(t, err, datasource.ErrAccessDenied)
 	full := errors.New("disk full")
 	server = serve(t, answer(200, "abc"))
-	_, _, err = server.client(t).Download(t.Context(), "f", nil, failing{full}, nil)
+	_, _, err = server.client(t).Download(t.Context(), "v1/media/files/9/contents", nil, failing{full}, nil)
 	require.ErrorIs(t, err, full)
 	assert.Len(t, server.seen(), 1)
 	for _, bad := range []string{"", "ftp://x/y", "data:image/png;base64,AA", "https://", "https://u:p@h/", "%zz", "file:///etc/passwd"} {
 		_, _, err := server.client(t).Download(t.Context(), bad, nil, io.Discard, nil)
-		require.ErrorContains(t, err, "rawURL is not", bad)
+		require.ErrorIs(t, err, datasource.ErrFileRefused, bad)
+		require.ErrorContains(t, err, "rawURL", bad)
 	}
-	_, _, err = server.client(t).Download(t.Context(), "f", nil, nil, nil)
+	_, _, err = server.client(t).Download(t.Context(), "v1/media/files/9/contents", nil, nil, nil)
 	require.ErrorContains(t, err, "w is nil")
 }
 

@@ -10,13 +10,14 @@ import (
 type region struct {
 	prefix string // of its tokens
 	api    string
-	others []string // hosts that serve files of the region
+	cdns   []string // hosts that serve files under any path
+	apps   string   // serves apps, and passes a part of the API on
 }
 
 var regions = [...]region{
-	{"eu", "api.fliplet.com", []string{"cdn.fliplet.com", "cdn.api.fliplet.com", "apps.fliplet.com"}},
-	{"us", "us.api.fliplet.com", []string{"us.cdn.fliplet.com", "us.cdn.api.fliplet.com", "us-apps.fliplet.com"}},
-	{"ca", "ca.api.fliplet.com", []string{"ca.cdn.fliplet.com", "ca.cdn.api.fliplet.com", "ca-apps.fliplet.com"}},
+	{"eu", "api.fliplet.com", []string{"cdn.fliplet.com", "cdn.api.fliplet.com"}, "apps.fliplet.com"},
+	{"us", "us.api.fliplet.com", []string{"us.cdn.fliplet.com", "us.cdn.api.fliplet.com"}, "us-apps.fliplet.com"},
+	{"ca", "ca.api.fliplet.com", []string{"ca.cdn.fliplet.com", "ca.cdn.api.fliplet.com"}, "ca-apps.fliplet.com"},
 }
 
 // regionOf picks the region of a token by its first two letters, as Fliplet's own clients do, or nil.
@@ -29,7 +30,7 @@ func regionOf(token string) *region {
 	return nil
 }
 
-// regionAt is the region that a published host belongs to, or nil.
+// regionAt is the region that a published host, as hostOf gives it, belongs to, or nil.
 func regionAt(host string) *region {
 	for i := range regions {
 		if regions[i].has(host) {
@@ -40,24 +41,22 @@ func regionAt(host string) *region {
 }
 
 func (r *region) has(host string) bool {
-	return r != nil && (strings.EqualFold(host, r.api) ||
-		slices.ContainsFunc(r.others, func(h string) bool { return strings.EqualFold(h, host) }))
+	return r != nil && (host == r.api || host == r.apps || slices.Contains(r.cdns, host))
 }
 
-// trusts reports whether u may see the client's credentials: it is the API host itself, or over https a published
-// host of its region.
-func (c *Client) trusts(u *url.URL) bool {
-	return sameOrigin(u, c.base) ||
-		u.Scheme == "https" && (u.Port() == "" || u.Port() == "443") && c.region.has(u.Hostname())
-}
+// serves reports whether a host has files elsewhere than under the API's paths.
+func (r *region) serves(host string) bool { return r != nil && slices.Contains(r.cdns, host) }
+
+// hostOf is the host of u in the one spelling that is compared: small letters, without the dot that may end it.
+func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
 
 // sameOrigin compares scheme, host and port.
 func sameOrigin(a, b *url.URL) bool { return origin(a) == origin(b) }
 
 func origin(u *url.URL) string {
-	port := u.Port()
+	port := strings.TrimLeft(u.Port(), "0")
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	return u.Scheme + "://" + hostOf(u) + ":" + port
 }

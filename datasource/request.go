@@ -205,7 +205,7 @@ func permanent(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}
-	return errors.Is(err, errRedirects)
+	return errors.Is(err, errRedirects) || errors.Is(err, ErrFileRefused)
 }
 
 // record writes the debug line of an attempt. It leaves the query out, which may hold the token of a user.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -13,10 +14,17 @@ import (
 // sharedTransport serves every client without an HTTPClient. The pool is sized for bursts of sends: the two idle
 // connections per host that net/http keeps by default make every burst dial anew.
 var sharedTransport = sync.OnceValue(func() *http.Transport {
-	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
+	t := newTransport()
+	t.Proxy = http.ProxyFromEnvironment
+	t.DialContext = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	return t
+})
+
+// sharedGuarded serves the foreign hosts of clients without a transport or networks of their own.
+var sharedGuarded = sync.OnceValue(func() *http.Transport { return guardedTransport(newTransport(), &fileRules{}) })
+
+func newTransport() *http.Transport {
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          256,
 		MaxIdleConnsPerHost:   64,
@@ -27,22 +35,34 @@ var sharedTransport = sync.OnceValue(func() *http.Transport {
 		// Pings find connections that are dead although nobody closed them.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}
-})
+}
 
 // sharedResty is the one resty client behind all clients without an HTTPClient: what differs travels with the request.
-var sharedResty = sync.OnceValue(func() *resty.Client { return buildResty(http.Client{}) })
+var sharedResty = sync.OnceValue(func() *resty.Client {
+	return buildResty(http.Client{Transport: &fileRouter{sharedTransport(), sharedGuarded}})
+})
 
-func newResty(given *http.Client) *resty.Client {
-	if given == nil {
+func newResty(given *http.Client, f *fileRules) *resty.Client {
+	var hc http.Client
+	if given != nil {
+		hc = *given
+	} else if len(f.networks) == 0 {
 		return sharedResty()
 	}
-	return buildResty(*given)
+	router := &fileRouter{hc.Transport, sharedGuarded}
+	if router.own == nil {
+		router.own = sharedTransport()
+	}
+	if own, ok := hc.Transport.(*http.Transport); ok {
+		router.foreign = sync.OnceValue(func() *http.Transport { return guardedTransport(own, f) })
+	} else if len(f.networks) > 0 {
+		router.foreign = sync.OnceValue(func() *http.Transport { return guardedTransport(newTransport(), f) })
+	}
+	hc.Transport = router
+	return buildResty(hc)
 }
 
 func buildResty(hc http.Client) *resty.Client {
-	if hc.Transport == nil {
-		hc.Transport = sharedTransport()
-	}
 	next := hc.CheckRedirect
 	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if err := checkRedirect(req, via); err != nil || next == nil {
@@ -67,18 +87,25 @@ const maxRedirects = 5
 
 var errRedirects = errors.New("stopped after 5 redirects")
 
-// followAnywhere marks the context of a request that may be redirected to another host, without its credentials.
-type followAnywhere struct{}
+// credentialHeaders are taken away from a request that leaves for another host.
+var credentialHeaders = [...]string{"Auth-Token", "Authorization", "Cookie", "Referer"}
 
 // checkRedirect is the redirect policy. net/http would carry the Auth-token header to any host.
 //
 // Calls of the API stay on their host, since their bodies and queries are as secret as the header. A redirect must not
-// turn a write into a GET, whose answer would look like success. Downloads may leave, without credentials.
+// turn a write into a GET, whose answer would look like success. Downloads may leave, without credentials, for where
+// their rules let them.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return errRedirects
 	}
 	first := via[0]
+	files, download := first.Context().Value(filesOf{}).(*fileRules)
+	if download {
+		if _, err := files.place(req.URL); err != nil {
+			return err
+		}
+	}
 	if req.Method != first.Method && first.Method != http.MethodGet && first.Method != http.MethodHead {
 		return http.ErrUseLastResponse
 	}
@@ -89,10 +116,10 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	if stays {
 		return nil
 	}
-	if first.Context().Value(followAnywhere{}) == nil {
+	if !download {
 		return http.ErrUseLastResponse
 	}
-	for _, name := range [...]string{"Auth-Token", "Authorization", "Cookie", "Referer"} {
+	for _, name := range credentialHeaders {
 		req.Header.Del(name)
 	}
 	return nil
@@ -100,12 +127,14 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 
 // sameHost allows the step from http to https on one host, and no other change of origin.
 func sameHost(from, to *http.Request) bool {
-	if sameOrigin(from.URL, to.URL) {
-		return true
-	}
-	upgraded := *from.URL
-	upgraded.Scheme = "https"
-	return from.URL.Scheme == "http" && from.URL.Port() == "" && sameOrigin(&upgraded, to.URL)
+	return sameOrigin(from.URL, to.URL) || upgraded(from.URL, to.URL)
+}
+
+// upgraded reports whether to is the https address of what from is without.
+func upgraded(from, to *url.URL) bool {
+	https := *from
+	https.Scheme = "https"
+	return from.Scheme == "http" && from.Port() == "" && sameOrigin(&https, to)
 }
 
 // bodyOf marks the context of a request whose body is streamed.

@@ -20,6 +20,10 @@
 // inside a testing/synctest bubble can wait for hours in no time. A loopback
 // socket would hang such a bubble.
 //
+// Neither Host nor Origin of a request is looked at: every name and every page that
+// knows the token is served. The token is random unless [WithToken] gives one. A server
+// that browsers or other machines can reach is cmd/fliplet-local.
+//
 // # Levers
 //
 // A real service loses, delays and misspells. Each fault is one line, acts on a

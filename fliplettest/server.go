@@ -139,7 +139,8 @@ func (s *Server) Close() error {
 	return s.closeErr
 }
 
-// Handler is the server itself, for programs that listen on their own.
+// Handler is the server itself, for programs that listen on their own. It does not
+// look at Host and Origin, so a program that browsers can reach has to.
 func (s *Server) Handler() http.Handler { return s.core }
 
 // Transport is a RoundTripper that reaches the server: in process when it was

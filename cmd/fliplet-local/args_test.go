@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"testing"
 
@@ -16,6 +17,11 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 		`"serve" is no flag`:                   {"serve"},
 		"-token: give a region":                {"-token", "local"},
 		"without spaces":                       {"-token", "eu--a b"},
+		"such as eu--local":                    {"-token", ""},
+		`invalid value "http://a.test"`:        {"-host", "http://a.test"},
+		`invalid value "a.test/x"`:             {"-host", "a.test/x"},
+		`invalid value "*.test"`:               {"-host", "*.test"},
+		`invalid value ""`:                     {"-host", ""},
 	} {
 		var out, errs bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), args, &out, &errs), want)
@@ -26,6 +32,22 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 	var out, errs bytes.Buffer
 	assert.Zero(t, run(t.Context(), []string{"-h"}, &out, &errs))
 	assert.Contains(t, errs.String(), "127.0.0.1:8899")
+}
+
+func TestTokenIsRandomUnlessGiven(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 10 {
+		cfg, err := parse([]string{"-host", "a.test", "-host", "b.test:1"}, io.Discard)
+		require.NoError(t, err)
+		assert.Regexp(t, `^eu--[A-Z2-7]{26,}$`, cfg.token)
+		assert.Equal(t, []string{"a.test", "b.test:1"}, cfg.hosts)
+		seen[cfg.token] = true
+	}
+	assert.Len(t, seen, 10)
+	cfg, err := parse([]string{"-token", "eu--local"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, "eu--local", cfg.token)
 }
 
 func TestAddressesThatCannotBeUsed(t *testing.T) {

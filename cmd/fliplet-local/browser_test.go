@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"log/slog"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -42,7 +45,7 @@ func TestPageInChromium(t *testing.T) {
 	var once sync.Once
 	fetched := make(chan struct{}) // closed at the second fetch: the first has been shown
 	fetches := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(newGuard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/live.json" {
 			once.Do(func() {
 				s.add(m{"name": "Born later " + markup, "type": "conversation", "definition": m{"participants": []any{"u-bob"}}})
@@ -53,7 +56,7 @@ func TestPageInChromium(t *testing.T) {
 			}
 		}
 		s.page.ServeHTTP(w, r)
-	}))
+	}), nil, slog.New(slog.DiscardHandler)))
 	defer server.Close()
 
 	// Not t.TempDir: helpers of the browser may still write while it ends.
@@ -79,6 +82,82 @@ func TestPageInChromium(t *testing.T) {
 		s.browse(path, profile, "--window-size=1400,900", "--hide-scrollbars", "--virtual-time-budget=3000", "--screenshot="+picture, server.URL)
 		assert.FileExists(t, picture)
 	}
+}
+
+// foreign is a page of another origin that even knows the token. It tries to read and
+// to write, and then says so in its title.
+const foreign = `<!DOCTYPE html><title>trying</title><img src="TARGET/"><img src="TARGET/live.json"><script src="TARGET/live.json"></script>
+<iframe src="TARGET/"></iframe><iframe name="answer"></iframe>
+<form method="POST" target="answer" action="TARGET/v1/data-sources?auth_token=TOKEN"><input name="appId" value="1"><input name="name" value="planted"></form>
+<pre id="read"></pre>
+<script>
+(async () => {
+  document.forms[0].submit();
+  const read = document.getElementById("read");
+  const json = '{"appId":1,"name":"planted"}';
+  for (const [path, options] of [
+    ["/", {}], ["/live.json", {}], ["/live.json", { mode: "no-cors" }], ["/v1/data-sources?auth_token=TOKEN", {}],
+    ["/v1/data-sources?auth_token=TOKEN", { method: "POST", mode: "no-cors", body: json }],
+    ["/v1/data-sources", { method: "POST", body: json, headers: { "Auth-token": "TOKEN", "Content-Type": "application/json" } }],
+    ["/v1/data-sources/101?auth_token=TOKEN", { method: "DELETE" }],
+  ]) {
+    try {
+      read.textContent += await (await fetch("TARGET" + path, options)).text();
+    } catch {}
+  }
+  document.title = "tried";
+})();
+</script>`
+
+// TestForeignPageInChromium opens that page, and then the local Fliplet under a name
+// that somebody else lets point to this machine.
+func TestForeignPageInChromium(t *testing.T) {
+	t.Parallel()
+	longtest.Only(t, "it starts a browser")
+	path := chromium(t)
+	s := newSite(t)
+	var mu sync.Mutex
+	var refused []string
+	guarded := newGuard(s.page, nil, slog.New(slog.DiscardHandler))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		guarded.ServeHTTP(answer, r)
+		mu.Lock()
+		if answer.Code == http.StatusForbidden {
+			refused = append(refused, r.Method+" "+r.URL.Path)
+		}
+		mu.Unlock()
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
+	defer server.Close()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = strings.NewReplacer("TARGET", server.URL, "TOKEN", "eu--canary-token").WriteString(w, foreign)
+	}))
+	defer elsewhere.Close()
+	profile, err := os.MkdirTemp("", "fliplet-local-chromium-")
+	require.NoError(t, err)
+	defer os.RemoveAll(profile)
+	before := s.Sources()
+
+	output := s.browse(path, profile, "--virtual-time-budget=5000", "--dump-dom", elsewhere.URL)
+	assert.Contains(t, output, "<title>tried</title>")
+	assert.NotContains(t, output, "Jane Doe")
+	mu.Lock()
+	for _, want := range []string{"GET /", "GET /live.json", "GET /v1/data-sources", "POST /v1/data-sources"} {
+		assert.Contains(t, refused, want, "the browser sent it")
+	}
+	mu.Unlock()
+	assert.Empty(t, s.Requests(), "nothing got through")
+	assert.Equal(t, before, s.Sources())
+
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	output = s.browse(path, profile, "--host-resolver-rules=MAP evil.example 127.0.0.1", "--dump-dom", "http://evil.example:"+port+"/")
+	assert.Contains(t, output, "not one of this server")
+	assert.NotContains(t, output, "Jane Doe")
 }
 
 func (s *site) browse(path, profile string, args ...string) string {

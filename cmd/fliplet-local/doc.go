@@ -10,10 +10,12 @@
 // The address goes into datasource.Config.BaseURL and the token into
 // datasource.Config.Token. A page at / shows a person what is stored and which
 // requests come in. Everything else that there is to say goes to standard error,
-// and never holds a token, a key or a message.
+// and never holds a token, a key or a message. Without -token, each start makes a
+// token of its own.
 //
 //	-addr        where to listen; port 0 takes a free one (default 127.0.0.1:8899)
-//	-token       the API token that clients show (default eu--local)
+//	-token       the API token that clients show (default a random one, in the line above)
+//	-host        another name under which clients reach it, or name:port; may be repeated
 //	-data        a file that keeps the state; without it, the state ends with the program
 //	-rate-limit  enforce the documented 200 requests per 10 s
 //	-seed-demo   add contacts and a conversation, if they are not there yet
@@ -23,5 +25,9 @@
 // requests in progress; it is 1 when something fails, and 2 when the arguments
 // make no sense.
 //
-// It is meant for development: it speaks plain HTTP and has one token.
+// It is meant for development: it speaks plain HTTP and has one token. It answers
+// requests for localhost and for the address that it listens on, not for other names,
+// unless -host gives them. Requests that a browser sends for a page of another origin
+// are refused, also images, forms and links; no CORS header grants them anything.
+// Programs without an Origin, such as curl and the SDKs, need the token only.
 package main

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,6 +23,7 @@ func main() {
 // config is what the arguments say.
 type config struct {
 	addr, token, data   string
+	hosts               []string
 	rateLimit, seedDemo bool
 }
 
@@ -46,7 +48,11 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f := flag.NewFlagSet("fliplet-local", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&cfg.addr, "addr", "127.0.0.1:8899", "listen on this `address`; port 0 takes a free one")
-	f.StringVar(&cfg.token, "token", "eu--local", "the API `token` that clients show")
+	f.StringVar(&cfg.token, "token", "", "the API `token` that clients show (default a random one, printed at the start)")
+	f.Func("host", "also answer requests for this `name`, or name:port; may be given several times", func(value string) error {
+		cfg.hosts = append(cfg.hosts, value)
+		return checkHost(value)
+	})
 	f.StringVar(&cfg.data, "data", "", "keep the state in this `file`; without it, it ends with the program")
 	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented 200 requests per 10 s")
 	f.BoolVar(&cfg.seedDemo, "seed-demo", false, "add contacts and a conversation, if they are not there yet")
@@ -61,6 +67,11 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	if f.NArg() > 0 {
 		return refuse("%q is no flag; they all begin with -", f.Arg(0))
+	}
+	given := false
+	f.Visit(func(set *flag.Flag) { given = given || set.Name == "token" })
+	if !given {
+		cfg.token = "eu--" + rand.Text()
 	}
 	if !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return refuse("-token: give a region, two dashes and a name without spaces, such as eu--local")

@@ -60,7 +60,11 @@ func (p *page) serveJSON(w http.ResponseWriter) {
 		return
 	}
 	headers(w, "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(map[string]string{"html": live.String()}) // the browser may have left
+	writeJSON(w, map[string]string{"html": live.String()})
+}
+
+func writeJSON(w http.ResponseWriter, fields map[string]string) {
+	_ = json.NewEncoder(w).Encode(fields) // the browser may have left
 }
 
 func headers(w http.ResponseWriter, contentType string) http.Header {

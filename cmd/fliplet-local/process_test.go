@@ -33,6 +33,7 @@ type program struct {
 	errs  *bytes.Buffer // read it after the end
 	ready string
 	url   string
+	token string
 	http  http.Client
 }
 
@@ -40,7 +41,7 @@ var readyLine = regexp.MustCompile(`^fliplet-local: (http://127\.0\.0\.1:[0-9]+)
 
 func launch(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := spawn(t, args...)
+	p := spawn(t, append([]string{"-token", "eu--local"}, args...)...)
 	var err error
 	p.ready, err = p.out.ReadString('\n')
 	require.NoError(t, err, "no ready line: %s", p.errs)
@@ -57,7 +58,7 @@ func spawn(t *testing.T, args ...string) *program {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	p := &program{t: t, cmd: exec.CommandContext(t.Context(), exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...), errs: &bytes.Buffer{}}
+	p := &program{t: t, token: "eu--local", cmd: exec.CommandContext(t.Context(), exe, append([]string{"-addr", "127.0.0.1:0"}, args...)...), errs: &bytes.Buffer{}}
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stderr = p.errs
 	out, err := p.cmd.StdoutPipe()
@@ -83,7 +84,7 @@ func (p *program) call(method, path, body string) (status int, answer []byte, er
 	if err != nil {
 		return 0, nil, err
 	}
-	r.Header.Set("Auth-token", "eu--local")
+	r.Header.Set("Auth-token", p.token)
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := p.http.Do(r)
 	if err != nil {
@@ -137,6 +138,29 @@ func TestReadyLineAndCleanEnd(t *testing.T) {
 			assert.JSONEq(t, `{"entries":[]}`, string(rows))
 		})
 	}
+}
+
+func TestDefaultTokenIsInTheReadyLineOnly(t *testing.T) {
+	t.Parallel()
+	p := spawn(t)
+	ready, err := p.out.ReadString('\n')
+	require.NoError(t, err, p.errs)
+	match := regexp.MustCompile(`^fliplet-local: (http://\S+) token (eu--[A-Z2-7]{26,}) app 1 organization 1\n$`).FindStringSubmatch(ready)
+	require.NotNil(t, match, ready)
+	p.url = match[1]
+	status, _, err := p.call("GET", "/v1/data-sources", "")
+	require.NoError(t, err)
+	assert.Equal(t, 401, status, "nobody can guess the token")
+	status, _, err = p.call("GET", "/v1/data-sources?auth_token="+match[2], "")
+	require.NoError(t, err)
+	assert.Equal(t, 401, status, "the header counts first")
+	p.token = match[2]
+	status, _, err = p.call("GET", "/v1/data-sources", "")
+	require.NoError(t, err)
+	assert.Equal(t, 200, status)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	_, rest := p.end()
+	assert.NotContains(t, rest+p.errs.String(), match[2])
 }
 
 func TestFilesThatCannotBeUsed(t *testing.T) {

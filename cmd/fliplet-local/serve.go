@@ -59,9 +59,12 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 			return fmt.Errorf("-seed-demo: %w", err)
 		}
 	}
+	if name, _ := splitHost(cfg.addr); name != "" && net.ParseIP(name) == nil {
+		cfg.hosts = append(cfg.hosts, name)
+	}
 	url := address(listener.Addr())
 	server := &http.Server{
-		Handler: newPage(core, url), ReadHeaderTimeout: 10 * time.Second,
+		Handler: newGuard(newPage(core, url), cfg.hosts, logger), ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)

@@ -27,6 +27,7 @@ type listed struct {
 	Imports    []string
 	Deps       []string
 	GoFiles    []string
+	Module     struct{ Path string } // none for the standard library
 }
 
 // rel is the package's path inside the module: "." for the root.
@@ -52,7 +53,7 @@ func packages(t *testing.T) map[string]listed {
 
 // goList asks Go once; nobody changes what it returns.
 var goList = once(func(dir string) (map[string]listed, error) {
-	cmd := exec.CommandContext(context.Background(), "go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,Deps,GoFiles", "./...")
+	cmd := exec.CommandContext(context.Background(), "go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,Deps,GoFiles,Module", "./...")
 	var out, errs bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -8,13 +8,14 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 )
 
 // account is what the sessions of one user share.
 type account struct {
 	userID string
 	// changes is held while stored values change, also over Store calls.
-	changes mutex
+	changes wait.Mutex
 	// logouts counts the calls of Forget.
 	logouts atomic.Int64
 }
@@ -76,10 +77,10 @@ func (u *User) forget(ctx context.Context, also []string) error {
 	for _, key := range also {
 		errs = append(errs, u.cache.cfg.Store.Delete(ctx, key))
 	}
-	err := u.account.changes.lock(ctx)
+	err := u.account.changes.Lock(ctx)
 	if err == nil {
 		err = u.erase(ctx)
-		u.account.changes.unlock()
+		u.account.changes.Unlock()
 	}
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return fmt.Errorf("storage: %w", err)
@@ -106,10 +107,10 @@ func (u *User) try(ctx context.Context, failed string, change func(context.Conte
 }
 
 func (u *User) change(ctx context.Context, change func(context.Context) error) error {
-	if err := u.account.changes.lock(ctx); err != nil {
+	if err := u.account.changes.Lock(ctx); err != nil {
 		return err
 	}
-	defer u.account.changes.unlock()
+	defer u.account.changes.Unlock()
 	if u.forgotten() {
 		return nil
 	}
@@ -131,19 +132,3 @@ func (u *User) set(ctx context.Context, name string, v any) error {
 	}
 	return u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw)
 }
-
-// mutex is a mutex whose lock fails when a context ends.
-type mutex chan struct{}
-
-func newMutex() mutex { return make(mutex, 1) }
-
-func (m mutex) lock(ctx context.Context) error {
-	select {
-	case m <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (m mutex) unlock() { <-m }

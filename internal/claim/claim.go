@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -122,6 +123,7 @@ func (c *Claim) look(ctx context.Context) (raw []byte, _ State, err error) {
 		return nil, Held, err
 	}
 	r, readable := decode(raw)
+	exclusive := c.exclusive()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
@@ -134,7 +136,7 @@ func (c *Claim) look(ctx context.Context) (raw []byte, _ State, err error) {
 		return nil, Free, nil
 	case readable && r.Owner == c.owner:
 		return raw, Mine, nil
-	case c.exclusive() && (!readable || r.Process != c.cfg.Process), now.Sub(c.since) >= TTL:
+	case exclusive && (!readable || r.Process != c.cfg.Process), now.Sub(c.since) >= TTL:
 		return raw, Free, nil
 	}
 	return raw, Held, nil
@@ -183,7 +185,7 @@ func (c *Claim) Acquire(ctx context.Context) (*Lease, error) {
 		if err != nil || ok {
 			return l, err
 		}
-		if err := sleep(ctx, poll); err != nil {
+		if err := wait.Sleep(ctx, poll); err != nil {
 			return nil, err
 		}
 	}
@@ -199,15 +201,4 @@ func failed(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return fmt.Errorf("storage: %w", err)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

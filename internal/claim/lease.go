@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 )
 
 // errReleased: the lease was given back.
@@ -51,8 +52,8 @@ func (l *Lease) Keep(in *life.Life, lost func()) bool {
 		ctx, cancel := context.WithCancel(in.Context())
 		defer cancel()
 		defer context.AfterFunc(l.over, cancel)()
-		wait := Beat
-		for sleep(ctx, wait) == nil {
+		next := Beat
+		for wait.Sleep(ctx, next) == nil {
 			err := l.Renew(ctx)
 			if errors.Is(err, ErrLost) {
 				if lost != nil {
@@ -60,9 +61,9 @@ func (l *Lease) Keep(in *life.Life, lost func()) bool {
 				}
 				return
 			}
-			wait = Beat
+			next = Beat
 			if err != nil {
-				wait = poll
+				next = poll
 			}
 		}
 	})

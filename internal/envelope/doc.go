@@ -1,4 +1,5 @@
-// Package envelope reads and writes the two formats in which a message body may be stored encrypted. Callers
+// Package envelope reads and writes the two formats in which a message body may be stored encrypted, and the format of
+// sealed files. Callers
 // decide where a key comes from, how long it is kept and which one a conversation uses. The package imports the
 // standard library only.
 //
@@ -67,4 +68,24 @@
 //
 // For the passphrase format the marker works the same way: "U2FsdGVkX1 is the prefix" is reported as
 // [KindBadBase64], and a caller keeps showing the stored text beside that error. [KindNotEncrypted] alone means plain.
+//
+// # Sealed files
+//
+// [SealFile] and [OpenFile] work on streams: a file is cut into chunks of 65,536 bytes, the last of which may be shorter,
+// and each is sealed with AES-256-GCM (the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár). Only the
+// chunk of an empty file is empty. Version 1 is
+//
+//	"flfile:1" || prefix(7) || ciphertext of chunk 0 || tag(16) || ciphertext of chunk 1 || tag(16) || …
+//
+// under a key that no other file has, with the nonce
+//
+//	prefix(7) || number of the chunk (4 bytes, big-endian, from 0) || 1 for the last chunk, otherwise 0
+//
+// and the associated data, which is the same for all chunks and in which every number takes 8 bytes, big-endian:
+//
+//	len("flfile:1") || "flfile:1" || conversation id || len(guid) || guid || index of the file in its message
+//
+// So a reader notices a chunk that was changed, moved, left out or added, the loss of the end, and a file that was moved
+// to another conversation, message or place in its message. It passes on no byte that was not verified. The prefix is
+// random, so that a file that is sealed twice repeats no nonce. The size of a file is not hidden.
 package envelope

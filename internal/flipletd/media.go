@@ -2,6 +2,7 @@ package flipletd
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/md5"
 	"crypto/subtle"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	_ "image/gif" // the formats whose size an upload reports
 	_ "image/jpeg"
 	_ "image/png"
+	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -199,8 +201,20 @@ func (c *call) fileContents() error {
 		return denied
 	}
 	c.status, c.contentType = http.StatusOK, f.contentType
+	c.header = toBeSaved(f.name)
 	c.out = append(c.out[:0], f.content...)
 	return nil
+}
+
+// toBeSaved makes a browser save a file, whatever its type, instead of showing it: a
+// page or a picture that somebody has uploaded could run scripts in this origin.
+func toBeSaved(name string) http.Header {
+	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": name})
+	return http.Header{
+		"Content-Disposition":     {cmp.Or(disposition, "attachment")},
+		"Content-Security-Policy": {"default-src 'none'; sandbox; frame-ancestors 'none'"},
+		"X-Content-Type-Options":  {"nosniff"},
+	}
 }
 
 func (c *call) deleteFile() error {

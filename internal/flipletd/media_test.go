@@ -64,6 +64,30 @@ func TestInsertWithFiles(t *testing.T) {
 	assert.Equal(t, "image/png", file.header.Get("Content-Type"))
 }
 
+func TestContentsAreSavedAndNotShown(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	for _, f := range []part{
+		{file: "page.html", contentType: "text/html"}, {file: "drawing.svg"}, {file: "a.xml", contentType: "application/xhtml+xml"},
+		{file: "photo.png", contentType: "text/html"}, {file: "é\".png", contentType: "image/png"},
+	} {
+		f.name, f.content = "files[0]", "<script>alert(1)</script>"
+		made := k.form("POST", "/v1/media/files?appId=1", f).ok(201)["files"].([]any)[0].(m)
+		url := strings.TrimPrefix(made["url"].(string), "http://example.com")
+		for _, method := range []string{"GET", "HEAD"} {
+			a := k.do(method, url, "")
+			assert.Equal(t, 200, a.status, f.file)
+			assert.Regexp(t, `^attachment; filename`, a.header.Get("Content-Disposition"), f.file)
+			assert.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"), f.file)
+			assert.Contains(t, a.header.Get("Content-Security-Policy"), "default-src 'none'; sandbox", f.file)
+		}
+		assert.Equal(t, f.content, k.do("GET", url, "").body)
+		denied := k.as("eu--nobody").do("GET", url, "")
+		assert.Equal(t, 401, denied.status)
+		assert.Empty(t, denied.header.Get("Content-Disposition"))
+	}
+}
+
 func TestImageMessage(t *testing.T) {
 	t.Parallel()
 	k := talk(t)

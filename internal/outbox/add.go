@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 )
 
 // Add accepts a message, and returns when it is stored. known is set when somebody
@@ -33,7 +35,7 @@ func (r *run) add(ctx context.Context, rec Record, raw []byte, known bool) (*Sen
 		return nil, errLost // or stopped, which the next turn finds
 	}
 	defer r.life.Leave()
-	within, cancel := r.within(ctx)
+	within, cancel := wait.Both(ctx, r.life.Context())
 	defer cancel()
 	s, fresh, err := r.accept(within, rec, known)
 	if errors.Is(err, errLost) {
@@ -56,10 +58,10 @@ func (r *run) add(ctx context.Context, rec Record, raw []byte, known bool) (*Sen
 // accept gives a message its slot. fresh is false when it waits already.
 func (r *run) accept(ctx context.Context, rec Record, known bool) (_ *Sending, fresh bool, err error) {
 	j, o := r.journal, r.box
-	if err := j.turn.take(ctx); err != nil {
+	if err := j.changes.Lock(ctx); err != nil {
 		return nil, false, err
 	}
-	defer j.turn.give()
+	defer j.changes.Unlock()
 	if !j.fresh(time.Now()) {
 		if err := r.sync(ctx, true); err != nil {
 			return nil, false, err
@@ -136,7 +138,7 @@ func (o *Outbox) Discard(ctx context.Context, conversation int64, guid string) (
 	if s == nil {
 		return false, nil
 	}
-	within, cancel := r.within(ctx)
+	within, cancel := wait.Both(ctx, r.life.Context())
 	defer cancel()
 	if err := r.journal.store.Delete(within, r.journal.key(s.at)); err != nil {
 		return true, fmt.Errorf("it is sent after the next login, since it could not be removed: storage: %w", err)

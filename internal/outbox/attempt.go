@@ -28,8 +28,16 @@ func (r *run) do(kind Kind, s *Sending) {
 	case Forget:
 		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
 	}
-	if row != nil && err == nil {
+	// What the ports say is asked before the lock: they are not ours.
+	var doubtful bool
+	var wait time.Duration
+	switch ended := r.life.Context().Err() != nil; {
+	case err == nil && row != nil:
 		cfg.Sent()
+	case err != nil && kind != Forget && !refused:
+		doubtful, wait = cfg.Doubtful(err), cfg.RetryAfter(err)
+	case err != nil && kind == Forget && !ended:
+		cfg.Log.Warn("a message that is over cannot be removed from the outbox", "error", err)
 	}
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()
@@ -48,10 +56,10 @@ func (r *run) do(kind Kind, s *Sending) {
 		r.finish(s, nil, err)
 	default:
 		s.attempts++
-		if cfg.Doubtful(err) {
+		if doubtful {
 			r.queue.Doubtful(now, s.id)
 		} else {
-			r.queue.Retry(now, s.id, cfg.RetryAfter(err))
+			r.queue.Retry(now, s.id, wait)
 		}
 		if r.life.Context().Err() == nil {
 			r.change(s, Queued, err)
@@ -73,9 +81,6 @@ func (r *run) deadline(kind Kind) time.Time {
 func (r *run) forgotten(s *Sending, now time.Time, err error) {
 	if err != nil {
 		r.queue.Retry(now, s.id, 0)
-		if r.life.Context().Err() == nil {
-			r.box.cfg.Log.Warn("a message that is over cannot be removed from the outbox", "error", err)
-		}
 		return
 	}
 	r.queue.Forgotten(s.id)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -42,9 +43,9 @@ type journal struct {
 	in      *life.Life // where the claim is kept
 	lost    func()
 
-	// turn is had by whoever changes the registry or gives out slots, so that slots
+	// changes is held by whoever changes the registry or gives out slots, so that slots
 	// are in the order of acceptance. It guards the watches.
-	turn       turn
+	changes    wait.Mutex
 	wanted     *claim.Claim // the claim that is being acquired, and its name
 	wantedName string
 	others     map[string]*claim.Claim // the claims of the other owners
@@ -74,7 +75,7 @@ func (u *usage) describe(s *segment) {
 
 func newJournal(cfg *Config, in *life.Life, lost func()) *journal {
 	return &journal{
-		store: cfg.Store, prefix: cfg.Key, process: cfg.Process, in: in, lost: lost, turn: newTurn(),
+		store: cfg.Store, prefix: cfg.Key, process: cfg.Process, in: in, lost: lost, changes: wait.NewMutex(),
 		others: map[string]*claim.Claim{}, version1: map[string]sighting{}, held: map[string]*usage{},
 	}
 }
@@ -85,7 +86,7 @@ func (j *journal) claimOf(owner string) *claim.Claim {
 	return claim.New(claim.Config{Store: j.store, Key: j.prefix + "/owners/" + owner, Process: j.process})
 }
 
-// hold sees to it that we have a claim that is good for a while. The turn is ours.
+// hold sees to it that we have a claim that is good for a while. changes is held.
 func (j *journal) hold(ctx context.Context) error {
 	j.mu.Lock()
 	lease := j.lease
@@ -158,7 +159,7 @@ func (j *journal) fresh(now time.Time) bool {
 	return j.lease != nil && j.own != "" && j.next < j.end && j.lease.Until().Sub(now) >= claim.TTL/2
 }
 
-// take gives out the next slot. The turn is ours, and the journal is fresh.
+// take gives out the next slot. changes is held, and the journal is fresh.
 func (j *journal) take() slot {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -194,7 +195,7 @@ func (j *journal) disown(s segment) {
 }
 
 // giveUp gives up the claim and all segments, so that whoever comes next need not
-// wait. What is stored stays. The turn is ours.
+// wait. What is stored stays. changes is held.
 func (j *journal) giveUp(ctx context.Context) error {
 	j.mu.Lock()
 	lease, owner, held := j.lease, j.owner, j.held
@@ -236,19 +237,3 @@ func (j *journal) change(ctx context.Context, to func(registry) registry) error 
 }
 
 var errChanging = errors.New("storage: the registry of the outbox keeps changing")
-
-// turn is a lock that is waited for with a context, and may be had during I/O.
-type turn chan struct{}
-
-func newTurn() turn { return make(turn, 1) }
-
-func (t turn) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (t turn) give() { <-t }

@@ -32,6 +32,7 @@ type Notifier struct {
 	list    []*notice
 	last    map[*Sending]*notice
 	telling bool
+	over    bool // nothing more is told
 }
 
 type notice struct {
@@ -54,6 +55,17 @@ func (n *Notifier) Wait(ctx context.Context) error {
 	return n.life.Wait(ctx)
 }
 
+// Stop makes the notifier tell nothing more. A call that runs goes on.
+func (n *Notifier) Stop() {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.over, n.list = true, nil
+	clear(n.last)
+}
+
 // len is how much is to be told.
 func (n *Notifier) len() int {
 	if n == nil {
@@ -68,6 +80,9 @@ func (n *Notifier) len() int {
 func (n *Notifier) note(s *Sending, tell func(Change), c Change) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.over {
+		return
+	}
 	if p := n.last[s]; p != nil {
 		p.change = c
 		return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 )
 
 const (
@@ -104,16 +105,6 @@ func newRun(o *Outbox) *run {
 	return r
 }
 
-// within is a context that ends with the run, too.
-func (r *run) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(r.life.Context(), func() { cancel(context.Cause(r.life.Context())) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
 // kick does what is to be done now, and sets the timer for the rest. mu is held.
 func (r *run) kick() {
 	r.box.broadcast()
@@ -175,20 +166,23 @@ func (r *run) maintenance(watching bool) time.Time {
 // maintain makes the registry and this run agree, or gives the claim up when there
 // is nothing to send.
 func (r *run) maintain(ctx context.Context) {
-	ctx, cancel := r.within(ctx)
+	ctx, cancel := wait.Both(ctx, r.life.Context())
 	defer cancel()
-	err := r.journal.turn.take(ctx)
+	err := r.journal.changes.Lock(ctx)
 	if err == nil {
 		if r.idle() {
 			err = r.rest()
 		} else {
 			err = r.sync(ctx, false)
 		}
-		r.journal.turn.give()
+		r.journal.changes.Unlock()
 	}
 	if errors.Is(err, errLost) {
 		r.box.lose(r)
 		return
+	}
+	if err != nil && r.life.Context().Err() == nil {
+		r.box.cfg.Log.Warn("the outbox cannot use its Storage", "error", err)
 	}
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()
@@ -196,9 +190,6 @@ func (r *run) maintain(ctx context.Context) {
 	wait := refreshEvery
 	switch {
 	case err != nil:
-		if r.life.Context().Err() == nil {
-			r.box.cfg.Log.Warn("the outbox cannot use its Storage", "error", err)
-		}
 		wait = min(time.Second<<min(r.syncs, 3), 5*time.Second)
 		r.syncs++
 	case r.watching():
@@ -211,8 +202,8 @@ func (r *run) maintain(ctx context.Context) {
 	r.kick()
 }
 
-// idle reports whether the claim is good for nothing. The turn is ours, so that no
-// message can be accepted meanwhile.
+// idle reports whether nothing needs the claim. changes is held, so that no message
+// can be accepted meanwhile.
 func (r *run) idle() bool {
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()
@@ -229,7 +220,7 @@ func (r *run) rest() error {
 	return nil
 }
 
-// sync makes the registry and this run agree. The turn is ours.
+// sync makes the registry and this run agree. changes is held.
 func (r *run) sync(ctx context.Context, reserve bool) error {
 	j := r.journal
 	now := time.Now()
@@ -369,11 +360,11 @@ func (r *run) end(cause error) {
 			}
 		}
 	}
-	if err := r.journal.turn.take(ctx); err == nil {
+	if err := r.journal.changes.Lock(ctx); err == nil {
 		if err := r.journal.giveUp(ctx); err != nil {
 			r.box.cfg.Log.Warn("the claim on the outbox was not given up, and will run out", "error", err)
 		}
-		r.journal.turn.give()
+		r.journal.changes.Unlock()
 	}
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()

@@ -36,7 +36,7 @@ type synced struct {
 }
 
 // sync takes over the segments that nobody has, writes down which slots of ours are
-// in use, and reserves new ones if wanted. The turn is ours.
+// in use, and reserves new ones if wanted. changes is held.
 func (j *journal) sync(ctx context.Context, reserve bool) (synced, error) {
 	taken := map[string]*claim.Lease{} // of owners that are gone, for as long as this takes
 	defer func() { j.release(ctx, taken) }()

@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -53,10 +54,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // acquire waits for the lease, for as long as ctx and the Receiver last.
 func (c *Consumer) acquire(ctx context.Context) (*claim.Lease, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	life := c.Receiver.life.Context()
-	defer context.AfterFunc(life, func() { cancel(context.Cause(life)) })()
+	ctx, end := wait.Both(ctx, c.Receiver.life.Context())
+	defer end()
 	return claim.New(claim.Config{Store: c.Store, Key: c.Key + "/lease"}).Acquire(ctx)
 }
 
@@ -95,7 +94,13 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 	defer rd.Close()
 	for {
-		e, err := rd.Next(ctx)
+		e, err := rd.next(ctx, func() error {
+			if at.base != nil {
+				return nil
+			}
+			// Where a new consumer begins is stored before anything happens.
+			return at.save(ctx, rd.Cursor())
+		})
 		if err != nil {
 			return err
 		}
@@ -103,7 +108,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 		if err := at.save(ctx, rd.Cursor()); err != nil {
 			return err
 		}
-		if err := c.handle(ctx, e); err != nil {
+		if err := c.handle(ctx, rd, e); err != nil {
 			return err
 		}
 		rd.Ack()
@@ -113,10 +118,15 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 }
 
-// handle tries one event until it is handled or given up.
-func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
-	wait := c.MinBackoff
+// handle tries one event until it is handled or given up, or until the reader stops.
+func (c *Consumer) handle(ctx context.Context, rd *Reader, e feed.Event) error {
+	waiting, end := wait.Both(ctx, rd.Context())
+	defer end()
+	backoff := c.MinBackoff
 	for attempt := 1; ; attempt++ {
+		if err := rd.Stopped(); err != nil {
+			return err
+		}
 		failed := c.Handle(ctx, e)
 		if failed != nil && attempt >= c.MaxAttempts && c.GiveUp != nil && ctx.Err() == nil {
 			failed = c.GiveUp(ctx, e, failed)
@@ -129,21 +139,9 @@ func (c *Consumer) handle(ctx context.Context, e feed.Event) error {
 		}
 		// Only the error's type is logged: its text may quote the message.
 		c.Log.Warn("a consumer's function failed", "name", c.Name, "message", e.Row.ID, "attempt", attempt, "type", fmt.Sprintf("%T", failed))
-		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
+		if err := wait.Sleep(waiting, backoff/2+rand.N(backoff)); err != nil {
 			return err
 		}
-		wait = min(2*wait, c.MaxBackoff)
-	}
-}
-
-// sleep waits for d, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+		backoff = min(2*backoff, c.MaxBackoff)
 	}
 }

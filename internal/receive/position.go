@@ -9,6 +9,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -66,7 +67,7 @@ func (p *position) save(ctx context.Context, c feed.Cursor) error {
 func (p *position) swap(ctx context.Context, name string, old *[]byte, new []byte) error {
 	within, cancel := outlive(ctx, grace)
 	defer cancel()
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	for backoff := 10 * time.Millisecond; ; backoff = min(2*backoff, time.Second) {
 		ok, err := p.try(within, name, *old, new)
 		switch {
 		case err == nil && ok:
@@ -78,7 +79,7 @@ func (p *position) swap(ctx context.Context, name string, old *[]byte, new []byt
 		if within.Err() == nil {
 			p.log.Warn("storing a consumer's position failed", "name", p.name, "error", err)
 		}
-		if sleep(within, wait) != nil {
+		if wait.Sleep(within, backoff) != nil {
 			return fmt.Errorf("storage: %w", err)
 		}
 	}

@@ -34,8 +34,8 @@ func (r *Receiver) Push(ctx context.Context, h Handler, b Begin) (*Pusher, error
 	return p, nil
 }
 
-// Stop ends the pusher: no call of its handler begins after Stop has returned. It
-// does not wait for a running call; Done does.
+// Stop ends the pusher. A call of its handler that is running, or just beginning, is
+// the last one. Stop does not wait for it; Done does.
 func (p *Pusher) Stop(cause error) { p.l.stop(cause) }
 
 // Done is closed when the pusher has stopped and its handler has returned.

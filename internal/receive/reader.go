@@ -32,10 +32,18 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 //
 // Errors: the cause of ctx; the cause of Stop.
 func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
+	return rd.next(ctx, func() error { return nil })
+}
+
+// next is Next. It calls idle whenever there is nothing to do but wait.
+func (rd *Reader) next(ctx context.Context, idle func() error) (feed.Event, error) {
 	for {
 		e, ok, err := rd.take(ctx)
 		if ok || err != nil {
 			return e, err
+		}
+		if err := idle(); err != nil {
+			return feed.Event{}, err
 		}
 		select {
 		case <-rd.ready: // also when the reader was stopped
@@ -72,6 +80,9 @@ func (rd *Reader) Cursor() feed.Cursor {
 	c, _ := rd.l.feed.Cursor(rd.l.id)
 	return c
 }
+
+// Stopped is why the reader was stopped, nil before.
+func (rd *Reader) Stopped() error { return rd.l.cause() }
 
 // Context ends with the reader.
 func (rd *Reader) Context() context.Context {

@@ -62,8 +62,8 @@ func New(cfg Config) *Receiver {
 	return &Receiver{cfg: cfg, life: cfg.Life.Part(), listeners: map[feed.ID]*listener{}}
 }
 
-// Stop ends all listeners with a cause, and the polling. It does not wait: running
-// functions continue, but no call of one begins after Stop has returned.
+// Stop ends all listeners with a cause, and the polling. It does not wait: a call of a
+// function that is running, or just beginning, continues, and is its last one.
 func (r *Receiver) Stop(cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

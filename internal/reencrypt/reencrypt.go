@@ -16,6 +16,9 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
+// columns are sealed: the body, and the keys of files.
+var columns = [...]string{wire.Body, wire.SealedFiles}
+
 // maxPasses bounds the passes while programs with older options keep writing.
 const maxPasses = 5
 
@@ -38,8 +41,8 @@ type Config struct {
 	Key    string
 	Target string
 
-	// Reseal returns a row's body in the new format, "" if it has that already.
-	Reseal func(ctx context.Context, row *datasource.Entry, stored string) (string, error)
+	// Reseal returns a row's column in the new format, "" if it has that already.
+	Reseal func(ctx context.Context, row *datasource.Entry, column, stored string) (string, error)
 	// Skip reports whether an error of Reseal says that the body is to be left alone.
 	Skip func(error) bool
 }
@@ -98,8 +101,10 @@ func (m *mover) pass(ctx context.Context) error {
 			return err
 		}
 		for i := range rows {
-			if err := m.move(ctx, &rows[i]); err != nil {
-				return err
+			for _, column := range columns {
+				if err := m.move(ctx, &rows[i], column); err != nil {
+					return err
+				}
 			}
 			m.MessageID = rows[i].ID
 			m.Seen++
@@ -151,19 +156,19 @@ func (m *mover) forget(ctx context.Context) error {
 	return nil
 }
 
-// move writes one row in the new format. If the row was changed meanwhile, or the
+// move writes one column of a row in the new format. If the row was changed meanwhile, or the
 // outcome of the write is unknown, it reads the row again.
-func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
+func (m *mover) move(ctx context.Context, row *datasource.Entry, column string) error {
 	for range m.cfg.Attempts {
-		stored := wire.Text(row.Data[wire.Body])
+		stored := wire.Text(row.Data[column])
 		if stored == "" || wire.Deleted(row.DeletedAt, row.Data) {
 			return nil
 		}
 		row.DataSourceID = m.cfg.Conversation
-		sealed, err := m.cfg.Reseal(ctx, row, stored)
+		sealed, err := m.cfg.Reseal(ctx, row, column, stored)
 		if err != nil && m.cfg.Skip(err) {
 			m.Unreadable++
-			m.cfg.Log.Warn("a body was left as it is", "conversation", m.cfg.Conversation, "message", row.ID, "error", err)
+			m.cfg.Log.Warn("a column was left as it is", "conversation", m.cfg.Conversation, "message", row.ID, "column", column, "error", err)
 			return nil
 		}
 		if err != nil {
@@ -172,7 +177,7 @@ func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 		if sealed == "" {
 			return nil
 		}
-		done, err := m.replace(ctx, row, stored, sealed)
+		done, err := m.replace(ctx, row, column, stored, sealed)
 		if err != nil && !datasource.Doubtful(err) {
 			return err
 		}
@@ -188,7 +193,7 @@ func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 		if err != nil {
 			return err
 		}
-		if wire.Text(fresh.Data[wire.Body]) == sealed { // written, but the answer was lost
+		if wire.Text(fresh.Data[column]) == sealed { // written, but the answer was lost
 			m.Moved++
 			m.report(m.Progress)
 			return nil
@@ -198,17 +203,17 @@ func (m *mover) move(ctx context.Context, row *datasource.Entry) error {
 	return fmt.Errorf("message %d keeps changing", row.ID)
 }
 
-// replace writes a body if the stored one is still the one that was read. The server
+// replace writes a column if the stored one is still the one that was read. The server
 // compares and writes in one step.
-func (m *mover) replace(ctx context.Context, row *datasource.Entry, stored, sealed string) (bool, error) {
-	where := datasource.M{wire.Body: datasource.M{"$eq": stored}}
+func (m *mover) replace(ctx context.Context, row *datasource.Entry, column, stored, sealed string) (bool, error) {
+	where := datasource.M{column: datasource.M{"$eq": stored}}
 	if guid := wire.Text(row.Data[wire.GUID]); guid != "" {
 		where[wire.GUID] = guid
 	}
 	if from, ok := row.Data[wire.From].(string); ok && from != "" {
 		where[wire.From] = from
 	}
-	rows, err := m.cfg.Client.UpdateWhere(ctx, m.cfg.Conversation, datasource.Query{ID: row.ID, Where: where}, datasource.M{wire.Body: sealed})
+	rows, err := m.cfg.Client.UpdateWhere(ctx, m.cfg.Conversation, datasource.Query{ID: row.ID, Where: where}, datasource.M{column: sealed})
 	if err != nil {
 		return false, err
 	}
@@ -217,5 +222,5 @@ func (m *mover) replace(ctx context.Context, row *datasource.Entry, stored, seal
 			return false, fmt.Errorf("the server changed message %d instead of %d", rows[i].ID, row.ID)
 		}
 	}
-	return len(rows) == 1 && wire.Text(rows[0].Data[wire.Body]) == sealed, nil
+	return len(rows) == 1 && wire.Text(rows[0].Data[column]) == sealed, nil
 }

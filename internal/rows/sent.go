@@ -8,18 +8,20 @@ import (
 )
 
 // Sent finds the row of a send among rows of its guid: of those that hold what was
-// written, the one with the lowest id, or nil. same compares a row's body with it.
-func Sent(found []datasource.Entry, conversation int64, write datasource.Write, same func(body any) bool) *datasource.Entry {
+// written, the one with the lowest id, or nil. same compares what is sealed in a row.
+func Sent(found []datasource.Entry, conversation int64, write datasource.Write, same func(*datasource.Entry) bool) *datasource.Entry {
 	var first *datasource.Entry
 	for i := range found {
 		r := &found[i]
 		if first != nil && r.ID >= first.ID || wire.Text(r.Data[wire.GUID]) != wire.Text(write.Data[wire.GUID]) ||
-			wire.Text(r.Data[wire.From]) != wire.Text(write.Data[wire.From]) || !sameFiles(r.Data, write) || !same(r.Data[wire.Body]) {
+			wire.Text(r.Data[wire.From]) != wire.Text(write.Data[wire.From]) || !sameFiles(r.Data, write) {
+			continue
+		}
+		if r.DataSourceID = conversation; !same(r) {
 			continue
 		}
 		if wire.Text(write.Data[wire.Body]) != "" || sameColumns(r.Data, write.Data) {
 			first = r
-			first.DataSourceID = conversation
 		}
 	}
 	return first
@@ -47,7 +49,7 @@ func sameFiles(stored datasource.M, write datasource.Write) bool {
 func sameColumns(stored, written datasource.M) bool {
 	for name, want := range written {
 		switch name {
-		case wire.ReadBy, wire.File, wire.FileParts, wire.FileSchema:
+		case wire.ReadBy, wire.File, wire.FileParts, wire.FileSchema, wire.SealedFiles:
 			continue
 		}
 		got := stored[name]

@@ -1,4 +1,4 @@
-// Package upload reads files on their way to the server: it finds out what they are,
+// Package upload prepares files for their way to the server: it finds out what they are, encrypts them,
 // and can go back to their beginning for a second attempt.
 package upload
 
@@ -22,9 +22,9 @@ const headBytes = 1 << 20
 // sniffBytes is how much [http.DetectContentType] looks at.
 const sniffBytes = 512
 
-// Examine reads from a file its type, unless that is known, and the size of an
+// examine reads from a file its type, unless that is known, and the size of an
 // image.
-func Examine(r io.Reader, contentType *string) (image.Config, bool) {
+func examine(r io.Reader, contentType *string) (image.Config, bool) {
 	var head bytes.Buffer
 	if *contentType == "" {
 		// Errors are ignored: a file may be shorter, and a broken Reader fails again
@@ -39,8 +39,8 @@ func Examine(r io.Reader, contentType *string) (image.Config, bool) {
 	return cfg, err == nil
 }
 
-// Body is the content of an upload. Bytes read by Peek are read again.
-type Body struct {
+// body is the content of an upload. Bytes read by peek are read again.
+type body struct {
 	source interruptibleReader
 	head   []byte
 	rest   io.Reader // nil until the first Read
@@ -49,8 +49,8 @@ type Body struct {
 	used   atomic.Bool
 }
 
-func NewBody(ctx context.Context, r io.Reader) *Body {
-	b := &Body{source: interruptibleReader{ctx: ctx, from: r}}
+func newBody(ctx context.Context, r io.Reader) *body {
+	b := &body{source: interruptibleReader{ctx: ctx, from: r}}
 	if s, ok := r.(io.Seeker); ok {
 		if at, err := s.Seek(0, io.SeekCurrent); err == nil {
 			b.seeker, b.start = s, at
@@ -59,14 +59,14 @@ func NewBody(ctx context.Context, r io.Reader) *Body {
 	return b
 }
 
-// Peek calls look with the beginning of the file, and buffers what it reads.
-func (b *Body) Peek(look func(io.Reader)) {
+// peek calls look with the beginning of the file, and buffers what it reads.
+func (b *body) peek(look func(io.Reader)) {
 	var head bytes.Buffer
 	look(io.TeeReader(io.LimitReader(&b.source, headBytes), &head))
 	b.head = head.Bytes()
 }
 
-func (b *Body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	if b.rest == nil {
 		b.rest = io.MultiReader(bytes.NewReader(b.head), &b.source)
 	}
@@ -76,7 +76,7 @@ func (b *Body) Read(p []byte) (int, error) {
 
 // Rewind makes the file readable from its beginning again. It reports false when the
 // Reader cannot seek.
-func (b *Body) Rewind() bool {
+func (b *body) Rewind() bool {
 	if !b.used.Load() {
 		return true
 	}

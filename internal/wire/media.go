@@ -17,6 +17,9 @@ const (
 	ImageHeight = "imageHeight"
 	// ImageFile is the FileType of an image.
 	ImageFile = "image"
+	// SealedFiles holds the keys of the files that were encrypted before they were
+	// uploaded, sealed like a body. The column is this SDK's own.
+	SealedFiles = "flSealedFiles"
 	// FileParts names the parts of an upload. It is documented that the brackets make
 	// the column a list.
 	FileParts = File + "[]"

@@ -100,7 +100,10 @@ func longListing(t *testing.T, s storage.Store) {
 	wantList(t, l, "many/", keys...)
 	// The same sequence lists again, and its loop uses the store.
 	seq, n := l.List(t.Context(), "many/"), 0
-	for range seq {
+	for _, err := range seq {
+		if err != nil {
+			t.Fatalf("List: %v after %d keys", err, n)
+		}
 		n++
 	}
 	if n != many {

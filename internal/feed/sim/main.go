@@ -35,7 +35,7 @@ func main() {
 	mutants := flag.Bool("mutants", false, "try every defect, and tell which seed notices it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	status := 0
+	var status int
 	switch {
 	case *mutants:
 		status = killAll(ctx, *first, *seeds, *workers)

@@ -52,7 +52,7 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 		}
 	}
 	if len(files.Parts) > 0 && c.opts.EncryptMessages && !files.Seal {
-		key, err := conversationKeys{c.known}.Key(ctx, conversationID)
+		key, err := conversationKeys{c.pins}.Key(ctx, conversationID)
 		if err != nil {
 			return datasource.Write{}, fmt.Errorf("key of conversation %d: %w", conversationID, err)
 		}
@@ -150,11 +150,16 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 	for _, opt := range opts {
 		opt.applyDownload(&o)
 	}
-	ctx, _, end, err := c.enter(ctx)
+	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return "", 0, err
 	}
 	defer end()
+	if m.ConversationID > 0 { // else the message was made by the caller
+		if err := s.roster.Check(ctx, m.ConversationID); err != nil {
+			return "", 0, err
+		}
+	}
 	list, err := c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data})
 	if err != nil {
 		return "", 0, fmt.Errorf("file %d: %w", i, err)
@@ -182,7 +187,7 @@ func (c *Chat) fetchFile(ctx context.Context, m *Message, i int, w io.Writer, pr
 	}
 	var extra url.Values
 	if wire.Bool(m.Data[wire.PrivateMedia]) {
-		key, err := conversationKeys{c.known}.Key(ctx, m.ConversationID)
+		key, err := conversationKeys{c.pins}.Key(ctx, m.ConversationID)
 		if err != nil {
 			return "", 0, fmt.Errorf("key of conversation %d: %w", m.ConversationID, err)
 		}

@@ -38,7 +38,8 @@ type callOptions struct {
 	onGap   func(Gap)
 	from    From
 
-	overRows bool // where is a condition over rows, not columns
+	overRows    bool // where is a condition over rows, not columns
+	anyOperator bool // of a login
 }
 
 // check reports what is wrong with the options of a call.
@@ -198,3 +199,18 @@ func (o GapOption) applyConsume(c *consumeOptions) { c.onGap = o.fn }
 // OnGap makes a [Chat.Stream], [Chat.Events] or [Chat.Consume] call fn with what it
 // could not deliver, in order with the messages. Without it gaps are logged.
 func OnGap(fn func(Gap)) GapOption { return GapOption{fn} }
+
+type anyOperatorOption struct{}
+
+func (anyOperatorOption) applyLogin(c *callOptions) { c.anyOperator = true }
+
+// AnyOperator lets a [Chat.Login] use every operator of the server's query language,
+// such as $in, $ne, $gt, $regex and $filters, in its query; without it the query is
+// refused. $iLike still matches whole values only.
+//
+// The risk: where the SDK cannot evaluate an operator ($like, $regex, $where, most of
+// $filters) the server alone decides who is logged in, and the first of several
+// contacts is taken. Never build such a query from what a user has typed. Operators that
+// compare single values, $in, $nin, $not, $nor and $exists are checked here, too, as is
+// every other column of the query, and a row that contradicts them logs nobody in.
+func AnyOperator() LoginOption { return anyOperatorOption{} }

@@ -13,6 +13,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/pins"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -41,7 +42,8 @@ type Chat struct {
 	registries []*Registry // whose Get returns this Chat
 
 	logins   wait.Mutex
-	known    *pins.Book
+	known    roster.Known
+	pins     *pins.Book
 	bodies   *bodies.Bodies
 	endpoint rows.Endpoint
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
@@ -70,7 +72,8 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
 		calls: life.New(context.Background()), work: life.New(context.Background()), logins: wait.NewMutex(), cache: newCache(&opts, keepsMessages),
 	}
-	c.known = knownOf(c)
+	c.pins = pinsOf(c)
+	c.known.Seen = c.pins.Put
 	c.bodies = bodiesOf(c)
 	if o := opts.Outbox; o != nil && o.OnChange != nil {
 		c.notifier = outbox.NewNotifier(c.log)

@@ -139,8 +139,8 @@ type consumeFunc struct {
 }
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
-	if e.Gap != nil {
-		return guarded(func() error { f.chat.reportGap(e.Gap, f.opts.onGap); return nil })
+	if g := gapOf(e); g != nil {
+		return guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
 	}
 	return f.call(ctx, e, f.fn)
 }

@@ -58,7 +58,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 		q.Limit = *o.limit
 	}
 	s := c.current() // before the request: the cache must not be that of a later user
-	found, err := c.findContacts(ctx, q)
+	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, q)
 	if err != nil {
 		return nil, err
 	}
@@ -71,28 +71,6 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 		c.cacheContacts(ctx, s, out)
 	}
 	return out, nil
-}
-
-// findContacts reads contacts in the requested order, even if the server ignores it.
-func (c *Chat) findContacts(ctx context.Context, q datasource.Query) ([]datasource.Entry, error) {
-	found, err := c.client.Find(ctx, c.opts.DataSourceID, q)
-	if err != nil {
-		return nil, err
-	}
-	if kept := rows.Arrange(found, q.Order); !kept && (q.Limit > 0 || q.Offset > 0) {
-		// In the wrong order Limit and Offset select the wrong rows: read them all.
-		limit, offset := q.Limit, q.Offset
-		q.Limit, q.Offset, q.NoLimit = 0, 0, true
-		if found, err = c.client.Find(ctx, c.opts.DataSourceID, q); err != nil {
-			return nil, err
-		}
-		rows.Arrange(found, q.Order)
-		found, q.Limit = found[min(len(found), offset):], limit
-	}
-	if q.Limit > 0 {
-		found = found[:min(len(found), q.Limit)] // a server may ignore the limit
-	}
-	return found, nil
 }
 
 // ContactByUserID returns the contact with this flUserId, by which messages and
@@ -148,7 +126,7 @@ func (c *Chat) deriveUserID(row *datasource.Entry) string {
 // contactsByID resolves row ids to contacts, in the order given. It stores missing
 // flUserIds.
 func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error) {
-	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	rows, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 	if err != nil {
 		return nil, err
 	}
@@ -186,21 +164,21 @@ func (c *Chat) contactsByUserID(ctx context.Context, userIDs []string) ([]*Conta
 	if len(userIDs) == 0 {
 		return []*Contact{}, nil
 	}
-	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{
+	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{
 		Type: "select", Where: M{wire.UserID: M{"$in": userIDs}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) < len(userIDs) && c.opts.PrimaryKey != "" {
+	if len(found) < len(userIDs) && c.opts.PrimaryKey != "" {
 		// Some may have a derived id that is not on their row yet.
-		if rows, err = c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select"}); err != nil {
+		if found, err = rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select"}); err != nil {
 			return nil, err
 		}
 	}
-	byUserID := make(map[string]*Contact, len(rows))
-	for i := range rows {
-		contact := c.contact(&rows[i])
+	byUserID := make(map[string]*Contact, len(found))
+	for i := range found {
+		contact := c.contact(&found[i])
 		delete(contact.Data, wire.UserToken)
 		if _, taken := byUserID[contact.UserID]; !taken {
 			byUserID[contact.UserID] = contact

@@ -59,10 +59,14 @@ type NewConversation struct {
 	AllowInvite bool
 }
 
-// conversation makes the conversation of a data source as the user sees it.
+// conversation makes the conversation of a data source that was just read.
 func (c *Chat) conversation(ds *datasource.DataSource, userID string) *Conversation {
 	def := wire.ParseDefinition(ds.Definition)
 	c.known.Put(ds.ID, def)
+	return c.handle(ds, def, userID)
+}
+
+func (c *Chat) handle(ds *datasource.DataSource, def wire.Definition, userID string) *Conversation {
 	conv := &Conversation{
 		ID: ds.ID, Name: ds.Name, CreatedAt: ds.CreatedAt, UpdatedAt: ds.UpdatedAt,
 		AppID: ds.AppID, OrganizationID: ds.OrganizationID, chat: c, userID: userID,
@@ -110,7 +114,7 @@ func (v *Conversation) EncryptionKey() string {
 	}
 	key := v.current().BodyKey()
 	switch {
-	case v.chat != nil && v.chat.known.Refused(v.ID):
+	case v.chat != nil && v.chat.pins.Refused(v.ID):
 		return ""
 	case key == "" && (v.chat == nil || v.chat.opts.MinProtection < Encrypted):
 		return wire.FallbackBodyKey(v.ID)
@@ -121,23 +125,28 @@ func (v *Conversation) EncryptionKey() string {
 // InviteCode returns the code with which others can join. It makes one request if
 // the conversation had no code when it was read, else none.
 //
-// Errors: [ErrNoInviteCode] when it was created without AllowInvite.
+// Errors: [ErrNoInviteCode] when it was created without AllowInvite; [ErrNotFound].
 func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 	defer wrap("invite code", &err)
-	if code := v.current().InviteCode(); code != "" {
-		return code, nil
-	}
-	ctx, _, end, err := v.owner().enter(ctx)
+	ctx, s, end, err := v.owner().enter(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer end()
-	def, err := v.chat.freshDefinition(ctx, v.ID)
-	if err != nil {
+	if err := s.roster.Check(ctx, v.ID); err != nil {
 		return "", err
 	}
-	if code := def.InviteCode(); code != "" {
+	if code := v.current().InviteCode(); code != "" {
 		return code, nil
+	}
+	if _, err := v.chat.freshDefinition(ctx, v.ID); err != nil {
+		return "", err
+	}
+	if err := s.roster.Check(ctx, v.ID); err != nil {
+		return "", err
+	}
+	if def, _ := v.chat.known.Get(v.ID); def.InviteCode() != "" {
+		return def.InviteCode(), nil
 	}
 	return "", fmt.Errorf("conversation %d: %w", v.ID, ErrNoInviteCode)
 }
@@ -145,7 +154,8 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 // Conversations returns the user's conversations and joined channels, latest
 // activity first.
 //
-// With [Offline] the last list is returned from the cache, without a request.
+// One whose definition breaks a limit, see [datasource.ErrRowLimit], is left out and
+// logged. With [Offline] the last list is returned from the cache, without a request.
 //
 // Errors: [ErrNotLoggedIn], [ErrOffline] with Offline and an empty cache, [ErrClosed].
 func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
@@ -203,15 +213,19 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 // memberships lists the data sources of the user's conversations, latest activity
 // first, even if the server ignores the filters, and caches the list.
 func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSource, error) {
+	listed := c.known.Listing(s.userID)
 	sources, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
-	if err == nil {
-		for i := range sources {
-			c.remember(&sources[i])
-		}
-		c.settle(ctx)
-		s.cache.SaveConversations(ctx, sources)
+	if err != nil {
+		return nil, err
 	}
-	return sources, err
+	defs := make(map[int64]wire.Definition, len(sources))
+	for i := range sources {
+		defs[sources[i].ID] = wire.ParseDefinition(sources[i].Definition)
+	}
+	listed(defs)
+	c.settle(ctx)
+	s.cache.SaveConversations(ctx, sources)
+	return sources, nil
 }
 
 func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.Definition) bool) ([]datasource.DataSource, error) {
@@ -229,7 +243,9 @@ func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.D
 			return nil, err
 		}
 		for _, ds := range list {
-			if ds.ID > 0 && ds.Type == wire.TypeConversation && !seen[ds.ID] && keep(wire.ParseDefinition(ds.Definition)) {
+			if ds.Err != nil {
+				c.log.Warn("a conversation is left out", "conversation", ds.ID, "error", ds.Err)
+			} else if ds.ID > 0 && ds.Type == wire.TypeConversation && !seen[ds.ID] && keep(wire.ParseDefinition(ds.Definition)) {
 				seen[ds.ID] = true
 				out = append(out, ds)
 			}
@@ -293,7 +309,7 @@ func (v *Conversation) AcceptKey(ctx context.Context) (err error) {
 		return err
 	}
 	defer end()
-	if err := v.chat.known.Accept(ctx, v.ID); err != nil {
+	if err := v.chat.pins.Accept(ctx, v.ID); err != nil {
 		return fmt.Errorf("conversation %d: %w", v.ID, err)
 	}
 	if def, ok := v.chat.known.Get(v.ID); ok {

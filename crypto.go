@@ -89,7 +89,7 @@ func (c *Chat) keys() Keys {
 	if c.opts.Keys != nil {
 		return c.opts.Keys
 	}
-	return conversationKeys{c.known}
+	return conversationKeys{c.pins}
 }
 
 // bodiesOf returns what opens the bodies of a Chat.
@@ -97,7 +97,7 @@ func bodiesOf(c *Chat) *bodies.Bodies {
 	b := &bodies.Bodies{
 		Least: bodies.Protection(c.opts.MinProtection), Writes: func() bodies.Protection { return bodies.Protection(c.writes()) },
 		Passphrase: func(ctx context.Context, id int64) (string, error) { return c.keys().Key(ctx, id) },
-		AtHand:     c.known.AtHand,
+		AtHand:     c.pins.AtHand,
 	}
 	if c.opts.Keys != nil {
 		b.AtHand = nil

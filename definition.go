@@ -6,6 +6,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/pins"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -61,7 +62,7 @@ func (c *Chat) conversationSource(ctx context.Context, id int64) (*datasource.Da
 		return nil, missing(err, "conversation", id)
 	}
 	if ds.Type != wire.TypeConversation {
-		return nil, fmt.Errorf("data source %d is not a conversation: %w", id, ErrNotFound)
+		return nil, fmt.Errorf("data source %d is %w: %w", id, roster.ErrNoConversation, ErrNotFound)
 	}
 	return ds, nil
 }
@@ -81,19 +82,23 @@ func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.
 // failure of Storage shows where a key is needed.
 func (c *Chat) settle(ctx context.Context) {
 	if c.opts.Keys == nil {
-		_ = c.known.Settle(ctx)
+		_ = c.pins.Settle(ctx)
 	}
 }
 
-// knownOf returns the definitions that a Chat has read.
-func knownOf(c *Chat) *pins.Book {
+// pinsOf watches over the keys in definitions.
+func pinsOf(c *Chat) *pins.Book {
 	return pins.New(pins.Config{
 		Values: func() pins.Values { return c.cacheOf(c.current()) }, Read: c.freshDefinition,
 		Strict: c.opts.MinProtection >= Encrypted, Log: c.log,
 	})
 }
 
-// remember caches a conversation's definition.
-func (c *Chat) remember(ds *datasource.DataSource) {
-	c.known.Put(ds.ID, wire.ParseDefinition(ds.Definition))
+// rosterOf knows the conversations of a new session's user.
+func (c *Chat) rosterOf(s *session) *roster.Roster {
+	return roster.New(roster.Config{
+		UserID: s.userID, Known: &c.known, NotFound: ErrNotFound, Log: c.log,
+		Read: func(ctx context.Context, id int64) error { _, err := c.freshDefinition(ctx, id); return err },
+		List: func(ctx context.Context) error { _, err := c.memberships(ctx, s); return err },
+	})
 }

@@ -25,7 +25,9 @@ var (
 	ErrClosed = sentinel("the chat is closed")
 	// ErrNoInviteCode: the conversation was created without AllowInvite.
 	ErrNoInviteCode = sentinel("the conversation has no invite code")
-	// ErrNotFound: no such conversation, channel or message.
+	// ErrNotFound: no such conversation, channel or message. For every call about a
+	// conversation, so is one that the user is not in, a channel not joined, and a
+	// data source that is no conversation.
 	ErrNotFound = sentinel("not found")
 	// ErrInvalid: an argument or option is unusable. The text names it and says what
 	// to do.

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log"
 	"strconv"
+	"strings"
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 // poll looks for messages now; left alone, a stream does so by itself.
@@ -172,6 +174,37 @@ func ExampleReset() {
 
 // A stream delivers only the newest page of a conversation that the user joins. OnGap
 // reports what it left out.
+func ExampleGap() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv, err := s.jane.Create(ctx, chat.NewConversation{Participants: []int64{s.bobID}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	large := s.server.AddRows(conv.ID, chat.M{"body": strings.Repeat("x", 2<<20)})[0]
+	_, err = s.bob.Stream(ctx, func(m *chat.Message) { fmt.Println(m.Body) }, chat.OnGap(func(g chat.Gap) {
+		fmt.Println(g.Kind, g.MessageID == large)
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "behind it"}); err != nil {
+		log.Fatal(err)
+	}
+	poll(s.bob)
+	// Whoever asks for messages gets it with an error.
+	msgs, err := s.bob.Messages(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(msgs[0].ID == large, errors.Is(msgs[0].Err, datasource.ErrRowLimit))
+	// Output:
+	// unreadable true
+	// behind it
+	// true true
+}
+
 func ExampleOnGap() {
 	s := newStage()
 	defer s.close()

@@ -222,6 +222,32 @@ func ExampleChat_Login() {
 	// true
 }
 
+// Operators beside equality and $iLike have to be allowed. Here the SDK can check the
+// list itself.
+func ExampleAnyOperator() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	c, err := chat.Connect(ctx, s.options())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+
+	query := chat.M{"Email": chat.M{"$in": []string{"jane@example.org", "jane@example.com"}}}
+	_, err = c.Login(ctx, query)
+	fmt.Println(errors.Is(err, chat.ErrInvalid))
+
+	jane, err := c.Login(ctx, query, chat.AnyOperator())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("hello", jane.Data["Name"])
+	// Output:
+	// true
+	// hello Jane
+}
+
 // With a store that outlives the process a chat starts without a network.
 func ExampleOffline() {
 	s := newStage()

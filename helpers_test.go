@@ -11,6 +11,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // world is a local Fliplet with three contacts: Jane, Bob and Eve.
@@ -72,6 +73,12 @@ func (w *world) converse(c *chat.Chat, names ...string) *chat.Conversation {
 	conv, err := c.Create(context.Background(), chat.NewConversation{Participants: ids})
 	require.NoError(w.t, err)
 	return conv
+}
+
+// addTalk stores a conversation of Jane's and Bob's, who need not have logged in.
+func (w *world) addTalk(name string) int64 {
+	members := []string{wire.DeriveUserID(w.contacts, "jane@example.org"), wire.DeriveUserID(w.contacts, "bob@example.org")}
+	return w.AddDataSource(datasource.M{"name": name, "type": "conversation", "definition": datasource.M{"participants": members}})
 }
 
 // say sends a text.

@@ -59,7 +59,7 @@ func PageSize(n int) HistoryOption { return pageSizeOption(n) }
 //	}
 //
 // An error is yielded with a nil message and ends the loop: [ErrInvalid];
-// [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed]; the
+// [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed]; the
 // context's cause; or what the server said.
 func (c *Chat) History(ctx context.Context, conversationID int64, opts ...HistoryOption) iter.Seq2[*Message, error] {
 	o := historyOptions{pageSize: batchSize}
@@ -98,6 +98,9 @@ func (c *Chat) historyPage(ctx context.Context, conversationID int64, after *fee
 		return nil, false, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return nil, false, err
+	}
 	page, err := s.rows.Older(ctx, conversationID, *after, limit)
 	if err != nil {
 		return nil, false, err

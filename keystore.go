@@ -14,8 +14,12 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
+
+// keyRetryDelay is how long a failure to read a key is remembered.
+const keyRetryDelay = 5 * time.Second
 
 // Keystore reads the key that Fliplet's sync agent keeps on the server for data it
 // encrypts: a data source of type "keystore" with an entry whose column content is
@@ -58,8 +62,6 @@ var _ Keys = (*Keystore)(nil)
 const (
 	typeKeystore   = "keystore"
 	keystoreColumn = "content"
-	// keyRetryDelay is how long a failure to read the key is remembered.
-	keyRetryDelay = 5 * time.Second
 )
 
 // NewKeystore returns a Keystore; it makes no request.
@@ -129,7 +131,7 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 		return "", err
 	}
 	salts := agentSalts(k.opts.Salt, ds)
-	rows, err := k.client.Find(ctx, ds.ID, datasource.Query{Type: "select"})
+	rows, err := rows.Readable(ctx, k.client, ds.ID, datasource.Query{Type: "select"})
 	if err != nil {
 		return "", err
 	}

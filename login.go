@@ -1,12 +1,15 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -17,17 +20,24 @@ import (
 // request, and a second one for a contact without flUserId or flUserToken, which are
 // then stored on its row. Options.Push may cause another.
 //
-// On the server $iLike finds its operand anywhere in the value. Login accepts only a
-// row whose column equals the operand, apart from case and surrounding space:
-// jo@x.com does not log in banjo@x.com. Of several such rows it takes the first.
+// The query equals columns with values, or matches whole values with $iLike, joined
+// by $and and $or; [AnyOperator] allows more. A value that is nil or blank is refused:
+// it would find whoever lacks the column.
+//
+// The row that the server finds has to match the query here, too. On the server
+// $iLike finds its operand anywhere in the value; Login accepts only a row whose column
+// equals it, apart from case and surrounding space: jo@x.com does not log in
+// banjo@x.com. Everything else is compared exactly. Of several such rows it takes the
+// oldest.
 //
 // Logging in as another contact ends the streams of the previous one.
 //
 // With [Offline] the contact cached by an earlier session is used if it satisfies
 // the query; otherwise the login is made online.
 //
-// Errors: [ErrContactNotFound] (code 404); [ErrOffline] (code 400) when the server
-// cannot be reached and Offline found nothing; [ErrInvalid]; [ErrClosed].
+// Errors: [ErrInvalid], which names the column, before any request;
+// [ErrContactNotFound] (code 404); [ErrOffline] (code 400) when the server cannot be
+// reached and Offline found nothing; [ErrClosed].
 func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Contact, err error) {
 	defer wrap("login", &err)
 	return c.loginWith(ctx, query, withDevice, opts...)
@@ -43,23 +53,20 @@ const (
 
 // loginWith is Login with a choice about the device.
 func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts ...LoginOption) (*Contact, error) {
-	if inner, ok := query["where"].(M); ok && len(query) == 1 {
-		query = inner
-	}
-	if len(query) == 0 {
-		return nil, invalid("query: empty; say which contact, for instance M{\"Email\": \"jo@example.org\"}")
-	}
 	var o callOptions
 	for _, opt := range opts {
 		opt.applyLogin(&o)
+	}
+	login, err := where.ParseLogin(query, o.anyOperator)
+	if err != nil {
+		return nil, invalid("query: %v", err)
 	}
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	query = wire.CloneMap(query)
-	contact, before, cached, err := c.logIn(ctx, query, o.offline)
+	contact, before, cached, err := c.logIn(ctx, login, o.offline)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +90,7 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 
 // logIn finds the contact of a query, in the cache or online, and makes it the
 // user. before is the session of another user, which the caller has to stop.
-func (c *Chat) logIn(ctx context.Context, query M, offline bool) (_ *Contact, before *session, cached bool, err error) {
+func (c *Chat) logIn(ctx context.Context, query where.Login, offline bool) (_ *Contact, before *session, cached bool, err error) {
 	if err := c.logins.Lock(ctx); err != nil {
 		return nil, nil, false, err
 	}
@@ -105,7 +112,7 @@ func (c *Chat) logIn(ctx context.Context, query M, offline bool) (_ *Contact, be
 
 // adopt makes a contact the user of this Chat. It returns the session of another
 // user that this one replaces.
-func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token string) (before *session) {
+func (c *Chat) adopt(ctx context.Context, query where.Login, contact *Contact, token string) (before *session) {
 	c.mu.Lock()
 	s := c.session
 	if s == nil || s.contactID != contact.ID || s.userID != contact.UserID {
@@ -119,27 +126,38 @@ func (c *Chat) adopt(ctx context.Context, query M, contact *Contact, token strin
 }
 
 // setLogin stores the result of a login. The caller holds Chat.mu.
-func (s *session) setLogin(query M, contact *Contact, token string) {
+func (s *session) setLogin(query where.Login, contact *Contact, token string) {
 	s.query, s.contact = query, contact.copy()
 	s.token.Store(&token)
 }
 
 // authenticate finds the contact on the server, and stores ids that it lacks.
-func (c *Chat) authenticate(ctx context.Context, query M) (*Contact, string, error) {
-	rows, err := c.client.Find(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", Where: query})
+func (c *Chat) authenticate(ctx context.Context, query where.Login) (*Contact, string, error) {
+	rows, err := c.find(ctx, query)
 	if err != nil {
 		return nil, "", err
 	}
-	columns := make([]M, len(rows))
-	for i := range rows {
-		columns[i] = rows[i].Data
-	}
-	best := where.Best(columns, query)
-	if best < 0 {
-		return nil, "", ErrContactNotFound
-	}
-	return c.identify(ctx, &rows[best])
+	return c.identify(ctx, &rows[0])
 }
+
+// find reads the contacts that a query finds, and that match it here, too: at least
+// one.
+func (c *Chat) find(ctx context.Context, query where.Login) ([]datasource.Entry, error) {
+	rows, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", Where: query.Where()})
+	if err != nil {
+		return nil, err
+	}
+	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return e.ID <= 0 || e.DeletedAt != nil })
+	// By id, so that a row that somebody adds does not come before one that was there.
+	slices.SortFunc(rows, func(a, b datasource.Entry) int { return cmp.Compare(a.ID, b.ID) })
+	found := where.Choose(query, columnsOf, rows...)
+	if len(found) == 0 {
+		return nil, ErrContactNotFound
+	}
+	return found, nil
+}
+
+func columnsOf(e datasource.Entry) M { return e.Data }
 
 // identify stores the flUserId and flUserToken that a contact's row lacks, and
 // returns the contact as stored. It never replaces one: a new flUserId would orphan
@@ -156,6 +174,9 @@ func (c *Chat) identify(ctx context.Context, row *datasource.Entry) (*Contact, s
 		stored, err := c.client.Update(ctx, c.opts.DataSourceID, row.ID, patch)
 		if err != nil {
 			return nil, "", err
+		}
+		if stored.ID != 0 && stored.ID != row.ID {
+			return nil, "", errors.New("the server answered with another contact")
 		}
 		merged := maps.Clone(row.Data)
 		if merged == nil {

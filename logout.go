@@ -104,6 +104,7 @@ func (c *Chat) clearToken(ctx context.Context, s *session) error {
 // conversations, and which rows bodies were seen in.
 func (c *Chat) forgetRead() {
 	c.known.Clear()
+	c.pins.Clear()
 	c.bodies.Forget()
 }
 

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // MarkMessagesAsRead adds the user to the readers of messages, which may belong to
-// several conversations. Messages that are deleted or read already are skipped; if
+// several conversations. Messages that are deleted, read already or too large to be read are skipped; if
 // none remains no request is made. It updates the given values, so do not read them
 // meanwhile.
 //
@@ -21,8 +23,8 @@ import (
 // read, MarkMessagesAsRead reads the lists again until no other client can overwrite
 // the mark.
 //
-// Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotLoggedIn];
-// [ErrClosed]. If one conversation fails the others are still marked.
+// Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotFound];
+// [ErrNotLoggedIn]; [ErrClosed]. If one conversation fails the others are still marked.
 func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err error) {
 	defer wrap("mark as read", &err)
 	for i, m := range msgs {
@@ -56,6 +58,9 @@ func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err er
 
 // markRead marks messages of one conversation.
 func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, msgs []*Message) error {
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return err
+	}
 	ids := make([]int64, 0, len(msgs))
 	for _, m := range msgs {
 		if !slices.Contains(ids, m.ID) {
@@ -66,16 +71,16 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 	contested := err != nil || mayCollide(def)
 	readers := map[int64][]string{}
 	confirmed := 0 // reads in a row that found every mark in place
-	for range changeAttempts {
+	for range roster.ChangeAttempts {
 		began := time.Now()
-		rows, err := c.client.Find(ctx, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+		rows, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 		if err != nil {
 			return missing(err, "conversation", conversationID)
 		}
 		var entries []datasource.CommitEntry
 		for i := range rows {
 			r := &rows[i]
-			if !slices.Contains(ids, r.ID) || deleted(*r) {
+			if !slices.Contains(ids, r.ID) || deleted(*r) || r.DataSourceID != 0 && r.DataSourceID != conversationID {
 				continue
 			}
 			list := wire.Strings(r.Data[wire.ReadBy])
@@ -99,7 +104,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 		}
 		// A client that read the list before our write may overwrite it: read again
 		// when that write must have happened.
-		if err := pause(ctx, began); err != nil {
+		if err := roster.Pause(ctx, began); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,8 @@ type Message struct {
 	// body that MinProtection withholds has the protection that it claims.
 	Protection Protection
 	// Err says why Body is not the text. It matches [ErrUnreadable] and the reason,
-	// such as [ErrWrongKey] or [ErrTampered]. nil if Body is the text.
+	// such as [ErrWrongKey], [ErrTampered] or [datasource.ErrRowLimit]; with the last,
+	// only the ids and times are known. nil if Body is the text.
 	Err error
 }
 
@@ -68,6 +69,10 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
 	}
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
+	if row.Err != nil && !m.IsDeleted {
+		m.Err = &Error{Op: "read message", Err: unreadable(row)}
+		return m
+	}
 	c.openBody(ctx, m, binding(row))
 	return m
 }
@@ -92,6 +97,11 @@ func (c *Chat) openBody(ctx context.Context, m *Message, at envelope.Binding) {
 	if c.opts.MinProtection > Plain {
 		bodies.Withhold(m.Data)
 	}
+}
+
+// unreadable is the error of a row that breaks a limit.
+func unreadable(row *datasource.Entry) error {
+	return fmt.Errorf("%w: message %d: %w", ErrUnreadable, row.ID, row.Err)
 }
 
 // deleted reports whether a row is a tombstone.
@@ -155,6 +165,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return nil, err
+	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err
 	}
@@ -183,6 +196,9 @@ func (c *Chat) DeleteMessage(ctx context.Context, conversationID, messageID int6
 		return err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return err
+	}
 	if err := c.client.Delete(ctx, conversationID, messageID); err != nil {
 		return missing(err, "message", messageID)
 	}

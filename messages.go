@@ -22,7 +22,7 @@ import (
 // WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
 // can share a timestamp.
 //
-// Errors: [ErrInvalid]; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid]; [ErrNotFound] for one of In; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
 	defer wrap("messages", &err)
 	var o callOptions
@@ -42,6 +42,9 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	defer end()
 	if o.scoped && len(o.in) == 0 {
 		return []*Message{}, nil
+	}
+	if err := s.roster.Check(ctx, o.in...); err != nil {
+		return nil, err
 	}
 	limit := batchSize
 	if o.limit != nil {
@@ -65,6 +68,7 @@ func (c *Chat) rowsOf(s *session) *rows.Source {
 	return rows.New(rows.Config{
 		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
 		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
+		Foreign:    s.roster.Foreign, Genuine: c.genuine(),
 		Members: func(ctx context.Context) ([]int64, error) {
 			sources, err := c.memberships(ctx, s)
 			ids := make([]int64, len(sources))
@@ -105,6 +109,9 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 		return nil, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, h.v.ID); err != nil {
+		return nil, err
+	}
 	order := rows.Total(o.order)
 	if len(order) == 0 {
 		order = []datasource.Order{{Column: "createdAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}}
@@ -134,11 +141,14 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 		return nil, err
 	}
 	defer end()
+	if err := s.roster.Check(ctx, h.v.ID); err != nil {
+		return nil, err
+	}
 	row, err := h.v.chat.client.FindByID(ctx, h.v.ID, id)
 	if err != nil {
 		return nil, missing(err, "message", id)
 	}
-	if deleted(*row) {
+	if deleted(*row) || row.DataSourceID != 0 && row.DataSourceID != h.v.ID {
 		return nil, fmt.Errorf("message %d: %w", id, ErrNotFound)
 	}
 	row.DataSourceID = h.v.ID
@@ -187,7 +197,11 @@ type Unread struct{ chat *Chat }
 // Unread returns a handle; it makes no request.
 func (c *Chat) Unread() Unread { return Unread{c} }
 
-// Get returns all unread messages, oldest first.
+// maxUnread is how many unread messages Get returns.
+const maxUnread = 1000
+
+// Get returns the newest 1,000 unread messages, oldest first. To get the ones before,
+// mark these as read. [Unread.Count] counts them all.
 //
 // Errors: [ErrNotLoggedIn], [ErrClosed].
 func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
@@ -197,14 +211,15 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 		return nil, err
 	}
 	defer end()
-	found, err := s.rows.Unread(ctx)
+	found, err := s.rows.Unread(ctx, maxUnread)
 	if err != nil {
 		return nil, err
 	}
+	slices.Reverse(found)
 	return h.chat.messages(ctx, found, s.userID), nil
 }
 
-// Count counts the unread messages.
+// Count counts the unread messages, on the server.
 //
 // Errors: [ErrNotLoggedIn], [ErrClosed].
 func (h Unread) Count(ctx context.Context) (_ int, err error) {

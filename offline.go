@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // What a session stores for offline use. Package cache keeps rows; the functions here
@@ -39,9 +40,9 @@ func (c *Chat) rememberUser(ctx context.Context, s *session, contact *Contact, t
 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there
 // is none.
-func (c *Chat) cachedUser(ctx context.Context, query M) (contact *Contact, token string) {
+func (c *Chat) cachedUser(ctx context.Context, query where.Login) (contact *Contact, token string) {
 	_, token, _ = c.cache.FindUser(ctx, func(row *datasource.Entry) (string, bool) {
-		if !where.Satisfies(row.Data, query) {
+		if !query.Satisfied(row.Data) {
 			return "", false
 		}
 		contact = c.contact(row)
@@ -91,7 +92,8 @@ func (c *Chat) cachedConversations(ctx context.Context, s *session) ([]*Conversa
 	}
 	out := make([]*Conversation, len(list))
 	for i := range list {
-		out[i] = c.conversation(&list[i], s.userID)
+		def := c.known.PutCached(list[i].ID, wire.ParseDefinition(list[i].Definition))
+		out[i] = c.handle(&list[i], def, s.userID)
 	}
 	return out, nil
 }

@@ -71,16 +71,21 @@ func TestOfflineLoginChecksTheWholeQuery(t *testing.T) {
 		"a range beside $eq":  {"Age": chat.M{"$eq": 30, "$gt": 40}},
 		"a negation":          {"$not": chat.M{"Email": "somebody"}},
 		"$filters":            {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "jo@x.com"}}},
-		"nothing in all of":   {"$and": []any{}},
-		"one of nobody":       {"$or": []any{chat.M{}}},
-		"a column not there":  {"Nickname": ""},
-		"no operators":        {"Email": chat.M{}},
 		"another token":       {"flUserToken": token + "0"},
-		"null":                {"Nickname": nil},
 		"an object of values": {"Email": []any{"jo@x.com"}},
 	} {
-		_, err := c.Login(t.Context(), query, chat.Offline())
+		_, err := c.Login(t.Context(), query, chat.Offline(), chat.AnyOperator())
 		assert.ErrorIs(t, err, chat.ErrOffline, name)
+	}
+	for name, query := range map[string]chat.M{
+		"nothing in all of":  {"$and": []any{}},
+		"one of nobody":      {"$or": []any{chat.M{}}},
+		"a column not there": {"Nickname": ""},
+		"no operators":       {"Email": chat.M{}},
+		"null":               {"Nickname": nil},
+	} {
+		_, err := c.Login(t.Context(), query, chat.Offline(), chat.AnyOperator())
+		assert.ErrorIs(t, err, chat.ErrInvalid, name)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	chat "github.com/fliplet/fliplet-chat-go"
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -53,7 +52,7 @@ func newStorm(t *testing.T, sends int, seed uint64) *storm {
 	w := newWorld(t, fliplettest.InProcess(), fliplettest.WithSeed(seed))
 	s := &storm{world: w, rand: rand.New(rand.NewPCG(seed, 1)), disk: storage.NewMemory(), sends: sends}
 	for i := range max(10, sends/100) {
-		s.conversations = append(s.conversations, w.AddDataSource(datasource.M{"name": fmt.Sprint("Talk ", i), "type": "conversation"}))
+		s.conversations = append(s.conversations, w.addTalk(fmt.Sprint("Talk ", i)))
 	}
 	w.Sometimes(0.3, fliplettest.Insert, fliplettest.LoseAnswer())
 	w.Sometimes(0.1, fliplettest.Insert, fliplettest.LoseRequest())

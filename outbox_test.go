@@ -31,7 +31,7 @@ func inOutbox(t *testing.T, test func(t *testing.T, w *world, conv int64)) {
 
 // talk makes a conversation.
 func (w *world) talk() int64 {
-	return w.AddDataSource(datasource.M{"name": "Talk", "type": "conversation"})
+	return w.addTalk("Talk")
 }
 
 // withOutbox logs Jane in on a store.

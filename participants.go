@@ -2,73 +2,30 @@ package chat
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
-	"github.com/fliplet/fliplet-chat-go/internal/wait"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// changeAttempts bounds the attempts at a change that other clients overwrite.
-const changeAttempts = 12
-
-// change edits a conversation's definition on the server: it reads, edits and writes
-// the definition, and reads it again. edit reports whether it changed anything; kept
-// reports whether a definition has the change.
-//
-// The server replaces definitions whole and has no conditional write: a client that
-// read before our write and writes after it undoes ours. So change reads again until
-// every such write must have happened.
+// change edits a conversation's definition on the server; see [roster.Change].
 func (v *Conversation) change(ctx context.Context, edit, kept func(wire.Definition) bool) error {
 	c := v.chat
-	for range changeAttempts {
-		began := time.Now()
-		def, err := c.freshDefinition(ctx, v.ID)
-		if err != nil {
-			return err
-		}
-		def = def.Clone()
-		if !edit(def) {
-			v.adopt(def)
-			return nil
-		}
-		ds, err := c.client.UpdateDataSource(ctx, v.ID, datasource.SourcePatch{Definition: def.JSON()})
-		if err != nil {
-			return missing(err, "conversation", v.ID)
-		}
-		if len(ds.Definition) > 0 {
-			def = wire.ParseDefinition(ds.Definition)
-		}
-		def, ok, err := v.settled(ctx, began, def, kept)
-		if err != nil {
-			return err
-		}
-		if ok {
-			v.adopt(def)
-			return nil
-		}
+	def, err := roster.Change{
+		Conversation: v.ID, Edit: edit, Kept: kept,
+		Read: func(ctx context.Context) (wire.Definition, error) { return c.freshDefinition(ctx, v.ID) },
+		Write: func(ctx context.Context, def wire.Definition) (wire.Definition, error) {
+			ds, err := c.client.UpdateDataSource(ctx, v.ID, datasource.SourcePatch{Definition: def.JSON()})
+			if err == nil && len(ds.Definition) > 0 {
+				def = wire.ParseDefinition(ds.Definition)
+			}
+			return def, missing(err, "conversation", v.ID)
+		},
+	}.Make(ctx)
+	if err == nil {
+		v.adopt(def)
 	}
-	return fmt.Errorf("conversation %d: other clients kept overwriting the change", v.ID)
-}
-
-// settled reads the definition until a concurrent change, if it takes about as long
-// as our own, must have ended. It reports whether the change is still there.
-func (v *Conversation) settled(ctx context.Context, began time.Time, def wire.Definition, kept func(wire.Definition) bool) (wire.Definition, bool, error) {
-	for range 3 {
-		if !kept(def) {
-			return def, false, nil
-		}
-		if err := pause(ctx, began); err != nil {
-			return def, false, err
-		}
-		var err error
-		if def, err = v.chat.freshDefinition(ctx, v.ID); err != nil {
-			return def, false, err
-		}
-	}
-	return def, kept(def), nil
+	return err
 }
 
 // adopt sets the fields from a definition and caches it.
@@ -175,15 +132,4 @@ func (n Notifications) set(ctx context.Context, op string, on bool) (err error) 
 	return n.v.change(ctx,
 		func(d wire.Definition) bool { return d.Mute(s.userID, on) },
 		func(d wire.Definition) bool { return d.Muted(s.userID) == on })
-}
-
-// shortestPause is what a pause lasts at least. Examples, which run on real time,
-// shorten it.
-var shortestPause = 40 * time.Millisecond
-
-// pause waits one to two times as long as has passed since began: at least
-// shortestPause and less than 2 s.
-func pause(ctx context.Context, began time.Time) error {
-	d := min(max(time.Since(began), shortestPause), time.Second)
-	return wait.Sleep(ctx, d+rand.N(d))
 }

@@ -17,6 +17,7 @@ import (
 // newSession makes the session of a contact.
 func (c *Chat) newSession(contact *Contact) *session {
 	s := &session{contactID: contact.ID, userID: contact.UserID, cache: c.cache.User(contact.UserID)}
+	s.roster = c.rosterOf(s)
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
 		Source: &polledRows{c, s},
@@ -46,14 +47,13 @@ type polledRows struct {
 	session *session
 }
 
-func (p *polledRows) Page(ctx context.Context, q feed.Query) ([]feed.Row, error) {
-	entries, err := p.session.rows.Answer(ctx, q)
+func (p *polledRows) Page(ctx context.Context, q feed.Query) (found []feed.Row, short bool, err error) {
+	found, shown, short, err := p.session.rows.Answer(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	found := rows.Feed(entries, p.chat.genuine(), p.chat.log)
-	p.session.cache.Seen(ctx, q, entries)
-	return found, nil
+	p.session.cache.Seen(ctx, q, shown)
+	return found, short, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

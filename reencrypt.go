@@ -9,6 +9,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/reencrypt"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -51,7 +52,7 @@ type Reencryption struct {
 // sender of a body of version 1 may have been changed, too; afterwards it looks genuine.
 //
 // Concurrent calls for one conversation are safe, but repeat each other's requests.
-// Reencrypt needs no login.
+// Reencrypt needs no login, but a user who is logged in has to be a member.
 //
 // Errors: [ErrInvalid] when this Chat does not encrypt; [ErrNotFound];
 // [ErrKeyUnavailable]; [ErrClosed]; the server's error. The result is valid also
@@ -72,6 +73,14 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 		return Reencryption{}, err
 	}
 	defer end()
+	if s := c.current(); s != nil {
+		err = s.roster.Check(ctx, conversationID)
+	} else {
+		_, err = c.definition(ctx, conversationID)
+	}
+	if err != nil {
+		return Reencryption{}, err
+	}
 	target := c.bodyFormat()
 	report := func(p reencrypt.Progress) {
 		if progress != nil {
@@ -79,7 +88,7 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 		}
 	}
 	p, err := reencrypt.Run(ctx, reencrypt.Config{
-		Client: c.client, Conversation: conversationID, PageSize: batchSize, Attempts: changeAttempts, Log: c.log,
+		Client: c.client, Conversation: conversationID, PageSize: batchSize, Attempts: roster.ChangeAttempts, Log: c.log,
 		Store: c.store, Key: fmt.Sprintf("fl-chat-reencrypt/%s/%d", c.host(), conversationID), Target: target,
 		Reseal: func(ctx context.Context, row *datasource.Entry, column, stored string) (string, error) {
 			at := binding(row)

@@ -53,7 +53,7 @@ type Draft struct {
 // matches [ErrQueued], and the message is sent nevertheless. [ErrOutboxFull].
 //
 // Errors: [ErrInvalid] for an empty message or an unusable column, before any
-// request; [ErrNotFound] for an unknown conversation; [ErrNotLoggedIn]; [ErrClosed].
+// request; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
 	if err := d.check(conversationID); err != nil {
@@ -78,6 +78,9 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 // attempt is Message without an outbox: one attempt, and a look-up when it is in
 // doubt.
 func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d Draft) (*datasource.Entry, error) {
+	if err := s.roster.Check(ctx, conversationID); err != nil {
+		return nil, err
+	}
 	write, err := c.compose(ctx, s, conversationID, d)
 	if err != nil {
 		return nil, err
@@ -153,7 +156,7 @@ func (e *renewalError) Unwrap() error { return e.err }
 // was to be written, nil if there is none. Others can write a row of the same guid.
 func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
 	at := bindingOf(conversationID, write.Data)
-	found, err := c.client.Find(ctx, conversationID, datasource.Query{
+	found, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{
 		Type: "select", Where: M{wire.GUID: at.GUID}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
 	})
 	if err != nil {

@@ -24,6 +24,9 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 		Store: c.store, Key: c.cache.Key(s.userID, "outbox"), Log: c.log, Life: c.work,
 		Limit: c.opts.Outbox.Limit, Settle: c.opts.Outbox.Settle,
 		Insert: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
+			if err := s.roster.Check(ctx, r.Conversation); err != nil {
+				return nil, err
+			}
 			return c.transmit(ctx, s, r.Conversation, r.Write())
 		},
 		LookUp: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
@@ -40,6 +43,10 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 
 // queue accepts a message into the outbox.
 func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Draft) (*outbox.Sending, error) {
+	// Without a network a conversation that is not known is checked at the first attempt.
+	if err := s.roster.Check(ctx, conversationID); errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
 	write, err := c.compose(ctx, s, conversationID, d)
 	if err != nil {
 		return nil, err
@@ -120,6 +127,9 @@ func sendState(s outbox.State) SendState {
 // token repairs, 408, 425 and 429, which time does, and what a new login met, which
 // says nothing about the message.
 func definite(err error) bool {
+	if errors.Is(err, ErrNotFound) {
+		return true
+	}
 	refused, ok := errors.AsType[*datasource.Error](err)
 	if !ok || datasource.Doubtful(err) || errors.Is(err, datasource.ErrUnauthorized) {
 		return false

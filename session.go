@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -23,11 +26,12 @@ type session struct {
 	token atomic.Pointer[string]
 
 	// Guarded by Chat.mu. The same user may log in again with another query.
-	query   M
+	query   where.Login
 	contact *Contact
 	renewal *renewal
 
-	rows     *rows.Source // the rows of the user's conversations
+	roster   *roster.Roster // which conversations are the user's
+	rows     *rows.Source   // the rows of the user's conversations
 	cache    *cache.User
 	receiver *receive.Receiver
 	outbox   *outbox.Outbox // nil when it is off
@@ -126,7 +130,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 		return err
 	}
 	if contact.UserID != s.userID {
-		return errors.New("log in again: the query finds another user now")
+		return errAnotherUser
 	}
 	c.mu.Lock()
 	if gone = c.session != s; !gone {
@@ -140,9 +144,25 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	return nil
 }
 
-func (c *Chat) findAgain(ctx context.Context, s *session, query M) (*Contact, string, error) {
-	if _, byToken := query[wire.UserToken]; !byToken {
-		return c.authenticate(ctx, query)
+// errAnotherUser: the query of a session finds somebody else now.
+var errAnotherUser = errors.New("log in again: the query finds another user now")
+
+// findAgain finds the session's own contact among those of its query. Nothing is
+// stored on the row of anybody else.
+func (c *Chat) findAgain(ctx context.Context, s *session, query where.Login) (*Contact, string, error) {
+	if query.Column(wire.UserToken) == nil {
+		rows, err := c.find(ctx, query)
+		if err != nil {
+			return nil, "", err
+		}
+		i := slices.IndexFunc(rows, func(e datasource.Entry) bool { return e.ID == s.contactID })
+		if i < 0 {
+			i = slices.IndexFunc(rows, func(e datasource.Entry) bool { return c.contact(&e).UserID == s.userID })
+		}
+		if i < 0 {
+			return nil, "", errAnotherUser
+		}
+		return c.identify(ctx, &rows[i])
 	}
 	// The query's token is no longer valid, but the contact's id is known.
 	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
@@ -151,6 +171,9 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query M) (*Contact, st
 	}
 	if err != nil {
 		return nil, "", err
+	}
+	if row.ID != s.contactID || len(where.Choose(query.Without(wire.UserToken), columnsOf, *row)) == 0 {
+		return nil, "", errAnotherUser
 	}
 	return c.identify(ctx, row)
 }

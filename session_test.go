@@ -71,15 +71,19 @@ func TestLoginFindsTheContact(t *testing.T) {
 		"by a number":             {"Number": 42},
 		"by its chat token":       {"flUserToken": "a-known-token"},
 		"by alternatives":         {"$or": []any{chat.M{"Email": "nobody"}, chat.M{"Email": "Jo@X.com"}}},
-		"by a list":               {"Email": chat.M{"$in": []string{"Jo@X.com"}}},
-		"by $filters":             {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "Jo@X.com"}}},
+		"by a list*":              {"Email": chat.M{"$in": []string{"Jo@X.com"}}},
+		"by $filters*":            {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "Jo@X.com"}}},
 		"by an options object":    {"where": chat.M{"Email": "Jo@X.com"}},
 		"the exact one of a part": {"Email": chat.M{"$iLike": "JO@X.COM"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := (&world{Server: w.Server, t: t}).connect(func(o *chat.Options) { o.DataSourceID = contacts })
-			contact, err := c.Login(t.Context(), query)
+			var opts []chat.LoginOption
+			if strings.HasSuffix(name, "*") {
+				opts = append(opts, chat.AnyOperator())
+			}
+			contact, err := c.Login(t.Context(), query, opts...)
 			require.NoError(t, err)
 			assert.Equal(t, ids[1], contact.ID)
 			assert.Equal(t, contact.UserID, c.User().UserID)

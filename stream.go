@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -53,14 +54,23 @@ func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), n
 // GapKind says what a [Gap] is about.
 type GapKind uint8
 
-// GapHistory: older messages of a conversation that the user joined. Read them with
-// [Chat.History].
-const GapHistory GapKind = 1
+const (
+	// GapHistory: older messages of a conversation that the user joined. Read them with
+	// [Chat.History].
+	GapHistory GapKind = iota + 1
+	// GapUnreadable: one message that exists but is too large, too deep or has too many
+	// values to be read, see [datasource.ErrRowLimit]. Once it is made smaller it comes
+	// as an update.
+	GapUnreadable
+)
 
 // String is a word for the kind.
 func (k GapKind) String() string {
-	if k == GapHistory {
+	switch k {
+	case GapHistory:
 		return "history"
+	case GapUnreadable:
+		return "unreadable"
 	}
 	return fmt.Sprintf("GapKind(%d)", uint8(k))
 }
@@ -70,13 +80,19 @@ type Gap struct {
 	// Kind says what is missing.
 	Kind           GapKind
 	ConversationID int64
-	// Before: messages created before this time were not delivered.
+	// MessageID is the message of a GapUnreadable, else 0.
+	MessageID int64
+	// Before: messages created before this time were not delivered. Zero for a
+	// GapUnreadable.
 	Before time.Time
 	// Reason is a text for people.
 	Reason string
 }
 
 func (g Gap) String() string {
+	if g.Kind == GapUnreadable {
+		return fmt.Sprintf("gap in conversation %d, message %d: %s", g.ConversationID, g.MessageID, g.Reason)
+	}
 	return fmt.Sprintf("gap in conversation %d before %s: %s", g.ConversationID, wire.Timestamp(g.Before), g.Reason)
 }
 
@@ -131,11 +147,11 @@ type streamFunc struct {
 	onGap   func(Gap)
 
 	message *Message
-	gap     *feed.Gap
+	gap     *Gap
 }
 
 func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) bool {
-	if f.gap = e.Gap; f.gap != nil {
+	if f.gap = gapOf(e); f.gap != nil {
 		return true
 	}
 	f.message = f.chat.received(ctx, f.session, e, shared)
@@ -147,7 +163,7 @@ func (f *streamFunc) Handle() error {
 	f.message, f.gap = nil, nil
 	return guarded(func() error {
 		if g != nil {
-			f.chat.reportGap(g, f.onGap)
+			f.chat.reportGap(*g, f.onGap)
 		} else {
 			f.fn(m)
 		}
@@ -165,13 +181,26 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
+// gapOf is the gap of an event, nil if it has a message.
+func gapOf(e feed.Event) *Gap {
+	switch g := e.Gap; {
+	case g == nil:
+		return nil
+	case g.Row == 0:
+		return &Gap{Kind: GapHistory, ConversationID: g.Conversation, Before: time.UnixMicro(int64(g.Before)).UTC(), Reason: g.Reason}
+	default:
+		row := e.Row.Payload.(*datasource.Entry)
+		return &Gap{Kind: GapUnreadable, ConversationID: g.Conversation, MessageID: g.Row, Reason: unreadable(row).Error()}
+	}
+}
+
 // reportGap calls the function of OnGap, or logs the gap.
-func (c *Chat) reportGap(g *feed.Gap, fn func(Gap)) {
+func (c *Chat) reportGap(g Gap, fn func(Gap)) {
 	if fn == nil {
-		c.log.Warn("a stream has a gap", "conversation", g.Conversation, "reason", g.Reason)
+		c.log.Warn("a stream has a gap", "conversation", g.ConversationID, "message", g.MessageID, "reason", g.Reason)
 		return
 	}
-	fn(Gap{Kind: GapHistory, ConversationID: g.Conversation, Before: time.UnixMicro(int64(g.Before)).UTC(), Reason: g.Reason})
+	fn(g)
 }
 
 // Events is [Chat.Stream] for range loops: it yields the same messages in the same
@@ -243,8 +272,8 @@ func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, onGap func(
 		return nil, cmp.Or(rd.Stopped(), err)
 	}
 	defer end()
-	if e.Gap != nil {
-		c.reportGap(e.Gap, onGap)
+	if g := gapOf(e); g != nil {
+		c.reportGap(*g, onGap)
 		return nil, rd.Stopped()
 	}
 	return c.received(ctx, s, e, rd.Shared()), rd.Stopped()

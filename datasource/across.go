@@ -16,13 +16,20 @@ const acrossPath = "v1/data-sources/data"
 // body must be one JSON object. Fliplet has not published its form, so the caller writes it. It is sent as it is, and
 // not used after FindAcross has returned.
 //
+// A limit in body bounds what is kept of the answer: twice as many rows. A row that breaks a limit of this package comes
+// with Entry.Err.
+//
 // The rows are appended to into[:0], and into may be nil. A caller that polls can pass the slice of the poll before,
 // once it has copied the rows that it keeps. After a failure the slice is empty.
 func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]Entry, error) {
 	p := page{entries: into[:0]}
-	err := c.across(ctx, body, func(answer []byte) error {
+	rows := limitOf(body)
+	err := c.across(ctx, body, &call{list: rowFields, rows: rows}, func(answer []byte) error {
 		p.entries = into[:0]
-		return decode(answer, func(d *decoder) error { return d.page(&p) })
+		return decode(answer, func(d *decoder) error {
+			d.bound(c.maxBytes, rows)
+			return d.page(&p)
+		})
 	})
 	if err != nil {
 		return into[:0], err
@@ -35,7 +42,7 @@ func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]E
 // it was empty.
 func (c *Client) CountAcross(ctx context.Context, body []byte) (json.RawMessage, error) {
 	var raw json.RawMessage
-	err := c.across(ctx, body, func(answer []byte) error {
+	err := c.across(ctx, body, &call{}, func(answer []byte) error {
 		return decode(answer, func(d *decoder) error {
 			if d.peek() == 0 {
 				raw = nil
@@ -49,10 +56,11 @@ func (c *Client) CountAcross(ctx context.Context, body []byte) (json.RawMessage,
 	return raw, err
 }
 
-func (c *Client) across(ctx context.Context, body []byte, accept func([]byte) error) error {
+func (c *Client) across(ctx context.Context, body []byte, cl *call, accept func([]byte) error) error {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
 		return errors.New("datasource: the body of a cross-source query must be a JSON object")
 	}
 	// A server that answers early leaves net/http reading the body, while the caller may already reuse it.
-	return c.do(ctx, &call{method: http.MethodPost, path: acrossPath, body: bytes.Clone(body), read: true}, accept)
+	cl.method, cl.path, cl.body, cl.read = http.MethodPost, acrossPath, bytes.Clone(body), true
+	return c.do(ctx, cl, accept)
 }

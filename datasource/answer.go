@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 )
 
 // page is everything that the endpoints which return rows are known to answer with. A bare array is read as entries.
@@ -42,7 +43,10 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 	case "entries":
 		p.entries, err = d.entries(p.entries)
 	case "deletedEntries":
+		most, exact := d.most, d.exact
+		d.most, d.exact = maxRows, true // a limit does not hold for these
 		p.deleted, err = d.entries(p.deleted)
+		d.most, d.exact = most, exact
 	case "pagination":
 		if d.peek() != '{' {
 			return d.skip()
@@ -129,7 +133,7 @@ func (d *decoder) single(e *Entry) (found bool, err error) {
 	}
 	_, one := e.Extra["entry"].(M)
 	_, many := e.Extra["entries"].([]any)
-	if !one && !many {
+	if !one && !many && e.Err == nil {
 		return e.Data != nil, nil
 	}
 	*e = Entry{}
@@ -197,26 +201,45 @@ func (d *decoder) wrapped(many, one string, element func() error) error {
 	return element()
 }
 
-// rawCopy reads a value as it stands; null is nil.
-func (d *decoder) rawCopy() (json.RawMessage, error) {
-	raw, err := d.raw()
-	if err != nil || string(raw) == "null" {
-		return nil, err
+// field reads a value as it stands, if it keeps to the limits of a row. Otherwise broken says which it breaks.
+func (d *decoder) field() (raw json.RawMessage, broken, err error) {
+	d.peek()
+	start, depth := d.i, d.depth
+	deepest, inRow := d.deepest, d.inRow
+	d.deepest, d.inRow = min(deepest, depth+maxRowDepth), true
+	text, err := d.raw()
+	if err == errRowDepth { //nolint:errorlint // it comes from here
+		broken, d.i, d.depth, d.deepest = err, start, depth, math.MaxInt
+		err = d.skip()
 	}
-	return bytes.Clone(raw), nil
+	d.deepest, d.inRow = deepest, inRow
+	switch {
+	case err != nil || broken != nil:
+		return nil, broken, err
+	case len(text) > d.rowText:
+		return nil, errRowBytes, nil
+	case string(text) == "null":
+		return nil, nil, nil
+	}
+	return bytes.Clone(text), nil, nil
 }
 
 // extra keeps a field that has no place of its own, null included.
 func (d *decoder) extra(into *map[string]json.RawMessage, name []byte) error {
 	key := d.name(name)
-	raw, err := d.raw()
-	if err != nil {
+	d.peek()
+	null := d.i < len(d.b) && d.b[d.i] == 'n'
+	raw, broken, err := d.field()
+	if err != nil || broken != nil {
 		return err
+	}
+	if null {
+		raw = json.RawMessage("null")
 	}
 	if *into == nil {
 		*into = map[string]json.RawMessage{}
 	}
-	(*into)[key] = bytes.Clone(raw)
+	(*into)[key] = raw
 	return nil
 }
 

@@ -36,7 +36,8 @@ type Config struct {
 	Limiter *Limiter
 	// Retry says how often a failed call is tried again.
 	Retry RetryPolicy
-	// MaxResponseBytes bounds the decoded body of one answer, downloads apart. 0 means 64 MiB.
+	// MaxResponseBytes bounds the decoded body of one answer, downloads apart. Rows and definitions that are too large
+	// by themselves do not count. 0 means 64 MiB.
 	MaxResponseBytes int64
 
 	// FileHosts names other hosts whose files Download may fetch, with plain requests that carry no credentials:

@@ -14,6 +14,11 @@ import (
 // encoding/json would read a page twice, through reflection, and make up most of the cost of receiving it.
 type decoder struct {
 	scanner
+	row     int        // how many values the current row may still have
+	left    int        // how many all rows of the answer may
+	rowText int        // how long the text of a row may be
+	most    int        // how many rows of a list are kept
+	exact   bool       // more rows than that make the answer too large
 	columns int        // of the row before: the next one is likely to have as many
 	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
 	values  [128]any   // short strings and numbers, which often repeat from row to row
@@ -24,15 +29,16 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 // decode runs read over body. What read keeps must not point into body.
 func decode(body []byte, read func(*decoder) error) error {
 	d := decoders.Get().(*decoder)
-	d.b = body
+	d.b, d.deepest = body, maxDepth
+	d.row, d.left, d.rowText, d.most, d.exact = math.MaxInt, math.MaxInt, maxRowBytes, math.MaxInt, false
 	err := read(d)
 	if err == nil {
 		err = d.end()
 	}
-	d.scanner = scanner{scratch: d.scratch[:0]}
+	d.scanner = scanner{scratch: d.scratch[:0], open: d.open[:0]}
 	d.columns = 0
 	clear(d.values[:])
-	if cap(d.scratch) <= maxPooled {
+	if cap(d.scratch)+cap(d.open) <= maxPooled {
 		decoders.Put(d)
 	}
 	return err
@@ -106,6 +112,9 @@ func (d *decoder) list() ([]any, error) {
 	if err := d.enter(); err != nil {
 		return nil, err
 	}
+	if d.row -= containerCost; d.row < 0 {
+		return nil, errRowValues
+	}
 	list := []any{}
 	for first := true; ; first = false {
 		more, err := d.more(']', first)
@@ -114,6 +123,9 @@ func (d *decoder) list() ([]any, error) {
 		}
 		if first {
 			list = make([]any, 0, 4) // growing from nothing costs more than the room that stays empty
+		}
+		if d.row--; d.row < 0 {
+			return nil, errRowValues
 		}
 		v, err := d.value()
 		if err != nil {
@@ -125,6 +137,9 @@ func (d *decoder) list() ([]any, error) {
 
 // columnsOf reads an object into a map with room for size members.
 func (d *decoder) columnsOf(size int) (M, error) {
+	if d.row -= containerCost; d.row < 0 {
+		return nil, errRowValues
+	}
 	m := make(M, size)
 	if err := d.enter(); err != nil {
 		return nil, err
@@ -137,6 +152,9 @@ func (d *decoder) columnsOf(size int) (M, error) {
 		text, err := d.key()
 		if err != nil {
 			return nil, err
+		}
+		if d.row--; d.row < 0 {
+			return nil, errRowValues
 		}
 		name := d.name(text)
 		v, err := d.value()

@@ -199,7 +199,7 @@ func (o *object) addRaw(name string, raw json.RawMessage) {
 	if raw == nil || o.fault != nil {
 		return
 	}
-	s := scanner{b: raw}
+	s := scanner{b: raw, deepest: maxDepth}
 	err := s.skip()
 	if err == nil {
 		err = s.end()

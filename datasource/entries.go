@@ -32,7 +32,8 @@ type Write struct {
 	Progress func(sent, total int64)
 }
 
-// Find returns the rows that match q. A row that is not an object is left out.
+// Find returns the rows that match q. A row that is not an object is left out, and one that breaks a limit comes with
+// Entry.Err. Of more rows than twice Query.Limit the rest is left out.
 func (c *Client) Find(ctx context.Context, dataSourceID int64, q Query) ([]Entry, error) {
 	r, err := c.Select(ctx, dataSourceID, q)
 	if err != nil {
@@ -48,7 +49,7 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true})
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: q.Limit})
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +171,10 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call) (page, e
 	}
 	err = c.do(ctx, &cl, func(body []byte) error {
 		p = page{}
-		return decode(body, func(d *decoder) error { return d.page(&p) })
+		return decode(body, func(d *decoder) error {
+			d.bound(c.maxBytes, cl.rows)
+			return d.page(&p)
+		})
 	})
 	if err != nil {
 		return page{}, err
@@ -197,6 +201,9 @@ func (c *Client) row(ctx context.Context, dataSourceID int64, cl *call) (e *Entr
 	})
 	if err != nil {
 		return nil, false, err
+	}
+	if err := errorOf("row", e.ID, e.Err); err != nil {
+		return nil, false, &callError{op: cl.op(), err: err, doubtful: !cl.read}
 	}
 	if e.DataSourceID == 0 {
 		e.DataSourceID = dataSourceID

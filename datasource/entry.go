@@ -1,6 +1,9 @@
 package datasource
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // M is a where clause or the columns of a row. In rows read from the server numbers are json.Number, so that they
 // stay exact; nested objects are M, nested arrays []any.
@@ -22,6 +25,10 @@ type Entry struct {
 	DeletedAt *time.Time
 	// Extra holds every field that has no place above ("joins", "clientId" …). nil when there is none.
 	Extra M
+	// Err says why the row could not be read, although it exists: it breaks a limit, and matches ErrRowLimit. Then the
+	// ids and times are those of the row, as far as it has them, and everything else is zero. Only methods that return
+	// several rows return such a row; for others this is their error.
+	Err error
 }
 
 // entry reads a row. Anything but an object is skipped, with ok false.
@@ -29,22 +36,63 @@ func (d *decoder) entry(e *Entry) (ok bool, err error) {
 	if d.peek() != '{' {
 		return false, d.skip()
 	}
+	start, depth := d.i, d.depth
+	deepest, inRow := d.deepest, d.inRow
+	before := min(d.left, maxRowValues)
+	d.deepest, d.inRow, d.row = min(deepest, depth+maxRowDepth), true, before
+	err = d.fields(e)
+	d.deepest, d.inRow = deepest, inRow
+	used := before - d.row
+	d.row = math.MaxInt
+	if err == nil && d.i-start > d.rowText {
+		err = errRowBytes
+	}
+	if broken, _ := err.(*limitError); broken != nil { //nolint:errorlint // it comes from here
+		if before < maxRowValues && broken == errRowValues {
+			return false, errManyValues
+		}
+		d.i, d.depth = start, depth
+		return d.shell(e, broken)
+	}
+	d.left -= used
+	if e.Err != nil {
+		*e = Entry{ID: e.ID, DataSourceID: e.DataSourceID, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt, DeletedAt: e.DeletedAt, Err: e.Err}
+	}
+	return err == nil, err
+}
+
+func (d *decoder) fields(e *Entry) error {
 	if err := d.enter(); err != nil {
-		return false, err
+		return err
 	}
 	for first := true; ; first = false {
 		more, err := d.more('}', first)
 		if !more {
-			return err == nil, err
+			return err
 		}
 		name, err := d.key()
 		if err != nil {
-			return false, err
+			return err
 		}
 		if err := d.entryField(e, name); err != nil {
-			return false, err
+			return err
 		}
 	}
+}
+
+// shell reads the ids and times of a row that breaks a limit.
+func (d *decoder) shell(e *Entry, broken error) (ok bool, err error) {
+	*e = Entry{Err: broken}
+	deepest := d.deepest
+	d.deepest = math.MaxInt
+	err = d.object(func(name []byte) error {
+		if rowFields.limit(name) == 0 {
+			return d.skip()
+		}
+		return d.entryField(e, name)
+	})
+	d.deepest = deepest
+	return err == nil, err
 }
 
 func (d *decoder) entryField(e *Entry, name []byte) (err error) {
@@ -74,6 +122,9 @@ func (d *decoder) entryField(e *Entry, name []byte) (err error) {
 		e.UpdatedAt, err = d.time()
 	case "deletedAt":
 		e.DeletedAt, err = d.deletion()
+	case cutMark:
+		e.Err = errRowBytes
+		err = d.skip()
 	default:
 		key := d.name(name)
 		var v any
@@ -87,12 +138,17 @@ func (d *decoder) entryField(e *Entry, name []byte) (err error) {
 	return err
 }
 
-// entries appends the rows of the array at the current byte. Anything but an array has no rows.
+// entries appends the rows of the array at the current byte. Anything but an array has no rows. Of more rows than
+// allowed the rest is left out.
 func (d *decoder) entries(into []Entry) ([]Entry, error) {
 	if d.peek() != '[' {
 		return into, d.skip()
 	}
+	seen := 0
 	err := d.array(func() error {
+		if seen++; seen > d.most {
+			return d.passed()
+		}
 		into = append(into, Entry{})
 		ok, err := d.entry(&into[len(into)-1])
 		if !ok {
@@ -101,4 +157,16 @@ func (d *decoder) entries(into []Entry) ([]Entry, error) {
 		return err
 	})
 	return into, err
+}
+
+// passed skips a row too many.
+func (d *decoder) passed() error {
+	if d.exact {
+		return errTooManyRows
+	}
+	deepest := d.deepest
+	d.deepest = math.MaxInt
+	err := d.skip()
+	d.deepest = deepest
+	return err
 }

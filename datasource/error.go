@@ -145,11 +145,17 @@ func (e *callError) GoString() string   { return fmt.Sprintf("&datasource.callEr
 
 // ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes.
 type ResponseTooLargeError struct {
-	// Limit is the number of bytes allowed.
+	// Limit is the number of bytes allowed. For an answer with too many rows, or values in them, it is the number of
+	// these.
 	Limit int64
+
+	of string // "" for bytes
 }
 
 func (e *ResponseTooLargeError) Error() string {
+	if e.of != "" {
+		return fmt.Sprintf("datasource: the answer has more than %d %s: ask for fewer rows", e.Limit, e.of)
+	}
 	return fmt.Sprintf("datasource: the answer is larger than %d bytes: ask for fewer rows or raise Config.MaxResponseBytes", e.Limit)
 }
 

@@ -30,3 +30,28 @@ var WaitTime = RetryPolicy.wait
 
 // PublicAddress reports whether an address is on the internet.
 var PublicAddress = public
+
+// DecodePageOf is DecodePage with the limits of a query and of bytes in a row.
+func DecodePageOf(text []byte, row, limit int) (entries, deleted []Entry, err error) {
+	var p page
+	err = decode(text, func(d *decoder) error {
+		d.bound(1<<30, limit)
+		d.rowText = row
+		return d.page(&p)
+	})
+	return p.entries, p.deleted, err
+}
+
+// Sift passes an answer through a sieve, in chunks.
+func Sift(text []byte, row, limit, chunk int) ([]byte, error) {
+	s := &sieve{fields: rowFields, size: row, max: 1 << 30}
+	s.most, s.exact = rowsFor(limit)
+	for len(text) > 0 {
+		n := min(chunk, len(text))
+		if err := s.write(text[:n]); err != nil {
+			return nil, err
+		}
+		text = text[n:]
+	}
+	return s.out, nil
+}

@@ -24,6 +24,9 @@ type call struct {
 	mime   string // of body; JSON unless set
 	form   *form  // a streamed body, instead of body
 	read   bool   // repeating it does no harm
+	// list says what is kept of a row or data source that is too large, for calls that answer with a list of them.
+	list *fieldLimits
+	rows int // how many rows were asked for, 0 for all
 
 	// For downloads:
 	target    string                                       // the whole URL, where it is not made of path and query
@@ -115,13 +118,14 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 		}
 		return again, err
 	}
-	if err := readBody(buf, resp, c.maxBytes); err != nil {
+	body, err := c.body(buf, resp, cl)
+	if err != nil {
 		if _, ok := err.(*ResponseTooLargeError); ok {
 			return false, &callError{cl.op(), err, !cl.read}
 		}
 		return c.lost(ctx, cl, fl, err)
 	}
-	if err := accept(buf.Bytes()); err != nil {
+	if err := accept(body); err != nil {
 		return false, &callError{cl.op(), c.scrubbed(err), !cl.read}
 	}
 	return false, nil
@@ -221,11 +225,15 @@ func (c *Client) record(ctx context.Context, cl *call, number, status int, start
 	c.log.LogAttrs(ctx, slog.LevelDebug, "datasource request", attrs...)
 }
 
-// readBody reads the whole body into buf.
-func readBody(buf *bytes.Buffer, resp *http.Response, limit int64) error {
+// body reads the body of an answer, into buf if there is room. Of a long list it leaves out what breaks a limit.
+func (c *Client) body(buf *bytes.Buffer, resp *http.Response, cl *call) ([]byte, error) {
+	most, long := c.maxBytes, c.maxBytes
+	if cl.list != nil {
+		most, long = min(plainBytes, c.maxBytes), c.maxBytes*transferFactor
+	}
 	size := resp.ContentLength
-	if size > limit {
-		return &ResponseTooLargeError{limit}
+	if size > long {
+		return nil, &ResponseTooLargeError{Limit: c.maxBytes}
 	}
 	if size > 0 {
 		buf.Grow(int(min(size, maxSized)) + bytes.MinRead) // MinRead: room to see the end without growing
@@ -236,12 +244,38 @@ func readBody(buf *bytes.Buffer, resp *http.Response, limit int64) error {
 		n, err := resp.Body.Read(room[:cap(room)])
 		_, _ = buf.Write(room[:n])
 		switch {
-		case int64(buf.Len()) > limit:
-			return &ResponseTooLargeError{limit}
+		case int64(buf.Len()) > most && cl.list != nil:
+			return c.sift(buf.Bytes(), resp, cl)
+		case int64(buf.Len()) > most:
+			return nil, &ResponseTooLargeError{Limit: c.maxBytes}
 		case err == io.EOF:
-			return nil
+			return buf.Bytes(), nil
 		case err != nil:
-			return err
+			return nil, err
+		}
+	}
+}
+
+// sift reads the rest of a long list and returns what is kept of it.
+func (c *Client) sift(begun []byte, resp *http.Response, cl *call) ([]byte, error) {
+	s := &sieve{fields: cl.list, size: rowBytes(c.maxBytes), max: c.maxBytes}
+	s.most, s.exact = rowsFor(cl.rows)
+	if err := s.write(begun); err != nil {
+		return nil, err
+	}
+	chunk := make([]byte, 64<<10)
+	for total := int64(len(begun)); ; {
+		n, err := resp.Body.Read(chunk)
+		if failed := s.write(chunk[:n]); failed != nil {
+			return nil, failed
+		}
+		switch total += int64(n); {
+		case total > c.maxBytes*transferFactor:
+			return nil, &ResponseTooLargeError{Limit: c.maxBytes}
+		case err == io.EOF:
+			return s.out, nil
+		case err != nil:
+			return nil, err
 		}
 	}
 }

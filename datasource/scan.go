@@ -16,6 +16,9 @@ type scanner struct {
 	b       []byte
 	i       int
 	depth   int
+	deepest int    // the greatest depth allowed
+	inRow   bool   // deepest is that of a row
+	open    []bool // in skip: which of the values around the current byte are objects
 	scratch []byte // holds a string with escapes until it is copied out
 }
 
@@ -54,11 +57,18 @@ func (s *scanner) end() error {
 }
 
 func (s *scanner) enter() error {
-	if s.depth++; s.depth > maxDepth {
-		return s.fail("nested too deeply")
+	if s.depth++; s.depth > s.deepest {
+		return s.tooDeep()
 	}
 	s.i++
 	return nil
+}
+
+func (s *scanner) tooDeep() error {
+	if s.inRow {
+		return errRowDepth
+	}
+	return s.fail("nested too deeply")
 }
 
 func (s *scanner) leave() {
@@ -272,27 +282,55 @@ func (s *scanner) literal(word string) error {
 	return nil
 }
 
-// skip reads one value of any kind and forgets it.
+// skip reads one value of any kind and forgets it. It does not recurse, so a text of brackets only costs a byte for each.
 func (s *scanner) skip() error {
-	var err error
-	switch c := s.peek(); c {
-	case '{', '[':
-		if err = s.enter(); err != nil {
+	s.open = s.open[:0]
+	for {
+		ended, err := s.scalar()
+		if err != nil {
 			return err
 		}
-		for first := true; ; first = false {
-			if more, err := s.more(c+2, first); !more { // '{'+2 is '}', '['+2 is ']'
+		// After a value: close what ends here, and move to the next value.
+		for ended {
+			if len(s.open) == 0 {
+				return nil
+			}
+			object := s.open[len(s.open)-1]
+			more, err := s.more(closing(object), false)
+			if err != nil {
 				return err
 			}
-			if c == '{' {
+			if !more {
+				s.open = s.open[:len(s.open)-1]
+				continue
+			}
+			if object {
 				if _, err := s.key(); err != nil {
 					return err
 				}
 			}
-			if err := s.skip(); err != nil {
-				return err
-			}
+			ended = false
 		}
+	}
+}
+
+// scalar reads a value that holds no other, or moves to the first value inside of one. ended is false in that case.
+func (s *scanner) scalar() (ended bool, err error) {
+	switch c := s.peek(); c {
+	case '{', '[':
+		if err := s.enter(); err != nil {
+			return false, err
+		}
+		object := c == '{'
+		more, err := s.more(closing(object), true)
+		if !more {
+			return true, err
+		}
+		s.open = append(s.open, object)
+		if object {
+			_, err = s.key()
+		}
+		return false, err
 	case '"':
 		_, err = s.text()
 	case 't':
@@ -306,7 +344,14 @@ func (s *scanner) skip() error {
 	default:
 		err = s.fail("expected a value")
 	}
-	return err
+	return true, err
+}
+
+func closing(object bool) byte {
+	if object {
+		return '}'
+	}
+	return ']'
 }
 
 // raw reads one value of any kind and returns its text, valid as long as the scanner's input is.

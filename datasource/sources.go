@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,10 @@ type DataSource struct {
 	DeletedAt *time.Time
 	// Extra holds every field that has no place above, as it came. nil when there is none.
 	Extra map[string]json.RawMessage
+	// Err says why Definition, Hooks or AccessRules could not be read, although they exist: one of them breaks a limit,
+	// and Err matches ErrRowLimit. Columns and fields of Extra that break one are left out. Only methods that return
+	// several data sources return one with an Err; for others it is their error.
+	Err error
 }
 
 // SourceFilter narrows a list of data sources. Zero fields are not sent. A server may ignore a filter that it does not
@@ -182,7 +187,7 @@ func (c *Client) DataSources(ctx context.Context, f SourceFilter) ([]DataSource,
 	if err != nil {
 		return nil, err
 	}
-	return c.sources(ctx, &call{method: http.MethodGet, path: "v1/data-sources", query: query, read: true})
+	return c.sources(ctx, &call{method: http.MethodGet, path: "v1/data-sources", query: query, read: true, list: sourceFields})
 }
 
 // DataSource returns one data source. One that does not exist is ErrNotFound.
@@ -244,6 +249,9 @@ func (c *Client) source(ctx context.Context, cl *call) (*DataSource, error) {
 	if len(list) == 0 {
 		return nil, &callError{op: cl.op(), err: errors.New("the answer holds no data source"), doubtful: !cl.read}
 	}
+	if err := errorOf("data source", list[0].ID, list[0].Err); err != nil {
+		return nil, &callError{op: cl.op(), err: err, doubtful: !cl.read}
+	}
 	return &list[0], nil
 }
 
@@ -252,6 +260,7 @@ func (c *Client) sources(ctx context.Context, cl *call) ([]DataSource, error) {
 	err := c.do(ctx, cl, func(body []byte) error {
 		list = nil
 		return decode(body, func(d *decoder) error {
+			d.rowText = rowBytes(c.maxBytes)
 			return d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) })
 		})
 	})
@@ -269,6 +278,7 @@ func (d *decoder) source(list *[]DataSource) error {
 	}
 	var s DataSource
 	err := d.object(func(name []byte) (err error) {
+		var broken error
 		switch string(name) {
 		case "id":
 			s.ID, _, err = d.integer()
@@ -281,13 +291,19 @@ func (d *decoder) source(list *[]DataSource) error {
 		case "organizationId":
 			s.OrganizationID, _, err = d.integer()
 		case "columns":
-			s.Columns, err = d.strings()
+			start := d.i
+			if s.Columns, err = d.strings(); d.i-start > d.rowText {
+				s.Columns = nil
+			}
 		case "definition":
-			s.Definition, err = d.rawCopy()
+			s.Definition, broken, err = d.field()
 		case "hooks":
-			s.Hooks, err = d.rawCopy()
+			s.Hooks, broken, err = d.field()
 		case "accessRules":
-			s.AccessRules, err = d.rawCopy()
+			s.AccessRules, broken, err = d.field()
+		case cutMark:
+			broken = errRowBytes
+			err = d.skip()
 		case "createdAt":
 			s.CreatedAt, err = d.time()
 		case "updatedAt":
@@ -297,6 +313,7 @@ func (d *decoder) source(list *[]DataSource) error {
 		default:
 			err = d.extra(&s.Extra, name)
 		}
+		s.Err = cmp.Or(s.Err, broken)
 		return err
 	})
 	if s.ID != 0 {

@@ -65,6 +65,7 @@
 //
 //   - [Ignore]: parameters that the server does not know: order, limit, offset,
 //     includeDeleted, definition, type, attributes, ….
+//   - [Everybody]: rows of other people's conversations.
 //   - [Reverse], [Shuffle], [DuplicateRow]: rows out of order or twice.
 //
 // The other documented shape:

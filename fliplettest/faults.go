@@ -105,6 +105,12 @@ func Backdate(d time.Duration) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Backdate = d })
 }
 
+// Everybody answers a cross-source query with the rows of everybody's conversations, as
+// if access were not checked.
+func Everybody() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Everybody = true })
+}
+
 // Lag serves a read from a replica that is d behind. Of rows that changed
 // before the lever was pulled only the newest state is known.
 func Lag(d time.Duration) Fault {

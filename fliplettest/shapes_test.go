@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
@@ -41,6 +42,20 @@ func TestIgnoredParameters(t *testing.T) {
 	assert.Equal(t, `{"dataSources":[]}`, r.do("GET", path, "").body)
 	r.Next(1, fliplettest.Insert, fliplettest.Ignore("limit"))
 	assert.Contains(t, r.send(`{"limit":1}`).body, `"limit":1`, "columns are no parameters")
+}
+
+func TestEverybodysConversations(t *testing.T) {
+	t.Parallel()
+	r := open(t, fliplettest.InProcess())
+	r.send(`{}`)
+	own := r.poll("").ids(t)
+	foreign := r.AddDataSource(datasource.M{"name": "Others", "type": "conversation", "definition": datasource.M{"participants": []string{"u-else"}}})
+	other := r.AddRows(foreign, datasource.M{"body": "x"})
+	r.AddRows(r.AddDataSource(datasource.M{"name": "No conversation"}), datasource.M{"body": "y"})
+	assert.Equal(t, own, r.poll("").ids(t))
+	r.Next(1, fliplettest.CrossSource, fliplettest.Everybody())
+	assert.ElementsMatch(t, append(other, own...), r.poll("").ids(t))
+	assert.Equal(t, own, r.poll("").ids(t))
 }
 
 func TestRowsOutOfOrderAndTwice(t *testing.T) {

@@ -156,13 +156,13 @@ func channel(ctx context.Context, out io.Writer, p people) error {
 	if _, err := p.chats["Jane"].Message(ctx, news.ID, chat.Draft{Body: "We are live"}); err != nil {
 		return err
 	}
-	for _, name := range []string{"Eve", "Ann"} {
-		msgs, err := p.chats[name].Messages(ctx, chat.In(news.ID))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "%s sees %d messages of it\n", name, len(msgs))
+	msgs, err := p.chats["Eve"].Messages(ctx, chat.In(news.ID))
+	if err != nil {
+		return err
 	}
+	fmt.Fprintf(out, "Eve sees %d messages of it\n", len(msgs))
+	_, err = p.chats["Ann"].Messages(ctx, chat.In(news.ID))
+	fmt.Fprintf(out, "Ann has to join first: %t\n", errors.Is(err, chat.ErrNotFound))
 
 	// The token of an app may not delete what many apps share.
 	err = p.chats["Jane"].Channels().Delete(ctx, news.ID)

@@ -30,7 +30,7 @@ Bob has 1 unread
 Eve has 0 unread
 channel News has 2 members
 Eve sees 1 messages of it
-Ann sees 0 messages of it
+Ann has to join first: true
 deleting it is refused with status 400
 `, out.String())
 }

@@ -106,8 +106,6 @@ func rewrite(method, suffix string, to, from func(string) string) func(*fliplett
 func TestEverySabotageIsNoticed(t *testing.T) {
 	t.Parallel()
 	body := regexp.MustCompile(`"body":"(U2FsdGVkX1[^"]*)"`)
-	token := regexp.MustCompile(`"flUserToken":"[^"]*"`)
-	var first atomic.Pointer[string]
 	var once sync.Once
 	for name, tc := range map[string]struct {
 		wire func(*fliplettest.Server) http.RoundTripper
@@ -151,14 +149,6 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 			}, nil),
 			"stored as plain text",
 		},
-		"an outsider is shown what Jane is shown": {
-			rewrite("POST", "/v1/data-sources/data", func(text string) string {
-				found := token.FindString(text)
-				first.CompareAndSwap(nil, &found)
-				return token.ReplaceAllString(text, *first.Load())
-			}, nil),
-			"Eve got a message of others",
-		},
 		"the same people get another conversation": {
 			pull(func(s *fliplettest.Server) {
 				s.Always(fliplettest.ListSources, fliplettest.Answer(200, `{"dataSources":[]}`))
@@ -198,6 +188,23 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The SDK hides what a server should not have sent.
+func TestAnOutsiderToWhomTheServerShowsEverythingSeesNothing(t *testing.T) {
+	t.Parallel()
+	token := regexp.MustCompile(`"flUserToken":"[^"]*"`)
+	var first atomic.Pointer[string]
+	shown := rewrite("POST", "/v1/data-sources/data", func(text string) string {
+		found := token.FindString(text)
+		first.CompareAndSwap(nil, &found)
+		return token.ReplaceAllString(text, *first.Load()) // everybody asks as Jane
+	}, nil)
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		require.NoError(t, run(t.Context(), &out, offline(shown)), out.String())
+		assert.Contains(t, out.String(), "Eve's stream got nothing")
+	})
 }
 
 func TestCancellingEndsTheStory(t *testing.T) {

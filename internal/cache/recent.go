@@ -102,6 +102,9 @@ func (m *recent) put(e *datasource.Entry) {
 			delete(m.rows, e.ID)
 			m.dirty = true
 		}
+	case e.Err != nil: // what is known of it is out of date
+		delete(m.rows, e.ID)
+		m.dirty = m.dirty || known
 	case !known || !e.UpdatedAt.Before(old.UpdatedAt):
 		r := toRow(e)
 		r.Data = wire.CloneMap(e.Data)

@@ -2,6 +2,9 @@ package feed
 
 // consider classifies one row of a change or creation page.
 func (r *reader) consider(row *Row) {
+	if row.Foreign {
+		return
+	}
 	v, known := r.batch.lookup(row.ID)
 	if !known {
 		v, known = r.mem.lookup(row.ID)

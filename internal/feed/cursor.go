@@ -163,7 +163,7 @@ func (l *ledger) advance() {
 // ack records that an event was handled.
 func (l *ledger) ack(e Event) {
 	l.done++
-	if e.Gap == nil && !e.Replay {
+	if (e.Gap == nil || e.Gap.Row != 0) && !e.Replay {
 		l.acked = append(l.acked, save(e.Row.ID, versionOf(&e.Row)))
 	}
 	l.advance()

@@ -14,6 +14,7 @@ type fakeServer struct {
 	rows    map[int64]feed.Row
 	visible map[int64]feed.Time // not before; absent: at once
 	members map[int64]feed.Time
+	leaks   bool // it answers with rows of other conversations, too
 	nextID  int64
 	now     feed.Time
 	asked   []feed.Query
@@ -72,7 +73,7 @@ func (s *fakeServer) answer(q feed.Query) []feed.Row {
 		if !keep || s.visible[id] > s.now {
 			continue
 		}
-		if _, in := s.members[r.Conversation]; !in {
+		if _, in := s.members[r.Conversation]; !in && !s.leaks {
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(s.keys, key, func(x, y feed.Key) int {
@@ -87,7 +88,11 @@ func (s *fakeServer) answer(q feed.Query) []feed.Row {
 	}
 	out := make([]feed.Row, 0, len(s.keys))
 	for _, k := range s.keys {
-		out = append(out, s.rows[k.ID])
+		r := s.rows[k.ID]
+		if _, in := s.members[r.Conversation]; !in {
+			r = feed.Row{ID: r.ID, Conversation: r.Conversation, Created: r.Created, Updated: r.Updated, Foreign: true}
+		}
+		out = append(out, r)
 	}
 	return out
 }

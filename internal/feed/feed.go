@@ -248,14 +248,20 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 }
 
 // Page takes the answer to a query for rows, in the server's order.
-func (f *Feed) Page(now time.Time, rows []Row) {
+func (f *Feed) Page(now time.Time, rows []Row) { f.page(now, rows, false) }
+
+// ShortPage is Page for an answer that has at least one row, in order, and ends before
+// the limit although there may be more: a larger one could not be read.
+func (f *Feed) ShortPage(now time.Time, rows []Row) { f.page(now, rows, len(rows) > 0) }
+
+func (f *Feed) page(now time.Time, rows []Row, short bool) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
 		return
 	}
 	f.flight = nil
 	f.clock.succeeded()
-	p := page{query: fl.query, full: len(rows) >= fl.query.Limit}
+	p := page{query: fl.query, full: short || len(rows) >= fl.query.Limit}
 	p.rows, p.ordered = sorted(fl.query.Kind, rows)
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {

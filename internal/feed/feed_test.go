@@ -450,3 +450,63 @@ func (v *view) check(t *testing.T, seed uint64, rows map[int64]feed.Row) {
 		}
 	}
 }
+
+// Rows of other people's conversations fill pages, and are nothing else.
+func TestForeignRowsOnlyTakeUpSpace(t *testing.T) {
+	t.Parallel()
+	for _, start := range []feed.Start{feed.FromNewest, feed.FromNow, feed.FromBeginning} {
+		for _, page := range []int{2, 3, 7, 200} {
+			for _, collect := range []int{1, 10, 1000} {
+				t.Run(fmt.Sprintf("start %d, page %d, collect %d", start, page, collect), func(t *testing.T) {
+					t.Parallel()
+					h := newHarness(feed.Config{PageSize: page, Collect: collect, Queue: 5}, 1)
+					h.leaks = true
+					var foreign []int64
+					flood := func(n int) {
+						for range n {
+							foreign = append(foreign, h.send(2), h.send(3))
+						}
+					}
+					flood(20)
+					id := h.feed.Subscribe(h.now, start)
+					h.run()
+					require.Empty(t, h.drain(id))
+					var want []int64
+					var got []feed.Event
+					for range 10 {
+						h.pass(time.Second)
+						flood(5)
+						for range 4 {
+							want = append(want, h.send(1))
+						}
+						flood(5)
+						h.edit(foreign[0])
+						h.remove(foreign[1])
+						foreign = foreign[2:]
+						h.poll()
+						got = append(got, h.drain(id)...)
+					}
+					for range 20 {
+						h.poll()
+						got = append(got, h.drain(id)...)
+					}
+					assert.Equal(t, want, ids(got))
+
+					// Who joins gets the history, as if it had never been seen.
+					h.members[2] = 1
+					h.feed.Joined(h.now)
+					joined := h.send(2)
+					got = nil
+					for range 20 {
+						h.poll()
+						got = append(got, h.drain(id)...)
+					}
+					for _, e := range got {
+						assert.True(t, e.Gap != nil || e.Row.Conversation == 2)
+					}
+					assert.Contains(t, ids(got), joined)
+				})
+			}
+		}
+	}
+}

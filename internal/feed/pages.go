@@ -54,6 +54,9 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		row := &p.rows[i]
 		r.pos = max(r.pos, row.Updated)
 		r.created = max(r.created, row.Created)
+		if row.Foreign {
+			continue
+		}
 		r.conversations[row.Conversation] = struct{}{}
 		switch {
 		case row.Deleted:
@@ -167,7 +170,7 @@ func (r *reader) takeHistory(p page) {
 	had, again := r.mem.had(q.Conversation), false // again: the user was in it before
 	for i := range p.rows {
 		row := &p.rows[i]
-		if row.Conversation != q.Conversation || row.Deleted || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
+		if row.Conversation != q.Conversation || row.Deleted || row.Foreign || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
 			continue
 		}
 		if oldest == (Key{}) {
@@ -197,7 +200,7 @@ func (r *reader) takeReplay(p page) {
 		v, known := r.mem.lookup(row.ID)
 		_, joined := r.conversations[row.Conversation]
 		switch {
-		case row.Deleted || !joined || known && (v.duplicate || row.Updated != v.updated || v.superseded(row)):
+		case row.Deleted || row.Foreign || !joined || known && (v.duplicate || row.Updated != v.updated || v.superseded(row)):
 		case known || r.mem.old(row):
 			r.push(Event{Row: *row, Update: true, Replay: true})
 		}

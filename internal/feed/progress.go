@@ -110,6 +110,11 @@ func (r *reader) flush() {
 
 // push queues events for the listener.
 func (r *reader) push(events ...Event) {
+	for i := range events {
+		if row := &events[i].Row; row.Unreadable && !row.Deleted {
+			events[i].Gap = &Gap{Conversation: row.Conversation, Row: row.ID}
+		}
+	}
 	r.queue.push(events...)
 	if r.ledger != nil {
 		r.ledger.queued += uint64(len(events))

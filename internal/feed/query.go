@@ -45,6 +45,13 @@ type Row struct {
 	// Origin identifies the send (sender and guid), 0 if unknown. A repeated send
 	// stores a second row with the same origin; listeners get one.
 	Origin uint64
+	// Unreadable: the row exists, and its key is known, but not its content. It is new,
+	// changed or deleted like any other row, and reported as a [Gap].
+	Unreadable bool
+	// Foreign: the row belongs to a conversation that the user is not in. It has its place
+	// in the page, since the server counts it, and is nothing otherwise: if the user
+	// joins, it comes with the history.
+	Foreign bool
 	// Payload belongs to the owner; the engine does not use it.
 	Payload any
 }
@@ -99,17 +106,19 @@ type Event struct {
 	Deleted bool
 	// Replay: the message was delivered again because of a reset.
 	Replay bool
-	// Gap is set instead of Row when something cannot be delivered.
+	// Gap is set when something cannot be delivered. Row is set, too, if it is that row.
 	Gap *Gap
 }
 
 // Gap is what a listener does not get.
 type Gap struct {
 	Conversation int64
+	// Row is the id of an unreadable row, 0 if the gap is about history.
+	Row int64
 	// Before is the creation time of the oldest row that was delivered. Older ones were
-	// not loaded.
+	// not loaded. 0 for an unreadable row.
 	Before Time
-	Reason string
+	Reason string // "" for an unreadable row
 }
 
 // FromStart reports whether the key lies before every row.

@@ -187,7 +187,7 @@ func (c *call) conversations(user string, only []int64) []*source {
 		if m == nil || !m.listsMembers() || !c.reaches(m) || only != nil && !slices.Contains(only, s.id) {
 			return
 		}
-		if !slices.Contains(m.participants, user) {
+		if !c.fx.Everybody && !slices.Contains(m.participants, user) {
 			return
 		}
 		if _, err := c.allow(m, access{verb: verbSelect}); err != nil {
@@ -195,7 +195,7 @@ func (c *call) conversations(user string, only []int64) []*source {
 		}
 		found = append(found, s)
 	}
-	if c.st.current(c.asOf) {
+	if c.st.current(c.asOf) && !c.fx.Everybody {
 		for _, s := range candidates {
 			add(s, s.meta)
 		}

@@ -35,6 +35,7 @@ type Effects struct {
 	Partial      bool
 
 	Ignore    map[string]bool // parameters treated as if they were not sent
+	Everybody bool            // a query over conversations covers those of others, too
 	Reverse   bool            // result rows in reverse
 	Shuffle   bool            // result rows in a random order
 	Duplicate bool            // a result row comes twice

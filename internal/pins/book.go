@@ -23,6 +23,9 @@ var errComputed = errors.New("it stores no key of its own, and Options.MinProtec
 // request.
 const retryDelay = 5 * time.Second
 
+// maxFailed bounds the memory for conversations that give no key.
+const maxFailed = 4096
+
 // Values is where the pins of one user are stored.
 type Values interface {
 	PinsKey() string
@@ -41,8 +44,8 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// Book holds the definitions that a session has read, as many as the user has
-// conversations. It is safe for concurrent use.
+// Book holds the keys of the definitions that a session has read, as many as the user
+// has conversations. It is safe for concurrent use.
 type Book struct {
 	cfg Config
 
@@ -58,6 +61,7 @@ type Book struct {
 	pending int              // entries without a verdict
 	err     error            // of the Store
 	retry   time.Time        // when to try again after err
+	news    []int64          // conversations whose key has changed, to be logged
 }
 
 type failure struct {
@@ -75,9 +79,8 @@ const (
 
 // entry is one conversation.
 type entry struct {
-	def     wire.Definition
-	key     string // in def; "" if there is none
-	text    bool   // false if def holds one that is not text
+	key     string // in the definition; "" if there is none
+	text    bool   // false if it holds one that is not text
 	first   string // the key that was seen first, until it is compared with the pin
 	verdict verdict
 	told    bool // that it has changed
@@ -106,7 +109,7 @@ func (b *Book) Put(id int64, d wire.Definition) {
 	if e.first == "" {
 		e.first = key
 	}
-	e.def, e.key, e.text = d, key, text
+	e.key, e.text = key, text
 	if f, ok := b.failed[id]; ok && !errors.Is(f.err, ErrChanged) {
 		delete(b.failed, id)
 	}
@@ -118,16 +121,6 @@ func (b *Book) reopen(e *entry) {
 		e.verdict = unsettled
 		b.pending++
 	}
-}
-
-// Get returns a definition that was read.
-func (b *Book) Get(id int64) (wire.Definition, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e := b.known[id]; e != nil {
-		return e.def, true
-	}
-	return wire.Definition{}, false
 }
 
 // Len is how many conversations are known.
@@ -237,7 +230,7 @@ func (b *Book) fail(ctx context.Context, id int64, err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failed == nil {
+	if b.failed == nil || len(b.failed) >= maxFailed {
 		b.failed = map[int64]failure{}
 	}
 	b.failed[id] = failure{err, time.Now().Add(retryDelay)}

@@ -1,5 +1,5 @@
-// Package pins knows the definitions of conversations that a session has read, and
-// watches over the keys of bodies in them. The first key that is seen of a conversation
+// Package pins watches over the keys of bodies in the definitions that a session has
+// read. The first key that is seen of a conversation
 // is pinned; a definition that shows another one later, or none, gives no key until
 // somebody accepts it.
 //

@@ -55,8 +55,12 @@ func (b *Book) Settle(ctx context.Context) error {
 		if err == nil {
 			stored, err = parse(raw)
 		}
+		if err != nil {
+			b.cfg.Log.Warn("reading the pins of keys failed", "error", err)
+		}
 		b.note(values, stored, err)
 	}
+	defer b.report()
 	b.mu.Lock()
 	b.judge()
 	var fresh map[int64]string
@@ -98,7 +102,6 @@ func (b *Book) note(values Values, stored map[int64]string, err error) {
 	}
 	if b.err = err; err != nil {
 		b.retry = time.Now().Add(retryDelay)
-		b.cfg.Log.Warn("reading the pins of keys failed", "error", err)
 		return
 	}
 	b.loaded = true
@@ -146,12 +149,23 @@ func (b *Book) judge() {
 		case pin == fingerprint(b.values, id, e.key):
 			e.verdict, e.first = accepted, e.key
 		}
-		if told := e.told; !told && e.verdict == changed {
-			b.cfg.Log.Warn("the key of a conversation is not the one that was seen before", "conversation", id)
+		if !e.told && e.verdict == changed {
+			b.news = append(b.news, id)
 		}
 		e.told = e.verdict == changed
 	}
 	b.pending = 0
+}
+
+// report logs the keys that have changed. A Logger may call anything, so mu is not held.
+func (b *Book) report() {
+	b.mu.Lock()
+	news := b.news
+	b.news = nil
+	b.mu.Unlock()
+	for _, id := range news {
+		b.cfg.Log.Warn("the key of a conversation is not the one that was seen before", "conversation", id)
+	}
 }
 
 // save stores pins. force: over those of others; "" removes one.
@@ -172,6 +186,9 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 		}
 		return json.Marshal(saved{1, merged})
 	})
+	if err != nil {
+		b.cfg.Log.Warn("storing the pins of keys failed", "error", err)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.values != values {
@@ -179,7 +196,6 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 	}
 	if b.err = err; err != nil {
 		b.retry = time.Now().Add(retryDelay)
-		b.cfg.Log.Warn("storing the pins of keys failed", "error", err)
 		return err
 	}
 	if merged != nil { // else a logout was faster

@@ -39,12 +39,12 @@ func (s *rows) add(n int) {
 	}
 }
 
-func (s *rows) Page(_ context.Context, q feed.Query) ([]feed.Row, error) {
+func (s *rows) Page(_ context.Context, q feed.Query) ([]feed.Row, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asks++
 	if s.fail != nil {
-		return nil, s.fail
+		return nil, false, s.fail
 	}
 	var out []feed.Row
 	for _, r := range s.list {
@@ -59,7 +59,7 @@ func (s *rows) Page(_ context.Context, q feed.Query) ([]feed.Row, error) {
 			out[i], out[j] = out[j], out[i]
 		}
 	}
-	return out[:min(len(out), q.Limit)], nil
+	return out[:min(len(out), q.Limit)], false, nil
 }
 
 func (s *rows) Members(context.Context) ([]feed.Member, error) {

@@ -14,8 +14,9 @@ import (
 
 // Source answers the engine's queries. One call runs at a time.
 type Source interface {
-	// Page returns the rows of a query, in the server's order.
-	Page(ctx context.Context, q feed.Query) ([]feed.Row, error)
+	// Page returns the rows of a query, in the server's order. short: there may be more,
+	// although these are fewer than the query's limit; then they are in order.
+	Page(ctx context.Context, q feed.Query) (rows []feed.Row, short bool, err error)
 	// Members returns the conversations of the user.
 	Members(ctx context.Context) ([]feed.Member, error)
 }
@@ -200,8 +201,12 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 		r.answer(p, err, func(now time.Time) { r.feed.Members(now, members) })
 		return
 	}
-	rows, err := r.cfg.Source.Page(p.ctx, q)
-	r.answer(p, err, func(now time.Time) { r.feed.Page(now, rows) })
+	rows, short, err := r.cfg.Source.Page(p.ctx, q)
+	take := r.feed.Page
+	if short {
+		take = r.feed.ShortPage
+	}
+	r.answer(p, err, func(now time.Time) { take(now, rows) })
 }
 
 // answer gives the engine the outcome of a request, and notifies the listeners.

@@ -118,20 +118,31 @@ func (m *mover) pass(ctx context.Context) error {
 
 // page reads the messages after the last one.
 func (m *mover) page(ctx context.Context) ([]datasource.Entry, error) {
-	rows, err := m.cfg.Client.Find(ctx, m.cfg.Conversation, datasource.Query{
+	q := datasource.Query{
 		Type: "select", ID: datasource.M{"$gt": m.MessageID}, Limit: m.cfg.PageSize,
 		Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
-	})
+	}
+	rows, err := m.cfg.Client.Find(ctx, m.cfg.Conversation, q)
+	for tooLarge(err) && q.Limit > 1 {
+		q.Limit /= 2
+		rows, err = m.cfg.Client.Find(ctx, m.cfg.Conversation, q)
+	}
 	if err != nil {
 		return nil, err
 	}
-	full := len(rows) >= m.cfg.PageSize
+	full := len(rows) >= q.Limit
 	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return e.ID <= m.MessageID })
 	if full && len(rows) == 0 {
 		return nil, errors.New("the server does not page by id")
 	}
 	slices.SortFunc(rows, func(a, b datasource.Entry) int { return cmp.Compare(a.ID, b.ID) })
 	return rows, nil
+}
+
+// tooLarge reports whether fewer rows could be read.
+func tooLarge(err error) bool {
+	_, ok := errors.AsType[*datasource.ResponseTooLargeError](err)
+	return ok
 }
 
 // save keeps the position of the first pass; later ones begin anew.
@@ -161,6 +172,11 @@ func (m *mover) forget(ctx context.Context) error {
 func (m *mover) move(ctx context.Context, row *datasource.Entry, column string) error {
 	for range m.cfg.Attempts {
 		stored := wire.Text(row.Data[column])
+		if row.Err != nil {
+			m.Unreadable++
+			m.cfg.Log.Warn("a row was left as it is", "conversation", m.cfg.Conversation, "message", row.ID, "error", row.Err)
+			return nil
+		}
 		if stored == "" || wire.Deleted(row.DeletedAt, row.Data) {
 			return nil
 		}

@@ -64,12 +64,25 @@ func keyset(w want) M {
 func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 	for {
 		rows, err := s.across(ctx, w)
+		if tooLarge(err) {
+			rows, more, err := s.pieces(ctx, w, err)
+			if err != nil {
+				return Page{}, err
+			}
+			return w.fitting(rows, more), nil
+		}
 		if err != nil {
 			return Page{}, err
 		}
 		full := len(rows) >= w.limit
+		if full && !identified(rows) {
+			return Page{}, errNoIDs
+		}
 		rows, sound := w.window(rows)
 		if !full || sound {
+			if w.foreign, err = s.foreign(ctx, rows, &w); err != nil {
+				return Page{}, err
+			}
 			return w.fitting(rows, full), nil
 		}
 		w.limit *= 2
@@ -85,12 +98,22 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 	}
 	for {
 		rows, err := s.ask(ctx, cross)
+		if tooLarge(err) {
+			// There is no position to go on from in the caller's order.
+			w.limit = 0
+			rows, err = s.all(ctx, w)
+			Arrange(rows, order)
+			return rows, err
+		}
 		if err != nil {
 			return nil, err
 		}
 		full := len(rows) >= cross.Limit
 		kept := Arrange(rows, order)
 		rows = unique(rows)
+		if w.foreign, err = s.foreign(ctx, rows, &w); err != nil {
+			return nil, err
+		}
 		rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.fits(&e) })
 		if !full || kept && len(rows) >= w.limit {
 			return rows, nil
@@ -111,6 +134,9 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 		raw, err = s.Client.CountAcross(ctx, body)
 		return err
 	})
+	if tooLarge(err) {
+		return 0, true, nil // more than a number
+	}
 	if err != nil {
 		return 0, false, err
 	}

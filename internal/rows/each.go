@@ -25,7 +25,7 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	if len(w.conversations) > 0 {
 		ids = slices.DeleteFunc(ids, func(id int64) bool { return !slices.Contains(w.conversations, id) })
 	}
-	pages, err := s.each(ctx, ids, w)
+	pages, err := s.concurrently(ctx, ids, w)
 	if err != nil {
 		return Page{}, err
 	}
@@ -39,9 +39,9 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	return page, nil
 }
 
-// each reads the pages of conversations, several at a time. The first failure cancels
+// concurrently reads the pages of conversations, several at a time. The first failure cancels
 // the others.
-func (s *Source) each(ctx context.Context, ids []int64, w want) ([][]datasource.Entry, error) {
+func (s *Source) concurrently(ctx context.Context, ids []int64, w want) ([][]datasource.Entry, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	pages := make([][]datasource.Entry, len(ids))
@@ -144,7 +144,7 @@ func (s *Source) step(ctx context.Context, id int64, w want) (rows []datasource.
 }
 
 // askOne reads one page. If a full page is not reliable it asks for a larger one,
-// which in the end holds everything.
+// which in the end holds everything. If an answer is too large it asks for half of it.
 func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Query) (_ *datasource.Result, more bool, err error) {
 	direction := datasource.Asc
 	if w.newest {
@@ -156,17 +156,29 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		q.Where = wire.UnreadByColumn(w.unreadBy)
 	}
 	narrow(&q, w)
+	var large error
 	for {
 		answer, err := s.Client.Select(ctx, id, q)
+		if tooLarge(err) && q.Limit > 1 {
+			q.Limit, large = q.Limit/2, err
+			continue
+		}
 		if err != nil {
 			return nil, false, err
 		}
 		full := len(answer.Entries) >= q.Limit
+		if full && !identified(answer.Entries) {
+			return nil, false, errNoIDs
+		}
 		var sound bool
 		if answer.Entries, sound = w.window(answer.Entries); full && !sound {
+			if large != nil {
+				return nil, false, unordered(large)
+			}
 			q.Limit *= 2
 			continue
 		}
+		answer.Entries = slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool { return !of(&e, id) })
 		for i := range answer.Entries {
 			answer.Entries[i].DataSourceID = id
 		}

@@ -12,7 +12,11 @@ import (
 
 // Endpoint remembers that a server lacks the cross-source endpoint. The zero value
 // assumes that the server has it.
-type Endpoint struct{ missing atomic.Bool }
+type Endpoint struct {
+	missing atomic.Bool
+	counts  atomic.Bool // its counts were compared with rows
+	leaks   atomic.Bool // it has sent rows of conversations that are not the user's
+}
 
 // author says who wrote a query. What a refusal means depends on it.
 type author int

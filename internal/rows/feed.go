@@ -32,6 +32,7 @@ func Feed(entries []datasource.Entry, genuine func(*datasource.Entry) bool, log 
 			ID: e.ID, Conversation: e.DataSourceID, Deleted: deleted(e),
 			Hash: Hash(e.Data), Payload: e,
 		}
+		r.Unreadable = e.Err != nil && !r.Deleted
 		if e.UpdatedAt.IsZero() {
 			e.UpdatedAt = e.CreatedAt
 		}

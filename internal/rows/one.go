@@ -15,11 +15,15 @@ func (s *Source) Find(ctx context.Context, id int64, q datasource.Query, limit, 
 	}
 	for {
 		rows, err := s.Client.Find(ctx, id, q)
+		if tooLarge(err) {
+			rows, err = allByID(ctx, s.Client, id, q, err)
+			q.Limit = 0
+		}
 		if err != nil {
 			return nil, err
 		}
 		full, kept := q.Limit > 0 && len(rows) >= q.Limit, Arrange(rows, q.Order)
-		rows = slices.DeleteFunc(unique(rows), func(e datasource.Entry) bool { return deleted(&e) })
+		rows = slices.DeleteFunc(unique(rows), func(e datasource.Entry) bool { return deleted(&e) || !of(&e, id) })
 		if full && (!kept || len(rows) < offset+limit) {
 			q.Limit *= 2
 			continue

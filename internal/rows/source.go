@@ -24,6 +24,12 @@ type Config struct {
 	Authorized func(ctx context.Context, fn func(token string) error) error
 	// Members reads the ids of the user's conversations from the server.
 	Members func(ctx context.Context) ([]int64, error)
+	// Foreign returns those of some conversations whose rows the user must not see. Every
+	// row that leaves the room has passed it, or comes from one conversation that the
+	// caller has checked.
+	Foreign func(ctx context.Context, conversations []int64) (map[int64]bool, error)
+	// Genuine is what Feed is told; nil: all rows are.
+	Genuine func(*datasource.Entry) bool
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
@@ -78,13 +84,34 @@ func (s *Source) Search(ctx context.Context, q Search) ([]datasource.Entry, erro
 	return found[:min(len(found), q.Limit)], nil
 }
 
-// Unread returns every row that the user has not read, oldest first.
-func (s *Source) Unread(ctx context.Context) ([]datasource.Entry, error) {
-	return s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
+// Unread returns the newest rows that the user has not read, at most limit, newest
+// first.
+func (s *Source) Unread(ctx context.Context, limit int) ([]datasource.Entry, error) {
+	return s.all(ctx, want{column: createdAt, newest: true, unreadBy: s.UserID, limit: limit})
 }
 
-// CountUnread counts the unread rows, on the server if it can.
+// CountUnread counts the unread rows, on the server if it can. A server that has sent
+// rows of other people's conversations is not asked, since it would count those, too.
+// To find out, the first count is compared with a page of what was counted.
 func (s *Source) CountUnread(ctx context.Context) (int, error) {
+	n, err := s.countUnread(ctx)
+	if err == nil && n > 0 && !s.Endpoint.leaks.Load() && !s.Endpoint.counts.Load() {
+		if _, err := s.fetch(ctx, want{column: createdAt, unreadBy: s.UserID, limit: s.PageSize}); err != nil {
+			return 0, err
+		}
+		s.Endpoint.counts.Store(true)
+		if s.Endpoint.leaks.Load() {
+			return s.countUnread(ctx)
+		}
+	}
+	return n, err
+}
+
+func (s *Source) countUnread(ctx context.Context) (int, error) {
+	if s.Endpoint.leaks.Load() {
+		unread, err := s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
+		return len(unread), err
+	}
 	var n int
 	var list bool
 	there, err := s.try(ctx, ours, func() (err error) {
@@ -94,8 +121,9 @@ func (s *Source) CountUnread(ctx context.Context) (int, error) {
 	if err != nil || there && !list {
 		return n, err
 	}
-	unread, err := s.Unread(ctx)
-	return len(unread), err
+	n = 0
+	err = s.each(ctx, want{column: createdAt, unreadBy: s.UserID}, func(rows []datasource.Entry) { n += len(rows) })
+	return n, err
 }
 
 // Older returns a page of the live rows of a conversation, newest first, after a
@@ -105,8 +133,36 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 }
 
 // Answer makes the request for a query of the receive engine. It does not check the
-// answer; the engine does.
-func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, error) {
+// answer; the engine does. The rows of other people's conversations count in a page, but
+// the engine gets no more than their place in it; shown are the others. short: there
+// may be more rows, although these are fewer than the limit.
+func (s *Source) Answer(ctx context.Context, q feed.Query) (page []feed.Row, shown []datasource.Entry, short bool, err error) {
+	found, short, err := s.answer(ctx, q)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	foreign, err := s.foreign(ctx, found, nil)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	page = Feed(found, s.Genuine, s.Log)
+	if len(foreign) == 0 {
+		return page, found, short, nil
+	}
+	for i := range page {
+		if r := &page[i]; foreign[r.Conversation] {
+			*r = feed.Row{ID: r.ID, Conversation: r.Conversation, Created: r.Created, Updated: r.Updated, Foreign: true}
+		}
+	}
+	for i := range found {
+		if !foreign[found[i].DataSourceID] {
+			shown = append(shown, found[i])
+		}
+	}
+	return page, shown, short, nil
+}
+
+func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, err error) {
 	w := want{limit: q.Limit}
 	switch q.Kind {
 	case feed.Newest:
@@ -122,34 +178,41 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) ([]datasource.Entry, 
 	case feed.Latest:
 		w.column, w.newest, w.deletions = updatedAt, true, true
 	}
-	var found []datasource.Entry
 	there, err := s.try(ctx, ours, func() (err error) {
-		found, err = s.across(ctx, w)
+		if found, err = s.across(ctx, w); tooLarge(err) {
+			found, short, err = s.pieces(ctx, w, err)
+		}
 		return err
 	})
 	if there {
-		return found, err
+		return found, short && len(found) < q.Limit, err
 	}
 	page, err := s.fetchEach(ctx, w)
-	return page.Rows, err
+	return page.Rows, false, err
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.
 func (s *Source) all(ctx context.Context, w want) ([]datasource.Entry, error) {
 	var out []datasource.Entry
-	limit := w.limit
+	err := s.each(ctx, w, func(rows []datasource.Entry) { out = append(out, rows...) })
+	return out, err
+}
+
+// each is all, with a function that takes the pages.
+func (s *Source) each(ctx context.Context, w want, take func([]datasource.Entry)) error {
+	limit, had := w.limit, 0
 	for {
 		w.limit = s.PageSize
 		if limit > 0 {
-			w.limit = min(s.PageSize, limit-len(out))
+			w.limit = min(s.PageSize, limit-had)
 		}
 		page, err := s.fetch(ctx, w)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, page.Rows...)
-		if !page.More || limit > 0 && len(out) >= limit {
-			return out, nil
+		take(page.Rows)
+		if had += len(page.Rows); !page.More || limit > 0 && had >= limit {
+			return nil
 		}
 		w.after = page.Next
 	}

@@ -37,6 +37,7 @@ func newBench(t *testing.T) *bench {
 		Client: b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
 		Members:    func(context.Context) ([]int64, error) { return []int64{b.one, b.two}, nil },
+		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },
 	}
 	return b
 }
@@ -77,7 +78,7 @@ func TestEveryQuestionHasOneAnswerWithAndWithoutTheEndpoint(t *testing.T) {
 		"sorted": func(s *rows.Source) ([]datasource.Entry, error) {
 			return s.Search(t.Context(), rows.Search{Order: []datasource.Order{{Column: "data.n", Direction: datasource.Desc}}, Limit: 7, Offset: 2})
 		},
-		"unread": func(s *rows.Source) ([]datasource.Entry, error) { return s.Unread(t.Context()) },
+		"unread": func(s *rows.Source) ([]datasource.Entry, error) { return s.Unread(t.Context(), 1000) },
 		"older": func(s *rows.Source) ([]datasource.Entry, error) {
 			first, err := s.Older(t.Context(), b.one, feed.Key{}, 10)
 			if err != nil {
@@ -87,7 +88,8 @@ func TestEveryQuestionHasOneAnswerWithAndWithoutTheEndpoint(t *testing.T) {
 			return append(first.Rows, second.Rows...), err
 		},
 		"changes": func(s *rows.Source) ([]datasource.Entry, error) {
-			return s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
+			_, shown, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
+			return shown, err
 		},
 		"found": func(s *rows.Source) ([]datasource.Entry, error) {
 			return s.Find(t.Context(), b.two, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 5, 5)
@@ -160,7 +162,7 @@ func TestADeletionWithoutATimeIsDatedOnce(t *testing.T) {
 	b.Always(fliplettest.CrossSource, fliplettest.Status(404))
 	s := rows.New(b.cfg)
 	changes := func(after feed.Key) []datasource.Entry {
-		got, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
+		_, got, _, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, After: after, Limit: 10})
 		require.NoError(t, err)
 		return got
 	}
@@ -186,19 +188,19 @@ func TestOneFailureFailsTheWhole(t *testing.T) {
 	b.say(b.one, 0, 1)
 	b.Always(fliplettest.CrossSource, fliplettest.Status(405))
 	s := rows.New(b.cfg)
-	_, err := s.Unread(t.Context())
+	_, err := s.Unread(t.Context(), 1000)
 	require.NoError(t, err)
 	b.After(1, 1, fliplettest.Query, fliplettest.Status(409))
-	_, err = s.Unread(t.Context())
+	_, err = s.Unread(t.Context(), 1000)
 	require.Error(t, err, "rather than a part goes missing")
 
 	gone := errors.New("no list")
 	b.cfg.Members = func(context.Context) ([]int64, error) { return nil, gone }
-	_, err = rows.New(b.cfg).Unread(t.Context())
+	_, err = rows.New(b.cfg).Unread(t.Context(), 1000)
 	require.ErrorIs(t, err, gone)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = s.Unread(ctx)
+	_, err = s.Unread(ctx, 1000)
 	require.ErrorIs(t, err, context.Canceled)
 }

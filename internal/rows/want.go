@@ -27,9 +27,10 @@ type want struct {
 	updatedTo, createdTo feed.Time // inclusive; 0: no bound
 	unreadBy             string    // "" is nobody
 	where                M
-	match                *where.Rows // where as it is checked here; nil when there is none
-	unchecked            error       // why where cannot be checked here
-	deletions            bool        // deleted rows, too
+	match                *where.Rows    // where as it is checked here; nil when there is none
+	unchecked            error          // why where cannot be checked here
+	deletions            bool           // deleted rows, too
+	foreign              map[int64]bool // conversations of others
 	limit                int
 }
 
@@ -70,6 +71,10 @@ func (w *want) fits(e *datasource.Entry) bool {
 		return false
 	case len(w.conversations) > 0 && !slices.Contains(w.conversations, e.DataSourceID):
 		return false
+	case w.foreign[e.DataSourceID]:
+		return false
+	case e.Err != nil: // it has no content to look at, and the server has
+		return true
 	case w.unreadBy != "" && slices.Contains(wire.Strings(e.Data[wire.ReadBy]), w.unreadBy):
 		return false
 	}
@@ -82,10 +87,10 @@ func (w *want) fits(e *datasource.Entry) bool {
 // window drops duplicates and rows outside the bounds, and sorts. sound: the server
 // observed order and bounds. If not, the rows that a full page lacks can be anywhere.
 func (w *want) window(rows []datasource.Entry) (_ []datasource.Entry, sound bool) {
-	rows = unique(rows)
+	rows = slices.DeleteFunc(unique(rows), func(e datasource.Entry) bool { return e.ID <= 0 })
 	sound = slices.IsSortedFunc(rows, w.compare)
 	n := len(rows)
-	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return e.ID <= 0 || !w.within(&e) })
+	rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.within(&e) })
 	slices.SortStableFunc(rows, w.compare)
 	return rows, sound && len(rows) == n
 }

@@ -2,7 +2,7 @@
 // conditions over rows, for the cross-source query, and conditions over columns, for
 // the query of one data source. The package does no I/O.
 //
-// [CompileRows] reads a condition over rows. [Best] and [Satisfies] find the contact
-// of a login query, which is a condition over columns. [LooksAt] reports whether a
+// [CompileRows] reads a condition over rows. [ParseLogin] reads a login query, which is
+// a condition over columns, and [Login] evaluates it. [LooksAt] reports whether a
 // condition of either language needs the text of a column.
 package where

@@ -183,4 +183,19 @@ var table = [...]Mutant{
 		Seed:  8,
 		Edits: edits("feed.go", "\t\tf.schedule(now)\n\t\treturn Query{}, false", "\t\treturn Query{}, false"),
 	},
+	{
+		What:  "a row that cannot be read is not acknowledged",
+		Seed:  4201,
+		Edits: edits("cursor.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
+	},
+	{
+		What:  "a page that ends early is taken for the last one",
+		Seed:  49,
+		Edits: edits("feed.go", "full: short || len(rows) >=", "full: len(rows) >="),
+	},
+	{
+		What:  "a row that cannot be read is delivered as if it could",
+		Seed:  49,
+		Edits: edits("progress.go", "row.Unreadable && !row.Deleted {", "false {"),
+	},
 }

@@ -125,7 +125,7 @@ func (r *Runner) began(q feed.Query) {
 			ascending, descending = ascending && c >= 0, descending && c <= 0
 		}
 	}
-	full := len(r.rows) >= q.Limit
+	full := len(r.rows) >= q.Limit || r.short
 	for _, l := range r.listeners[:r.asking] {
 		if !l.alive || l.loaded != 0 || l.limit != q.Limit {
 			continue
@@ -174,13 +174,17 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		r.note("  listener %d: %v", r.number(l), r.describeEvent(e))
 	}
 	s := &r.srv
-	if e.Gap != nil {
+	if unreadable := e.Row.Unreadable && !e.Row.Deleted; unreadable != (e.Gap != nil && e.Gap.Row == e.Row.ID && e.Row.ID != 0) {
+		r.fail("unreadable", "%v, row %d: only a row that cannot be read is such a gap", r.describeEvent(e), e.Row.ID)
+		return
+	}
+	if e.Gap != nil && e.Gap.Row == 0 {
 		c := int(e.Gap.Conversation) - 1
 		if c < 0 || c >= len(s.convs) {
 			r.fail("gap", "a gap in conversation %d, which does not exist", c+1)
 			return
 		}
-		if s.ever(c) < s.page && !s.traits.Doubles {
+		if s.ever(c) < s.page && !s.traits.Doubles && !s.traits.Poison {
 			r.fail("gap", "a gap in conversation %d, whose history fits into a page", c+1)
 		}
 		l.talks[c].gap = max(l.talks[c].gap, e.Gap.Before)

@@ -35,6 +35,7 @@ type Runner struct {
 	query    feed.Query    // the request under way, Kind 0 for none
 	asking   int           // how many listeners there were when it was made
 	rows     []feed.Row    // its answer, once fetched
+	short    bool          // it ends early
 	fetched  feed.Time     // when, on the server's clock; 0 for not yet
 	failing  bool          // the last request failed
 	named    time.Duration // no request before it, if the server named a time
@@ -216,7 +217,7 @@ func (r *Runner) fetch() bool {
 	r.fetched = r.srv.now
 	if r.query.Kind != feed.Members {
 		r.rows = append(r.rows[:0], r.srv.answer(r.query)...)
-		r.page = max(r.page, len(r.rows))
+		r.page, r.short = max(r.page, len(r.rows)), r.srv.short
 		if r.Trace != nil {
 			r.note("%v", describeQuery(r.query))
 			for i := range r.rows {
@@ -242,7 +243,11 @@ func (r *Runner) answer(times int) bool {
 		if q.Kind == feed.Members {
 			r.feed.Members(r.now(), r.srv.list)
 		} else {
-			r.feed.Page(r.now(), r.rows)
+			if r.short {
+				r.feed.ShortPage(r.now(), r.rows)
+			} else {
+				r.feed.Page(r.now(), r.rows)
+			}
 		}
 	}
 	if q.Kind == feed.Newest && q.Conversation == 0 {

@@ -31,6 +31,7 @@ type server struct {
 
 	found []found
 	out   []feed.Row
+	short bool // out ends early
 	list  []feed.Member
 }
 
@@ -200,6 +201,9 @@ func (s *server) answer(q feed.Query) []feed.Row {
 			s.out = append(s.out, row)
 		}
 	}
+	if s.short = s.traits.Poison && len(s.out) > 1 && s.rnd.IntN(4) == 0; s.short {
+		s.out = s.out[:1+s.rnd.IntN(len(s.out)-1)]
+	}
 	if s.traits.Shuffle {
 		s.rnd.Shuffle(len(s.out), func(i, j int) { s.out[i], s.out[j] = s.out[j], s.out[i] })
 	}
@@ -209,8 +213,12 @@ func (s *server) answer(q feed.Query) []feed.Row {
 func (s *server) render(at int32) feed.Row {
 	v := &s.versions[at]
 	r := &s.rows[v.row]
-	return feed.Row{
+	row := feed.Row{
 		ID: int64(v.row + 1), Conversation: int64(r.conv + 1), Created: r.created, Updated: v.updated,
 		Deleted: v.deleted, Hash: uint64(at + 1), Origin: r.origin,
 	}
+	if s.traits.Poison && at%3 == 2 && !v.deleted {
+		row.Unreadable, row.Origin = true, 0
+	}
+	return row
 }

@@ -110,7 +110,12 @@ func (r *Runner) mutate(x *Step) {
 		}
 	case Resend:
 		if i, ok := back(0); ok && len(s.rows) < mostRows {
-			s.insert(s.rows[i].conv, stamp, stamp, stamp, s.rows[i].origin)
+			origin := s.rows[i].origin
+			if s.traits.Poison { // the origin of a row that cannot be read is not known
+				s.origins++
+				origin = s.origins
+			}
+			s.insert(s.rows[i].conv, stamp, stamp, stamp, origin)
 		}
 	case Import:
 		for range x.B {

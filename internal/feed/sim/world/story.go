@@ -52,6 +52,7 @@ type Traits struct {
 	NoLimit       bool          // the limit is ignored
 	Doubles       bool          // rows come twice in a page
 	Backwards     bool          // ascending order is ignored
+	Poison        bool          // some versions cannot be read, and some pages end early
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -97,6 +98,7 @@ func Tell(s *Story, seed uint64) {
 	}
 	t.Shuffle, t.NoLimit, t.Doubles = d.one(12), d.one(12), d.one(12)
 	t.Backwards = seed*0x9e3779b97f4a7c15>>60 == 0 && s.Config.PageSize > 1 && !t.Doubles && !t.Shuffle
+	t.Poison = seed*0xd1342543de82ef95>>61 == 0 && !t.Backwards && !t.Doubles && !t.Shuffle
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))
 	}

@@ -79,9 +79,9 @@ func (r *Runner) Tell(s *Story) string {
 	c, t := &s.Config, &s.Traits
 	fmt.Fprintf(&b, "seed %d: pages of %d, overlap %v, queue %d, collect %d, remember %d, list every %v\n",
 		s.Seed, c.PageSize, c.Overlap, c.Queue, c.Collect, c.Remember, c.Roster)
-	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v; "+
+	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v, poison %v; "+
 		"user in %d of %d conversations; blocked listeners %b, lazy %v\n",
-		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Joined, t.Conversations, s.Blocked, s.Lazy)
+		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Poison, t.Joined, t.Conversations, s.Blocked, s.Lazy)
 	trace := r.Trace
 	r.Trace = func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	v := r.Play(s)
@@ -144,7 +144,7 @@ func (r *Runner) describeVersion(at int32) string {
 func (r *Runner) describeEvent(e *feed.Event) string {
 	kind := "new"
 	switch {
-	case e.Gap != nil:
+	case e.Gap != nil && e.Gap.Row == 0:
 		return fmt.Sprintf("gap in conversation %d before %s", e.Gap.Conversation, clock(e.Gap.Before))
 	case e.Replay:
 		kind = "replay"
@@ -152,6 +152,9 @@ func (r *Runner) describeEvent(e *feed.Event) string {
 		kind = "end"
 	case e.Update:
 		kind = "update"
+	}
+	if e.Gap != nil {
+		kind += ", unreadable"
 	}
 	return kind + " " + r.describeRow(&e.Row)
 }

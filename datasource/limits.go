@@ -1,0 +1,95 @@
+package datasource
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What one answer may hold. Whoever can write one row, or one definition, decides how large it is, so a row that breaks
+// a limit costs that row and no other.
+const (
+	// maxRowBytes is the text of one row. Of a data source it is the text of one of its fields.
+	maxRowBytes = 1 << 20
+	// maxRowDepth is how deep the values of a row may nest, the row itself counted. encoding/json refuses more than
+	// 10,000, and what a row is stored in needs a few.
+	maxRowDepth = 1000
+	// maxRowValues counts the values of one row, an object or array as containerCost of them: an empty one of two bytes
+	// takes the memory of several strings.
+	maxRowValues  = 50_000
+	containerCost = 8
+	// maxValues is maxRowValues for all rows of an answer. More makes the answer too large.
+	maxValues = 1 << 20
+	// maxRows is the number of rows in a list without a limit. More makes the answer too large.
+	maxRows = 1 << 18
+	// rowsPerLimit is how many times the limit of a query a server may send. What comes after them is left out, so that
+	// a server which ignores the limit looks like one that sends larger pages.
+	rowsPerLimit = 2
+	// plainBytes is the size up to which an answer is decoded as it came. Rows that break a limit are taken out of a
+	// longer one while it arrives.
+	plainBytes = 8 << 20
+	// transferFactor bounds what is read of an answer with rows, in units of Config.MaxResponseBytes: 1.25 GiB. A request
+	// to Fliplet, and so a row, holds 1 GB.
+	transferFactor = 20
+)
+
+// ErrRowLimit is the reason of a row, or data source, that was not read because it breaks a limit: 1 MiB, 1,000 levels,
+// 50,000 values. [Entry.Err] and [DataSource.Err] match it.
+var ErrRowLimit = errors.New("datasource: it breaks a limit of what is read")
+
+// limitError is an ErrRowLimit with the limit.
+type limitError struct{ what string }
+
+func (e *limitError) Error() string        { return ErrRowLimit.Error() + ": " + e.what }
+func (e *limitError) Is(target error) bool { return target == ErrRowLimit }
+
+var (
+	errRowBytes    = &limitError{fmt.Sprintf("more than %d KiB", maxRowBytes>>10)}
+	errRowDepth    = &limitError{fmt.Sprintf("values nested more than %d levels deep", maxRowDepth)}
+	errRowValues   = &limitError{fmt.Sprintf("more than %d values", maxRowValues)}
+	errTooManyRows = &ResponseTooLargeError{Limit: maxRows, of: "rows"}
+	errManyValues  = &ResponseTooLargeError{Limit: maxValues, of: "values"}
+)
+
+// rowBytes is maxRowBytes, or half of a smaller answer.
+func rowBytes(answer int64) int { return int(min(maxRowBytes, max(answer/2, 1))) }
+
+// rowsFor is how many rows are kept of the answer to a query with a limit, or without one for 0, and whether more are an
+// error.
+func rowsFor(limit int) (most int, exact bool) {
+	if limit <= 0 || limit > maxRows/rowsPerLimit {
+		return maxRows, true
+	}
+	return limit * rowsPerLimit, false
+}
+
+// bound sets the limits of an answer with rows.
+func (d *decoder) bound(answer int64, limit int) {
+	d.left, d.rowText = maxValues, rowBytes(answer)
+	d.most, d.exact = rowsFor(limit)
+}
+
+// limitOf reads the limit in the body of a query, 0 if there is none.
+func limitOf(body []byte) (limit int) {
+	_ = decode(body, func(d *decoder) error {
+		if d.peek() != '{' {
+			return nil
+		}
+		return d.object(func(name []byte) error {
+			if string(name) != "limit" {
+				return d.skip()
+			}
+			n, _, err := d.integer()
+			limit = int(min(max(n, 0), maxRows))
+			return err
+		})
+	})
+	return limit
+}
+
+// errorOf names the row or data source that cannot be read.
+func errorOf(what string, id int64, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("datasource: %s %d: %w", what, id, err)
+}

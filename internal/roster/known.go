@@ -1,0 +1,113 @@
+package roster
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Known caches the definitions that were read. It holds as many as the user has
+// conversations. The zero value is empty; it is safe for concurrent use.
+type Known struct {
+	// Seen, if set, is called with every definition that is remembered. Set it before use.
+	Seen func(id int64, d wire.Definition)
+
+	mu   sync.Mutex
+	defs map[int64]known
+	puts uint64 // counts the calls of Put
+}
+
+type known struct {
+	def     wire.Definition
+	members []string
+	put     uint64
+	read    time.Time
+	// unlisted: a list that was read later does not have the conversation.
+	unlisted bool
+}
+
+func (e *known) has(userID string) bool { return userID != "" && slices.Contains(e.members, userID) }
+
+// shows reports whether a user is a member, as far as is known.
+func (e *known) shows(userID string) bool { return !e.unlisted && e.has(userID) }
+
+// Put remembers a definition as read last.
+func (k *Known) Put(id int64, d wire.Definition) { k.put(id, d, nil) }
+
+// PutCached remembers a definition that an earlier session read, unless one was read
+// since. It returns the given one.
+func (k *Known) PutCached(id int64, d wire.Definition) wire.Definition {
+	k.put(id, d, new(uint64))
+	return d
+}
+
+func (k *Known) put(id int64, d wire.Definition, unlessSince *uint64) {
+	if k.remember(id, d, unlessSince) && k.Seen != nil {
+		k.Seen(id, d)
+	}
+}
+
+func (k *Known) remember(id int64, d wire.Definition, unlessSince *uint64) bool {
+	members := d.List(wire.Participants)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e, ok := k.defs[id]; ok && unlessSince != nil && e.put > *unlessSince {
+		return false
+	}
+	if k.defs == nil {
+		k.defs = map[int64]known{}
+	}
+	k.puts++
+	k.defs[id] = known{def: d, members: members, put: k.puts, read: time.Now()}
+	return true
+}
+
+// Listing is called before the list of a user's conversations is read. The list goes to
+// the function that it returns.
+func (k *Known) Listing(userID string) (done func(map[int64]wire.Definition)) {
+	k.mu.Lock()
+	began := k.puts
+	k.mu.Unlock()
+	return func(list map[int64]wire.Definition) {
+		for id, d := range list {
+			k.put(id, d, &began)
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for id, e := range k.defs {
+			if _, ok := list[id]; !ok && e.put <= began && e.has(userID) {
+				e.unlisted = true
+				k.defs[id] = e
+			}
+		}
+	}
+}
+
+// Get returns the definition that was read last.
+func (k *Known) Get(id int64) (wire.Definition, bool) {
+	e, ok := k.get(id)
+	return e.def, ok
+}
+
+func (k *Known) get(id int64) (known, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, ok := k.defs[id]
+	return e, ok
+}
+
+// Len counts the definitions.
+func (k *Known) Len() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.defs)
+}
+
+// Clear forgets everything.
+func (k *Known) Clear() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.defs = nil
+}

@@ -1,0 +1,197 @@
+package roster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// ErrNoConversation is in the chain of an error of Config.Read for a data source that is
+// something else. It is remembered for good, since the type of a data source stays.
+var ErrNoConversation = errors.New("not a conversation")
+
+// Config is what a [Roster] needs; all of it is required.
+type Config struct {
+	UserID string
+	Known  *Known
+	// Read reads one conversation, and List the list of the user's. Both put what they
+	// read into Known.
+	Read func(ctx context.Context, id int64) error
+	List func(ctx context.Context) error
+	// NotFound is in the chain of Read's error for what is no conversation, and of
+	// what Check says about a conversation that the user is not in.
+	NotFound error
+	Log      *slog.Logger
+}
+
+// Roster says of which conversations one user is a member. It is safe for concurrent
+// use.
+type Roster struct {
+	cfg Config
+
+	mu     sync.Mutex
+	denied map[int64]denial
+}
+
+// denial is why the rows of a conversation are not shown.
+type denial struct {
+	err   error
+	at    time.Time
+	wait  time.Duration // doubles while rows keep coming
+	final bool
+}
+
+// New returns a Roster. It makes no request.
+func New(cfg Config) *Roster { return &Roster{cfg: cfg, denied: map[int64]denial{}} }
+
+// Check reports whether the user is a member of all these conversations. It makes a
+// request for one that is not known. Its error names the first that is none, or none of
+// the user's, and then matches Config.NotFound; any other error says nothing about them.
+func (r *Roster) Check(ctx context.Context, ids ...int64) error {
+	unknown, err := r.unknown(ids, false)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	if len(unknown) > 1 {
+		if err := r.cfg.List(ctx); err != nil {
+			return err
+		}
+		if unknown, err = r.unknown(unknown, false); err != nil {
+			return err
+		}
+	}
+	for _, id := range unknown {
+		if err := r.read(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknown returns those of the ids that have to be read. fromRows: they come from rows,
+// not from a caller. Otherwise err says why the user is not a member of one.
+func (r *Roster) unknown(ids []int64, fromRows bool) (unknown []int64, err error) {
+	now := time.Now()
+	for _, id := range ids {
+		e, read := r.cfg.Known.get(id)
+		if read && e.shows(r.cfg.UserID) {
+			continue
+		}
+		d, ok := r.denial(id)
+		switch {
+		case ok && (d.final || now.Before(d.at.Add(d.patience(fromRows)))):
+			err = d.err
+		case read && !e.has(r.cfg.UserID) && now.Before(e.read.Add(rest)):
+			err = r.notMember(id)
+		default:
+			unknown = append(unknown, id)
+			continue
+		}
+		if !fromRows {
+			return nil, err
+		}
+	}
+	return unknown, nil
+}
+
+// patience is how long a denial is believed. Callers get a fresh answer sooner.
+func (d denial) patience(fromRows bool) time.Duration {
+	if fromRows {
+		return d.wait
+	}
+	return min(d.wait, rest)
+}
+
+func (r *Roster) denial(id int64) (denial, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, ok := r.denied[id]
+	return d, ok
+}
+
+func (r *Roster) notMember(id int64) error {
+	return fmt.Errorf("conversation %d: the user is not a member: %w", id, r.cfg.NotFound)
+}
+
+// read reads one conversation. It remembers when the user is not in it.
+func (r *Roster) read(ctx context.Context, id int64) error {
+	err := r.cfg.Read(ctx, id)
+	if err == nil {
+		if e, ok := r.cfg.Known.get(id); ok && !e.has(r.cfg.UserID) {
+			err = r.notMember(id)
+		}
+	}
+	if err == nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.denied, id)
+		return nil
+	}
+	if errors.Is(err, r.cfg.NotFound) {
+		r.deny(id, err)
+	}
+	return err
+}
+
+// deny remembers that a conversation is not the user's, as far as is known.
+func (r *Roster) deny(id int64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.denied) >= maxDenied {
+		clear(r.denied)
+	}
+	wait := rest
+	if before, ok := r.denied[id]; ok {
+		wait = min(2*before.wait, longestRest)
+	}
+	r.denied[id] = denial{err: err, at: time.Now(), wait: wait, final: errors.Is(err, ErrNoConversation)}
+}
+
+// Foreign returns those of some conversations whose rows must not be shown. One that is
+// not known costs a request, several cost one for the list and at most a few more.
+//
+// It fails only if the list cannot be read or ctx ends: what is wrong with one
+// conversation hides that one.
+func (r *Roster) Foreign(ctx context.Context, ids []int64) (map[int64]bool, error) {
+	unknown, err := r.unknown(ids, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(unknown) > 1 {
+		if err := r.cfg.List(ctx); err != nil {
+			return nil, err
+		}
+		if unknown, err = r.unknown(unknown, true); err != nil {
+			return nil, err
+		}
+	}
+	for i, id := range unknown {
+		if i >= maxReads {
+			r.deny(id, r.notMember(id))
+			continue
+		}
+		if err := r.read(ctx, id); err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if !errors.Is(err, r.cfg.NotFound) {
+				r.deny(id, err)
+			}
+			r.cfg.Log.Warn("rows of a conversation that the user is not in were left out", "conversation", id, "error", err)
+		}
+	}
+	var foreign map[int64]bool
+	for _, id := range ids {
+		if e, ok := r.cfg.Known.get(id); ok && e.shows(r.cfg.UserID) {
+			continue
+		}
+		if foreign == nil {
+			foreign = map[int64]bool{}
+		}
+		foreign[id] = true
+	}
+	return foreign, nil
+}

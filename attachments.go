@@ -52,7 +52,7 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 		}
 	}
 	if len(files.Parts) > 0 && c.opts.EncryptMessages && !files.Seal {
-		key, err := conversationKeys{c}.Key(ctx, conversationID)
+		key, err := conversationKeys{c.pins}.Key(ctx, conversationID)
 		if err != nil {
 			return datasource.Write{}, fmt.Errorf("key of conversation %d: %w", conversationID, err)
 		}
@@ -78,21 +78,21 @@ func filesBinding(row *datasource.Entry) envelope.Binding {
 
 // sealFiles puts a list of files into a patch of row.
 func (c *Chat) sealFiles(ctx context.Context, row *datasource.Entry, list upload.List, patch M) (err error) {
-	patch[wire.SealedFiles], err = c.seal(ctx, filesBinding(row), list.String())
+	patch[wire.SealedFiles], err = c.bodies.Seal(ctx, filesBinding(row), list.String())
 	return err
 }
 
 // sealedFiles opens the list of a row's files; nil if it has none.
 func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.List, error) {
-	stored, _ := row.Data[wire.SealedFiles].(string)
+	stored := row.Data[wire.SealedFiles]
 	if row.Data[wire.SealedFiles] == nil {
 		if c.sealsFiles() && c.opts.MinProtection > Plain {
 			return nil, ErrUnprotected
 		}
 		return nil, nil
 	}
-	text, err := c.open(ctx, filesBinding(row), stored)
-	if err == nil && text == stored {
+	text, _, err := c.bodies.Open(ctx, filesBinding(row), stored)
+	if err == nil && text == wire.Text(stored) {
 		err = ErrUnprotected // anybody who writes rows can write that
 	}
 	if err != nil {
@@ -187,7 +187,7 @@ func (c *Chat) fetchFile(ctx context.Context, m *Message, i int, w io.Writer, pr
 	}
 	var extra url.Values
 	if wire.Bool(m.Data[wire.PrivateMedia]) {
-		key, err := conversationKeys{c}.Key(ctx, m.ConversationID)
+		key, err := conversationKeys{c.pins}.Key(ctx, m.ConversationID)
 		if err != nil {
 			return "", 0, fmt.Errorf("key of conversation %d: %w", m.ConversationID, err)
 		}

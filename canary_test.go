@@ -307,6 +307,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	v := a.conv
 	two("InviteCode")(v.InviteCode(ctx))
 	two("Participants.Fetch")(v.Participants().Fetch(ctx))
+	show("AcceptKey", v.AcceptKey(ctx))
 	show("Participants.Add", v.Participants().Add(ctx, a.ids["eve"]), v.Participants().Remove(ctx, a.ids["eve"]))
 	show("Notifications", v.Notifications().Mute(ctx), v.Notifications().Unmute(ctx))
 	show("handles", v, v.Definition, v.Participants(), v.Notifications(), v.Messages(), c.Unread(), c.Channels())
@@ -390,7 +391,7 @@ func TestTypesWithSecretsHideThem(t *testing.T) {
 	key := sure(chat.NewKey("k1", []byte(canaryAES[:32])))
 	secret := sure(chat.DeriveKeys("m1", []byte(canaryAES)))
 	cipher := newCipher(t, key, secret)
-	_, err := chat.Seal(cipher, 1, "g", "x")
+	_, err := chat.Seal(cipher, 1, "g", "u", "x")
 	require.NoError(t, err)
 	ks := sure(chat.NewKeystore(w.Client(), chat.KeystoreOptions{Salt: canaryKey}))
 	s.show("types", key, secret, cipher, ks, chat.KeystoreOptions{Salt: canaryKey}, (*chat.Key)(nil), (*chat.Cipher)(nil),

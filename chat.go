@@ -8,9 +8,11 @@ import (
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
+	"github.com/fliplet/fliplet-chat-go/internal/pins"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
@@ -41,6 +43,8 @@ type Chat struct {
 
 	logins   wait.Mutex
 	known    roster.Known
+	pins     *pins.Book
+	bodies   *bodies.Bodies
 	endpoint rows.Endpoint
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
@@ -67,8 +71,10 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	c := &Chat{
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
 		calls: life.New(context.Background()), work: life.New(context.Background()), logins: wait.NewMutex(), cache: newCache(&opts, keepsMessages),
-		known: roster.Known{BodyKey: bodyKey},
 	}
+	c.pins = pinsOf(c)
+	c.known.Seen = c.pins.Put
+	c.bodies = bodiesOf(c)
 	if o := opts.Outbox; o != nil && o.OnChange != nil {
 		c.notifier = outbox.NewNotifier(c.log)
 	}
@@ -100,7 +106,7 @@ func (c *Chat) end() {
 	c.stopSession(errClosing)
 	c.work.Stop(errClosing)
 	c.notifier.Stop()
-	c.known.Clear() // it holds the keys of conversations
+	c.forgetRead()
 }
 
 // retire makes new calls fail and takes the Chat out of its registries.

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 )
 
@@ -38,7 +38,7 @@ type ring struct {
 }
 
 // errWiped: a key was used after its Cipher was closed.
-var errWiped = errors.New("the Cipher is closed")
+var errWiped = bodies.ErrClosed
 
 // NewCipher returns a Cipher that writes with one key and reads with all.
 //
@@ -179,32 +179,16 @@ func (c *Cipher) seal(body string, at envelope.Binding) (string, error) {
 
 // open opens a body that [envelope.LooksAuthenticated].
 func (c *Cipher) open(stored string, at envelope.Binding) (string, error) {
-	id, ok := envelope.KeyID(stored)
-	if !ok {
-		return "", fmt.Errorf("%w: damaged, cut, or of a later version", ErrMalformed)
-	}
-	r := c.ring.Load()
-	if r == nil {
-		return "", fmt.Errorf("%w: %w", ErrKeyUnavailable, errWiped)
-	}
-	k := r.keys[id]
-	if k == nil {
-		return "", fmt.Errorf("%w: sealed with key %q", ErrWrongKey, id)
-	}
-	aead, err := k.aead(at.ConversationID)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrKeyUnavailable, err)
-	}
-	body, err := aead.Open(stored, at)
-	switch {
-	case err == nil:
-		return body, nil
-	case errors.Is(err, envelope.ErrWiped):
-		return "", fmt.Errorf("%w: %w", ErrKeyUnavailable, errWiped)
-	case errors.Is(err, envelope.ErrUnreadable):
-		return "", fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	return "", fmt.Errorf("%w: %w", ErrTampered, err)
+	return bodies.Unseal(stored, at, func(id string) (*envelope.AEAD, error) {
+		r := c.ring.Load()
+		if r == nil {
+			return nil, errWiped
+		}
+		if k := r.keys[id]; k != nil {
+			return k.aead(at.ConversationID)
+		}
+		return nil, nil
+	})
 }
 
 // String names the keys and hides them.

@@ -104,13 +104,22 @@ func (v *Conversation) current() wire.Definition {
 // IsMuted reports whether the user muted the conversation.
 func (v *Conversation) IsMuted() bool { return v != nil && v.current().Muted(v.userID) }
 
-// EncryptionKey is the conversation's own passphrase for message bodies. With
-// Options.Keys set, another one is in use.
+// EncryptionKey is the conversation's own passphrase for message bodies: the one in its
+// definition, else one computed from its id, which protects nothing. With Options.Keys
+// set, another one is in use. It is "" where there is none to use: after
+// [ErrKeyChanged], and for a computed one under Options.MinProtection.
 func (v *Conversation) EncryptionKey() string {
 	if v == nil {
 		return ""
 	}
-	return bodyKey(v.ID, v.current())
+	key := v.current().BodyKey()
+	switch {
+	case v.chat != nil && v.chat.pins.Refused(v.ID):
+		return ""
+	case key == "" && (v.chat == nil || v.chat.opts.MinProtection < Encrypted):
+		return wire.FallbackBodyKey(v.ID)
+	}
+	return key
 }
 
 // InviteCode returns the code with which others can join. It makes one request if
@@ -196,7 +205,9 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 	if !wire.ParseDefinition(ds.Definition).Has(s.userID) {
 		return nil, fmt.Errorf("conversation %d: the user is not a member: %w", id, ErrNotFound)
 	}
-	return c.conversation(ds, s.userID), nil
+	conv := c.conversation(ds, s.userID)
+	c.settle(ctx)
+	return conv, nil
 }
 
 // memberships lists the data sources of the user's conversations, latest activity
@@ -212,6 +223,7 @@ func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSo
 		defs[sources[i].ID] = wire.ParseDefinition(sources[i].Definition)
 	}
 	listed(defs)
+	c.settle(ctx)
 	s.cache.SaveConversations(ctx, sources)
 	return sources, nil
 }
@@ -276,4 +288,34 @@ func (v *Conversation) MarshalJSON() ([]byte, error) {
 // Format prints the conversation without its definition.
 func (v *Conversation) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "conversation %d (%d participants)", v.ID, v.NParticipants)
+}
+
+// AcceptKey says that the conversation's key was rotated: the one that its definition
+// has now takes the place of the one that was seen before, for every program that
+// shares the Storage. A definition without a key is accepted, too; its bodies then have
+// the key computed from the id, unless Options.MinProtection refuses that. Ask whoever
+// changed the key before: it may have been somebody who wants to read what is sent.
+//
+// AcceptKey makes one request. Bodies under the former key stay unreadable
+// ([ErrWrongKey]). Conversations with Options.Keys need no call.
+//
+// Errors: [ErrInvalid] for a nil or zero Conversation; [ErrNotFound]; [ErrNotLoggedIn];
+// [ErrClosed]; an error when the key is not text. After one of Storage nothing is
+// accepted.
+func (v *Conversation) AcceptKey(ctx context.Context) (err error) {
+	defer wrap("accept key", &err)
+	ctx, _, end, err := v.owner().enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := v.chat.pins.Accept(ctx, v.ID); err != nil {
+		return fmt.Errorf("conversation %d: %w", v.ID, err)
+	}
+	if def, ok := v.chat.known.Get(v.ID); ok {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.show(def)
+	}
+	return nil
 }

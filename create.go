@@ -94,6 +94,7 @@ func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversa
 		return nil, err
 	}
 	conv := c.conversation(ds, s.userID)
+	c.settle(ctx)
 	conv.IsNew = true
 	return conv, nil
 }
@@ -142,7 +143,9 @@ func (c *Chat) conversationOf(ctx context.Context, s *session, people []string) 
 			best = ds
 		}
 	}
-	return c.conversation(&best, s.userID), nil
+	conv := c.conversation(&best, s.userID)
+	c.settle(ctx)
+	return conv, nil
 }
 
 func sortedSet(list []string) []string {

@@ -2,11 +2,12 @@ package chat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/pins"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -25,63 +26,62 @@ type Keys interface {
 type Protection int
 
 const (
-	// Plain text.
+	// Plain text, a body under a key that everybody can compute, and whatever was not
+	// opened.
 	Plain Protection = iota
 	// Encrypted in the passphrase format of crypto-js: nobody reads it without the
 	// key, but changes are not detected.
 	Encrypted
-	// Authenticated by a [Cipher]: changes are detected.
+	// Authenticated by a [Cipher]: changes are detected, and so is another sender in
+	// version 2 of the format.
 	Authenticated
 )
+
+// String is a word for the protection.
+func (p Protection) String() string {
+	switch p {
+	case Plain:
+		return "none"
+	case Encrypted:
+		return "encrypted"
+	case Authenticated:
+		return "authenticated"
+	}
+	return fmt.Sprintf("Protection(%d)", int(p))
+}
 
 // Why a message cannot be read. Each Message.Err matches [ErrUnreadable] and one of
 // the others. None of them holds a key or any of the text.
 var (
 	// ErrUnreadable: a body cannot be shown, for any reason.
-	ErrUnreadable = sentinel("the body cannot be read")
+	ErrUnreadable = named(bodies.ErrUnreadable)
 	// ErrWrongKey: no known key opens the body. In the passphrase format the body may
 	// also be damaged: the format does not distinguish the two.
-	ErrWrongKey = sentinel("no key at hand opens the body")
-	// ErrTampered: an authenticated body was changed, moved to another conversation
-	// or message, or sealed with another key of that name.
-	ErrTampered = sentinel("the body was changed after it was sealed")
+	ErrWrongKey = named(bodies.ErrWrongKey)
+	// ErrTampered: an authenticated body was changed, moved to another conversation,
+	// message or sender, stored a second time, or sealed with another key of that name.
+	ErrTampered = named(bodies.ErrTampered)
 	// ErrMalformed: a body looks like ciphertext but cannot be decoded. It was damaged
 	// or cut off, comes from a later version, or was typed by a person.
-	ErrMalformed = sentinel("the body is damaged ciphertext")
+	ErrMalformed = named(bodies.ErrMalformed)
 	// ErrKeyUnavailable: the key could not be read. [Keys] failed, with its error in
-	// the chain, or the [Cipher] is closed.
-	ErrKeyUnavailable = sentinel("the key of the body is not available")
+	// the chain, or the [Cipher] is closed, or [ErrKeyChanged].
+	ErrKeyUnavailable = named(bodies.ErrKeyUnavailable)
 	// ErrUnprotected: the body is readable, but less protected than
 	// Options.MinProtection asks for, so it is withheld.
-	ErrUnprotected = sentinel("the body is less protected than Options.MinProtection demands")
+	ErrUnprotected = named(bodies.ErrUnprotected)
+	// ErrKeyChanged: the definition of the conversation holds another key than it did
+	// before, or none. Neither is used before [Conversation.AcceptKey]. Sends match it,
+	// too. An error that matches it matches [ErrKeyUnavailable].
+	ErrKeyChanged = named(pins.ErrChanged)
 )
 
 // conversationKeys are the default Keys: the passphrase in the conversation's
-// definition, or one derived from its id where there is none.
-type conversationKeys struct{ chat *Chat }
+// definition, or one derived from its id where there was never any.
+type conversationKeys struct{ book *pins.Book }
 
 func (k conversationKeys) Key(ctx context.Context, conversationID int64) (string, error) {
-	if key, ok := k.chat.known.Key(conversationID); ok {
-		return key, nil
-	}
-	if err := k.chat.known.Failure(conversationID); err != nil {
-		return "", err
-	}
-	def, err := k.chat.freshDefinition(ctx, conversationID)
-	if err != nil {
-		if ctx.Err() == nil { // else the caller gave up, and the next one may succeed
-			k.chat.known.Fail(conversationID, err)
-		}
-		return "", err
-	}
-	return bodyKey(conversationID, def), nil
-}
-
-func bodyKey(conversationID int64, def wire.Definition) string {
-	if key := def.BodyKey(); key != "" {
-		return key
-	}
-	return wire.FallbackBodyKey(conversationID)
+	return k.book.Key(ctx, conversationID)
 }
 
 // keys are the Keys in use.
@@ -89,19 +89,23 @@ func (c *Chat) keys() Keys {
 	if c.opts.Keys != nil {
 		return c.opts.Keys
 	}
-	return conversationKeys{c}
+	return conversationKeys{c.pins}
 }
 
-// passphrase is a conversation's key in the passphrase format.
-func (c *Chat) passphrase(ctx context.Context, conversationID int64) (string, error) {
-	key, err := c.keys().Key(ctx, conversationID)
-	if err == nil && key == "" {
-		err = errors.New("Keys gave an empty passphrase")
+// bodiesOf returns what opens the bodies of a Chat.
+func bodiesOf(c *Chat) *bodies.Bodies {
+	b := &bodies.Bodies{
+		Least: bodies.Protection(c.opts.MinProtection), Writes: func() bodies.Protection { return bodies.Protection(c.writes()) },
+		Passphrase: func(ctx context.Context, id int64) (string, error) { return c.keys().Key(ctx, id) },
+		AtHand:     c.pins.AtHand,
 	}
-	if err != nil {
-		return "", fmt.Errorf("%w: conversation %d: %w", ErrKeyUnavailable, conversationID, err)
+	if c.opts.Keys != nil {
+		b.AtHand = nil
 	}
-	return key, nil
+	if c.opts.Cipher != nil {
+		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open
+	}
+	return b
 }
 
 // writes is the protection of the bodies that this Chat writes.
@@ -115,105 +119,54 @@ func (c *Chat) writes() Protection {
 	return Authenticated
 }
 
-// seal encrypts a body for storage, if this Chat encrypts. An empty body stays
-// empty.
-func (c *Chat) seal(ctx context.Context, at envelope.Binding, body string) (string, error) {
-	writes := c.writes()
-	if body == "" || writes == Plain {
-		return body, nil
+// genuine tells rows whose body opens under the protection of this Chat. nil: all do.
+func (c *Chat) genuine() func(*datasource.Entry) bool {
+	if !c.opts.EncryptMessages {
+		return nil
 	}
-	if writes < c.opts.MinProtection {
-		return "", errors.New("the Cipher has no writer, and Options.MinProtection refuses anything else; promote a key")
+	return func(row *datasource.Entry) bool {
+		if wire.Text(row.Data[wire.Body]) == "" && row.Data[wire.SealedFiles] != nil {
+			return c.bodies.Genuine(filesBinding(row), row.Data[wire.SealedFiles])
+		}
+		return c.bodies.Genuine(binding(row), row.Data[wire.Body])
 	}
-	if writes == Authenticated {
-		return c.opts.Cipher.seal(body, at)
-	}
-	key, err := c.passphrase(ctx, at.ConversationID)
-	if err != nil {
-		return "", err
-	}
-	return envelope.SealPassphrase(body, key)
 }
 
-// open returns the text of a stored body. Encryption can be changed later, so a
-// conversation may mix plain text, the passphrase format and authenticated bodies;
-// each body shows its format.
-//
-// With an error it returns the body as stored. Refused plain text is left out, so
-// that a caller who ignores the error does not show it.
-func (c *Chat) open(ctx context.Context, at envelope.Binding, stored string) (string, error) {
-	if stored == "" {
-		return "", nil
-	}
-	body, had, err := c.decrypt(ctx, at, stored)
-	if err == nil && had < c.opts.MinProtection {
-		if had == Plain {
-			stored = ""
-		}
-		err = ErrUnprotected
-	}
-	if err != nil {
-		return stored, &Error{Op: "read body", Err: fmt.Errorf("%w: %w", ErrUnreadable, err)}
-	}
-	return body, nil
-}
-
-// decrypt returns the text of a stored body and how it was protected.
-func (c *Chat) decrypt(ctx context.Context, at envelope.Binding, stored string) (string, Protection, error) {
-	switch {
-	case envelope.LooksAuthenticated(stored):
-		if c.opts.Cipher == nil {
-			return "", Authenticated, fmt.Errorf("%w: Options.Cipher is not set", ErrWrongKey)
-		}
-		body, err := c.opts.Cipher.open(stored, at)
-		return body, Authenticated, err
-	case !envelope.LooksPassphrase(stored):
-		return stored, Plain, nil
-	case c.opts.MinProtection > Encrypted:
-		return "", Encrypted, ErrUnprotected // without reading the key
-	}
-	key, err := c.passphrase(ctx, at.ConversationID)
-	if err != nil {
-		return "", Encrypted, err
-	}
-	body, err := envelope.OpenPassphrase(stored, key)
-	if err == nil {
-		return body, Encrypted, nil
-	}
-	why := ErrWrongKey
-	if e, ok := errors.AsType[*envelope.Error](err); ok {
-		switch e.Kind {
-		case envelope.KindNotEncrypted:
-			return stored, Plain, nil // plain text that begins like ciphertext
-		case envelope.KindBadBase64, envelope.KindTruncated:
-			why = ErrMalformed
-		}
-	}
-	return "", Encrypted, fmt.Errorf("%w: %w", why, err)
-}
-
-// sealPatch encrypts the body in a patch of a message. An authenticated body is
-// bound to the guid of its row, so the row is read first. Without a guid the body is
-// bound to the conversation alone.
+// sealPatch encrypts the body in a patch of a message. An authenticated body is bound
+// to the guid and sender of its row, so the row is read first. Without a guid the body
+// is bound to the others alone.
 func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, patch M) error {
 	body, hasBody := patch[wire.Body].(string)
 	_, hasGUID := patch[wire.GUID]
+	_, hasFrom := patch[wire.From]
 	_, hasFiles := patch[wire.File]
 	hasFiles = hasFiles && c.sealsFiles()
-	at := envelope.Binding{ConversationID: conversationID, GUID: wire.Text(patch[wire.GUID])}
-	if hasGUID || hasFiles || hasBody && body != "" && c.writes() == Authenticated {
+	at := envelope.Binding{ConversationID: conversationID}
+	if hasGUID || hasFrom || hasFiles || hasBody && body != "" && c.writes() == Authenticated {
 		row, err := c.client.FindByID(ctx, conversationID, messageID)
 		if err != nil {
 			return missing(err, "message", messageID)
 		}
-		guid := wire.Text(row.Data[wire.GUID])
-		if hasGUID && at.GUID != guid && (hasBody && c.writes() == Authenticated || envelope.LooksAuthenticated(wire.Text(row.Data[wire.Body])) || row.Data[wire.SealedFiles] != nil) {
+		row.DataSourceID = conversationID
+		at = binding(row)
+		version := max(envelope.Version(wire.Text(row.Data[wire.Body])), envelope.Version(wire.Text(row.Data[wire.SealedFiles])))
+		if hasBody && c.writes() == Authenticated {
+			version = 2
+		}
+		changed := func(column, now string) bool { _, has := patch[column]; return has && wire.Text(patch[column]) != now }
+		switch {
+		case (version > 0 || row.Data[wire.SealedFiles] != nil) && changed(wire.GUID, at.GUID):
 			return invalid("data: column %q cannot be changed: the message is sealed to it", wire.GUID)
+		case version > 1 && changed(wire.From, at.Sender):
+			return invalid("data: column %q cannot be changed: the message is sealed to it", wire.From)
 		}
-		if !hasGUID {
-			at.GUID = guid
+		if hasGUID {
+			row.Data[wire.GUID], at.GUID = patch[wire.GUID], wire.Text(patch[wire.GUID])
 		}
-		if row.DataSourceID, row.Data[wire.GUID] = conversationID, at.GUID; hasFiles {
+		if hasFrom {
+			row.Data[wire.From], at.Sender = patch[wire.From], wire.Text(patch[wire.From])
+		}
+		if hasFiles {
 			list, err := c.sealedFiles(ctx, row)
 			if err == nil {
 				err = c.sealFiles(ctx, row, list.Replace(wire.Strings(row.Data[wire.File]), wire.Strings(patch[wire.File])), patch)
@@ -226,7 +179,7 @@ func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, p
 	if !hasBody {
 		return nil
 	}
-	sealed, err := c.seal(ctx, at, body)
+	sealed, err := c.bodies.Seal(ctx, at, body)
 	if err != nil {
 		return err
 	}
@@ -236,5 +189,9 @@ func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, p
 
 // binding is what a row's body is sealed to.
 func binding(row *datasource.Entry) envelope.Binding {
-	return envelope.Binding{ConversationID: row.DataSourceID, GUID: wire.Text(row.Data[wire.GUID])}
+	return bindingOf(row.DataSourceID, row.Data)
+}
+
+func bindingOf(conversationID int64, row M) envelope.Binding {
+	return envelope.Binding{ConversationID: conversationID, GUID: wire.Text(row[wire.GUID]), Sender: wire.Text(row[wire.From])}
 }

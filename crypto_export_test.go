@@ -13,12 +13,12 @@ import (
 )
 
 // Seal and Open use a Cipher as a Chat does.
-func Seal(c *Cipher, conversationID int64, guid, body string) (string, error) {
-	return c.seal(body, envelope.Binding{ConversationID: conversationID, GUID: guid})
+func Seal(c *Cipher, conversationID int64, guid, sender, body string) (string, error) {
+	return c.seal(body, envelope.Binding{ConversationID: conversationID, GUID: guid, Sender: sender})
 }
 
-func Open(c *Cipher, conversationID int64, guid, stored string) (string, error) {
-	return c.open(stored, envelope.Binding{ConversationID: conversationID, GUID: guid})
+func Open(c *Cipher, conversationID int64, guid, sender, stored string) (string, error) {
+	return c.open(stored, envelope.Binding{ConversationID: conversationID, GUID: guid, Sender: sender})
 }
 
 // CachedKeys is how many derived keys a Key keeps.

@@ -104,7 +104,7 @@ func TestEditsStayAuthenticated(t *testing.T) {
 	edited, err = jane.UpdateMessage(t.Context(), conv.ID, bare, chat.M{"body": "typed here"})
 	require.NoError(t, err)
 	require.NoError(t, edited.Err)
-	got, err := chat.Open(cipher, conv.ID, "", stored(t, w, conv.ID, bare))
+	got, err := chat.Open(cipher, conv.ID, "", "somebody", stored(t, w, conv.ID, bare))
 	require.NoError(t, err)
 	assert.Equal(t, "typed here", got)
 
@@ -141,7 +141,7 @@ func newMixture(t *testing.T) *mixture {
 		m.want = append(m.want, unread{name, text, err})
 	}
 	seal := func(c *chat.Cipher, id int64, guid string) string {
-		s, err := chat.Seal(c, id, guid, "sealed")
+		s, err := chat.Seal(c, id, guid, "somebody", "sealed")
 		require.NoError(t, err)
 		return s
 	}
@@ -160,7 +160,7 @@ func newMixture(t *testing.T) *mixture {
 	add("other conversation", seal(mine, id+1, "other conversation"), "", chat.ErrTampered)
 	add("flipped", good[:20]+swap(good[20])+good[21:], "", chat.ErrTampered)
 	add("cut", good[:15], "", chat.ErrMalformed)
-	add("later version", "flsealed:2:k1:"+strings.Repeat("A", 80), "", chat.ErrMalformed)
+	add("later version", "flsealed:3:k1:"+strings.Repeat("A", 80), "", chat.ErrMalformed)
 	return m
 }
 
@@ -380,7 +380,7 @@ func TestPassphraseFormatIsMalleable(t *testing.T) {
 	sealed := w.say(sealer, conv, original)
 	text := stored(t, w, conv.ID, sealed.ID)
 	for i := len("flsealed:1:k:"); i < len(text); i++ {
-		_, err := chat.Open(cipher, conv.ID, sealed.GUID, text[:i]+swap(text[i])+text[i+1:])
+		_, err := chat.Open(cipher, conv.ID, sealed.GUID, sealed.FromUserID, text[:i]+swap(text[i])+text[i+1:])
 		require.ErrorIs(t, err, chat.ErrTampered)
 	}
 	_, err = w.Client().Update(t.Context(), conv.ID, sealed.ID, datasource.M{"body": text[:30] + swap(text[30]) + text[31:]})
@@ -405,7 +405,7 @@ func BenchmarkOpenBody(b *testing.B) {
 	fixed := newKey(b, "k", 1)
 	derived := sure(chat.DeriveKeys("k", keyBytes(1)))
 	bare := sure(envelope.NewAEAD("k", keyBytes(1)))
-	at := envelope.Binding{ConversationID: 777, GUID: "0b8f3f7e-6f0a-4d63-9d5e-0d7a5a3c9a11"}
+	at := envelope.Binding{ConversationID: 777, GUID: "0b8f3f7e-6f0a-4d63-9d5e-0d7a5a3c9a11", Sender: "u-jane"}
 	b.Run("aead", func(b *testing.B) {
 		sealed := sure(bare.Seal(body, at))
 		b.ReportAllocs()
@@ -417,11 +417,11 @@ func BenchmarkOpenBody(b *testing.B) {
 	})
 	for name, k := range map[string]*chat.Key{"fixed": fixed, "derived": derived} {
 		c := newCipher(b, k)
-		sealed := sure(chat.Seal(c, at.ConversationID, at.GUID, body))
+		sealed := sure(chat.Seal(c, at.ConversationID, at.GUID, at.Sender, body))
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := chat.Open(c, at.ConversationID, at.GUID, sealed); err != nil {
+				if _, err := chat.Open(c, at.ConversationID, at.GUID, at.Sender, sealed); err != nil {
 					b.Fatal(err)
 				}
 			}

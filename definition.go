@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/pins"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -73,7 +74,24 @@ func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.
 	}
 	d := wire.ParseDefinition(ds.Definition)
 	c.known.Put(conversationID, d)
+	c.settle(ctx)
 	return d, nil
+}
+
+// settle compares the keys in definitions that were read with those seen before. A
+// failure of Storage shows where a key is needed.
+func (c *Chat) settle(ctx context.Context) {
+	if c.opts.Keys == nil {
+		_ = c.pins.Settle(ctx)
+	}
+}
+
+// pinsOf watches over the keys in definitions.
+func pinsOf(c *Chat) *pins.Book {
+	return pins.New(pins.Config{
+		Values: func() pins.Values { return c.cacheOf(c.current()) }, Read: c.freshDefinition,
+		Strict: c.opts.MinProtection >= Encrypted, Log: c.log,
+	})
 }
 
 // rosterOf knows the conversations of a new session's user.

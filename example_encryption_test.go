@@ -10,6 +10,7 @@ import (
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 )
 
@@ -290,4 +291,70 @@ func ExampleKeystoreOptions_Format() {
 	text := fmt.Append(nil, chat.KeystoreOptions{DataSourceID: 7, Salt: "ssss"})
 	fmt.Println(bytes.Contains(text, []byte("7")), bytes.Contains(text, []byte("ssss")))
 	// Output: true false
+}
+
+// Each message says what its stored body had.
+func ExampleProtection_String() {
+	s := newStage()
+	defer s.close()
+	conv := s.talk("under the conversation's key")
+	s.server.AddRows(conv.ID, datasource.M{"body": "typed by another program", "fromUserId": "u-import"})
+	messages, err := s.bob.Messages(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range messages {
+		fmt.Println(m.Body, "–", m.Protection)
+	}
+	// Output:
+	// under the conversation's key – encrypted
+	// typed by another program – none
+}
+
+// A key that was replaced on the server is not used before somebody says that this was
+// meant.
+func ExampleConversation_AcceptKey() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	conv := s.talk("hello")
+	_, err := s.server.Client().UpdateDataSource(ctx, conv.ID, datasource.SourcePatch{
+		Definition: replaceKey(s.server, conv.ID, "a new key, agreed on by telephone"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if conv, err = s.jane.Conversation(ctx, conv.ID); err != nil {
+		log.Fatal(err)
+	}
+	_, err = s.jane.Message(ctx, conv.ID, chat.Draft{Body: "still here?"})
+	fmt.Println(errors.Is(err, chat.ErrKeyChanged))
+	if err := conv.AcceptKey(ctx); err != nil {
+		log.Fatal(err)
+	}
+	_, err = s.jane.Message(ctx, conv.ID, chat.Draft{Body: "still here."})
+	fmt.Println(err)
+	// Output:
+	// true
+	// <nil>
+}
+
+// replaceKey is a conversation's definition with another key, or none for nil.
+func replaceKey(server *fliplettest.Server, conversationID int64, key any) json.RawMessage {
+	ds, err := server.Client().DataSource(context.Background(), conversationID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var definition map[string]any
+	if err := json.Unmarshal(ds.Definition, &definition); err != nil {
+		log.Fatal(err)
+	}
+	if definition["encryptionKey"] = key; key == nil {
+		delete(definition, "encryptionKey")
+	}
+	raw, err := json.Marshal(definition)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return raw
 }

@@ -498,7 +498,8 @@ func TestSealedContentWaitsInTheOutbox(t *testing.T) {
 				_ = m
 				rows := w.Rows(conv)
 				require.Len(t, rows, 2)
-				sent, err := jane.Message(t.Context(), conv, chat.Draft{GUID: "g", Body: "again"})
+				sent, err := jane.Message(t.Context(), conv, chat.Draft{GUID: "g", Files: []chat.File{{Name: "a.txt", Content: []byte("the secret")}}})
+				require.Len(t, w.Rows(conv), 2, "it is found, though each attempt has keys of its own")
 				require.NoError(t, err)
 				_, content := fetch(t, jane, sent, 0)
 				assert.Equal(t, "the secret", content)

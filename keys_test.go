@@ -104,12 +104,12 @@ func TestDerivedKeysDifferBetweenConversationsAndAgreeBetweenPrograms(t *testing
 	// More conversations than the cache holds, twice, so that keys are derived anew.
 	for range 2 {
 		for id := int64(1); id <= 1200; id++ {
-			sealed, err := chat.Seal(a, id, "g", "hello")
+			sealed, err := chat.Seal(a, id, "g", "u", "hello")
 			require.NoError(t, err)
-			got, err := chat.Open(b, id, "g", sealed)
+			got, err := chat.Open(b, id, "g", "u", sealed)
 			require.NoError(t, err)
 			require.Equal(t, "hello", got)
-			_, err = chat.Open(b, id+1, "g", sealed)
+			_, err = chat.Open(b, id+1, "g", "u", sealed)
 			require.ErrorIs(t, err, chat.ErrTampered)
 		}
 	}
@@ -118,9 +118,9 @@ func TestDerivedKeysDifferBetweenConversationsAndAgreeBetweenPrograms(t *testing
 	assert.NotEqual(t, first, second)
 	aead, err := envelope.NewAEAD("m1", first)
 	require.NoError(t, err)
-	sealed, err := chat.Seal(a, 1, "g", "for a screen")
+	sealed, err := chat.Seal(a, 1, "g", "u", "for a screen")
 	require.NoError(t, err)
-	got, err := aead.Open(sealed, envelope.Binding{ConversationID: 1, GUID: "g"})
+	got, err := aead.Open(sealed, envelope.Binding{ConversationID: 1, GUID: "g", Sender: "u"})
 	require.NoError(t, err)
 	assert.Equal(t, "for a screen", got, "the key is the one that the documentation describes")
 }
@@ -131,7 +131,7 @@ func TestStretchedPassphraseIsArgon2idWithTheDocumentedCost(t *testing.T) {
 	k, err := chat.StretchPassphrase("p1", canaryPassword, salt)
 	require.NoError(t, err)
 	same := newCipher(t, k)
-	sealed, err := chat.Seal(same, 5, "g", "x")
+	sealed, err := chat.Seal(same, 5, "g", "u", "x")
 	require.NoError(t, err)
 	// argon2id of them: 3 passes, 64 MiB, 4 lanes.
 	key, err := hex.DecodeString("5cc68b1d9937b167ca57163189a642f362632e13839dc4782bd83c0462651b10")
@@ -141,7 +141,7 @@ func TestStretchedPassphraseIsArgon2idWithTheDocumentedCost(t *testing.T) {
 	}
 	aead, err := envelope.NewAEAD("p1", key)
 	require.NoError(t, err)
-	got, err := aead.Open(sealed, envelope.Binding{ConversationID: 5, GUID: "g"})
+	got, err := aead.Open(sealed, envelope.Binding{ConversationID: 5, GUID: "g", Sender: "u"})
 	require.NoError(t, err)
 	assert.Equal(t, "x", got)
 	secrets := &sink{t: t}
@@ -153,12 +153,12 @@ func TestClosedCipherOpensAndSealsNothing(t *testing.T) {
 	t.Parallel()
 	for name, k := range map[string]*chat.Key{"fixed": newKey(t, "a", 1), "derived": sure(chat.DeriveKeys("a", keyBytes(1)))} {
 		c := newCipher(t, k)
-		sealed, err := chat.Seal(c, 1, "g", "x")
+		sealed, err := chat.Seal(c, 1, "g", "u", "x")
 		require.NoError(t, err)
 		require.NoError(t, c.Close())
-		_, err = chat.Open(c, 1, "g", sealed)
+		_, err = chat.Open(c, 1, "g", "u", sealed)
 		require.ErrorIs(t, err, chat.ErrKeyUnavailable, name)
-		_, err = chat.Seal(c, 1, "g", "x")
+		_, err = chat.Seal(c, 1, "g", "u", "x")
 		require.ErrorIs(t, err, chat.ErrKeyUnavailable, name)
 		assert.True(t, chat.Wiped(k), name)
 	}

@@ -52,7 +52,8 @@ type KeystoreOptions struct {
 	// that the client's token can see, the one with the lowest id.
 	DataSourceID int64
 	// Salt is what the key is encrypted under, if the agent was configured with one.
-	// Default: "<organization id>-<data source id>".
+	// Default: "<organization id>-<data source id>", and as JavaScript writes it where
+	// there is no organization: "null-55" or "undefined-55".
 	Salt string
 }
 
@@ -134,13 +135,12 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	salt := cmp.Or(k.opts.Salt, strconv.FormatInt(ds.OrganizationID, 10)+"-"+strconv.FormatInt(ds.ID, 10))
+	salts := agentSalts(k.opts.Salt, ds)
 	rows, err := rows.Readable(ctx, k.client, ds.ID, datasource.Query{Type: "select"})
 	if err != nil {
 		return "", err
 	}
-	// The agent adds an entry when its salt does not open the first one, so there may
-	// be keys under several salts.
+	// There may be keys under several salts, of agents that were configured otherwise.
 	entries := 0
 	for i := range rows {
 		content := wire.Text(rows[i].Data[keystoreColumn])
@@ -148,14 +148,26 @@ func (k *Keystore) read(ctx context.Context) (string, error) {
 			continue
 		}
 		entries++
-		if key, err := envelope.OpenPassphrase(content, salt); err == nil && key != "" {
-			return key, nil
+		for _, salt := range salts {
+			if key, err := envelope.OpenPassphrase(content, salt); err == nil && key != "" {
+				return key, nil
+			}
 		}
 	}
 	if entries == 0 {
 		return "", fmt.Errorf("data source %d holds no key: %w", ds.ID, ErrNotFound)
 	}
 	return "", fmt.Errorf("data source %d: %w; is KeystoreOptions.Salt the agent's?", ds.ID, ErrWrongKey)
+}
+
+// agentSalts are what the agent may have encrypted the key under: the salt it was given,
+// or else what JavaScript makes of the organization's id, which may be null or missing.
+func agentSalts(given string, ds *datasource.DataSource) []string {
+	if given != "" {
+		return []string{given}
+	}
+	id := "-" + strconv.FormatInt(ds.ID, 10)
+	return []string{strconv.FormatInt(ds.OrganizationID, 10) + id, "null" + id, "undefined" + id}
 }
 
 // find reads the keystore's data source.

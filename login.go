@@ -72,7 +72,7 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 	}
 	if before != nil {
 		before.stop(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
-		c.known.Clear()
+		c.forgetRead()
 	}
 	if c.calls.Context().Err() != nil {
 		c.stopSession(errClosing) // Close came meanwhile

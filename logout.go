@@ -36,7 +36,7 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 		return nil
 	}
 	s.stop(fmt.Errorf("logged out: %w", ErrNotLoggedIn))
-	c.known.Clear()
+	c.forgetRead()
 	wiped := c.wipe(s)
 	if ctx.Err() != nil {
 		// Most stores are done within wipeGrace.
@@ -98,6 +98,14 @@ func (c *Chat) clearToken(ctx context.Context, s *session) error {
 		return nil // the contact is gone, and the token with it
 	}
 	return err
+}
+
+// forgetRead drops what was read for a user: definitions with the keys of
+// conversations, and which rows bodies were seen in.
+func (c *Chat) forgetRead() {
+	c.known.Clear()
+	c.pins.Clear()
+	c.bodies.Forget()
 }
 
 // leave removes the session from the Chat and returns it.

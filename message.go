@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/bodies"
+	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -43,6 +45,10 @@ type Message struct {
 	IsDeleted bool
 	// IsReplay: the message was delivered again because of [Reset].
 	IsReplay bool
+	// Protection says how well the stored body was protected, as far as that was verified.
+	// It is Plain for an empty body, and for one that does not open, which has an Err. A
+	// body that MinProtection withholds has the protection that it claims.
+	Protection Protection
 	// Err says why Body is not the text. It matches [ErrUnreadable] and the reason,
 	// such as [ErrWrongKey], [ErrTampered] or [datasource.ErrRowLimit]; with the last,
 	// only the ids and times are known. nil if Body is the text.
@@ -65,13 +71,32 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
 	if row.Err != nil && !m.IsDeleted {
 		m.Err = &Error{Op: "read message", Err: unreadable(row)}
-	}
-	if m.IsDeleted || m.Body == "" {
 		return m
 	}
-	m.Body, m.Err = c.open(ctx, binding(row), m.Body)
-	data[wire.Body] = m.Body
+	c.openBody(ctx, m, binding(row))
 	return m
+}
+
+// openBody replaces the stored body of a message by its text, in whatever state the
+// row is.
+func (c *Chat) openBody(ctx context.Context, m *Message, at envelope.Binding) {
+	stored := m.Data[wire.Body]
+	body, had, err := c.bodies.Open(ctx, at, stored)
+	if err == nil && had == bodies.Authenticated {
+		if err = c.bodies.Copy(at, m.ID); err != nil {
+			body, _ = stored.(string)
+		}
+	}
+	m.Body, m.Protection = body, Protection(had)
+	if err != nil {
+		m.Err = &Error{Op: "read body", Err: err}
+	}
+	if body != "" || err != nil {
+		m.Data[wire.Body] = body
+	}
+	if c.opts.MinProtection > Plain {
+		bodies.Withhold(m.Data)
+	}
 }
 
 // unreadable is the error of a row that breaks a limit.
@@ -112,7 +137,8 @@ func (m Message) Format(f fmt.State, _ rune) {
 }
 
 // UpdateMessage replaces the columns of a message that data has; the others stay.
-// "body" is encrypted if this Chat encrypts. The caller sets "isEdited". "file" takes
+// "body" is encrypted if this Chat encrypts. "guid", and "fromUserId" in version 2 of
+// the format, cannot be changed where an authenticated body is sealed to them. The caller sets "isEdited". "file" takes
 // URLs, which replace the list of attachments; only Message uploads files. It returns
 // the whole message.
 //

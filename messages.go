@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func (c *Chat) rowsOf(s *session) *rows.Source {
 	return rows.New(rows.Config{
 		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
 		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
-		Foreign:    s.roster.Foreign,
+		Foreign:    s.roster.Foreign, Genuine: c.genuine(),
 		Members: func(ctx context.Context) ([]int64, error) {
 			sources, err := c.memberships(ctx, s)
 			ids := make([]int64, len(sources))
@@ -156,7 +157,12 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 
 func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID string) []*Message {
 	out := make([]*Message, len(found))
-	for i := range found {
+	order := make([]int, len(found)) // by id, so that of two copies the older counts
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(found[a].ID, found[b].ID) })
+	for _, i := range order {
 		out[i] = c.message(ctx, &found[i], userID)
 	}
 	return out

@@ -66,8 +66,12 @@ type Options struct {
 	// format. It requires EncryptMessages. Bodies in other formats stay readable.
 	// Default: none.
 	Cipher *Cipher
-	// MinProtection refuses bodies that are less protected: such messages have an Err,
-	// and plain text is removed from Body. Default: Plain, which refuses none.
+	// MinProtection refuses bodies that are less protected, of deleted messages, too: such
+	// messages have an Err, and plain text, which is also any body that is not text, is
+	// removed from Body and Data, with columns that are spelled like body. From Encrypted
+	// on, the key computed from a conversation's id opens and seals nothing, and without
+	// the pins in Storage (see [ErrKeyChanged]) no key of a definition is used. Default:
+	// Plain, which refuses none; [Message.Protection] tells what each body had.
 	MinProtection Protection
 	// Push registers the user's device. Default: no registration.
 	Push PushRegistrar

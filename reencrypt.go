@@ -31,7 +31,7 @@ type Reencryption struct {
 }
 
 // Reencrypt moves the bodies of a conversation to the format that this Chat writes:
-// to the key that is the Cipher's writer, or without one from plain text to the
+// to the key that is the Cipher's writer, in version 2 of the format, or without one from plain text to the
 // passphrase format. It changes nothing else in the rows, and no body that has the
 // format already. progress, which may be nil, is called after each page and each
 // write; it must not block.
@@ -48,7 +48,8 @@ type Reencryption struct {
 //
 // For members each move is an edit: streams deliver the message as an update. A body
 // that was not authenticated may have been changed by others, and Reencrypt cannot
-// detect that. Check such bodies first, or set Options.MinProtection to skip them.
+// detect that. Check such bodies first, or set Options.MinProtection to skip them. The
+// sender of a body of version 1 may have been changed, too; afterwards it looks genuine.
 //
 // Concurrent calls for one conversation are safe, but repeat each other's requests.
 // Reencrypt needs no login, but a user who is logged in has to be a member.
@@ -115,7 +116,7 @@ func (c *Chat) host() string {
 // bodyFormat names the format that this Chat writes.
 func (c *Chat) bodyFormat() string {
 	if c.writes() == Authenticated {
-		return "key " + c.opts.Cipher.Writer()
+		return "version 2, key " + c.opts.Cipher.Writer()
 	}
 	return "passphrase"
 }
@@ -125,30 +126,26 @@ func (c *Chat) reseal(ctx context.Context, at envelope.Binding, stored, target s
 	if c.bodyFormat() != target {
 		return "", errors.New("the Cipher's writer was changed meanwhile; call again")
 	}
-	body, err := c.open(ctx, at, stored)
-	if err != nil {
+	body, _, err := c.bodies.Open(ctx, at, stored)
+	if err != nil || body == "" || c.hasFormat(stored, body, target) {
 		return "", err
 	}
-	_, had, err := c.decrypt(ctx, at, stored)
-	if err != nil || body == "" || c.hasFormat(stored, had, target) {
-		return "", err
-	}
-	sealed, err := c.seal(ctx, at, body)
+	sealed, err := c.bodies.Seal(ctx, at, body)
 	if err != nil {
 		return "", err
 	}
 	// A body that cannot be opened must not replace one that can.
-	if again, err := c.open(ctx, at, sealed); err != nil || again != body {
+	if again, _, err := c.bodies.Open(ctx, at, sealed); err != nil || again != body {
 		return "", errors.Join(errors.New("the sealed body cannot be read back"), err)
 	}
 	return sealed, nil
 }
 
 // hasFormat reports whether a readable body has the format target.
-func (c *Chat) hasFormat(stored string, had Protection, target string) bool {
+func (c *Chat) hasFormat(stored, body, target string) bool {
 	if c.writes() == Authenticated {
-		id, ok := envelope.KeyID(stored)
-		return ok && "key "+id == target
+		id, _ := envelope.KeyID(stored)
+		return envelope.Version(stored) == 2 && "version 2, key "+id == target
 	}
-	return had >= Encrypted
+	return stored != body
 }

@@ -34,7 +34,7 @@ func history(t testing.TB, w *world, conv *chat.Conversation, old *chat.Cipher, 
 		case 1:
 			body, err = envelope.SealPassphrase(body, conv.EncryptionKey())
 		case 2:
-			body, err = chat.Seal(old, conv.ID, guid, body)
+			body, err = chat.Seal(old, conv.ID, guid, "somebody", body)
 		case 3: // a text that looks like ciphertext survives, too
 			texts[i] = "flsealed:1:x:" + texts[i]
 			body, err = envelope.SealPassphrase(texts[i], conv.EncryptionKey())
@@ -60,7 +60,8 @@ func requireMoved(t testing.TB, w *world, conversationID int64, c *chat.Cipher, 
 		require.True(t, ok, "message %d is not authenticated", r.ID)
 		require.Equal(t, keyID, id)
 		guid, _ := r.Data["guid"].(string)
-		text, err := chat.Open(c, conversationID, guid, body)
+		from, _ := r.Data["fromUserId"].(string)
+		text, err := chat.Open(c, conversationID, guid, from, body)
 		require.NoError(t, err)
 		if expected, ok := want[r.ID]; ok {
 			require.Equal(t, expected, text, "message %d: neither lost nor encrypted twice", r.ID)

@@ -32,7 +32,9 @@ type Draft struct {
 	// GUID identifies the message for whoever sends it; default a new UUID. Send
 	// the same GUID again, a few seconds after a failure that [datasource.Doubtful]
 	// reports: it is looked up first, and if the first try was stored, nothing is
-	// stored twice. Options.Outbox does that by itself.
+	// stored twice. Options.Outbox does that by itself. What is found counts only if it
+	// is this draft: the same sender, body and number of files, and a body that opens
+	// under this Chat's own protection. In plain text others can write such a row.
 	GUID string
 	// Data holds custom columns, stored as they are. The columns of a message
 	// itself (body, file, guid, fromUserId) are refused.
@@ -79,18 +81,18 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 	if err := s.roster.Check(ctx, conversationID); err != nil {
 		return nil, err
 	}
-	if d.GUID != "" { // it may be sent again
-		if row, err := c.storedSend(ctx, conversationID, d.GUID, s.userID); err != nil || row != nil {
-			return row, err
-		}
-	}
 	write, err := c.compose(ctx, s, conversationID, d)
 	if err != nil {
 		return nil, err
 	}
+	if d.GUID != "" { // it may be sent again
+		if row, err := c.storedSend(ctx, conversationID, write); err != nil || row != nil {
+			return row, err
+		}
+	}
 	row, err := c.transmit(ctx, s, conversationID, write)
 	if datasource.Doubtful(err) {
-		if stored, lookErr := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID); lookErr == nil && stored != nil {
+		if stored, lookErr := c.storedSend(ctx, conversationID, write); lookErr == nil && stored != nil {
 			row, err = stored, nil
 		}
 	}
@@ -121,7 +123,7 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	}
 	if row.ID == 0 || len(row.Data) == 0 {
 		// A server may confirm with less than the row.
-		stored, err := c.storedSend(ctx, conversationID, wire.Text(write.Data[wire.GUID]), s.userID)
+		stored, err := c.storedSend(ctx, conversationID, write)
 		if err == nil && stored != nil {
 			return stored, nil
 		}
@@ -150,24 +152,24 @@ type renewalError struct{ err error }
 func (e *renewalError) Error() string { return e.err.Error() }
 func (e *renewalError) Unwrap() error { return e.err }
 
-// storedSend looks a send up by its guid: the row with the lowest id, nil if there
-// is none.
-func (c *Chat) storedSend(ctx context.Context, conversationID int64, guid, userID string) (*datasource.Entry, error) {
-	rows, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{
-		Type: "select", Where: M{wire.GUID: guid}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
+// storedSend looks a send up by its guid: the row with the lowest id that holds what
+// was to be written, nil if there is none. Others can write a row of the same guid.
+func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
+	at := bindingOf(conversationID, write.Data)
+	found, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{
+		Type: "select", Where: M{wire.GUID: at.GUID}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
 	})
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	var found *datasource.Entry
-	for i := range rows {
-		r := &rows[i]
-		if wire.Text(r.Data[wire.GUID]) == guid && wire.Text(r.Data[wire.From]) == userID && (found == nil || r.ID < found.ID) {
-			found = r
-			found.DataSourceID = conversationID
+	return rows.Sent(found, conversationID, write, func(row *datasource.Entry) bool {
+		if write.Data[wire.SealedFiles] != nil { // each attempt has keys of its own
+			if _, had, err := c.bodies.Open(ctx, filesBinding(row), row.Data[wire.SealedFiles]); err != nil || Protection(had) < c.writes() {
+				return false
+			}
 		}
-	}
-	return found, nil
+		return c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body])
+	}), nil
 }
 
 // check refuses a draft that cannot be sent.
@@ -211,7 +213,8 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 	if guid == "" {
 		guid = uuid.NewString()
 	}
-	body, err := c.seal(ctx, envelope.Binding{ConversationID: conversationID, GUID: guid}, d.Body)
+	at := envelope.Binding{ConversationID: conversationID, GUID: guid, Sender: s.userID}
+	body, err := c.bodies.Seal(ctx, at, d.Body)
 	if err != nil {
 		return datasource.Write{}, err
 	}

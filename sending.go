@@ -29,8 +29,8 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 			}
 			return c.transmit(ctx, s, r.Conversation, r.Write())
 		},
-		LookUp: func(ctx context.Context, conversation int64, guid string) (*datasource.Entry, error) {
-			return c.storedSend(ctx, conversation, guid, s.userID)
+		LookUp: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
+			return c.storedSend(ctx, r.Conversation, r.Write())
 		},
 		Refused: definite, RetryAfter: retryAfter, Sent: s.receiver.Poke,
 	}

@@ -3,21 +3,21 @@
 // WebCrypto only. Runs in browsers (a secure context: https or localhost) and in Node 20 or later.
 //
 //   import { seal, open, looksAuthenticated, keyId } from "./envelope.js";
-//   const stored = await seal("2024-05", key, conversationId, guid, "Hello team!");
-//   const text = await open("2024-05", key, conversationId, guid, stored);
+//   const stored = await seal("2024-05", key, conversationId, guid, fromUserId, "Hello team!");
+//   const text = await open("2024-05", key, conversationId, guid, fromUserId, stored);
 //
 // In a screen whose code is not a module, load the file with <script type="module" src="envelope.js"></script>
 // and use window.FlipletChatEnvelope, which holds the same functions.
 //
-// Format, version 1:  flsealed:1:<key id>:<base64url without padding of nonce(12) || ciphertext || tag(16)>
+// Format, version 2:  flsealed:2:<key id>:<base64url without padding of nonce(12) || ciphertext || tag(16)>
 // AES-256-GCM with a random nonce. The associated data is, every number as 8 bytes big-endian:
-//   len("flsealed:1") || "flsealed:1" || len(key id) || key id || conversation id || len(guid) || guid
+//   len("flsealed:2") || "flsealed:2" || len(key id) || key id || conversation id || len(guid) || guid || len(sender) || sender
+// Version 1, which is opened and no longer written, ends with the guid: it does not bind the sender.
 
 const MARKER = "flsealed:";
-const NAME = MARKER + "1";
 const NONCE_SIZE = 12;
 const TAG_SIZE = 16;
-const SHAPE = /^flsealed:1:([A-Za-z0-9._-]{1,64}):([A-Za-z0-9_-]{38,})$/; // 38 characters hold a nonce and a tag
+const SHAPE = /^flsealed:([12]):([A-Za-z0-9._-]{1,64}):([A-Za-z0-9_-]{38,})$/; // 38 characters hold a nonce and a tag
 
 /** Why a call failed: code is "unauthentic" for everything open refuses, else "bad-" and the name of the argument. */
 export class EnvelopeError extends Error {
@@ -45,13 +45,14 @@ export function keyId(stored) {
  * @param {Uint8Array} keyBytes 32 bytes
  * @param {number|bigint|string} conversationId the id of the conversation's data source
  * @param {string} guid the message's guid column, "" if it has none
+ * @param {string} sender the message's fromUserId column, "" if it has none
  * @returns {Promise<string>} the text to store in the body column
  */
-export async function seal(id, keyBytes, conversationId, guid, text) {
+export async function seal(id, keyBytes, conversationId, guid, sender, text) {
   if (typeof id !== "string" || !/^[A-Za-z0-9._-]{1,64}$/.test(id)) {
     throw new EnvelopeError("bad-key-id", "key id: use 1 to 64 characters of A-Z, a-z, 0-9, dot, underscore and hyphen");
   }
-  const additionalData = associatedData(id, conversationId, guid);
+  const additionalData = associatedData(2, id, conversationId, guid, sender);
   const plaintext = utf8("text", text);
   const key = await importKey(keyBytes, "encrypt");
   const iv = crypto.getRandomValues(new Uint8Array(NONCE_SIZE));
@@ -59,18 +60,18 @@ export async function seal(id, keyBytes, conversationId, guid, text) {
   const body = new Uint8Array(NONCE_SIZE + sealed.byteLength);
   body.set(iv);
   body.set(new Uint8Array(sealed), NONCE_SIZE);
-  return `${NAME}:${id}:${toBase64(body)}`;
+  return `${MARKER}2:${id}:${toBase64(body)}`;
 }
 
 /**
- * Decrypts what seal, here or in the Go SDK, made with the same five arguments. Whatever is wrong with stored, it
+ * Decrypts what seal, here or in the Go SDK, made with the same five arguments, of either version. Whatever is wrong with stored, it
  * rejects with the one code "unauthentic".
  * @returns {Promise<string>}
  */
-export async function open(id, keyBytes, conversationId, guid, stored) {
-  const additionalData = associatedData(id, conversationId, guid);
-  const key = await importKey(keyBytes, "decrypt");
+export async function open(id, keyBytes, conversationId, guid, sender, stored) {
   const parts = split(stored);
+  const additionalData = associatedData(parts ? parts.version : 2, id, conversationId, guid, sender);
+  const key = await importKey(keyBytes, "decrypt");
   const body = parts && parts.id === id ? fromBase64(parts.encoded) : null;
   if (body && body.length >= NONCE_SIZE + TAG_SIZE) {
     try {
@@ -81,12 +82,12 @@ export async function open(id, keyBytes, conversationId, guid, stored) {
       // Falls through: the reason is not told.
     }
   }
-  throw new EnvelopeError("unauthentic", "not sealed under this key for this conversation and guid");
+  throw new EnvelopeError("unauthentic", "not sealed under this key for this conversation, guid and sender");
 }
 
 function split(stored) {
   const match = typeof stored === "string" ? SHAPE.exec(stored) : null;
-  return match && { id: match[1], encoded: match[2] };
+  return match && { version: Number(match[1]), id: match[2], encoded: match[3] };
 }
 
 async function importKey(keyBytes, usage) {
@@ -104,7 +105,7 @@ function utf8(name, value) {
   return new TextEncoder().encode(value);
 }
 
-function associatedData(id, conversationId, guid) {
+function associatedData(version, id, conversationId, guid, sender) {
   let conversation = 0n;
   try {
     if (typeof conversationId !== "number" || Number.isSafeInteger(conversationId)) conversation = BigInt(conversationId);
@@ -120,7 +121,9 @@ function associatedData(id, conversationId, guid) {
     return bytes;
   };
   const field = (bytes) => [number(bytes.length), bytes];
-  const parts = [...field(utf8("name", NAME)), ...field(utf8("key-id", id)), number(conversation), ...field(utf8("guid", guid))];
+  const from = field(utf8("sender", sender));
+  const parts = [...field(utf8("name", MARKER + version)), ...field(utf8("key-id", id)), number(conversation), ...field(utf8("guid", guid))];
+  if (version > 1) parts.push(...from);
   return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 

@@ -3,7 +3,7 @@
 //
 //   import { open } from "./envelope.js";
 //   import { openFile } from "./files.js";
-//   const list = JSON.parse(await open(keyId, key, conversationId, guid + "\0files", row.data.flSealedFiles));
+//   const list = JSON.parse(await open(keyId, key, conversationId, guid + "\0files", fromUserId, row.data.flSealedFiles));
 //   const item = list[0]; // { key: base64, index, type }, or { url }
 //   const bytes = await openFile(fromBase64(item.key), conversationId, guid, item.index || 0, sealedBytes);
 //

@@ -97,6 +97,15 @@ func (g *gated) Set(ctx context.Context, key string, value []byte) error {
 	return err
 }
 
+func (g *gated) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	if g.set != nil {
+		if err := g.set(ctx, key); err != nil {
+			return false, err
+		}
+	}
+	return g.Store.CompareAndSwap(context.WithoutCancel(ctx), key, old, new)
+}
+
 func (g *gated) Delete(ctx context.Context, key string) error {
 	if g.remove != nil {
 		if err := g.remove(ctx, key); err != nil {

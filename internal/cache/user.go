@@ -34,7 +34,7 @@ type User struct {
 func (u *User) forgotten() bool { return u.account.logouts.Load() != u.since }
 
 // names are the values of a user. The first holds the chat token.
-var names = []string{"user", "contacts", "conversations", "messages"}
+var names = []string{"user", "contacts", "conversations", "messages", pins}
 
 // Remember stores the logged-in user for a later offline login.
 func (u *User) Remember(ctx context.Context, contact *datasource.Entry, token string) {

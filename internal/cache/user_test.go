@@ -24,6 +24,7 @@ func fill(ctx context.Context, u *User) {
 	u.SaveConversations(ctx, []datasource.DataSource{{ID: 7}})
 	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id)}, 0)
 	u.Save()
+	u.EditPins(ctx, func([]byte) ([]byte, error) { return []byte("of " + u.id), nil }) //nolint:errcheck // as the others
 }
 
 func TestForgottenUsersLeaveNothing(t *testing.T) {

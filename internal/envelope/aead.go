@@ -14,8 +14,9 @@ import (
 
 const (
 	sealedMarker = "flsealed:"        // common to all versions, ours to choose
-	sealedName   = sealedMarker + "1" // version 1, as it stands in the associated data
-	sealedHeader = sealedName + ":"
+	sealedName1  = sealedMarker + "1" // a version, as it stands in the associated data
+	sealedName2  = sealedMarker + "2"
+	sealedHeader = sealedName2 + ":" // of what Seal writes
 	keySize      = 32
 	nonceSize    = 12
 	tagSize      = 16
@@ -30,7 +31,7 @@ var sealedText = base64.RawURLEncoding.Strict()
 // logged or marshalled, it shows its key id and no key.
 type AEAD struct {
 	keyID  string
-	prefix []byte // the part of the associated data that is the same for all bodies
+	prefix [2][]byte // the part of the associated data that is the same for all bodies, by version
 	gcm    atomic.Pointer[cipher.AEAD]
 }
 
@@ -52,7 +53,10 @@ func NewAEAD(keyID string, key []byte) (*AEAD, error) {
 	if err != nil {
 		return nil, fail(KindBadKey)
 	}
-	a := &AEAD{keyID: keyID, prefix: appendField(appendField(nil, sealedName), keyID)}
+	a := &AEAD{keyID: keyID}
+	for i, name := range []string{sealedName1, sealedName2} {
+		a.prefix[i] = appendField(appendField(nil, name), keyID)
+	}
 	a.gcm.Store(&gcm)
 	return a, nil
 }
@@ -65,7 +69,7 @@ func (a *AEAD) KeyID() string { return a.keyID }
 // collector gets to it. Calling it again does nothing.
 func (a *AEAD) Wipe() { a.gcm.Store(nil) }
 
-// Seal encrypts plaintext, any UTF-8 text, for the place b under a fresh random nonce. Errors are [KindBadPlaintext],
+// Seal encrypts plaintext, any UTF-8 text, for the place b under a fresh random nonce, as version 2. Errors are [KindBadPlaintext],
 // [KindBadBinding] and [KindWiped].
 func (a *AEAD) Seal(plaintext string, b Binding) (string, error) {
 	gcm := a.gcm.Load()
@@ -79,11 +83,12 @@ func (a *AEAD) Seal(plaintext string, b Binding) (string, error) {
 	}
 	// One buffer serves for the associated data, the body and the text, in this order. Sealing in place also leaves no copy
 	// of the plaintext behind.
-	adSize := len(a.prefix) + b.size()
+	prefix := a.prefix[1]
+	adSize := len(prefix) + b.size(2)
 	bodySize := nonceSize + len(plaintext) + tagSize
 	textSize := len(sealedHeader) + len(a.keyID) + 1 + sealedText.EncodedLen(bodySize)
 	buf := make([]byte, 0, adSize+bodySize+textSize)
-	ad := b.append(append(buf, a.prefix...))
+	ad := b.append(append(buf, prefix...), 2)
 	body := append(ad[adSize:], plaintext...)
 	body = (*gcm).Seal(body[:0], nil, body, ad)
 	text := append(body[bodySize:], sealedHeader...)
@@ -92,7 +97,8 @@ func (a *AEAD) Seal(plaintext string, b Binding) (string, error) {
 	return string(sealedText.AppendEncode(text, body)), nil
 }
 
-// Open decrypts what [AEAD.Seal] made under the same key, key id and binding. Everything else, whether damaged, moved,
+// Open decrypts what [AEAD.Seal] made under the same key, key id and binding, and what its version 1 made, which did not
+// bind the sender. Everything else, whether damaged, moved,
 // sealed under another key or no envelope at all, fails with [KindUnauthentic]. Use [LooksAuthenticated] to recognize
 // plain text beforehand and [KeyID] to choose the key. After [AEAD.Wipe] it fails with [KindWiped]. An envelope whose
 // content is not text fails with [KindBadUTF8].
@@ -101,13 +107,14 @@ func (a *AEAD) Open(stored string, b Binding) (string, error) {
 	if gcm == nil {
 		return "", fail(KindWiped)
 	}
-	keyID, encoded, ok := splitSealed(stored)
+	version, keyID, encoded, ok := splitSealed(stored)
 	if !ok || keyID != a.keyID {
 		return "", fail(KindUnauthentic)
 	}
-	adSize := len(a.prefix) + b.size()
+	prefix := a.prefix[version-1]
+	adSize := len(prefix) + b.size(version)
 	buf := make([]byte, 0, adSize+sealedText.DecodedLen(len(encoded)))
-	ad := b.append(append(buf, a.prefix...))
+	ad := b.append(append(buf, prefix...), version)
 	body, err := sealedText.AppendDecode(ad[adSize:], []byte(encoded))
 	if err != nil || sealedText.EncodedLen(len(body)) != len(encoded) {
 		return "", fail(KindUnauthentic)
@@ -126,24 +133,30 @@ func (a *AEAD) Open(stored string, b Binding) (string, error) {
 // "flsealed:". Such text is never plain; see the package comment for why.
 func LooksAuthenticated(stored string) bool { return strings.HasPrefix(stored, sealedMarker) }
 
-// KeyID gives the key id an envelope names. It is false when stored is not an envelope of version 1 with a complete header
-// and room for a body. The name is not authenticated before [AEAD.Open] has succeeded: use it to choose a key and for
-// nothing else.
+// KeyID gives the key id an envelope names. It is false when stored is not an envelope of a known version with a complete
+// header and room for a body. The name is not authenticated before [AEAD.Open] has succeeded: use it to choose a key and
+// for nothing else.
 func KeyID(stored string) (string, bool) {
-	id, _, ok := splitSealed(stored)
+	_, id, _, ok := splitSealed(stored)
 	return id, ok
 }
 
-func splitSealed(stored string) (keyID, encoded string, ok bool) {
-	rest, ok := strings.CutPrefix(stored, sealedHeader)
-	if !ok {
-		return "", "", false
+// Version gives the version of an envelope, 0 where [KeyID] is false. It is authenticated as little as the key id.
+func Version(stored string) int {
+	version, _, _, _ := splitSealed(stored)
+	return version
+}
+
+func splitSealed(stored string) (version int, keyID, encoded string, ok bool) {
+	rest, ok := strings.CutPrefix(stored, sealedMarker)
+	if !ok || len(rest) < 2 || rest[1] != ':' || rest[0] != '1' && rest[0] != '2' {
+		return 0, "", "", false
 	}
-	keyID, encoded, _ = strings.Cut(rest, ":")
+	keyID, encoded, _ = strings.Cut(rest[2:], ":")
 	if !validKeyID(keyID) || len(encoded) < sealedText.EncodedLen(nonceSize+tagSize) {
-		return "", "", false
+		return 0, "", "", false
 	}
-	return keyID, encoded, true
+	return int(rest[0] - '0'), keyID, encoded, true
 }
 
 func validKeyID(id string) bool {

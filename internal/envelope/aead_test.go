@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var place = envelope.Binding{ConversationID: 4711, GUID: "6f1b0d5e-3c1a-4a53-9c43-0f0f4c9c8f2e"}
+var place = envelope.Binding{ConversationID: 4711, GUID: "6f1b0d5e-3c1a-4a53-9c43-0f0f4c9c8f2e", Sender: "u-jane"}
 
 func TestAEADRoundTripOfAnyText(t *testing.T) {
 	t.Parallel()
@@ -41,23 +41,23 @@ func TestAEADTextNeedsNoEscaping(t *testing.T) {
 	for _, text := range manyTexts(100) {
 		stored, err := a.Seal(text, place)
 		require.NoError(t, err)
-		assert.Regexp(t, `^flsealed:1:A-z_0\.9:[A-Za-z0-9_-]+$`, stored)
+		assert.Regexp(t, `^flsealed:2:A-z_0\.9:[A-Za-z0-9_-]+$`, stored)
 	}
 }
 
 // The format as the package comment states it, taken apart by hand with the bare standard library.
 func TestAEADWritesTheDocumentedFormat(t *testing.T) {
 	t.Parallel()
-	stored, err := newAEAD(t, "k1", 1).Seal("Hello team!", envelope.Binding{ConversationID: 258, GUID: "g-1"})
+	stored, err := newAEAD(t, "k1", 1).Seal("Hello team!", envelope.Binding{ConversationID: 258, GUID: "g-1", Sender: "u-1"})
 	require.NoError(t, err)
-	encoded, ok := strings.CutPrefix(stored, "flsealed:1:k1:")
+	encoded, ok := strings.CutPrefix(stored, "flsealed:2:k1:")
 	require.True(t, ok, stored)
 	body, err := base64.RawURLEncoding.DecodeString(encoded)
 	require.NoError(t, err)
 	require.Len(t, body, 12+len("Hello team!")+16)
 
 	var ad bytes.Buffer
-	for _, field := range []any{uint64(10), []byte("flsealed:1"), uint64(2), []byte("k1"), int64(258), uint64(3), []byte("g-1")} {
+	for _, field := range []any{uint64(10), []byte("flsealed:2"), uint64(2), []byte("k1"), int64(258), uint64(3), []byte("g-1"), uint64(3), []byte("u-1")} {
 		require.NoError(t, binary.Write(&ad, binary.BigEndian, field))
 	}
 	block, err := aes.NewCipher(testKey(1))
@@ -76,7 +76,7 @@ func TestAEADNonceIsNeverTheSame(t *testing.T) {
 	for range 10_000 {
 		stored, err := a.Seal("", place)
 		require.NoError(t, err)
-		nonce := stored[len("flsealed:1:k1:"):][:16]
+		nonce := stored[len("flsealed:2:k1:"):][:16]
 		require.False(t, seen[nonce])
 		seen[nonce] = true
 	}
@@ -203,7 +203,9 @@ func TestWhichTextIsPlain(t *testing.T) {
 		{"no key id", "flsealed:1::" + room, true, ""},
 		{"key id too long", "flsealed:1:" + strings.Repeat("k", 65) + ":" + room, true, ""},
 		{"key id with a space", "flsealed:1:k 1:" + room, true, ""},
-		{"a later version", "flsealed:2:k1:" + room, true, ""},
+		{"whole, version 2", "flsealed:2:k1:" + room, true, "k1"},
+		{"a later version", "flsealed:3:k1:" + room, true, ""},
+		{"no version", "flsealed::k1:" + room, true, ""},
 		{"version spelled otherwise", "flsealed:01:k1:" + room, true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,20 +26,23 @@
 //
 // # The authenticated envelope
 //
-// An [AEAD] seals with AES-256-GCM. Version 1 of the envelope is one line of ASCII that needs no escaping in JSON,
+// An [AEAD] seals with AES-256-GCM. Version 2 of the envelope is one line of ASCII that needs no escaping in JSON,
 // HTML or a URL query:
 //
-//	flsealed:1:<key id>:<base64url, no padding, of nonce(12) || ciphertext || tag(16)>
+//	flsealed:2:<key id>:<base64url, no padding, of nonce(12) || ciphertext || tag(16)>
 //
-// The nonce is random. The associated data binds the body to its conversation and guid, so that a row cannot be
-// copied to another conversation or guid. Every length and the conversation id are 8 bytes, big-endian:
+// The nonce is random. The associated data binds the body to its conversation, guid and sender, so that a row cannot be
+// copied to another conversation, guid or sender. Every length and the conversation id are 8 bytes, big-endian:
 //
-//	len("flsealed:1") || "flsealed:1" || len(key id) || key id || conversation id || len(guid) || guid
+//	len("flsealed:2") || "flsealed:2" || len(key id) || key id || conversation id || len(guid) || guid || len(sender) || sender
+//
+// Version 1 is read and no longer written. It has "flsealed:1" in both places and ends with the guid: whoever can write
+// rows can copy such a body into a new row of another sender.
 //
 // Random nonces allow 2^32 bodies under one key before a repeat becomes more likely than 2^-32 (NIST SP 800-38D);
 // rotate keys well before. What it does not hide: the length of the text, the key id, and who wrote when. What it
-// does not prevent: withholding a row, bringing back an older version of the same row, or putting unencrypted text
-// in its place.
+// does not prevent: withholding a row, bringing back an older version of the same row, storing the same row again, or
+// putting unencrypted text in its place. The sender is bound and not proven: everybody who has the key can seal for any.
 //
 // [AEAD.Open] has one kind for every failure, [KindUnauthentic], also for text that is not an envelope. Anyone can see
 // in the stored text that a marker, a version or a key id is wrong; the check of the tag covers everything else.

@@ -61,7 +61,7 @@ func (e *Error) Error() string {
 	case KindBadUTF8:
 		return "envelope: the decrypted bytes are not UTF-8: another key, or a damaged ciphertext"
 	case KindUnauthentic:
-		return "envelope: not sealed under this key for this conversation and guid"
+		return "envelope: not sealed under this key for this conversation, guid and sender"
 	case KindWrongKeyID:
 		return "envelope: sealed under a key that is not at hand"
 	case KindBadKey:

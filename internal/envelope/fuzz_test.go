@@ -50,16 +50,17 @@ func FuzzPassphrase(f *testing.F) {
 // FuzzAEAD takes text both as a plaintext and as a stored text, and changes one byte of what it sealed.
 func FuzzAEAD(f *testing.F) {
 	for i, text := range trickyTexts() {
-		f.Add(text, "k1", int64(i), text, i, byte(1))
+		f.Add(text, "k1", int64(i), text, "u-jane", i, byte(1))
 	}
-	f.Add("flsealed:1:k1:6H_1OksL9X0d6deKdQo4hNc3O2exyMgRqKE5Li6EnIx7ADJ9avhA", "k1", int64(1), "g", 3, byte(0x20))
-	f.Fuzz(func(t *testing.T, text, keyID string, conversation int64, guid string, position int, change byte) {
+	f.Add("flsealed:1:k1:6H_1OksL9X0d6deKdQo4hNc3O2exyMgRqKE5Li6EnIx7ADJ9avhA", "k1", int64(1), "g", "", 3, byte(0x20))
+	f.Add("flsealed:2:k1:6H_1OksL9X0d6deKdQo4hNc3O2exyMgRqKE5Li6EnIx7ADJ9avhA", "k1", int64(1), "g", "u", 9, byte(3))
+	f.Fuzz(func(t *testing.T, text, keyID string, conversation int64, guid, sender string, position int, change byte) {
 		a, err := envelope.NewAEAD(keyID, testKey(9))
 		if err != nil {
 			require.ErrorIs(t, err, envelope.ErrInput)
 			a = newAEAD(t, "k1", 9)
 		}
-		at := envelope.Binding{ConversationID: conversation, GUID: guid}
+		at := envelope.Binding{ConversationID: conversation, GUID: guid, Sender: sender}
 		got, err := a.Open(text, at) // nobody has sealed anything yet
 		require.Equal(t, envelope.KindUnauthentic, kindOf(err))
 		require.Empty(t, got)
@@ -79,6 +80,9 @@ func FuzzAEAD(f *testing.F) {
 		got, err = a.Open(stored, at)
 		require.NoError(t, err)
 		require.Equal(t, text, got)
+		require.Equal(t, 2, envelope.Version(stored))
+		_, err = a.Open(stored, envelope.Binding{ConversationID: conversation, GUID: guid, Sender: sender + "x"})
+		require.Equal(t, envelope.KindUnauthentic, kindOf(err))
 
 		if change != 0 {
 			changed := []byte(stored)

@@ -107,6 +107,7 @@ type sealedCase struct {
 	Key            string `json:"key"`
 	ConversationID string `json:"conversationId"`
 	GUID           string `json:"guid"`
+	Sender         string `json:"sender"`
 	Stored         string `json:"stored"`
 	Text           string `json:"text"`
 }
@@ -118,6 +119,7 @@ type exchange struct {
 	Refuse []sealedCase `json:"refuse"`
 	keys   []*envelope.AEAD
 	places []envelope.Binding
+	first  []sealedCase // the cases at the end of Read that are of version 1
 }
 
 type exchangeResult struct {
@@ -130,19 +132,23 @@ func newExchange(t *testing.T) *exchange {
 	var e exchange
 	for i, text := range append(manyTexts(bodies-1), strings.Repeat("0123456789abcde🐪", 1<<20/19)) {
 		a := newAEAD(t, fmt.Sprintf("key-%d", i%7), byte(i%7))
-		at := envelope.Binding{ConversationID: int64(i) + 1, GUID: fmt.Sprintf("guid %d é 👍", i)}
+		at := envelope.Binding{ConversationID: int64(i) + 1, GUID: fmt.Sprintf("guid %d é 👍", i), Sender: fmt.Sprintf("u-%d é", i)}
 		if i%10 == 0 {
 			at = envelope.Binding{ConversationID: 1<<63 - 1 - int64(i)} // past what a JavaScript number holds
 		}
 		stored, err := a.Seal(text, at)
 		require.NoError(t, err)
-		c := sealedCase{KeyID: a.KeyID(), Key: hex.EncodeToString(testKey(byte(i % 7))), ConversationID: strconv.FormatInt(at.ConversationID, 10), GUID: at.GUID}
+		c := sealedCase{KeyID: a.KeyID(), Key: hex.EncodeToString(testKey(byte(i % 7))), ConversationID: strconv.FormatInt(at.ConversationID, 10), GUID: at.GUID, Sender: at.Sender}
 		e.keys, e.places = append(e.keys, a), append(e.places, at)
 		c.Stored = stored
 		e.Read = append(e.Read, c)
 		c.Stored, c.Text = "", text
 		e.Write = append(e.Write, c)
 	}
+	var first []sealedCase // of version 1
+	readJSON(t, filepath.Join("testdata", "version1.json"), &first)
+	e.Read = append(e.Read, first...)
+	e.first = first
 	a := newAEAD(t, "key-a", 1)
 	stored, err := a.Seal("pay 0100 to Ann.", place)
 	require.NoError(t, err)
@@ -153,7 +159,7 @@ func newExchange(t *testing.T) *exchange {
 			continue // a mistake of the caller there, before anything is opened
 		}
 		e.Refuse = append(e.Refuse, sealedCase{KeyID: "key-a", Key: hex.EncodeToString(testKey(1)),
-			ConversationID: strconv.FormatInt(c.at.ConversationID, 10), GUID: c.at.GUID, Stored: strings.ToValidUTF8(c.stored, "\ufffd")})
+			ConversationID: strconv.FormatInt(c.at.ConversationID, 10), GUID: c.at.GUID, Sender: c.at.Sender, Stored: strings.ToValidUTF8(c.stored, "\ufffd")})
 	}
 	return &e
 }
@@ -161,7 +167,10 @@ func newExchange(t *testing.T) *exchange {
 func (e *exchange) judge(t *testing.T, where string, got exchangeResult) {
 	t.Helper()
 	require.Empty(t, got.Failure)
-	require.Len(t, got.Read, bodies)
+	require.Len(t, got.Read, bodies+len(e.first))
+	for i, c := range e.first {
+		require.Equal(t, c.Text, got.Read[bodies+i], "version 1, case %d, opened by %s", i, where)
+	}
 	require.Len(t, got.Written, bodies)
 	require.Len(t, got.Refused, len(e.Refuse))
 	for i, c := range e.Write {
@@ -174,7 +183,7 @@ func (e *exchange) judge(t *testing.T, where string, got exchangeResult) {
 		require.Equal(t, "unauthentic", code, "%s: %q", where, e.Refuse[i].Stored)
 	}
 	assert.Equal(t, []string{"bad-key-id", "bad-key-id", "bad-key", "bad-key", "bad-conversation-id", "bad-conversation-id", "bad-conversation-id",
-		"bad-conversation-id", "bad-conversation-id", "bad-guid", "bad-guid", "bad-text", "bad-text"}, got.Mistakes)
+		"bad-conversation-id", "bad-conversation-id", "bad-guid", "bad-guid", "bad-sender", "bad-sender", "bad-text", "bad-text", "bad-text"}, got.Mistakes)
 	t.Logf("envelope.js in %s opened %d bodies sealed by Go, Go opened %d sealed there, and %d tampered ones were refused there", where, bodies, bodies, len(e.Refuse))
 }
 

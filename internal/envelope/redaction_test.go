@@ -84,7 +84,7 @@ func TestErrorsShowNothingThatWasGiven(t *testing.T) {
 	add(envelope.NewAEAD(secret, key))
 	add(a.Seal(secret+"\xff", place))
 	add(a.Seal(secret, envelope.Binding{GUID: secret}))
-	add(a.Open("flsealed:1:"+secret, envelope.Binding{GUID: secret}))
+	add(a.Open("flsealed:2:"+secret, envelope.Binding{GUID: secret}))
 	a.Wipe()
 	add(a.Seal(secret, place))
 	failures = append(failures, &envelope.Error{Kind: envelope.KindWrongKeyID})

@@ -18,7 +18,7 @@ type attempt struct {
 	at     envelope.Binding
 }
 
-const tamperHeader = "flsealed:1:key-a:"
+const tamperHeader = "flsealed:2:key-a:"
 
 // tampered is every change of stored, a body sealed at place under key-a, that the tests know of. other is another body of
 // the same key and place.
@@ -44,22 +44,36 @@ func tampered(stored, other string) []attempt {
 		add(stored+extra, place, "%q after it", extra)
 	}
 	for n := range int64(500) {
-		add(stored, envelope.Binding{ConversationID: n + 1, GUID: place.GUID}, "moved to conversation %d", n+1)
-		add(stored, envelope.Binding{ConversationID: place.ConversationID, GUID: fmt.Sprint("guid-", n)}, "moved to guid-%d", n)
+		add(stored, envelope.Binding{ConversationID: place.ConversationID, GUID: place.GUID, Sender: fmt.Sprint("u-", n)}, "given to u-%d", n)
+		add(stored, envelope.Binding{ConversationID: n + 1, GUID: place.GUID, Sender: place.Sender}, "moved to conversation %d", n+1)
+		add(stored, envelope.Binding{ConversationID: place.ConversationID, GUID: fmt.Sprint("guid-", n), Sender: place.Sender}, "moved to guid-%d", n)
 		add(stored, envelope.Binding{ConversationID: n, GUID: fmt.Sprint("guid-", n)}, "moved to conversation %d, guid-%d", n, n)
 	}
-	for _, at := range []envelope.Binding{
-		{}, {ConversationID: place.ConversationID}, {ConversationID: -place.ConversationID, GUID: place.GUID},
-		{ConversationID: place.ConversationID, GUID: strings.ToUpper(place.GUID)}, {ConversationID: place.ConversationID, GUID: place.GUID + " "},
-		{ConversationID: place.ConversationID, GUID: place.GUID + "\x00"}, {ConversationID: place.ConversationID << 32, GUID: place.GUID},
-	} {
+	alike := func(change func(*envelope.Binding)) {
+		at := place
+		change(&at)
 		add(stored, at, "moved to %+v, which looks alike", at)
 	}
+	alike(func(at *envelope.Binding) { *at = envelope.Binding{} })
+	alike(func(at *envelope.Binding) { at.GUID = "" })
+	alike(func(at *envelope.Binding) { at.ConversationID *= -1 })
+	alike(func(at *envelope.Binding) { at.ConversationID <<= 32 })
+	alike(func(at *envelope.Binding) { at.GUID, at.Sender = at.Sender, at.GUID })
+	alike(func(at *envelope.Binding) { at.GUID, at.Sender = at.GUID+at.Sender, "" })
+	for _, field := range []func(*envelope.Binding) *string{
+		func(at *envelope.Binding) *string { return &at.GUID }, func(at *envelope.Binding) *string { return &at.Sender },
+	} {
+		alike(func(at *envelope.Binding) { *field(at) = "" })
+		alike(func(at *envelope.Binding) { *field(at) = strings.ToUpper(*field(at)) })
+		alike(func(at *envelope.Binding) { *field(at) += " " })
+		alike(func(at *envelope.Binding) { *field(at) += "\x00" })
+	}
 	mine, theirs := stored[len(tamperHeader):], other[len(tamperHeader):]
-	add("flsealed:1:key-b:"+mine, place, "key id swapped")
-	add("flsealed:1:key-c:"+mine, place, "key id nobody has")
-	add("flsealed:1:KEY-A:"+mine, place, "key id in other case")
-	add("flsealed:2:key-a:"+mine, place, "version swapped")
+	add("flsealed:2:key-b:"+mine, place, "key id swapped")
+	add("flsealed:2:key-c:"+mine, place, "key id nobody has")
+	add("flsealed:2:KEY-A:"+mine, place, "key id in other case")
+	add("flsealed:1:key-a:"+mine, place, "version swapped")
+	add("flsealed:3:key-a:"+mine, place, "version nobody has")
 	add(tamperHeader+theirs[:16]+mine[16:], place, "nonce swapped") // 16 characters are 12 bytes
 	add(tamperHeader+spliceTag(mine, theirs), place, "tag swapped")
 	add(stored+mine, place, "two bodies")
@@ -129,6 +143,9 @@ func TestBindingFieldsDoNotRunIntoEachOther(t *testing.T) {
 		{"k", envelope.Binding{ConversationID: 1 << 40, GUID: "23"}},
 		{"k", envelope.Binding{ConversationID: 1, GUID: "2"}},
 		{"k", envelope.Binding{ConversationID: 1}},
+		{"k", envelope.Binding{ConversationID: 1, Sender: "2"}},
+		{"k", envelope.Binding{ConversationID: 1, GUID: "2", Sender: "3"}},
+		{"k", envelope.Binding{ConversationID: 1, Sender: "23"}},
 	}
 	for i, from := range fields {
 		stored, err := newAEAD(t, from.keyID, 1).Seal("text", from.at)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
@@ -142,26 +143,38 @@ func TestVectorsNISTGCM(t *testing.T) {
 	t.Logf("nist-gcm.json: %d cases, %d differ", len(published.Cases), differ)
 }
 
-// What version 1 has once written must stay readable. The file was written by docs/js/envelope.js, so it also shows that
-// two implementations agree on the format.
-func TestVectorsOfVersion1StayReadable(t *testing.T) {
+// What has once been written must stay readable. The files were written by docs/js/envelope.js, so they also show that two
+// implementations agree on the format. The first vector of version 2 is in docs/encryption.md.
+func TestVectorsOfBothVersionsStayReadable(t *testing.T) {
 	t.Parallel()
-	var recorded []struct {
-		KeyID, Key, GUID, Text, Stored string
-		ConversationID                 json.Number
-	}
-	readJSON(t, filepath.Join("testdata", "version1.json"), &recorded)
-	require.NotEmpty(t, recorded)
-	differ := 0
-	for i, v := range recorded {
-		a, err := envelope.NewAEAD(v.KeyID, unhex(t, v.Key))
-		require.NoError(t, err)
-		conversation, err := v.ConversationID.Int64()
-		require.NoError(t, err)
-		text, err := a.Open(v.Stored, envelope.Binding{ConversationID: conversation, GUID: v.GUID})
-		if !assert.NoError(t, err, "case %d", i) || !assert.Equal(t, v.Text, text, "case %d", i) {
-			differ++
+	page, err := os.ReadFile(filepath.Join(repositoryRoot(t), "docs", "encryption.md"))
+	require.NoError(t, err)
+	for version, name := range map[int]string{1: "version1.json", 2: "version2.json"} {
+		var recorded []struct {
+			KeyID, Key, GUID, Sender, Text, Stored string
+			ConversationID                         json.Number
+		}
+		readJSON(t, filepath.Join("testdata", name), &recorded)
+		require.NotEmpty(t, recorded)
+		for i, v := range recorded {
+			a, err := envelope.NewAEAD(v.KeyID, unhex(t, v.Key))
+			require.NoError(t, err)
+			conversation, err := v.ConversationID.Int64()
+			require.NoError(t, err)
+			at := envelope.Binding{ConversationID: conversation, GUID: v.GUID, Sender: v.Sender}
+			text, err := a.Open(v.Stored, at)
+			assert.NoError(t, err, "%s, case %d", name, i)
+			assert.Equal(t, v.Text, text, "%s, case %d", name, i)
+			assert.Equal(t, version, envelope.Version(v.Stored))
+
+			at.Sender += "x"
+			_, err = a.Open(v.Stored, at)
+			assert.Equal(t, version == 1, err == nil, "version 1 does not bind the sender, version 2 does")
+			if version == 2 && i == 0 {
+				for _, part := range []string{v.Key, v.GUID, v.Sender, v.Text, v.Stored} {
+					assert.True(t, strings.Contains(string(page), part), "docs/encryption.md has no %s", part)
+				}
+			}
 		}
 	}
-	t.Logf("version1.json: %d cases, %d differ", len(recorded), differ)
 }

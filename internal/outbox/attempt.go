@@ -21,7 +21,7 @@ func (r *run) do(kind Kind, s *Sending) {
 		row, err = cfg.Insert(ctx, s.rec)
 		refused = err != nil && cfg.Refused(err)
 	case LookUp:
-		row, err = cfg.LookUp(ctx, s.rec.Conversation, s.rec.GUID)
+		row, err = cfg.LookUp(ctx, s.rec)
 		if refused = err != nil && cfg.Refused(err); refused {
 			err = fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
 		}

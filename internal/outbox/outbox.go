@@ -42,8 +42,9 @@ type Config struct {
 
 	// Insert makes one attempt to store a message on the server, and returns its row.
 	Insert func(ctx context.Context, r Record) (*datasource.Entry, error)
-	// LookUp returns the row of a message, nil when there is none.
-	LookUp func(ctx context.Context, conversation int64, guid string) (*datasource.Entry, error)
+	// LookUp returns the row of a message, nil when there is none. A row of the same guid
+	// that holds something else is none.
+	LookUp func(ctx context.Context, r Record) (*datasource.Entry, error)
 	// Refused reports whether an error says that no later attempt will succeed. nil:
 	// none does.
 	Refused func(error) bool

@@ -85,7 +85,8 @@ func (s *server) insert(ctx context.Context, r outbox.Record) (*datasource.Entry
 	return &datasource.Entry{ID: 1, DataSourceID: r.Conversation, Data: r.Data}, nil
 }
 
-func (s *server) lookUp(_ context.Context, conversation int64, guid string) (*datasource.Entry, error) {
+func (s *server) lookUp(_ context.Context, r outbox.Record) (*datasource.Entry, error) {
+	conversation, guid := r.Conversation, r.GUID
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.request()

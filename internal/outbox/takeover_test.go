@@ -177,7 +177,7 @@ func runVictim(dir string) {
 	b := outbox.New(outbox.Config{
 		Store: store, Key: key,
 		Insert: func(context.Context, outbox.Record) (*datasource.Entry, error) { return nil, errOutage },
-		LookUp: func(context.Context, int64, string) (*datasource.Entry, error) { return nil, errOutage },
+		LookUp: func(context.Context, outbox.Record) (*datasource.Entry, error) { return nil, errOutage },
 	})
 	for _, guid := range names(20) {
 		rec, err := outbox.NewRecord(7, datasource.Write{Data: datasource.M{"guid": guid}})

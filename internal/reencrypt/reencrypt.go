@@ -226,6 +226,9 @@ func (m *mover) replace(ctx context.Context, row *datasource.Entry, column, stor
 	if guid := wire.Text(row.Data[wire.GUID]); guid != "" {
 		where[wire.GUID] = guid
 	}
+	if from, ok := row.Data[wire.From].(string); ok && from != "" {
+		where[wire.From] = from
+	}
 	rows, err := m.cfg.Client.UpdateWhere(ctx, m.cfg.Conversation, datasource.Query{ID: row.ID, Where: where}, datasource.M{column: sealed})
 	if err != nil {
 		return false, err

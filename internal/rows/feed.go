@@ -11,7 +11,12 @@ import (
 // Feed converts rows for the receive engine. A row without an id or conversation
 // cannot be identified and is left out. A row without times gets those of the row
 // before it.
-func Feed(entries []datasource.Entry, log *slog.Logger) []feed.Row {
+//
+// Two rows of one sender and guid are one send. genuine tells the rows that can be
+// taken for that; those of which it cannot be said count as sends of their own, so that
+// nobody can silence a message with a row that only claims to be it. nil: all rows are
+// genuine.
+func Feed(entries []datasource.Entry, genuine func(*datasource.Entry) bool, log *slog.Logger) []feed.Row {
 	out := make([]feed.Row, 0, len(entries))
 	before := feed.Time(1)
 	for i := range entries {
@@ -42,7 +47,7 @@ func Feed(entries []datasource.Entry, log *slog.Logger) []feed.Row {
 			r.Created = Micros(e.CreatedAt)
 		}
 		before = r.Updated
-		if guid := wire.Text(e.Data[wire.GUID]); guid != "" {
+		if guid := wire.Text(e.Data[wire.GUID]); guid != "" && (genuine == nil || genuine(e)) {
 			r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), guid)
 		}
 		out = append(out, r)

@@ -28,6 +28,8 @@ type Config struct {
 	// row that leaves the room has passed it, or comes from one conversation that the
 	// caller has checked.
 	Foreign func(ctx context.Context, conversations []int64) (map[int64]bool, error)
+	// Genuine is what Feed is told; nil: all rows are.
+	Genuine func(*datasource.Entry) bool
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
@@ -141,7 +143,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	out := Answer{Rows: Feed(found, s.Log), Shown: found, Short: short, Clock: at}
+	out := Answer{Rows: Feed(found, s.Genuine, s.Log), Shown: found, Short: short, Clock: at}
 	if len(foreign) == 0 {
 		return out, nil
 	}

@@ -20,6 +20,13 @@ func (d Definition) BodyKey() string {
 	return s
 }
 
+// BodyKeyIsText reports whether a definition has no passphrase, or one that is text.
+func (d Definition) BodyKeyIsText() bool {
+	v := d.Value(encryptionKey)
+	_, text := v.(string)
+	return text || v == nil
+}
+
 // SetBodyKey stores a new passphrase of 32 random characters, as Fliplet's clients do.
 func (d Definition) SetBodyKey() error { return d.Set(encryptionKey, NewPassphrase()) }
 

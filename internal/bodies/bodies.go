@@ -1,0 +1,195 @@
+package bodies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Bodies opens and seals bodies. It is safe for concurrent use.
+type Bodies struct {
+	// Least is the protection below which a body is withheld, and not written.
+	Least Protection
+	// Writes is the protection of the bodies that are written.
+	Writes func() Protection
+	// Sealed and Unsealed make and open authenticated bodies; nil where there are no keys
+	// for them.
+	Sealed   func(body string, at envelope.Binding) (string, error)
+	Unsealed func(stored string, at envelope.Binding) (string, error)
+	// Passphrase is a conversation's key in the passphrase format. It may make requests.
+	Passphrase func(ctx context.Context, conversation int64) (string, error)
+	// AtHand is the same without a request, false for a key that is not known yet. nil:
+	// nothing is known without one.
+	AtHand func(conversation int64) (string, bool)
+
+	copies copies
+}
+
+// Seal encrypts a body for storage, if bodies are encrypted. An empty body stays
+// empty.
+func (b *Bodies) Seal(ctx context.Context, at envelope.Binding, body string) (string, error) {
+	writes := b.Writes()
+	if body == "" || writes == Plain {
+		return body, nil
+	}
+	if writes < b.Least {
+		return "", errors.New("the Cipher has no writer, and Options.MinProtection refuses anything else; promote a key")
+	}
+	if writes == Authenticated {
+		return b.Sealed(body, at)
+	}
+	key, err := b.key(ctx, at.ConversationID)
+	if err != nil {
+		return "", err
+	}
+	return envelope.SealPassphrase(body, key)
+}
+
+// Open returns the text of a stored body, and how it was protected. Encryption can be
+// changed later, so a conversation may mix plain text, the passphrase format and
+// authenticated bodies; each body shows its format. A value that is not text is plain,
+// and its text is "".
+//
+// With an error it returns the body as stored. Refused plain text is left out, so
+// that a caller who ignores the error does not show it. The error of a body that is
+// withheld, in contrast to one that does not open, comes with the protection that the
+// body claims to have.
+func (b *Bodies) Open(ctx context.Context, at envelope.Binding, stored any) (string, Protection, error) {
+	if stored == nil || stored == "" {
+		return "", Plain, nil
+	}
+	text, isText := stored.(string)
+	body, had := wire.Text(stored), Plain
+	var computed bool
+	var err error
+	if isText {
+		body, had, computed, err = b.decrypt(ctx, at, text)
+	}
+	if computed {
+		had = Plain
+	}
+	if err == nil && had < b.Least {
+		if !isText || !envelope.LooksPassphrase(text) {
+			text = ""
+		}
+		err = ErrUnprotected
+	}
+	if err != nil {
+		return text, had, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return body, had, nil
+}
+
+// decrypt returns the text of a stored body and how it was protected. computed: under
+// the key that everybody can compute.
+func (b *Bodies) decrypt(ctx context.Context, at envelope.Binding, stored string) (_ string, had Protection, computed bool, err error) {
+	switch {
+	case envelope.LooksAuthenticated(stored):
+		if b.Unsealed == nil {
+			return "", Plain, false, fmt.Errorf("%w: Options.Cipher is not set", ErrWrongKey)
+		}
+		body, err := b.Unsealed(stored, at)
+		if err != nil {
+			return "", Plain, false, err
+		}
+		return body, Authenticated, false, nil
+	case !envelope.LooksPassphrase(stored):
+		return stored, Plain, false, nil
+	case b.Least > Encrypted:
+		return "", Encrypted, false, ErrUnprotected // without reading the key
+	}
+	key, err := b.key(ctx, at.ConversationID)
+	if err != nil {
+		return "", Plain, false, err
+	}
+	body, had, err := openPassphrase(stored, key)
+	return body, had, had == Encrypted && key == wire.FallbackBodyKey(at.ConversationID), err
+}
+
+// openPassphrase is decrypt of a body in the passphrase format.
+func openPassphrase(stored, key string) (string, Protection, error) {
+	body, err := envelope.OpenPassphrase(stored, key)
+	if err == nil {
+		return body, Encrypted, nil
+	}
+	why := ErrWrongKey
+	if e, ok := errors.AsType[*envelope.Error](err); ok {
+		switch e.Kind {
+		case envelope.KindNotEncrypted:
+			return stored, Plain, nil // plain text that begins like ciphertext
+		case envelope.KindBadBase64, envelope.KindTruncated:
+			why = ErrMalformed
+		}
+	}
+	return "", Plain, fmt.Errorf("%w: %w", why, err)
+}
+
+// key is the passphrase of a conversation. The one that everybody can compute protects
+// nothing.
+func (b *Bodies) key(ctx context.Context, conversation int64) (string, error) {
+	key, err := b.Passphrase(ctx, conversation)
+	switch {
+	case err != nil:
+	case key == "":
+		err = errors.New("Keys gave an empty passphrase")
+	case b.Least >= Encrypted && key == wire.FallbackBodyKey(conversation):
+		err = errors.New("it stores no key of its own, and Options.MinProtection refuses the one that everybody can compute")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: conversation %d: %w", ErrKeyUnavailable, conversation, err)
+	}
+	return key, nil
+}
+
+// Genuine reports whether a stored body opens under the protection that bodies are
+// written with, without a request. Where bodies are written in plain text everything
+// does.
+func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
+	writes := max(b.Writes(), b.Least)
+	if writes == Plain {
+		return true
+	}
+	text, _ := stored.(string)
+	switch {
+	case envelope.LooksAuthenticated(text):
+		if b.Unsealed == nil {
+			return false
+		}
+		_, err := b.Unsealed(text, at)
+		return err == nil
+	case writes > Encrypted || !envelope.LooksPassphrase(text):
+		return false
+	}
+	if b.AtHand == nil {
+		return true // a look at the form has to do; bodies can be copied from other rows anyway
+	}
+	key, ok := b.AtHand(at.ConversationID)
+	if !ok || b.Least >= Encrypted && key == wire.FallbackBodyKey(at.ConversationID) {
+		return false
+	}
+	_, had, err := openPassphrase(text, key)
+	return err == nil && had == Encrypted
+}
+
+// Same reports whether a row that was found holds the body that was to be sent: sealed
+// is what was made of it, and both have the same binding.
+func (b *Bodies) Same(ctx context.Context, at envelope.Binding, found, sealed any) bool {
+	text := wire.Text(found)
+	if text == "" && found != nil && found != "" {
+		return false // a list or an object
+	}
+	if text == sealed || text == "" {
+		return text == sealed
+	}
+	// Another attempt may have sealed it anew, and Reencrypt may have moved it.
+	got, had, _, err := b.decrypt(ctx, at, text)
+	if err != nil || had < max(b.Writes(), b.Least) {
+		return false
+	}
+	own, _ := sealed.(string)
+	want, _, _, err := b.decrypt(ctx, at, own)
+	return err == nil && got == want
+}

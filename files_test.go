@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -512,22 +513,24 @@ func TestSealedContentWaitsInTheOutbox(t *testing.T) {
 
 func TestASealedUploadSurvivesANewLoginIfItsReaderCanGoBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	jane := w.login("jane", ownKeys(t)["Cipher"])
-	conv := w.converse(jane, "bob")
-	content := strings.Repeat("x", 150_000)
-	w.Next(1, fliplettest.Insert, fliplettest.Status(403))
-	m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "a.txt", Reader: strings.NewReader(content)}, {Name: "b.txt", Content: []byte("B")}}})
-	require.NoError(t, err)
-	_, got := fetch(t, jane, m, 0)
-	assert.Equal(t, content, got)
-	_, got = fetch(t, jane, m, 1)
-	assert.Equal(t, "B", got)
-	w.Next(1, fliplettest.Insert, fliplettest.Status(403))
-	_, err = jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "a.txt", Reader: io.MultiReader(strings.NewReader("A"))}}})
-	require.ErrorIs(t, err, datasource.ErrForbidden)
-	assert.Len(t, w.Rows(conv.ID), 1, "half a file is not stored")
-	w.Next(1, fliplettest.Insert, fliplettest.TooMany(0))
-	_, err = jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "b.txt", Content: []byte("B")}}})
-	require.NoError(t, err, "content is sent again")
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane", ownKeys(t)["Cipher"])
+		conv := w.converse(jane, "bob")
+		content := strings.Repeat("x", 150_000)
+		w.Next(1, fliplettest.Insert, fliplettest.Status(403))
+		m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "a.txt", Reader: strings.NewReader(content)}, {Name: "b.txt", Content: []byte("B")}}})
+		require.NoError(t, err)
+		_, got := fetch(t, jane, m, 0)
+		assert.Equal(t, content, got)
+		_, got = fetch(t, jane, m, 1)
+		assert.Equal(t, "B", got)
+		w.Next(1, fliplettest.Insert, fliplettest.Status(403))
+		_, err = jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "a.txt", Reader: io.MultiReader(strings.NewReader("A"))}}})
+		require.ErrorIs(t, err, datasource.ErrForbidden)
+		assert.Len(t, w.Rows(conv.ID), 1, "half a file is not stored")
+		w.Next(1, fliplettest.Insert, fliplettest.TooMany(0))
+		_, err = jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "b.txt", Content: []byte("B")}}})
+		require.NoError(t, err, "content is sent again")
+	})
 }

@@ -13,6 +13,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -51,7 +52,7 @@ func lateRows(t *testing.T, test func(t *testing.T, w *world)) {
 
 func TestARowStamped2099DeafensNoStream(t *testing.T) {
 	t.Parallel()
-	for _, planted := range []int{1, 450} {
+	for _, planted := range []int{1, longtest.Size(230, 450)} {
 		for name, when := range map[string]bool{"before": true, "during": false} {
 			t.Run(fmt.Sprintf("%d %s", planted, name), func(t *testing.T) {
 				t.Parallel()

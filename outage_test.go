@@ -86,7 +86,7 @@ func (n *network) restore() {
 func duringOutages(t *testing.T, test func(t *testing.T, w *world, n *network, begin func() (end func()), length time.Duration)) {
 	for _, length := range []time.Duration{time.Minute, 10*time.Minute + 7*time.Second, time.Hour, 24 * time.Hour} {
 		for kind := range kinds {
-			if length > time.Hour && kind != "503" && kind != "refused" && !longtest.Enabled() {
+			if !longtest.Enabled() && (length > time.Hour || length > time.Minute && kind != "refused") {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s for %s", kind, length), func(t *testing.T) {

@@ -54,19 +54,22 @@ func manyColumns(n int) datasource.M {
 var poisons = map[string]struct {
 	rows     func() []datasource.M
 	readable bool
-	slow     bool // for the local Fliplet
+	slow     bool // for an everyday test
 }{
-	"one row of 65 MiB": {rows: func() []datasource.M {
+	"one row of 2 MiB": {rows: func() []datasource.M {
+		return []datasource.M{{"body": strings.Repeat("x", 2<<20)}}
+	}},
+	"one row of 65 MiB": {slow: true, rows: func() []datasource.M {
 		return []datasource.M{{"body": strings.Repeat("x", 65<<20)}}
 	}},
-	"one row of 65 MiB in many columns": {rows: func() []datasource.M {
+	"one row of 65 MiB in many columns": {slow: true, rows: func() []datasource.M {
 		m := datasource.M{}
 		for i := range 65 {
 			m[fmt.Sprint("c", i)] = strings.Repeat("x", 1<<20)
 		}
 		return []datasource.M{m}
 	}},
-	"200 rows of 350 KB": {readable: true, rows: func() []datasource.M {
+	"200 rows of 350 KB": {slow: true, readable: true, rows: func() []datasource.M {
 		out := make([]datasource.M, 200)
 		for i := range out {
 			out[i] = datasource.M{"body": fmt.Sprint(i, strings.Repeat("x", 350<<10)), "guid": fmt.Sprint("large-", i)}
@@ -84,7 +87,7 @@ var poisons = map[string]struct {
 	"a row nested 9,999 deep":      {rows: func() []datasource.M { return []datasource.M{{"body": "deep", "x": nested(9_999)}} }},
 	"a row of 10 million objects":  {slow: true, rows: func() []datasource.M { return []datasource.M{{"x": repeat(datasource.M{}, 10_000_000)}} }},
 	"a row of 20,000 objects":      {rows: func() []datasource.M { return []datasource.M{{"x": repeat(datasource.M{}, 20_000)}} }},
-	"a row of 60,000 columns":      {rows: func() []datasource.M { return []datasource.M{manyColumns(60_000)} }},
+	"a row of 60,000 columns":      {slow: true, rows: func() []datasource.M { return []datasource.M{manyColumns(60_000)} }},
 	"60 rows of 40,000 texts each": {slow: true, readable: true, rows: func() []datasource.M { return slices.Repeat([]datasource.M{{"x": repeat("a", 40_000)}}, 60) }},
 }
 
@@ -273,25 +276,28 @@ func TestOneMessageThatCannotBeReadIsAnErrorThatNamesIt(t *testing.T) {
 
 func TestAMessageThatBecomesReadableComesAsAnUpdate(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, fliplettest.InProcess())
-	jane := w.login("jane", patient)
-	conv := w.converse(jane, "bob")
-	var g gaps
-	toJane := stream(t, jane, chat.OnGap(g.add))
-	id := w.AddRows(conv.ID, datasource.M{"body": "there", "x": repeat(datasource.M{}, 20_000)})[0]
-	require.NoError(t, jane.Poll(t.Context()))
-	require.NoError(t, jane.Poll(t.Context()))
-	assert.Equal(t, []int64{id}, g.unreadable(t, conv.ID), "once")
-	_, err := w.Client().Update(t.Context(), conv.ID, id, datasource.M{"x": nil})
-	require.NoError(t, err)
-	require.NoError(t, jane.Poll(t.Context()))
-	m := toJane.wait(t, 1)[0]
-	assert.Equal(t, "there", m.Body)
-	assert.True(t, m.IsUpdate)
-	assert.Len(t, g.unreadable(t, conv.ID), 1)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane", patient)
+		conv := w.converse(jane, "bob")
+		var g gaps
+		toJane := stream(t, jane, chat.OnGap(g.add))
+		id := w.AddRows(conv.ID, datasource.M{"body": "there", "x": repeat(datasource.M{}, 20_000)})[0]
+		require.NoError(t, jane.Poll(t.Context()))
+		require.NoError(t, jane.Poll(t.Context()))
+		assert.Equal(t, []int64{id}, g.unreadable(t, conv.ID), "once")
+		_, err := w.Client().Update(t.Context(), conv.ID, id, datasource.M{"x": nil})
+		require.NoError(t, err)
+		require.NoError(t, jane.Poll(t.Context()))
+		m := toJane.wait(t, 1)[0]
+		assert.Equal(t, "there", m.Body)
+		assert.True(t, m.IsUpdate)
+		assert.Len(t, g.unreadable(t, conv.ID), 1)
+	})
 }
 
 func TestADefinitionThatCannotBeReadCostsItsConversationOnly(t *testing.T) {
+	longtest.Only(t, "it moves hundreds of megabytes")
 	t.Parallel()
 	for name, definition := range map[string]func(jane string) datasource.M{
 		"of 65 MiB": func(jane string) datasource.M {
@@ -340,6 +346,7 @@ func TestADefinitionThatCannotBeReadCostsItsConversationOnly(t *testing.T) {
 }
 
 func TestManyDefinitionsThatAreLargeTogetherCostTheLargestOnly(t *testing.T) {
+	longtest.Only(t, "it moves hundreds of megabytes")
 	w := newWorld(t, fliplettest.InProcess())
 	bob, jane := w.login("bob", patient), w.login("jane", patient)
 	healthy := w.converse(bob, "jane")
@@ -358,11 +365,15 @@ func TestManyDefinitionsThatAreLargeTogetherCostTheLargestOnly(t *testing.T) {
 }
 
 func TestAPoisonousContactStopsNoLogin(t *testing.T) {
-	for name, row := range map[string]datasource.M{
-		"of 65 MiB":          {"Email": "mallory@example.org", "bio": strings.Repeat("x", 65<<20)},
-		"nested 10,001 deep": {"Email": "mallory@example.org", "bio": nested(10_001)},
+	for name, bio := range map[string]func() any{
+		"of 65 MiB":          func() any { return strings.Repeat("x", 65<<20) },
+		"nested 10,001 deep": func() any { return nested(10_001) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "of 65 MiB" {
+				longtest.Only(t, "it moves hundreds of megabytes")
+			}
+			row := datasource.M{"Email": "mallory@example.org", "bio": bio()}
 			w := newWorld(t, fliplettest.InProcess())
 			w.AddRows(w.contacts, row)
 			jane := w.login("jane", patient)
@@ -377,6 +388,7 @@ func TestAPoisonousContactStopsNoLogin(t *testing.T) {
 }
 
 func TestThirtyMegabytesOfEmptyRowsAreNotMillionsOfRows(t *testing.T) {
+	longtest.Only(t, "it moves hundreds of megabytes")
 	w := newWorld(t, fliplettest.InProcess())
 	jane := w.login("jane", patient)
 	w.converse(jane, "bob")
@@ -430,6 +442,7 @@ func TestUnreadReturnsTheNewestThousand(t *testing.T) {
 }
 
 func TestPoisonousRowsBehindAServerThatIgnoresTheLimit(t *testing.T) {
+	longtest.Only(t, "it moves hundreds of megabytes")
 	for _, endpoint := range []bool{true, false} {
 		w := newWorld(t, fliplettest.InProcess())
 		bob, jane := w.login("bob", patient), w.login("jane", patient)
@@ -470,30 +483,32 @@ func TestPoisonousRowsBehindAServerThatIgnoresTheLimit(t *testing.T) {
 
 func TestAFailureThatIsNotAboutARowIsNotHalved(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]fliplettest.Fault{
-		"503": fliplettest.Status(503), "lost": fliplettest.LoseAnswer(), "cut": fliplettest.Cut(), "no JSON": fliplettest.Answer(200, "<html>"),
-	} {
-		w := newWorld(t, fliplettest.InProcess())
-		jane := w.login("jane", patient, func(o *chat.Options) { o.Client = once(t, w) })
-		conv := w.converse(jane, "bob")
-		w.say(jane, conv, "hello")
-		stream(t, jane)
-		l := w.Always(fliplettest.CrossSource, fault)
-		for i, call := range []func() error{
-			func() error { return jane.Poll(t.Context()) },
-			func() error { _, err := jane.Messages(t.Context()); return err },
-			func() error { _, err := jane.Unread().Get(t.Context()); return err },
-			func() error {
-				for _, err := range jane.History(t.Context(), conv.ID) {
-					return err
-				}
-				return errors.New("no error")
-			},
+	synctest.Test(t, func(t *testing.T) {
+		for name, fault := range map[string]fliplettest.Fault{
+			"503": fliplettest.Status(503), "lost": fliplettest.LoseAnswer(), "cut": fliplettest.Cut(), "no JSON": fliplettest.Answer(200, "<html>"),
 		} {
-			require.Error(t, call(), name)
-			assert.Equal(t, i+1, l.Hits(), name)
+			w := newWorld(t, fliplettest.InProcess())
+			jane := w.login("jane", patient, func(o *chat.Options) { o.Client = once(t, w) })
+			conv := w.converse(jane, "bob")
+			w.say(jane, conv, "hello")
+			stream(t, jane)
+			l := w.Always(fliplettest.CrossSource, fault)
+			for i, call := range []func() error{
+				func() error { return jane.Poll(t.Context()) },
+				func() error { _, err := jane.Messages(t.Context()); return err },
+				func() error { _, err := jane.Unread().Get(t.Context()); return err },
+				func() error {
+					for _, err := range jane.History(t.Context(), conv.ID) {
+						return err
+					}
+					return errors.New("no error")
+				},
+			} {
+				require.Error(t, call(), name)
+				assert.Equal(t, i+1, l.Hits(), name)
+			}
 		}
-	}
+	})
 }
 
 // once is a client that never repeats a request.

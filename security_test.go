@@ -20,6 +20,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // front is a real HTTP server before a local Fliplet, with a handler that may
@@ -70,7 +71,7 @@ func TestHostileAnswersFailTheCallAndNotTheStream(t *testing.T) {
 			z := gzip.NewWriter(rw)
 			_, _ = io.WriteString(z, `{"entries":[{"id":1,"data":{"body":"`)
 			zeros := strings.Repeat("0", 1<<20)
-			for range 64 { // a few kilobytes on the wire
+			for range longtest.Size(4, 64) { // a few kilobytes on the wire
 				if _, err := io.WriteString(z, zeros); err != nil {
 					return
 				}

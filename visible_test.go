@@ -191,44 +191,46 @@ func TestEveryCallTellsANonMemberNotFound(t *testing.T) {
 		for _, endpoint := range []int{0, 404} {
 			t.Run(fmt.Sprint(leaks, endpoint), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
-				jane, bob := w.login("jane"), w.login("bob")
-				left, err := bob.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["jane"], w.ids["eve"]}, AllowInvite: true})
-				require.NoError(t, err)
-				w.say(bob, left, "before")
-				handle, err := jane.Conversation(t.Context(), left.ID)
-				require.NoError(t, err)
-				require.NoError(t, left.Participants().Remove(t.Context(), w.ids["jane"]))
-				_, err = jane.Conversations(t.Context()) // the list is read again
-				require.NoError(t, err)
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, fliplettest.InProcess())
+					jane, bob := w.login("jane"), w.login("bob")
+					left, err := bob.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["jane"], w.ids["eve"]}, AllowInvite: true})
+					require.NoError(t, err)
+					w.say(bob, left, "before")
+					handle, err := jane.Conversation(t.Context(), left.ID)
+					require.NoError(t, err)
+					require.NoError(t, left.Participants().Remove(t.Context(), w.ids["jane"]))
+					_, err = jane.Conversations(t.Context()) // the list is read again
+					require.NoError(t, err)
 
-				channel, err := jane.Channels().Create(t.Context(), "News")
-				require.NoError(t, err)
-				invoices := w.AddDataSource(datasource.M{"name": "Invoices", "definition": datasource.M{"participants": []string{jane.User().UserID}}})
-				if leaks {
-					w.Always(fliplettest.CrossSource, fliplettest.Everybody())
-				}
-				if endpoint != 0 {
-					w.Always(fliplettest.CrossSource, fliplettest.Status(endpoint))
-				}
-				for what, c := range map[string]struct {
-					id     int64
-					handle *chat.Conversation
-				}{
-					"left": {left.ID, handle}, "others'": {w.converse(bob, "eve").ID, nil}, "channel": {channel.ID, nil},
-					"no members": {w.AddDataSource(datasource.M{"name": "empty", "type": "conversation"}), nil},
-					"invoices":   {invoices, nil}, "contacts": {w.contacts, nil}, "not there": {999999, nil},
-				} {
-					var row int64 = 1
-					if c.id != 999999 && c.id != w.contacts {
-						row = w.AddRows(c.id, datasource.M{"body": "secret", "amount": 100, "readBy": []string{}})[0]
+					channel, err := jane.Channels().Create(t.Context(), "News")
+					require.NoError(t, err)
+					invoices := w.AddDataSource(datasource.M{"name": "Invoices", "definition": datasource.M{"participants": []string{jane.User().UserID}}})
+					if leaks {
+						w.Always(fliplettest.CrossSource, fliplettest.Everybody())
 					}
-					before := fmt.Sprint(w.Rows(c.id))
-					for call, err := range nonMember(t.Context(), jane, c.handle, c.id, row) {
-						assert.ErrorIs(t, err, chat.ErrNotFound, "%s: %s", what, call)
+					if endpoint != 0 {
+						w.Always(fliplettest.CrossSource, fliplettest.Status(endpoint))
 					}
-					assert.Equal(t, before, fmt.Sprint(w.Rows(c.id)), "%s was changed", what)
-				}
+					for what, c := range map[string]struct {
+						id     int64
+						handle *chat.Conversation
+					}{
+						"left": {left.ID, handle}, "others'": {w.converse(bob, "eve").ID, nil}, "channel": {channel.ID, nil},
+						"no members": {w.AddDataSource(datasource.M{"name": "empty", "type": "conversation"}), nil},
+						"invoices":   {invoices, nil}, "contacts": {w.contacts, nil}, "not there": {999999, nil},
+					} {
+						var row int64 = 1
+						if c.id != 999999 && c.id != w.contacts {
+							row = w.AddRows(c.id, datasource.M{"body": "secret", "amount": 100, "readBy": []string{}})[0]
+						}
+						before := fmt.Sprint(w.Rows(c.id))
+						for call, err := range nonMember(t.Context(), jane, c.handle, c.id, row) {
+							assert.ErrorIs(t, err, chat.ErrNotFound, "%s: %s", what, call)
+						}
+						assert.Equal(t, before, fmt.Sprint(w.Rows(c.id)), "%s was changed", what)
+					}
+				})
 			})
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // The values that requests of these tests hold, of every kind.
@@ -207,6 +209,9 @@ func TestAnErrorRepeatsNoValueOfTheRequestInAnyEncoding(t *testing.T) {
 					"nested": `{"error":{"message":` + string(text) + `,"code":` + string(text) + `}}`, "reference": `{"referenceUrl":` + string(text) + `}`,
 					"payload": `{"payload":{"a":[` + string(text) + `],` + string(text) + `:1,"keep":"this"}}`, "plain": "before " + said + " after",
 				} {
+					if !longtest.Enabled() && !slices.Contains([]string{"message", "payload", "plain"}, where) {
+						continue // the other fields are read by the same code
+					}
 					for i, err := range say(t, func(r *http.Request) (*http.Response, error) { return respond(r, 422, body), nil }, where != "message") {
 						require.Error(t, err)
 						if where == "plain" && strings.ContainsAny(said, "\n") {

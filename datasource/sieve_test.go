@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // stream answers with parts, without holding them together.
@@ -63,13 +64,18 @@ var bad = map[string][3]any{
 	"of 30 MiB of objects":        {`{"id":2,"dataSourceId":9,"data":{"a":[{}`, repeated(",{}", 10<<20), `]}` + badTail},
 	"of 300,000 objects":          {`{"id":2,"dataSourceId":9,"data":{"a":[{}`, repeated(",{}", 300_000), `]}` + badTail},
 	"of 60,000 columns":           {`{"id":2,"dataSourceId":9,"data":{"a":1`, repeated(`,"a":1`, 60_000), `}` + badTail},
-	"with a field nobody knows":   {`{"id":2,"dataSourceId":9,"x":"`, repeated("x", 20<<20), `","data":{"a":1}` + badTail},
-	"with the times at the start": {`{"deletedAt":null,"createdAt":"2026-02-01T08:00:00.000Z","updatedAt":"2026-02-01T08:00:00.001Z","id":2,"dataSourceId":9,"data":{"a":"`, repeated("x", 20<<20), `"}}`},
-	"with columns like ids":       {`{"data":{"id":77,"createdAt":"2020-01-01T00:00:00.000Z","a":"`, repeated("x", 20<<20), `","id":78},"id":2,"dataSourceId":9` + badTail},
+	"with a field nobody knows":   {`{"id":2,"dataSourceId":9,"x":"`, repeated("x", longtest.Size(2, 20)<<20), `","data":{"a":1}` + badTail},
+	"with the times at the start": {`{"deletedAt":null,"createdAt":"2026-02-01T08:00:00.000Z","updatedAt":"2026-02-01T08:00:00.001Z","id":2,"dataSourceId":9,"data":{"a":"`, repeated("x", longtest.Size(2, 20)<<20), `"}}`},
+	"with columns like ids":       {`{"data":{"id":77,"createdAt":"2020-01-01T00:00:00.000Z","a":"`, repeated("x", longtest.Size(2, 20)<<20), `","id":78},"id":2,"dataSourceId":9` + badTail},
 }
 
 func TestARowThatBreaksALimitCostsThatRowOnly(t *testing.T) {
 	for name, b := range bad {
+		if strings.Contains(name, "MiB") || strings.Contains(name, "million") {
+			if !longtest.Enabled() {
+				continue // it takes seconds
+			}
+		}
 		if name == "nested 9 million deep" {
 			b[2] = repeated("]", 9<<20)
 		}
@@ -129,6 +135,9 @@ func TestADefinitionThatBreaksALimitCostsThatDataSourceOnly(t *testing.T) {
 		"of 2 MiB":           {`{"id":2,"name":"c2","definition":{"a":"`, repeated("x", 2<<20), `"},"type":"conversation"}`},
 		"nested 10,001 deep": {`{"id":2,"name":"c2","definition":` + strings.Repeat(`{"a":`, 10001), "1", strings.Repeat("}", 10001) + `,"type":"conversation"}`},
 	} {
+		if name == "of 65 MiB" && !longtest.Enabled() {
+			continue
+		}
 		server := serve(t, stream(`{"dataSources":[`+good(1)+",", b[0], b[1], b[2], ","+good(3)+"]}"))
 		list, err := server.client(t).DataSources(t.Context(), datasource.SourceFilter{})
 		require.NoError(t, err, name)
@@ -139,7 +148,7 @@ func TestADefinitionThatBreaksALimitCostsThatDataSourceOnly(t *testing.T) {
 		assert.ErrorIs(t, list[1].Err, datasource.ErrRowLimit, name)
 	}
 	// A data source whose rows have used very many columns is still whole.
-	server := serve(t, stream(`{"dataSources":[`+good(1)+`,{"id":2,"type":"conversation","columns":["a"`, repeated(`,"abcdef"`, 2<<20),
+	server := serve(t, stream(`{"dataSources":[`+good(1)+`,{"id":2,"type":"conversation","columns":["a"`, repeated(`,"abcdef"`, longtest.Size(1<<18, 2<<20)),
 		`],"definition":{"participants":["u-2"]}},`+good(3)+"]}"))
 	list, err := server.client(t).DataSources(t.Context(), datasource.SourceFilter{})
 	require.NoError(t, err)
@@ -149,6 +158,7 @@ func TestADefinitionThatBreaksALimitCostsThatDataSourceOnly(t *testing.T) {
 }
 
 func TestTheLargestDefinitionsGiveWayWhenAllTogetherAreTooLarge(t *testing.T) {
+	longtest.Only(t, "it reads 70 MiB")
 	t.Parallel()
 	parts := []any{`[{"id":1,"definition":{"participants":["first"]}}`}
 	for id := 2; id < 202; id++ {
@@ -214,7 +224,7 @@ func TestOfMoreRowsThanTwiceTheLimitTheRestIsLeftOut(t *testing.T) {
 func TestALongAnswerIsReadLikeAShortOne(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(5, 6))
-	for range 300 {
+	for range longtest.Size(60, 300) {
 		var list []any
 		for id := range 1 + r.IntN(20) {
 			row := M{"id": id + 1, "data": M{"v": randomValue(r, 0), "id": 7}, "createdAt": "2026-02-01T08:00:00.000Z", "x": randomValue(r, 3)}

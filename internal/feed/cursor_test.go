@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // durable is a consumer whose process may die: what it stored survives, base and
@@ -44,7 +45,7 @@ func (d *durable) store(h *harness, crash bool) {
 
 func TestDurableListenerLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) {
 	t.Parallel()
-	for seed := uint64(0); seed < 40; seed++ {
+	for seed := range uint64(longtest.Size(10, 40)) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		cfg := feed.Config{
 			PageSize: 2 + rnd.IntN(8), Collect: 1 + rnd.IntN(30), Queue: 1 + rnd.IntN(10), Remember: 4 + rnd.IntN(30), Rand: rnd,

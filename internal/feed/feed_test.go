@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 func TestNewestPageComesFirstOldestToNewest(t *testing.T) {
@@ -338,7 +339,7 @@ func TestQuietPollReadsNothingOnceTheWindowHasPassed(t *testing.T) {
 // sizes, and compares what listeners made of the events with the server's rows.
 func TestEveryVersionReachesEveryListener(t *testing.T) {
 	t.Parallel()
-	for seed := uint64(0); seed < 100; seed++ {
+	for seed := range uint64(longtest.Size(25, 100)) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		cfg := feed.Config{
 			PageSize: 2 + rnd.IntN(8), Collect: 1 + rnd.IntN(30), Queue: 1 + rnd.IntN(10), Remember: 4 + rnd.IntN(30),

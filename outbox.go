@@ -29,8 +29,7 @@ import (
 // storage/boltstore, what a crash left behind is sent at once.
 //
 // Limits: the server must show a stored row within Settle; the calls of Storage
-// must not take longer than a few seconds. (All of this is our choice; that a
-// message carries a guid to recognise it by was seen in the public widget.)
+// must not take longer than a few seconds.
 type OutboxOptions struct {
 	// Limit is how many messages may wait, 1,000 by default. What an earlier process
 	// left behind counts, but is never refused.

@@ -96,9 +96,10 @@ func (r *Registry) forget(c *Chat) {
 // process is the registry of the package's functions.
 var process Registry
 
-// Get returns the Chat that the last [Connect] or [Init] made, unless it was closed.
-// It waits until there is one, or the context ends. Programs with more than one Chat
-// keep them themselves, or use several values of [Registry].
+// Get returns the Chat that the last [Connect] or [Init] made, unless it was closed;
+// when there is none, that of [Subscribe]. It waits until there is one, or the
+// context ends. Programs with more than one Chat keep them themselves, or use
+// several values of [Registry].
 //
 // Errors: the context's cause.
 func Get(ctx context.Context) (*Chat, error) { return process.Get(ctx) }

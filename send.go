@@ -22,8 +22,8 @@ type Draft struct {
 	// Body is the text, UTF-8. It may be empty only beside Files or Data.
 	Body string
 	// Files are attachments. With content to upload among them the row is sent as a
-	// form, which knows text only: numbers and booleans in Data are stored as text
-	// then (documented).
+	// form, which knows text only: numbers and booleans in Data are then stored as
+	// text.
 	Files []File
 	// Progress is called while content is uploaded, on another goroutine, one call
 	// at a time; total is -1 when a Reader's size is unknown. A repeated attempt
@@ -50,7 +50,8 @@ type Draft struct {
 //
 // With Options.Outbox the message is stored in Storage first and sent for as long
 // as it takes. Message waits for that; when ctx or the Chat ends before, the error
-// matches [ErrQueued], and the message is sent nevertheless. [ErrOutboxFull].
+// matches [ErrQueued], and the message is sent nevertheless. When too many wait
+// already it is refused with [ErrOutboxFull].
 //
 // Errors: [ErrInvalid] for an empty message or an unusable column, before any
 // request; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].

@@ -14,8 +14,9 @@
 // server. The engine pages by keyset, never by offset:
 //
 //   - live, it asks for changes: rows after a position in (updatedAt, id) order,
-//     starting one overlap window before the newest change seen, so that rows
-//     which became visible late are still found;
+//     starting at the newest change that has settled, which means that it was
+//     seen an overlap window ago, so that rows which became visible late are
+//     still found;
 //   - behind, it asks for new rows in (createdAt, id) order, page by page, so that
 //     a backlog of any length is delivered in order with bounded memory, and
 //     then for what changed among the older rows;

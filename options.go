@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,14 +88,6 @@ type Options struct {
 	// Logger receives failures that no call returns, such as those of the cache and of
 	// polls. No token, key or message body is logged. Default: nothing is logged.
 	Logger *slog.Logger
-}
-
-// PushRegistrar registers a user's device for push notifications. How Fliplet's apps
-// do it is not public.
-type PushRegistrar interface {
-	// Subscribe returns the id of the subscription, or "" if there is none. The contact
-	// has no chat token.
-	Subscribe(ctx context.Context, c *Contact) (string, error)
 }
 
 const (

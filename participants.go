@@ -109,27 +109,3 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 	}
 	return err
 }
-
-// Notifications is a handle on the user's push notifications of a conversation.
-type Notifications struct{ v *Conversation }
-
-// Notifications returns a handle; it makes no request.
-func (v *Conversation) Notifications() Notifications { return Notifications{v} }
-
-// Mute stops push notifications of the conversation for the user.
-func (n Notifications) Mute(ctx context.Context) error { return n.set(ctx, "mute", true) }
-
-// Unmute resumes push notifications of the conversation for the user.
-func (n Notifications) Unmute(ctx context.Context) error { return n.set(ctx, "unmute", false) }
-
-func (n Notifications) set(ctx context.Context, op string, on bool) (err error) {
-	defer wrap(op, &err)
-	ctx, s, end, err := n.v.owner().enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return n.v.change(ctx,
-		func(d wire.Definition) bool { return d.Mute(s.userID, on) },
-		func(d wire.Definition) bool { return d.Muted(s.userID) == on })
-}

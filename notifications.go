@@ -7,6 +7,38 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
+// Notifications is a handle on the user's push notifications of a conversation.
+type Notifications struct{ v *Conversation }
+
+// Notifications returns a handle; it makes no request.
+func (v *Conversation) Notifications() Notifications { return Notifications{v} }
+
+// Mute stops push notifications of the conversation for the user.
+func (n Notifications) Mute(ctx context.Context) error { return n.set(ctx, "mute", true) }
+
+// Unmute resumes push notifications of the conversation for the user.
+func (n Notifications) Unmute(ctx context.Context) error { return n.set(ctx, "unmute", false) }
+
+func (n Notifications) set(ctx context.Context, op string, on bool) (err error) {
+	defer wrap(op, &err)
+	ctx, s, end, err := n.v.owner().enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return n.v.change(ctx,
+		func(d wire.Definition) bool { return d.Mute(s.userID, on) },
+		func(d wire.Definition) bool { return d.Muted(s.userID) == on })
+}
+
+// PushRegistrar registers a user's device for push notifications. How Fliplet's apps
+// do it is not public.
+type PushRegistrar interface {
+	// Subscribe returns the id of the subscription, or "" if there is none. The contact
+	// has no chat token.
+	Subscribe(ctx context.Context, c *Contact) (string, error)
+}
+
 // registerDevice registers the user for push notifications. A failure is only
 // logged, so that it does not fail the login.
 func (c *Chat) registerDevice(ctx context.Context, contact *Contact) {

@@ -187,16 +187,16 @@ func TestShutdownWaitsAlsoWhenAnotherEndingCameFirst(t *testing.T) {
 }
 
 // slowKeys take a second.
-type slowKeys struct{ after atomic.Bool }
+type slowKeys struct{}
 
-func (k *slowKeys) Key(context.Context, int64) (string, error) {
+func (slowKeys) Key(context.Context, int64) (string, error) {
 	time.Sleep(time.Second)
 	return "passphrase", nil
 }
 
 func TestShutdownSendsWhatACallUnderWayAddsToTheOutbox(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world, jane *chat.Chat, conv *chat.Conversation) {
-		bob := w.login("bob", func(o *chat.Options) { o.Outbox, o.Keys = &chat.OutboxOptions{}, &slowKeys{} })
+		bob := w.login("bob", func(o *chat.Options) { o.Outbox, o.Keys = &chat.OutboxOptions{}, slowKeys{} })
 		added := make(chan error, 1)
 		go func() {
 			_, err := bob.Outbox().Add(t.Context(), conv.ID, chat.Draft{Body: "accepted"})
@@ -214,9 +214,9 @@ func TestNoLoopBodyGetsAMessageAfterAnEnding(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world, jane *chat.Chat, conv *chat.Conversation) {
 				// The body of the message takes a second to open.
-				writer := w.login("jane", func(o *chat.Options) { o.Keys = &slowKeys{} })
+				writer := w.login("jane", func(o *chat.Options) { o.Keys = slowKeys{} })
 				w.say(writer, conv, "sealed")
-				bob := w.login("bob", func(o *chat.Options) { o.Keys = &slowKeys{} })
+				bob := w.login("bob", func(o *chat.Options) { o.Keys = slowKeys{} })
 				var over atomic.Bool
 				done := make(chan struct{})
 				go func() {

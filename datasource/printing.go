@@ -98,8 +98,8 @@ func (e CommitEntry) Format(f fmt.State, _ rune) {
 }
 
 // Format prints the app and the type, without the definition.
-func (s SourceFilter) Format(f fmt.State, _ rune) {
-	write(f, fmt.Sprintf("filter for data sources of app %d of type %q", s.AppID, s.Type))
+func (f SourceFilter) Format(to fmt.State, _ rune) {
+	write(to, fmt.Sprintf("filter for data sources of app %d of type %q", f.AppID, f.Type))
 }
 
 // Format prints the type, without the definition and rows.

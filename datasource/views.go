@@ -93,16 +93,16 @@ func (v *view) unescaped() (out view, changed bool) {
 
 // unescape reads one escape at the start of s. n is its length, 0 when there is none.
 func unescape(s string) (text string, n int) {
-	code := func(skip, digits, base int) (string, int) {
+	code := func(skip, digits int) (string, int) {
 		if len(s) < skip+digits {
 			return "", 0
 		}
-		c, err := strconv.ParseUint(s[skip:skip+digits], base, 32)
+		c, err := strconv.ParseUint(s[skip:skip+digits], 16, 32)
 		if err != nil {
 			return "", 0
 		}
-		if digits == 2 {
-			return string([]byte{byte(c)}), skip + digits
+		if digits == 2 && skip < 3 { // a byte, except in \u{e9}
+			return string([]byte{byte(c)}), skip + digits //nolint:gosec // of two digits
 		}
 		return string(rune(c)), skip + digits //nolint:gosec // at most eight digits; what is no character becomes U+FFFD
 	}
@@ -111,9 +111,9 @@ func unescape(s string) (text string, n int) {
 	}
 	switch {
 	case s[0] == '%' && (s[1] == 'u' || s[1] == 'U'):
-		return code(2, 4, 16)
+		return code(2, 4)
 	case s[0] == '%' || s[0] == '=':
-		return code(1, 2, 16)
+		return code(1, 2)
 	case s[0] == '&':
 		if end := strings.IndexByte(s, ';'); end > 1 {
 			if plain := html.UnescapeString(s[:end+1]); plain != s[:end+1] {
@@ -125,7 +125,7 @@ func unescape(s string) (text string, n int) {
 		case 'u':
 			if strings.HasPrefix(s, `\u{`) {
 				if end := strings.IndexByte(s, '}'); end > 3 {
-					text, n := code(3, end-3, 16)
+					text, n := code(3, end-3)
 					return text, min(n, 1) * (n + 1)
 				}
 			}
@@ -134,11 +134,11 @@ func unescape(s string) (text string, n int) {
 					return string(utf16.DecodeRune(high, low)), n + m
 				}
 			}
-			return code(2, 4, 16)
+			return code(2, 4)
 		case 'U':
-			return code(2, 8, 16)
+			return code(2, 8)
 		case 'x', 'X':
-			return code(2, 2, 16)
+			return code(2, 2)
 		case 'n', 'r', 't', 'b', 'f', 'v', 'a':
 			return " ", 2
 		case '"', '\'', '\\', '/', '`':

@@ -41,7 +41,7 @@ func (e *encrypted) open(at string, sealed []byte) (name string, value []byte, e
 		return "", nil, ErrTampered
 	}
 	n, size := binary.Uvarint(plain)
-	if size <= 0 || n > uint64(len(plain)-size) {
+	if size <= 0 || n > uint64(len(plain)-size) { //nolint:gosec // size is at most the length
 		return "", nil, ErrTampered
 	}
 	end := size + int(n) //nolint:gosec // not larger than plain

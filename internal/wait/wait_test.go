@@ -36,9 +36,9 @@ func TestAContextOfTwoEndsWithTheFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		first, second := errors.New("first"), errors.New("second")
-		for _, c := range []struct{ one, other time.Duration }{{1, 2}, {2, 1}} {
-			one, stopOne := context.WithTimeoutCause(t.Context(), c.one*time.Second, first)
-			other, stopOther := context.WithTimeoutCause(t.Context(), c.other*time.Second, second)
+		for _, c := range []struct{ one, other time.Duration }{{time.Second, time.Minute}, {time.Minute, time.Second}} {
+			one, stopOne := context.WithTimeoutCause(t.Context(), c.one, first)
+			other, stopOther := context.WithTimeoutCause(t.Context(), c.other, second)
 			both, end := wait.Both(one, other)
 			<-both.Done()
 			if c.one < c.other {

@@ -10,7 +10,6 @@ const (
 	Conversation = "conversationId"
 	GUID         = "guid"
 	File         = "file"
-	MediaFileIDs = "fileMediaFileId"
 	FlagDeleted  = "isDeleted"
 	// PrivateMedia marks attachments that need the conversation's key.
 	PrivateMedia = "hasMediaFileWithPrivateEncryptionKey"

@@ -39,6 +39,7 @@ type Runner struct {
 	clock    feed.Time     // the time that the answer carries
 	fetched  feed.Time     // when, on the server's clock; 0 for not yet
 	failing  bool          // the last request failed
+	left     bool          // a listener has left since, perhaps the one that it was for
 	named    time.Duration // no request before it, if the server named a time
 	wait     time.Duration // what it named
 	busy     int           // requests since the engine was at rest
@@ -175,6 +176,9 @@ func (r *Runner) next() (until time.Duration, request bool) {
 	longest := cfg.Max // jitter only shortens waits
 	if r.failing {
 		longest = cfg.Outage
+		if r.left {
+			longest = max(cfg.Outage, cfg.Max)
+		}
 		if r.wait > 0 {
 			longest = r.named - r.elapsed + r.wait/4 + cfg.Live
 		}
@@ -274,7 +278,7 @@ func (r *Runner) refuse(way int, wait time.Duration) {
 		return
 	}
 	r.query, r.fetched = feed.Query{}, 0
-	r.failing, r.poked = true, 0
+	r.failing, r.left, r.poked = true, false, 0
 	if way != 0 {
 		wait = 0
 	}

@@ -89,6 +89,19 @@ func (s *server) reset(t Traits, page int, rnd *rand.Rand) {
 	}
 }
 
+// ahead counts the rows that were created in the future.
+func (s *server) ahead() (n int) {
+	if !s.traits.Future {
+		return 0
+	}
+	for i := range s.rows {
+		if s.future(s.rows[i].created) {
+			n++
+		}
+	}
+	return n
+}
+
 // future reports whether a stamp lies many years ahead.
 func (s *server) future(t feed.Time) bool { return t > s.now+aeon/2 }
 

@@ -51,7 +51,7 @@ func (r *Runner) do(x *Step) {
 		if x.A < len(r.listeners) && r.listeners[x.A].alive {
 			l := r.listeners[x.A]
 			r.feed.Unsubscribe(l.id)
-			l.alive = false
+			l.alive, r.left = false, true
 		}
 	case Poke:
 		for range x.A {

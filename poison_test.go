@@ -155,7 +155,7 @@ func TestAPoisonousRowStopsNothing(t *testing.T) {
 		for _, endpoint := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, endpoint %v", name, endpoint), func(t *testing.T) {
 				if poison.slow || !endpoint && poison.readable {
-					longtest.Only(t, "it moves gigabytes")
+					longtest.Heavy(t, "it moves gigabytes")
 				}
 				defer debug.FreeOSMemory()
 				synctest.Test(t, func(t *testing.T) { besidePoison(t, poison.rows, poison.readable, endpoint) })
@@ -297,7 +297,7 @@ func TestAMessageThatBecomesReadableComesAsAnUpdate(t *testing.T) {
 }
 
 func TestADefinitionThatCannotBeReadCostsItsConversationOnly(t *testing.T) {
-	longtest.Only(t, "it moves hundreds of megabytes")
+	longtest.Heavy(t, "it moves hundreds of megabytes")
 	t.Parallel()
 	for name, definition := range map[string]func(jane string) datasource.M{
 		"of 65 MiB": func(jane string) datasource.M {
@@ -346,7 +346,7 @@ func TestADefinitionThatCannotBeReadCostsItsConversationOnly(t *testing.T) {
 }
 
 func TestManyDefinitionsThatAreLargeTogetherCostTheLargestOnly(t *testing.T) {
-	longtest.Only(t, "it moves hundreds of megabytes")
+	longtest.Heavy(t, "it moves hundreds of megabytes")
 	w := newWorld(t, fliplettest.InProcess())
 	bob, jane := w.login("bob", patient), w.login("jane", patient)
 	healthy := w.converse(bob, "jane")
@@ -371,7 +371,7 @@ func TestAPoisonousContactStopsNoLogin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "of 65 MiB" {
-				longtest.Only(t, "it moves hundreds of megabytes")
+				longtest.Heavy(t, "it moves hundreds of megabytes")
 			}
 			row := datasource.M{"Email": "mallory@example.org", "bio": bio()}
 			w := newWorld(t, fliplettest.InProcess())
@@ -388,7 +388,7 @@ func TestAPoisonousContactStopsNoLogin(t *testing.T) {
 }
 
 func TestThirtyMegabytesOfEmptyRowsAreNotMillionsOfRows(t *testing.T) {
-	longtest.Only(t, "it moves hundreds of megabytes")
+	longtest.Heavy(t, "it moves hundreds of megabytes")
 	w := newWorld(t, fliplettest.InProcess())
 	jane := w.login("jane", patient)
 	w.converse(jane, "bob")
@@ -442,7 +442,7 @@ func TestUnreadReturnsTheNewestThousand(t *testing.T) {
 }
 
 func TestPoisonousRowsBehindAServerThatIgnoresTheLimit(t *testing.T) {
-	longtest.Only(t, "it moves hundreds of megabytes")
+	longtest.Heavy(t, "it moves hundreds of megabytes")
 	for _, endpoint := range []bool{true, false} {
 		w := newWorld(t, fliplettest.InProcess())
 		bob, jane := w.login("bob", patient), w.login("jane", patient)

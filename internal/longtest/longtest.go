@@ -27,3 +27,13 @@ func Size(everyday, long int) int {
 	}
 	return everyday
 }
+
+// Heavy skips a test like Only, and under the race detector, which makes what moves
+// hundreds of megabytes ten times as slow. .ci/run runs such tests without it.
+func Heavy(t testing.TB, why string) {
+	t.Helper()
+	Only(t, why)
+	if race {
+		t.Skip(why + ": it runs without the race detector")
+	}
+}

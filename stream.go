@@ -267,11 +267,15 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 // prepare makes the message of a loop's next step, or reports the gap that it is. It
 // is a call of its own, so that Shutdown waits for it.
 func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, onGap func(Gap)) (*Message, error) {
-	ctx, end, err := c.begin(rd.Context())
-	if err != nil {
-		return nil, cmp.Or(rd.Stopped(), err)
+	// The reader's context ends with the Chat: a message needs none of its own.
+	ctx := rd.Context()
+	switch {
+	case ctx.Err() != nil:
+		return nil, cmp.Or(rd.Stopped(), context.Cause(ctx))
+	case !c.calls.Enter() && !c.mayFinish(ctx):
+		return nil, cmp.Or(rd.Stopped(), ErrClosed)
 	}
-	defer end()
+	defer c.calls.Leave()
 	if g := gapOf(e); g != nil {
 		c.reportGap(*g, onGap)
 		return nil, rd.Stopped()

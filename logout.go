@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -44,9 +45,8 @@ func (c *Chat) Logout(ctx context.Context) (err error) {
 		defer cancel()
 		return errors.Join(context.Cause(ctx), outcome(grace, wiped))
 	}
-	remote, cancel := context.WithCancelCause(local)
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	remote, stop := wait.Both(local, ctx)
+	defer stop()
 	return errors.Join(c.clearToken(remote, s), outcome(remote, wiped))
 }
 

@@ -49,9 +49,8 @@ func (l *Lease) Until() time.Time {
 // when the life is over.
 func (l *Lease) Keep(in *life.Life, lost func()) bool {
 	return in.Go(func() {
-		ctx, cancel := context.WithCancel(in.Context())
-		defer cancel()
-		defer context.AfterFunc(l.over, cancel)()
+		ctx, end := wait.Both(in.Context(), l.over)
+		defer end()
 		next := Beat
 		for wait.Sleep(ctx, next) == nil {
 			err := l.Renew(ctx)

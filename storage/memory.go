@@ -76,8 +76,13 @@ func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte
 }
 
 func (m *memory) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return listed(ctx, prefix, m.keys)
+}
+
+// listed yields the keys that a function returns at once.
+func listed(ctx context.Context, prefix string, all func(context.Context, string) ([]string, error)) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		keys, err := m.keys(ctx, prefix)
+		keys, err := all(ctx, prefix)
 		for _, key := range keys {
 			if err = ctx.Err(); err != nil {
 				break

@@ -17,20 +17,7 @@ type encryptedLister struct {
 
 // List yields the keys that begin with prefix. It reads all values first, one at a time.
 func (e *encryptedLister) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		keys, err := e.keys(ctx, prefix)
-		for _, key := range keys {
-			if err = ctx.Err(); err != nil {
-				break
-			}
-			if !yield(key, nil) {
-				return
-			}
-		}
-		if err != nil {
-			yield("", err)
-		}
-	}
+	return listed(ctx, prefix, e.keys)
 }
 
 // keys returns the keys that begin with prefix, in order. After an error there are none.

@@ -135,9 +135,6 @@ func (f *Feed) Unsubscribe(id ID) {
 	f.settle()
 }
 
-// Listeners counts the listeners.
-func (f *Feed) Listeners() int { return len(f.readers) }
-
 // Poke requests a poll soon, for instance after a send. The ticket is for
 // [Feed.Done]. A running poll may have missed the send, so another one follows it.
 func (f *Feed) Poke(now time.Time) (ticket uint64) {

@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,13 +44,9 @@ func put(t testing.TB, w *world, conversationID int64, body any, more ...datasou
 	t.Helper()
 	row := datasource.M{"body": body, "fromUserId": "somebody", "readBy": []string{}}
 	for _, m := range more {
-		for k, v := range m {
-			row[k] = v
-		}
+		maps.Copy(row, m)
 	}
-	e, err := w.Client().Insert(t.Context(), conversationID, row)
-	require.NoError(t, err)
-	return e.ID
+	return w.AddRows(conversationID, row)[0]
 }
 
 func TestAuthenticatedBodiesAreStoredSealedAndBoundToTheirRow(t *testing.T) {

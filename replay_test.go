@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/binary"
+	"maps"
 	"testing"
 	"testing/synctest"
 
@@ -39,12 +40,8 @@ func copyRow(t testing.TB, w *world, conversationID, id int64, changes datasourc
 	t.Helper()
 	row, err := w.Client().FindByID(t.Context(), conversationID, id)
 	require.NoError(t, err)
-	for column, v := range changes {
-		row.Data[column] = v
-	}
-	e, err := w.Client().Insert(t.Context(), conversationID, row.Data)
-	require.NoError(t, err)
-	return e.ID
+	maps.Copy(row.Data, changes)
+	return w.AddRows(conversationID, row.Data)[0]
 }
 
 func TestASealedBodyInANewRowIsRefused(t *testing.T) {

@@ -70,7 +70,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	}
 	c := &Chat{
 		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
-		calls: life.New(context.Background()), work: life.New(context.Background()), logins: wait.NewMutex(), cache: newCache(&opts, keepsMessages),
+		calls: life.New(context.Background()), work: life.New(context.Background()), cache: newCache(&opts, keepsMessages),
 	}
 	c.pins = pinsOf(c)
 	c.known.Seen = c.pins.Put

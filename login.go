@@ -127,7 +127,7 @@ func (c *Chat) adopt(ctx context.Context, query where.Login, contact *Contact, t
 
 // setLogin stores the result of a login. The caller holds Chat.mu.
 func (s *session) setLogin(query where.Login, contact *Contact, token string) {
-	s.query, s.contact = query, contact.copy()
+	s.query, s.contact = query.Pack(), contact.copy()
 	s.token.Store(&token)
 }
 

@@ -26,7 +26,7 @@ type session struct {
 	token atomic.Pointer[string]
 
 	// Guarded by Chat.mu. The same user may log in again with another query.
-	query   where.Login
+	query   where.Packed
 	contact *Contact
 	renewal *renewal
 
@@ -112,7 +112,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	}
 	defer c.logins.Unlock()
 	c.mu.Lock()
-	query, gone, renewed := s.query, c.session != s, s.token.Load() != refused
+	query, gone, renewed := s.query.Login(), c.session != s, s.token.Load() != refused
 	c.mu.Unlock()
 	switch {
 	case gone:

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -85,7 +84,7 @@ func (c *Cache) User(userID string) *User {
 	i := slices.IndexFunc(c.accounts, func(a *account) bool { return a.userID == userID })
 	if i < 0 {
 		i = len(c.accounts)
-		c.accounts = append(c.accounts, &account{userID: userID, changes: wait.NewMutex()})
+		c.accounts = append(c.accounts, &account{userID: userID})
 	}
 	a := c.accounts[i]
 	return &User{cache: c, id: userID, account: a, since: a.logouts.Load()}

@@ -48,7 +48,7 @@ func TestDurableListenerLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) 
 	for seed := range uint64(longtest.Size(10, 40)) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		cfg := feed.Config{
-			PageSize: 2 + rnd.IntN(8), Collect: 1 + rnd.IntN(30), Queue: 1 + rnd.IntN(10), Remember: 4 + rnd.IntN(30), Rand: rnd,
+			PageSize: 2 + rnd.IntN(8), Collect: 1 + rnd.IntN(30), Queue: 1 + rnd.IntN(10), Remember: 4 + rnd.IntN(30), Draw: rnd.Int64N,
 		}
 		h := newHarness(cfg, 1, 2, 3)
 		for range rnd.IntN(20) {

@@ -28,8 +28,8 @@ type Config struct {
 	// Roster is how often the list of conversations is read again, default 5 min.
 	Roster time.Duration
 
-	// Rand draws the jitter. Default: seeded by the process.
-	Rand *rand.Rand
+	// Draw draws the jitter: a number from 0 to below n. Default: [rand.Int64N].
+	Draw func(n int64) int64
 }
 
 func (c Config) withDefaults() Config {
@@ -45,8 +45,8 @@ func (c Config) withDefaults() Config {
 	c.Outage = cmp.Or(c.Outage, 10*time.Second)
 	c.LongestWait = cmp.Or(c.LongestWait, time.Minute)
 	c.Roster = cmp.Or(c.Roster, 5*time.Minute)
-	if c.Rand == nil {
-		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	if c.Draw == nil {
+		c.Draw = rand.Int64N
 	}
 	return c
 }
@@ -95,7 +95,7 @@ type flight struct {
 
 // roster is the list of conversations as last read.
 type roster struct {
-	members map[int64]Time
+	members roll
 	read    time.Time
 	loaded  bool
 	stale   bool
@@ -293,14 +293,11 @@ func (f *Feed) Members(now time.Time, members []Member) {
 	}
 	f.flight = nil
 	f.clock.succeeded()
-	fresh := make(map[int64]Time, len(members))
-	for _, m := range members {
-		fresh[m.Conversation] = m.Created
-	}
+	fresh := newRoll(members)
 	var left []int64
-	for id := range f.roster.members {
-		if _, ok := fresh[id]; !ok {
-			left = append(left, id)
+	for _, m := range f.roster.members {
+		if _, ok := fresh.find(m.Conversation); !ok {
+			left = append(left, m.Conversation)
 		}
 	}
 	f.roster = roster{members: fresh, read: now, loaded: true}

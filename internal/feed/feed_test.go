@@ -343,7 +343,7 @@ func TestEveryVersionReachesEveryListener(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		cfg := feed.Config{
 			PageSize: 2 + rnd.IntN(8), Collect: 1 + rnd.IntN(30), Queue: 1 + rnd.IntN(10), Remember: 4 + rnd.IntN(30),
-			Rand: rnd,
+			Draw: rnd.Int64N,
 		}
 		h := newHarness(cfg, 1, 2, 3)
 		disturb := func(feed.Query) {

@@ -6,13 +6,39 @@ import (
 	"time"
 )
 
+// roll is a list of conversations, in the order of their ids. It is a slice because a
+// map of one would be the largest part of an idle listener.
+type roll []Member
+
+// newRoll sorts a list. Of two entries of one conversation the last counts.
+func newRoll(members []Member) roll {
+	out := slices.Clone(members)
+	slices.SortStableFunc(out, func(a, b Member) int { return cmp.Compare(a.Conversation, b.Conversation) })
+	kept := out[:0]
+	for i, m := range out {
+		if i == len(out)-1 || out[i+1].Conversation != m.Conversation {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+// find returns when a conversation was created.
+func (r roll) find(conversation int64) (created Time, ok bool) {
+	i, ok := slices.BinarySearchFunc(r, conversation, func(m Member, id int64) int { return cmp.Compare(m.Conversation, id) })
+	if !ok {
+		return 0, false
+	}
+	return r[i].Created, true
+}
+
 // resolve takes the answer to needsMembers: it releases held rows to their
 // conversations, after the history before them.
-func (r *reader) resolve(now time.Time, members map[int64]Time) {
+func (r *reader) resolve(now time.Time, members roll) {
 	r.needsMembers = false
 	held := r.batch.release()
 	for _, h := range held {
-		created, listed := members[h.conversation]
+		created, listed := members.find(h.conversation)
 		if _, joined := r.conversations[h.conversation]; joined {
 			continue
 		}
@@ -45,13 +71,13 @@ func (r *reader) resolve(now time.Time, members map[int64]Time) {
 // membership compares the conversations with a fresh list. left are those that the
 // previous list had and this one has not: if the user comes back, their history is
 // read again.
-func (r *reader) membership(now time.Time, members map[int64]Time, left []int64) {
+func (r *reader) membership(now time.Time, members roll, left []int64) {
 	if r.conversations == nil || r.phase == initial {
 		if r.conversations == nil {
 			r.conversations = make(map[int64]struct{}, len(members))
 		}
-		for id := range members {
-			r.conversations[id] = struct{}{}
+		for _, m := range members {
+			r.conversations[m.Conversation] = struct{}{}
 		}
 		r.needsMembers = false
 		if r.phase == live {
@@ -65,7 +91,8 @@ func (r *reader) membership(now time.Time, members map[int64]Time, left []int64)
 	if r.needsMembers {
 		r.resolve(now, members)
 	}
-	for id, created := range members {
+	for _, m := range members {
+		id, created := m.Conversation, m.Created
 		if _, ok := r.conversations[id]; ok {
 			continue
 		}

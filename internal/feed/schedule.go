@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"math/rand/v2"
 	"time"
 )
 
@@ -16,8 +15,7 @@ const silentWaits = 10
 // half during silence, up to Base, stays there while a conversation may go on, and
 // grows further after a long silence. Failures have a backoff of their own.
 type schedule struct {
-	cfg  *Config
-	rand *rand.Rand
+	cfg *Config
 
 	next    time.Time // when the next poll is due
 	wait    time.Duration
@@ -32,7 +30,7 @@ type schedule struct {
 }
 
 func newSchedule(cfg *Config) schedule {
-	return schedule{cfg: cfg, rand: cfg.Rand, wait: cfg.Live}
+	return schedule{cfg: cfg, wait: cfg.Live}
 }
 
 // poke makes a poll due as soon as MinGap allows, and counts as an activity.
@@ -97,7 +95,7 @@ func (s *schedule) failed(now time.Time, wait time.Duration) {
 	s.named = wait > 0
 	wait = min(wait, s.cfg.LongestWait)
 	if s.named {
-		wait += time.Duration(s.rand.Int64N(int64(wait)/4 + int64(s.cfg.Live)))
+		wait += time.Duration(s.cfg.Draw(int64(wait)/4 + int64(s.cfg.Live)))
 	} else {
 		wait = s.jitter(min(s.cfg.Live<<min(s.fails-1, 10), s.cfg.Outage))
 	}
@@ -108,7 +106,7 @@ func (s *schedule) failed(now time.Time, wait time.Duration) {
 // apart and no wait is longer than configured.
 func (s *schedule) jitter(d time.Duration) time.Duration {
 	if spread := int64(d) / 5; spread > 0 {
-		return d - time.Duration(s.rand.Int64N(spread))
+		return d - time.Duration(s.cfg.Draw(spread))
 	}
 	return d
 }

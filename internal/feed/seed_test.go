@@ -93,7 +93,7 @@ func TestResumedViewsEndEqualToTheServer(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 9))
-		cfg := feed.Config{PageSize: 2 + rnd.IntN(8), Collect: 1 + rnd.IntN(30), Queue: 1 + rnd.IntN(10), Remember: 4 + rnd.IntN(30), Rand: rnd}
+		cfg := feed.Config{PageSize: 2 + rnd.IntN(8), Collect: 1 + rnd.IntN(30), Queue: 1 + rnd.IntN(10), Remember: 4 + rnd.IntN(30), Draw: rnd.Int64N}
 		h := newHarness(cfg, 1, 2, 3)
 		h.send(1)
 		for range rnd.IntN(40) {

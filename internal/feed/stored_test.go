@@ -131,7 +131,7 @@ func (h *harness) repeat(conversation int64, origin uint64) {
 // reach plays the history and returns the position at its end.
 func (s *storedHistory) reach(t *testing.T) (*harness, feed.ID, feed.Cursor) {
 	cfg := s.cfg
-	cfg.Rand = rand.New(rand.NewPCG(1, 1))
+	cfg.Draw = rand.New(rand.NewPCG(1, 1)).Int64N
 	h := newHarness(cfg, 1, 2)
 	id, err := h.feed.SubscribeDurable(feed.FromBeginning, feed.Cursor{})
 	require.NoError(t, err)

@@ -75,7 +75,7 @@ func (u *usage) describe(s *segment) {
 
 func newJournal(cfg *Config, in *life.Life, lost func()) *journal {
 	return &journal{
-		store: cfg.Store, prefix: cfg.Key, process: cfg.Process, in: in, lost: lost, changes: wait.NewMutex(),
+		store: cfg.Store, prefix: cfg.Key, process: cfg.Process, in: in, lost: lost,
 		others: map[string]*claim.Claim{}, version1: map[string]sighting{}, held: map[string]*usage{},
 	}
 }

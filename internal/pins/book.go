@@ -54,8 +54,8 @@ type Book struct {
 	// failed are conversations that give no key, and until when not to try again.
 	failed map[int64]failure
 
-	pins    map[int64]string // fingerprints, by conversation
-	values  Values           // whose they are
+	others  map[int64]string // pins of conversations that are not among the known
+	values  Values           // whose the pins are; nil before the first are needed
 	loaded  bool             // with what is stored
 	fresh   map[int64]string // pins that are not stored yet
 	pending int              // entries without a verdict
@@ -79,6 +79,7 @@ const (
 
 // entry is one conversation.
 type entry struct {
+	pin     string // fingerprint of the key that may be used; "" if there is none
 	key     string // in the definition; "" if there is none
 	text    bool   // false if it holds one that is not text
 	first   string // the key that was seen first, until it is compared with the pin
@@ -98,7 +99,8 @@ func (b *Book) Put(id int64, d wire.Definition) {
 	}
 	e := b.known[id]
 	if e == nil {
-		e = &entry{verdict: accepted}
+		e = &entry{pin: b.others[id], verdict: accepted}
+		delete(b.others, id)
 		b.known[id] = e
 		b.reopen(e)
 	}
@@ -134,7 +136,7 @@ func (b *Book) Len() int {
 func (b *Book) Clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.known, b.failed, b.pins, b.fresh, b.values = nil, nil, nil, nil, nil
+	b.known, b.failed, b.others, b.fresh, b.values = nil, nil, nil, nil, nil
 	b.loaded, b.pending, b.err, b.retry = false, 0, nil, time.Time{}
 }
 
@@ -205,7 +207,7 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 		}
 		err = ErrChanged
 		b.mu.Lock()
-		if e := b.known[id]; e != nil && !e.text && b.pins[id] == "" {
+		if e := b.known[id]; e != nil && !e.text && e.pin == "" {
 			err = errNotText
 		}
 		b.mu.Unlock()

@@ -82,8 +82,9 @@ func (b *Book) begin() (values Values, load bool) {
 	defer b.mu.Unlock()
 	if b.values == nil || b.values.PinsKey() != current.PinsKey() {
 		b.values, b.loaded, b.err = current, false, nil
-		b.pins, b.fresh = map[int64]string{}, nil
+		b.others, b.fresh = nil, nil
 		for _, e := range b.known {
+			e.pin = ""
 			b.reopen(e)
 		}
 	}
@@ -115,38 +116,41 @@ func (b *Book) adopt(stored map[int64]string) {
 	}
 	maps.Copy(stored, b.fresh)
 	for id, e := range b.known {
-		if stored[id] != b.pins[id] {
+		if stored[id] != e.pin {
+			e.pin = stored[id]
 			b.reopen(e)
 		}
+		delete(stored, id)
 	}
-	b.pins = stored
+	if b.others = stored; len(stored) == 0 {
+		b.others = nil
+	}
 }
 
 // judge gives every entry a verdict. mu is held.
 func (b *Book) judge() {
-	if b.pending == 0 || b.pins == nil || b.cfg.Strict && !b.loaded {
+	if b.pending == 0 || b.values == nil || b.cfg.Strict && !b.loaded {
 		return
 	}
 	for id, e := range b.known {
 		if e.verdict != unsettled {
 			continue
 		}
-		if b.pins[id] == "" && e.first != "" {
-			b.pins[id] = fingerprint(b.values, id, e.first)
+		if e.pin == "" && e.first != "" {
+			e.pin = fingerprint(b.values, id, e.first)
 			if b.fresh == nil { // mostly there are none
 				b.fresh = map[int64]string{}
 			}
-			b.fresh[id] = b.pins[id]
+			b.fresh[id] = e.pin
 		}
-		pin := b.pins[id]
 		e.verdict = changed
 		switch {
 		case !e.text:
 		case e.key == "":
-			if pin == "" {
+			if e.pin == "" {
 				e.verdict = accepted
 			}
-		case pin == fingerprint(b.values, id, e.key):
+		case e.pin == fingerprint(b.values, id, e.key):
 			e.verdict, e.first = accepted, e.key
 		}
 		if !e.told && e.verdict == changed {

@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -55,7 +56,7 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 		return err
 	}
 	l.r, l.id, l.feed, l.first = r, id, r.feed, b.First
-	r.listeners[id] = l
+	r.listeners = append(r.listeners, l)
 	if len(r.listeners) > 1 {
 		r.shared.Store(true)
 	}
@@ -92,9 +93,16 @@ func (r *Receiver) remove(l *listener, cause error) {
 	if l.cancel != nil {
 		l.cancel(cause)
 	}
-	delete(r.listeners, l.id)
+	r.listeners = slices.DeleteFunc(r.listeners, func(other *listener) bool { return other == l })
 	l.notify()
 	r.announce()
+}
+
+// removeAll stops all listeners. mu is held.
+func (r *Receiver) removeAll(cause error) {
+	for _, l := range slices.Clone(r.listeners) {
+		r.remove(l, cause)
+	}
 }
 
 // leave ends taking and acknowledging. mu is held.

@@ -21,12 +21,12 @@ type Pusher struct {
 	l       listener
 	h       Handler
 	running bool          // a goroutine delivers; guarded by the Receiver's mu
-	done    chan struct{} // closed when the pusher has stopped and h has returned
+	done    chan struct{} // see Done; nil while nobody has asked for it
 }
 
 // Push adds a pusher, which ends with ctx.
 func (r *Receiver) Push(ctx context.Context, h Handler, b Begin) (*Pusher, error) {
-	p := &Pusher{h: h, done: make(chan struct{})}
+	p := &Pusher{h: h}
 	p.l.notify = p.wake
 	if err := r.attach(ctx, &p.l, b); err != nil {
 		return nil, err
@@ -39,7 +39,17 @@ func (r *Receiver) Push(ctx context.Context, h Handler, b Begin) (*Pusher, error
 func (p *Pusher) Stop(cause error) { p.l.stop(cause) }
 
 // Done is closed when the pusher has stopped and its handler has returned.
-func (p *Pusher) Done() <-chan struct{} { return p.done }
+func (p *Pusher) Done() <-chan struct{} {
+	p.l.r.mu.Lock()
+	defer p.l.r.mu.Unlock()
+	if p.done == nil {
+		p.done = make(chan struct{})
+		if p.l.left {
+			close(p.done)
+		}
+	}
+	return p.done
+}
 
 // Err is why the pusher has stopped, nil before.
 func (p *Pusher) Err() error { return p.l.cause() }
@@ -59,7 +69,9 @@ func (p *Pusher) wake() {
 func (p *Pusher) end() {
 	if !p.l.left {
 		p.l.leave()
-		close(p.done)
+		if p.done != nil {
+			close(p.done)
+		}
 	}
 }
 

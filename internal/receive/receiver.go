@@ -56,7 +56,7 @@ type Receiver struct {
 
 	mu        sync.Mutex
 	feed      *feed.Feed
-	listeners map[feed.ID]*listener
+	listeners []*listener
 	loop      *loop         // nil without listeners
 	over      error         // the cause of Stop, nil before
 	changed   chan struct{} // nil while nobody has waited for it
@@ -67,7 +67,7 @@ type Receiver struct {
 
 // New returns a Receiver without listeners. It does not poll.
 func New(cfg Config) *Receiver {
-	return &Receiver{cfg: cfg, life: cfg.Life.Part(), listeners: map[feed.ID]*listener{}}
+	return &Receiver{cfg: cfg, life: cfg.Life.Part()}
 }
 
 // Stop ends all listeners with a cause, and the polling. It does not wait: a call of a
@@ -78,9 +78,7 @@ func (r *Receiver) Stop(cause error) {
 	if r.over == nil {
 		r.over = cause
 	}
-	for _, l := range r.listeners {
-		r.remove(l, cause)
-	}
+	r.removeAll(cause)
 	r.stopLoop(cause)
 	r.life.Stop(cause)
 }
@@ -247,9 +245,7 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 	r.lastErr = err
 	r.failures++
 	if failure.End {
-		for _, l := range r.listeners {
-			r.remove(l, err)
-		}
+		r.removeAll(err)
 		r.stopLoop(err)
 	}
 	return true

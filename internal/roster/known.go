@@ -15,7 +15,7 @@ type Known struct {
 	Seen func(id int64, d wire.Definition)
 
 	mu   sync.Mutex
-	defs map[int64]known
+	defs map[int64]*known
 	puts uint64 // counts the calls of Put
 }
 
@@ -57,10 +57,10 @@ func (k *Known) remember(id int64, d wire.Definition, unlessSince *uint64) bool 
 		return false
 	}
 	if k.defs == nil {
-		k.defs = map[int64]known{}
+		k.defs = map[int64]*known{}
 	}
 	k.puts++
-	k.defs[id] = known{def: d, members: members, put: k.puts, read: time.Now()}
+	k.defs[id] = &known{def: d, members: members, put: k.puts, read: time.Now()}
 	return true
 }
 
@@ -79,7 +79,6 @@ func (k *Known) Listing(userID string) (done func(map[int64]wire.Definition)) {
 		for id, e := range k.defs {
 			if _, ok := list[id]; !ok && e.put <= began && e.has(userID) {
 				e.unlisted = true
-				k.defs[id] = e
 			}
 		}
 	}
@@ -95,7 +94,10 @@ func (k *Known) get(id int64) (known, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.defs[id]
-	return e, ok
+	if !ok {
+		return known{}, false
+	}
+	return *e, true
 }
 
 // Len counts the definitions.

@@ -4,27 +4,60 @@ package wait
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
-// Mutex is a lock whose waiters can give up. Make it with [NewMutex].
-type Mutex chan struct{}
-
-// NewMutex returns an unlocked Mutex.
-func NewMutex() Mutex { return make(Mutex, 1) }
+// Mutex is a lock whose waiters can give up. The zero value is unlocked. It is small,
+// since every Chat has some of them that nobody waits for.
+type Mutex struct {
+	mu     sync.Mutex
+	locked bool
+	freed  chan struct{} // closed by the next Unlock; nil if nobody waits
+}
 
 // Lock takes the lock, or returns the cause of ctx if that ends first.
-func (m Mutex) Lock(ctx context.Context) error {
-	select {
-	case m <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+func (m *Mutex) Lock(ctx context.Context) error {
+	for {
+		freed := m.take()
+		if freed == nil {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
+// take takes the lock, or returns what is closed when it is worth another try.
+func (m *Mutex) take() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.locked {
+		m.locked = true
+		return nil
+	}
+	if m.freed == nil {
+		m.freed = make(chan struct{})
+	}
+	return m.freed
+}
+
 // Unlock gives the lock back.
-func (m Mutex) Unlock() { <-m }
+func (m *Mutex) Unlock() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.locked {
+		panic("wait: Unlock of an unlocked Mutex")
+	}
+	m.locked = false
+	if m.freed != nil {
+		close(m.freed)
+		m.freed = nil
+	}
+}
 
 // Sleep waits for a time, or returns the cause of ctx if that ends first.
 func Sleep(ctx context.Context, d time.Duration) error {

@@ -19,7 +19,7 @@ func TestWaitsEndWithTheirContext(t *testing.T) {
 		cause := errors.New("out of patience")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 		defer cancel()
-		m := wait.NewMutex()
+		var m wait.Mutex
 		require.NoError(t, m.Lock(ctx))
 		began := time.Now()
 		require.ErrorIs(t, m.Lock(ctx), cause)

@@ -54,10 +54,14 @@ func decoded(query M) (M, error) {
 	if err != nil {
 		return nil, errors.New("cannot be written as JSON; give text, numbers and booleans")
 	}
+	return unmarshal(raw)
+}
+
+func unmarshal(raw []byte) (out M, err error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	var out M
-	return out, dec.Decode(&out)
+	err = dec.Decode(&out)
+	return out, err
 }
 
 // checkPresent refuses operands that say nothing, at any depth.
@@ -156,6 +160,30 @@ func checkScalar(name string, want any) error {
 
 func operatorRefused(op string) error {
 	return fmt.Errorf("%q can match another contact than the one you mean; use $eq or $iLike, or pass the option AnyOperator", op)
+}
+
+// Packed is a Login in little memory, for the time in which nobody needs it.
+type Packed struct {
+	raw   []byte
+	loose bool
+}
+
+// Pack returns l as a Packed.
+func (l Login) Pack() Packed {
+	raw, err := json.Marshal(l.query)
+	if err != nil {
+		panic("where: a query that came from JSON: " + err.Error())
+	}
+	return Packed{raw, l.loose}
+}
+
+// Login returns what was packed.
+func (p Packed) Login() Login {
+	query, err := unmarshal(p.raw)
+	if err != nil {
+		panic("where: a query that became JSON: " + err.Error())
+	}
+	return Login{query, p.loose}
 }
 
 // Where is the condition for the server. The caller may change it.

@@ -110,7 +110,7 @@ func (r *Runner) finale() {
 
 func (r *Runner) start() {
 	cfg := r.story.Config
-	cfg.Rand = r.rnd
+	cfg.Draw = r.rnd.Int64N
 	r.feed = feed.New(cfg)
 	r.query, r.rows, r.fetched = feed.Query{}, r.rows[:0], 0
 	r.failing, r.named, r.wait, r.busy = false, 0, 0, 0

@@ -222,11 +222,11 @@ func sourcePath(dataSourceID int64, rest string) (string, error) {
 	if dataSourceID <= 0 {
 		return "", fmt.Errorf("datasource: data source id is %d: ids are positive", dataSourceID)
 	}
-	id := strconv.FormatInt(dataSourceID, 10)
-	if rest == "" {
-		return "v1/data-sources/" + id, nil
+	path := strconv.AppendInt(append(make([]byte, 0, 64), "v1/data-sources/"...), dataSourceID, 10)
+	if rest != "" {
+		path = append(append(path, '/'), rest...)
 	}
-	return "v1/data-sources/" + id + "/" + rest, nil
+	return string(path), nil
 }
 
 func entryPath(dataSourceID, entryID int64) (string, error) {

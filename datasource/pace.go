@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 	"time"
 )
 
@@ -19,43 +18,33 @@ var (
 // pace ends an attempt whose answer does not get on. The time that the caller needs for what has arrived does not
 // count.
 type pace struct {
-	cancel context.CancelCauseFunc
+	outer  context.Context // the caller's
+	ctx    context.Context // the attempt's: it ends with outer, at a limit, and with stop
+	cancel context.CancelFunc
 	timer  *time.Timer
 	body   io.ReadCloser // nil before the answer has begun
-	begun  atomic.Bool
-	over   atomic.Pointer[error]
 
 	window, total time.Duration // what is left of them
 	bytes         int           // in this window
 }
 
-// newPace begins to wait for an answer. stop ends it.
-func newPace(cl *call, cancel context.CancelCauseFunc) *pace {
-	p := &pace{cancel: cancel, window: paceWindow, total: slowestBody}
+// watch begins to wait for an answer. stop ends it.
+func (p *pace) watch(ctx context.Context, cl *call) {
+	p.window, p.total = paceWindow, slowestBody
 	if cl.stream != nil {
 		p.total = 1<<63 - 1
 	}
-	p.timer = time.AfterFunc(firstByte, p.end)
+	p.outer = ctx
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.timer = time.AfterFunc(firstByte, p.cancel)
 	if !cl.read {
 		p.timer.Stop()
 	}
-	return p
-}
-
-// end fires when a limit is reached.
-func (p *pace) end() {
-	err := errNoAnswer
-	if p.begun.Load() {
-		err = errSlowBody
-	}
-	p.over.Store(&err)
-	p.cancel(err)
 }
 
 // answered begins to watch the body.
 func (p *pace) answered(body io.ReadCloser) io.ReadCloser {
 	p.timer.Stop()
-	p.begun.Store(true)
 	p.body = body
 	return p
 }
@@ -63,7 +52,7 @@ func (p *pace) answered(body io.ReadCloser) io.ReadCloser {
 // stop ends the watch.
 func (p *pace) stop() {
 	p.timer.Stop()
-	p.cancel(nil)
+	p.cancel()
 }
 
 // Close implements [io.Closer].
@@ -84,10 +73,13 @@ func (p *pace) Read(b []byte) (int, error) {
 	return n, p.blame(err)
 }
 
-// blame returns the limit that was reached, or err.
+// blame returns the limit that was reached, or err. Before stop, nothing but a limit ends ctx and not outer.
 func (p *pace) blame(err error) error {
-	if over := p.over.Load(); err != nil && !errors.Is(err, io.EOF) && over != nil {
-		return *over
+	switch {
+	case err == nil || errors.Is(err, io.EOF) || p.ctx.Err() == nil || p.outer.Err() != nil:
+		return err
+	case p.body == nil:
+		return errNoAnswer
 	}
-	return err
+	return errSlowBody
 }

@@ -90,12 +90,18 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 		defer cl.form.stop(ctx)
 	}
 
+	var watch *pace
 	var fl *flight
-	sending, cancel := context.WithCancelCause(ctx)
-	watch := newPace(cl, cancel)
-	defer watch.stop()
-	if !cl.read {
+	if cl.read {
+		watch = new(pace)
+	} else {
 		fl = newFlight()
+		watch = &fl.pace
+	}
+	watch.watch(ctx, cl)
+	defer watch.stop()
+	sending := watch.ctx
+	if fl != nil {
 		sending = httptrace.WithClientTrace(sending, &fl.trace)
 	}
 	resp, err := c.send(sending, cl)
@@ -289,6 +295,7 @@ func (c *Client) sift(begun []byte, resp *http.Response, cl *call) ([]byte, erro
 
 // A flight records how far a write got: a failure before the server could see the request is not doubtful.
 type flight struct {
+	pace         pace
 	trace        httptrace.ClientTrace
 	asked, wrote atomic.Bool
 }

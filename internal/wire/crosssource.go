@@ -79,13 +79,19 @@ func (q Cross) Body() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+// Raw is a condition, or part of one, that is JSON already.
+type Raw []byte
+
 // appendJSON is json.Marshal without reflection for the common types in conditions.
 func appendJSON(b []byte, v any) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
 	case M:
 		b = append(b, '{')
-		for i, k := range slices.Sorted(maps.Keys(v)) {
+		var few [4]string // most conditions have one or two keys
+		keys := slices.AppendSeq(few[:0], maps.Keys(v))
+		slices.Sort(keys)
+		for i, k := range keys {
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -108,6 +114,8 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 			}
 		}
 		return append(b, ']'), nil
+	case Raw:
+		return append(b, v...), nil
 	case string:
 		if plain(v) {
 			return append(append(append(b, '"'), v...), '"'), nil

@@ -57,6 +57,9 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.limit = p.query.Limit * 2
 		return
 	}
+	// Rows from the future may be many. They are read to find where real times begin; what
+	// goes beyond a collection of them is history, of which only ids are kept.
+	ahead := p.full && future(p.rows[0].Created, p.clock)
 	for i := range p.rows {
 		row := &p.rows[i]
 		r.pos = max(r.pos, Clamp(row.Updated, p.clock))
@@ -67,13 +70,13 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.conversations[row.Conversation] = struct{}{}
 		switch {
 		case row.Deleted:
-		case r.start == FromNow:
+		case r.start == FromNow || ahead && r.batch.pending() >= r.cfg.Collect:
 			r.mem.put(row)
 		default:
 			r.consider(row)
 		}
 	}
-	if p.full && future(p.rows[0].Created, p.clock) {
+	if ahead {
 		if r.before == (Key{}) {
 			r.firstClock = p.clock
 		}

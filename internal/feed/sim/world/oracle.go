@@ -162,8 +162,7 @@ func (r *Runner) pushed() {
 			l.queued = append(l.queued, push{n - l.pending, r.pushes, l.rested})
 		}
 		l.pending = n
-		// A listener that begins reads on while it finds only rows from the future.
-		if most := cfg.Queue + cfg.Collect + r.page*(3+len(r.srv.convs)) + r.srv.ahead(); n > most {
+		if most := cfg.Queue + cfg.Collect + r.page*(3+len(r.srv.convs)); n > most {
 			r.fail("queue", "%d events wait for listener %d, more than %d", n, i, most)
 		}
 	}
@@ -303,7 +302,8 @@ func (r *Runner) inOrder(e *feed.Event, m *mark, key feed.Key, visible feed.Time
 func (r *Runner) history(l *listener, id int32) bool {
 	row := &r.srv.rows[id]
 	c := &r.srv.convs[row.conv]
-	if r.srv.future(row.created) && l.start == feed.FromNow && l.loaded != 0 && r.srv.at(row, l.loaded) >= 0 {
+	passed := l.start == feed.FromNow || r.srv.ahead() > r.story.Config.Collect // not held, but for the first ones
+	if r.srv.future(row.created) && passed && l.loaded != 0 && r.srv.at(row, l.loaded) >= 0 {
 		return true
 	}
 	return row.created <= l.first.Time || row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late

@@ -30,6 +30,15 @@ func Clamp(t, clock Time) Time {
 	return t
 }
 
+// advance returns the later of two times, where one from the future counts as a minute
+// before the clock: another machine may give the clock than the one that stamps rows.
+func advance(position, t, clock Time) Time {
+	if future(t, clock) {
+		t = clock - skew
+	}
+	return max(position, t)
+}
+
 func (k Key) clamp(clock Time) Key {
 	if future(k.Time, clock) {
 		return Key{Time: clock}

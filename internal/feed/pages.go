@@ -62,8 +62,8 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	ahead := p.full && future(p.rows[0].Created, p.clock)
 	for i := range p.rows {
 		row := &p.rows[i]
-		r.pos = max(r.pos, Clamp(row.Updated, p.clock))
-		r.created = max(r.created, Clamp(row.Created, p.clock))
+		r.pos = advance(r.pos, row.Updated, p.clock)
+		r.created = advance(r.created, row.Created, p.clock)
 		if row.Foreign {
 			continue
 		}
@@ -118,7 +118,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 			continue
 		}
 		r.consider(row)
-		last, r.seen = k, max(r.seen, Clamp(k.Time, p.clock))
+		last, r.seen = k, advance(r.seen, k.Time, p.clock)
 	}
 	if r.unreliable(p, last) {
 		return
@@ -146,7 +146,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 func (r *reader) takeLatest(p page) {
 	r.end, r.endSeen = r.at.Time, r.seen // where the abandoned poll was, if the answer is empty
 	for i := range p.rows {
-		r.end, r.endSeen = max(r.end, p.rows[i].Updated), max(r.endSeen, Clamp(p.rows[i].Updated, p.clock))
+		r.end, r.endSeen = max(r.end, p.rows[i].Updated), advance(r.endSeen, p.rows[i].Updated, p.clock)
 	}
 	r.createdFrom = max(r.created, r.settled)
 	r.phase, r.limit = catching, r.cfg.PageSize

@@ -96,7 +96,7 @@ func (r *reader) flush() {
 	}
 	b.sort()
 	for i := range b.news {
-		r.created = max(r.created, Clamp(b.news[i].Row.Created, r.clock))
+		r.created = advance(r.created, b.news[i].Row.Created, r.clock)
 	}
 	r.push(b.gaps...)
 	r.push(b.news...)

@@ -186,7 +186,7 @@ var table = [...]Mutant{
 	{
 		What:  "a page that ends in the future settles what was not read",
 		Seed:  71,
-		Edits: edits("pages.go", "r.seen = k, max(r.seen, Clamp(k.Time, p.clock))", "r.seen = k, max(r.seen, k.Time)"),
+		Edits: edits("pages.go", "r.seen = k, advance(r.seen, k.Time, p.clock)", "r.seen = k, max(r.seen, k.Time)"),
 	},
 	{
 		What:  "a backlog settles the future",

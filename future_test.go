@@ -3,6 +3,8 @@ package chat_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,4 +211,69 @@ func TestAnEditOfARowStamped2099Arrives(t *testing.T) {
 		assert.True(t, got[1].IsUpdate)
 		assert.True(t, got[2].IsDeleted)
 	})
+}
+
+// dated changes the Date of answers.
+type dated struct {
+	next http.RoundTripper
+	n    atomic.Int64
+	date func(answer int64, now time.Time) time.Time
+}
+
+func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := d.next.RoundTrip(r)
+	if err == nil {
+		now := time.Now()
+		if t := d.date(d.n.Add(1), now); t != now {
+			resp.Header.Set("Date", t.UTC().Format(http.TimeFormat))
+		}
+	}
+	return resp, err
+}
+
+// One machine stamps rows and others date answers. A row from the future shows where
+// the two disagree, since it makes the date count.
+func TestAWrongDateLosesNoMessageBesideARowStamped2099(t *testing.T) {
+	t.Parallel()
+	for name, date := range map[string]func(answer int64, now time.Time) time.Time{
+		"ten seconds ahead, always":         func(_ int64, now time.Time) time.Time { return now.Add(10 * time.Second) },
+		"half a minute ahead, always":       func(_ int64, now time.Time) time.Time { return now.Add(30 * time.Second) },
+		"a minute ahead, every third":       func(n int64, now time.Time) time.Time { return now.Add(time.Duration(n%3/2) * time.Minute) },
+		"a hundred seconds ahead, sometime": func(n int64, now time.Time) time.Time { return now.Add(time.Duration(n%7/6) * 100 * time.Second) },
+		"ten minutes behind, every third":   func(n int64, now time.Time) time.Time { return now.Add(time.Duration(n%3/2) * -10 * time.Minute) },
+		"the year 2150, once": func(n int64, now time.Time) time.Time {
+			if n == 20 {
+				return century.AddDate(51, 0, 0)
+			}
+			return now
+		},
+		"the year 1970, sometimes": func(n int64, now time.Time) time.Time {
+			if n%5 == 0 {
+				return time.Unix(0, 0)
+			}
+			return now
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				jane := w.login("jane", asUsual)
+				bob := w.login("bob", asUsual, through(t, w, &dated{next: w.Transport(), date: date}))
+				conv := w.converse(jane, "bob")
+				toBob := stream(t, bob)
+				time.Sleep(20 * time.Second)
+				w.plant(conv, 1)
+				want := []string{"2099-0"}
+				for i := range 40 {
+					want = append(want, fmt.Sprint(i))
+					w.say(jane, conv, want[i+1])
+					time.Sleep(3 * time.Second)
+				}
+				time.Sleep(2 * time.Minute)
+				synctest.Wait()
+				assert.ElementsMatch(t, want, bodies(newOnes(toBob.all())))
+			})
+		})
+	}
 }

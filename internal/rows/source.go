@@ -39,6 +39,7 @@ type Config struct {
 type Source struct {
 	Config
 	dates deletionDates
+	time  serverClock
 }
 
 // New returns a Source. It makes no request.
@@ -173,7 +174,7 @@ type Answer struct {
 }
 
 func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, at feed.Time, err error) {
-	w := want{limit: q.Limit, clock: &clock{}}
+	w := want{limit: q.Limit, clock: &clock{server: &s.time}}
 	switch q.Kind {
 	case feed.Newest:
 		w.column, w.newest, w.after = createdAt, true, q.Before

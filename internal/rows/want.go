@@ -2,7 +2,6 @@ package rows
 
 import (
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -34,34 +33,6 @@ type want struct {
 	foreign              map[int64]bool // conversations of others
 	limit                int
 	clock                *clock // notes the times of the answers; may be nil
-}
-
-// clock is the earliest time of several answers.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) note(t time.Time) {
-	if c == nil || t.IsZero() {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.at.IsZero() || t.Before(c.at) {
-		c.at = t
-	}
-}
-
-// read returns the time. An answer without a Date has this machine's: a wrong one
-// costs repeated reading, never a row.
-func (c *clock) read() feed.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.at.IsZero() {
-		return Micros(time.Now())
-	}
-	return Micros(c.at)
 }
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }

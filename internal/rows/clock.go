@@ -1,0 +1,74 @@
+package rows
+
+import (
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+const (
+	// remembered is how many answers have a say in the server's time.
+	remembered = 8
+	// incredible is how far the first answer may be ahead of this machine.
+	incredible = 24 * time.Hour
+)
+
+// serverClock estimates the server's time from the dates of the last answers. Of
+// several machines that give them one may be ahead, and an early time costs repeated
+// reading where a late one costs rows, so the earliest counts.
+type serverClock struct {
+	mu    sync.Mutex
+	ahead [remembered]time.Duration // of this machine's clock
+	n     int                       // answers so far
+}
+
+// at is the server's time when an answer with a date came. An answer without one, or
+// with one from before there were such servers, has the time that the others give, or
+// this machine's.
+func (s *serverClock) at(date time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if date.Year() >= 2000 {
+		s.ahead[s.n%remembered] = date.Sub(now)
+		s.n++
+	}
+	known := s.ahead[:min(s.n, remembered)]
+	if len(known) == 0 || len(known) == 1 && known[0] > incredible {
+		return now
+	}
+	earliest := known[0]
+	for _, d := range known {
+		earliest = min(earliest, d)
+	}
+	return now.Add(earliest)
+}
+
+// clock is the earliest time of the answers that make up a page.
+type clock struct {
+	server *serverClock
+	mu     sync.Mutex
+	first  time.Time
+}
+
+func (c *clock) note(date time.Time) {
+	if c == nil {
+		return
+	}
+	t := c.server.at(date)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first.IsZero() || t.Before(c.first) {
+		c.first = t
+	}
+}
+
+func (c *clock) read() feed.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first.IsZero() { // made of no answers
+		return Micros(c.server.at(time.Time{}))
+	}
+	return Micros(c.first)
+}

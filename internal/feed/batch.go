@@ -67,7 +67,7 @@ func (b *batch) see(r *Row, duplicate bool) {
 
 // mergeDuplicate merges two rows of one send within the batch, and reports whether
 // there were two. The one with the lower id stays visible.
-func (b *batch) mergeDuplicate(r *Row) bool {
+func (b *batch) mergeDuplicate(r *Row, history bool) bool {
 	if r.Origin == 0 {
 		return false
 	}
@@ -84,7 +84,7 @@ func (b *batch) mergeDuplicate(r *Row) bool {
 	v := b.seen[other]
 	v.duplicate = true
 	b.seen[other] = v
-	b.news[i].Row = *r
+	b.news[i] = Event{Row: *r, History: history}
 	b.updates = slices.DeleteFunc(b.updates, func(e Event) bool { return e.Row.ID == other })
 	b.see(r, false)
 	return true

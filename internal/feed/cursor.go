@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Cursor is the position of a durable listener, in a form that can be stored.
@@ -44,26 +45,41 @@ func (s savedVersion) version() version {
 
 // savedReader is a reader's position. Zero times are omitted, so they carry an offset.
 type savedReader struct {
-	Version       int            `json:"v"`
-	Generation    uint64         `json:"g"`
-	Phase         phase          `json:"phase"`
-	Settled       Time           `json:"settled"`
-	Firm          Time           `json:"firm"`
-	Pos           Time           `json:"pos"`
-	Created       Time           `json:"created"`
-	At            Key            `json:"at"`
-	From          Time           `json:"from"`
-	End           Time           `json:"end"`
-	EndSeen       *Time          `json:"endSeen,omitempty"` // unless it is End
-	CreatedFrom   Time           `json:"createdFrom"`
-	Floor         Key            `json:"floor"`
-	Floors        map[int64]Key  `json:"floors,omitempty"`
-	Bands         []band         `json:"bands,omitempty"`
-	MaxID         int64          `json:"maxId"`
-	Gone          map[int64]Key  `json:"gone,omitempty"`
-	Conversations []int64        `json:"conversations"`
-	Joins         []int64        `json:"joins,omitempty"`
-	Known         []savedVersion `json:"known"`
+	Version       int             `json:"v"`
+	Generation    uint64          `json:"g"`
+	Phase         phase           `json:"phase"`
+	Settled       Time            `json:"settled"`
+	Firm          Time            `json:"firm"`
+	Pos           Time            `json:"pos"`
+	Created       Time            `json:"created"`
+	At            Key             `json:"at"`
+	From          Time            `json:"from"`
+	End           Time            `json:"end"`
+	EndSeen       *Time           `json:"endSeen,omitempty"` // unless it is End
+	CreatedFrom   Time            `json:"createdFrom"`
+	Floor         Key             `json:"floor"`
+	Floors        map[int64]Key   `json:"floors,omitempty"`
+	FloorIDs      map[int64]int64 `json:"floorIds,omitempty"`
+	Bands         []band          `json:"bands,omitempty"`
+	MaxID         int64           `json:"maxId"`
+	Gone          map[int64]Key   `json:"gone,omitempty"`
+	Conversations []int64         `json:"conversations"`
+	Joins         []int64         `json:"joins,omitempty"`   // of versions that stored no more of them
+	Joining       []savedJoin     `json:"joining,omitempty"` // in place of Joins
+	Joined        map[int64]Time  `json:"joined,omitempty"`
+	Began         *Time           `json:"began,omitempty"`
+	Polled        *Time           `json:"polled,omitempty"`
+	Known         []savedVersion  `json:"known"`
+}
+
+// savedJoin is a join that is not over.
+type savedJoin struct {
+	Conversation int64 `json:"c"`
+	Created      Time  `json:"created"`
+	Until        Time  `json:"until"`
+	At           Key   `json:"at"`
+	Paging       bool  `json:"paging,omitempty"`
+	Told         bool  `json:"told,omitempty"`
 }
 
 type savedAcks struct {
@@ -95,8 +111,8 @@ const cursorVersion = 1
 // SubscribeDurable is Subscribe for a listener whose position is stored. Without a
 // Base the listener begins at s; otherwise it resumes at the cursor, and acknowledged
 // events do not come again.
-func (f *Feed) SubscribeDurable(s Start, c Cursor) (ID, error) {
-	r := newReader(&f.cfg, s)
+func (f *Feed) SubscribeDurable(now time.Time, s Start, c Cursor) (ID, error) {
+	r := newReader(&f.cfg, now, s)
 	r.ledger = &ledger{}
 	if c.Base != nil {
 		if err := r.restore(c); err != nil {
@@ -176,12 +192,18 @@ func (r *reader) snapshot(generation uint64) []byte {
 	s := savedReader{
 		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
-		Floor: r.mem.floor, Floors: r.mem.floors, Bands: slices.Clone(r.mem.bands),
+		Floor: r.mem.floor, Floors: r.mem.floors, FloorIDs: r.mem.floorIDs, Bands: slices.Clone(r.mem.bands), Joined: r.joined,
 		MaxID: r.mem.maxID, Gone: map[int64]Key{},
 		Conversations: make([]int64, 0, len(r.conversations)),
 	}
 	if r.endSeen != r.end {
 		s.EndSeen = &r.endSeen
+	}
+	if r.began != beginning {
+		s.Began = &r.began
+	}
+	if r.polled != beginning {
+		s.Polled = &r.polled
 	}
 	backlog := r.phase == catching || r.phase == mending
 	end := r.endSeen - r.cfg.overlap()
@@ -204,8 +226,8 @@ func (r *reader) snapshot(generation uint64) []byte {
 	for id := range r.conversations {
 		s.Conversations = append(s.Conversations, id)
 	}
-	for _, q := range r.joins {
-		s.Joins = append(s.Joins, q.Conversation)
+	for _, j := range r.joins {
+		s.Joining = append(s.Joining, savedJoin{j.conversation, j.created, j.until, j.at, j.paging, j.told})
 	}
 	slices.Sort(s.Conversations)
 	slices.SortFunc(s.Known, func(a, b savedVersion) int { return int(a.ID - b.ID) })
@@ -232,13 +254,25 @@ func (r *reader) restore(c Cursor) error {
 	}
 	r.mem.floor, r.mem.bands, r.mem.maxID = s.Floor, s.Bands, s.MaxID
 	r.mem.gone = s.Gone
-	r.mem.floors = s.Floors
+	r.mem.floors, r.mem.floorIDs = s.Floors, s.FloorIDs
+	r.joined = s.Joined
+	if s.Began != nil {
+		r.began = *s.Began
+	}
+	if s.Polled != nil {
+		r.polled = *s.Polled
+	}
 	r.conversations = make(map[int64]struct{}, len(s.Conversations))
 	for _, id := range s.Conversations {
 		r.conversations[id] = struct{}{}
 	}
 	for _, id := range s.Joins {
-		r.joins = append(r.joins, Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize})
+		r.joins = append(r.joins, join{conversation: id, until: r.joinedBy(Member{}), at: Key{Time: beginning}, limit: r.cfg.PageSize})
+	}
+	for _, j := range s.Joining {
+		r.joins = append(r.joins, join{
+			conversation: j.Conversation, created: j.Created, until: j.Until, at: j.At, paging: j.Paging, told: j.Told, limit: r.cfg.PageSize,
+		})
 	}
 	for _, k := range s.Known {
 		r.mem.set(k.ID, k.version())

@@ -23,7 +23,7 @@ type durable struct {
 
 func (d *durable) open(t *testing.T, h *harness, cfg feed.Config) {
 	h.feed = feed.New(cfg)
-	id, err := h.feed.SubscribeDurable(feed.FromBeginning, d.stored)
+	id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, d.stored)
 	require.NoError(t, err)
 	d.id = id
 }
@@ -116,7 +116,7 @@ func TestDurableListenerLosesNothingAndRepeatsOnlyWhatWasInFlight(t *testing.T) 
 func TestDamagedCursorIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, base := range []string{"", "{", "[]", `{"v":99}`, `{"v":1,"phase":77}`} {
-		_, err := feed.New(feed.Config{}).SubscribeDurable(feed.FromNewest, feed.Cursor{Base: []byte(base)})
+		_, err := feed.New(feed.Config{}).SubscribeDurable(time.Time{}, feed.FromNewest, feed.Cursor{Base: []byte(base)})
 		assert.ErrorContains(t, err, "stored cursor", base)
 	}
 }
@@ -125,7 +125,7 @@ func TestDurableListenerFromNowHasAPositionBeforeItsFirstMessage(t *testing.T) {
 	t.Parallel()
 	h := newHarness(feed.Config{}, 1)
 	h.send(1)
-	id, err := h.feed.SubscribeDurable(feed.FromNow, feed.Cursor{})
+	id, err := h.feed.SubscribeDurable(h.now, feed.FromNow, feed.Cursor{})
 	require.NoError(t, err)
 	h.run()
 	c, ok := h.feed.Cursor(id)
@@ -133,7 +133,7 @@ func TestDurableListenerFromNowHasAPositionBeforeItsFirstMessage(t *testing.T) {
 	h.pass(time.Minute)
 	missed := h.send(1)
 	h.feed = feed.New(feed.Config{})
-	id, err = h.feed.SubscribeDurable(feed.FromNow, c)
+	id, err = h.feed.SubscribeDurable(h.now, feed.FromNow, c)
 	require.NoError(t, err)
 	h.run()
 	assert.Equal(t, []int64{missed}, ids(h.drain(id)))

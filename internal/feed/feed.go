@@ -110,7 +110,7 @@ func New(cfg Config) *Feed {
 // Subscribe adds a listener. Its first page is requested at once.
 func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	f.nextID++
-	e := &entry{id: f.nextID, reader: newReader(&f.cfg, s)}
+	e := &entry{id: f.nextID, reader: newReader(&f.cfg, now, s)}
 	if f.roster.loaded && !f.roster.stale && now.Sub(f.roster.read) < f.cfg.Roster {
 		e.membership(now, f.roster.members, nil)
 	}
@@ -142,10 +142,11 @@ func (f *Feed) Poke(now time.Time) (ticket uint64) {
 	return f.polls + 1
 }
 
-// Reset requests a poll that delivers the newest page again, as replays.
+// Reset requests a poll that delivers the newest page again, as replays, without the
+// rows that are new in it.
 func (f *Feed) Reset(now time.Time) (ticket uint64) {
 	for _, e := range f.readers {
-		e.replay = e.phase != initial
+		e.replay, e.replayed = e.phase != initial, nil
 	}
 	f.roster.stale = true
 	return f.Poke(now)

@@ -63,7 +63,7 @@ func (r *reader) pullBack(clock Time) bool {
 	}
 	r.mem.clamp(clock)
 	r.batch.reset()
-	r.histories, r.polling, r.ending, r.window = nil, false, false, window{}
+	r.polling, r.ending, r.window = false, false, window{}
 	r.limit = r.cfg.PageSize
 	if r.ledger == nil {
 		r.phase, r.missed, known = initial, false, beginning

@@ -40,7 +40,7 @@ func TestAStoredPositionInTheFutureIsPulledBack(t *testing.T) {
 				t.Parallel()
 				cfg := feed.Config{PageSize: 5}
 				h := newHarness(cfg, conversations...)
-				id, err := h.feed.SubscribeDurable(start, feed.Cursor{})
+				id, err := h.feed.SubscribeDurable(h.now, start, feed.Cursor{})
 				require.NoError(t, err)
 				h.poll()
 				sent := func(n int) (out []int64) {
@@ -68,7 +68,7 @@ func TestAStoredPositionInTheFutureIsPulledBack(t *testing.T) {
 				require.True(t, ok)
 
 				h.feed, h.dated = feed.New(cfg), true
-				id, err = h.feed.SubscribeDurable(start, cursor)
+				id, err = h.feed.SubscribeDurable(h.now, start, cursor)
 				require.NoError(t, err)
 				h.poll()
 				assert.Equal(t, missed, newIDs(h.drain(id)), "what was missed, in order")
@@ -79,7 +79,7 @@ func TestAStoredPositionInTheFutureIsPulledBack(t *testing.T) {
 					cursor, ok = h.feed.Cursor(id)
 					require.True(t, ok)
 					h.feed = feed.New(cfg)
-					id, err = h.feed.SubscribeDurable(start, cursor)
+					id, err = h.feed.SubscribeDurable(h.now, start, cursor)
 					require.NoError(t, err)
 				}
 			})

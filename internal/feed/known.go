@@ -6,6 +6,7 @@ import "slices"
 type version struct {
 	created, updated Time
 	hash, origin     uint64
+	parts            Parts
 	conversation     int64
 	deleted          bool
 	duplicate        bool // another row of the same send was delivered
@@ -13,7 +14,7 @@ type version struct {
 
 func versionOf(r *Row) version {
 	return version{
-		created: r.Created, updated: r.Updated, hash: r.Hash, origin: r.Origin,
+		created: r.Created, updated: r.Updated, hash: r.Hash, origin: r.Origin, parts: r.Parts,
 		conversation: r.Conversation, deleted: r.Deleted,
 	}
 }
@@ -49,8 +50,10 @@ type memory struct {
 	// floor: an unknown row whose creation key is not above it was delivered and
 	// forgotten, or belongs to history that was never loaded.
 	floor Key
-	// floors are the same for conversations joined later.
-	floors map[int64]Key
+	// floors are the same for conversations joined later. Where a history was delivered,
+	// floorIDs has the highest id in it.
+	floors   map[int64]Key
+	floorIDs map[int64]int64
 	// bands are floors with a lower end. A backlog leaves one until no row can appear
 	// below it.
 	bands []band
@@ -126,7 +129,8 @@ func (m *memory) old(r *Row) bool {
 		return true
 	}
 	if f, ok := m.floors[r.Conversation]; ok && r.createdKey().Compare(f) <= 0 {
-		return true
+		highest, all := m.floorIDs[r.Conversation]
+		return !all || r.ID <= highest
 	}
 	return r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0
 }
@@ -136,6 +140,22 @@ func (m *memory) setFloor(conversation int64, k Key) {
 		m.floors = map[int64]Key{}
 	}
 	m.floors[conversation] = k
+}
+
+// read makes the rows of a conversation up to a key history that was delivered. rows are
+// the last of them.
+func (m *memory) read(conversation int64, upto Key, rows []Row) {
+	m.setFloor(conversation, later(m.floors[conversation], upto))
+	if m.floorIDs == nil {
+		m.floorIDs = map[int64]int64{}
+	}
+	highest := m.floorIDs[conversation]
+	for i := range rows {
+		if rows[i].createdKey().Compare(upto) <= 0 {
+			highest = max(highest, rows[i].ID)
+		}
+	}
+	m.floorIDs[conversation] = highest
 }
 
 // had is the key up to which a conversation's rows were delivered and forgotten, or
@@ -178,14 +198,17 @@ func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
 	}
 }
 
+// full reports whether the set is half over its limit.
+func (m *memory) full() bool { return len(m.rows) > m.cfg.Remember+m.cfg.Remember/2 }
+
 // shrink drops the oldest versions and returns the newest creation key and the highest
 // id among them. It waits until the set is half over its limit, so that its cost per
 // row is constant.
 func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int64, ok bool) {
-	limit := m.cfg.Remember
-	if len(m.rows) <= limit+limit/2 {
+	if !m.full() {
 		return Key{}, 0, false
 	}
+	limit := m.cfg.Remember
 	var out []Key
 	for id, v := range m.rows {
 		if !needed(id, v) {
@@ -202,6 +225,13 @@ func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int
 		return Key{}, 0, false
 	}
 	return out[len(out)-1], maxID, true
+}
+
+// forgetOne is drop for a row that may not be there.
+func (m *memory) forgetOne(id int64) {
+	if _, ok := m.rows[id]; ok {
+		m.drop(id)
+	}
 }
 
 func (m *memory) drop(id int64) {

@@ -23,54 +23,91 @@ func newRoll(members []Member) roll {
 	return kept
 }
 
-// find returns when a conversation was created.
-func (r roll) find(conversation int64) (created Time, ok bool) {
+// find returns the entry of a conversation.
+func (r roll) find(conversation int64) (Member, bool) {
 	i, ok := slices.BinarySearchFunc(r, conversation, func(m Member, id int64) int { return cmp.Compare(m.Conversation, id) })
 	if !ok {
-		return 0, false
+		return Member{}, false
 	}
-	return r[i].Created, true
+	return r[i], true
 }
 
 // resolve takes the answer to needsMembers: it releases held rows to their
-// conversations, after the history before them.
+// conversations. If one of these has a history, that is read first, and then the page
+// on which the rows were found is read again.
 func (r *reader) resolve(now time.Time, members roll) {
 	r.needsMembers = false
 	held := r.batch.release()
+	joining := false
 	for _, h := range held {
-		created, listed := members.find(h.conversation)
-		if _, joined := r.conversations[h.conversation]; joined {
+		if _, ok := r.conversations[h.conversation]; ok {
 			continue
 		}
-		r.conversations[h.conversation] = struct{}{}
-		r.joins = slices.DeleteFunc(r.joins, func(q Query) bool { return q.Conversation == h.conversation })
-		if listed && created > h.after && r.phase != mending {
-			continue // younger than the pages on which it was found: no row was missed
+		m, listed := members.find(h.conversation)
+		if !listed {
+			m.Conversation = h.conversation
 		}
-		history := Query{Kind: Newest, Conversation: h.conversation, Limit: r.cfg.PageSize}
-		if h.first.Time > h.after && r.phase != mending {
-			history.Before = h.first // younger rows are on these pages
-		}
-		r.histories = append(r.histories, history)
+		// Younger than the pages on which it was found: no row was missed.
+		young := listed && m.Created > h.after && r.phase != mending
+		joining = !r.enter(m, young) || joining
+	}
+	if joining {
+		r.rewind()
+		return
 	}
 	for _, h := range held {
 		for i := range h.rows {
-			row := &h.rows[i]
-			_, known := r.mem.lookup(row.ID)
-			switch {
-			case known || row.createdKey().Compare(r.mem.had(h.conversation)) <= 0:
-				r.consider(row)
-			case !r.batch.has(row.ID):
-				r.addNew(row)
-			}
+			r.consider(&h.rows[i])
 		}
 	}
 	r.finish(now)
 }
 
+// enter makes a conversation one of the listener's, or, if it has a history, adds its
+// join and reports false.
+func (r *reader) enter(m Member, young bool) bool {
+	until := r.joinedBy(m)
+	if young && m.Created > until {
+		r.conversations[m.Conversation] = struct{}{}
+		return true
+	}
+	if !slices.ContainsFunc(r.joins, func(j join) bool { return j.conversation == m.Conversation }) {
+		r.joins = append(r.joins, join{conversation: m.Conversation, created: m.Created, until: until, limit: r.cfg.PageSize, at: Key{Time: beginning}})
+	}
+	return false
+}
+
+// joinedBy is a time at which the user was not in a conversation yet. What was created
+// later may be new, even if it is older than the join by the time between two polls.
+func (r *reader) joinedBy(m Member) Time {
+	until := r.polled
+	if until == beginning {
+		until = r.pos
+	}
+	switch {
+	case m.Changed != 0:
+		return min(until, m.Changed-1) // what has the time of the join may have come after it
+	case until == beginning:
+		return until
+	}
+	return until - skew
+}
+
+// rewind drops what was read of a poll, or of a page of a backlog, so that it is read
+// again.
+func (r *reader) rewind() {
+	r.batch.reset()
+	r.ending = false
+	if r.polling {
+		r.polling, r.missed = false, true
+		return
+	}
+	r.at = r.pageFrom
+}
+
 // membership compares the conversations with a fresh list. left are those that the
-// previous list had and this one has not: if the user comes back, their history is
-// read again.
+// previous list had and this one has not: if the user comes back, what is missing is
+// read as if they had joined.
 func (r *reader) membership(now time.Time, members roll, left []int64) {
 	if r.conversations == nil || r.phase == initial {
 		if r.conversations == nil {
@@ -87,22 +124,15 @@ func (r *reader) membership(now time.Time, members roll, left []int64) {
 	}
 	for _, id := range left {
 		delete(r.conversations, id)
+		delete(r.joined, id)
 	}
 	if r.needsMembers {
 		r.resolve(now, members)
 	}
 	for _, m := range members {
-		id, created := m.Conversation, m.Created
-		if _, ok := r.conversations[id]; ok {
-			continue
-		}
-		join := Query{Kind: Newest, Conversation: id, Limit: r.cfg.PageSize}
-		switch {
-		case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time):
-			r.conversations[id] = struct{}{} // too young to have a history
-		case !slices.Contains(r.joins, join):
-			r.joins = append(r.joins, join)
+		if _, ok := r.conversations[m.Conversation]; !ok {
+			r.enter(m, r.phase == live && m.Created > r.since().Time && (!r.polling || m.Created > r.at.Time))
 		}
 	}
-	slices.SortFunc(r.joins, func(a, b Query) int { return cmp.Compare(a.Conversation, b.Conversation) })
+	slices.SortFunc(r.joins, func(a, b join) int { return cmp.Compare(a.conversation, b.conversation) })
 }

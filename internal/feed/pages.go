@@ -18,11 +18,12 @@ func (r *reader) take(now time.Time, p page) {
 			return
 		}
 	}
+	if r.began == beginning && p.clock != 0 {
+		r.began = p.clock - Time(now.Sub(r.subscribed).Microseconds())
+	}
 	switch {
-	case len(r.histories) > 0:
-		r.takeHistory(p)
-		r.histories = r.histories[1:]
-		r.finish(now)
+	case len(r.joins) > 0 && p.query.Conversation != 0:
+		r.takeJoin(p)
 	case p.query.Kind == Latest:
 		r.takeLatest(p)
 	case p.query.Kind == Created:
@@ -31,11 +32,6 @@ func (r *reader) take(now time.Time, p page) {
 		r.takeChanges(now, p)
 	case r.phase == initial:
 		r.takeInitial(now, p)
-	case len(r.joins) > 0:
-		r.takeHistory(p)
-		r.conversations[p.query.Conversation] = struct{}{}
-		r.joins = r.joins[1:]
-		r.flush()
 	default:
 		r.takeReplay(p)
 	}
@@ -101,6 +97,10 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.pos, r.missed = min(r.pos, r.firstClock), true
 	}
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
+	r.polled = p.clock
+	if p.clock == 0 {
+		r.polled = r.pos
+	}
 	r.observe(now)
 	r.flush()
 	r.checkpoint()
@@ -110,6 +110,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 // the last step of a backlog.
 func (r *reader) takeChanges(now time.Time, p page) {
 	last := r.at
+	r.pageFrom = r.at
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.updatedKey()
@@ -125,7 +126,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	}
 	r.at = last
 	if r.first == beginning {
-		r.first = r.seen
+		r.first, r.pollClock = r.seen, p.clock
 	}
 	switch {
 	case !p.full:
@@ -156,6 +157,7 @@ func (r *reader) takeLatest(p page) {
 
 func (r *reader) takeCreated(now time.Time, p page) {
 	last, newer := r.at, false
+	r.pageFrom = r.at
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.createdKey()
@@ -195,47 +197,16 @@ func (r *reader) takeCreated(now time.Time, p page) {
 	r.holdOrFlush()
 }
 
-// takeHistory adds the newest rows of a joined conversation to the batch.
-func (r *reader) takeHistory(p page) {
-	q := p.query
-	var oldest Key
-	had, again := r.mem.had(q.Conversation), false // again: the user was in it before
-	for i := range p.rows {
-		row := &p.rows[i]
-		if row.Conversation != q.Conversation || row.Deleted || row.Foreign || q.Before != (Key{}) && row.createdKey().Compare(q.Before) >= 0 {
-			continue
-		}
-		if oldest == (Key{}) {
-			oldest = row.createdKey()
-		}
-		switch _, known := r.mem.lookup(row.ID); {
-		case known:
-			again = true
-			r.consider(row)
-		case row.createdKey().Compare(had) <= 0:
-			again = true
-		case !r.batch.has(row.ID):
-			r.addNew(row)
-		}
-	}
-	if p.full && oldest != (Key{}) && !again {
-		r.mem.setFloor(q.Conversation, Key{oldest.Time, oldest.ID - 1}.clamp(p.clock))
-		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
-			Conversation: q.Conversation, Before: oldest.Time, Reason: "older history of a joined conversation was not loaded",
-		}})
-	}
-}
-
 func (r *reader) takeReplay(p page) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		v, known := r.mem.lookup(row.ID)
 		_, joined := r.conversations[row.Conversation]
 		switch {
-		case row.Deleted || row.Foreign || !joined || known && (v.duplicate || row.Updated != v.updated || v.superseded(row, r.clock)):
+		case row.Deleted || row.Foreign || !joined || r.replayed[row.ID] || known && (v.duplicate || row.Updated != v.updated || v.superseded(row, r.clock)):
 		case known || r.mem.old(row):
-			r.push(Event{Row: *row, Update: true, Replay: true})
+			r.push(Event{Row: *row, Replay: true})
 		}
 	}
-	r.replay = false
+	r.replay, r.replayed = false, nil
 }

@@ -22,10 +22,10 @@ func (r *reader) holdOrFlush() {
 
 // finish ends a paging when its batch has no held rows.
 func (r *reader) finish(now time.Time) {
-	if len(r.batch.held) > 0 && len(r.histories) == 0 {
+	if len(r.batch.held) > 0 {
 		r.needsMembers = true
 	}
-	if r.needsMembers || len(r.histories) > 0 {
+	if r.needsMembers {
 		return
 	}
 	r.flush()
@@ -48,6 +48,11 @@ func (r *reader) finish(now time.Time) {
 		r.polling = false
 		r.limit = r.cfg.PageSize
 		r.pos = max(r.pos, r.seen)
+		if r.pollClock != 0 {
+			r.polled = r.pollClock
+		} else {
+			r.polled = r.pos
+		}
 		r.observe(now)
 	}
 }
@@ -76,7 +81,7 @@ func (r *reader) observe(now time.Time) {
 	if r.first != beginning {
 		r.settle(r.first - r.cfg.overlap())
 	}
-	if r.window.open && r.began.Sub(r.window.from) >= r.cfg.Overlap {
+	if r.window.open && r.pollBegan.Sub(r.window.from) >= r.cfg.Overlap {
 		r.settle(r.window.upto)
 		r.firm = max(r.firm, r.window.settled)
 		r.window.open = false
@@ -97,6 +102,14 @@ func (r *reader) flush() {
 	b.sort()
 	for i := range b.news {
 		r.created = advance(r.created, b.news[i].Row.Created, r.clock)
+	}
+	if r.replay {
+		if r.replayed == nil {
+			r.replayed = map[int64]bool{}
+		}
+		for i := range b.news {
+			r.replayed[b.news[i].Row.ID] = true
+		}
 	}
 	r.push(b.gaps...)
 	r.push(b.news...)

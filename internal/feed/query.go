@@ -31,6 +31,14 @@ func later(a, b Key) Key {
 	return b
 }
 
+// earlier returns the smaller of two keys.
+func earlier(a, b Key) Key {
+	if a.Compare(b) <= 0 {
+		return a
+	}
+	return b
+}
+
 // afterAll is the key after every row of one timestamp.
 func afterAll(t Time) Key { return Key{Time: t, ID: math.MaxInt64} }
 
@@ -42,6 +50,9 @@ type Row struct {
 	// Hash identifies the content, so that a second change with the same timestamp is
 	// not taken for the delivered version.
 	Hash uint64
+	// Parts are hashes of parts of the content, so that an update can say what has
+	// changed. All zero: not known.
+	Parts Parts
 	// Origin identifies the send (sender and guid), 0 if unknown. A repeated send
 	// stores a second row with the same origin; listeners get one.
 	Origin uint64
@@ -59,10 +70,36 @@ type Row struct {
 func (r *Row) createdKey() Key { return Key{r.Created, r.ID} }
 func (r *Row) updatedKey() Key { return Key{r.Updated, r.ID} }
 
+// Parts are hashes of the body, the readers, the files and the other columns.
+type Parts [4]uint32
+
+// PartSet is a set of parts: bit i stands for Parts[i].
+type PartSet uint8
+
+// AllParts is what may have changed when the version before is not known.
+const AllParts PartSet = 1<<len(Parts{}) - 1
+
+// since says in which parts p differs from an earlier version's.
+func (p Parts) since(earlier Parts) PartSet {
+	if p == (Parts{}) || earlier == (Parts{}) {
+		return AllParts
+	}
+	var c PartSet
+	for i := range p {
+		if p[i] != earlier[i] {
+			c |= 1 << i
+		}
+	}
+	return c
+}
+
 // Member is one conversation of the user.
 type Member struct {
 	Conversation int64
 	Created      Time
+	// Changed is when its definition was changed last, by the clock that stamps rows: the
+	// user joined then or before. 0 if it is not known.
+	Changed Time
 }
 
 // Kind says what a [Query] asks for.
@@ -85,7 +122,7 @@ const (
 // queries share one answer.
 type Query struct {
 	Kind Kind
-	// Conversation limits Newest to one conversation; 0 means all.
+	// Conversation limits Newest and Created to one conversation; 0 means all.
 	Conversation int64
 	// After is the exclusive lower bound of Changes and Created, in their order.
 	After Key
@@ -102,8 +139,13 @@ type Event struct {
 	// Update: the message was delivered before, or belongs to history that was not
 	// loaded for the listener.
 	Update bool
+	// Changed says what an update has changed.
+	Changed PartSet
 	// Deleted: the row is a tombstone.
 	Deleted bool
+	// History: a new message that was created before the listener began, or before the
+	// user joined its conversation.
+	History bool
 	// Replay: the message was delivered again because of a reset.
 	Replay bool
 	// Gap is set when something cannot be delivered. Row is set, too, if it is that row.
@@ -115,9 +157,9 @@ type Gap struct {
 	Conversation int64
 	// Row is the id of an unreadable row, 0 if the gap is about history.
 	Row int64
-	// Before is the creation time of the oldest row that was delivered. Older ones were
-	// not loaded. 0 for an unreadable row.
-	Before Time
+	// Before is where the gap ends: rows with a lower creation key were not delivered. The
+	// zero Key for an unreadable row.
+	Before Key
 	Reason string // "" for an unreadable row
 }
 

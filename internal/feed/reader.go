@@ -42,7 +42,7 @@ type reader struct {
 	// One poll, or one step of a backlog.
 	polling    bool      // live and between the first and the last page of a poll
 	missed     bool      // left out of a poll because its queue was full
-	began      time.Time // when the current poll started, on the owner's clock
+	pollBegan  time.Time // when the current poll started, on the owner's clock
 	from       Time      // the lower bound the current paging started at
 	at         Key       // how far the current paging is
 	seen       Time      // the newest change in it, at most the clock of its answer
@@ -64,17 +64,27 @@ type reader struct {
 	// Membership.
 	conversations map[int64]struct{}
 	needsMembers  bool
-	joins         []Query // histories of joined conversations, to read when idle
-	histories     []Query // histories the batch waits for
-	replay        bool    // a reset asks for the newest page again
+	joins         []join         // of conversations joined later, to read when idle
+	joined        map[int64]Time // what was created up to it is history, by conversation joined later
+	replay        bool           // a reset asks for the newest page again
+	replayed      map[int64]bool // rows that were new since the reset was asked for
+
+	// subscribed is when the listener began, on the owner's clock, and began the server's
+	// time of it: what was created up to it is history. polled is the server's time of the
+	// last complete poll: who has joined a conversation that was unknown did it later.
+	subscribed    time.Time
+	began, polled Time
+	pollClock     Time // of the first page of the current poll
+	pageFrom      Key  // where the current page began
 
 	ledger *ledger // what is acknowledged, for durable listeners
 }
 
-func newReader(cfg *Config, s Start) *reader {
+func newReader(cfg *Config, now time.Time, s Start) *reader {
 	r := &reader{
 		cfg: cfg, start: s, mem: newMemory(cfg), limit: cfg.PageSize,
 		pos: beginning, settled: beginning, firm: beginning, created: beginning, needsMembers: true,
+		subscribed: now, began: beginning, polled: beginning,
 	}
 	r.batch.reset()
 	switch s {
@@ -107,7 +117,7 @@ func (r *reader) since() Key {
 
 // begin starts a poll.
 func (r *reader) begin(now time.Time) {
-	r.polling, r.missed, r.began = true, false, now
+	r.polling, r.missed, r.pollBegan = true, false, now
 	r.at = r.since()
 	r.from, r.first, r.seen = r.at.Time, beginning, r.at.Time
 	r.limit = r.cfg.PageSize
@@ -118,10 +128,11 @@ func (r *reader) want() (Query, bool) {
 	switch {
 	case r.needsMembers:
 		return Query{}, false
-	case len(r.histories) > 0:
-		return r.histories[0], true
 	case !r.room():
 		return Query{}, false
+	}
+	if len(r.joins) > 0 && r.phase != initial && r.phase != measuring && !r.polling && r.batch.empty() {
+		return r.joins[0].query(r.start), true
 	}
 	switch r.phase {
 	case initial:
@@ -138,8 +149,6 @@ func (r *reader) want() (Query, bool) {
 		return q, true
 	}
 	switch {
-	case len(r.joins) > 0 && r.batch.empty() && len(r.batch.held) == 0:
-		return r.joins[0], true
 	case r.polling:
 		return Query{Kind: Changes, After: r.at, Limit: r.limit}, true
 	case r.replay:

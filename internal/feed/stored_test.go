@@ -133,7 +133,7 @@ func (s *storedHistory) reach(t *testing.T) (*harness, feed.ID, feed.Cursor) {
 	cfg := s.cfg
 	cfg.Draw = rand.New(rand.NewPCG(1, 1)).Int64N
 	h := newHarness(cfg, 1, 2)
-	id, err := h.feed.SubscribeDurable(feed.FromBeginning, feed.Cursor{})
+	id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, feed.Cursor{})
 	require.NoError(t, err)
 	s.play(h, id)
 	c, ok := h.feed.Cursor(id)
@@ -176,7 +176,7 @@ func TestStoredPositionsGoOnWhereTheyEnd(t *testing.T) {
 
 			h, _, _ = s.reach(t)
 			h.feed = feed.New(s.cfg)
-			id, err := h.feed.SubscribeDurable(feed.FromBeginning, s.stored(t))
+			id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, s.stored(t))
 			require.NoError(t, err)
 			h.run()
 			got := h.rest(id)

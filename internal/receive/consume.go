@@ -82,8 +82,8 @@ func (c *Consumer) consume(ctx context.Context) error {
 	if err := at.load(ctx); err != nil {
 		return err
 	}
-	rd, err := c.Receiver.Read(ctx, Begin{Join: func(f *feed.Feed, _ time.Time) (feed.ID, error) {
-		id, err := f.SubscribeDurable(c.Start, at.cursor())
+	rd, err := c.Receiver.Read(ctx, Begin{Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+		id, err := f.SubscribeDurable(now, c.Start, at.cursor())
 		if err != nil {
 			err = fmt.Errorf("position %q: %w", c.Key, err)
 		}

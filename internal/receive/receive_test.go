@@ -207,8 +207,8 @@ func TestAnEventTakenBeforeTheStopCanBeAcknowledged(t *testing.T) {
 		src := &rows{}
 		src.add(2)
 		r := newReceiver(src, life.New(context.Background()))
-		rd, err := r.Read(t.Context(), receive.Begin{Join: func(f *feed.Feed, _ time.Time) (feed.ID, error) {
-			return f.SubscribeDurable(feed.FromNewest, feed.Cursor{})
+		rd, err := r.Read(t.Context(), receive.Begin{Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+			return f.SubscribeDurable(now, feed.FromNewest, feed.Cursor{})
 		}})
 		require.NoError(t, err)
 		_, err = rd.Next(t.Context())

@@ -183,6 +183,9 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.E
 		}
 	case feed.Created:
 		w.column, w.after = createdAt, q.After
+		if q.Conversation != 0 {
+			w.conversations = []int64{q.Conversation}
+		}
 	case feed.Changes:
 		w.column, w.after, w.deletions = updatedAt, q.After, true
 		w.updatedTo, w.createdTo = q.UpdatedTo, q.CreatedTo

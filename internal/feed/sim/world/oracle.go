@@ -13,8 +13,11 @@ type listener struct {
 	pending int
 	queued  []push // what is in its queue, in pushes
 	rested  feed.Time
+	polled  feed.Time // when the last poll began that it had at rest
+	reset   int       // the pushes before the last reset
 
 	since  feed.Time // when it subscribed
+	opened feed.Time // when it did so last
 	limit  int       // rows of the first page
 	before feed.Key  // where it ends
 	loaded feed.Time // when its first page was read, 0 for not yet
@@ -32,6 +35,7 @@ type listener struct {
 type had struct {
 	version int32 // plus one; 0: nothing
 	shown   bool  // it came as new
+	push    int   // when it was queued as new
 	gone    bool  // its end came
 }
 
@@ -39,6 +43,7 @@ type had struct {
 type talk struct {
 	news, updates mark
 	gap           feed.Time // history created before it was not loaded
+	polled        feed.Time // what polled was when the user joined or left last
 }
 
 // mark is the farthest event of a kind.
@@ -81,7 +86,7 @@ func (l *listener) forget() {
 	l.first, l.loaded, l.before = feed.Key{Time: beginning}, 0, feed.Key{}
 	for i := range l.talks {
 		none := mark{key: feed.Key{Time: beginning}, rested: beginning, push: -1}
-		l.talks[i] = talk{news: none, updates: none, gap: beginning}
+		l.talks[i] = talk{news: none, updates: none, gap: beginning, polled: beginning}
 	}
 }
 
@@ -189,10 +194,15 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 			r.fail("gap", "a gap in conversation %d, which does not exist", c+1)
 			return
 		}
-		if s.ever(c) < s.page && !s.traits.Doubles && !s.traits.Poison {
+		switch {
+		case l.start == feed.FromBeginning:
+			r.fail("gap", "a gap in conversation %d, but listener %d wants all of it", c+1, r.number(l))
+		case l.start == feed.FromNewest && s.ever(c) < s.page && !s.traits.Doubles && !s.traits.Poison:
 			r.fail("gap", "a gap in conversation %d, whose history fits into a page", c+1)
+		case l.start == feed.FromNow && s.ever(c) == 0:
+			r.fail("gap", "a gap in conversation %d, which has no history", c+1)
 		}
-		l.talks[c].gap = max(l.talks[c].gap, e.Gap.Before)
+		l.talks[c].gap = max(l.talks[c].gap, e.Gap.Before.Time)
 		return
 	}
 	at := int32(e.Row.Hash) - 1
@@ -207,8 +217,11 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 	history := r.history(l, v.row)
 	if e.Replay {
 		known := h.version == at+1 || h.version == 0 && (history || r.forgets(l)) || r.forgets(l) && h.version != 0 && h.version <= at+1
-		if !e.Update || e.Deleted || h.gone || !known {
+		switch {
+		case e.Update || e.Deleted || h.gone || !known:
 			r.fail("replay", "%v was not what listener %d had last", r.describeEvent(e), r.number(l))
+		case h.shown && h.push > l.reset:
+			r.fail("replay", "%v has been new since the reset", r.describeEvent(e))
 		}
 		return
 	}
@@ -235,13 +248,17 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		// delivered, or was deleted or hidden as a repetition before.
 		ends := s.traits.Lag > 0 && s.versions[row.head].deleted
 		forgotten := r.forgets(l) && (e.Deleted || ends || r.anyDuplicateShown(l, v.row))
-		if h.version == 0 && !history && !forgotten {
+		if !e.Deleted && h.version == 0 && v.prev < 0 && !row.imported && !s.future(v.updated) {
+			r.fail("unchanged", "%v is an update of a message that nobody has changed", r.describeEvent(e))
+		}
+		joined := e.Deleted && s.convs[row.conv].changed >= l.since // it may have ended before
+		if h.version == 0 && !history && !forgotten && !joined {
 			r.fail("flags", "%v is an update of a message listener %d never had", r.describeEvent(e), r.number(l))
 		}
 		key.Time = v.updated
 		m = &talk.updates
 		if h.version != 0 || !e.Deleted {
-			r.inOrder(e, m, key, v.visible, row.conv, from)
+			r.inOrder(l, e, m, key, v.visible, row.conv, from)
 		}
 	default:
 		switch {
@@ -253,7 +270,8 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		case r.duplicateShown(l, v.row):
 			r.fail("duplicates", "%v is a repeated send that was shown already", r.describeEvent(e))
 		}
-		h.shown = true
+		h.shown, h.push = true, from.number
+		r.marked(l, e, row, talk)
 		visible := row.visible
 		if s.traits.Lag > 0 {
 			visible = v.visible // it may have slipped between reads of lagging replicas
@@ -263,11 +281,32 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		case row.backdated && key.Compare(l.first) < 0: // in history
 		case c.joins > 1 && row.visible <= c.changed+s.traits.Late: // the user was away
 		default:
-			r.inOrder(e, m, key, visible, row.conv, from)
+			r.inOrder(l, e, m, key, visible, row.conv, from)
 		}
 	}
 	*heard = true
 	h.version, h.gone = at+1, v.deleted
+}
+
+// marked holds a new message against the mark of history, and against the promise that
+// a listener from now gets none.
+func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
+	c := &r.srv.convs[row.conv]
+	joined := c.member && c.changed >= l.since
+	latest := l.opened + tick
+	if c.changed >= l.since {
+		latest = max(latest, c.changed)
+	}
+	// What was created before the last poll before the join is certainly older.
+	certain := joined && c.joins == 1 && !r.srv.traits.Undated && r.srv.traits.Lag == 0 && !row.imported && row.visible <= c.changed && t.polled != beginning && row.created < min(c.changed, t.polled)-tick
+	switch {
+	case e.History && row.created > latest:
+		r.fail("history", "%v is marked as history, but is younger than listener %d and the join", r.describeEvent(e), r.number(l))
+	case !e.History && certain:
+		r.fail("history", "%v is not marked as history", r.describeEvent(e))
+	case l.start == feed.FromNow && certain:
+		r.fail("flood", "%v is new to listener %d, which began later", r.describeEvent(e), r.number(l))
+	}
 }
 
 // everybody is when something visible from a time on is shown by every read.
@@ -281,13 +320,14 @@ func (r *Runner) everybody(visible feed.Time, conv int) feed.Time {
 
 // inOrder: what could be seen before the listener's last rest does not come after
 // what was found later and belongs behind it.
-func (r *Runner) inOrder(e *feed.Event, m *mark, key feed.Key, visible feed.Time, conv int, from push) {
+func (r *Runner) inOrder(l *listener, e *feed.Event, m *mark, key feed.Key, visible feed.Time, conv int, from push) {
 	if r.srv.future(key.Time) {
 		return // it is behind all others for ever, and comes when it is found
 	}
 	if key.Compare(m.key) < 0 {
-		// A backlog is read by creation: what was imported comes when it is found.
-		imported := !e.Update && r.srv.rows[e.Row.ID-1].imported && len(r.srv.rows) > r.story.Config.Collect
+		// A backlog is read by creation, and so is a joined conversation: what was imported
+		// comes when it is found.
+		imported := !e.Update && r.srv.rows[e.Row.ID-1].imported && (len(r.srv.rows) > r.story.Config.Collect || r.srv.convs[conv].changed >= l.since)
 		// One that has changed again may slip between two reads of lagging replicas.
 		moving := r.srv.traits.Lag > 0 && r.srv.rows[e.Row.ID-1].head+1 != int32(e.Row.Hash)
 		if m.push == from.number || !imported && !moving && r.everybody(visible, conv) < m.rested {
@@ -306,6 +346,9 @@ func (r *Runner) history(l *listener, id int32) bool {
 	if r.srv.future(row.created) && passed && l.loaded != 0 && r.srv.at(row, l.loaded) >= 0 {
 		return true
 	}
+	if l.start == feed.FromNow && c.changed >= l.since && row.created < c.changed {
+		return true
+	}
 	return row.created <= l.first.Time || row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late
 }
 
@@ -319,7 +362,7 @@ func (r *Runner) duplicateShown(l *listener, id int32) bool {
 			continue
 		}
 		near := row.created-o.created < micros(r.story.Config.Overlap) && o.created <= row.created
-		if near && len(r.srv.rows) <= r.story.Config.Collect && r.srv.convs[row.conv].joins == 1 || !r.forgets(l) {
+		if near && len(r.srv.rows) <= r.story.Config.Collect && r.srv.convs[row.conv].joins == 1 && r.srv.convs[row.conv].changed < l.since || !r.forgets(l) {
 			return true
 		}
 	}
@@ -378,7 +421,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 			// message is loaded, and this row is neither before it nor a change.
 		case r.anyDuplicateShown(l, int32(i)):
 		case r.history(l, int32(i)):
-			if v.updated > l.loaded && !(r.srv.future(v.updated) && v.visible <= l.loaded) && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
+			if v.updated != row.created && v.updated > l.loaded && !(r.srv.future(v.updated) && v.visible <= l.loaded) && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
 				r.fail("lost update", "listener %d was not told of %v, a change of its history", r.number(l), r.describeVersion(at))
 			}
 		default:

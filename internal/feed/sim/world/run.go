@@ -190,6 +190,9 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		for _, l := range r.listeners {
 			if l.alive && l.pending < cfg.Queue {
 				l.rested = r.srv.now
+				if r.polls > 0 {
+					l.polled = epoch + micros(r.story.Traits.Skew) + micros(r.polled)
+				}
 			}
 		}
 	}

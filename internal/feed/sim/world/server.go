@@ -70,6 +70,14 @@ type conversation struct {
 	listed feed.Time
 }
 
+// defined is when the definition was changed, as far as the server says it.
+func (c *conversation) defined(t Traits) feed.Time {
+	if t.Undated {
+		return 0
+	}
+	return c.changed / ms * ms
+}
+
 type found struct {
 	key     feed.Key
 	version int32
@@ -176,7 +184,7 @@ func (s *server) members() []feed.Member {
 		if c.member && c.listed == 0 {
 			c.listed = s.now
 		}
-		s.list = append(s.list, feed.Member{Conversation: int64(i + 1), Created: c.created})
+		s.list = append(s.list, feed.Member{Conversation: int64(i + 1), Created: c.created, Changed: c.defined(s.traits)})
 	}
 	return s.list
 }

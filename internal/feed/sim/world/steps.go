@@ -58,6 +58,9 @@ func (r *Runner) do(x *Step) {
 			r.poke(r.feed.Poke(r.now()))
 		}
 	case Reset:
+		for _, l := range r.listeners {
+			l.reset = r.pushes
+		}
 		r.poke(r.feed.Reset(r.now()))
 	case Joined:
 		r.feed.Joined(r.now())
@@ -67,6 +70,9 @@ func (r *Runner) do(x *Step) {
 			return
 		}
 		c.member, c.changed = x.Op == Enter, s.now
+		for _, l := range r.listeners {
+			l.talks[x.A%len(s.convs)].polled = l.polled
+		}
 		if x.Op == Exit {
 			return
 		}
@@ -166,11 +172,11 @@ func (r *Runner) subscribe(start feed.Start, durable bool) {
 
 // open subscribes a listener, a durable one at its stored position.
 func (r *Runner) open(l *listener) {
-	l.alive, l.pending, l.rested = true, 0, beginning
+	l.alive, l.pending, l.rested, l.polled, l.opened = true, 0, beginning, beginning, r.srv.now
 	l.queued = l.queued[:0]
 	if !l.stored {
 		l.forget()
-		l.since = r.srv.now
+		l.since, l.polled, l.reset = r.srv.now, beginning, r.pushes
 		l.limit = r.story.Config.PageSize
 		switch l.start {
 		case feed.FromBeginning:
@@ -183,7 +189,7 @@ func (r *Runner) open(l *listener) {
 		l.id = r.feed.Subscribe(r.now(), l.start)
 		return
 	}
-	id, err := r.feed.SubscribeDurable(l.start, l.cursor)
+	id, err := r.feed.SubscribeDurable(r.now(), l.start, l.cursor)
 	if err != nil {
 		r.fail("cursor", "a stored cursor is refused: %v", err)
 	}
@@ -264,6 +270,9 @@ func (r *Runner) crash(moment int) {
 		l.alive = false
 		if l.durable {
 			l.rollback()
+			for i := range l.talks {
+				l.talks[i].polled = beginning // an idle listener does not store it
+			}
 			r.open(l)
 		}
 	}

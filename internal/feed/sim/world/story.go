@@ -54,6 +54,7 @@ type Traits struct {
 	Backwards     bool          // ascending order is ignored
 	Poison        bool          // some versions cannot be read, and some pages end early
 	Future        bool          // some rows are stamped many years ahead
+	Undated       bool          // lists do not say when a definition was changed
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -105,6 +106,7 @@ func Tell(s *Story, seed uint64) {
 	t.Backwards = seed*0x9e3779b97f4a7c15>>60 == 0 && s.Config.PageSize > 1 && !t.Doubles && !t.Shuffle
 	t.Poison = seed*0xd1342543de82ef95>>61 == 0 && !t.Backwards && !t.Doubles && !t.Shuffle
 	t.Future = seed*0xbf58476d1ce4e5b9>>61 == 0
+	t.Undated = seed*0x94d049bb133111eb>>61 == 0
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))
 	}

@@ -145,7 +145,7 @@ func (r *Runner) describeEvent(e *feed.Event) string {
 	kind := "new"
 	switch {
 	case e.Gap != nil && e.Gap.Row == 0:
-		return fmt.Sprintf("gap in conversation %d before %s", e.Gap.Conversation, clock(e.Gap.Before))
+		return fmt.Sprintf("gap in conversation %d before %s", e.Gap.Conversation, clock(e.Gap.Before.Time))
 	case e.Replay:
 		kind = "replay"
 	case e.Deleted:

@@ -179,7 +179,6 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, missing(err, "message", messageID)
 	}
 	s.receiver.Poke()
-	row.DataSourceID = conversationID
 	return c.message(ctx, row, s.userID), nil
 }
 

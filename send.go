@@ -122,6 +122,9 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
+	if len(row.Data) > 0 && wire.Text(row.Data[wire.GUID]) != wire.Text(write.Data[wire.GUID]) {
+		row.ID, row.Data = 0, nil // another message, which may be nobody's business
+	}
 	if row.ID == 0 || len(row.Data) == 0 {
 		// A server may confirm with less than the row.
 		stored, err := c.storedSend(ctx, conversationID, write)

@@ -220,6 +220,24 @@ func Choose[T any](l Login, columns func(T) M, rows ...T) []T {
 	return append(certain, possible...)
 }
 
+// Stored is a row after a patch: what the server answered to it, on top of what was
+// found. It reports false for one that may not be logged in. The patched columns count
+// there as they were found: the query may ask for a contact without them.
+func (l Login) Stored(found, patch, answered M) (row M, ok bool) {
+	row = M{}
+	for _, layer := range []M{found, patch, answered} {
+		maps.Copy(row, layer)
+	}
+	before := maps.Clone(row)
+	for column := range patch {
+		delete(before, column)
+		if old, ok := found[column]; ok {
+			before[column] = old
+		}
+	}
+	return row, len(Choose(l, func(m M) M { return m }, before)) > 0
+}
+
 // clauseTruth decides a condition as far as it can be evaluated here.
 func clauseTruth(row, query M) truth {
 	out := yes

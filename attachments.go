@@ -16,8 +16,9 @@ import (
 
 // File is an attachment: a URL, or content to upload.
 //
-// A URL is stored as it is. The exception is a base64 data URL, such as
-// "data:image/png;base64,…": its content is uploaded.
+// A URL is stored as it is. The exception is a data URL, such as
+// "data:image/png;base64,…": its content is uploaded like Content. One that cannot be
+// read is refused.
 type File struct {
 	// URL, Content and Reader are alternatives: set exactly one of them.
 	URL string

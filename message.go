@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -139,8 +140,8 @@ func (m Message) Format(f fmt.State, _ rune) {
 // UpdateMessage replaces the columns of a message that data has; the others stay.
 // "body" is encrypted if this Chat encrypts. "guid", and "fromUserId" in version 2 of
 // the format, cannot be changed where an authenticated body is sealed to them. The caller sets "isEdited". "file" takes
-// URLs, which replace the list of attachments; only Message uploads files. It returns
-// the whole message.
+// URLs, which replace the list of attachments; only Message uploads files, so a Chat
+// that encrypts refuses data URLs and whatever is not text. It returns the whole message.
 //
 // Errors: [ErrInvalid] for no columns; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
@@ -167,6 +168,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	defer end()
 	if err := s.roster.Check(ctx, conversationID); err != nil {
 		return nil, err
+	}
+	if err := upload.CheckURLs(patch[wire.File]); err != nil && c.opts.EncryptMessages {
+		return nil, invalid("data: column %q %v", wire.File, err)
 	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err

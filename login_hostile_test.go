@@ -93,6 +93,11 @@ func TestAServerThatIgnoresTheQueryLogsNobodyInAndWritesNothing(t *testing.T) {
 		"$filters, allowed*":   {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "jo@x.com"}}},
 		"beside the unknown*":  {"Email": chat.M{"$regex": "x"}, "Password": "neither"},
 		"within the unknown*":  {"$or": []any{chat.M{"Email": chat.M{"$in": []string{"a"}}}, chat.M{"Number": chat.M{"$gt": 50}}}},
+		"not a value*":         {"Email": chat.M{"$not": "first@x.com"}, "Number": 41},
+		"$regex of nothing*":   {"Nickname": chat.M{"$regex": "x"}},
+		"$like of nothing*":    {"Nickname": chat.M{"$like": "x"}},
+		"a list of nothing*":   {"Nickname": []any{"x"}},
+		"$filters of nothing*": {"$filters": []any{chat.M{"column": "Nickname", "condition": "contains", "value": "x"}}},
 		"a negation, allowed*": {"Email": chat.M{"$nin": []string{"first@x.com", "banjo@x.com"}}},
 	} {
 		var opts []chat.LoginOption

@@ -128,7 +128,7 @@ func Progress(fn func(got, total int64)) DownloadOption { return progressOption(
 // Options.MinProtection refuses other files. Those of Fliplet's widgets are private: the
 // server needs the conversation's own key with the request.
 //
-// That key and the token are sent to media of Fliplet's own hosts only. A message can
+// That key and the token are sent to media of the API and of its own hosts only. A message can
 // name any address, so all others are refused before any request, unless the client
 // allows their host; see [datasource.Client.Download]. A failed download is retried until
 // the first byte is written. After an error w may hold a part of the file.

@@ -23,7 +23,7 @@ type Message struct {
 	// GUID is the sender's id for the message, the same when a send is repeated.
 	GUID string
 	// Body is the decrypted text; "" for a message with attachments only. When Err is
-	// set it is as stored, or "" where Options.MinProtection withholds plain text.
+	// set it is as stored, or "" with Options.MinProtection.
 	Body string
 	// FromUserID is the flUserId of the sender.
 	FromUserID string
@@ -48,7 +48,8 @@ type Message struct {
 	IsReplay bool
 	// Protection says how well the stored body was protected, as far as that was verified.
 	// It is Plain for an empty body, and for one that does not open, which has an Err. A
-	// body that MinProtection withholds has the protection that it claims.
+	// body that is withheld has the protection that it claims, and one that opens in the
+	// copy of another message's row has what was verified.
 	Protection Protection
 	// Err says why Body is not the text. It matches [ErrUnreadable] and the reason,
 	// such as [ErrWrongKey], [ErrTampered] or [datasource.ErrRowLimit]; with the last,
@@ -87,6 +88,9 @@ func (c *Chat) openBody(ctx context.Context, m *Message, at envelope.Binding) {
 		if err = c.bodies.Copy(at, m.ID); err != nil {
 			body, _ = stored.(string)
 		}
+	}
+	if err != nil && c.opts.MinProtection > Plain {
+		body = "" // others may have written it, and a screen may not look at Err
 	}
 	m.Body, m.Protection = body, Protection(had)
 	if err != nil {
@@ -143,7 +147,8 @@ func (m Message) Format(f fmt.State, _ rune) {
 // URLs, which replace the list of attachments; only Message uploads files, so a Chat
 // that encrypts refuses data URLs and whatever is not text. It returns the whole message.
 //
-// Errors: [ErrInvalid] for no columns; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid] for no columns, and for one that could be taken for a message's
+// own, such as "Body"; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
 	defer wrap("update message", &err)
 	if err := checkIDs(conversationID, messageID); err != nil {
@@ -151,6 +156,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	}
 	if len(data) == 0 {
 		return nil, invalid("data: empty; give the columns to change")
+	}
+	if err := wire.CheckColumns(data); err != nil {
+		return nil, invalid("data: %v", err)
 	}
 	if _, ok := data[wire.UserToken]; ok {
 		return nil, invalid("data: column %q is a credential", wire.UserToken)

@@ -37,7 +37,7 @@ type Draft struct {
 	// under this Chat's own protection. In plain text others can write such a row.
 	GUID string
 	// Data holds custom columns, stored as they are. The columns of a message
-	// itself (body, file, guid, fromUserId) are refused.
+	// itself (body, file, guid, fromUserId) are refused, and what could be taken for them.
 	Data M
 }
 
@@ -194,6 +194,9 @@ func (d *Draft) check(conversationID int64) error {
 		if _, ok := d.Data[column]; ok {
 			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
 		}
+	}
+	if err := wire.CheckColumns(d.Data); err != nil {
+		return invalid("Draft.Data: %v", err)
 	}
 	for i, f := range d.Files {
 		if err := upload.File(f).Check(); err != nil {

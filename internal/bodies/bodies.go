@@ -22,10 +22,11 @@ type Bodies struct {
 	// Passphrase is a conversation's key in the passphrase format. It may make requests.
 	Passphrase func(ctx context.Context, conversation int64) (string, error)
 	// AtHand is the same without a request, false for a key that is not known yet. nil:
-	// nothing is known without one.
+	// Passphrase is asked once, and what opens bodies is remembered.
 	AtHand func(conversation int64) (string, bool)
 
 	copies copies
+	given  given
 }
 
 // Seal encrypts a body for storage, if bodies are encrypted. An empty body stays
@@ -106,6 +107,9 @@ func (b *Bodies) decrypt(ctx context.Context, at envelope.Binding, stored string
 		return "", Plain, false, err
 	}
 	body, had, err := openPassphrase(stored, key)
+	if err == nil && b.AtHand == nil {
+		b.given.keep(at.ConversationID, key)
+	}
 	return body, had, had == Encrypted && key == wire.FallbackBodyKey(at.ConversationID), err
 }
 
@@ -145,9 +149,8 @@ func (b *Bodies) key(ctx context.Context, conversation int64) (string, error) {
 }
 
 // Genuine reports whether a stored body opens under the protection that bodies are
-// written with, without a request. Where bodies are written in plain text everything
-// does.
-func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
+// written with. Where bodies are written in plain text everything does.
+func (b *Bodies) Genuine(ctx context.Context, at envelope.Binding, stored any) bool {
 	writes := max(b.Writes(), b.Least)
 	if writes == Plain {
 		return true
@@ -163,10 +166,7 @@ func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
 	case writes > Encrypted || !envelope.LooksPassphrase(text):
 		return false
 	}
-	if b.AtHand == nil {
-		return true // a look at the form has to do; bodies can be copied from other rows anyway
-	}
-	key, ok := b.AtHand(at.ConversationID)
+	key, ok := b.atHand(ctx, at.ConversationID)
 	if !ok || b.Least >= Encrypted && key == wire.FallbackBodyKey(at.ConversationID) {
 		return false
 	}

@@ -174,22 +174,25 @@ func (b *Bodies) Genuine(ctx context.Context, at envelope.Binding, stored any) b
 	return err == nil && had == Encrypted
 }
 
-// Same reports whether a row that was found holds the body that was to be sent: sealed
-// is what was made of it, and both have the same binding.
-func (b *Bodies) Same(ctx context.Context, at envelope.Binding, found, sealed any) bool {
-	text := wire.Text(found)
+// Same reports whether a row that was found holds what was to be sent: sealed is what was
+// made of it, and both have the same binding. alike compares the texts; nil: they are
+// equal. proven: only the sender can have written it, for this send.
+func (b *Bodies) Same(ctx context.Context, at envelope.Binding, found, sealed any, alike func(got, want string) bool) (same, proven bool) {
+	text, own := wire.Text(found), wire.Text(sealed)
 	if text == "" && found != nil && found != "" {
-		return false // a list or an object
+		return false, false // a list or an object
 	}
-	if text == sealed || text == "" {
-		return text == sealed
+	if text == own || text == "" {
+		return text == own, text != "" && text == own && b.Writes() > Plain // of the same attempt
 	}
 	// Another attempt may have sealed it anew, and Reencrypt may have moved it.
 	got, had, _, err := b.decrypt(ctx, at, text)
 	if err != nil || had < max(b.Writes(), b.Least) {
-		return false
+		return false, false
 	}
-	own, _ := sealed.(string)
 	want, _, _, err := b.decrypt(ctx, at, own)
-	return err == nil && got == want
+	if err != nil || alike == nil && got != want || alike != nil && !alike(got, want) {
+		return false, false
+	}
+	return true, had == Authenticated
 }

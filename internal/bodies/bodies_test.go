@@ -176,8 +176,17 @@ func TestTheSameBodyIsOneUnderTheOwnProtection(t *testing.T) {
 		{bodies.Encrypted, sealed, seal(t, bodies.Encrypted, place, "hi"), true},
 		{bodies.Encrypted, "hi", seal(t, bodies.Encrypted, place, "hi"), false},
 	} {
-		assert.Equal(t, c.same, with(t, c.writes, bodies.Plain).Same(t.Context(), place, c.found, c.sealed), "%+v", c)
+		same, proven := with(t, c.writes, bodies.Plain).Same(t.Context(), place, c.found, c.sealed, nil)
+		assert.Equal(t, c.same, same, "%+v", c)
+		text, _ := c.found.(string)
+		assert.Equal(t, same && c.writes > bodies.Plain && (text == c.sealed || envelope.LooksAuthenticated(text)), proven, "%+v", c)
 	}
+	_, proven := with(t, bodies.Authenticated, bodies.Plain).Same(t.Context(), place, "", "", nil)
+	assert.False(t, proven, "nothing is sealed")
+	like := func(got, want string) bool { return got == "ho" && want == "hi" }
+	same, proven := with(t, bodies.Encrypted, bodies.Plain).Same(t.Context(), place, seal(t, bodies.Encrypted, place, "ho"), seal(t, bodies.Encrypted, place, "hi"), like)
+	assert.True(t, same)
+	assert.False(t, proven, "others have the key")
 }
 
 // What becomes of rows that hold the same body, in the order in which they are read.

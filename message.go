@@ -53,7 +53,8 @@ type Message struct {
 	Protection Protection
 	// Err says why Body is not the text. It matches [ErrUnreadable] and the reason,
 	// such as [ErrWrongKey], [ErrTampered] or [datasource.ErrRowLimit]; with the last,
-	// only the ids and times are known. nil if Body is the text.
+	// only the ids and times are known. nil if Body is the text. With a Cipher it also
+	// says that the sealed list of files does not belong to a message without text.
 	Err error
 }
 
@@ -72,31 +73,35 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	}
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
 	if row.Err != nil && !m.IsDeleted {
+		c.bodies.Holds(row.ID, envelope.Binding{}, false)
 		m.Err = &Error{Op: "read message", Err: unreadable(row)}
 		return m
 	}
-	c.openBody(ctx, m, binding(row))
+	c.openBody(ctx, m, row)
 	return m
 }
 
 // openBody replaces the stored body of a message by its text, in whatever state the
-// row is.
-func (c *Chat) openBody(ctx context.Context, m *Message, at envelope.Binding) {
-	stored := m.Data[wire.Body]
+// row is. Of a message without text the list of files is what shows that it is genuine.
+func (c *Chat) openBody(ctx context.Context, m *Message, row *datasource.Entry) {
+	at, stored, op := binding(row), m.Data[wire.Body], "read body"
 	body, had, err := c.bodies.Open(ctx, at, stored)
-	if err == nil && had == bodies.Authenticated {
-		if err = c.bodies.Copy(at, m.ID); err != nil {
-			body, _ = stored.(string)
+	m.Protection = Protection(had)
+	if list := m.Data[wire.SealedFiles]; err == nil && body == "" && wire.Text(stored) == "" && list != nil && c.opts.Cipher != nil {
+		_, had, err = c.sealedFiles(ctx, row)
+		op, stored = "read files", list
+	}
+	opened := err == nil
+	if err = c.bodies.Settle(at, stored, m.ID, m.IsDeleted, had, err); err != nil {
+		m.Err = &Error{Op: op, Err: err}
+		if opened && op == "read body" {
+			body = wire.Text(stored)
 		}
 	}
 	if err != nil && c.opts.MinProtection > Plain {
 		body = "" // others may have written it, and a screen may not look at Err
 	}
-	m.Body, m.Protection = body, Protection(had)
-	if err != nil {
-		m.Err = &Error{Op: "read body", Err: err}
-	}
-	if body != "" || err != nil {
+	if m.Body = body; body != "" || err != nil && op == "read body" {
 		m.Data[wire.Body] = body
 	}
 	if c.opts.MinProtection > Plain {

@@ -33,8 +33,9 @@ type Draft struct {
 	// the same GUID again, a few seconds after a failure that [datasource.Doubtful]
 	// reports: it is looked up first, and if the first try was stored, nothing is
 	// stored twice. Options.Outbox does that by itself. What is found counts only if it
-	// is this draft: the same sender, body and number of files, and a body that opens
-	// under this Chat's own protection. In plain text others can write such a row.
+	// is this draft: the same sender, body, columns and files, and what is sealed opens
+	// under this Chat's own protection. A row whose columns somebody has changed since
+	// is found by an authenticated body only. In plain text others can write such a row.
 	GUID string
 	// Data holds custom columns, stored as they are. The columns of a message
 	// itself (body, file, guid, fromUserId) are refused, and what could be taken for them.
@@ -166,13 +167,12 @@ func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datas
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	return rows.Sent(found, conversationID, write, func(row *datasource.Entry) bool {
-		if write.Data[wire.SealedFiles] != nil { // each attempt has keys of its own
-			if _, had, err := c.bodies.Open(ctx, filesBinding(row), row.Data[wire.SealedFiles]); err != nil || Protection(had) < c.writes() {
-				return false
-			}
+	return rows.Sent(found, conversationID, write, c.client.BaseURL(), func(row *datasource.Entry) (same, proven bool) {
+		same, proven = c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body], nil)
+		if list := write.Data[wire.SealedFiles]; same && !proven && list != nil {
+			return c.bodies.Same(ctx, filesBinding(row), row.Data[wire.SealedFiles], list, upload.Alike)
 		}
-		return c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body])
+		return same, proven
 	}), nil
 }
 

@@ -16,7 +16,9 @@ const (
 	Conversation = "conversationId"
 	GUID         = "guid"
 	File         = "file"
+	FileIDs      = "fileMediaFileId" // documented: the server adds it to an upload
 	FlagDeleted  = "isDeleted"
+	Edited       = "isEdited"
 	// PrivateMedia marks attachments that need the conversation's key.
 	PrivateMedia = "hasMediaFileWithPrivateEncryptionKey"
 	FileSchema   = "_flSchema"

@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -16,8 +17,9 @@ import (
 
 // File is an attachment: a URL, or content to upload.
 //
-// A URL is stored as it is. The exception is a base64 data URL, such as
-// "data:image/png;base64,…": its content is uploaded.
+// A URL is stored as it is. The exception is a data URL, such as
+// "data:image/png;base64,…": its content is uploaded like Content. One that cannot be
+// read is refused.
 type File struct {
 	// URL, Content and Reader are alternatives: set exactly one of them.
 	URL string
@@ -82,27 +84,28 @@ func (c *Chat) sealFiles(ctx context.Context, row *datasource.Entry, list upload
 	return err
 }
 
-// sealedFiles opens the list of a row's files; nil if it has none.
-func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.List, error) {
+// sealedFiles opens the list of a row's files, and says how it was protected; nil if it
+// has none.
+func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.List, bodies.Protection, error) {
 	stored := row.Data[wire.SealedFiles]
-	if row.Data[wire.SealedFiles] == nil {
+	if stored == nil {
 		if c.sealsFiles() && c.opts.MinProtection > Plain {
-			return nil, ErrUnprotected
+			return nil, bodies.Plain, ErrUnprotected
 		}
-		return nil, nil
+		return nil, bodies.Plain, nil
 	}
-	text, _, err := c.bodies.Open(ctx, filesBinding(row), stored)
+	text, had, err := c.bodies.Open(ctx, filesBinding(row), stored)
 	if err == nil && text == wire.Text(stored) {
-		err = ErrUnprotected // anybody who writes rows can write that
+		err = fmt.Errorf("%w: %w", ErrUnreadable, ErrUnprotected) // anybody who writes rows can write that
 	}
 	if err != nil {
-		return nil, err
+		return nil, had, err
 	}
 	list, err := upload.ParseList(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrTampered, err)
+		return nil, had, fmt.Errorf("%w: %w: %w", ErrUnreadable, ErrTampered, err)
 	}
-	return list, nil
+	return list, had, nil
 }
 
 // DownloadOption changes a [Chat.Download].
@@ -124,10 +127,11 @@ func Progress(fn func(got, total int64)) DownloadOption { return progressOption(
 // With Options.Keys or Options.Cipher files are encrypted before they are uploaded, and
 // decrypted here. Nothing is written to w that was not verified; a file that was
 // changed, cut or moved ends with [ErrTampered], and w then has its verified beginning.
+// A message whose Err is ErrTampered has no genuine files, so its are refused.
 // Options.MinProtection refuses other files. Those of Fliplet's widgets are private: the
 // server needs the conversation's own key with the request.
 //
-// That key and the token are sent to media of Fliplet's own hosts only. A message can
+// That key and the token are sent to media of the API and of its own hosts only. A message can
 // name any address, so all others are refused before any request, unless the client
 // allows their host; see [datasource.Client.Download]. A failed download is retried until
 // the first byte is written. After an error w may hold a part of the file.
@@ -145,6 +149,8 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 		return "", 0, invalid("i: the message has %d files, there is no number %d", len(m.Files), i)
 	case w == nil:
 		return "", 0, invalid("w: nil; give io.Discard to throw the file away")
+	case errors.Is(m.Err, ErrTampered):
+		return "", 0, fmt.Errorf("file %d: %w", i, m.Err) // a copy's file is a copy, too
 	}
 	var o downloadOptions
 	for _, opt := range opts {
@@ -160,7 +166,7 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 			return "", 0, err
 		}
 	}
-	list, err := c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data})
+	list, _, err := c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data})
 	if err != nil {
 		return "", 0, fmt.Errorf("file %d: %w", i, err)
 	}

@@ -212,5 +212,6 @@ func (anyOperatorOption) applyLogin(c *callOptions) { c.anyOperator = true }
 // $filters) the server alone decides who is logged in, and the first of several
 // contacts is taken. Never build such a query from what a user has typed. Operators that
 // compare single values, $in, $nin, $not, $nor and $exists are checked here, too, as is
-// every other column of the query, and a row that contradicts them logs nobody in.
+// every other column of the query, and a row that contradicts them logs nobody in; nor
+// does one that lacks a column whose value the query asks for.
 func AnyOperator() LoginOption { return anyOperatorOption{} }

@@ -107,7 +107,8 @@ func (v *Conversation) IsMuted() bool { return v != nil && v.current().Muted(v.u
 // EncryptionKey is the conversation's own passphrase for message bodies: the one in its
 // definition, else one computed from its id, which protects nothing. With Options.Keys
 // set, another one is in use. It is "" where there is none to use: after
-// [ErrKeyChanged], and for a computed one under Options.MinProtection.
+// [ErrKeyChanged], and for a computed one under Options.MinProtection. It makes no
+// request, so it answers from memory also after the user was removed.
 func (v *Conversation) EncryptionKey() string {
 	if v == nil {
 		return ""

@@ -203,7 +203,7 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 
 // join makes the user a participant.
 func (v *Conversation) join(ctx context.Context) error {
-	return v.change(ctx,
+	return v.change(ctx, "",
 		func(d wire.Definition) bool { return d.Add(v.userID) },
 		func(d wire.Definition) bool { return d.Has(v.userID) })
 }

@@ -13,8 +13,10 @@ import (
 
 // Keys gives the passphrase that encrypts the bodies of a conversation, and the keys
 // of their files; it is sent nowhere. Key is called for every message, from several
-// goroutines: cache what is costly to get. After an error the message is delivered with
-// it in Message.Err; a send fails with it. Other messages are not delayed.
+// goroutines: cache what is costly to get. A poll waits for it too, a tenth of a second
+// once per conversation, to tell messages that were stored twice. After an error the
+// message is delivered with it in Message.Err; a send fails with it. Other messages are
+// not delayed.
 //
 // The default is the conversation's own key, stored in its definition. A [Keystore]
 // is an alternative.
@@ -59,7 +61,8 @@ var (
 	// also be damaged: the format does not distinguish the two.
 	ErrWrongKey = named(bodies.ErrWrongKey)
 	// ErrTampered: an authenticated body was changed, moved to another conversation,
-	// message or sender, stored a second time, or sealed with another key of that name.
+	// message or sender, stored a second time, or sealed with another key of that name. Of
+	// a message without text the same is said of the list of its files.
 	ErrTampered = named(bodies.ErrTampered)
 	// ErrMalformed: a body looks like ciphertext but cannot be decoded. It was damaged
 	// or cut off, comes from a later version, or was typed by a person.
@@ -100,7 +103,7 @@ func bodiesOf(c *Chat) *bodies.Bodies {
 		AtHand:     c.pins.AtHand,
 	}
 	if c.opts.Keys != nil {
-		b.AtHand = nil
+		b.AtHand = nil // each of the caller's passphrases is asked for once
 	}
 	if c.opts.Cipher != nil {
 		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open
@@ -120,15 +123,21 @@ func (c *Chat) writes() Protection {
 }
 
 // genuine tells rows whose body opens under the protection of this Chat. nil: all do.
-func (c *Chat) genuine() func(*datasource.Entry) bool {
+func (c *Chat) genuine() func(context.Context, *datasource.Entry) bool {
 	if !c.opts.EncryptMessages {
 		return nil
 	}
-	return func(row *datasource.Entry) bool {
-		if wire.Text(row.Data[wire.Body]) == "" && row.Data[wire.SealedFiles] != nil {
-			return c.bodies.Genuine(filesBinding(row), row.Data[wire.SealedFiles])
+	return func(ctx context.Context, row *datasource.Entry) bool {
+		at, stored := binding(row), row.Data[wire.Body]
+		of := at
+		if list := row.Data[wire.SealedFiles]; wire.Text(stored) == "" && list != nil {
+			of, stored = filesBinding(row), list
 		}
-		return c.bodies.Genuine(binding(row), row.Data[wire.Body])
+		ok := c.bodies.Genuine(ctx, of, stored)
+		if !deleted(*row) && ctx.Err() == nil {
+			c.bodies.Holds(row.ID, at, ok && envelope.LooksAuthenticated(wire.Text(stored)))
+		}
+		return ok
 	}
 }
 
@@ -167,7 +176,7 @@ func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, p
 			row.Data[wire.From], at.Sender = patch[wire.From], wire.Text(patch[wire.From])
 		}
 		if hasFiles {
-			list, err := c.sealedFiles(ctx, row)
+			list, _, err := c.sealedFiles(ctx, row)
 			if err == nil {
 				err = c.sealFiles(ctx, row, list.Replace(wire.Strings(row.Data[wire.File]), wire.Strings(patch[wire.File])), patch)
 			}

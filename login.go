@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -137,7 +136,7 @@ func (c *Chat) authenticate(ctx context.Context, query where.Login) (*Contact, s
 	if err != nil {
 		return nil, "", err
 	}
-	return c.identify(ctx, &rows[0])
+	return c.identify(ctx, query, &rows[0])
 }
 
 // find reads the contacts that a query finds, and that match it here, too: at least
@@ -161,8 +160,9 @@ func columnsOf(e datasource.Entry) M { return e.Data }
 
 // identify stores the flUserId and flUserToken that a contact's row lacks, and
 // returns the contact as stored. It never replaces one: a new flUserId would orphan
-// history, a new token would log out the user's other devices.
-func (c *Chat) identify(ctx context.Context, row *datasource.Entry) (*Contact, string, error) {
+// history, a new token would log out the user's other devices. What is stored has to
+// match the query of the login like what was found.
+func (c *Chat) identify(ctx context.Context, query where.Login, row *datasource.Entry) (*Contact, string, error) {
 	patch := M{}
 	if c.storedUserID(row) == "" {
 		patch[wire.UserID] = c.deriveUserID(row)
@@ -175,16 +175,11 @@ func (c *Chat) identify(ctx context.Context, row *datasource.Entry) (*Contact, s
 		if err != nil {
 			return nil, "", err
 		}
-		if stored.ID != 0 && stored.ID != row.ID {
+		// Another client may have been first, so the server's values count.
+		merged, ok := query.Stored(row.Data, patch, stored.Data)
+		if !ok {
 			return nil, "", errors.New("the server answered with another contact")
 		}
-		merged := maps.Clone(row.Data)
-		if merged == nil {
-			merged = M{}
-		}
-		maps.Copy(merged, patch)
-		// Another client may have been first, so the server's values count.
-		maps.Copy(merged, stored.Data)
 		row.Data = merged
 	}
 	token := wire.Text(row.Data[wire.UserToken])

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -92,6 +93,11 @@ func TestAServerThatIgnoresTheQueryLogsNobodyInAndWritesNothing(t *testing.T) {
 		"$filters, allowed*":   {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "jo@x.com"}}},
 		"beside the unknown*":  {"Email": chat.M{"$regex": "x"}, "Password": "neither"},
 		"within the unknown*":  {"$or": []any{chat.M{"Email": chat.M{"$in": []string{"a"}}}, chat.M{"Number": chat.M{"$gt": 50}}}},
+		"not a value*":         {"Email": chat.M{"$not": "first@x.com"}, "Number": 41},
+		"$regex of nothing*":   {"Nickname": chat.M{"$regex": "x"}},
+		"$like of nothing*":    {"Nickname": chat.M{"$like": "x"}},
+		"a list of nothing*":   {"Nickname": []any{"x"}},
+		"$filters of nothing*": {"$filters": []any{chat.M{"column": "Nickname", "condition": "contains", "value": "x"}}},
 		"a negation, allowed*": {"Email": chat.M{"$nin": []string{"first@x.com", "banjo@x.com"}}},
 	} {
 		var opts []chat.LoginOption
@@ -204,4 +210,38 @@ func TestARowThatIsAddedDoesNotComeBeforeTheOneThatWasThere(t *testing.T) {
 			assert.NotEqual(t, planted[0], c.User().ID)
 		}
 	}
+}
+
+func TestALoginIsCheckedAgainWhenItsIdsWereStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bob := w.login("bob")
+	columns := fmt.Sprintf(`{"Email":"bob@example.org","flUserId":%q,"flUserToken":"of bob"}`, bob.User().UserID)
+	for name, answer := range map[string]string{
+		"another's columns":                `{"data":` + columns + `}`,
+		"another's columns, the own id":    fmt.Sprintf(`{"id":%d,"data":%s}`, w.ids["eve"], columns),
+		"another row":                      fmt.Sprintf(`{"id":%d,"data":%s}`, w.ids["bob"], columns),
+		"the same row, another's address":  fmt.Sprintf(`{"id":%d,"data":{"Email":"bob@example.org"}}`, w.ids["eve"]),
+		"another source":                   fmt.Sprintf(`{"id":%d,"dataSourceId":1,"data":{"Email":"eve@example.org"}}`, w.ids["eve"]),
+		"a list in the place of a column":  `{"data":{"Email":["eve@example.org"]}}`,
+		"nothing in the place of a column": `{"data":{"Email":null}}`,
+	} {
+		f := &forger{next: w.Transport(), answer: func(r *http.Request) string {
+			if r.Method == http.MethodPut {
+				return answer
+			}
+			return ""
+		}}
+		c := w.connect(w.through(f))
+		u, err := c.Login(t.Context(), chat.M{"Email": "eve@example.org"})
+		require.Error(t, err, name)
+		assert.Nil(t, u, name)
+		assert.Nil(t, c.User(), name)
+		assert.NotContains(t, err.Error(), "bob")
+	}
+	// A query about what is stored then is no contradiction.
+	c := w.connect()
+	_, err := c.Login(t.Context(), chat.M{"Email": "eve@example.org", "flUserId": chat.M{"$exists": false}}, chat.AnyOperator())
+	require.NoError(t, err)
+	assert.NotEmpty(t, c.User().UserID)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -22,7 +23,7 @@ type Message struct {
 	// GUID is the sender's id for the message, the same when a send is repeated.
 	GUID string
 	// Body is the decrypted text; "" for a message with attachments only. When Err is
-	// set it is as stored, or "" where Options.MinProtection withholds plain text.
+	// set it is as stored, or "" with Options.MinProtection.
 	Body string
 	// FromUserID is the flUserId of the sender.
 	FromUserID string
@@ -47,11 +48,13 @@ type Message struct {
 	IsReplay bool
 	// Protection says how well the stored body was protected, as far as that was verified.
 	// It is Plain for an empty body, and for one that does not open, which has an Err. A
-	// body that MinProtection withholds has the protection that it claims.
+	// body that is withheld has the protection that it claims, and one that opens in the
+	// copy of another message's row has what was verified.
 	Protection Protection
 	// Err says why Body is not the text. It matches [ErrUnreadable] and the reason,
 	// such as [ErrWrongKey], [ErrTampered] or [datasource.ErrRowLimit]; with the last,
-	// only the ids and times are known. nil if Body is the text.
+	// only the ids and times are known. nil if Body is the text. With a Cipher it also
+	// says that the sealed list of files does not belong to a message without text.
 	Err error
 }
 
@@ -70,28 +73,35 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	}
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
 	if row.Err != nil && !m.IsDeleted {
+		c.bodies.Holds(row.ID, envelope.Binding{}, false)
 		m.Err = &Error{Op: "read message", Err: unreadable(row)}
 		return m
 	}
-	c.openBody(ctx, m, binding(row))
+	c.openBody(ctx, m, row)
 	return m
 }
 
 // openBody replaces the stored body of a message by its text, in whatever state the
-// row is.
-func (c *Chat) openBody(ctx context.Context, m *Message, at envelope.Binding) {
-	stored := m.Data[wire.Body]
+// row is. Of a message without text the list of files is what shows that it is genuine.
+func (c *Chat) openBody(ctx context.Context, m *Message, row *datasource.Entry) {
+	at, stored, op := binding(row), m.Data[wire.Body], "read body"
 	body, had, err := c.bodies.Open(ctx, at, stored)
-	if err == nil && had == bodies.Authenticated {
-		if err = c.bodies.Copy(at, m.ID); err != nil {
-			body, _ = stored.(string)
+	m.Protection = Protection(had)
+	if list := m.Data[wire.SealedFiles]; err == nil && body == "" && wire.Text(stored) == "" && list != nil && c.opts.Cipher != nil {
+		_, had, err = c.sealedFiles(ctx, row)
+		op, stored = "read files", list
+	}
+	opened := err == nil
+	if err = c.bodies.Settle(at, stored, m.ID, m.IsDeleted, had, err); err != nil {
+		m.Err = &Error{Op: op, Err: err}
+		if opened && op == "read body" {
+			body = wire.Text(stored)
 		}
 	}
-	m.Body, m.Protection = body, Protection(had)
-	if err != nil {
-		m.Err = &Error{Op: "read body", Err: err}
+	if err != nil && c.opts.MinProtection > Plain {
+		body = "" // others may have written it, and a screen may not look at Err
 	}
-	if body != "" || err != nil {
+	if m.Body = body; body != "" || err != nil && op == "read body" {
 		m.Data[wire.Body] = body
 	}
 	if c.opts.MinProtection > Plain {
@@ -139,10 +149,11 @@ func (m Message) Format(f fmt.State, _ rune) {
 // UpdateMessage replaces the columns of a message that data has; the others stay.
 // "body" is encrypted if this Chat encrypts. "guid", and "fromUserId" in version 2 of
 // the format, cannot be changed where an authenticated body is sealed to them. The caller sets "isEdited". "file" takes
-// URLs, which replace the list of attachments; only Message uploads files. It returns
-// the whole message.
+// URLs, which replace the list of attachments; only Message uploads files, so a Chat
+// that encrypts refuses data URLs and whatever is not text. It returns the whole message.
 //
-// Errors: [ErrInvalid] for no columns; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid] for no columns, and for one that could be taken for a message's
+// own, such as "Body"; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
 	defer wrap("update message", &err)
 	if err := checkIDs(conversationID, messageID); err != nil {
@@ -150,6 +161,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	}
 	if len(data) == 0 {
 		return nil, invalid("data: empty; give the columns to change")
+	}
+	if err := wire.CheckColumns(data); err != nil {
+		return nil, invalid("data: %v", err)
 	}
 	if _, ok := data[wire.UserToken]; ok {
 		return nil, invalid("data: column %q is a credential", wire.UserToken)
@@ -168,6 +182,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	if err := s.roster.Check(ctx, conversationID); err != nil {
 		return nil, err
 	}
+	if err := upload.CheckURLs(patch[wire.File]); err != nil && c.opts.EncryptMessages {
+		return nil, invalid("data: column %q %v", wire.File, err)
+	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err
 	}
@@ -179,7 +196,6 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, missing(err, "message", messageID)
 	}
 	s.receiver.Poke()
-	row.DataSourceID = conversationID
 	return c.message(ctx, row, s.userID), nil
 }
 

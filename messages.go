@@ -148,10 +148,9 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 	if err != nil {
 		return nil, missing(err, "message", id)
 	}
-	if deleted(*row) || row.DataSourceID != 0 && row.DataSourceID != h.v.ID {
+	if deleted(*row) {
 		return nil, fmt.Errorf("message %d: %w", id, ErrNotFound)
 	}
-	row.DataSourceID = h.v.ID
 	return h.v.chat.message(ctx, row, s.userID), nil
 }
 

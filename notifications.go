@@ -13,10 +13,12 @@ type Notifications struct{ v *Conversation }
 // Notifications returns a handle; it makes no request.
 func (v *Conversation) Notifications() Notifications { return Notifications{v} }
 
-// Mute stops push notifications of the conversation for the user.
+// Mute stops push notifications of the conversation for the user. It fails with
+// [ErrNotFound] when the user is not a member any more.
 func (n Notifications) Mute(ctx context.Context) error { return n.set(ctx, "mute", true) }
 
-// Unmute resumes push notifications of the conversation for the user.
+// Unmute resumes push notifications of the conversation for the user. It is like
+// [Notifications.Mute].
 func (n Notifications) Unmute(ctx context.Context) error { return n.set(ctx, "unmute", false) }
 
 func (n Notifications) set(ctx context.Context, op string, on bool) (err error) {
@@ -26,7 +28,7 @@ func (n Notifications) set(ctx context.Context, op string, on bool) (err error) 
 		return err
 	}
 	defer end()
-	return n.v.change(ctx,
+	return n.v.change(ctx, s.userID,
 		func(d wire.Definition) bool { return d.Mute(s.userID, on) },
 		func(d wire.Definition) bool { return d.Muted(s.userID) == on })
 }

@@ -118,7 +118,7 @@ func (c *Chat) cachedMessages(ctx context.Context, s *session) cachedEvents {
 			return !slices.ContainsFunc(list, func(v *Conversation) bool { return v.ID == e.DataSourceID })
 		})
 	}
-	cached := cachedEvents{rows: rows.Feed(entries, c.genuine(), c.log), upto: upto}
+	cached := cachedEvents{rows: rows.Feed(ctx, entries, c.genuine(), c.log), upto: upto}
 	for i := range cached.rows {
 		cached.events = append(cached.events, feed.Event{Row: cached.rows[i]})
 	}

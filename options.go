@@ -66,8 +66,8 @@ type Options struct {
 	// Default: none.
 	Cipher *Cipher
 	// MinProtection refuses bodies that are less protected, of deleted messages, too: such
-	// messages have an Err, and plain text, which is also any body that is not text, is
-	// removed from Body and Data, with columns that are spelled like body. From Encrypted
+	// messages have an Err, and their body, like one that does not open, is removed from
+	// Body and Data, with columns that are spelled like body. From Encrypted
 	// on, the key computed from a conversation's id opens and seals nothing, and without
 	// the pins in Storage (see [ErrKeyChanged]) no key of a definition is used. Default:
 	// Plain, which refuses none; [Message.Protection] tells what each body had.

@@ -8,11 +8,12 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// change edits a conversation's definition on the server; see [roster.Change].
-func (v *Conversation) change(ctx context.Context, edit, kept func(wire.Definition) bool) error {
+// change edits a conversation's definition on the server; see [roster.Change]. member
+// has to be one, unless it is "".
+func (v *Conversation) change(ctx context.Context, member string, edit, kept func(wire.Definition) bool) error {
 	c := v.chat
 	def, err := roster.Change{
-		Conversation: v.ID, Edit: edit, Kept: kept,
+		Conversation: v.ID, Member: member, NotFound: ErrNotFound, Edit: edit, Kept: kept,
 		Read: func(ctx context.Context) (wire.Definition, error) { return c.freshDefinition(ctx, v.ID) },
 		Write: func(ctx context.Context, def wire.Definition) (wire.Definition, error) {
 			ds, err := c.client.UpdateDataSource(ctx, v.ID, datasource.SourcePatch{Definition: def.JSON()})
@@ -63,7 +64,8 @@ func (p Participants) Fetch(ctx context.Context) (_ []*Contact, err error) {
 // Add makes contacts members; ids are Contact.IDs. Other clients may change the
 // members at the same time. If all are members already nothing is written.
 //
-// Errors: [ErrInvalid], [ErrContactNotFound], [ErrNotFound], [ErrNotLoggedIn], [ErrClosed].
+// Errors: [ErrInvalid], [ErrContactNotFound], [ErrNotLoggedIn], [ErrClosed]; [ErrNotFound],
+// also for a user who is not a member any more.
 func (p Participants) Add(ctx context.Context, ids ...int64) (err error) {
 	defer wrap("add participants", &err)
 	return p.edit(ctx, ids, func(d wire.Definition, users []string) bool { return d.Add(users...) }, true)
@@ -94,7 +96,7 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 	for i, contact := range contacts {
 		users[i] = contact.UserID
 	}
-	err = p.v.change(ctx,
+	err = p.v.change(ctx, s.userID,
 		func(d wire.Definition) bool { return edit(d, users) },
 		func(d wire.Definition) bool {
 			for _, u := range users {

@@ -33,11 +33,12 @@ type Draft struct {
 	// the same GUID again, a few seconds after a failure that [datasource.Doubtful]
 	// reports: it is looked up first, and if the first try was stored, nothing is
 	// stored twice. Options.Outbox does that by itself. What is found counts only if it
-	// is this draft: the same sender, body and number of files, and a body that opens
-	// under this Chat's own protection. In plain text others can write such a row.
+	// is this draft: the same sender, body, columns and files, and what is sealed opens
+	// under this Chat's own protection. A row whose columns somebody has changed since
+	// is found by an authenticated body only. In plain text others can write such a row.
 	GUID string
 	// Data holds custom columns, stored as they are. The columns of a message
-	// itself (body, file, guid, fromUserId) are refused.
+	// itself (body, file, guid, fromUserId) are refused, and what could be taken for them.
 	Data M
 }
 
@@ -122,6 +123,9 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
+	if len(row.Data) > 0 && wire.Text(row.Data[wire.GUID]) != wire.Text(write.Data[wire.GUID]) {
+		row.ID, row.Data = 0, nil // another message, which may be nobody's business
+	}
 	if row.ID == 0 || len(row.Data) == 0 {
 		// A server may confirm with less than the row.
 		stored, err := c.storedSend(ctx, conversationID, write)
@@ -163,13 +167,12 @@ func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datas
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	return rows.Sent(found, conversationID, write, func(row *datasource.Entry) bool {
-		if write.Data[wire.SealedFiles] != nil { // each attempt has keys of its own
-			if _, had, err := c.bodies.Open(ctx, filesBinding(row), row.Data[wire.SealedFiles]); err != nil || Protection(had) < c.writes() {
-				return false
-			}
+	return rows.Sent(found, conversationID, write, c.client.BaseURL(), func(row *datasource.Entry) (same, proven bool) {
+		same, proven = c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body], nil)
+		if list := write.Data[wire.SealedFiles]; same && !proven && list != nil {
+			return c.bodies.Same(ctx, filesBinding(row), row.Data[wire.SealedFiles], list, upload.Alike)
 		}
-		return c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body])
+		return same, proven
 	}), nil
 }
 
@@ -191,6 +194,9 @@ func (d *Draft) check(conversationID int64) error {
 		if _, ok := d.Data[column]; ok {
 			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
 		}
+	}
+	if err := wire.CheckColumns(d.Data); err != nil {
+		return invalid("Draft.Data: %v", err)
 	}
 	for i, f := range d.Files {
 		if err := upload.File(f).Check(); err != nil {

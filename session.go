@@ -162,7 +162,7 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query where.Login) (*C
 		if i < 0 {
 			return nil, "", errAnotherUser
 		}
-		return c.identify(ctx, &rows[i])
+		return c.identify(ctx, query, &rows[i])
 	}
 	// The query's token is no longer valid, but the contact's id is known.
 	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
@@ -172,10 +172,11 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query where.Login) (*C
 	if err != nil {
 		return nil, "", err
 	}
-	if row.ID != s.contactID || len(where.Choose(query.Without(wire.UserToken), columnsOf, *row)) == 0 {
+	query = query.Without(wire.UserToken)
+	if row.ID != s.contactID || len(where.Choose(query, columnsOf, *row)) == 0 {
 		return nil, "", errAnotherUser
 	}
-	return c.identify(ctx, row)
+	return c.identify(ctx, query, row)
 }
 
 // authorized calls fn with the user's chat token. After a 403 it logs in and calls fn

@@ -22,7 +22,7 @@ type Config struct {
 	// Any other token belongs to the European one.
 	Token string
 	// BaseURL overrides the region: an on-premise installation, a local server. "https://host" or
-	// "https://host/prefix", without /v1.
+	// "https://host/prefix", without /v1. Unless it is one of Fliplet's published APIs, the token goes to its origin only.
 	BaseURL string
 	// UserAgent defaults to "fliplet-chat-go/<version>".
 	UserAgent string

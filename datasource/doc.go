@@ -38,7 +38,7 @@
 //
 // # Secrets
 //
-// The token travels in a header, never in a URL. It goes to the host of the API only and, for downloads, to the
+// The token travels in a header, never in a URL. It goes to the host of the API only and, for downloads of media, to the
 // published hosts of the API's installation; a redirect does not carry it elsewhere. Download refuses all other hosts,
 // unless Config.FileHosts or Config.AllowFile let it fetch their files with plain requests. Configurations, clients, errors and log lines
 // show no token and no key, however they are printed.

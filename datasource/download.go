@@ -16,9 +16,10 @@ import (
 //
 // A URL in a row may point anywhere, so only some are followed; all others fail with ErrFileRefused before any request:
 //
-//   - files of the client's own API: v1/media/files/<id>/contents and …/thumb, in this spelling. They get the token and
-//     the parameters in extra, such as the key of a private file.
-//   - over https, files on the published hosts of that installation, with token and extra, too.
+//   - files of the client's own API: v1/media/files/<id>/contents and …/thumb, in this spelling. They get the token, and
+//     contents also the parameters in extra, such as the key of a private file.
+//   - over https, the same paths on the published file hosts of that installation, if Config.BaseURL is its published API.
+//   - other files on those hosts that serve files under any path. They are public, and get a plain request.
 //   - files of the hosts that Config.FileHosts names or Config.AllowFile allows. They get a plain request, and their
 //     addresses must be on the internet or in Config.FileNetworks. That is checked when the host is dialled.
 //
@@ -39,14 +40,15 @@ func (c *Client) Download(ctx context.Context, rawURL string, extra url.Values, 
 		return "", 0, fmt.Errorf("datasource: rawURL: %w", err)
 	}
 	u.Fragment, u.RawFragment = "", ""
-	if where != foreign && len(extra) > 0 {
+	secrets := where == apiServer || where == ownHost
+	if secrets && len(extra) > 0 && c.files.contentPath(u) {
 		query := u.Query()
 		maps.Copy(query, extra)
 		u.RawQuery = query.Encode()
 	}
 	d := download{to: w, progress: progress}
 	cl := &call{method: http.MethodGet, path: u.Host + u.EscapedPath(), target: u.String(), read: true, stream: d.receive}
-	if cl.foreign = where == foreign; where == apiServer {
+	if cl.foreign = !secrets; where == apiServer {
 		cl.path = strings.TrimPrefix(u.EscapedPath(), "/")
 	} else {
 		cl.unlimited = true // the limit is the API's

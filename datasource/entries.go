@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,13 +61,14 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	return &Result{Entries: p.entries, Deleted: p.deleted, Total: p.total, Answered: p.answered}, nil
 }
 
-// FindByID returns one row. A row that does not exist is ErrNotFound.
+// FindByID returns one row. A row that does not exist is ErrNotFound. Another row than the one asked for is an error, as
+// it is for Insert and Update, where the error is Doubtful.
 func (c *Client) FindByID(ctx context.Context, dataSourceID, entryID int64) (*Entry, error) {
 	path, err := entryPath(dataSourceID, entryID)
 	if err != nil {
 		return nil, err
 	}
-	e, found, err := c.row(ctx, dataSourceID, &call{method: http.MethodGet, path: path, read: true})
+	e, found, err := c.row(ctx, dataSourceID, entryID, &call{method: http.MethodGet, path: path, read: true})
 	if err == nil && !found {
 		return nil, &callError{op: "GET " + path, err: errors.New("the answer holds no row")}
 	}
@@ -122,10 +124,7 @@ func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path st
 			return nil, fmt.Errorf("datasource: Data: %w", err)
 		}
 	}
-	e, found, err := c.row(ctx, dataSourceID, cl)
-	if err == nil && !found {
-		e.ID = entryID
-	}
+	e, _, err := c.row(ctx, dataSourceID, entryID, cl)
 	return e, err
 }
 
@@ -194,8 +193,9 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call) (page, e
 	return p, nil
 }
 
-// row makes a call that answers with one row. Without one in the answer, found is false.
-func (c *Client) row(ctx context.Context, dataSourceID int64, cl *call) (e *Entry, found bool, err error) {
+// row makes a call that answers with one row: entryID, or one that is new if that is 0. Without one in the answer, found
+// is false.
+func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call) (e *Entry, found bool, err error) {
 	e = new(Entry)
 	err = c.do(ctx, cl, func(body []byte) error {
 		return decode(body, func(d *decoder) (err error) {
@@ -207,13 +207,20 @@ func (c *Client) row(ctx context.Context, dataSourceID int64, cl *call) (e *Entr
 	if err != nil {
 		return nil, false, err
 	}
-	if err := errorOf("row", e.ID, e.Err); err != nil {
+	if err := cmp.Or(e.belongs(dataSourceID, entryID), errorOf("row", e.ID, e.Err)); err != nil {
 		return nil, false, &callError{op: cl.op(), err: err, doubtful: !cl.read}
 	}
-	if e.DataSourceID == 0 {
-		e.DataSourceID = dataSourceID
-	}
+	e.DataSourceID, e.ID = dataSourceID, cmp.Or(entryID, e.ID) // some answers leave them out
 	return e, found, nil
+}
+
+// belongs refuses a row that is not the one asked for. It could be one that the user must not see, and would be taken
+// for the other.
+func (e *Entry) belongs(dataSourceID, entryID int64) error {
+	if e.DataSourceID != 0 && e.DataSourceID != dataSourceID || entryID != 0 && e.ID != 0 && e.ID != entryID {
+		return errors.New("the server answered with another row")
+	}
+	return nil
 }
 
 func ignore([]byte) error { return nil }

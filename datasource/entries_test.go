@@ -147,6 +147,36 @@ func TestAWriteConfirmedWithoutARowIsASuccess(t *testing.T) {
 	}
 }
 
+func TestAnotherRowThanTheOneAskedForIsAnErrorAndInDoubtAfterAWrite(t *testing.T) {
+	t.Parallel()
+	for body, news := range map[string]bool{ // whether a new row may look so
+		`{"id":8,"dataSourceId":9,"data":{"a":"SECRET"}}`:              false,
+		`{"id":6,"dataSourceId":7,"data":{"a":"SECRET"}}`:              true,
+		`{"id":6,"data":{"a":"SECRET"}}`:                               true,
+		`{"dataSourceId":9,"data":{"a":"SECRET"}}`:                     false,
+		`{"entry":{"id":8,"dataSourceId":9,"data":{"a":"SECRET"}}}`:    false,
+		`[{"id":6,"data":{"a":"SECRET"}},{"id":8,"data":{"a":"own"}}]`: true,
+	} {
+		client := serve(t, answer(200, body)).client(t)
+		row, err := client.FindByID(t.Context(), 7, 8)
+		require.ErrorContains(t, err, "another row", body)
+		assert.Nil(t, row)
+		assert.False(t, datasource.Doubtful(err))
+		row, err = client.Update(t.Context(), 7, 8, M{"a": "own"})
+		require.ErrorContains(t, err, "another row", body)
+		assert.Nil(t, row)
+		assert.True(t, datasource.Doubtful(err))
+		assert.NotContains(t, err.Error(), "SECRET")
+		_, err = client.Insert(t.Context(), 7, M{"a": "own"})
+		assert.Equal(t, news, err == nil, "%s: %v", body, err)
+		assert.Equal(t, !news, datasource.Doubtful(err))
+	}
+	client := serve(t, answer(200, `{"data":{"a":1}}`)).client(t)
+	row, err := client.FindByID(t.Context(), 7, 8)
+	require.NoError(t, err)
+	assert.Equal(t, []int64{7, 8}, []int64{row.DataSourceID, row.ID}, "an answer may leave them out")
+}
+
 func TestUpdateFindByIDAndDeleteUseTheRowsPath(t *testing.T) {
 	t.Parallel()
 	server := serve(t, answer(200, `{"id":42,"data":{}}`))

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // ErrFileRefused: Download does not go to this address, or a redirect led to one. The text says why, and which field of
@@ -17,7 +18,7 @@ var ErrFileRefused = errors.New("the address of the file is refused")
 // writes rows chooses it.
 type fileRules struct {
 	base     *url.URL
-	region   *region         // the installation's other hosts; nil: none
+	region   *region         // the installation's other hosts; nil: none, unless base is a published API
 	named    map[string]bool // Config.FileHosts as origins
 	allow    func(*url.URL) error
 	networks []netip.Prefix
@@ -27,14 +28,15 @@ type fileRules struct {
 type place int
 
 const (
-	foreign   place = iota // gets a plain request
-	ownHost                // a published host of the installation: gets the credentials
-	apiServer              // the API: gets the credentials, and its rate limit counts
+	foreign    place = iota // gets a plain request
+	publicFile              // a file of a published host of the installation: gets a plain request
+	ownHost                 // media of the API on such a host: gets the credentials
+	apiServer               // the API: gets the credentials, and its rate limit counts
 )
 
 // fileRules checks the fields of cfg about files.
 func (cfg Config) fileRules(base *url.URL) (*fileRules, error) {
-	f := &fileRules{base: base, region: regionAt(hostOf(base)), allow: cfg.AllowFile, networks: cfg.FileNetworks}
+	f := &fileRules{base: base, region: regionOfAPI(base), allow: cfg.AllowFile, networks: cfg.FileNetworks}
 	for i, entry := range cfg.FileHosts {
 		text := entry
 		if !strings.Contains(entry, "://") {
@@ -87,7 +89,12 @@ func (f *fileRules) place(u *url.URL) (place, error) {
 			return where, refuse("the API serves files below v1/media/files only")
 		}
 	case ownHost:
-		if path = strings.TrimPrefix(path, "/"); !mediaPath(path) && !(f.region.serves(hostOf(u)) && filePath(path)) {
+		path = strings.TrimPrefix(path, "/")
+		switch {
+		case mediaPath(path):
+		case f.region.serves(hostOf(u)) && filePath(path):
+			return publicFile, nil
+		default:
 			return where, refuse("it is not the path of a file")
 		}
 	default:
@@ -132,36 +139,52 @@ func mediaPath(escaped string) bool {
 	return parts[1] == "contents" || parts[1] == "thumb" && len(parts) > 2
 }
 
+// contentPath reports whether the path of a URL, which has a place, is that of a file's content: what a private key
+// opens.
+func (f *fileRules) contentPath(u *url.URL) bool {
+	rest := strings.TrimPrefix(strings.TrimPrefix(u.EscapedPath(), f.base.EscapedPath()), "/")
+	parts := strings.Split(rest, "/") // v1/media/files/<id>/contents
+	return mediaPath(rest) && parts[4] == "contents"
+}
+
 // filePath reports whether an escaped path of a host that serves files can be a file's, and not one of an API that the
-// host passes on.
+// host passes on. Nothing secret goes there.
 func filePath(escaped string) bool {
 	if !safeSegments(escaped) {
 		return false
 	}
 	first, _, _ := strings.Cut(escaped, "/")
-	first, err := url.PathUnescape(first)
-	version := strings.TrimLeft(strings.ToLower(first), "v")
-	_, number := strconv.Atoi(version)
-	return err == nil && (version == strings.ToLower(first) || number != nil)
+	for range maxDecodings {
+		if plain, err := url.PathUnescape(first); err == nil {
+			first = plain
+		}
+	}
+	first, _, _ = strings.Cut(strings.ToLower(first), ";")
+	number, version := strings.CutPrefix(first, "v")
+	return !version || strings.Trim(number, "0123456789.") != "" || number == ""
 }
 
 // maxDecodings is how often a path is decoded in search of what it hides.
 const maxDecodings = 4
 
 // safeSegments reports whether every proxy and server reads an escaped path alike: no empty segment, no dots that lead
-// elsewhere, no slash or control character behind an escape, however often it was escaped.
+// elsewhere, no slash or control character behind an escape, however often it was escaped, and nothing that some of
+// them decode further than is seen here.
 func safeSegments(escaped string) bool {
 	for s := range strings.SplitSeq(escaped, "/") {
 		for round := 0; ; round++ {
 			name, _, _ := strings.Cut(s, ";") // parameters, which some servers cut off
-			if name == "" || name == "." || name == ".." || strings.ContainsAny(s, `/\`) || strings.ContainsFunc(s, control) {
-				return false
+			if name == "" || name == "." || name == ".." || strings.ContainsAny(s, `/\`) || strings.ContainsFunc(s, control) || !utf8.ValidString(s) {
+				return false // not UTF-8: perhaps an overlong form of these
 			}
-			plain, err := url.PathUnescape(s)
-			if err != nil || plain == s {
+			if !strings.Contains(s, "%") {
 				break
 			}
-			if round == maxDecodings {
+			plain, err := url.PathUnescape(s)
+			if err != nil && round > 0 && onlyPercentSigns(s) {
+				break // the name of a file has them
+			}
+			if err != nil || round == maxDecodings {
 				return false
 			}
 			s = plain
@@ -169,5 +192,18 @@ func safeSegments(escaped string) bool {
 	}
 	return true
 }
+
+// onlyPercentSigns reports whether no percent sign in s could begin an escape for anybody: a lenient decoder skips those
+// that are damaged and goes on, and some know %u002e.
+func onlyPercentSigns(s string) bool {
+	for part := range strings.SplitSeq(s[strings.Index(s, "%")+1:], "%") {
+		if part != "" && strings.Contains("uU", part[:1]) || len(part) > 1 && hexDigit(part[0]) && hexDigit(part[1]) {
+			return false
+		}
+	}
+	return true
+}
+
+func hexDigit(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
 
 func control(r rune) bool { return r < ' ' || r == 0x7F }

@@ -104,19 +104,21 @@ func TestCredentialsGoToFilesOfTheAPIAndOfItsInstallationOnly(t *testing.T) {
 		{"eu--x", "", "//api.fliplet.com/" + media},
 		{"eu--x", "", "https://api.fliplet.com/" + media},
 		{"eu--x", "", "https://api.fliplet.com/v1/media/files/900/contents"},
-		{"eu--x", "", "https://api.fliplet.com/v1/media/files/900/thumb/preview.jpg?size=small"},
+		{"eu--x", "", "https://api.fliplet.com/v1/media/files/900/contents?size=small"},
 		{"eu--x", "", "https://API.Fliplet.com:443/" + media},
 		{"eu--x", "", "https://api.fliplet.com:0443/" + media},
 		{"eu--x", "", "https://api.fliplet.com./" + media},
 		{"eu--x", "https://api.fliplet.com.", "https://api.fliplet.com/" + media},
 		{"eu--x", "", "https://api.fliplet.com/v1/media/files/900/contents/a%20b%25;c..d.png"},
-		{"eu--x", "", "https://cdn.fliplet.com/apps/2/foo.jpg"},
-		{"eu--x", "", "https://CDN.fliplet.com./apps/2/foo.jpg"},
+		{"eu--x", "", "https://api.fliplet.com/v1/media/files/900/contents/50%25.png"},
+		{"eu--x", "", "https://cdn.fliplet.com/" + media},
+		{"eu--x", "", "https://CDN.fliplet.com./" + media},
 		{"eu--x", "", "https://cdn.api.fliplet.com/" + media},
 		{"eu--x", "", "https://apps.fliplet.com/" + media},
-		{"us--x", "", "https://us.cdn.fliplet.com/f"},
-		{"x", "", "https://cdn.fliplet.com/f"},
-		{"eu--x", "https://us.api.fliplet.com", "https://us.cdn.fliplet.com/f"},
+		{"us--x", "", "https://us.cdn.fliplet.com/" + media},
+		{"x", "", "https://cdn.fliplet.com/" + media},
+		{"eu--x", "https://us.api.fliplet.com", "https://us.cdn.fliplet.com/" + media},
+		{"eu--x", "https://API.fliplet.com:443/", "https://cdn.fliplet.com/" + media},
 		{"eu--x", "http://localhost:8080/api", "http://localhost:8080/api/" + media},
 		{"eu--x", "http://localhost:8080/api", media},
 		{"eu--x", "http://own.example", "https://own.example/" + media},
@@ -131,6 +133,38 @@ func TestCredentialsGoToFilesOfTheAPIAndOfItsInstallationOnly(t *testing.T) {
 		assert.Equal(t, c.token, seen[0].Header.Get("Auth-Token"), c.url)
 		assert.Equal(t, "k+/=", seen[0].URL.Query().Get("encryptionKey"), c.url)
 	}
+}
+
+func TestThePrivateKeyOpensContentsOnlyAndPublicFilesGetNoCredentials(t *testing.T) {
+	t.Parallel()
+	for address, withToken := range map[string]bool{
+		"v1/media/files/900/thumb/preview.jpg":                         true,
+		"https://cdn.fliplet.com/v1/media/files/900/thumb/preview.jpg": true,
+		"https://cdn.fliplet.com/apps/2/foo.jpg":                       false,
+		"https://CDN.fliplet.com./apps/2/foo.jpg":                      false,
+		"https://cdn.api.fliplet.com/organizations/1/foo.jpg?size=x":   false,
+		"https://cdn.fliplet.com/api/v1/user":                          false,
+		"https://cdn.fliplet.com/apps;x/v1/media/files/900/contents":   false,
+		"https://cdn.fliplet.com/v/1.png":                              false,
+	} {
+		in := newInternet(t)
+		_, _, err := in.client(t, datasource.Config{}).Download(t.Context(), address, encryptionKey, io.Discard, nil)
+		require.NoError(t, err, address)
+		seen, _ := in.take()
+		require.Len(t, seen, 1)
+		assert.Equal(t, withToken, seen[0].Header.Get("Auth-Token") != "", address)
+		assert.NotContains(t, seen[0].URL.RawQuery, "encryptionKey", address)
+	}
+	in := newInternet(t)
+	const media = "https://cdn.fliplet.com/v1/media/files/9/contents"
+	in.moved[media] = "/apps/2/foo.jpg"
+	_, _, err := in.client(t, datasource.Config{}).Download(t.Context(), media, encryptionKey, io.Discard, nil)
+	require.NoError(t, err)
+	seen, _ := in.take()
+	require.Len(t, seen, 2)
+	assert.NotEmpty(t, seen[0].Header.Get("Auth-Token"))
+	assert.Empty(t, seen[1].Header.Get("Auth-Token"), "nor do they on a redirect")
+	assert.Empty(t, seen[1].Header.Get("Referer"))
 }
 
 func TestAnAddressThatIsNoFileIsRefusedBeforeAnyRequest(t *testing.T) {
@@ -167,6 +201,22 @@ func TestAnAddressThatIsNoFileIsRefusedBeforeAnyRequest(t *testing.T) {
 		{"", "v1/media/files/9/contents//user"},
 		{"", "v1//media/files/9/contents"},
 		{"", "v1/media/files/9/contents/a%00b"},
+		// What some decoders read further than others.
+		{"", "v1/media/files/9/contents/%25zz%252f..%252f..%252f..%252f..%252fuser"},
+		{"", "v1/media/files/9/contents/%25%2e%2e%252f"},
+		{"", "v1/media/files/9/contents/a%25%252fb"},
+		{"", "v1/media/files/9/contents/%25u002e%25u002e/x"},
+		{"", "v1/media/files/9/contents/%25U002fx"},
+		{"", "v1/media/files/9/contents/%c0%af..%c0%afuser"},
+		{"", "v1/media/files/9/contents/%c0%ae%c0%ae/x"},
+		{"", "v1/media/files/9/contents/%25c0%25af"},
+		{"", "v1/media/files/9/contents/%ff/x"},
+		{"", "v1/media/files/9/contents/%25252525252e%25252525252e/x"},
+		{"", "https://cdn.fliplet.com/%25zz%252f..%252fv1%252fuser"},
+		{"", "https://cdn.fliplet.com/v1;x/user"},
+		{"", "https://cdn.fliplet.com/v1%3bx/user"},
+		{"", "https://cdn.fliplet.com/%2576%2531/user"},
+		{"", "https://cdn.fliplet.com/v1.0/user"},
 		{"", "https://cdn.fliplet.com/v1/user"},
 		{"", "https://cdn.api.fliplet.com/v1/data-sources/101/data"},
 		{"", "https://cdn.api.fliplet.com/V1/user"},
@@ -209,6 +259,15 @@ func TestAnAddressThatIsNoFileIsRefusedBeforeAnyRequest(t *testing.T) {
 		{"http://localhost:8080", "https://cdn.fliplet.com/f"},
 		{"http://localhost:8080", "https://api.fliplet.com/v1/media/files/9/contents"},
 		{"https://us.api.fliplet.com", "https://cdn.fliplet.com/f"},
+		{"https://api.fliplet.com:8443", "https://cdn.fliplet.com/v1/media/files/9/contents"},
+		{"https://api.fliplet.com:8443", "https://cdn.fliplet.com/f"},
+		{"https://api.fliplet.com:8443", "https://api.fliplet.com/v1/media/files/9/contents"},
+		{"https://api.fliplet.com:8443", "https://apps.fliplet.com/v1/media/files/9/contents"},
+		{"https://api.fliplet.com/proxy", "https://cdn.fliplet.com/v1/media/files/9/contents"},
+		{"https://cdn.fliplet.com", "https://api.fliplet.com/v1/media/files/9/contents"},
+		{"https://cdn.fliplet.com", "https://apps.fliplet.com/v1/media/files/9/contents"},
+		{"https://apps.fliplet.com", "https://cdn.fliplet.com/v1/media/files/9/contents"},
+		{"https://onprem.fliplet.com", "https://cdn.fliplet.com/f"},
 	} {
 		in := newInternet(t)
 		_, n, err := in.client(t, datasource.Config{BaseURL: c.base}).Download(t.Context(), c.url, encryptionKey, io.Discard, nil)
@@ -398,12 +457,13 @@ func TestUnusableRulesForFilesAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "in the clear")
 }
 
-// FuzzFileAddress asks for any address. What gets the token is a file of the API, however a server reads its path, or
-// one of an own host that is not the API.
+// FuzzFileAddress asks for any address. What gets the token is media of the API, however a server reads its path, and
+// what gets the key its content.
 func FuzzFileAddress(f *testing.F) {
 	for _, address := range []string{
 		"v1/media/files/9/contents", "v1/media/files/9/contents/%2e%2e/x", "https://cdn.fliplet.com/a/b.png", "//cdn.api.fliplet.com/v1/user",
 		"https://api.fliplet.com./v1/media/files/9/thumb/a;b?x=1#y", `https://api.fliplet.com\@evil.example/`, "v1/media/files/9/contents/%25252e", "\uff41pi",
+		"v1/media/files/9/contents/%25zz%252f..%252fuser", "https://cdn.fliplet.com/v1;x/user", "v1/media/files/9/contents/%c0%af", "v1/media/files/9/contents/%25u002e",
 	} {
 		f.Add(address)
 	}
@@ -416,6 +476,7 @@ func FuzzFileAddress(f *testing.F) {
 	}})
 	require.NoError(f, err)
 	file := regexp.MustCompile(`^/v1/media/files/[0-9]+/(contents(/.+)?|thumb/.+)$`)
+	content := regexp.MustCompile(`^/v1/media/files/[0-9]+/contents(/.+)?$`)
 	f.Fuzz(func(t *testing.T, address string) {
 		sent = nil
 		_, _, err := client.Download(t.Context(), address, encryptionKey, io.Discard, nil)
@@ -430,6 +491,8 @@ func FuzzFileAddress(f *testing.F) {
 		require.Contains(t, []string{"api.fliplet.com", "cdn.fliplet.com", "cdn.api.fliplet.com", "apps.fliplet.com"}, host)
 		require.Equal(t, "https", u.Scheme)
 		p := u.EscapedPath()
+		require.Equal(t, file.MatchString(path.Clean(p)), sent[0].Header.Get("Auth-Token") != "")
+		require.Equal(t, content.MatchString(path.Clean(p)), u.Query().Get("encryptionKey") == encryptionKey.Get("encryptionKey"))
 		for range 6 { // decoded once more by each proxy, and cleaned
 			if cleaned := path.Clean(strings.ReplaceAll(p, `\`, "/")); host == "api.fliplet.com" || host == "apps.fliplet.com" {
 				require.Regexp(t, file, cleaned)

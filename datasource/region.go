@@ -40,6 +40,16 @@ func regionAt(host string) *region {
 	return nil
 }
 
+// regionOfAPI is the region whose API is at base, or nil. Another port, or another published host, may be anybody's
+// forwarding, so its client has no other hosts.
+func regionOfAPI(base *url.URL) *region {
+	r := regionAt(hostOf(base))
+	if r == nil || !sameOrigin(base, &url.URL{Scheme: "https", Host: r.api}) || base.Path != "" {
+		return nil
+	}
+	return r
+}
+
 func (r *region) has(host string) bool {
 	return r != nil && (host == r.api || host == r.apps || slices.Contains(r.cdns, host))
 }

@@ -101,15 +101,18 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	}
 	first := via[0]
 	files, download := first.Context().Value(filesOf{}).(*fileRules)
+	secrets := true
 	if download {
-		if _, err := files.place(req.URL); err != nil {
+		where, err := files.place(req.URL)
+		if err != nil {
 			return err
 		}
+		secrets = where == apiServer || where == ownHost
 	}
 	if req.Method != first.Method && first.Method != http.MethodGet && first.Method != http.MethodHead {
 		return http.ErrUseLastResponse
 	}
-	stays := sameHost(first, req)
+	stays := secrets && sameHost(first, req)
 	for _, earlier := range via[1:] {
 		stays = stays && sameHost(first, earlier)
 	}

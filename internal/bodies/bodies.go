@@ -22,10 +22,11 @@ type Bodies struct {
 	// Passphrase is a conversation's key in the passphrase format. It may make requests.
 	Passphrase func(ctx context.Context, conversation int64) (string, error)
 	// AtHand is the same without a request, false for a key that is not known yet. nil:
-	// nothing is known without one.
+	// Passphrase is asked once, and what opens bodies is remembered.
 	AtHand func(conversation int64) (string, bool)
 
 	copies copies
+	given  given
 }
 
 // Seal encrypts a body for storage, if bodies are encrypted. An empty body stays
@@ -106,6 +107,9 @@ func (b *Bodies) decrypt(ctx context.Context, at envelope.Binding, stored string
 		return "", Plain, false, err
 	}
 	body, had, err := openPassphrase(stored, key)
+	if err == nil && b.AtHand == nil {
+		b.given.keep(at.ConversationID, key)
+	}
 	return body, had, had == Encrypted && key == wire.FallbackBodyKey(at.ConversationID), err
 }
 
@@ -145,9 +149,8 @@ func (b *Bodies) key(ctx context.Context, conversation int64) (string, error) {
 }
 
 // Genuine reports whether a stored body opens under the protection that bodies are
-// written with, without a request. Where bodies are written in plain text everything
-// does.
-func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
+// written with. Where bodies are written in plain text everything does.
+func (b *Bodies) Genuine(ctx context.Context, at envelope.Binding, stored any) bool {
 	writes := max(b.Writes(), b.Least)
 	if writes == Plain {
 		return true
@@ -163,10 +166,7 @@ func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
 	case writes > Encrypted || !envelope.LooksPassphrase(text):
 		return false
 	}
-	if b.AtHand == nil {
-		return true // a look at the form has to do; bodies can be copied from other rows anyway
-	}
-	key, ok := b.AtHand(at.ConversationID)
+	key, ok := b.atHand(ctx, at.ConversationID)
 	if !ok || b.Least >= Encrypted && key == wire.FallbackBodyKey(at.ConversationID) {
 		return false
 	}
@@ -174,22 +174,25 @@ func (b *Bodies) Genuine(at envelope.Binding, stored any) bool {
 	return err == nil && had == Encrypted
 }
 
-// Same reports whether a row that was found holds the body that was to be sent: sealed
-// is what was made of it, and both have the same binding.
-func (b *Bodies) Same(ctx context.Context, at envelope.Binding, found, sealed any) bool {
-	text := wire.Text(found)
+// Same reports whether a row that was found holds what was to be sent: sealed is what was
+// made of it, and both have the same binding. alike compares the texts; nil: they are
+// equal. proven: only the sender can have written it, for this send.
+func (b *Bodies) Same(ctx context.Context, at envelope.Binding, found, sealed any, alike func(got, want string) bool) (same, proven bool) {
+	text, own := wire.Text(found), wire.Text(sealed)
 	if text == "" && found != nil && found != "" {
-		return false // a list or an object
+		return false, false // a list or an object
 	}
-	if text == sealed || text == "" {
-		return text == sealed
+	if text == own || text == "" {
+		return text == own, text != "" && text == own && b.Writes() > Plain // of the same attempt
 	}
 	// Another attempt may have sealed it anew, and Reencrypt may have moved it.
 	got, had, _, err := b.decrypt(ctx, at, text)
 	if err != nil || had < max(b.Writes(), b.Least) {
-		return false
+		return false, false
 	}
-	own, _ := sealed.(string)
 	want, _, _, err := b.decrypt(ctx, at, own)
-	return err == nil && got == want
+	if err != nil || alike == nil && got != want || alike != nil && !alike(got, want) {
+		return false, false
+	}
+	return true, had == Authenticated
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -103,16 +105,50 @@ func TestGenuineIsWhatOpensUnderTheOwnProtection(t *testing.T) {
 		b := with(t, writes, bodies.Plain)
 		for _, stored := range []any{plain, salted, sealed, other, nil, "", []any{"hi"}, 7} {
 			want := writes == bodies.Plain || assert.ObjectsAreEqual(true, contains(genuine, stored))
-			assert.Equal(t, want, b.Genuine(place, stored), "%v writes, %v", writes, stored)
+			assert.Equal(t, want, b.Genuine(t.Context(), place, stored), "%v writes, %v", writes, stored)
 		}
-		assert.Equal(t, writes == bodies.Plain, b.Genuine(envelope.Binding{ConversationID: 7, GUID: "g", Sender: "x"}, sealed))
+		assert.Equal(t, writes == bodies.Plain, b.Genuine(t.Context(), envelope.Binding{ConversationID: 7, GUID: "g", Sender: "x"}, sealed))
 	}
 	b := with(t, bodies.Encrypted, bodies.Plain)
 	b.AtHand = func(int64) (string, bool) { return "", false }
-	assert.False(t, b.Genuine(place, salted), "nobody knows yet")
-	b.AtHand = nil
-	assert.True(t, b.Genuine(place, salted), "the form has to do")
-	assert.False(t, b.Genuine(place, plain))
+	assert.False(t, b.Genuine(t.Context(), place, salted), "nobody knows yet")
+}
+
+// The form of a body proves nothing: with the caller's Keys it has to open, too.
+func TestTheCallersKeysAreAskedOnceToTellWhatIsGenuine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := with(t, bodies.Encrypted, bodies.Plain)
+		asked, gone := 0, errors.New("gone")
+		b.AtHand, b.Passphrase = nil, func(ctx context.Context, _ int64) (string, error) {
+			if asked++; gone != nil {
+				<-ctx.Done() // they take too long
+				return "", gone
+			}
+			return passphrase, nil
+		}
+		began := time.Now()
+		salted, forged := seal(t, bodies.Encrypted, place, "hi"), "U2FsdGVkX1forged"
+		for range 2 {
+			assert.False(t, b.Genuine(t.Context(), place, salted), "nobody knows")
+		}
+		assert.Equal(t, 1, asked, "not for every row of a page")
+		gone = nil
+		assert.Less(t, time.Since(began), time.Second, "nor for long")
+		time.Sleep(6 * time.Second)
+		for range 2 {
+			assert.True(t, b.Genuine(t.Context(), place, salted))
+			assert.False(t, b.Genuine(t.Context(), place, forged))
+			assert.False(t, b.Genuine(t.Context(), place, "plain"))
+		}
+		assert.Equal(t, 2, asked)
+		b.Forget()
+		_, _, err := b.Open(t.Context(), place, salted)
+		require.NoError(t, err)
+		gone = errors.New("gone")
+		assert.True(t, b.Genuine(t.Context(), place, salted), "a message was opened with it")
+		assert.Equal(t, 3, asked)
+	})
 }
 
 func contains(list []any, v any) bool {
@@ -140,31 +176,97 @@ func TestTheSameBodyIsOneUnderTheOwnProtection(t *testing.T) {
 		{bodies.Encrypted, sealed, seal(t, bodies.Encrypted, place, "hi"), true},
 		{bodies.Encrypted, "hi", seal(t, bodies.Encrypted, place, "hi"), false},
 	} {
-		assert.Equal(t, c.same, with(t, c.writes, bodies.Plain).Same(t.Context(), place, c.found, c.sealed), "%+v", c)
+		same, proven := with(t, c.writes, bodies.Plain).Same(t.Context(), place, c.found, c.sealed, nil)
+		assert.Equal(t, c.same, same, "%+v", c)
+		text, _ := c.found.(string)
+		assert.Equal(t, same && c.writes > bodies.Plain && (text == c.sealed || envelope.LooksAuthenticated(text)), proven, "%+v", c)
+	}
+	_, proven := with(t, bodies.Authenticated, bodies.Plain).Same(t.Context(), place, "", "", nil)
+	assert.False(t, proven, "nothing is sealed")
+	like := func(got, want string) bool { return got == "ho" && want == "hi" }
+	same, proven := with(t, bodies.Encrypted, bodies.Plain).Same(t.Context(), place, seal(t, bodies.Encrypted, place, "ho"), seal(t, bodies.Encrypted, place, "hi"), like)
+	assert.True(t, same)
+	assert.False(t, proven, "others have the key")
+}
+
+// What becomes of rows that hold the same body, in the order in which they are read.
+func TestOneRowOfABodyCounts(t *testing.T) {
+	t.Parallel()
+	none := envelope.Binding{ConversationID: 7, Sender: "u"}
+	type read struct {
+		at      envelope.Binding
+		sealed  string
+		row     int64
+		deleted bool
+		counts  bool
+	}
+	genuine := func(row int64, counts bool) read { return read{place, "x", row, false, counts} }
+	other := read{envelope.Binding{ConversationID: 7, GUID: "h", Sender: "u"}, "y", 0, false, true}
+	in := func(row int64) read { o := other; o.row = row; return o }
+	plain := func(row int64) read { return read{row: row} }
+	for name, reads := range map[string][]read{
+		"again, an edit, another listener":       {genuine(5, true), genuine(5, true), {place, "edited", 5, false, true}},
+		"a copy":                                 {genuine(5, true), genuine(9, false), genuine(5, true), genuine(9, false)},
+		"the original is read later":             {genuine(9, true), genuine(5, true), genuine(9, false), genuine(5, true)},
+		"three":                                  {genuine(9, true), genuine(5, true), genuine(7, false), genuine(3, true), genuine(5, false)},
+		"of another sender":                      {genuine(5, true), {envelope.Binding{ConversationID: 7, GUID: "g", Sender: "v"}, "x", 6, false, true}},
+		"not stored yet":                         {genuine(5, true), genuine(0, true)},
+		"an older row that was plain":            {plain(3), genuine(5, true), genuine(3, false), genuine(3, false), genuine(5, true)},
+		"an older row that was another message":  {in(3), genuine(5, true), genuine(3, false), genuine(3, false), in(3), genuine(3, false)},
+		"an older row, and back":                 {genuine(3, true), genuine(5, false), in(3), genuine(5, true), genuine(3, false)},
+		"an older row, and emptied":              {genuine(3, true), genuine(5, false), plain(3), genuine(5, true), genuine(3, false)},
+		"a deleted copy takes no place":          {{place, "x", 3, true, true}, genuine(5, true), {place, "x", 3, true, false}, genuine(5, true)},
+		"of a message that was deleted":          {genuine(5, true), {place, "x", 5, true, true}, genuine(9, false)},
+		"without a guid":                         {{none, "x", 5, false, true}, {none, "x", 9, false, false}, {none, "z", 9, false, true}},
+		"without a guid, the original later":     {{none, "x", 9, false, true}, {none, "x", 5, false, true}, {none, "x", 9, false, false}},
+		"without a guid, what an edit has left":  {{none, "x", 5, false, true}, {none, "z", 5, false, true}, {none, "x", 9, false, false}},
+		"without a guid, two of one text":        {{none, "x", 5, false, true}, {none, "z", 9, false, true}},
+		"without a guid, the older row is empty": {{none, "x", 3, false, true}, {none, "x", 5, false, false}, plain(3), {none, "x", 5, false, true}},
+	} {
+		b := with(t, bodies.Authenticated, bodies.Plain)
+		for i, r := range reads {
+			if r.sealed == "" {
+				b.Holds(r.row, envelope.Binding{}, false)
+				continue
+			}
+			err := b.Copy(r.at, r.sealed, r.row, r.deleted)
+			if assert.Equal(t, r.counts, err == nil, "%s, read %d", name, i); err != nil {
+				require.ErrorIs(t, err, bodies.ErrTampered)
+				require.ErrorIs(t, err, bodies.ErrUnreadable)
+			}
+		}
+		b.Forget()
+		require.NoError(t, b.Copy(place, "x", 99, false), name)
 	}
 }
 
-func TestTheFirstRowThatWasReadCounts(t *testing.T) {
+// A page is looked at before its messages are made.
+func TestAPlaceIsGivenUpAsSoonAsItsRowIsReadWithSomethingElse(t *testing.T) {
+	t.Parallel()
+	for _, elsewhere := range []bool{true, false} {
+		b := with(t, bodies.Authenticated, bodies.Plain)
+		require.NoError(t, b.Copy(place, "x", 3, false))
+		require.Error(t, b.Copy(place, "x", 5, false))
+		b.Holds(3, place, true)
+		require.Error(t, b.Copy(place, "x", 5, false))
+		b.Holds(3, envelope.Binding{ConversationID: 7, GUID: "h"}, elsewhere)
+		require.NoError(t, b.Copy(place, "x", 5, false))
+	}
+}
+
+func TestWhatIsRememberedOfCopiesIsBounded(t *testing.T) {
 	t.Parallel()
 	b := with(t, bodies.Authenticated, bodies.Plain)
-	require.NoError(t, b.Copy(place, 5))
-	require.NoError(t, b.Copy(place, 5), "an edit, another listener")
-	for _, id := range []int64{9, 3} {
-		err := b.Copy(place, id)
-		require.ErrorIs(t, err, bodies.ErrTampered)
-		require.ErrorIs(t, err, bodies.ErrUnreadable)
-	}
-	require.NoError(t, b.Copy(place, 0), "not stored yet")
-	require.NoError(t, b.Copy(envelope.Binding{ConversationID: 7}, 1))
-	require.NoError(t, b.Copy(envelope.Binding{ConversationID: 7}, 2), "without a guid nothing tells")
-	require.NoError(t, b.Copy(envelope.Binding{ConversationID: 7, GUID: "g", Sender: "v"}, 6))
-	for i := range int64(10_000) { // bounded memory, and the latest stay
+	for i := range int64(20_000) { // and the latest stay
 		at := envelope.Binding{ConversationID: 8, GUID: strings.Repeat("x", int(i%7)+1), Sender: string(rune('a' + i))}
-		require.NoError(t, b.Copy(at, i+1))
-		require.Error(t, b.Copy(at, i+2))
+		require.NoError(t, b.Copy(at, "x", 2*i+1, false))
+		require.Error(t, b.Copy(at, "x", 2*i+2, false))
+		b.Holds(-2*i, at, false)
+		b.Holds(1_000_000+i, at, false)
 	}
-	b.Forget()
-	require.NoError(t, b.Copy(place, 9))
+	places, read := b.Remembered()
+	assert.LessOrEqual(t, places, 2*4096)
+	assert.LessOrEqual(t, read, 2*4096)
 }
 
 func TestAKeyThatCannotBeReadFailsOneBody(t *testing.T) {

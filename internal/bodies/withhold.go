@@ -1,23 +1,12 @@
 package bodies
 
 import (
-	"strings"
+	"maps"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Withhold removes columns that a screen could take for the body: those that are
-// spelled like it in other letters, with space around it, or as a path or form field.
-// Nothing protects them.
+// Withhold removes columns that a screen could take for the body. Nothing protects them.
 func Withhold(columns wire.M) {
-	for name := range columns {
-		if name == wire.Body {
-			continue
-		}
-		plain := strings.ToLower(strings.TrimSpace(name))
-		plain = strings.TrimSuffix(strings.TrimPrefix(plain, "data."), "[]")
-		if plain == wire.Body {
-			delete(columns, name)
-		}
-	}
+	maps.DeleteFunc(columns, func(name string, _ any) bool { return wire.Resembles(name) == wire.Body })
 }

@@ -66,28 +66,29 @@ func (b *batch) see(r *Row, duplicate bool) {
 }
 
 // mergeDuplicate merges two rows of one send within the batch, and reports whether
-// there were two. The one with the lower id stays visible.
-func (b *batch) mergeDuplicate(r *Row, history bool) bool {
+// there were two. The one with the lower id stays visible; the other is returned.
+func (b *batch) mergeDuplicate(r *Row, history bool) (*Row, bool) {
 	if r.Origin == 0 {
-		return false
+		return nil, false
 	}
 	k := originKey{r.Conversation, r.Origin}
 	other, ok := b.origins[k]
 	if !ok || other == r.ID {
-		return false
+		return nil, false
 	}
 	i := slices.IndexFunc(b.news, func(e Event) bool { return e.Row.ID == other })
 	if other < r.ID || i < 0 {
 		b.see(r, true)
-		return true
+		return r, true
 	}
 	v := b.seen[other]
 	v.duplicate = true
 	b.seen[other] = v
+	hidden := b.news[i].Row
 	b.news[i] = Event{Row: *r, History: history}
 	b.updates = slices.DeleteFunc(b.updates, func(e Event) bool { return e.Row.ID == other })
 	b.see(r, false)
-	return true
+	return &hidden, true
 }
 
 // hold keeps the newest version of a row of an unknown conversation until the

@@ -7,26 +7,32 @@ func (r *reader) consider(row *Row) {
 	if row.Foreign {
 		return
 	}
-	v, known := r.batch.lookup(row.ID)
-	if !known {
-		v, known = r.mem.lookup(row.ID)
-	}
+	v, known := r.version(row.ID)
 	if known {
 		if !v.superseded(row, r.clock) {
 			return
 		}
-		r.batch.see(row, v.duplicate)
+		// A duplicate that has become something else is a message of its own.
+		duplicate := v.duplicate && (row.Deleted || row.Origin == v.origin && !r.vacant(row))
+		r.batch.see(row, duplicate)
 		if future(v.updated, r.clock) {
 			// It would be sorted behind the change that replaces it.
 			r.batch.updates = slices.DeleteFunc(r.batch.updates, func(e Event) bool { return e.Row.ID == row.ID })
 		}
-		if !v.duplicate && !(v.deleted && row.Deleted) {
+		if duplicate && !row.Deleted {
+			r.mem.spare(row)
+		}
+		if !duplicate && !(v.deleted && row.Deleted) {
 			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: row.Parts.since(v.parts), Deleted: row.Deleted})
+		}
+		if !v.duplicate && !row.Deleted && row.Origin != v.origin {
+			r.succeed(originKey{v.conversation, v.origin})
 		}
 		return
 	}
 	if _, ok := r.conversations[row.Conversation]; !ok {
-		if !row.Deleted {
+		// What was left out when the user joined does not tell that they have come back.
+		if !row.Deleted && (!r.mem.skipped(row) || r.changed(row)) {
 			r.batch.hold(row, r.at.Time)
 		}
 		return
@@ -60,11 +66,20 @@ func (r *reader) changed(row *Row) bool {
 // addNew adds a message that was never delivered to the batch. If a send was stored
 // twice, only the row with the lowest id is delivered.
 func (r *reader) addNew(row *Row) {
-	if r.mem.duplicate(row) {
-		r.batch.see(row, true)
+	if r.vacant(row) {
+		// The send was delivered, so it is not new, but the row that it was in is not it
+		// any more.
+		r.batch.see(row, false)
+		r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: AllParts})
 		return
 	}
-	if r.batch.mergeDuplicate(row, r.history(row)) {
+	if id, ok := r.mem.delivered(row.Conversation, row.Origin); ok && id != row.ID {
+		r.batch.see(row, true)
+		r.mem.spare(row)
+		return
+	}
+	if other, ok := r.batch.mergeDuplicate(row, r.history(row)); ok {
+		r.mem.spare(other)
 		return
 	}
 	r.batch.see(row, false)
@@ -79,4 +94,45 @@ func (r *reader) history(row *Row) bool {
 	}
 	first := r.phase == initial || r.start == FromBeginning && r.polled == beginning
 	return first && row.Created <= r.began+tick
+}
+
+// version is what was seen of a row last.
+func (r *reader) version(id int64) (version, bool) {
+	v, known := r.batch.lookup(id)
+	if !known {
+		v, known = r.mem.lookup(id)
+	}
+	return v, known
+}
+
+// vacant reports whether the send of a row was delivered in another row that has become
+// something else since. Deletion is no such change: what was deleted does not come back.
+func (r *reader) vacant(row *Row) bool {
+	if row.Deleted || row.Origin == 0 {
+		return false
+	}
+	k := originKey{row.Conversation, row.Origin}
+	id, ok := r.batch.origins[k]
+	if !ok {
+		if id, ok = r.mem.origins[k]; !ok {
+			return false
+		}
+	}
+	v, known := r.version(id)
+	return known && id != row.ID && v.origin != row.Origin && !v.deleted
+}
+
+// succeed delivers the duplicate of a send whose row has become something else: nobody
+// may silence a message by making an older row its copy for a while.
+func (r *reader) succeed(k originKey) {
+	spare, ok := r.mem.spares[k]
+	if !ok {
+		return
+	}
+	delete(r.mem.spares, k)
+	// The batch that it was found in may have been dropped.
+	if v, known := r.version(spare.ID); known && v.duplicate && !v.superseded(&spare, r.clock) && v.hash == spare.Hash {
+		r.batch.see(&spare, false)
+		r.batch.updates = append(r.batch.updates, Event{Row: spare, Update: true, Changed: AllParts})
+	}
 }

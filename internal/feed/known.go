@@ -10,6 +10,9 @@ type version struct {
 	conversation     int64
 	deleted          bool
 	duplicate        bool // another row of the same send was delivered
+	// left is the send that the row was delivered as before it changed; 0 for none. The
+	// send then lives in another row, if there is one.
+	left uint64
 }
 
 func versionOf(r *Row) version {
@@ -47,6 +50,9 @@ type memory struct {
 	cfg     *Config
 	rows    map[int64]version
 	origins map[originKey]int64
+	// spares are duplicates whose row may take over when the one that was delivered
+	// changes into something else: maxSpares at most.
+	spares map[originKey]Row
 	// floor: an unknown row whose creation key is not above it was delivered and
 	// forgotten, or belongs to history that was never loaded.
 	floor Key
@@ -105,22 +111,51 @@ func (m *memory) set(id int64, v version) {
 	if m.rows == nil { // an idle chat has none
 		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
 	}
+	if was, ok := m.rows[id]; ok && !was.duplicate {
+		if v.left = was.left; was.origin != 0 && was.origin != v.origin {
+			if k := (originKey{was.conversation, was.left}); was.left != v.origin && m.origins[k] == id {
+				delete(m.origins, k) // one is enough: a row could change forever
+			}
+			v.left = was.origin
+		}
+	}
 	m.rows[id] = v
 	if v.origin != 0 && !v.duplicate {
 		k := originKey{v.conversation, v.origin}
-		if _, taken := m.origins[k]; !taken {
+		if other, taken := m.origins[k]; !taken || m.rows[other].origin != v.origin {
 			m.origins[k] = id
 		}
 	}
 }
 
-// duplicate reports whether another row of the same send was delivered.
-func (m *memory) duplicate(r *Row) bool {
-	if r.Origin == 0 {
-		return false
+// delivered returns the row that a send was delivered in.
+func (m *memory) delivered(conversation int64, origin uint64) (int64, bool) {
+	if origin == 0 {
+		return 0, false
 	}
-	id, ok := m.origins[originKey{r.Conversation, r.Origin}]
-	return ok && id != r.ID
+	id, ok := m.origins[originKey{conversation, origin}]
+	return id, ok
+}
+
+// maxSpares bounds the duplicates that are kept, with their payload.
+const maxSpares = 16
+
+// spare keeps a duplicate.
+func (m *memory) spare(r *Row) {
+	k := originKey{r.Conversation, r.Origin}
+	if m.spares == nil {
+		m.spares = map[originKey]Row{}
+	}
+	if had, ok := m.spares[k]; ok && had.ID < r.ID {
+		return // the one with the lower id was stored first
+	}
+	for other := range m.spares {
+		if len(m.spares) < maxSpares {
+			break
+		}
+		delete(m.spares, other)
+	}
+	m.spares[k] = *r
 }
 
 // old reports whether an unknown row is history, not new.
@@ -128,11 +163,18 @@ func (m *memory) old(r *Row) bool {
 	if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) {
 		return true
 	}
-	if f, ok := m.floors[r.Conversation]; ok && r.createdKey().Compare(f) <= 0 {
-		highest, all := m.floorIDs[r.Conversation]
-		return !all || r.ID <= highest
+	return m.skipped(r) || r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0
+}
+
+// skipped reports whether an unknown row was left out, or delivered, when the user joined
+// its conversation.
+func (m *memory) skipped(r *Row) bool {
+	f, ok := m.floors[r.Conversation]
+	if !ok || r.createdKey().Compare(f) > 0 {
+		return false
 	}
-	return r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0
+	highest, some := m.floorIDs[r.Conversation]
+	return !some || r.ID <= highest
 }
 
 func (m *memory) setFloor(conversation int64, k Key) {
@@ -241,7 +283,10 @@ func (m *memory) drop(id int64) {
 		m.gone = map[int64]Key{}
 	}
 	m.gone[v.conversation] = later(m.gone[v.conversation], Key{v.created, id})
-	if k := (originKey{v.conversation, v.origin}); m.origins[k] == id {
-		delete(m.origins, k)
+	for _, origin := range [...]uint64{v.origin, v.left} {
+		if k := (originKey{v.conversation, origin}); m.origins[k] == id {
+			delete(m.origins, k)
+			delete(m.spares, k)
+		}
 	}
 }

@@ -13,10 +13,14 @@ import (
 // ChangeAttempts bounds the attempts at a change that other clients overwrite.
 const ChangeAttempts = 12
 
-// Change is an edit of a conversation's definition on the server. All fields are
-// required.
+// Change is an edit of a conversation's definition on the server. All fields but Member
+// are required.
 type Change struct {
 	Conversation int64
+	// Member is the user who must be a member before the edit: one who was removed keeps
+	// the handles of before. Otherwise the error matches NotFound. "" is for joining.
+	Member   string
+	NotFound error
 	// Read reads the definition, and Write replaces it and returns it as stored.
 	Read  func(ctx context.Context) (wire.Definition, error)
 	Write func(ctx context.Context, d wire.Definition) (wire.Definition, error)
@@ -37,6 +41,9 @@ func (c Change) Make(ctx context.Context) (wire.Definition, error) {
 		def, err := c.Read(ctx)
 		if err != nil {
 			return def, err
+		}
+		if c.Member != "" && !def.Has(c.Member) {
+			return def, notMember(c.Conversation, c.NotFound)
 		}
 		def = def.Clone()
 		if !c.Edit(def) {

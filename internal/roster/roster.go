@@ -112,8 +112,10 @@ func (r *Roster) denial(id int64) (denial, bool) {
 	return d, ok
 }
 
-func (r *Roster) notMember(id int64) error {
-	return fmt.Errorf("conversation %d: the user is not a member: %w", id, r.cfg.NotFound)
+func (r *Roster) notMember(id int64) error { return notMember(id, r.cfg.NotFound) }
+
+func notMember(id int64, notFound error) error {
+	return fmt.Errorf("conversation %d: the user is not a member: %w", id, notFound)
 }
 
 // read reads one conversation. It remembers when the user is not in it.

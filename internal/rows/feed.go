@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -16,7 +17,7 @@ import (
 // taken for that; those of which it cannot be said count as sends of their own, so that
 // nobody can silence a message with a row that only claims to be it. nil: all rows are
 // genuine.
-func Feed(entries []datasource.Entry, genuine func(*datasource.Entry) bool, log *slog.Logger) []feed.Row {
+func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger) []feed.Row {
 	out := make([]feed.Row, 0, len(entries))
 	before := feed.Time(1)
 	for i := range entries {
@@ -47,7 +48,7 @@ func Feed(entries []datasource.Entry, genuine func(*datasource.Entry) bool, log 
 			r.Created = Micros(e.CreatedAt)
 		}
 		before = r.Updated
-		if guid := wire.Text(e.Data[wire.GUID]); guid != "" && (genuine == nil || genuine(e)) {
+		if guid := wire.Text(e.Data[wire.GUID]); (genuine == nil || genuine(ctx, e)) && guid != "" {
 			r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), guid)
 		}
 		out = append(out, r)

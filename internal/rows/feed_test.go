@@ -25,7 +25,7 @@ func TestRowsForTheEngine(t *testing.T) {
 		{DataSourceID: 7},
 	}
 	var log bytes.Buffer
-	got := rows.Feed(entries, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	got := rows.Feed(t.Context(), entries, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	require.Len(t, got, 3)
 	assert.EqualValues(t, 5_000_000, got[0].Created)
 	assert.EqualValues(t, 6_000_000, got[0].Updated)

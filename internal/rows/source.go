@@ -29,7 +29,7 @@ type Config struct {
 	// caller has checked.
 	Foreign func(ctx context.Context, conversations []int64) (map[int64]bool, error)
 	// Genuine is what Feed is told; nil: all rows are.
-	Genuine func(*datasource.Entry) bool
+	Genuine func(context.Context, *datasource.Entry) bool
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
@@ -144,7 +144,13 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	out := Answer{Rows: Feed(found, s.Genuine, s.Log), Shown: found, Short: short, Clock: at}
+	genuine := s.Genuine
+	if genuine != nil && len(foreign) > 0 { // no key is asked for on behalf of such rows
+		genuine = func(ctx context.Context, row *datasource.Entry) bool {
+			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
+		}
+	}
+	out := Answer{Rows: Feed(ctx, found, genuine, s.Log), Shown: found, Short: short, Clock: at}
 	if len(foreign) == 0 {
 		return out, nil
 	}

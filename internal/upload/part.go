@@ -49,6 +49,34 @@ func (f File) Check() error {
 	return nil
 }
 
+// CheckURLs refuses what would store the content of a file in a row beside an encrypted
+// body: a data URL, or a value that is no list of URLs.
+func CheckURLs(value any) error {
+	list, ok := value.([]any)
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case string:
+		list, ok = []any{v}, !strings.HasPrefix(v, "[") // which would be read as a list
+	case []string:
+		list, ok = make([]any, len(v)), true
+		for i := range v {
+			list[i] = v[i]
+		}
+	}
+	for _, e := range list {
+		file, isText := e.(string)
+		if wire.IsDataURL(file) {
+			return errors.New("holds a data URL, whose content would be stored unencrypted; send it with Message")
+		}
+		ok = ok && isText
+	}
+	if !ok {
+		return errors.New("is not a list of URLs; other content would be stored unencrypted")
+	}
+	return nil
+}
+
 // Files collects the files of a message.
 type Files struct {
 	Row   wire.M            // gets the columns about files

@@ -104,6 +104,16 @@ func (s *sealedBody) Rewind() bool {
 	return true
 }
 
+// Alike reports whether two lists, as String wrote them, have the same files under
+// whatever keys: each attempt at a send has keys of its own.
+func Alike(got, want string) bool {
+	l, err := ParseList(got)
+	other, otherErr := ParseList(want)
+	return err == nil && otherErr == nil && slices.EqualFunc(l, other, func(a, b Item) bool {
+		return a.URL == b.URL && a.Type == b.Type && a.Index == b.Index && len(a.Key) == len(b.Key)
+	})
+}
+
 // find is the item of files[i]. The server keeps the order of what is uploaded, but
 // not between uploads and URLs.
 func (l List) find(files []string, i int) (Item, error) {

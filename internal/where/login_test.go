@@ -65,6 +65,10 @@ func TestAnyOperatorIsCheckedAsFarAsItCanBe(t *testing.T) {
 		"nin":                      {where.M{"Team": where.M{"$nin": []string{"B"}}}, []int{0}},
 		"ne":                       {where.M{"Team": where.M{"$ne": "A"}}, []int{1}},
 		"not":                      {where.M{"Team": where.M{"$not": where.M{"$eq": "A"}}}, []int{1}},
+		"not, of a value":          {where.M{"Team": where.M{"$not": "A"}}, []int{1}},
+		"not, of a list":           {where.M{"Team": where.M{"$not": []string{"A"}}}, []int{1}},
+		"ne, of a list":            {where.M{"Team": where.M{"$ne": []string{"A", "B"}}}, nil},
+		"filters that differ":      {where.M{"$filters": []any{where.M{"column": "Team", "condition": "!=", "value": "b"}}}, []int{0}},
 		"nor":                      {where.M{"$nor": []where.M{{"Team": "A"}}}, []int{1}},
 		"gt":                       {where.M{"Age": where.M{"$gt": 30}}, []int{1}},
 		"gte":                      {where.M{"Age": where.M{"$gte": 30}}, []int{0, 1}},
@@ -94,6 +98,34 @@ func TestAnyOperatorIsCheckedAsFarAsItCanBe(t *testing.T) {
 		}
 	}
 	assert.False(t, parsed(t, where.M{"Email": where.M{"$regex": "^b"}}, true).Satisfied(b), "not certain without the server")
+}
+
+func TestWhoeverLacksAColumnIsNotFoundByWhatNeedsItsValue(t *testing.T) {
+	t.Parallel()
+	row := where.M{"Email": "jane@x", "Empty": nil, "Inside": where.M{"Email": "jane@x"}}
+	for _, column := range []string{"Absent", "Empty"} {
+		for op, operand := range map[string]any{
+			"$regex": "x", "$like": "x", "$iLike": "x", "$gt": 0, "$lt": "a", "$in": []string{"a"}, "$size": 3, "$all": []string{"a"}, "$mod": []int{2, 0},
+			"$elemMatch": where.M{"a": 1}, "$match": where.M{"a": 1}, "$contains": "x", "$startsWith": "x", "$between": []int{1, 2}, "$eq": "x",
+		} {
+			assert.Empty(t, choose(parsed(t, where.M{column: where.M{op: operand}}, true), []where.M{row}), "%s %s", column, op)
+		}
+		assert.Empty(t, choose(parsed(t, where.M{column: []string{"a"}}, true), []where.M{row}), column)
+		for _, condition := range []string{"==", "contains", "notcontain", "notcontains", ">", "regex", "notempty", "between", "oneof", "dateis", "other"} {
+			filters := where.M{"$filters": []any{where.M{"column": column, "condition": condition, "value": "x"}}}
+			assert.Empty(t, choose(parsed(t, filters, true), []where.M{row}), "%s %s", column, condition)
+		}
+		for _, query := range []where.M{
+			{column: where.M{"$ne": "x"}}, {column: where.M{"$not": "x"}}, {column: where.M{"$not": where.M{"$regex": "x"}}}, {column: where.M{"$not": []string{"x"}}},
+			{column: where.M{"$nin": []string{"x"}}}, {"$nor": []where.M{{column: where.M{"$like": "x"}}}}, {column: where.M{"$notLike": "x"}},
+			{"$filters": []any{where.M{"column": column, "condition": "!=", "value": "x"}}}, {"$filters": []any{where.M{"column": column, "condition": "empty"}}},
+			{"$filters": []any{where.M{"column": column, "condition": "notin", "value": "x"}}},
+		} {
+			assert.Len(t, choose(parsed(t, query, true), []where.M{row}), 1, "%v", query)
+		}
+	}
+	assert.Len(t, choose(parsed(t, where.M{"Inside.Email": where.M{"$regex": "x"}}, true), []where.M{row}), 1, "the server knows paths")
+	assert.Empty(t, choose(parsed(t, where.M{"Email.x": where.M{"$eq": "x"}}, true), []where.M{row}))
 }
 
 func TestSatisfiedIsStrict(t *testing.T) {

@@ -1,6 +1,12 @@
 package wire
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Columns of a message row: documented, and used by Fliplet's widget.
 const (
@@ -10,11 +16,44 @@ const (
 	Conversation = "conversationId"
 	GUID         = "guid"
 	File         = "file"
+	FileIDs      = "fileMediaFileId" // documented: the server adds it to an upload
 	FlagDeleted  = "isDeleted"
+	Edited       = "isEdited"
 	// PrivateMedia marks attachments that need the conversation's key.
 	PrivateMedia = "hasMediaFileWithPrivateEncryptionKey"
 	FileSchema   = "_flSchema"
 )
+
+// own are the columns that name what a message is.
+var own = [...]string{Body, From, ReadBy, GUID, File, FlagDeleted, FileSchema, SealedFiles, UserToken}
+
+// Resembles returns the column of a message that a screen or a server could take another
+// for: it is spelled alike in other letters, with space around it, or as a path or form
+// field. "" for none, and for the column itself.
+func Resembles(name string) string {
+	plain := strings.TrimSpace(name)
+	if len(plain) > len("data.") && strings.EqualFold(plain[:len("data.")], "data.") {
+		plain = plain[len("data."):]
+	}
+	plain = strings.TrimSuffix(plain, "[]")
+	for _, column := range own {
+		if name != column && strings.EqualFold(strings.TrimSpace(plain), column) {
+			return column
+		}
+	}
+	return ""
+}
+
+// CheckColumns refuses columns that could be taken for a message's own. Nothing protects
+// what is in them.
+func CheckColumns(data M) error {
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		if column := Resembles(name); column != "" {
+			return fmt.Errorf("column %q could be taken for %q; use that, or another name", name, column)
+		}
+	}
+	return nil
+}
 
 // Columns of a contact row: documented, and used by Fliplet's widget.
 const (

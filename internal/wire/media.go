@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"encoding/base64"
-	"errors"
 	"net/url"
 	"path"
 	"slices"
@@ -32,45 +30,6 @@ func FileKey(key string) M { return M{File: M{"encryptionKey": key}} }
 // DownloadKey are the URL parameters for a private file. It is documented that the key
 // goes into the URL; the parameter's name is this SDK's choice.
 func DownloadKey(key string) url.Values { return url.Values{"encryptionKey": {key}} }
-
-// DataURL is a file inside a URL: data:image/png;base64,….
-type DataURL struct {
-	ContentType, Name string
-	Content           []byte
-}
-
-// IsDataURL reports whether a URL holds a base64 file instead of an address. It is
-// documented that such URLs are uploaded.
-func IsDataURL(s string) bool {
-	head, _, ok := strings.Cut(s, ",")
-	return ok && len(head) > 5 && strings.EqualFold(head[:5], "data:") && strings.HasSuffix(strings.ToLower(head), ";base64")
-}
-
-// ParseDataURL reads a base64 data URL. Fliplet's widget appends the file's name as
-// ";filename:photo.png", which no standard has.
-func ParseDataURL(s string) (DataURL, error) {
-	if !IsDataURL(s) {
-		return DataURL{}, errors.New("not a base64 data URL")
-	}
-	head, content, _ := strings.Cut(s, ",")
-	var d DataURL
-	d.ContentType, _, _ = strings.Cut(head[len("data:"):], ";")
-	content, rest, _ := strings.Cut(content, ";")
-	if name, ok := strings.CutPrefix(rest, "filename:"); ok {
-		if plain, err := url.PathUnescape(name); err == nil {
-			name = plain
-		}
-		if name = path.Base(strings.ReplaceAll(name, `\`, "/")); name != "." && name != "/" {
-			d.Name = name
-		}
-	}
-	content = strings.TrimRight(content, "=")
-	var err error
-	if d.Content, err = base64.RawStdEncoding.DecodeString(content); err != nil {
-		return DataURL{}, errors.New("the data URL is not valid base64")
-	}
-	return d, nil
-}
 
 // types are the extensions of common attachments, the usual one of a type first. The
 // operating system's tables are not used: types must not depend on the machine.

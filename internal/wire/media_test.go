@@ -20,19 +20,41 @@ func TestDataURLs(t *testing.T) {
 		"data:;base64,": {Content: []byte{}},
 		"data:image/png;base64,aGk=;filename:100%":          {ContentType: "image/png", Name: "100%", Content: []byte("hi")},
 		"data:application/x-none;base64,aGk=;other:dog.png": {ContentType: "application/x-none", Content: []byte("hi")},
+		"data:text/plain,hi%20there":                        {ContentType: "text/plain", Content: []byte("hi there")},
+		"data:text/plain;charset=utf-8,hi;filename:a":       {ContentType: "text/plain", Content: []byte("hi;filename:a")},
+		"data:,hi":                                          {ContentType: "text/plain", Content: []byte("hi")},
+		"data:text/html;base64;x=y,aGk=":                    {ContentType: "text/html", Content: []byte("aGk=")},
+		" \tdata:text/plain;base64,aGk=":                    {ContentType: "text/plain", Content: []byte("hi")},
+		"\u00a0\ufeff\x00d\na\tta\r:text/plain;base64,aGk=": {ContentType: "text/plain", Content: []byte("hi")},
+		"data:;base64 ,aGk=":                                {Content: []byte("hi")},
+		"data:image/png; base64,aGk%3D":                     {ContentType: "image/png", Content: []byte("hi")},
+		"data:image/png;base64,aG\r\n k=":                   {ContentType: "image/png", Content: []byte("hi")},
 	} {
 		require.True(t, wire.IsDataURL(text), text)
 		got, err := wire.ParseDataURL(text)
 		require.NoError(t, err, text)
 		assert.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"", "https://x/data:image/png;base64,aGk=", "data:text/plain,hi", "data:image/png;base64"} {
+	for _, text := range []string{"", "data", "dat:a,", "database:x", "https://x/data:image/png;base64,aGk=", "/data:,hi", "blob:https://x/1"} {
 		assert.False(t, wire.IsDataURL(text), text)
 		_, err := wire.ParseDataURL(text)
 		assert.Error(t, err, text)
 	}
-	_, err := wire.ParseDataURL("data:image/png;base64,%%%")
-	assert.Error(t, err)
+	for text, want := range map[string]string{
+		"data:":                        "no comma",
+		"data:image/png;base64":        "no comma",
+		"data:image/png;base64,%%%":    "not valid base64",
+		"data:image/png;base64,###":    "not valid base64",
+		"data:text/plain,100%":         "damaged escape",
+		"data:text/plain\x01;x,hi":     "a header cannot carry",
+		"data:text/pl\u00e4in;x=y,hi":  "a header cannot carry",
+		"data:text/plain\r\nX: y;b,hi": "a header cannot carry",
+	} {
+		require.True(t, wire.IsDataURL(text), "%q is refused, not stored", text)
+		got, err := wire.ParseDataURL(text)
+		require.ErrorContains(t, err, want, text)
+		assert.Empty(t, got, text)
+	}
 }
 
 func TestTypesAndNamesOfFiles(t *testing.T) {

@@ -46,13 +46,13 @@ var table = [...]Mutant{
 		What: "updates are told as new messages",
 		Seed: 9,
 		Edits: edits("classify.go",
-			"if !v.duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true,",
-			"if !v.duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: false,"),
+			"if !duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true,",
+			"if !duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: false,"),
 	},
 	{
 		What:  "repeated sends are told twice",
 		Seed:  56,
-		Edits: edits("known.go", "return ok && id != r.ID", "return ok && id != r.ID && false"),
+		Edits: edits("classify.go", "; ok && id != row.ID {", "; ok && id != row.ID && false {"),
 	},
 	{
 		What: "new messages are sorted by id alone",

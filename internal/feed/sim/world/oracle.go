@@ -251,7 +251,8 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		if !e.Deleted && h.version == 0 && v.prev < 0 && !row.imported && !s.future(v.updated) {
 			r.fail("unchanged", "%v is an update of a message that nobody has changed", r.describeEvent(e))
 		}
-		joined := e.Deleted && s.convs[row.conv].changed >= l.since // it may have ended before
+		// It may have ended before the join, or have been imported into what was read.
+		joined := (e.Deleted || row.imported && r.forgets(l)) && s.convs[row.conv].changed >= l.since
 		if h.version == 0 && !history && !forgotten && !joined {
 			r.fail("flags", "%v is an update of a message listener %d never had", r.describeEvent(e), r.number(l))
 		}
@@ -298,7 +299,7 @@ func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
 		latest = max(latest, c.changed)
 	}
 	// What was created before the last poll before the join is certainly older.
-	certain := joined && c.joins == 1 && !r.srv.traits.Undated && r.srv.traits.Lag == 0 && !row.imported && row.visible <= c.changed && t.polled != beginning && row.created < min(c.changed, t.polled)-tick
+	certain := joined && c.joins == 1 && !r.srv.traits.Undated && r.srv.traits.Lag == 0 && !row.imported && row.visible < c.changed && t.polled != beginning && row.created < min(c.changed, t.polled)-tick
 	switch {
 	case e.History && row.created > latest:
 		r.fail("history", "%v is marked as history, but is younger than listener %d and the join", r.describeEvent(e), r.number(l))
@@ -328,6 +329,11 @@ func (r *Runner) inOrder(l *listener, e *feed.Event, m *mark, key feed.Key, visi
 		// A backlog is read by creation, and so is a joined conversation: what was imported
 		// comes when it is found.
 		imported := !e.Update && r.srv.rows[e.Row.ID-1].imported && (len(r.srv.rows) > r.story.Config.Collect || r.srv.convs[conv].changed >= l.since)
+		// One that was stamped before the join and stored after it is not part of what a
+		// join reads by creation.
+		if row := &r.srv.rows[e.Row.ID-1]; row.visible > row.created && row.created < r.srv.convs[conv].changed && r.srv.convs[conv].changed >= l.since {
+			imported = imported || !e.Update
+		}
 		// One that has changed again may slip between two reads of lagging replicas.
 		moving := r.srv.traits.Lag > 0 && r.srv.rows[e.Row.ID-1].head+1 != int32(e.Row.Hash)
 		if m.push == from.number || !imported && !moving && r.everybody(visible, conv) < m.rested {

@@ -1,0 +1,88 @@
+package feed_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// A send that was stored twice has two rows, and a listener gets one of them.
+func TestADuplicateComesOnlyWhenItsSendHasLeftTheOtherRow(t *testing.T) {
+	t.Parallel()
+	const send = 77
+	for name, c := range map[string]struct {
+		change func(h *harness, first, second int64)
+		kinds  string
+		ids    func(first, second int64) []int64
+	}{
+		"an edit": {func(h *harness, a, b int64) { h.edit(a) }, "u", func(a, b int64) []int64 { return []int64{a} }},
+		"another guid": {func(h *harness, a, b int64) { h.claim(a, 99) }, "uu",
+			func(a, b int64) []int64 { return []int64{b, a} }},
+		"no guid": {func(h *harness, a, b int64) { h.claim(a, 0) }, "uu",
+			func(a, b int64) []int64 { return []int64{b, a} }},
+		"and back": {func(h *harness, a, b int64) { h.claim(a, 0); h.poll(); h.pass(time.Second); h.claim(a, send) }, "uuu",
+			func(a, b int64) []int64 { return []int64{b, a, a} }},
+		"deleted":                 {func(h *harness, a, b int64) { h.remove(a) }, "d", func(a, b int64) []int64 { return []int64{a} }},
+		"the duplicate, deleted":  {func(h *harness, a, b int64) { h.claim(b, 0); h.remove(b) }, "", func(a, b int64) []int64 { return []int64{} }},
+		"the duplicate, edited":   {func(h *harness, a, b int64) { h.edit(b) }, "", func(a, b int64) []int64 { return []int64{} }},
+		"the duplicate, another":  {func(h *harness, a, b int64) { h.claim(b, 99) }, "u", func(a, b int64) []int64 { return []int64{b} }},
+		"a third, after it moved": {func(h *harness, a, b int64) { h.claim(a, 0); h.poll(); h.pass(time.Second); h.repeat(1, send) }, "uu", func(a, b int64) []int64 { return []int64{b, a} }},
+	} {
+		for _, together := range []bool{true, false} {
+			h := newHarness(feed.Config{}, 1)
+			id := h.feed.Subscribe(h.now, feed.FromNewest)
+			h.run()
+			h.repeat(1, send)
+			first := h.nextID
+			if !together {
+				h.poll()
+				h.pass(time.Second)
+			}
+			h.repeat(1, send)
+			second := h.nextID
+			h.poll()
+			assert.Equal(t, []int64{first}, ids(h.drain(id)), name)
+			h.pass(time.Second)
+			c.change(h, first, second)
+			h.poll()
+			got := h.drain(id)
+			assert.Equal(t, c.kinds, kinds(got), name)
+			assert.Equal(t, c.ids(first, second), ids(got), name)
+		}
+	}
+}
+
+// claim makes a row one of a send.
+func (h *harness) claim(id int64, origin uint64) {
+	h.edit(id)
+	r := h.rows[id]
+	r.Origin = origin
+	h.rows[id] = r
+}
+
+// A body that goes from row to row is one message.
+func TestASendThatMovesIsNewOnce(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{}, 1)
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	h.run()
+	fresh := 0
+	for range 40 {
+		if h.nextID > 0 {
+			h.claim(h.nextID, 0)
+		}
+		h.poll()
+		h.pass(time.Second)
+		h.repeat(1, 77)
+		h.poll()
+		for _, e := range h.drain(id) {
+			if !e.Update {
+				fresh++
+			}
+		}
+	}
+	assert.Equal(t, 1, fresh)
+}

@@ -18,7 +18,7 @@ var table = [...]Mutant{
 	{
 		What:  "a position settles before its window has passed",
 		Seed:  30,
-		Edits: edits("progress.go", "r.window.open && r.began.Sub(r.window.from) >= r.cfg.Overlap", "r.window.open"),
+		Edits: edits("progress.go", "r.window.open && r.pollBegan.Sub(r.window.from) >= r.cfg.Overlap", "r.window.open"),
 	},
 	{
 		What:  "the cursor moves before the acknowledgement",
@@ -63,7 +63,7 @@ var table = [...]Mutant{
 	},
 	{
 		What: "updates are not sorted",
-		Seed: 37,
+		Seed: 44,
 		Edits: edits("batch.go",
 			"\tsortEvents(b.updates, (*Row).updatedKey)\n",
 			"\tsortEvents(b.updates, (*Row).updatedKey)\n\tslices.SortFunc(b.updates, func(x, y Event) int { return cmp.Compare(x.Row.ID, y.Row.ID) })\n"),
@@ -81,17 +81,17 @@ var table = [...]Mutant{
 	{
 		What:  "joined conversations bring no history",
 		Seed:  143,
-		Edits: edits("membership.go", "case r.phase == live && created > r.since().Time && (!r.polling || created > r.at.Time):", "case true || created > 0:"),
+		Edits: edits("membership.go", "if young && m.Created > until {", "if true {"),
 	},
 	{
 		What:  "conversations found through a message bring no history",
-		Seed:  2041,
-		Edits: edits("membership.go", "if listed && created > h.after && r.phase != mending {", "if true || listed && created > h.after {"),
+		Seed:  267,
+		Edits: edits("membership.go", "joining = !r.enter(m, young) || joining", "r.conversations[m.Conversation] = struct{}{}\n\t\t_ = young"),
 	},
 	{
-		What:  "the history loaded ends before the first message found",
-		Seed:  31564,
-		Edits: edits("membership.go", "if h.first.Time > h.after && r.phase != mending {", "if true {"),
+		What:  "the page on which a conversation was found is not read again",
+		Seed:  37,
+		Edits: edits("membership.go", "\t\tr.rewind()\n", "\t\tr.batch.reset()\n\t\tr.finish(now)\n"),
 	},
 	{
 		What:  "history that was not loaded is told as new",
@@ -101,12 +101,12 @@ var table = [...]Mutant{
 	{
 		What:  "rows of conversations not yet known are dropped",
 		Seed:  268,
-		Edits: edits("classify.go", "if !row.Deleted {\n\t\t\tr.batch.hold(", "if false {\n\t\t\tr.batch.hold("),
+		Edits: edits("classify.go", "\t\t\tr.batch.hold(row, r.at.Time)\n", ""),
 	},
 	{
 		What:  "history that was not loaded is not reported",
-		Seed:  143,
-		Edits: edits("pages.go", "if p.full && oldest != (Key{}) && !again {", "if p.full && oldest != (Key{}) && !again && false {"),
+		Seed:  267,
+		Edits: edits("join.go", "if !j.told {", "if false {"),
 	},
 	{
 		What:  "pages out of order are paged on from",
@@ -125,7 +125,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a forgotten row takes all of its instant along",
-		Seed:  55,
+		Seed:  106,
 		Edits: edits("known.go", "return out[len(out)-1], maxID, true", "return afterAll(out[len(out)-1].Time), 1<<63 - 1, true"),
 	},
 	{
@@ -140,7 +140,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "an older version replaces a newer one",
-		Seed:  237,
+		Seed:  186,
 		Edits: edits("classify.go", "if !v.superseded(row, r.clock) {", "if row.Updated >= v.updated && !v.superseded(row, r.clock) {"),
 	},
 	{
@@ -155,12 +155,12 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "listeners with a full queue miss the poll for good",
-		Seed:  157,
+		Seed:  171,
 		Edits: edits("feed.go", "e.missed = e.missed || e.phase == live\n", "e.missed = e.missed || e.phase == live && e.room()\n"),
 	},
 	{
 		What:  "a shared poll begins where the farthest listener is",
-		Seed:  37,
+		Seed:  564,
 		Edits: edits("feed.go", "if q.After.Compare(query.After) < 0 {", "if q.After.Compare(query.After) >= 0 {"),
 	},
 	{
@@ -215,7 +215,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a row that cannot be read is not acknowledged",
-		Seed:  4201,
+		Seed:  3632,
 		Edits: edits("cursor.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
 	},
 	{
@@ -227,5 +227,45 @@ var table = [...]Mutant{
 		What:  "a row that cannot be read is delivered as if it could",
 		Seed:  49,
 		Edits: edits("progress.go", "row.Unreadable && !row.Deleted {", "false {"),
+	},
+	{
+		What:  "a listener from now gets the history of a joined conversation as new",
+		Seed:  223,
+		Edits: edits("join.go", "r.start == FromNow && row.Created <= j.until:", "false:"),
+	},
+	{
+		What:  "a listener from the beginning gets a page of a joined conversation",
+		Seed:  143,
+		Edits: edits("join.go", "if j.paging || s == FromBeginning {", "if j.paging {"),
+	},
+	{
+		What:  "history is not marked",
+		Seed:  223,
+		Edits: edits("classify.go", "Event{Row: *row, History: r.history(row)}", "Event{Row: *row}"),
+	},
+	{
+		What:  "what came since a join is taken for history",
+		Seed:  32,
+		Edits: edits("membership.go", "return min(until, m.Changed-1)", "return until + 3_600_000_000"),
+	},
+	{
+		What:  "a message that was not loaded is told as changed, although nobody has changed it",
+		Seed:  2,
+		Edits: edits("classify.go", "return row.Deleted || row.Updated != row.Created && row.Updated >= since", "return true || row.Updated >= since"),
+	},
+	{
+		What:  "replays are told as updates",
+		Seed:  19,
+		Edits: edits("pages.go", "Event{Row: *row, Replay: true}", "Event{Row: *row, Update: true, Replay: true}"),
+	},
+	{
+		What:  "what is new since a reset is replayed, too",
+		Seed:  115,
+		Edits: edits("pages.go", " || r.replayed[row.ID] || ", " || "),
+	},
+	{
+		What:  "changes from before a join are told",
+		Seed:  5454,
+		Edits: edits("classify.go", "since = max(since, until)", "since = max(since, until-1<<50)"),
 	},
 }

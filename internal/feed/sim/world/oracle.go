@@ -253,6 +253,9 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		}
 		// It may have ended before the join, or have been imported into what was read.
 		joined := (e.Deleted || row.imported && r.forgets(l)) && s.convs[row.conv].changed >= l.since
+		if !e.Deleted && h.version == 0 && v.visible < s.convs[row.conv].changed && v.updated < r.certainly(l, row, talk) {
+			r.fail("unchanged", "%v changed before the user joined", r.describeEvent(e))
+		}
 		if h.version == 0 && !history && !forgotten && !joined {
 			r.fail("flags", "%v is an update of a message listener %d never had", r.describeEvent(e), r.number(l))
 		}
@@ -293,13 +296,11 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 // a listener from now gets none.
 func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
 	c := &r.srv.convs[row.conv]
-	joined := c.member && c.changed >= l.since
 	latest := l.opened + tick
 	if c.changed >= l.since {
 		latest = max(latest, c.changed)
 	}
-	// What was created before the last poll before the join is certainly older.
-	certain := joined && c.joins == 1 && !r.srv.traits.Undated && r.srv.traits.Lag == 0 && !row.imported && row.visible < c.changed && t.polled != beginning && row.created < min(c.changed, t.polled)-tick
+	certain := row.visible < c.changed && row.created < r.certainly(l, row, t)
 	switch {
 	case e.History && row.created > latest:
 		r.fail("history", "%v is marked as history, but is younger than listener %d and the join", r.describeEvent(e), r.number(l))
@@ -308,6 +309,16 @@ func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
 	case l.start == feed.FromNow && certain:
 		r.fail("flood", "%v is new to listener %d, which began later", r.describeEvent(e), r.number(l))
 	}
+}
+
+// certainly is a time before which a conversation that the user joined later is certainly
+// history for a listener: that of the last poll before the join.
+func (r *Runner) certainly(l *listener, row *row, t *talk) feed.Time {
+	c := &r.srv.convs[row.conv]
+	if !c.member || c.changed < l.since || c.joins != 1 || r.srv.traits.Undated || r.srv.traits.Lag != 0 || row.imported || t.polled == beginning {
+		return beginning
+	}
+	return min(c.changed, t.polled) - tick
 }
 
 // everybody is when something visible from a time on is shown by every read.

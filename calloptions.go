@@ -37,6 +37,7 @@ type callOptions struct {
 	scoped  bool
 	onGap   func(Gap)
 	from    From
+	noMarks bool
 
 	overRows    bool // where is a condition over rows, not columns
 	anyOperator bool // of a login
@@ -153,8 +154,9 @@ type resetOption struct{}
 
 func (resetOption) applyPoll(c *callOptions) { c.reset = true }
 
-// Reset makes [Chat.Poll] deliver the newest messages again, as updates with
-// IsReplay set.
+// Reset makes [Chat.Poll] deliver the newest messages again, with IsReplay and without
+// IsUpdate. What is new in the same poll, or history of a conversation joined since the
+// last one, does not come twice.
 func Reset() PollOption { return resetOption{} }
 
 // From is where a stream, or a consumer without a stored position, begins.
@@ -188,6 +190,12 @@ func (o StartOption) applyConsume(c *consumeOptions) { c.from = o.from }
 // StartAt says where a [Chat.Stream], [Chat.Events] or [Chat.Consume] begins:
 // [FromNewest], the default, [FromNow] or [FromBeginning]. A consumer that has a
 // stored position resumes there instead.
+//
+// It also says what comes of a conversation that the user joins later: at most its
+// newest 200 messages, nothing that was created before the join, or all of it. History
+// has [Message.IsHistory] and comes in order, before newer messages of the
+// conversation; what is left out is a [Gap]. A message from between the last poll
+// before the join and the join itself may come as new.
 func StartAt(from From) StartOption { return StartOption{from} }
 
 // GapOption is [OnGap].
@@ -195,6 +203,21 @@ type GapOption struct{ fn func(Gap) }
 
 func (o GapOption) applyStream(c *callOptions)     { c.onGap = o.fn }
 func (o GapOption) applyConsume(c *consumeOptions) { c.onGap = o.fn }
+
+type readMarksOption struct{}
+
+func (readMarksOption) applyStream(c *callOptions)     { c.noMarks = true }
+func (readMarksOption) applyConsume(c *consumeOptions) { c.noMarks = true }
+
+// WithoutReadMarks leaves out updates of which the [Message.Change] is nothing but
+// [ChangedReaders]. It serves [Chat.Stream], [Chat.Events] and [Chat.Consume].
+func WithoutReadMarks() ReadMarksOption { return readMarksOption{} }
+
+// ReadMarksOption is [WithoutReadMarks].
+type ReadMarksOption interface {
+	StreamOption
+	ConsumeOption
+}
 
 // OnGap makes a [Chat.Stream], [Chat.Events] or [Chat.Consume] call fn with what it
 // could not deliver, in order with the messages. Without it gaps are logged.

@@ -278,6 +278,13 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	}
 	_, _, err = c.Download(ctx, locked, 0, io.Discard)
 	show("Download", err)
+	for _, gap := range []chat.Gap{
+		{Kind: chat.GapHistory, ConversationID: a.conv.ID, Before: time.Now()}, {Kind: chat.GapUnreadable, ConversationID: a.conv.ID, MessageID: sent.ID}, {},
+	} {
+		for m, err := range c.Fill(ctx, gap) {
+			show("Fill", gap, m, err)
+		}
+	}
 	for m, err := range c.History(ctx, id) {
 		show("History", m, err)
 		if err != nil {
@@ -324,7 +331,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 }
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
-const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Format History " +
+const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Fill Format History " +
 	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {

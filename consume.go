@@ -19,6 +19,7 @@ type ConsumeOption interface{ applyConsume(*consumeOptions) }
 type consumeOptions struct {
 	from        From
 	onGap       func(Gap)
+	noMarks     bool
 	maxAttempts int
 	deadLetter  func(context.Context, *Message, error) error
 	minBackoff  time.Duration
@@ -141,6 +142,9 @@ type consumeFunc struct {
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	if g := gapOf(e); g != nil {
 		return guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
+	}
+	if f.opts.noMarks && onlyReaders(e) {
+		return nil
 	}
 	return f.call(ctx, e, f.fn)
 }

@@ -169,7 +169,7 @@ func ExampleReset() {
 	}
 	// Output:
 	// hello false false
-	// hello true true
+	// hello false true
 }
 
 // A stream delivers only the newest page of a conversation that the user joins. OnGap
@@ -248,6 +248,81 @@ func ExampleOnGap() {
 	// Output:
 	// history true older history of a joined conversation was not loaded
 	// 201
+}
+
+// A bot that was added to a conversation reads what was said before.
+func ExampleChat_Fill() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	s.server.ShiftClock(-time.Hour)
+	conv, err := s.jane.Create(ctx, chat.NewConversation{Participants: []int64{s.bobID}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "before"}); err != nil {
+		log.Fatal(err)
+	}
+	s.server.ShiftClock(time.Hour)
+	_, err = s.eve.Stream(ctx, func(m *chat.Message) { fmt.Println("new:", m.Body) }, chat.StartAt(chat.FromNow), chat.OnGap(func(g chat.Gap) {
+		for m, err := range s.eve.Fill(ctx, g) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Println("filled:", m.Body)
+		}
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	poll(s.eve)
+	if err := conv.Participants().Add(ctx, s.eveID); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "Hello Eve"}); err != nil {
+		log.Fatal(err)
+	}
+	poll(s.eve)
+	// Output:
+	// filled: before
+	// new: Hello Eve
+}
+
+func ExampleWithoutReadMarks() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	_, err := s.jane.Stream(ctx, func(m *chat.Message) { fmt.Printf("%s: %q\n", m.Body, m.Change) }, chat.WithoutReadMarks())
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := s.jane.Message(ctx, s.talk().ID, chat.Draft{Body: "hello"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	poll(s.jane)
+	if err := s.bob.MarkMessagesAsRead(ctx, m); err != nil {
+		log.Fatal(err)
+	}
+	poll(s.jane)
+	if _, err := s.jane.UpdateMessage(ctx, m.ConversationID, m.ID, chat.M{"body": "hello, Bob"}); err != nil {
+		log.Fatal(err)
+	}
+	poll(s.jane)
+	// Output:
+	// hello: ""
+	// hello, Bob: "body"
+}
+
+func ExampleChange_Has() {
+	change := chat.ChangedBody | chat.ChangedReaders
+	fmt.Println(change.Has(chat.ChangedBody), change.Has(chat.ChangedFiles))
+	// Output: true false
+}
+
+func ExampleChange_String() {
+	fmt.Println(chat.ChangedBody | chat.ChangedReaders)
+	// Output: body+readers
 }
 
 func ExampleGap_String() {

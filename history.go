@@ -41,6 +41,11 @@ func (o pageSizeOption) applyHistory(h *historyOptions) {
 	h.pageSize = int(o)
 }
 
+// beforeKeyOption is Before for a place of which no message is known.
+type beforeKeyOption feed.Key
+
+func (o beforeKeyOption) applyHistory(h *historyOptions) { h.before = feed.Key(o) }
+
 // PageSize is how many messages a [Chat.History] reads with one request. Default 200.
 func PageSize(n int) HistoryOption { return pageSizeOption(n) }
 
@@ -113,4 +118,34 @@ func (c *Chat) historyPage(ctx context.Context, conversationID int64, after *fee
 	}
 	*after = page.Next
 	return c.messages(ctx, page.Rows, s.userID), page.More, nil
+}
+
+// Fill yields the messages that a [Gap] stands for: of a [GapHistory] those that a
+// stream has left out, newest first, as [Chat.History] does; of a [GapUnreadable] the
+// one message, with its Err unless it can be read by now.
+//
+// Cost: one request for 200 messages; two for a GapUnreadable. An error is yielded with
+// a nil message and ends the loop: [ErrInvalid] for a gap without a kind or
+// conversation, and those of History.
+func (c *Chat) Fill(ctx context.Context, gap Gap) iter.Seq2[*Message, error] {
+	switch {
+	case gap.ConversationID > 0 && gap.Kind == GapHistory && !gap.Before.IsZero():
+		return c.History(ctx, gap.ConversationID, beforeKeyOption{Time: rows.Micros(gap.Before), ID: gap.BeforeID})
+	case gap.ConversationID > 0 && gap.Kind == GapUnreadable && gap.MessageID > 0:
+		return func(yield func(*Message, error) bool) { yield(c.gapMessage(ctx, gap)) }
+	}
+	return func(yield func(*Message, error) bool) {
+		err := invalid("gap: want one that OnGap was called with")
+		wrap("fill", &err)
+		yield(nil, err)
+	}
+}
+
+// gapMessage reads the message of a GapUnreadable.
+func (c *Chat) gapMessage(ctx context.Context, gap Gap) (*Message, error) {
+	conversation, err := c.Conversation(ctx, gap.ConversationID)
+	if err != nil {
+		return nil, err
+	}
+	return conversation.Messages().Get(ctx, gap.MessageID)
 }

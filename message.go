@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -44,8 +45,15 @@ type Message struct {
 	IsUpdate bool
 	// IsDeleted: the message was deleted.
 	IsDeleted bool
+	// IsHistory: a new message that was created before the stream began, as far as the
+	// first reading shows it, or before the user joined the conversation.
+	IsHistory bool
 	// IsReplay: the message was delivered again because of [Reset].
 	IsReplay bool
+	// Change says what an update has changed. It is empty for messages that are no
+	// updates, and has all parts when the stream does not know the version before: it
+	// remembers the 16,384 newest messages since it began.
+	Change Change
 	// Protection says how well the stored body was protected, as far as that was verified.
 	// It is Plain for an empty body, and for one that does not open, which has an Err. A
 	// body that is withheld has the protection that it claims, and one that opens in the
@@ -230,4 +238,29 @@ func checkIDs(conversationID, messageID int64) error {
 		return invalid("messageID: %d is not the id of a message", messageID)
 	}
 	return nil
+}
+
+// Change says what an update has changed: a set of parts.
+type Change uint8
+
+// The parts of a message. Readers are ReadBy, columns all that is not one of the others.
+const (
+	ChangedBody Change = 1 << iota
+	ChangedReaders
+	ChangedFiles
+	ChangedColumns
+)
+
+// Has reports whether all parts of other are in the set.
+func (c Change) Has(other Change) bool { return c&other == other }
+
+// String lists the parts, such as "body+readers"; "" for none.
+func (c Change) String() string {
+	var parts []string
+	for i, name := range []string{"body", "readers", "files", "columns"} {
+		if c.Has(1 << i) {
+			parts = append(parts, name)
+		}
+	}
+	return strings.Join(parts, "+")
 }

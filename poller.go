@@ -59,7 +59,7 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	}
 	members := make([]feed.Member, len(sources))
 	for i := range sources {
-		members[i] = feed.Member{Conversation: sources[i].ID, Created: rows.Micros(sources[i].CreatedAt)}
+		members[i] = feed.Member{Conversation: sources[i].ID, Created: rows.Micros(sources[i].CreatedAt), Changed: rows.Micros(sources[i].UpdatedAt)}
 	}
 	return members, nil
 }
@@ -89,7 +89,8 @@ func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bo
 	if m.Err != nil && ctx.Err() != nil {
 		return nil // ended while its key was being read
 	}
-	m.IsUpdate, m.IsDeleted, m.IsReplay = e.Update, e.Deleted, e.Replay
+	m.IsUpdate, m.IsDeleted, m.IsHistory, m.IsReplay = e.Update, e.Deleted, e.History, e.Replay
+	m.Change = Change(e.Changed)
 	return m
 }
 

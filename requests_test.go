@@ -221,7 +221,7 @@ const (
 )
 
 // tapped are the methods of Chat that the tour of requests calls, or that make none.
-const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Format History " +
+const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Fill Format History " +
 	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretLeavesByAWayThatTheTableDoesNotName(t *testing.T) {
@@ -327,6 +327,9 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 	ok(conv.Messages().Get(ctx, sent.ID))
 	ok(jane.Unread().Get(ctx))
 	ok(jane.Unread().Count(ctx))
+	for _, err := range jane.Fill(ctx, chat.Gap{Kind: chat.GapHistory, ConversationID: conv.ID, Before: time.Now()}) {
+		require.NoError(t, err)
+	}
 	for _, err := range jane.History(ctx, conv.ID) {
 		require.NoError(t, err)
 	}

@@ -55,8 +55,8 @@ func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), n
 type GapKind uint8
 
 const (
-	// GapHistory: older messages of a conversation that the user joined. Read them with
-	// [Chat.History].
+	// GapHistory: older messages of a conversation that the user joined after the stream
+	// began. [Chat.Fill] reads them.
 	GapHistory GapKind = iota + 1
 	// GapUnreadable: one message that exists but is too large, too deep or has too many
 	// values to be read, see [datasource.ErrRowLimit]. Once it is made smaller it comes
@@ -82,9 +82,10 @@ type Gap struct {
 	ConversationID int64
 	// MessageID is the message of a GapUnreadable, else 0.
 	MessageID int64
-	// Before: messages created before this time were not delivered. Zero for a
-	// GapUnreadable.
-	Before time.Time
+	// Before: messages created before this time were not delivered, nor those of this
+	// very time with an id lower than BeforeID. Zero for a GapUnreadable.
+	Before   time.Time
+	BeforeID int64
 	// Reason is a text for people.
 	Reason string
 }
@@ -132,7 +133,7 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 		return nil, err
 	}
 	defer end()
-	pusher, err := s.receiver.Push(ctx, &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap}, c.listenFrom(ctx, s, o))
+	pusher, err := s.receiver.Push(ctx, &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap, noMarks: o.noMarks}, c.listenFrom(ctx, s, o))
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +146,7 @@ type streamFunc struct {
 	session *session
 	fn      func(*Message)
 	onGap   func(Gap)
+	noMarks bool
 
 	message *Message
 	gap     *Gap
@@ -153,6 +155,9 @@ type streamFunc struct {
 func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) bool {
 	if f.gap = gapOf(e); f.gap != nil {
 		return true
+	}
+	if f.noMarks && onlyReaders(e) {
+		return false
 	}
 	f.message = f.chat.received(ctx, f.session, e, shared)
 	return f.message != nil
@@ -171,6 +176,11 @@ func (f *streamFunc) Handle() error {
 	})
 }
 
+// onlyReaders reports whether an event says only who has read a message.
+func onlyReaders(e feed.Event) bool {
+	return e.Update && !e.Deleted && Change(e.Changed) == ChangedReaders
+}
+
 // guarded calls a function of the user's, and turns a panic into an error.
 func guarded(fn func() error) (err error) {
 	defer func() {
@@ -187,7 +197,10 @@ func gapOf(e feed.Event) *Gap {
 	case g == nil:
 		return nil
 	case g.Row == 0:
-		return &Gap{Kind: GapHistory, ConversationID: g.Conversation, Before: time.UnixMicro(int64(g.Before)).UTC(), Reason: g.Reason}
+		return &Gap{
+			Kind: GapHistory, ConversationID: g.Conversation, Reason: g.Reason,
+			Before: time.UnixMicro(int64(g.Before.Time)).UTC(), BeforeID: g.Before.ID,
+		}
 	default:
 		row := e.Row.Payload.(*datasource.Entry)
 		return &Gap{Kind: GapUnreadable, ConversationID: g.Conversation, MessageID: g.Row, Reason: unreadable(row).Error()}
@@ -253,7 +266,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 		if err != nil {
 			return err
 		}
-		m, err := c.prepare(rd, s, e, o.onGap)
+		m, err := c.prepare(rd, s, e, &o)
 		if err != nil {
 			return err
 		}
@@ -266,7 +279,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 
 // prepare makes the message of a loop's next step, or reports the gap that it is. It
 // is a call of its own, so that Shutdown waits for it.
-func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, onGap func(Gap)) (*Message, error) {
+func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, o *callOptions) (*Message, error) {
 	// The reader's context ends with the Chat: a message needs none of its own.
 	ctx := rd.Context()
 	switch {
@@ -277,7 +290,10 @@ func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, onGap func(
 	}
 	defer c.calls.Leave()
 	if g := gapOf(e); g != nil {
-		c.reportGap(*g, onGap)
+		c.reportGap(*g, o.onGap)
+		return nil, rd.Stopped()
+	}
+	if o.noMarks && onlyReaders(e) {
 		return nil, rd.Stopped()
 	}
 	return c.received(ctx, s, e, rd.Shared()), rd.Stopped()

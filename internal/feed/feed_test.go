@@ -246,7 +246,7 @@ func TestHistoryThatWasNotLoadedIsAGap(t *testing.T) {
 	h.send(2)
 	h.poll()
 	got := h.drain(id)
-	assert.Equal(t, "gnnnn", kinds(got))
+	assert.Equal(t, "gnnn", kinds(got), "the newest page")
 	assert.EqualValues(t, 2, got[0].Gap.Conversation)
 }
 

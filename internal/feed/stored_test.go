@@ -18,9 +18,10 @@ type storedHistory struct {
 	name string
 	cfg  feed.Config
 	play func(h *harness, id feed.ID)
-	// want is what comes after the position, when the last poll has been read.
-	kinds string
-	ids   []int64
+	// kinds and ids are what comes after the position, when the last poll has been read;
+	// before those after the position of the version before.
+	kinds       string
+	ids, before []int64
 }
 
 // storedHistories reach, between them, every field of a stored position.
@@ -59,8 +60,9 @@ var storedHistories = []storedHistory{
 			h.send(1)
 			h.read(id, 2)
 		},
-		kinds: "u",
-		ids:   []int64{16},
+		kinds:  "u",
+		ids:    []int64{16},
+		before: []int64{16},
 	},
 	{
 		// Catching: a long backlog with a join in the middle of it.
@@ -79,8 +81,9 @@ var storedHistories = []storedHistory{
 			h.feed.Joined(h.now)
 			h.read(id, 10)
 		},
-		kinds: "nnnnnnnnnnn",
-		ids:   []int64{16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 1},
+		kinds:  "nnnnnnnnnnn",
+		ids:    []int64{15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25},
+		before: []int64{1, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25},
 	},
 	{
 		// Mending: the new rows are read, what changed among the older ones is not.
@@ -102,8 +105,9 @@ var storedHistories = []storedHistory{
 			h.remove(5)
 			h.read(id, 9)
 		},
-		kinds: "uud",
-		ids:   []int64{4, 6, 5},
+		kinds:  "uud",
+		ids:    []int64{4, 6, 5},
+		before: []int64{4, 6, 5},
 	},
 }
 
@@ -141,9 +145,9 @@ func (s *storedHistory) reach(t *testing.T) (*harness, feed.ID, feed.Cursor) {
 	return h, id, c
 }
 
-// stored is the position in testdata: its base, then what was acknowledged.
-func (s *storedHistory) stored(t *testing.T) feed.Cursor {
-	text, err := os.ReadFile("testdata/cursors/" + s.name + ".txt")
+// stored is a position in testdata: its base, then what was acknowledged.
+func (s *storedHistory) stored(t *testing.T, version string) feed.Cursor {
+	text, err := os.ReadFile("testdata/cursors/" + version + s.name + ".txt")
 	require.NoError(t, err)
 	base, acked, ok := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	require.True(t, ok)
@@ -158,7 +162,7 @@ func TestStoredPositionsKeepTheirFormat(t *testing.T) {
 	for _, s := range storedHistories {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			want := s.stored(t)
+			want := s.stored(t, "joins/")
 			_, _, got := s.reach(t)
 			assert.Equal(t, string(want.Base), string(got.Base))
 			assert.Equal(t, string(want.Acked), string(got.Acked))
@@ -174,14 +178,16 @@ func TestStoredPositionsGoOnWhereTheyEnd(t *testing.T) {
 			h, id, _ := s.reach(t)
 			assert.Equal(t, s.ids, ids(h.rest(id)), "without an interruption")
 
-			h, _, _ = s.reach(t)
-			h.feed = feed.New(s.cfg)
-			id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, s.stored(t))
-			require.NoError(t, err)
-			h.run()
-			got := h.rest(id)
-			assert.Equal(t, s.ids, ids(got))
-			assert.Equal(t, s.kinds, kinds(got))
+			for version, want := range map[string][]int64{"joins/": s.ids, "": s.before} {
+				h, _, _ = s.reach(t)
+				h.feed = feed.New(s.cfg)
+				id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, s.stored(t, version))
+				require.NoError(t, err)
+				h.run()
+				got := h.rest(id)
+				assert.Equal(t, want, ids(got), "stored by the version %q", version)
+				assert.Equal(t, s.kinds, kinds(got), "stored by the version %q", version)
+			}
 		})
 	}
 }

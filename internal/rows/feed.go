@@ -30,9 +30,9 @@ func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.
 			continue
 		}
 		r := feed.Row{
-			ID: e.ID, Conversation: e.DataSourceID, Deleted: deleted(e),
-			Hash: Hash(e.Data), Payload: e,
+			ID: e.ID, Conversation: e.DataSourceID, Deleted: deleted(e), Payload: e,
 		}
+		r.Hash, r.Parts = hashParts(e.Data)
 		r.Unreadable = e.Err != nil && !r.Deleted
 		if e.UpdatedAt.IsZero() {
 			e.UpdatedAt = e.CreatedAt

@@ -3,6 +3,9 @@ package rows
 import (
 	"encoding/json"
 	"math"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // FNV-1a, 64 bits. Hashes distinguish versions with the same timestamp. They are
@@ -22,11 +25,27 @@ func hashText(h uint64, s string) uint64 {
 // Hash hashes the columns of a row, as decoded from JSON, regardless of the order of
 // keys. Stored positions hold these values, so they must never change.
 func Hash(m map[string]any) uint64 {
-	var sum uint64
-	for k, v := range m {
-		sum += hashValue(hashText(offsetBasis, k), v)
-	}
+	sum, _ := hashParts(m)
 	return sum
+}
+
+// hashParts also hashes the body, the readers, the files and the other columns.
+func hashParts(m map[string]any) (sum uint64, parts feed.Parts) {
+	for k, v := range m {
+		h := hashValue(hashText(offsetBasis, k), v)
+		sum += h
+		part := 3
+		switch k {
+		case wire.Body:
+			part = 0
+		case wire.ReadBy:
+			part = 1
+		case wire.File, wire.SealedFiles, wire.FileSchema:
+			part = 2
+		}
+		parts[part] += uint32(h>>32) ^ uint32(h)
+	}
+	return sum, parts
 }
 
 func hashValue(h uint64, v any) uint64 {

@@ -120,6 +120,12 @@ func unique(rows []datasource.Entry) []datasource.Entry {
 func deleted(e *datasource.Entry) bool { return wire.Deleted(e.DeletedAt, e.Data) }
 
 // Micros is a time as the receive engine counts it.
-func Micros(t time.Time) feed.Time { return feed.Time(t.UnixMicro()) }
+// Micros is a time as the engine has it, 0 for none.
+func Micros(t time.Time) feed.Time {
+	if t.IsZero() {
+		return 0
+	}
+	return feed.Time(t.UnixMicro())
+}
 
 func stamp(t feed.Time) string { return wire.Timestamp(time.UnixMicro(int64(t))) }

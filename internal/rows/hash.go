@@ -43,7 +43,7 @@ func hashParts(m map[string]any) (sum uint64, parts feed.Parts) {
 		case wire.File, wire.SealedFiles, wire.FileSchema:
 			part = 2
 		}
-		parts[part] += uint32(h>>32) ^ uint32(h)
+		parts[part] += uint32((h>>32 ^ h) & math.MaxUint32)
 	}
 	return sum, parts
 }

@@ -100,10 +100,11 @@ func bodiesOf(c *Chat) *bodies.Bodies {
 	b := &bodies.Bodies{
 		Least: bodies.Protection(c.opts.MinProtection), Writes: func() bodies.Protection { return bodies.Protection(c.writes()) },
 		Passphrase: func(ctx context.Context, id int64) (string, error) { return c.keys().Key(ctx, id) },
+		WriteKey:   c.pins.KeyToWrite,
 		AtHand:     c.pins.AtHand,
 	}
 	if c.opts.Keys != nil {
-		b.AtHand = nil // each of the caller's passphrases is asked for once
+		b.AtHand, b.WriteKey = nil, nil // each of the caller's passphrases is asked for once
 	}
 	if c.opts.Cipher != nil {
 		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open

@@ -89,7 +89,10 @@ func (c *Chat) settle(ctx context.Context) {
 // pinsOf watches over the keys in definitions.
 func pinsOf(c *Chat) *pins.Book {
 	return pins.New(pins.Config{
-		Values: func() pins.Values { return c.cacheOf(c.current()) }, Read: c.freshDefinition,
+		Values: func() pins.Values { return c.cacheOf(c.current()) },
+		Read: func(ctx context.Context, id int64) (wire.Definition, error) {
+			return c.freshDefinition(datasource.AskAgain(ctx), id) // a stream waits for it
+		},
 		Strict: c.opts.MinProtection >= Encrypted, Log: c.log,
 	})
 }

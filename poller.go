@@ -33,8 +33,12 @@ func (c *Chat) newSession(contact *Contact) *session {
 
 // pollFailure says what a failed poll means for later ones.
 func pollFailure(err error) receive.Failure {
+	wait := retryAfter(err)
+	if wait == 0 && errors.Is(err, datasource.ErrNoAnswer) {
+		wait = time.Second // it has waited long enough: what is missing may be there
+	}
 	// A deleted user would be refused again.
-	return receive.Failure{Wait: retryAfter(err), End: errors.Is(err, ErrContactNotFound)}
+	return receive.Failure{Wait: wait, End: errors.Is(err, ErrContactNotFound)}
 }
 
 // polledRows is the loop's source: the rows that a user may see.
@@ -44,7 +48,7 @@ type polledRows struct {
 }
 
 func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
-	a, err := p.session.rows.Answer(ctx, q)
+	a, err := p.session.rows.Answer(datasource.AskAgain(ctx), q)
 	if err != nil {
 		return receive.Page{}, err
 	}
@@ -53,7 +57,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
-	sources, err := p.chat.memberships(ctx, p.session)
+	sources, err := p.chat.memberships(datasource.AskAgain(ctx), p.session)
 	if err != nil {
 		return nil, err
 	}

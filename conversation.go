@@ -292,11 +292,10 @@ func (v *Conversation) Format(f fmt.State, _ rune) {
 }
 
 // AcceptKey says that the conversation's key was rotated: the one that its definition
-// has now takes the place of the one that was seen before, for every program that
-// shares the Storage. A definition without a key is accepted, too; its bodies then have
-// the key computed from the id, unless Options.MinProtection refuses that, and a key that
-// appears later is [ErrKeyChanged]. Ask whoever changed the key before: it may have been
-// somebody who wants to read what is sent.
+// has now takes the place of the one that was seen before, for every program that shares
+// the Storage. No key is accepted, too; bodies then have the one computed from the id,
+// unless Options.MinProtection refuses that, and a key that appears is [ErrKeyChanged]. Ask
+// whoever changed the key before: it may have been somebody who wants to read what is sent.
 //
 // AcceptKey makes one request. Bodies under the former key stay unreadable
 // ([ErrWrongKey]). Conversations with Options.Keys need no call.

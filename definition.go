@@ -68,7 +68,7 @@ func (c *Chat) conversationSource(ctx context.Context, id int64) (*datasource.Da
 }
 
 func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.Definition, error) {
-	ds, err := c.conversationSource(ctx, conversationID)
+	ds, err := c.conversationSource(datasource.AskAgain(ctx), conversationID) // a stream may wait for it
 	if err != nil {
 		return wire.Definition{}, err
 	}
@@ -89,10 +89,7 @@ func (c *Chat) settle(ctx context.Context) {
 // pinsOf watches over the keys in definitions.
 func pinsOf(c *Chat) *pins.Book {
 	return pins.New(pins.Config{
-		Values: func() pins.Values { return c.cacheOf(c.current()) },
-		Read: func(ctx context.Context, id int64) (wire.Definition, error) {
-			return c.freshDefinition(datasource.AskAgain(ctx), id) // a stream waits for it
-		},
+		Values: func() pins.Values { return c.cacheOf(c.current()) }, Read: c.freshDefinition,
 		Strict: c.opts.MinProtection >= Encrypted, Log: c.log,
 	})
 }

@@ -245,10 +245,6 @@ func (b Outbox) enter(ctx context.Context) (_ context.Context, s *session, end f
 // changeTimeout bounds what is read to tell OnChange of a message.
 const changeTimeout = 15 * time.Second
 
-// checkTimeout is how long a message waits to be accepted for what is known of its
-// conversation: a network may swallow requests.
-const checkTimeout = 5 * time.Second
-
 // outboxOf returns the outbox of a new session, nil if there is to be none. It
 // begins to send with Start.
 func (c *Chat) outboxOf(s *session) *outbox.Outbox {
@@ -259,14 +255,13 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 		Store: c.store, Key: c.cache.Key(s.userID, "outbox"), Log: c.log, Life: c.work,
 		Limit: c.opts.Outbox.Limit, Settle: c.opts.Outbox.Settle,
 		Insert: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
-			ctx = datasource.AskAgain(ctx)
 			if err := s.roster.Check(ctx, r.Conversation); err != nil {
 				return nil, err
 			}
 			return c.transmit(ctx, s, r.Conversation, r.Write())
 		},
 		LookUp: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
-			return c.storedSend(datasource.AskAgain(ctx), r.Conversation, r.Write())
+			return c.storedSend(ctx, r.Conversation, r.Write())
 		},
 		Refused: definite, RetryAfter: retryAfter, Sent: s.receiver.Poke,
 	}
@@ -280,9 +275,9 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 // queue accepts a message into the outbox.
 func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Draft) (*outbox.Sending, error) {
 	// Without a network a conversation that is not known is checked at the first attempt.
-	checking, end := context.WithTimeout(ctx, checkTimeout)
-	err := s.roster.Check(checking, conversationID)
-	if end(); errors.Is(err, ErrNotFound) {
+	checking, end := context.WithTimeout(ctx, 5*time.Second) // a network may swallow requests
+	defer end()
+	if err := s.roster.Check(checking, conversationID); errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
 	write, err := c.compose(ctx, s, conversationID, d)
@@ -386,6 +381,9 @@ func definite(err error) bool {
 func retryAfter(err error) time.Duration {
 	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
 		return refused.RetryAfter
+	}
+	if errors.Is(err, datasource.ErrNoAnswer) {
+		return time.Second // it has waited long enough: what is missing may be there
 	}
 	return 0
 }

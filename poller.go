@@ -33,12 +33,8 @@ func (c *Chat) newSession(contact *Contact) *session {
 
 // pollFailure says what a failed poll means for later ones.
 func pollFailure(err error) receive.Failure {
-	wait := retryAfter(err)
-	if wait == 0 && errors.Is(err, datasource.ErrNoAnswer) {
-		wait = time.Second // it has waited long enough: what is missing may be there
-	}
 	// A deleted user would be refused again.
-	return receive.Failure{Wait: wait, End: errors.Is(err, ErrContactNotFound)}
+	return receive.Failure{Wait: retryAfter(err), End: errors.Is(err, ErrContactNotFound)}
 }
 
 // polledRows is the loop's source: the rows that a user may see.

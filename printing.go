@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -56,9 +55,6 @@ func (f File) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "file %q (%s), %d bytes", f.Name, f.ContentType, len(f.Content))
 }
 
-// LogValue is what Format prints.
-func (f File) LogValue() slog.Value { return line(f) }
-
 // MarshalJSON is what Format prints, as text: a File does not survive being stored.
 func (f File) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(f)) }
 
@@ -66,23 +62,6 @@ func (f File) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(f))
 func (n NewConversation) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "new conversation with %d contacts", len(n.Participants))
 }
-
-// LogValue is what Format prints.
-func (n NewConversation) LogValue() slog.Value { return line(n) }
-
-// LogValue is what Format prints.
-func (d Draft) LogValue() slog.Value { return line(d) }
-
-// LogValue is what Format prints. The JSON of a message has its body.
-func (m Message) LogValue() slog.Value { return line(m) }
-
-// LogValue is what Format prints. The JSON of a contact has its columns.
-func (ct Contact) LogValue() slog.Value { return line(ct) }
-
-// LogValue is what Format prints.
-func (v *Conversation) LogValue() slog.Value { return line(v) }
-
-func line(v fmt.Formatter) slog.Value { return slog.StringValue(fmt.Sprint(v)) }
 
 // rowJSON is a row as the JavaScript API returns it. deletedAt is written even when
 // null: Fliplet's widget ignores a message without it.

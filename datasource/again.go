@@ -67,7 +67,7 @@ func (r *repeats) again() {
 	var resp *http.Response
 	err := r.c.admit(ctx, r.cl)
 	if err == nil {
-		resp, err = r.c.send(ctx, r.cl)
+		resp, err = r.c.send(ctx, r.cl) //nolint:bodyclose // dropped below, or handed on
 	}
 
 	r.mu.Lock()

@@ -11,7 +11,7 @@ import (
 // do carries out one action of the queue.
 func (r *run) do(kind Kind, s *Sending) {
 	cfg := &r.box.cfg
-	ctx, cancel := context.WithDeadline(r.life.Context(), r.deadline(kind))
+	ctx, cancel := context.WithDeadline(datasource.AskAgain(r.life.Context()), r.deadline(kind))
 	defer cancel()
 	var row *datasource.Entry
 	var err error

@@ -54,7 +54,7 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 		}
 	}
 	if len(files.Parts) > 0 && c.opts.EncryptMessages && !files.Seal {
-		key, err := conversationKeys{c.pins}.Key(ctx, conversationID)
+		key, err := c.pins.KeyToWrite(ctx, conversationID)
 		if err != nil {
 			return datasource.Write{}, fmt.Errorf("key of conversation %d: %w", conversationID, err)
 		}
@@ -193,7 +193,7 @@ func (c *Chat) fetchFile(ctx context.Context, m *Message, i int, w io.Writer, pr
 	}
 	var extra url.Values
 	if wire.Bool(m.Data[wire.PrivateMedia]) {
-		key, err := conversationKeys{c.pins}.Key(ctx, m.ConversationID)
+		key, err := c.pins.KeyToWrite(ctx, m.ConversationID)
 		if err != nil {
 			return "", 0, fmt.Errorf("key of conversation %d: %w", m.ConversationID, err)
 		}

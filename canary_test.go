@@ -417,6 +417,46 @@ func TestTypesWithSecretsHideThem(t *testing.T) {
 	s.check("types")
 }
 
+func TestAConversationShowsNoKeyHoweverItIsHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.InProcess())
+	conv := w.converse(w.login("jane"), "bob")
+	type held struct { // fmt calls no methods on what is not exported
+		p *chat.Conversation
+		d chat.Definition
+		l []*chat.Conversation
+	}
+	key := conv.EncryptionKey()
+	for _, v := range []any{conv, reflect.ValueOf(conv).Elem().Interface(), held{conv, conv.Definition, []*chat.Conversation{conv}}, &held{p: conv, d: conv.Definition}, conv.Definition} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
+			text := fmt.Sprintf(verb, v)
+			assert.NotContains(t, text, key, verb)
+			assert.NotContains(t, text, hex.EncodeToString([]byte(key)), verb)
+			assert.NotContains(t, text, strings.Trim(fmt.Sprint([]byte(key)), "[]"), verb)
+		}
+	}
+}
+
+func TestDraftsAndFilesAreLoggedWithoutTheirContent(t *testing.T) {
+	t.Parallel()
+	data := chat.M{"body": canaryBody}
+	for _, v := range []any{
+		chat.Draft{Body: canaryBody, Data: data}, chat.File{Name: "a", Content: []byte(canaryBody), URL: "data:," + canaryBody},
+		[]chat.File{{Content: []byte(canaryBody)}},
+	} {
+		var b strings.Builder
+		slog.New(slog.NewJSONHandler(&b, nil)).Info("m", "v", v)
+		slog.New(slog.NewTextHandler(&b, nil)).Info("m", "v", v)
+		fmt.Fprintf(&b, "%v %+v %#v %s %d", v, v, v, v, v)
+		assert.Empty(t, leak(b.String()), "%T", v)
+	}
+	n := chat.NewConversation{Metadata: data, Group: data}
+	assert.Empty(t, leak(fmt.Sprintf("%v %+v %#v %s %d", n, n, n, n, n)))
+	raw, err := json.Marshal(chat.File{Name: "a", Content: []byte(canaryBody)})
+	require.NoError(t, err)
+	assert.Empty(t, leak(string(raw)))
+}
+
 func TestCanaryFindsLeaks(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{

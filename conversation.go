@@ -107,8 +107,8 @@ func (v *Conversation) IsMuted() bool { return v != nil && v.current().Muted(v.u
 // EncryptionKey is the conversation's own passphrase for message bodies: the one in its
 // definition, else one computed from its id, which protects nothing. With Options.Keys
 // set, another one is in use. It is "" where there is none to use: after
-// [ErrKeyChanged], and for a computed one under Options.MinProtection. It makes no
-// request, so it answers from memory also after the user was removed.
+// [ErrKeyChanged], and under Options.MinProtection for a computed one and one that Storage
+// has no room to remember. It makes no request, so it answers after a removal, too.
 func (v *Conversation) EncryptionKey() string {
 	if v == nil {
 		return ""
@@ -292,10 +292,10 @@ func (v *Conversation) Format(f fmt.State, _ rune) {
 }
 
 // AcceptKey says that the conversation's key was rotated: the one that its definition
-// has now takes the place of the one that was seen before, for every program that
-// shares the Storage. A definition without a key is accepted, too; its bodies then have
-// the key computed from the id, unless Options.MinProtection refuses that. Ask whoever
-// changed the key before: it may have been somebody who wants to read what is sent.
+// has now takes the place of the one that was seen before, for every program that shares
+// the Storage. No key is accepted, too; bodies then have the one computed from the id,
+// unless Options.MinProtection refuses that, and a key that appears is [ErrKeyChanged]. Ask
+// whoever changed the key before: it may have been somebody who wants to read what is sent.
 //
 // AcceptKey makes one request. Bodies under the former key stay unreadable
 // ([ErrWrongKey]). Conversations with Options.Keys need no call.

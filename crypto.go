@@ -79,31 +79,15 @@ var (
 	ErrKeyChanged = named(pins.ErrChanged)
 )
 
-// conversationKeys are the default Keys: the passphrase in the conversation's
-// definition, or one derived from its id where there was never any.
-type conversationKeys struct{ book *pins.Book }
-
-func (k conversationKeys) Key(ctx context.Context, conversationID int64) (string, error) {
-	return k.book.Key(ctx, conversationID)
-}
-
-// keys are the Keys in use.
-func (c *Chat) keys() Keys {
-	if c.opts.Keys != nil {
-		return c.opts.Keys
-	}
-	return conversationKeys{c.pins}
-}
-
 // bodiesOf returns what opens the bodies of a Chat.
 func bodiesOf(c *Chat) *bodies.Bodies {
 	b := &bodies.Bodies{
 		Least: bodies.Protection(c.opts.MinProtection), Writes: func() bodies.Protection { return bodies.Protection(c.writes()) },
-		Passphrase: func(ctx context.Context, id int64) (string, error) { return c.keys().Key(ctx, id) },
-		AtHand:     c.pins.AtHand,
+		Passphrase: c.pins.Key, WriteKey: c.pins.KeyToWrite, AtHand: c.pins.AtHand, // the conversation's own key
 	}
 	if c.opts.Keys != nil {
-		b.AtHand = nil // each of the caller's passphrases is asked for once
+		// Each of the caller's passphrases is asked for once.
+		b.Passphrase, b.AtHand, b.WriteKey = c.opts.Keys.Key, nil, nil
 	}
 	if c.opts.Cipher != nil {
 		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open

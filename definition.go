@@ -68,7 +68,7 @@ func (c *Chat) conversationSource(ctx context.Context, id int64) (*datasource.Da
 }
 
 func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.Definition, error) {
-	ds, err := c.conversationSource(ctx, conversationID)
+	ds, err := c.conversationSource(datasource.AskAgain(ctx), conversationID) // a stream may wait for it
 	if err != nil {
 		return wire.Definition{}, err
 	}

@@ -16,6 +16,11 @@ func ExampleFile_Format() {
 	// Output: file "map.png" (image/png), 6 bytes
 }
 
+func ExampleNewConversation_Format() {
+	fmt.Printf("%+v\n", chat.NewConversation{Participants: []int64{7, 8}, Metadata: chat.M{"case": "secret"}})
+	// Output: new conversation with 2 contacts
+}
+
 func ExampleRegistry_Format() {
 	fmt.Printf("%+v\n", new(chat.Registry))
 	// Output: chat registry

@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -42,14 +43,22 @@ var kinds = map[string]any{
 	"500": fliplettest.Status(500), "502": fliplettest.Status(502), "503": fliplettest.Status(503), "504": fliplettest.Status(504),
 	"a page of a proxy":   fliplettest.Answer(200, "<html>down for maintenance</html>"),
 	"dropped connections": fliplettest.LoseRequest(), "answers cut": fliplettest.Cut(), "answers lost": fliplettest.LoseAnswer(),
-	"refused":     &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
-	"timeouts":    &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded},
-	"no resolver": &net.DNSError{Err: "server misbehaving", Name: "api.fliplet.com", IsTemporary: true},
+	"refused":            &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
+	"timeouts":           &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded},
+	"requests swallowed": errSwallowed,
+	"no resolver":        &net.DNSError{Err: "server misbehaving", Name: "api.fliplet.com", IsTemporary: true},
 }
+
+// errSwallowed: a request has no answer, nor an error, before its context ends.
+var errSwallowed = errors.New("swallowed")
 
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	if n.away.Load() {
 		n.tries.Add(1)
+		if n.err == errSwallowed { //nolint:errorlint // it is this one
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
 		if n.err != nil {
 			return nil, n.err
 		}
@@ -86,7 +95,7 @@ func (n *network) restore() {
 func duringOutages(t *testing.T, test func(t *testing.T, w *world, n *network, begin func() (end func()), length time.Duration)) {
 	for _, length := range []time.Duration{time.Minute, 10*time.Minute + 7*time.Second, time.Hour, 24 * time.Hour} {
 		for kind := range kinds {
-			if !longtest.Enabled() && (length > time.Hour || length > time.Minute && kind != "refused") {
+			if !longtest.Enabled() && (length > time.Hour || length > time.Minute && kind != "refused" && kind != "requests swallowed") {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s for %s", kind, length), func(t *testing.T) {
@@ -162,6 +171,27 @@ func TestTheOutboxIsBackWithinTenSecondsOfTheEndOfAnOutage(t *testing.T) {
 		// Two conversations, and each request is tried four times at most.
 		assert.LessOrEqual(t, n.tries.Load(), 2*4*int64(length/(5*time.Second)+8), "requests during the outage")
 	})
+}
+
+// What may have been stored is looked up, by requests that take their time.
+func TestTheOutboxOfASlowServerSendsEachMessageOnce(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]time.Duration{"12 s": 12 * time.Second, "20 s, and inserts are never seen to succeed": 20 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				jane := w.login("jane", asUsual, func(o *chat.Options) { o.Storage, o.Outbox = storage.NewMemory(), &chat.OutboxOptions{} })
+				conv := w.talk()
+				w.Always(fliplettest.Insert, fliplettest.DelayAnswer(wait))
+				w.Always(fliplettest.Query, fliplettest.Delay(12*time.Second))
+				w.Next(1, fliplettest.Insert, fliplettest.LoseAnswer())
+				queue(t, jane, conv, "a", "b", "c")
+				require.NoError(t, jane.Outbox().Flush(t.Context()))
+				assert.Len(t, w.Rows(conv), 3, "each once")
+			})
+		})
+	}
 }
 
 // A server names waits of any length, in any form. Nobody is silenced for much

@@ -275,7 +275,9 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 // queue accepts a message into the outbox.
 func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Draft) (*outbox.Sending, error) {
 	// Without a network a conversation that is not known is checked at the first attempt.
-	if err := s.roster.Check(ctx, conversationID); errors.Is(err, ErrNotFound) {
+	checking, end := context.WithTimeout(ctx, 5*time.Second) // a network may swallow requests
+	defer end()
+	if err := s.roster.Check(checking, conversationID); errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
 	write, err := c.compose(ctx, s, conversationID, d)
@@ -379,6 +381,9 @@ func definite(err error) bool {
 func retryAfter(err error) time.Duration {
 	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
 		return refused.RetryAfter
+	}
+	if errors.Is(err, datasource.ErrNoAnswer) {
+		return time.Second // it has waited long enough: what is missing may be there
 	}
 	return 0
 }

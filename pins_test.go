@@ -16,6 +16,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -157,6 +158,52 @@ func TestARotatedKeyIsUsedOnceItIsAccepted(t *testing.T) {
 		require.NoError(t, other.Logout(t.Context()))
 		require.ErrorIs(t, known.AcceptKey(t.Context()), chat.ErrNotLoggedIn)
 	})
+}
+
+func TestAfterNoKeyWasAcceptedOneThatAppearsIsAChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.InProcess())
+	store := storage.NewMemory()
+	jane := w.login("jane", keeping(store))
+	conv := w.converse(jane, "bob")
+	setKey(t, w, conv.ID, nil)
+	require.NoError(t, conv.AcceptKey(t.Context()))
+	w.say(jane, conv, "in the open")
+	const appeared = "0123456789abcdef0123456789abcdef"
+	setKey(t, w, conv.ID, appeared)
+	sent := len(w.Rows(conv.ID))
+	later := w.login("jane", keeping(store))
+	_, err := jane.Conversations(t.Context())
+	require.NoError(t, err)
+	for _, c := range []*chat.Chat{jane, later} {
+		_, err := c.Message(t.Context(), conv.ID, chat.Draft{Body: "secret"})
+		requireKeyRefused(t, "a key out of nothing", err)
+	}
+	require.Len(t, w.Rows(conv.ID), sent)
+	require.NoError(t, conv.AcceptKey(t.Context()))
+	w.say(jane, conv, "under the new one")
+}
+
+func TestWhoeverPutsTheUserIntoManyConversationsCrowdsNoPinOut(t *testing.T) {
+	t.Parallel()
+	longtest.Only(t, "it makes twenty thousand conversations")
+	w := newWorld(t, fliplettest.InProcess())
+	store := storage.NewMemory()
+	jane := w.login("jane", keeping(store))
+	for i := range 20_050 {
+		w.AddDataSource(datasource.M{"name": "n", "type": "conversation", "definition": datasource.M{
+			"participants": []string{jane.User().UserID, "u-mallory"}, "encryptionKey": "mallory's" + itoa(int64(i))}})
+	}
+	_, err := jane.Conversations(t.Context())
+	require.NoError(t, err)
+	conv := w.converse(jane, "bob")
+	w.say(jane, conv, "secret")
+	setKey(t, w, conv.ID, "0123456789abcdef0123456789abcdef")
+	for _, least := range []chat.Protection{chat.Plain, chat.Encrypted} {
+		later := w.login("jane", keeping(store), func(o *chat.Options) { o.MinProtection = least })
+		_, err := later.Message(t.Context(), conv.ID, chat.Draft{Body: "secret"})
+		requireKeyRefused(t, "in the next process", err)
+	}
 }
 
 func TestAKeyThatWasNeverTextDoesNotLeadToTheComputedOne(t *testing.T) {

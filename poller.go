@@ -44,7 +44,7 @@ type polledRows struct {
 }
 
 func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
-	a, err := p.session.rows.Answer(ctx, q)
+	a, err := p.session.rows.Answer(datasource.AskAgain(ctx), q)
 	if err != nil {
 		return receive.Page{}, err
 	}
@@ -53,7 +53,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
-	sources, err := p.chat.memberships(ctx, p.session)
+	sources, err := p.chat.memberships(datasource.AskAgain(ctx), p.session)
 	if err != nil {
 		return nil, err
 	}

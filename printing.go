@@ -55,6 +55,14 @@ func (f File) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "file %q (%s), %d bytes", f.Name, f.ContentType, len(f.Content))
 }
 
+// MarshalJSON is what Format prints, as text: a File does not survive being stored.
+func (f File) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(f)) }
+
+// Format prints how many people the conversation is for.
+func (n NewConversation) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "new conversation with %d contacts", len(n.Participants))
+}
+
 // rowJSON is a row as the JavaScript API returns it. deletedAt is written even when
 // null: Fliplet's widget ignores a message without it.
 type rowJSON struct {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
 // terminal finds the sequences that make a terminal do something: colours, titles, links. ESC [ has a form of one
@@ -32,6 +33,49 @@ func visible(r rune) rune {
 		return -1
 	}
 	return r
+}
+
+// visibleEscapes does for the escapes in a text of JSON what visible does for characters.
+func visibleEscapes(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		n := 1
+		r := rune(text[i]) // of an escape; anything else is visible already
+		if r == '\\' && i+1 < len(text) {
+			n = 2
+			switch text[i+1] {
+			case 'b', 'f', 'n', 'r', 't':
+				r = '\n'
+			case 'u':
+				var units int
+				if r, units = unit(text[i:]); units == 0 {
+					break
+				}
+				n = units
+				if low, m := unit(text[i+n:]); m > 0 && utf16.IsSurrogate(r) {
+					if pair := utf16.DecodeRune(r, low); pair != unicode.ReplacementChar {
+						r, n = pair, n+m
+					}
+				}
+			}
+			switch shown := visible(r); {
+			case r == '"' || r == '\\' || shown == r: // as it is written
+			case shown == ' ':
+				b.WriteByte(' ')
+				i += n
+				continue
+			default:
+				i += n
+				continue
+			}
+		}
+		b.WriteString(text[i : i+n])
+		i += n
+	}
+	return b.String()
 }
 
 // plainLine reports whether a text is printable ASCII, as most are.

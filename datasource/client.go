@@ -7,7 +7,7 @@ import (
 	"github.com/go-resty/resty/v2"
 )
 
-// Client talks to one Fliplet API host with one token. It is safe for concurrent use, starts no goroutine, and
+// Client talks to one Fliplet API host with one token. It is safe for concurrent use, keeps no goroutine, and
 // needs no closing. Clients that bring no HTTPClient share their connections, so one for each token costs little.
 //
 // Every method checks its arguments before the first request. What the server refuses is an *Error. The error of a

@@ -21,14 +21,16 @@ const (
 	// shortest is the length of the values that are looked for. They have to stand alone when they are shorter than a
 	// gram.
 	shortest = 4
-	// longNumber is the number of digits from which a number counts as a value.
-	longNumber = 6
 )
 
 // ordinary are texts of the API itself, which say nothing about the request.
 var ordinary = []string{"select", "insert", "update", "delete", "conversation", "updatedat", "createdat", "true", "false"}
 
-// values are the texts that a request consists of. Names of columns are not among them.
+// notInside are the names of members that hold columns, or objects of the API, and not the value of a column.
+var notInside = map[string]bool{"data": true, "entries": true, "where": true, "definition": true, "$and": true, "$or": true, "$nor": true, "$not": true}
+
+// values are the texts that a request consists of. Names of columns are not among them, those inside a column's value
+// are.
 type values struct {
 	texts []string
 	room  int
@@ -47,7 +49,7 @@ func (c *Client) values(cl *call) []string {
 	switch {
 	case cl.form != nil:
 		for _, text := range cl.form.values {
-			v.addText(text)
+			v.addText(text, true)
 		}
 		for _, part := range cl.form.chunks {
 			if part.file {
@@ -57,7 +59,7 @@ func (c *Client) values(cl *call) []string {
 	case cl.mime != "":
 		v.addQuery(string(cl.body))
 	default:
-		v.addText(string(cl.body))
+		v.addText(string(cl.body), false)
 	}
 	return v.texts
 }
@@ -73,19 +75,19 @@ func (v *values) addQuery(query string) {
 	parsed, _ := url.ParseQuery(query) // what can be parsed is enough: the client wrote it
 	for _, list := range parsed {
 		for _, text := range list {
-			v.addText(text)
+			v.addText(text, false)
 		}
 	}
 }
 
-// addText adds a text, and if it is JSON the values in it.
-func (v *values) addText(text string) {
-	if trimmed := strings.TrimLeft(text, " \t\r\n"); trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' || !v.addJSON(text) {
+// addText adds a text, and if it is JSON the values in it. inside: it is the value of a column.
+func (v *values) addText(text string, inside bool) {
+	if trimmed := strings.TrimLeft(text, " \t\r\n"); trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' || !v.addJSON(text, inside) {
 		v.add(text)
 	}
 }
 
-func (v *values) addJSON(text string) bool {
+func (v *values) addJSON(text string, inside bool) bool {
 	if len(text) > v.room {
 		return false
 	}
@@ -95,26 +97,29 @@ func (v *values) addJSON(text string) bool {
 	if dec.Decode(&whole) != nil {
 		return false
 	}
-	v.walk(whole)
+	v.walk(whole, inside)
 	return true
 }
 
-func (v *values) walk(value any) {
+// walk adds the values in a decoded one. inside: it is in the value of a column, so that the names of its members are
+// values, too. Elsewhere the name of a member is one if it looks like an address.
+func (v *values) walk(value any, inside bool) {
 	switch value := value.(type) {
 	case M:
-		for _, inner := range value {
-			v.walk(inner)
+		for name, inner := range value {
+			if inside && !strings.HasPrefix(name, "$") || strings.Contains(name, "@") {
+				v.add(name)
+			}
+			v.walk(inner, inside || !notInside[name])
 		}
 	case []any:
 		for _, inner := range value {
-			v.walk(inner)
+			v.walk(inner, inside)
 		}
 	case string:
-		v.addText(value) // perhaps JSON again
+		v.addText(value, true) // perhaps JSON again
 	case json.Number:
-		if len(value) >= longNumber {
-			v.add(value.String())
-		}
+		v.add(value.String())
 	}
 }
 
@@ -239,7 +244,7 @@ func jsonWithoutEcho(raw json.RawMessage, values []string) json.RawMessage {
 	if len(raw) == 0 || len(raw) > maxPayload {
 		return nil
 	}
-	raw = json.RawMessage(strings.Map(visible, string(raw)))
+	raw = json.RawMessage(visibleEscapes(strings.Map(visible, string(raw))))
 	found := repeated(string(raw), values)
 	if found == nil {
 		return raw

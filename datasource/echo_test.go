@@ -94,12 +94,38 @@ var encodings = map[string]func(string) string{
 	"HTML":          html.EscapeString,
 	"HTML, decimal": func(s string) string { return eachRune(s, "&#%d;") },
 	"HTML, hex":     func(s string) string { return eachRune(s, "&#x%X;") },
-	"hyphens":       func(s string) string { return strings.Join(strings.Split(s, ""), "-") },
-	"zero width":    func(s string) string { return strings.Join(strings.Split(s, ""), "\u200b") },
+	"typed array": func(s string) string {
+		var b strings.Builder
+		for i := range len(s) {
+			fmt.Fprintf(&b, `"%d":%d,`, i, s[i])
+		}
+		return "{" + strings.TrimSuffix(b.String(), ",") + "}"
+	},
+	"wide":         func(s string) string { return inLetters(s, 'Ａ', 'ａ', '０') },
+	"mathematical": func(s string) string { return inLetters(s, '𝐀', '𝐚', '𝟎') },
+	"sans-serif":   func(s string) string { return inLetters(s, '𝖠', '𝖺', '𝟢') },
+	"circled":      func(s string) string { return inLetters(s, 'Ⓐ', 'ⓐ', '0') },
+	"hyphens":      func(s string) string { return strings.Join(strings.Split(s, ""), "-") },
+	"zero width":   func(s string) string { return strings.Join(strings.Split(s, ""), "\u200b") },
 	"a part": func(s string) string {
 		r := []rune(s)
 		return string(r[len(r)/4:])
 	},
+}
+
+// inLetters writes the letters and digits of a text in those of another alphabet.
+func inLetters(s string, upper, lower, zero rune) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return upper + r - 'A'
+		case 'a' <= r && r <= 'z':
+			return lower + r - 'a'
+		case '0' <= r && r <= '9':
+			return zero + r - '0'
+		}
+		return r
+	}, s)
 }
 
 func utf16Hex(s string) string {
@@ -189,7 +215,7 @@ func surfaces(err error) string {
 	return b.String()
 }
 
-func TestAnErrorRepeatsNoValueOfTheRequestInAnyEncoding(t *testing.T) {
+func TestAnErrorRepeatsNoValueOfTheRequestInTheUsualEncodings(t *testing.T) {
 	t.Parallel()
 	for name, value := range sentValues {
 		for coding, encode := range encodings {
@@ -231,6 +257,61 @@ func TestAnErrorRepeatsNoValueOfTheRequestInAnyEncoding(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAnErrorRepeatsNoNumberAndNoNameInsideAValue(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]struct {
+		sent any
+		said string
+	}{
+		"four digits":          {4815, "4815"},
+		"five digits":          {48151, "48151"},
+		"negative":             {-48151, "-48151"},
+		"a fraction":           {48.15, "48.15"},
+		"an exponent":          {json.Number("4.815e3"), "4.815e3"},
+		"a name":               {M{"jane.doe@example.com": 1}, "jane.doe@example.com"},
+		"a plain name":         {M{"janedoe": true}, "janedoe"},
+		"a name further in":    {[]any{M{"a": M{"Jane Doe": nil}}}, "Jane Doe"},
+		"a name in JSON":       {`{"janedoe":{"b":1}}`, "janedoe"},
+		"a name in base64":     {M{"janedoe": 1}, base64.StdEncoding.EncodeToString([]byte("janedoe"))},
+		"below a name like it": {M{"data": M{"janedoe": 1}}, "janedoe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answer := func(r *http.Request) (*http.Response, error) {
+				raw, err := json.Marshal("value (" + is.said + ") is not allowed")
+				return respond(r, 400, `{"message":`+string(raw)+`,"payload":[`+string(raw)+`]}`), err
+			}
+			c := through(t, answer)
+			_, inserted := c.Insert(t.Context(), 1, M{"v": is.sent})
+			_, found := c.Find(t.Context(), 1, datasource.Query{Where: M{"$and": []any{M{"v": M{"$in": []any{is.sent}}}}}})
+			_, committed := c.Commit(t.Context(), 1, datasource.Commit{Entries: []datasource.CommitEntry{{Data: M{"v": is.sent}}}})
+			_, asForm := c.InsertEntry(t.Context(), 1, datasource.Write{Data: M{"v": is.sent}, Files: []datasource.Part{{Field: "f", Filename: "a", Content: []byte("x")}}})
+			for i, err := range []error{inserted, found, committed, asForm} {
+				require.Error(t, err)
+				assertAbsent(t, surfaces(err), is.said, fmt.Sprint("call ", i))
+			}
+		})
+	}
+}
+
+func TestAnErrorKeepsTheNamesOfColumns(t *testing.T) {
+	t.Parallel()
+	const message = `columns "Full name", "participants" and "address" do not exist`
+	c := through(t, func(r *http.Request) (*http.Response, error) {
+		return respond(r, 400, `{"message":`+strconv.Quote(message)+`}`), nil
+	})
+	columns := M{"Full name": "x", "participants": 1, "address": M{"city": "y"}}
+	_, inserted := c.Insert(t.Context(), 1, columns)
+	_, found := c.Find(t.Context(), 1, datasource.Query{Where: M{"$or": []any{columns, M{"address": M{"$in": []any{"z"}}}}}})
+	_, committed := c.Commit(t.Context(), 1, datasource.Commit{Entries: []datasource.CommitEntry{{Data: columns}}})
+	raw, err := json.Marshal(columns)
+	require.NoError(t, err)
+	_, patched := c.UpdateDataSource(t.Context(), 1, datasource.SourcePatch{Definition: raw})
+	for _, err := range []error{inserted, found, committed, patched} {
+		require.ErrorContains(t, err, message)
 	}
 }
 
@@ -305,6 +386,9 @@ func TestTextsOfTheServerCannotTurnOrHideWhatIsPrinted(t *testing.T) {
 				func(r *http.Request) (*http.Response, error) {
 					return respond(r, 400, `{"message":`+string(text)+`,"error":`+string(text)+`,"type":`+string(text)+`,"referenceUrl":`+string(text)+`,"payload":{"a":"`+strings.Map(noASCIIControl, evil)+`"}}`), nil
 				},
+				func(r *http.Request) (*http.Response, error) {
+					return respond(r, 400, `{"message":"x","payload":{"a":"`+escaped(evil)+`","`+escaped(evil)+`":1}}`), nil
+				},
 				func(r *http.Request) (*http.Response, error) { return respond(r, 500, "before "+evil+" after"), nil },
 				func(*http.Request) (*http.Response, error) { return nil, errors.New("before " + evil + " after") },
 			} {
@@ -315,12 +399,40 @@ func TestTextsOfTheServerCannotTurnOrHideWhatIsPrinted(t *testing.T) {
 				if e, ok := errors.AsType[*datasource.Error](err); ok {
 					shown += e.Message + e.Code + e.Type + e.ReferenceURL
 					assertVisible(t, string(e.Payload))
+					var inside M
+					if len(e.Payload) > 0 {
+						require.NoError(t, json.Unmarshal(e.Payload, &inside))
+					}
+					for name, v := range inside {
+						assertVisible(t, fmt.Sprint(name, v))
+					}
 				}
 				assertHarmless(t, shown)
 			}
 			assertHarmless(t, strings.ReplaceAll(log.String(), "\n", ""))
 		})
 	}
+}
+
+// escaped writes each character as an escape of JSON.
+func escaped(s string) string {
+	var b strings.Builder
+	for _, u := range utf16.Encode([]rune(strings.ToValidUTF8(s, ""))) {
+		fmt.Fprintf(&b, `\u%04x`, u)
+	}
+	return b.String()
+}
+
+func TestThePayloadOfAnErrorKeepsHarmlessEscapes(t *testing.T) {
+	t.Parallel()
+	const payload = `{"a":"\u0041 \"quoted\" \\u202e \/ \ud83d\ude42 é"}`
+	c := through(t, func(r *http.Request) (*http.Response, error) {
+		return respond(r, 400, `{"message":"no","payload":`+payload+`}`), nil
+	})
+	_, err := c.Insert(t.Context(), 1, M{"x": "y"})
+	e, ok := errors.AsType[*datasource.Error](err)
+	require.True(t, ok)
+	assert.Equal(t, payload, string(e.Payload))
 }
 
 func noASCIIControl(r rune) rune {

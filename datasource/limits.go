@@ -117,6 +117,8 @@ const (
 	// firstByte is how long a read waits for the beginning of the answer, once the request has left. A write may take
 	// as long as it needs: a bulk import can be minutes of work for the server.
 	firstByte = 90 * time.Second
+	// againAfter is how long a request has no answer before AskAgain sends another one.
+	againAfter = 8 * time.Second
 	// In every paceWindow at least paceBytes of the body have to arrive, or its end.
 	paceWindow = 15 * time.Second
 	paceBytes  = 4 << 10

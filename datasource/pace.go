@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// errors of an answer that takes longer than the limits in limits.go allow.
+// ErrNoAnswer: a read was given up because no answer began within 90 s.
+var ErrNoAnswer = fmt.Errorf("datasource: no answer began within %s", firstByte)
+
 var (
-	errNoAnswer = fmt.Errorf("no answer began within %s", firstByte)
 	errSlowBody = fmt.Errorf("the answer arrived too slowly: %d bytes took more than %s, or all of it more than %s",
 		paceBytes, paceWindow, slowestBody)
 )
@@ -79,7 +80,7 @@ func (p *pace) blame(err error) error {
 	case err == nil || errors.Is(err, io.EOF) || p.ctx.Err() == nil || p.outer.Err() != nil:
 		return err
 	case p.body == nil:
-		return errNoAnswer
+		return ErrNoAnswer
 	}
 	return errSlowBody
 }

@@ -25,7 +25,7 @@ func (e Entry) Format(f fmt.State, _ rune) { write(f, e.String()) }
 func (e Entry) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // MarshalJSON writes the fields, without the members of Data and Extra that are known to be secrets: flUserToken,
-// encryptionKey, inviteCode, passwords and the like, at any depth. A secret under another name cannot be known, and a
+// encryptionKey, inviteCode, token, passwords and the like, at any depth, also with a number behind them. A secret under another name cannot be known, and a
 // row that was written so is not complete. Marshal Data itself to store a row.
 func (e Entry) MarshalJSON() ([]byte, error) {
 	type fields Entry
@@ -74,58 +74,111 @@ func (ds DataSource) MarshalJSON() ([]byte, error) {
 	}{fields: out})
 }
 
-// Format prints how much there is.
-func (w Write) Format(f fmt.State, _ rune) {
-	write(f, fmt.Sprintf("write of %d columns and %d files", len(w.Data), len(w.Files)))
+// What is given to requests prints, logs and marshals as a line that says how much there is. No request is made from
+// the JSON of these types; each writes its own.
+
+func (w Write) line() string {
+	return fmt.Sprintf("write of %d columns and %d files", len(w.Data), len(w.Files))
 }
+
+// Format prints how much there is.
+func (w Write) Format(f fmt.State, _ rune) { write(f, w.line()) }
 
 // LogValue is what Format prints.
-func (w Write) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(w)) }
+func (w Write) LogValue() slog.Value { return slog.StringValue(w.line()) }
 
-// Format prints the file's column and size.
-func (p Part) Format(f fmt.State, _ rune) {
-	write(f, fmt.Sprintf("part %q (%s), %d bytes", p.Field, p.ContentType, max(int64(len(p.Content)), p.Size)))
+// MarshalJSON is what Format prints, as text.
+func (w Write) MarshalJSON() ([]byte, error) { return json.Marshal(w.line()) }
+
+func (p Part) line() string {
+	return fmt.Sprintf("part %q (%s), %d bytes", p.Field, p.ContentType, max(int64(len(p.Content)), p.Size))
 }
 
+// Format prints the file's column and size.
+func (p Part) Format(f fmt.State, _ rune) { write(f, p.line()) }
+
+// LogValue is what Format prints.
+func (p Part) LogValue() slog.Value { return slog.StringValue(p.line()) }
+
+// MarshalJSON is what Format prints, as text.
+func (p Part) MarshalJSON() ([]byte, error) { return json.Marshal(p.line()) }
+
+func (q Query) line() string { return fmt.Sprintf("query of %d conditions", len(q.Where)) }
+
 // Format prints that there is a query: its conditions may be secrets.
-func (q Query) Format(f fmt.State, _ rune) {
-	write(f, fmt.Sprintf("query of %d conditions", len(q.Where)))
+func (q Query) Format(f fmt.State, _ rune) { write(f, q.line()) }
+
+// LogValue is what Format prints.
+func (q Query) LogValue() slog.Value { return slog.StringValue(q.line()) }
+
+// MarshalJSON is what Format prints, as text.
+func (q Query) MarshalJSON() ([]byte, error) { return json.Marshal(q.line()) }
+
+func (e CommitEntry) line() string {
+	return fmt.Sprintf("commit of entry %d (%d columns)", e.ID, len(e.Data))
 }
 
 // Format prints the ids of the row.
-func (e CommitEntry) Format(f fmt.State, _ rune) {
-	write(f, fmt.Sprintf("commit of entry %d (%d columns)", e.ID, len(e.Data)))
+func (e CommitEntry) Format(f fmt.State, _ rune) { write(f, e.line()) }
+
+// LogValue is what Format prints.
+func (e CommitEntry) LogValue() slog.Value { return slog.StringValue(e.line()) }
+
+// MarshalJSON is what Format prints, as text.
+func (e CommitEntry) MarshalJSON() ([]byte, error) { return json.Marshal(e.line()) }
+
+func (f SourceFilter) line() string {
+	return fmt.Sprintf("filter for data sources of app %d of type %q", f.AppID, f.Type)
 }
 
 // Format prints the app and the type, without the definition.
-func (f SourceFilter) Format(to fmt.State, _ rune) {
-	write(to, fmt.Sprintf("filter for data sources of app %d of type %q", f.AppID, f.Type))
-}
+func (f SourceFilter) Format(to fmt.State, _ rune) { write(to, f.line()) }
+
+// LogValue is what Format prints.
+func (f SourceFilter) LogValue() slog.Value { return slog.StringValue(f.line()) }
+
+// MarshalJSON is what Format prints, as text.
+func (f SourceFilter) MarshalJSON() ([]byte, error) { return json.Marshal(f.line()) }
+
+func (n NewDataSource) line() string { return fmt.Sprintf("new data source of type %q", n.Type) }
 
 // Format prints the type, without the definition and rows.
-func (n NewDataSource) Format(f fmt.State, _ rune) {
-	write(f, fmt.Sprintf("new data source of type %q", n.Type))
-}
+func (n NewDataSource) Format(f fmt.State, _ rune) { write(f, n.line()) }
+
+// LogValue is what Format prints.
+func (n NewDataSource) LogValue() slog.Value { return slog.StringValue(n.line()) }
+
+// MarshalJSON is what Format prints, as text.
+func (n NewDataSource) MarshalJSON() ([]byte, error) { return json.Marshal(n.line()) }
+
+func (p SourcePatch) line() string { return "patch of a data source" }
 
 // Format prints that there is a patch, without the definition.
-func (p SourcePatch) Format(f fmt.State, _ rune) { write(f, "patch of a data source") }
+func (p SourcePatch) Format(f fmt.State, _ rune) { write(f, p.line()) }
+
+// LogValue is what Format prints.
+func (p SourcePatch) LogValue() slog.Value { return slog.StringValue(p.line()) }
+
+// MarshalJSON is what Format prints, as text.
+func (p SourcePatch) MarshalJSON() ([]byte, error) { return json.Marshal(p.line()) }
 
 func write(f fmt.State, text string) { _, _ = f.Write([]byte(text)) } // as fmt itself
 
 // secretMembers are the names of secrets, in letters and digits.
 var secretMembers = map[string]bool{
 	"flusertoken": true, "authtoken": true, "accesstoken": true, "refreshtoken": true, "authorization": true,
-	"encryptionkey": true, "invitecode": true, "password": true, "passphrase": true, "apikey": true, "secret": true,
+	"encryptionkey": true, "invitecode": true, "password": true, "passphrase": true, "apikey": true, "secret": true, "token": true,
 }
 
 // secretName reports whether a member is known to hold a secret, however its name is spelled.
 func secretName(name string) bool {
-	return secretMembers[strings.Map(func(r rune) rune {
+	plain := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
 		}
 		return -1
-	}, name)]
+	}, name)
+	return secretMembers[plain] || secretMembers[strings.TrimRight(plain, "0123456789")] // a second one has a number
 }
 
 // shownColumns copies columns without secrets. It changes no value otherwise: numbers stay as they are written.

@@ -21,7 +21,7 @@ func secretRow() datasource.Entry {
 			"flUserToken": "canary", "FLUSERTOKEN": "canary", "auth_token": "canary", "authToken": "canary", "Password": "canary", "encryptionKey": M{"a": "canary"},
 			"_flSchema": M{"file": M{"encryptionKey": "canary"}}, "asText": `{"file":{"encryptionKey":"canary"},"list":[{"inviteCode":7}]}`,
 			"file": []string{"https://api.fliplet.com/v1/media/files/9/contents/x.png?size=1&encryptionKey=canary&auth_token=canary#x"},
-			"list": []any{M{"inviteCode": "canary", "kept": "yes"}}, "n": json.Number("1.0"), "note": "the password: swordfish", "big": json.Number("9007199254740993"),
+			"list": []any{M{"inviteCode": "canary", "kept": "yes"}}, "token": "canary", "flUserToken2": "canary", "n": json.Number("1.0"), "note": "the password: swordfish", "big": json.Number("9007199254740993"),
 		},
 		Extra: M{"joins": M{"contacts": []any{M{"flUserToken": "canary"}}}},
 	}
@@ -30,7 +30,7 @@ func secretRow() datasource.Entry {
 func secretSource() datasource.DataSource {
 	return datasource.DataSource{
 		ID: 7, Type: "conversation", Name: "canary",
-		Definition: json.RawMessage(`{"encryptionKey":"canary","inviteCode":"canary","participants":["a"],"deep":[{"EncryptionKey":"canary","x":1.0}]}`),
+		Definition: json.RawMessage(`{"encryptionKey":"canary","inviteCode":"canary","participants":["a"],"deep":[{"EncryptionKey":"canary","x":1.0}],"metadata":{"token":"canary","Invite_Code2":"canary"}}`),
 		Hooks:      json.RawMessage(`[{"type":"web","payload":{"headers":{"Authorization":"canary"}}}]`),
 		Extra:      map[string]json.RawMessage{"entries": json.RawMessage(`[{"data":{"flUserToken":"canary"}}]`), "authToken": json.RawMessage(`"canary"`)},
 	}
@@ -57,8 +57,35 @@ func TestRowsAndDataSourcesPrintNothingOfWhatIsInThem(t *testing.T) {
 		assert.NotContains(t, b.String(), "canary", "%T", v)
 		assert.NotContains(t, b.String(), fmt.Sprintf("%x", "canary"), "%T", v)
 	}
-	assert.Equal(t, "entry 5 of data source 7 (13 columns)", fmt.Sprintf("%+v", row))
+	assert.Equal(t, "entry 5 of data source 7 (15 columns)", fmt.Sprintf("%+v", row))
 	assert.Equal(t, `data source 7 of type "conversation"`, fmt.Sprintf("%+v", source))
+}
+
+func TestWhatIsGivenToRequestsIsMarshalledAsALine(t *testing.T) {
+	t.Parallel()
+	data, raw := M{"Password": "canary", "note": "canary"}, json.RawMessage(`{"encryptionKey":"canary","note":"canary"}`)
+	for want, v := range map[string]any{
+		"query of 2 conditions":                                   datasource.Query{Where: data},
+		"write of 2 columns and 0 files":                          datasource.Write{Data: data},
+		`part "f" (a/b), 6 bytes`:                                 datasource.Part{Field: "f", ContentType: "a/b", Filename: "canary.png", Content: []byte("canary")},
+		"commit of entry 0 (2 columns)":                           datasource.CommitEntry{Data: data},
+		`filter for data sources of app 0 of type "conversation"`: datasource.SourceFilter{Type: "conversation", Definition: data},
+		`new data source of type "conversation"`:                  datasource.NewDataSource{Type: "conversation", Name: "canary", Definition: raw, Entries: []M{data}},
+		"patch of a data source":                                  datasource.SourcePatch{Definition: raw},
+	} {
+		got, err := json.Marshal(v)
+		require.NoError(t, err)
+		text, err := json.Marshal(want)
+		require.NoError(t, err)
+		assert.Equal(t, string(text), string(got))
+		for _, v := range []any{v, []any{v}, struct{ In any }{v}} {
+			var b bytes.Buffer
+			slog.New(slog.NewJSONHandler(&b, nil)).Info("m", "v", v)
+			slog.New(slog.NewTextHandler(&b, nil)).Info("m", "v", v)
+			assert.NotContains(t, b.String(), "canary", "%T", v)
+			assert.NotContains(t, b.String(), "Y2FuYXJ5", "%T", v)
+		}
+	}
 }
 
 func TestTheJSONOfRowsAndDataSourcesHasNoTokenKeyOrInviteCode(t *testing.T) {
@@ -87,7 +114,7 @@ func TestTheJSONOfRowsAndDataSourcesHasNoTokenKeyOrInviteCode(t *testing.T) {
 	assert.Equal(t, secretRow(), row, "the row itself stays whole")
 	raw, err = json.Marshal(source)
 	require.NoError(t, err)
-	assert.Contains(t, string(raw), `"Definition":{"deep":[{"x":1.0}],"participants":["a"]}`)
+	assert.Contains(t, string(raw), `"Definition":{"deep":[{"x":1.0}],"metadata":{},"participants":["a"]}`)
 	raw, err = json.Marshal(datasource.Entry{ID: 1, Err: datasource.ErrRowLimit})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"ID":1,"DataSourceID":0,"Data":null,"Order":null,"CreatedAt":"0001-01-01T00:00:00Z","UpdatedAt":"0001-01-01T00:00:00Z","DeletedAt":null,"Extra":null}`, string(raw))

@@ -85,8 +85,8 @@ func (cfg Config) String() string {
 	return fmt.Sprintf("datasource.Config{BaseURL:%q UserAgent:%q Token:%s}", cfg.publicURL(), cfg.UserAgent, cfg.shownToken())
 }
 
-// GoString leaves the token out.
-func (cfg Config) GoString() string { return cfg.String() }
+// Format writes String for every verb.
+func (cfg Config) Format(f fmt.State, _ rune) { write(f, cfg.String()) }
 
 // LogValue leaves the token out.
 func (cfg Config) LogValue() slog.Value {

@@ -56,6 +56,9 @@ func TestConfigurationAndClientShowNoToken(t *testing.T) {
 		assertNoSecret(t, shown(t, v), "Config")
 		assert.Contains(t, shown(t, v), "fliplet.example")
 	}
+	for _, verb := range []string{"%s", "%q", "%x", "%d", "%t"} {
+		assertNoSecret(t, fmt.Sprintf(verb, cfg), "Config as "+verb)
+	}
 	client, err := datasource.NewClient(datasource.Config{Token: tokenCanary})
 	require.NoError(t, err)
 	for _, v := range []any{client, *client} {

@@ -104,7 +104,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	if fl != nil {
 		sending = httptrace.WithClientTrace(sending, &fl.trace)
 	}
-	resp, err := c.send(sending, cl)
+	resp, err := c.ask(sending, cl)
 	if err != nil {
 		return c.lost(ctx, cl, fl, watch.blame(err))
 	}

@@ -2,12 +2,11 @@ package datasource
 
 import (
 	"html"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf16"
-	"unicode/utf8"
 )
 
 // A view is a text in one of the forms that it can be read in. Each byte knows which bytes of the original it stands
@@ -65,7 +64,7 @@ func (v view) decoded(depth int, room *int) []view {
 		return all
 	}
 	for _, v := range all[:len(all):len(all)] {
-		for _, inner := range slices.Concat(v.base64(), v.base32(), v.hexadecimal(), v.numbers()) {
+		for _, inner := range slices.Concat(v.base64(), v.base32(), v.hexadecimal(), v.numbers(), v.members()) {
 			if *room < 0 {
 				return all
 			}
@@ -311,89 +310,32 @@ func (v *view) numbers() []view {
 	return out
 }
 
-// letters are the letters, digits and emoji of a view, in lower case.
-type letters struct {
-	r        []rune
-	from, to []int
-	joined   []bool // nothing was left out between this one and the one before
-}
+// member finds one of a list that is written as an object, such as {"0":84,"1":114}.
+var member = regexp.MustCompile(`(\d{1,6})["']?\s*[:=]\s*(\d{1,3})`)
 
-func (v *view) letters() letters {
-	var l letters
-	joined := false
-	for i := 0; i < len(v.b); {
-		r, size := utf8.DecodeRune(v.b[i:])
-		if isLetter(r) {
-			l.r = append(l.r, unicode.ToLower(r))
-			l.from, l.to = append(l.from, int(v.from[i])), append(l.to, int(v.to[i+size-1]))
-			l.joined = append(l.joined, joined)
-			joined = true
+// members decodes lists of bytes that JavaScript writes as objects: typed arrays.
+func (v *view) members() []view {
+	var out []view
+	var d view
+	next := 0
+	take := func() {
+		if len(d.b) >= shortest {
+			out = append(out, d)
+		}
+		d = view{}
+	}
+	for _, m := range member.FindAllSubmatchIndex(v.b, -1) {
+		at, _ := strconv.Atoi(string(v.b[m[2]:m[3]])) // digits always parse
+		if at != next {
+			take()
+		}
+		if n, err := strconv.ParseUint(string(v.b[m[4]:m[5]]), 10, 8); err == nil {
+			d.add(byte(n), v.from[m[2]], v.to[m[5]-1])
 		} else {
-			joined = false
+			take()
 		}
-		i += size
+		next = at + 1
 	}
-	return l
-}
-
-// isLetter counts emoji, too.
-func isLetter(r rune) bool {
-	if r < utf8.RuneSelf {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-	}
-	return r != utf8.RuneError && unicode.In(r, unicode.L, unicode.N, unicode.So)
-}
-
-// lettersOf are the letters and digits of a value.
-func lettersOf(text string) []rune {
-	out := make([]rune, 0, len(text))
-	for _, r := range text {
-		if isLetter(r) {
-			out = append(out, unicode.ToLower(r))
-		}
-	}
+	take()
 	return out
-}
-
-// A position is one in the letters of a view.
-type position struct{ view, at int }
-
-// index records where each run of gram letters is, and each shorter word or words.
-func (l letters) index(view int, grams *gramIndex, words map[string][]position) {
-	for at := range l.r {
-		if at+gram <= len(l.r) {
-			grams.add([gram]rune(l.r[at:at+gram]), position{view, at})
-		}
-		if l.joined[at] {
-			continue
-		}
-		for n := shortest; n < gram && at+n <= len(l.r); n++ {
-			if at+n == len(l.r) || !l.joined[at+n] {
-				word := string(l.r[at : at+n])
-				words[word] = append(words[word], position{view, at})
-			}
-		}
-	}
-}
-
-// gramIndex finds the places of a gram. Most grams of a large request have none, so begins is looked at first.
-type gramIndex struct {
-	begins [1 << 12]bool
-	places map[[gram]rune][]position
-}
-
-func begin(key []rune) rune {
-	return (key[0]*31*31*31 + key[1]*31*31 + key[2]*31 + key[3]) & (1<<12 - 1)
-}
-
-func (g *gramIndex) add(key [gram]rune, p position) {
-	g.begins[begin(key[:])] = true
-	g.places[key] = append(g.places[key], p)
-}
-
-func (g *gramIndex) find(key []rune) []position {
-	if !g.begins[begin(key)] {
-		return nil
-	}
-	return g.places[[gram]rune(key)]
 }

@@ -9,7 +9,8 @@
 //
 // The address goes into datasource.Config.BaseURL and the token into
 // datasource.Config.Token. A page at / shows a person what is stored and which
-// requests come in. Everything else that there is to say goes to standard error,
+// requests come in; it asks for no token, so every user of the machine can read the
+// names on it. Everything else that there is to say goes to standard error,
 // and never holds a token, a key or a message. Without -token, each start makes a
 // token of its own.
 //

@@ -21,6 +21,8 @@ type Bodies struct {
 	Unsealed func(stored string, at envelope.Binding) (string, error)
 	// Passphrase is a conversation's key in the passphrase format. It may make requests.
 	Passphrase func(ctx context.Context, conversation int64) (string, error)
+	// WriteKey is the same for bodies that are written. nil: Passphrase.
+	WriteKey func(ctx context.Context, conversation int64) (string, error)
 	// AtHand is the same without a request, false for a key that is not known yet. nil:
 	// Passphrase is asked once, and what opens bodies is remembered.
 	AtHand func(conversation int64) (string, bool)
@@ -42,7 +44,11 @@ func (b *Bodies) Seal(ctx context.Context, at envelope.Binding, body string) (st
 	if writes == Authenticated {
 		return b.Sealed(body, at)
 	}
-	key, err := b.key(ctx, at.ConversationID)
+	from := b.WriteKey
+	if from == nil {
+		from = b.Passphrase
+	}
+	key, err := b.usable(ctx, at.ConversationID, from)
 	if err != nil {
 		return "", err
 	}
@@ -131,10 +137,15 @@ func openPassphrase(stored, key string) (string, Protection, error) {
 	return "", Plain, fmt.Errorf("%w: %w", why, err)
 }
 
-// key is the passphrase of a conversation. The one that everybody can compute protects
-// nothing.
+// key is the passphrase of a conversation.
 func (b *Bodies) key(ctx context.Context, conversation int64) (string, error) {
-	key, err := b.Passphrase(ctx, conversation)
+	return b.usable(ctx, conversation, b.Passphrase)
+}
+
+// usable is what from gives, if it may be used. The passphrase that everybody can compute
+// protects nothing.
+func (b *Bodies) usable(ctx context.Context, conversation int64, from func(context.Context, int64) (string, error)) (string, error) {
+	key, err := from(ctx, conversation)
 	switch {
 	case err != nil:
 	case key == "":

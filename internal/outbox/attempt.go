@@ -11,7 +11,7 @@ import (
 // do carries out one action of the queue.
 func (r *run) do(kind Kind, s *Sending) {
 	cfg := &r.box.cfg
-	ctx, cancel := context.WithDeadline(r.life.Context(), r.deadline(kind))
+	ctx, cancel := context.WithDeadline(datasource.AskAgain(r.life.Context()), r.deadline(kind))
 	defer cancel()
 	var row *datasource.Entry
 	var err error
@@ -29,6 +29,7 @@ func (r *run) do(kind Kind, s *Sending) {
 		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
 	}
 	// What the ports say is asked before the lock: they are not ours.
+	hung := ctx.Err() != nil && r.life.Context().Err() == nil
 	var doubtful bool
 	var wait time.Duration
 	switch ended := r.life.Context().Err() != nil; {
@@ -56,9 +57,12 @@ func (r *run) do(kind Kind, s *Sending) {
 		r.finish(s, nil, err)
 	default:
 		s.attempts++
-		if doubtful {
+		switch {
+		case doubtful:
 			r.queue.Doubtful(now, s.id)
-		} else {
+		case hung && wait == 0:
+			r.queue.Unanswered(now, s.id)
+		default:
 			r.queue.Retry(now, s.id, wait)
 		}
 		if r.life.Context().Err() == nil {

@@ -52,9 +52,10 @@ type Kind uint8
 const (
 	// Wait: nothing to do before Until; if that is zero, before the next input.
 	Wait Kind = iota
-	// Send inserts the message: Stored, Doubtful, Retry or Refused.
+	// Send inserts the message: Stored, Doubtful, Retry, Unanswered or Refused.
 	Send
-	// LookUp asks the server for the message: Stored, Absent or Retry.
+	// LookUp asks the server for the message: Stored, Absent, Retry, Unanswered or
+	// Refused.
 	LookUp
 	// Forget removes the saved copy: Forgotten or Retry.
 	Forget
@@ -328,6 +329,15 @@ func (q *Queue) Retry(now time.Time, id ID, wait time.Duration) {
 		return
 	}
 	it.due = now.Add(q.backoff(it.tries))
+}
+
+// Unanswered says that a look-up, or what a send asks for before anything leaves, had no
+// answer in its time. That was a pause already, so only a short one follows.
+func (q *Queue) Unanswered(now time.Time, id ID) {
+	if it := q.answered(id); it != nil {
+		it.tries++
+		it.due = now.Add(q.backoff(1))
+	}
 }
 
 // backoff doubles with each try; half of it is random.

@@ -120,6 +120,25 @@ func TestAFailedLookUpProvesNothing(t *testing.T) {
 	next(t, q, now, outbox.Send, id)
 }
 
+func TestALookUpThatHadNoAnswerIsMadeAgainSoonHoweverOftenThatWasSo(t *testing.T) {
+	q := newQueue()
+	id := accept(t, q, 7)
+	next(t, q, start, outbox.Send, id)
+	now := start.Add(15 * time.Second)
+	q.Doubtful(now, id)
+	for range 20 {
+		next(t, q, now, outbox.LookUp, id)
+		now = now.Add(15 * time.Second)
+		q.Unanswered(now, id)
+		until := idle(t, q, now)
+		assert.Greater(t, until.Sub(now), 400*time.Millisecond)
+		assert.LessOrEqual(t, until.Sub(now), time.Second)
+		now = until
+	}
+	q.Unanswered(now, id) // nothing is under way
+	next(t, q, now, outbox.LookUp, id)
+}
+
 func TestWhatWasLoadedComesFirstAndIsLookedUp(t *testing.T) {
 	q := newQueue()
 	own := accept(t, q, 1)

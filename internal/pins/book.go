@@ -19,6 +19,10 @@ var errNotText = errors.New("its definition holds a key that is not text")
 // errComputed: the only key is one that everybody can compute.
 var errComputed = errors.New("it stores no key of its own, and Options.MinProtection refuses the one that everybody can compute")
 
+// errFull: nobody could tell later whether the key is the one that was seen now.
+var errFull = errors.New("its key cannot be remembered: there are too many conversations, and Options.MinProtection refuses a key that could be replaced unnoticed. " +
+	"A conversation that the user writes in, or calls AcceptKey for, takes the place of another")
+
 // retryDelay is how long a failure is remembered: each message of a page would cost a
 // request.
 const retryDelay = 5 * time.Second
@@ -54,7 +58,7 @@ type Book struct {
 	// failed are conversations that give no key, and until when not to try again.
 	failed map[int64]failure
 
-	others  map[int64]string // pins of conversations that are not among the known
+	others  map[int64]pin    // pins of conversations that are not among the known
 	values  Values           // whose the pins are; nil before the first are needed
 	loaded  bool             // with what is stored
 	fresh   map[int64]string // pins that are not stored yet
@@ -62,6 +66,8 @@ type Book struct {
 	err     error            // of the Store
 	retry   time.Time        // when to try again after err
 	news    []int64          // conversations whose key has changed, to be logged
+
+	full, toldFull bool // there are more pins than fit; it was logged
 }
 
 type failure struct {
@@ -85,6 +91,8 @@ type entry struct {
 	first   string // the key that was seen first, until it is compared with the pin
 	verdict verdict
 	told    bool // that it has changed
+	own     bool // the stored pin is an own one
+	unsaved bool // the pin is that of this process only: there is no room for it
 }
 
 // New returns an empty Book.
@@ -99,7 +107,8 @@ func (b *Book) Put(id int64, d wire.Definition) {
 	}
 	e := b.known[id]
 	if e == nil {
-		e = &entry{pin: b.others[id], verdict: accepted}
+		p := b.others[id]
+		e = &entry{pin: p.hash, own: p.own, verdict: accepted}
 		delete(b.others, id)
 		b.known[id] = e
 		b.reopen(e)
@@ -138,6 +147,7 @@ func (b *Book) Clear() {
 	defer b.mu.Unlock()
 	b.known, b.failed, b.others, b.fresh, b.values = nil, nil, nil, nil, nil
 	b.loaded, b.pending, b.err, b.retry = false, 0, nil, time.Time{}
+	b.full, b.toldFull = false, false
 }
 
 // AtHand is Key without a request.
@@ -145,11 +155,15 @@ func (b *Book) AtHand(id int64) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.known[id]
-	if e == nil || e.verdict != accepted {
+	if e == nil || e.verdict != accepted || b.forgettable(e) {
 		return "", false
 	}
 	return e.use(id), true
 }
+
+// forgettable reports whether a key is none because the next process would not know
+// it. mu is held.
+func (b *Book) forgettable(e *entry) bool { return b.cfg.Strict && e.unsaved }
 
 // use is the key of an accepted entry.
 func (e *entry) use(id int64) string {
@@ -159,12 +173,12 @@ func (e *entry) use(id int64) string {
 	return e.key
 }
 
-// Refused reports whether a conversation's key is known to have changed.
+// Refused reports whether a conversation's key is known to be none that may be used.
 func (b *Book) Refused(id int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.known[id]
-	return e != nil && e.verdict == changed
+	return e != nil && (e.verdict == changed || b.forgettable(e))
 }
 
 // Key returns the passphrase of a conversation's bodies: the one in its definition, or
@@ -175,6 +189,21 @@ func (b *Book) Key(ctx context.Context, id int64) (string, error) {
 		return "", errComputed
 	}
 	return key, err
+}
+
+// KeyToWrite is Key for what the user writes.
+func (b *Book) KeyToWrite(ctx context.Context, id int64) (string, error) {
+	key, err := b.Key(ctx, id)
+	if err != nil && !errors.Is(err, errFull) {
+		return "", err
+	}
+	if failed := b.own(ctx, id); failed != nil && b.cfg.Strict {
+		return "", failed
+	}
+	if err != nil {
+		return b.Key(ctx, id)
+	}
+	return key, nil
 }
 
 // key is Key, whoever can compute it. A key that has changed is looked at again every
@@ -205,15 +234,26 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 		if key, ok := b.AtHand(id); ok {
 			return key, nil
 		}
-		err = ErrChanged
-		b.mu.Lock()
-		if e := b.known[id]; e != nil && !e.text && e.pin == "" {
-			err = errNotText
+		if err = b.why(id); errors.Is(err, errFull) {
+			return "", err // it costs nothing to ask again
 		}
-		b.mu.Unlock()
 	}
 	b.fail(ctx, id, err)
 	return "", err
+}
+
+// why is why the key of a conversation is none.
+func (b *Book) why(id int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := b.known[id]; {
+	case e == nil:
+	case !e.text && e.pin == "":
+		return errNotText
+	case e.verdict == accepted && b.forgettable(e):
+		return errFull
+	}
+	return ErrChanged
 }
 
 // failure is why a conversation gave no key within retryDelay, or nil.

@@ -190,7 +190,7 @@ func TestAKeyThatIsNotTextIsNone(t *testing.T) {
 	assert.Equal(t, wire.FallbackBodyKey(2), key(t, b, 2))
 }
 
-func TestAcceptingNoKeyForgetsThePin(t *testing.T) {
+func TestAcceptingNoKeyPinsThatThereIsNone(t *testing.T) {
 	t.Parallel()
 	v, s := &values{name: "jo"}, &server{t: t, keys: map[int64]string{1: `"one"`}}
 	b := s.book(v, false)
@@ -199,8 +199,108 @@ func TestAcceptingNoKeyForgetsThePin(t *testing.T) {
 	require.NoError(t, b.Accept(t.Context(), 1))
 	assert.Equal(t, wire.FallbackBodyKey(1), key(t, b, 1))
 	assert.Equal(t, wire.FallbackBodyKey(1), key(t, s.book(v, false), 1))
+	_, err := s.book(v, true).Key(t.Context(), 1)
+	require.ErrorContains(t, err, "MinProtection")
+	// A key out of nothing is a change.
+	s.keys[1] = `"two"`
+	b.Put(1, s.definition(1))
+	for _, b := range []*pins.Book{b, s.book(v, false), s.book(v, true)} {
+		_, err := b.Key(t.Context(), 1)
+		require.ErrorIs(t, err, pins.ErrChanged)
+	}
+	require.NoError(t, b.Accept(t.Context(), 1))
+	assert.Equal(t, "two", key(t, b, 1))
+	assert.Equal(t, "two", key(t, s.book(v, true), 1))
 	s.err = errors.New("no server")
 	require.ErrorIs(t, b.Accept(t.Context(), 1), s.err)
+}
+
+func TestAConversationThatNeverHadAKeyMayGetOne(t *testing.T) {
+	t.Parallel()
+	v, s := &values{name: "jo"}, &server{t: t, keys: map[int64]string{}}
+	b := s.book(v, false)
+	assert.Equal(t, wire.FallbackBodyKey(1), key(t, b, 1))
+	_, err := b.KeyToWrite(t.Context(), 1)
+	require.NoError(t, err)
+	s.keys[1] = `"one"`
+	b.Put(1, s.definition(1))
+	require.NoError(t, b.Settle(t.Context()))
+	assert.Equal(t, "one", key(t, b, 1))
+	assert.Equal(t, "one", key(t, s.book(v, false), 1))
+}
+
+// crowd makes others put the user into as many conversations as there are pins for.
+func (s *server) crowd(b *pins.Book, from int64) {
+	for id := from; id < from+20_050; id++ {
+		s.keys[id] = fmt.Sprintf(`"key %d"`, id)
+		b.Put(id, s.definition(id))
+	}
+}
+
+func TestNobodyIsCrowdedOutOfTheKeysThatTheUserWritesUnder(t *testing.T) {
+	t.Parallel()
+	for _, strict := range []bool{false, true} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("strict %v, the conversation is newer %v", strict, late), func(t *testing.T) {
+				t.Parallel()
+				v, s := &values{name: "jo"}, &server{t: t, keys: map[int64]string{5e6: `"one"`}}
+				b := s.book(v, strict)
+				write := func() {
+					k, err := b.KeyToWrite(t.Context(), 5e6)
+					require.NoError(t, err)
+					require.Equal(t, "one", k)
+				}
+				if !late {
+					write()
+				}
+				s.crowd(b, 1e6)
+				require.NoError(t, b.Settle(t.Context()))
+				s.crowd(b, 9e6)
+				require.NoError(t, b.Settle(t.Context()))
+				write()
+				writes := v.writes
+				write()
+				assert.Equal(t, writes, v.writes, "it is remembered already")
+				assert.Less(t, len(v.raw), 1<<20)
+				// The next process.
+				s.keys[5e6] = `"other"`
+				b = s.book(v, strict)
+				_, err := b.KeyToWrite(t.Context(), 5e6)
+				require.ErrorIs(t, err, pins.ErrChanged)
+				_, err = b.Key(t.Context(), 5e6)
+				require.ErrorIs(t, err, pins.ErrChanged)
+			})
+		}
+	}
+}
+
+func TestAKeyThatCannotBeRememberedIsNoneWhereKeysAreRequired(t *testing.T) {
+	t.Parallel()
+	v, s := &values{name: "jo"}, &server{t: t, keys: map[int64]string{}}
+	b := s.book(v, true)
+	s.crowd(b, 1e6)
+	require.NoError(t, b.Settle(t.Context()))
+	s.keys[5e6], s.keys[6e6] = `"five"`, `"six"`
+	for range 2 { // in the next process, too
+		for _, id := range []int64{5e6, 6e6} {
+			_, err := b.Key(t.Context(), id)
+			require.ErrorContains(t, err, "cannot be remembered")
+			require.NotErrorIs(t, err, pins.ErrChanged)
+			_, ok := b.AtHand(id)
+			assert.False(t, ok)
+			assert.True(t, b.Refused(id))
+		}
+		b = s.book(v, true)
+	}
+	_, err := b.Key(t.Context(), 5e6)
+	require.Error(t, err)
+	require.NoError(t, b.Accept(t.Context(), 5e6), "somebody vouches for it")
+	assert.Equal(t, "five", key(t, b, 5e6))
+	k, err := b.KeyToWrite(t.Context(), 6e6)
+	require.NoError(t, err)
+	assert.Equal(t, "six", k)
+	assert.Equal(t, "six", key(t, b, 6e6))
+	assert.Equal(t, "key 1000000", key(t, b, 1e6), "the newest ones made room")
 }
 
 func TestManyPinsFitIntoAValue(t *testing.T) {

@@ -7,6 +7,10 @@
 // It belongs to one user, and is removed by that user's logout: the next login trusts
 // again what it sees first.
 //
+// Others decide how many conversations a user is in. There is room for the pins of
+// 20,000, and those that the user writes in come first. A key without a stored pin is
+// used while the process runs; with Strict it is none.
+//
 // A Store that fails is logged, and the pins of the process go on; with Strict it is an
 // error, since nobody can tell then whether a key is the one that was seen before.
 package pins

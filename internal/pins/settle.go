@@ -2,48 +2,10 @@ package pins
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 )
-
-// maxPins bounds what is stored: about 800 KB, of the megabyte that a value may have.
-// Keys of further conversations are pinned in the process only.
-const maxPins = 20_000
-
-// saved is what is stored of a user.
-type saved struct {
-	Version int              `json:"v"`
-	Pins    map[int64]string `json:"pins"`
-}
-
-func parse(raw []byte) (map[int64]string, error) {
-	if raw == nil {
-		return map[int64]string{}, nil
-	}
-	var s saved
-	if err := json.Unmarshal(raw, &s); err != nil || s.Version != 1 {
-		return nil, errors.New("storage: the pins of keys are damaged, or of a later version")
-	}
-	if s.Pins == nil {
-		s.Pins = map[int64]string{}
-	}
-	return s.Pins, nil
-}
-
-// fingerprint is a keyed hash of a key: half of HMAC-SHA256 under the name of the value
-// that it is stored in, so that equal keys of two conversations or users do not show.
-func fingerprint(values Values, id int64, key string) string {
-	mac := hmac.New(sha256.New, []byte(values.PinsKey()))
-	mac.Write([]byte(strconv.FormatInt(id, 10) + ":" + key)) //nolint:errcheck // never fails
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
-}
 
 // Settle compares what was read since the last call with the pins, and stores new ones.
 // It returns the Store's failure.
@@ -51,7 +13,7 @@ func (b *Book) Settle(ctx context.Context) error {
 	values, load := b.begin()
 	if load {
 		raw, err := values.Pins(ctx)
-		var stored map[int64]string
+		var stored map[int64]pin
 		if err == nil {
 			stored, err = parse(raw)
 		}
@@ -72,7 +34,7 @@ func (b *Book) Settle(ctx context.Context) error {
 	if fresh == nil {
 		return err
 	}
-	return b.save(ctx, values, fresh, false)
+	return b.save(ctx, values, fresh, adding)
 }
 
 // begin says whose pins are needed, and whether to read them.
@@ -95,7 +57,7 @@ func (b *Book) begin() (values Values, load bool) {
 func (b *Book) due() bool { return b.err == nil || !time.Now().Before(b.retry) }
 
 // note takes over what was read from the Store.
-func (b *Book) note(values Values, stored map[int64]string, err error) {
+func (b *Book) note(values Values, stored map[int64]pin, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.values != values || b.loaded {
@@ -109,18 +71,26 @@ func (b *Book) note(values Values, stored map[int64]string, err error) {
 	b.adopt(stored)
 }
 
-// adopt makes what is stored the pins; those that are not stored yet stay. mu is held.
-func (b *Book) adopt(stored map[int64]string) {
+// adopt makes what is stored the pins; those that are not stored yet stay, and those
+// that there is no room for. mu is held.
+func (b *Book) adopt(stored map[int64]pin) {
 	for id := range stored {
 		delete(b.fresh, id)
 	}
-	maps.Copy(stored, b.fresh)
+	for id, hash := range b.fresh {
+		stored[id] = pin{hash: hash}
+	}
 	for id, e := range b.known {
-		if stored[id] != e.pin {
-			e.pin = stored[id]
+		p, ok := stored[id]
+		delete(stored, id)
+		if !ok && e.unsaved {
+			continue
+		}
+		e.own, e.unsaved = p.own, false
+		if p.hash != e.pin {
+			e.pin = p.hash
 			b.reopen(e)
 		}
-		delete(stored, id)
 	}
 	if b.others = stored; len(stored) == 0 {
 		b.others = nil
@@ -146,11 +116,9 @@ func (b *Book) judge() {
 		e.verdict = changed
 		switch {
 		case !e.text:
-		case e.key == "":
-			if e.pin == "" {
-				e.verdict = accepted
-			}
-		case e.pin == fingerprint(b.values, id, e.key):
+		case e.key == "" && e.pin == "": // there has never been one
+			e.verdict = accepted
+		case e.pin == fingerprint(b.values, id, e.key): // also that of none, once it was accepted
 			e.verdict, e.first = accepted, e.key
 		}
 		if !e.told && e.verdict == changed {
@@ -161,34 +129,33 @@ func (b *Book) judge() {
 	b.pending = 0
 }
 
-// report logs the keys that have changed. A Logger may call anything, so mu is not held.
+// report logs the keys that have changed, and once that there are too many. A Logger may
+// call anything, so mu is not held.
 func (b *Book) report() {
 	b.mu.Lock()
-	news := b.news
-	b.news = nil
+	news, full := b.news, b.full && !b.toldFull
+	b.news, b.toldFull = nil, b.toldFull || full
 	b.mu.Unlock()
 	for _, id := range news {
 		b.cfg.Log.Warn("the key of a conversation is not the one that was seen before", "conversation", id)
 	}
+	if full {
+		b.cfg.Log.Warn("there are more conversations than keys can be remembered of: those that the user writes in come first", "most", maxPins)
+	}
 }
 
-// save stores pins. force: over those of others; "" removes one.
-func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, force bool) error {
-	var merged map[int64]string
+// save stores pins.
+func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, how manner) error {
+	var merged map[int64]pin
 	err := values.EditPins(ctx, func(old []byte) ([]byte, error) {
 		var err error
 		if merged, err = parse(old); err != nil {
 			return nil, err
 		}
-		for id, pin := range fresh {
-			switch {
-			case force && pin == "":
-				delete(merged, id)
-			case force || merged[id] == "" && len(merged) < maxPins:
-				merged[id] = pin
-			}
+		for id, hash := range fresh {
+			merge(merged, id, hash, how)
 		}
-		return json.Marshal(saved{1, merged})
+		return format(merged)
 	})
 	if err != nil {
 		b.cfg.Log.Warn("storing the pins of keys failed", "error", err)
@@ -203,18 +170,47 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 		return err
 	}
 	if merged != nil { // else a logout was faster
-		b.adopt(merged)
+		for id := range fresh {
+			if _, stored := merged[id]; !stored {
+				b.full, err = true, errFull
+				if e := b.known[id]; e != nil {
+					e.unsaved = true
+				}
+			}
+		}
 		maps.DeleteFunc(b.fresh, func(id int64, _ string) bool { _, tried := fresh[id]; return tried })
-		if len(b.fresh) == 0 {
+		if b.adopt(merged); len(b.fresh) == 0 {
 			b.fresh = nil
 		}
 		b.judge()
 	}
-	return nil
+	if how == adding {
+		return nil // it is that of the conversations concerned
+	}
+	return err
+}
+
+// own says that the user writes under a conversation's key: its pin is kept before those
+// of conversations that others have put the user into.
+func (b *Book) own(ctx context.Context, id int64) error {
+	b.mu.Lock()
+	e, values := b.known[id], b.values
+	if e == nil || values == nil || e.pin == "" || e.own || !b.loaded || !b.due() {
+		defer b.mu.Unlock()
+		if e == nil || e.own {
+			return nil
+		}
+		return b.err
+	}
+	fresh := map[int64]string{id: e.pin}
+	b.mu.Unlock()
+	defer b.report()
+	return b.save(ctx, values, fresh, owning)
 }
 
 // Accept pins the key that a conversation's definition has now. A definition without a
-// key is accepted, too: its bodies have the computed key from then on.
+// key is accepted, too: its bodies have the computed key from then on, and one that
+// appears later has changed.
 func (b *Book) Accept(ctx context.Context, id int64) error {
 	d, err := b.cfg.Read(ctx, id)
 	if err != nil {
@@ -232,15 +228,12 @@ func (b *Book) Accept(ctx context.Context, id int64) error {
 		b.mu.Unlock()
 		return fmt.Errorf("conversation %d: forgotten meanwhile", id)
 	}
-	pin := ""
-	if d.BodyKey() != "" {
-		pin = fingerprint(values, id, d.BodyKey())
-	}
 	delete(b.fresh, id)
 	delete(b.failed, id)
 	if e := b.known[id]; e != nil {
 		e.first = d.BodyKey() // else judge would pin the former one again
 	}
 	b.mu.Unlock()
-	return b.save(ctx, values, map[int64]string{id: pin}, true)
+	defer b.report()
+	return b.save(ctx, values, map[int64]string{id: fingerprint(values, id, d.BodyKey())}, accepting)
 }

@@ -17,26 +17,44 @@ const (
 
 // Definition is a conversation's definition with all fields, also unknown ones: the
 // server replaces definitions whole, so a field that is not sent back is lost.
-type Definition struct{ fields map[string]json.RawMessage }
+//
+// The fields, with the key of bodies among them, are inside a function: package fmt
+// calls no methods on what a struct does not export, but looks into no function either.
+type Definition struct {
+	in func() map[string]json.RawMessage // nil for the zero value
+}
+
+// of makes the definition of these fields.
+func of(fields map[string]json.RawMessage) Definition {
+	return Definition{func() map[string]json.RawMessage { return fields }}
+}
+
+// fields are those of the definition, not a copy; nil for the zero value.
+func (d Definition) fields() map[string]json.RawMessage {
+	if d.in == nil {
+		return nil
+	}
+	return d.in()
+}
 
 // ParseDefinition reads a definition; anything but an object is an empty one.
 func ParseDefinition(raw json.RawMessage) Definition {
-	d := Definition{}
-	if json.Unmarshal(raw, &d.fields) != nil || d.fields == nil {
-		d.fields = map[string]json.RawMessage{}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil || fields == nil {
+		return NewDefinition()
 	}
-	return d
+	return of(fields)
 }
 
 // NewDefinition returns an empty definition.
-func NewDefinition() Definition { return Definition{fields: map[string]json.RawMessage{}} }
+func NewDefinition() Definition { return of(map[string]json.RawMessage{}) }
 
 // JSON writes the definition.
 func (d Definition) JSON() json.RawMessage {
-	if len(d.fields) == 0 {
+	if len(d.fields()) == 0 {
 		return json.RawMessage("{}")
 	}
-	b, err := json.Marshal(d.fields)
+	b, err := json.Marshal(d.fields())
 	if err != nil { // a raw field that came from a server is valid JSON
 		return json.RawMessage("{}")
 	}
@@ -46,15 +64,15 @@ func (d Definition) JSON() json.RawMessage {
 // Clone copies the definition.
 func (d Definition) Clone() Definition {
 	out := NewDefinition()
-	for k, v := range d.fields {
-		out.fields[k] = bytes.Clone(v)
+	for k, v := range d.fields() {
+		out.fields()[k] = bytes.Clone(v)
 	}
 	return out
 }
 
 // Value decodes one field, nil when absent.
 func (d Definition) Value(key string) any {
-	raw, ok := d.fields[key]
+	raw, ok := d.fields()[key]
 	if !ok {
 		return nil
 	}
@@ -79,26 +97,26 @@ func (d Definition) List(key string) []string { return Strings(d.Value(key)) }
 // Set replaces one field. nil removes it.
 func (d Definition) Set(key string, v any) error {
 	if v == nil {
-		delete(d.fields, key)
+		delete(d.fields(), key)
 		return nil
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	d.fields[key] = b
+	d.fields()[key] = b
 	return nil
 }
 
 // setList replaces a list, and leaves an absent list absent when it stays empty.
 func (d Definition) setList(key string, list []string) {
-	if _, there := d.fields[key]; !there && len(list) == 0 {
+	if _, there := d.fields()[key]; !there && len(list) == 0 {
 		return
 	}
 	if list == nil {
 		list = []string{}
 	}
-	d.fields[key], _ = json.Marshal(list) // never fails for strings
+	d.fields()[key], _ = json.Marshal(list) // never fails for strings
 }
 
 // Has reports whether a user is a participant.

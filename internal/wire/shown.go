@@ -20,16 +20,16 @@ func credential(name string) bool {
 // tokens, at any depth. The other fields stay as they are.
 func (d Definition) Shown() Definition {
 	out := NewDefinition()
-	for name, raw := range d.fields {
+	for name, raw := range d.fields() {
 		if credential(name) {
 			continue
 		}
 		v := d.Value(name)
 		if !Hide(v) {
-			out.fields[name] = raw
+			out.fields()[name] = raw
 			continue
 		}
-		out.fields[name], _ = json.Marshal(v) // it was JSON before
+		out.fields()[name], _ = json.Marshal(v) // it was JSON before
 	}
 	return out
 }

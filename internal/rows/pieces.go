@@ -42,34 +42,34 @@ func identified(rows []datasource.Entry) bool {
 // A page of n rows takes at most log2(n) requests that fail and n that do not. Rows
 // that are too large by themselves do not count, so with the usual limits of package
 // datasource a page of 200 rows takes at most 25.
-func (s *Source) pieces(ctx context.Context, w want, failed error) (out []datasource.Entry, more bool, err error) {
+func (s *Source) pieces(ctx context.Context, w want, failed error) (out unchecked, more bool, err error) {
 	limit, size, weight := w.limit, w.limit/2, 0
 	for {
 		if size < 1 {
-			return nil, false, failed
+			return unchecked{}, false, failed
 		}
-		w.limit = min(size, limit-len(out))
-		rows, err := s.across(ctx, w)
+		w.limit = min(size, limit-len(out.rows))
+		u, err := s.across(ctx, w)
 		if tooLarge(err) {
 			size, failed = w.limit/2, err
 			continue
 		}
 		if err != nil {
-			return nil, false, err
+			return unchecked{}, false, err
 		}
-		full := len(rows) >= w.limit
-		rows, sound := w.window(rows)
+		full := len(u.rows) >= w.limit
+		rows, sound := w.window(u.rows)
 		if full && (!sound || len(rows) == 0) {
-			return nil, false, unordered(failed)
+			return unchecked{}, false, unordered(failed)
 		}
-		out = append(out, rows...)
+		out.rows = append(out.rows, rows...)
 		for i := range rows {
 			weight += weigh(rows[i].Data) + weigh(rows[i].Extra)
 		}
-		if !full || len(out) >= limit || weight > maxPage {
+		if !full || len(out.rows) >= limit || weight > maxPage {
 			return out, full, nil
 		}
-		w.after = w.key(&rows[len(rows)-1])
+		w.after = w.end(rows)
 	}
 }
 

@@ -140,7 +140,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	foreign, err := s.foreign(ctx, found, nil)
+	foreign, err := s.foreign(ctx, found.rows)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -150,7 +150,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
 		}
 	}
-	out := Answer{Rows: Feed(ctx, found, genuine, s.Log), Shown: found, Short: short, Clock: at}
+	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -160,9 +160,9 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 		}
 	}
 	out.Shown = nil
-	for i := range found {
-		if !foreign[found[i].DataSourceID] {
-			out.Shown = append(out.Shown, found[i])
+	for i := range found.rows {
+		if !foreign[found.rows[i].DataSourceID] {
+			out.Shown = append(out.Shown, found.rows[i])
 		}
 	}
 	return out, nil
@@ -179,7 +179,7 @@ type Answer struct {
 	Clock feed.Time // the server's time of the answer
 }
 
-func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, at feed.Time, err error) {
+func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, short bool, at feed.Time, err error) {
 	w := want{limit: q.Limit, clock: &clock{server: &s.time}}
 	switch q.Kind {
 	case feed.Newest:
@@ -202,10 +202,10 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.E
 		return err
 	})
 	if there {
-		return found, short && len(found) < q.Limit, w.clock.read(), err
+		return found, short && len(found.rows) < q.Limit, w.clock.read(), err
 	}
 	page, err := s.fetchEach(ctx, w)
-	return page.Rows, false, w.clock.read(), err
+	return unchecked{page.Rows}, false, w.clock.read(), err
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.

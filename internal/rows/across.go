@@ -105,11 +105,7 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 	for {
 		u, err := s.ask(ctx, cross, nil)
 		if tooLarge(err) {
-			// There is no position to go on from in the caller's order.
-			w.limit = 0
-			rows, err := s.all(ctx, w)
-			Arrange(rows, order)
-			return rows, err
+			return s.first(ctx, w, order)
 		}
 		if err != nil {
 			return nil, err

@@ -64,32 +64,13 @@ func (s *Source) pieces(ctx context.Context, w want, failed error) (out unchecke
 		}
 		out.rows = append(out.rows, rows...)
 		for i := range rows {
-			weight += weigh(rows[i].Data) + weigh(rows[i].Extra)
+			weight += rowWeight(&rows[i])
 		}
 		if !full || len(out.rows) >= limit || weight > maxPage {
 			return out, full, nil
 		}
 		w.after = w.end(rows)
 	}
-}
-
-// weigh estimates the memory of a value.
-func weigh(v any) int {
-	n := 16
-	switch v := v.(type) {
-	case string:
-		n += len(v)
-	case []any:
-		for _, e := range v {
-			n += weigh(e)
-		}
-	case M:
-		n += 48
-		for name, e := range v {
-			n += len(name) + 16 + weigh(e)
-		}
-	}
-	return n
 }
 
 // Readable reads the rows of a data source that match a query and can be read, in the

@@ -110,8 +110,7 @@ func (s *Source) CountUnread(ctx context.Context) (int, error) {
 
 func (s *Source) countUnread(ctx context.Context) (int, error) {
 	if s.Endpoint.leaks.Load() {
-		unread, err := s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
-		return len(unread), err
+		return s.count(ctx)
 	}
 	var n int
 	var list bool
@@ -122,7 +121,11 @@ func (s *Source) countUnread(ctx context.Context) (int, error) {
 	if err != nil || there && !list {
 		return n, err
 	}
-	n = 0
+	return s.count(ctx)
+}
+
+// count counts the unread rows one page after the other.
+func (s *Source) count(ctx context.Context) (n int, err error) {
 	err = s.each(ctx, want{column: createdAt, unreadBy: s.UserID}, func(rows []datasource.Entry) { n += len(rows) })
 	return n, err
 }
@@ -212,7 +215,19 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, sho
 func (s *Source) all(ctx context.Context, w want) ([]datasource.Entry, error) {
 	var out []datasource.Entry
 	err := s.each(ctx, w, func(rows []datasource.Entry) { out = append(out, rows...) })
+	if w.limit > 0 {
+		out = out[:min(len(out), w.limit)] // a page may hold more
+	}
 	return out, err
+}
+
+// first reads all rows, and returns the first w.limit of them in an order. There is no
+// position to go on from in the order of a caller.
+func (s *Source) first(ctx context.Context, w want, order []datasource.Order) ([]datasource.Entry, error) {
+	k := keeper{order: order, most: w.limit}
+	w.limit = 0
+	err := s.each(ctx, w, k.add)
+	return k.done(), err
 }
 
 // each is all, with a function that takes the pages.
@@ -265,8 +280,5 @@ func (s *Source) ordered(ctx context.Context, w want, order []datasource.Order) 
 		return nil, beyond(w.unchecked)
 	}
 	// Conversations cannot be merged in this order without reading all rows.
-	w.limit = 0
-	found, err = s.all(ctx, w)
-	Arrange(found, order)
-	return found, err
+	return s.first(ctx, w, order)
 }

@@ -162,10 +162,6 @@ func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecke
 		at.note(answer.Answered)
 		return nil
 	})
-	for i := range rows {
-		if rows[i].DataSourceID == 0 { // the row may say it itself
-			rows[i].DataSourceID = wire.Int(rows[i].Data[wire.Conversation])
-		}
-	}
+	s.Endpoint.assign(rows)
 	return unchecked{rows}, err
 }

@@ -1,10 +1,13 @@
 package rows_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +120,68 @@ func TestRowsWhoseConversationIsNotKnownAreLeftOut(t *testing.T) {
 	found, err := rows.New(b.cfg).Search(t.Context(), rows.Search{Limit: 10})
 	require.NoError(t, err)
 	assert.Empty(t, found)
+}
+
+// Whoever writes a row chooses what is in its column conversationId.
+func TestARowsColumnCountsOnlyWhereTheServerSendsNoConversations(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.AddRows(b.one, datasource.M{"body": "one", "conversationId": b.one})
+	claim := b.AddRows(b.two, datasource.M{"body": "two", "conversationId": b.one})[0]
+	strip := false
+	client, err := datasource.NewClient(datasource.Config{
+		Token: b.Token, BaseURL: b.URL, Limiter: datasource.Unlimited(),
+		HTTPClient: &http.Client{Transport: rewriter{b.Transport(), func(answer []byte) []byte {
+			of := ""
+			if !strip { // of the one row only
+				of = fmt.Sprintf(`"id":%d,`, claim)
+			}
+			return regexp.MustCompile(`(`+of+`)"dataSourceId":\d+,`).ReplaceAll(answer, []byte("$1"))
+		}}},
+	})
+	require.NoError(t, err)
+	b.cfg.Client = client
+	search := func() map[string]int64 {
+		found, err := rows.New(b.cfg).Search(t.Context(), rows.Search{Limit: 10})
+		require.NoError(t, err)
+		got := map[string]int64{}
+		for _, e := range found {
+			got[fmt.Sprint(e.Data["body"])] = e.DataSourceID
+		}
+		return got
+	}
+	strip = true
+	assert.Equal(t, map[string]int64{"one": b.one, "two": b.one}, search(), "this is all that is known")
+	strip = false
+	assert.Equal(t, map[string]int64{"one": b.one}, search(), "the other row has one")
+	answer, err := rows.New(b.cfg).Answer(t.Context(), feed.Query{Kind: feed.Newest, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, answer.Rows, 1)
+	require.Len(t, answer.Shown, 1)
+	strip = true
+	assert.Empty(t, search(), "the server has sent them before")
+}
+
+// rewriter changes the answers of the cross-source endpoint.
+type rewriter struct {
+	http.RoundTripper
+	change func([]byte) []byte
+}
+
+func (w rewriter) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := w.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path != "/v1/data-sources/data" {
+		return resp, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	body = w.change(body)
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	resp.Header.Del("Content-Length")
+	return resp, nil
 }
 
 func TestAGateThatFailsLetsNothingThrough(t *testing.T) {

@@ -12,7 +12,11 @@ import (
 
 // across makes one request for a page, and returns the rows as they came.
 func (s *Source) across(ctx context.Context, w want) (unchecked, error) {
-	cross := wire.Cross{Conversations: w.conversations, Limit: w.limit, IncludeDeleted: w.deletions}
+	return s.acrossFrom(ctx, w, 0)
+}
+
+func (s *Source) acrossFrom(ctx context.Context, w want, offset int) (unchecked, error) {
+	cross := wire.Cross{Conversations: w.conversations, Limit: w.limit, Offset: offset, IncludeDeleted: w.deletions}
 	direction := string(datasource.Asc)
 	if w.newest {
 		direction = string(datasource.Desc)
@@ -87,6 +91,13 @@ func (s *Source) windowAcross(ctx context.Context, w want) (u unchecked, more bo
 		if full && !identified(u.rows) {
 			return unchecked{}, false, errNoIDs
 		}
+		if !full && w.strange(u.rows) {
+			u.rows, more, err = w.readOn(u.rows, func(offset int) ([]datasource.Entry, error) {
+				u, err := s.acrossFrom(ctx, w, offset)
+				return u.rows, err
+			})
+			return u, more, err
+		}
 		var sound bool
 		if u.rows, sound = w.window(u.rows); !full || sound {
 			return u, full, nil
@@ -111,6 +122,9 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 			return nil, err
 		}
 		full := len(u.rows) >= cross.Limit
+		if !full && w.strange(u.rows) {
+			return s.first(ctx, w, order)
+		}
 		kept := Arrange(u.rows, order)
 		u.rows = unique(u.rows)
 		rows, err := s.own(ctx, &w, u)

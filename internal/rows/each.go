@@ -162,6 +162,8 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		q.Where = wire.UnreadByColumn(w.unreadBy)
 	}
 	narrow(&q, w)
+	sent := w
+	sent.match = nil // it is looked at here only
 	var large error
 	for {
 		answer, err := s.Client.Select(ctx, id, q)
@@ -176,6 +178,18 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		full := len(answer.Entries) >= q.Limit
 		if full && !identified(answer.Entries) {
 			return nil, false, errNoIDs
+		}
+		if !full && sent.strange(answer.Entries) {
+			if large != nil {
+				return nil, false, unordered(large)
+			}
+			answer.Entries, full, err = w.readOn(answer.Entries, func(offset int) ([]datasource.Entry, error) {
+				q.Offset = offset
+				return s.Client.Find(ctx, id, q)
+			})
+			if err != nil {
+				return nil, false, err
+			}
 		}
 		var sound bool
 		if answer.Entries, sound = w.window(answer.Entries); full && !sound {

@@ -58,8 +58,9 @@ func (s *Source) pieces(ctx context.Context, w want, failed error) (out unchecke
 			return unchecked{}, false, err
 		}
 		full := len(u.rows) >= w.limit
+		strange := !full && w.strange(u.rows)
 		rows, sound := w.window(u.rows)
-		if full && (!sound || len(rows) == 0) {
+		if strange || full && (!sound || len(rows) == 0) {
 			return unchecked{}, false, unordered(failed)
 		}
 		out.rows = append(out.rows, rows...)

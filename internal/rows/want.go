@@ -65,10 +65,11 @@ func (w *want) within(e *datasource.Entry) bool {
 
 // fits reports whether a row matches, as far as that can be checked here. A server
 // may ignore filters.
-func (w *want) fits(e *datasource.Entry) bool {
+func (w *want) fits(e *datasource.Entry) bool { return (w.deletions || !deleted(e)) && w.asked(e) }
+
+// asked is fits for the filters that the server was given.
+func (w *want) asked(e *datasource.Entry) bool {
 	switch {
-	case !w.deletions && deleted(e):
-		return false
 	case len(w.conversations) > 0 && !slices.Contains(w.conversations, e.DataSourceID):
 		return false
 	case e.Err != nil: // it has no content to look at, and the server has

@@ -12,6 +12,8 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // little lets a Chat read answers of this many bytes, so that small rows are large ones here.
@@ -62,4 +64,65 @@ func TestAnAnswerThatIsTooLargeShowsNothingOfOtherPeople(t *testing.T) {
 	n, err = eve.Unread().Count(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 20, n)
+}
+
+// More than is read of a data source at all.
+func TestLargeRowsBreakNoListForGood(t *testing.T) {
+	longtest.Heavy(t, "it moves gigabytes")
+	w := newWorld(t, fliplettest.InProcess())
+	jane := w.login("jane", patient)
+	conv := w.converse(jane, "bob")
+	for range 8 {
+		bulky(w, conv.ID, 100, 350<<10)
+	}
+	w.say(jane, conv, "hello")
+	for name, opts := range map[string][]chat.FetchOption{
+		"first": {chat.Limit(200)}, "last": {chat.Limit(200), chat.OrderBy("id", datasource.Desc)}, "all": nil,
+	} {
+		before := len(w.Requests())
+		msgs, err := conv.Messages().Fetch(t.Context(), opts...)
+		require.NoError(t, err, name)
+		whole := 0
+		for _, m := range msgs {
+			if m.Err == nil {
+				whole++
+			} else {
+				require.ErrorIs(t, m.Err, datasource.ErrRowLimit)
+			}
+		}
+		if name == "all" {
+			assert.Len(t, msgs, 801)
+			assert.Greater(t, whole, 300)
+			continue
+		}
+		assert.Len(t, msgs, 200)
+		assert.Equal(t, 200, whole, name)
+		assert.LessOrEqual(t, len(w.Requests())-before, 6, name)
+	}
+
+	bio := strings.Repeat("x", 900<<10)
+	members := []any{jane.User().UserID, wire.DeriveUserID(w.contacts, "bob@example.org")}
+	for i := range 300 {
+		members = append(members, fmt.Sprint("u", i))
+		w.AddRows(w.contacts, datasource.M{"Email": fmt.Sprint("c", i, "@example.org"), "flUserId": fmt.Sprint("u", i), "bio": bio})
+	}
+	contacts, err := jane.Contacts(t.Context())
+	require.NoError(t, err)
+	assert.Greater(t, len(contacts), 100)
+	small := 0
+	for _, c := range contacts {
+		if c.Data["bio"] == nil {
+			small++
+		}
+	}
+	assert.Equal(t, 3, small, "of all others")
+	contacts, err = jane.Contacts(t.Context(), chat.Limit(100))
+	require.NoError(t, err)
+	assert.Len(t, contacts, 100)
+	group, err := jane.Conversation(t.Context(), w.AddDataSource(datasource.M{"name": "All", "type": "conversation", "definition": datasource.M{"participants": members}}))
+	require.NoError(t, err)
+	contacts, err = group.Participants().Fetch(t.Context())
+	require.NoError(t, err)
+	assert.Greater(t, len(contacts), 100)
+	assert.Equal(t, jane.User().UserID, contacts[0].UserID)
 }

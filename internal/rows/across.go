@@ -82,7 +82,7 @@ func (s *Source) windowAcross(ctx context.Context, w want) (u unchecked, more bo
 	for {
 		u, err := s.across(ctx, w)
 		if tooLarge(err) {
-			return s.pieces(ctx, w, err)
+			return s.inPieces(ctx, w, err)
 		}
 		if err != nil {
 			return unchecked{}, false, err

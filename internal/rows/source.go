@@ -200,7 +200,7 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, sho
 	}
 	there, err := s.try(ctx, ours, func() (err error) {
 		if found, err = s.across(ctx, w); tooLarge(err) {
-			found, short, err = s.pieces(ctx, w, err)
+			found, short, err = s.inPieces(ctx, w, err)
 		}
 		return err
 	})

@@ -3,6 +3,7 @@ package chat_test
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -125,4 +126,32 @@ func TestLargeRowsBreakNoListForGood(t *testing.T) {
 	require.NoError(t, err)
 	assert.Greater(t, len(contacts), 100)
 	assert.Equal(t, jane.User().UserID, contacts[0].UserID)
+}
+
+// The values of definitions, of which a text of a megabyte can have hundreds of thousands.
+func TestTheMemoryOfAListOfConversationsIsBounded(t *testing.T) {
+	longtest.Heavy(t, "it reads 60 MiB")
+	w := newWorld(t, fliplettest.InProcess())
+	jane := w.login("jane", patient)
+	healthy := w.converse(jane, "bob")
+	me := jane.User().UserID
+	for name, value := range map[string]string{"objects": "{},", "texts": `"a",`} {
+		bad := `{"participants":["` + me + `"],"metadata":{"x":[` + strings.Repeat(value, 1000<<10/len(value)) + `0]}}`
+		var answer strings.Builder
+		answer.WriteString(`{"dataSources":[`)
+		for i := range 62 {
+			fmt.Fprintf(&answer, `{"id":%d,"type":"conversation","name":"n","definition":%s},`, 70000+i, bad)
+		}
+		fmt.Fprintf(&answer, `{"id":%d,"type":"conversation","name":"n","definition":{"participants":[%q]}}]}`, healthy.ID, me)
+		lever := w.Always(fliplettest.ListSources, fliplettest.Answer(200, answer.String()))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		list, err := jane.Conversations(t.Context())
+		runtime.ReadMemStats(&after)
+		lever.Off()
+		require.NoError(t, err)
+		require.Len(t, list, 1, name)
+		assert.Equal(t, healthy.ID, list[0].ID)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(9*answer.Len()), "%s: the answer, as it is read, kept and sifted", name)
+	}
 }

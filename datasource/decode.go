@@ -16,6 +16,7 @@ type decoder struct {
 	scanner
 	row     int        // how many values the current row may still have
 	left    int        // how many all rows of the answer may
+	spare   int        // how many values the columns and unknown fields of the current data source may still have
 	rowText int        // how long the text of a row may be
 	most    int        // how many rows of a list are kept
 	exact   bool       // more rows than that make the answer too large
@@ -30,7 +31,7 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 func decode(body []byte, read func(*decoder) error) error {
 	d := decoders.Get().(*decoder)
 	d.b, d.deepest = body, maxDepth
-	d.row, d.left, d.rowText, d.most, d.exact = math.MaxInt, math.MaxInt, maxRowBytes, math.MaxInt, false
+	d.row, d.left, d.spare, d.rowText, d.most, d.exact = math.MaxInt, math.MaxInt, math.MaxInt, maxRowBytes, math.MaxInt, false
 	err := read(d)
 	if err == nil {
 		err = d.end()

@@ -14,11 +14,12 @@ const (
 	// maxRowDepth is how deep the values of a row may nest, the row itself counted. encoding/json refuses more than
 	// 10,000, and what a row is stored in needs a few.
 	maxRowDepth = 1000
-	// maxRowValues counts the values of one row, an object or array as containerCost of them: an empty one of two bytes
-	// takes the memory of several strings.
+	// maxRowValues counts the values of one row, or data source, an object or array as containerCost of them: an empty
+	// one of two bytes takes the memory of several strings.
 	maxRowValues  = 50_000
 	containerCost = 8
-	// maxValues is maxRowValues for all rows of an answer. More makes the answer too large.
+	// maxValues is maxRowValues for all rows of an answer. More makes the answer too large. Of data sources, which cannot
+	// be asked for in parts, those with the most values are left out.
 	maxValues = 1 << 20
 	// maxRows is the number of rows in a list without a limit. More makes the answer too large.
 	maxRows = 1 << 18
@@ -47,6 +48,7 @@ var (
 	errRowBytes    = &limitError{fmt.Sprintf("more than %d KiB", maxRowBytes>>10)}
 	errRowDepth    = &limitError{fmt.Sprintf("values nested more than %d levels deep", maxRowDepth)}
 	errRowValues   = &limitError{fmt.Sprintf("more than %d values", maxRowValues)}
+	errAllValues   = &limitError{fmt.Sprintf("it has the most of the more than %d values of the answer", maxValues)}
 	errTooManyRows = &ResponseTooLargeError{Limit: maxRows, of: "rows"}
 	errManyValues  = &ResponseTooLargeError{Limit: maxValues, of: "values"}
 )

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -154,4 +156,38 @@ func TestTheMemoryOfAListOfConversationsIsBounded(t *testing.T) {
 		assert.Equal(t, healthy.ID, list[0].ID)
 		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(9*answer.Len()), "%s: the answer, as it is read, kept and sifted", name)
 	}
+}
+
+func TestDeletedRowsStopNoPoll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		bob := w.login("bob", patient)
+		w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+		w.Always(fliplettest.Query, fliplettest.KeepTombstoneData())
+		jane := w.login("jane", patient, w.little(64<<10))
+		healthy, sick := w.converse(bob, "jane"), w.converse(bob, "jane", "eve")
+		toJane := stream(t, jane, chat.StartAt(chat.FromBeginning))
+		var ids []int64
+		for range 4 { // what is read in pieces
+			ids = append(ids, bulky(w, sick.ID, 10, 8<<10)...)
+			require.NoError(t, jane.Poll(t.Context()))
+		}
+		time.Sleep(time.Second)
+		for _, id := range ids {
+			require.NoError(t, w.Client().Delete(t.Context(), sick.ID, id))
+		}
+		w.say(bob, healthy, "after")
+		require.NoError(t, jane.Poll(t.Context()))
+		synctest.Wait()
+		gone, after := 0, false
+		for _, m := range toJane.all() {
+			after = after || m.Body == "after"
+			if m.IsDeleted {
+				gone++
+			}
+		}
+		assert.True(t, after)
+		assert.Equal(t, len(ids), gone)
+	})
 }

@@ -43,10 +43,11 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 	case "entries":
 		p.entries, err = d.entries(p.entries)
 	case "deletedEntries":
-		most, exact := d.most, d.exact
-		d.most, d.exact = maxRows, true // a limit does not hold for these
+		most, exact, left := d.most, d.exact, d.left
+		d.most, d.exact, d.gone = maxRows, false, true // a limit does not hold for these
+		d.left = min(left, maxValues/goneShare)
 		p.deleted, err = d.entries(p.deleted)
-		d.most, d.exact = most, exact
+		d.most, d.exact, d.gone, d.left = most, exact, false, left
 	case "pagination":
 		if d.peek() != '{' {
 			return d.skip()

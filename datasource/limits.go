@@ -26,6 +26,9 @@ const (
 	// rowsPerLimit is how many times the limit of a query a server may send. What comes after them is left out, so that
 	// a server which ignores the limit looks like one that sends larger pages.
 	rowsPerLimit = 2
+	// goneShare is the part of an answer that its deleted rows may have, of which a limit does not hold for the number: a
+	// quarter of the bytes, and of the values. Those that do not fit are read without their columns, and then not at all.
+	goneShare = 4
 	// plainBytes is the size up to which an answer is decoded as it came. Rows that break a limit are taken out of a
 	// longer one while it arrives.
 	plainBytes = 8 << 20

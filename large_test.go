@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
+	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 // little lets a Chat read answers of this many bytes, so that small rows are large ones here.
@@ -190,4 +192,65 @@ func TestDeletedRowsStopNoPoll(t *testing.T) {
 		assert.True(t, after)
 		assert.Equal(t, len(ids), gone)
 	})
+}
+
+func TestWhatCouldNotBeReadAgainIsRefusedBeforeItIsStored(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("y", 2<<20)
+	for name, change := range map[string]func(*chat.Options){
+		"plain": plainBodies, "sealed": func(*chat.Options) {}, "outbox": func(o *chat.Options) {
+			o.Storage, o.Outbox = storage.NewMemory(), &chat.OutboxOptions{}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fliplettest.InProcess())
+			jane := w.login("jane", patient, change)
+			conv := w.converse(jane, "bob")
+			m := w.say(jane, conv, "short")
+			before := len(w.Requests())
+			for field, d := range map[string]chat.Draft{
+				"Draft.Body":                      {Body: long},
+				"Draft.Body: ":                    {Body: long, GUID: "mine"},
+				"Draft.Data":                      {Body: "a", Data: chat.M{"x": long}},
+				"Draft.Data: ":                    {Body: "a", Data: chat.M{"x": nested(1500)}},
+				"Draft.Data: datasource":          {Body: "a", Data: chat.M{"x": repeat(datasource.M{}, 20_000)}},
+				"Draft: datasource: it breaks":    {Body: strings.Repeat("y", 350<<10), Data: chat.M{"x": strings.Repeat("z", 650<<10)}},
+				"Draft.Body: datasource: it brea": {Body: strings.Repeat("y", 1000<<10)},
+			} {
+				_, err := jane.Message(t.Context(), conv.ID, d)
+				require.ErrorIs(t, err, chat.ErrInvalid, field)
+				assert.False(t, datasource.Doubtful(err), field)
+				if name == "outbox" && !errors.Is(err, datasource.ErrRowLimit) {
+					continue // it stores less
+				}
+				require.ErrorIs(t, err, datasource.ErrRowLimit, field)
+				if name != "sealed" {
+					assert.ErrorContains(t, err, field)
+				}
+			}
+			_, err := jane.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"body": long})
+			require.ErrorIs(t, err, chat.ErrInvalid)
+			require.ErrorIs(t, err, datasource.ErrRowLimit)
+			for field, n := range map[string]chat.NewConversation{"Metadata": {Metadata: chat.M{"x": long}}, "Group": {Group: chat.M{"x": nested(1500)}}} {
+				n.Participants = []int64{w.ids["eve"]}
+				_, err := jane.Create(t.Context(), n)
+				require.ErrorIs(t, err, chat.ErrInvalid)
+				require.ErrorIs(t, err, datasource.ErrRowLimit)
+				assert.ErrorContains(t, err, field)
+			}
+			assert.Len(t, w.Requests(), before, "no request")
+			assert.Len(t, w.Rows(conv.ID), 1)
+
+			// What just fits can be read, by everybody and after many have read it.
+			if name == "plain" {
+				fits, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: strings.Repeat("y", 950<<10)})
+				require.NoError(t, err)
+				_, err = w.Client().Update(t.Context(), conv.ID, fits.ID, datasource.M{"readBy": repeat("e46d2b6e-27e4-4e6a-8a55-7a1e8b4d5f60", 1500)})
+				require.NoError(t, err)
+				_, err = conv.Messages().Get(t.Context(), fits.ID)
+				require.NoError(t, err)
+			}
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -58,6 +59,34 @@ var (
 
 // rowBytes is maxRowBytes, or half of a smaller answer.
 func rowBytes(answer int64) int { return int(min(maxRowBytes, max(answer/2, 1))) }
+
+// CheckLimits reports whether a value can be read again once it is stored, as the Data of a row or as the Definition of a
+// data source: at most 960 KiB of JSON, 999 levels of nesting and 43,750 values, an object or array counting as eight,
+// which leaves room for what is added later. Its error matches ErrRowLimit; any other says why the value is no JSON. It
+// makes no request, and costs what writing the value costs. The methods that write do not call it, since not everybody who
+// writes a row reads it.
+func (c *Client) CheckLimits(v any) error {
+	text, ok := v.(json.RawMessage)
+	if !ok {
+		var err error
+		if text, err = appendValue(nil, v); err != nil {
+			return fmt.Errorf("datasource: %w", err)
+		}
+	}
+	most := rowBytes(c.maxBytes)
+	most -= most / 16
+	if len(text) > most {
+		return &limitError{fmt.Sprintf("%d bytes, and at most %d can be stored", len(text), most)}
+	}
+	if n := valuesIn(text); n > maxRowValues-maxRowValues/8 {
+		return &limitError{fmt.Sprintf("%d values, and at most %d can be stored", n, maxRowValues-maxRowValues/8)}
+	}
+	d := scanner{b: text, deepest: maxRowDepth - 1, inRow: true}
+	if err := d.skip(); err != nil {
+		return err
+	}
+	return d.end()
+}
 
 // rowsFor is how many rows are kept of the answer to a query with a limit, or without one for 0, and whether more are an
 // error.

@@ -30,7 +30,9 @@ type Contact struct {
 
 // Contacts returns the rows of the contacts data source, in the server's order
 // unless [OrderBy] is given. [Where] takes a condition over columns. The chat tokens
-// that the server returns with the rows are left out. It needs no login.
+// that the server returns with the rows are left out, and so is a row that breaks a limit
+// of package datasource; when all have more than 256 MiB together, the largest are. It
+// needs no login, and makes one request unless the rows are too large for one answer.
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered, without
 // a request, and with the columns that Storage keeps: see Options.CachedColumns.
@@ -58,7 +60,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 		q.Limit = *o.limit
 	}
 	s := c.current() // before the request: the cache must not be that of a later user
-	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, q)
+	found, err := rows.Listed(ctx, c.client, c.opts.DataSourceID, q)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +166,7 @@ func (c *Chat) contactsByUserID(ctx context.Context, userIDs []string) ([]*Conta
 	if len(userIDs) == 0 {
 		return []*Contact{}, nil
 	}
-	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{
+	found, err := rows.Listed(ctx, c.client, c.opts.DataSourceID, datasource.Query{
 		Type: "select", Where: M{wire.UserID: M{"$in": userIDs}},
 	})
 	if err != nil {
@@ -172,7 +174,7 @@ func (c *Chat) contactsByUserID(ctx context.Context, userIDs []string) ([]*Conta
 	}
 	if len(found) < len(userIDs) && c.opts.PrimaryKey != "" {
 		// Some may have a derived id that is not on their row yet.
-		if found, err = rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select"}); err != nil {
+		if found, err = rows.Listed(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select"}); err != nil {
 			return nil, err
 		}
 	}

@@ -26,8 +26,9 @@ const duplicatesWithin = time.Minute
 // The server does not keep two clients from creating the same conversation at once.
 // Both then get the one with the lower id; the duplicate stays unused.
 //
-// Errors: [ErrInvalid] for no participants, or for only the user;
-// [ErrContactNotFound] naming the id; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid] for no participants, or for only the user, and, with
+// [datasource.ErrRowLimit], for a Group or Metadata that could not be read again, see
+// [datasource.Client.CheckLimits]; [ErrContactNotFound] naming the id; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, err error) {
 	defer wrap("create conversation", &err)
 	ids, err := contactIDs(n.Participants)
@@ -39,6 +40,11 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 		return nil, err
 	}
 	defer end()
+	for field, value := range map[string]M{"Group": n.Group, "Metadata": n.Metadata} {
+		if err := c.client.CheckLimits(value); err != nil {
+			return nil, invalid("%s: %w", field, err)
+		}
+	}
 	contacts, err := c.contactsByID(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -84,6 +90,9 @@ func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversa
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, invalid("Group or Metadata: %v", err)
+	}
+	if err := c.client.CheckLimits(def.JSON()); err != nil {
+		return nil, invalid("Participants, Group and Metadata together: %w", err)
 	}
 	name := n.Name
 	if strings.TrimSpace(name) == "" {

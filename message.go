@@ -160,8 +160,9 @@ func (m Message) Format(f fmt.State, _ rune) {
 // URLs, which replace the list of attachments; only Message uploads files, so a Chat
 // that encrypts refuses data URLs and whatever is not text. It returns the whole message.
 //
-// Errors: [ErrInvalid] for no columns, and for one that could be taken for a message's
-// own, such as "Body"; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid] for no columns, for one that could be taken for a message's own,
+// such as "Body", and for more than can be read again, as in [Chat.Message];
+// [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
 	defer wrap("update message", &err)
 	if err := checkIDs(conversationID, messageID); err != nil {
@@ -195,6 +196,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err
+	}
+	if err := c.client.CheckLimits(patch); err != nil {
+		return nil, invalid("data: %w", err)
 	}
 	row, err := c.client.Update(ctx, conversationID, messageID, patch)
 	if err == nil && len(row.Data) == 0 { // a server may answer without the columns

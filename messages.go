@@ -87,9 +87,11 @@ type ConversationMessages struct{ v *Conversation }
 func (v *Conversation) Messages() ConversationMessages { return ConversationMessages{v} }
 
 // Fetch returns messages of the conversation, oldest first unless [OrderBy] is given,
-// and all of them unless [Limit] is given. With EncryptMessages [Where] and [OrderBy]
-// must not use the text of bodies, as in [Chat.Messages]: the server has only
-// ciphertext.
+// and all of them unless [Limit] is given. It makes one request unless they are too large
+// for one answer; then they are read in parts. Of all messages that have more than 256 MiB
+// together the largest come without their content and with an Err that matches
+// [datasource.ErrRowLimit]. With EncryptMessages [Where] and [OrderBy] must not use the
+// text of bodies, as in [Chat.Messages]: the server has only ciphertext.
 //
 // Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_ []*Message, err error) {

@@ -50,7 +50,7 @@ func (p Participants) IDs() []string {
 }
 
 // Fetch returns the contacts of the members, in the order of IDs. Members without a
-// contact are left out.
+// contact are left out, and those whose contact [Chat.Contacts] leaves out.
 func (p Participants) Fetch(ctx context.Context) (_ []*Contact, err error) {
 	defer wrap("fetch participants", &err)
 	ctx, _, end, err := p.v.owner().enter(ctx)

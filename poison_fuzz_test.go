@@ -182,13 +182,14 @@ func (i *injector) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // Whatever rows and definitions are stored beside a healthy conversation, all of its messages arrive, once and in
-// order, through everything that reads. The client reads little at a time, so that small rows are large ones here.
+// order, through everything that reads, and none of other people's. The client reads little at a time, so that small rows are large ones here.
 func FuzzHostileRowsBesideAHealthyConversation(f *testing.F) {
 	for _, seed := range []string{
 		"", "\x00\x01\x02", "\x00\x04\x00\x05\x00\xff\xff\x00\x04\x01\x05\x01\xff\xff\x05", "\x00\x02\x0d\x07\xff\x05\x00\x02\x0d\x07\xf4",
 		"\x00\x02\x0d\x06\xff\xff\x05", "\x01\x05\xff\xff\xff\x01\x07\xff\x05", "\x04\x01\x00\x04\x00\x05\xff\xff\x05", "\x03\x00\x02\x05\xff\xff",
 		"\x00\x02\x0d\x08\xff\xff\x02\x00\x02\x0d\x08\xff\xff\x05\x03\x00", "0123456789abcdefghijklmnopqrstuvwxyz0123456789",
 		strings.Repeat("\x00\x01\x00\x05\x00\xff\x80", 30), strings.Repeat("\x04\x07\x03\x05\x01", 12), strings.Repeat("\x01\x01\x05\x00\xff\xf0", 20),
+		"\x00\xf0tnnn\xe8\xe8",
 	} {
 		f.Add([]byte(seed), len(seed)%2 == 0)
 	}
@@ -208,12 +209,15 @@ func besideHostileRows(t *testing.T, data []byte, endpoint bool) {
 	})
 	require.NoError(t, err)
 	jane := w.login("jane", patient, func(o *chat.Options) { o.Client = client })
-	healthy, sick := w.converse(bob, "jane"), w.converse(bob, "jane", "eve")
+	healthy, sick, secret := w.converse(bob, "jane"), w.converse(bob, "jane", "eve"), w.converse(bob, "eve")
 	if !endpoint {
 		w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+	} else {
+		w.Always(fliplettest.CrossSource, fliplettest.Everybody())
 	}
 	var want []string
 	say := func() {
+		w.say(bob, secret, "of others")
 		want = append(want, "healthy "+strconv.Itoa(len(want)))
 		w.say(bob, healthy, want[len(want)-1])
 	}
@@ -269,11 +273,21 @@ func besideHostileRows(t *testing.T, data []byte, endpoint bool) {
 			require.NoError(t, jane.Poll(t.Context()))
 		}
 		require.Equal(t, want, healthyBodies(t, r.all(), healthy.ID))
+		requireNone(t, r.all(), secret.ID)
 	}
 	msgs, err := jane.Messages(t.Context(), chat.Limit(1000))
 	require.NoError(t, err)
 	require.Equal(t, want, healthyBodies(t, msgs, healthy.ID))
+	requireNone(t, msgs, secret.ID)
 	msgs, err = jane.Unread().Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, healthyBodies(t, msgs, healthy.ID))
+	requireNone(t, msgs, secret.ID)
+	msgs, err = jane.Messages(t.Context(), chat.Limit(1000), chat.OrderBy("id", datasource.Asc))
+	require.NoError(t, err)
+	require.Equal(t, want, healthyBodies(t, msgs, healthy.ID))
+	requireNone(t, msgs, secret.ID)
+	msgs, err = healthy.Messages().Fetch(t.Context(), chat.Limit(50))
 	require.NoError(t, err)
 	require.Equal(t, want, healthyBodies(t, msgs, healthy.ID))
 	for _, id := range []int64{healthy.ID, sick.ID} {
@@ -293,6 +307,14 @@ func besideHostileRows(t *testing.T, data []byte, endpoint bool) {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	require.Less(t, mem.HeapAlloc, uint64(600<<20), "memory")
+}
+
+// requireNone fails for messages of a conversation.
+func requireNone(t *testing.T, msgs []*chat.Message, conversation int64) {
+	t.Helper()
+	for _, m := range msgs {
+		require.NotEqual(t, conversation, m.ConversationID)
+	}
 }
 
 // healthyBodies are the new messages of the healthy conversation, which can all be read.

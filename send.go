@@ -55,7 +55,8 @@ type Draft struct {
 // already it is refused with [ErrOutboxFull].
 //
 // Errors: [ErrInvalid] for an empty message or an unusable column, before any
-// request; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+// request, and, with [datasource.ErrRowLimit], for one that could not be read again:
+// see [datasource.Client.CheckLimits]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
 	if err := d.check(conversationID); err != nil {
@@ -229,7 +230,36 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 	if _, ok := row[wire.Conversation]; !ok {
 		row[wire.Conversation] = conversationID
 	}
-	return c.attach(ctx, conversationID, row, &d)
+	write, err := c.attach(ctx, conversationID, row, &d)
+	if err == nil {
+		err = c.checkSize(&d, write.Data)
+	}
+	return write, err
+}
+
+// smallDraft is the size up to which text breaks no limit.
+const smallDraft = 16 << 10
+
+// checkSize refuses the row of a draft that nobody could read again. The server stores it, and what it answers would
+// be an error that leaves open whether it did.
+func (c *Chat) checkSize(d *Draft, row M) error {
+	size := len(wire.Text(row[wire.Body]))
+	for _, f := range d.Files {
+		size += len(f.URL) + len(f.Name)
+	}
+	if len(d.Data) == 0 && size <= smallDraft {
+		return nil
+	}
+	err := c.client.CheckLimits(row)
+	switch {
+	case err == nil:
+		return nil
+	case c.client.CheckLimits(d.Data) != nil:
+		return invalid("Draft.Data: %w", err)
+	case c.client.CheckLimits(M{wire.Body: row[wire.Body]}) != nil:
+		return invalid("Draft.Body: %w", err)
+	}
+	return invalid("Draft: %w", err)
 }
 
 // Format prints the draft without its content.

@@ -1,10 +1,8 @@
 package datasource
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"math"
 	"time"
 )
 
@@ -45,10 +43,11 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 	case "entries":
 		p.entries, err = d.entries(p.entries)
 	case "deletedEntries":
-		most, exact := d.most, d.exact
-		d.most, d.exact = maxRows, true // a limit does not hold for these
+		most, exact, left := d.most, d.exact, d.left
+		d.most, d.exact, d.gone = maxRows, false, true // a limit does not hold for these
+		d.left = min(left, maxValues/goneShare)
 		p.deleted, err = d.entries(p.deleted)
-		d.most, d.exact = most, exact
+		d.most, d.exact, d.gone, d.left = most, exact, false, left
 	case "pagination":
 		if d.peek() != '{' {
 			return d.skip()
@@ -203,35 +202,18 @@ func (d *decoder) wrapped(many, one string, element func() error) error {
 	return element()
 }
 
-// field reads a value as it stands, if it keeps to the limits of a row. Otherwise broken says which it breaks.
-func (d *decoder) field() (raw json.RawMessage, broken, err error) {
-	d.peek()
-	start, depth := d.i, d.depth
-	deepest, inRow := d.deepest, d.inRow
-	d.deepest, d.inRow = min(deepest, depth+maxRowDepth), true
-	text, err := d.raw()
-	if err == errRowDepth { //nolint:errorlint // it comes from here
-		broken, d.i, d.depth, d.deepest = err, start, depth, math.MaxInt
-		err = d.skip()
-	}
-	d.deepest, d.inRow = deepest, inRow
-	switch {
-	case err != nil || broken != nil:
-		return nil, broken, err
-	case len(text) > d.rowText:
-		return nil, errRowBytes, nil
-	case string(text) == "null":
-		return nil, nil, nil
-	}
-	return bytes.Clone(text), nil, nil
-}
-
 // extra keeps a field that has no place of its own, null included.
 func (d *decoder) extra(into *map[string]json.RawMessage, name []byte) error {
+	if d.spare -= containerCost; d.spare < 0 {
+		return d.skip()
+	}
 	key := d.name(name)
 	d.peek()
 	null := d.i < len(d.b) && d.b[d.i] == 'n'
+	row := d.row
+	d.row = d.spare
 	raw, broken, err := d.field()
+	d.row, d.spare = row, d.row
 	if err != nil || broken != nil {
 		return err
 	}
@@ -256,7 +238,9 @@ func (d *decoder) strings() ([]string, error) {
 			return d.skip()
 		}
 		s, err := d.str()
-		list = append(list, s)
+		if d.spare--; d.spare >= 0 {
+			list = append(list, s)
+		}
 		return err
 	})
 	return list, err

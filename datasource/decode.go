@@ -16,9 +16,11 @@ type decoder struct {
 	scanner
 	row     int        // how many values the current row may still have
 	left    int        // how many all rows of the answer may
+	spare   int        // how many values the columns and unknown fields of the current data source may still have
 	rowText int        // how long the text of a row may be
 	most    int        // how many rows of a list are kept
 	exact   bool       // more rows than that make the answer too large
+	gone    bool       // the rows are deleted ones
 	columns int        // of the row before: the next one is likely to have as many
 	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
 	values  [128]any   // short strings and numbers, which often repeat from row to row
@@ -29,8 +31,8 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 // decode runs read over body. What read keeps must not point into body.
 func decode(body []byte, read func(*decoder) error) error {
 	d := decoders.Get().(*decoder)
-	d.b, d.deepest = body, maxDepth
-	d.row, d.left, d.rowText, d.most, d.exact = math.MaxInt, math.MaxInt, maxRowBytes, math.MaxInt, false
+	d.b, d.deepest, d.gone = body, maxDepth, false
+	d.row, d.left, d.spare, d.rowText, d.most, d.exact = math.MaxInt, math.MaxInt, math.MaxInt, maxRowBytes, math.MaxInt, false
 	err := read(d)
 	if err == nil {
 		err = d.end()

@@ -15,7 +15,9 @@ import (
 type Result struct {
 	// Entries are the matching rows, in the order asked for.
 	Entries []Entry
-	// Deleted are the tombstones that the server adds to a query by UpdatedAt; at least the ID is set.
+	// Deleted are the tombstones that the server adds to a query by UpdatedAt; at least the ID is set. Limit does not hold
+	// for them, so of many the columns are left out, and of more than 262,144, or a quarter of Config.MaxResponseBytes, the
+	// rest: what is read does not fail because of them.
 	Deleted []Entry
 	// Total counts the matching rows before limit and offset. nil unless Query.IncludePagination was set.
 	Total *int

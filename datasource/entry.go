@@ -48,7 +48,7 @@ func (d *decoder) entry(e *Entry) (ok bool, err error) {
 		err = errRowBytes
 	}
 	if broken, _ := err.(*limitError); broken != nil { //nolint:errorlint // it comes from here
-		if before < maxRowValues && broken == errRowValues {
+		if before < maxRowValues && broken == errRowValues && !d.gone {
 			return false, errManyValues
 		}
 		d.i, d.depth = start, depth
@@ -83,6 +83,9 @@ func (d *decoder) fields(e *Entry) error {
 // shell reads the ids and times of a row that breaks a limit.
 func (d *decoder) shell(e *Entry, broken error) (ok bool, err error) {
 	*e = Entry{Err: broken}
+	if d.gone { // it would have been deleted all the same
+		e.Err = nil
+	}
 	deepest := d.deepest
 	d.deepest = math.MaxInt
 	err = d.object(func(name []byte) error {

@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -14,17 +15,21 @@ const (
 	// maxRowDepth is how deep the values of a row may nest, the row itself counted. encoding/json refuses more than
 	// 10,000, and what a row is stored in needs a few.
 	maxRowDepth = 1000
-	// maxRowValues counts the values of one row, an object or array as containerCost of them: an empty one of two bytes
-	// takes the memory of several strings.
+	// maxRowValues counts the values of one row, or data source, an object or array as containerCost of them: an empty
+	// one of two bytes takes the memory of several strings.
 	maxRowValues  = 50_000
 	containerCost = 8
-	// maxValues is maxRowValues for all rows of an answer. More makes the answer too large.
+	// maxValues is maxRowValues for all rows of an answer. More makes the answer too large. Of data sources, which cannot
+	// be asked for in parts, those with the most values are left out.
 	maxValues = 1 << 20
 	// maxRows is the number of rows in a list without a limit. More makes the answer too large.
 	maxRows = 1 << 18
 	// rowsPerLimit is how many times the limit of a query a server may send. What comes after them is left out, so that
 	// a server which ignores the limit looks like one that sends larger pages.
 	rowsPerLimit = 2
+	// goneShare is the part of an answer that its deleted rows may have, of which a limit does not hold for the number: a
+	// quarter of the bytes, and of the values. Those that do not fit are read without their columns, and then not at all.
+	goneShare = 4
 	// plainBytes is the size up to which an answer is decoded as it came. Rows that break a limit are taken out of a
 	// longer one while it arrives.
 	plainBytes = 8 << 20
@@ -47,12 +52,41 @@ var (
 	errRowBytes    = &limitError{fmt.Sprintf("more than %d KiB", maxRowBytes>>10)}
 	errRowDepth    = &limitError{fmt.Sprintf("values nested more than %d levels deep", maxRowDepth)}
 	errRowValues   = &limitError{fmt.Sprintf("more than %d values", maxRowValues)}
+	errAllValues   = &limitError{fmt.Sprintf("it has the most of the more than %d values of the answer", maxValues)}
 	errTooManyRows = &ResponseTooLargeError{Limit: maxRows, of: "rows"}
 	errManyValues  = &ResponseTooLargeError{Limit: maxValues, of: "values"}
 )
 
 // rowBytes is maxRowBytes, or half of a smaller answer.
 func rowBytes(answer int64) int { return int(min(maxRowBytes, max(answer/2, 1))) }
+
+// CheckLimits reports whether a value can be read again once it is stored, as the Data of a row or as the Definition of a
+// data source: at most 960 KiB of JSON, 999 levels of nesting and 43,750 values, an object or array counting as eight,
+// which leaves room for what is added later. Its error matches ErrRowLimit; any other says why the value is no JSON. It
+// makes no request, and costs what writing the value costs. The methods that write do not call it, since not everybody who
+// writes a row reads it.
+func (c *Client) CheckLimits(v any) error {
+	text, ok := v.(json.RawMessage)
+	if !ok {
+		var err error
+		if text, err = appendValue(nil, v); err != nil {
+			return fmt.Errorf("datasource: %w", err)
+		}
+	}
+	most := rowBytes(c.maxBytes)
+	most -= most / 16
+	if len(text) > most {
+		return &limitError{fmt.Sprintf("%d bytes, and at most %d can be stored", len(text), most)}
+	}
+	if n := valuesIn(text); n > maxRowValues-maxRowValues/8 {
+		return &limitError{fmt.Sprintf("%d values, and at most %d can be stored", n, maxRowValues-maxRowValues/8)}
+	}
+	d := scanner{b: text, deepest: maxRowDepth - 1, inRow: true}
+	if err := d.skip(); err != nil {
+		return err
+	}
+	return d.end()
+}
 
 // rowsFor is how many rows are kept of the answer to a query with a limit, or without one for 0, and whether more are an
 // error.

@@ -25,6 +25,8 @@ type sieve struct {
 	list         int  // the depth of the elements of the current list, or 0
 	keep, listed int  // how many elements to keep, how many there were
 	strict       bool // more are an error
+	gone         bool // the elements are deleted rows, of which only the identifying fields are kept
+	room         int  // how long out may be for another one
 	element      elementState
 	start        int    // of the element in out
 	member       []byte // in a cut element: the text of the current member
@@ -119,7 +121,7 @@ func (s *sieve) step(b []byte) int {
 			return 1 // begin writes the commas
 		}
 		if c != ']' {
-			s.begin()
+			s.begin(c)
 		}
 	}
 	switch c {
@@ -131,7 +133,9 @@ func (s *sieve) step(b []byte) int {
 		s.add(b[:1])
 	case '{', '[':
 		s.depth++
-		s.add(b[:1])
+		if s.element != cutting || s.depth > s.list+1 { // cut writes the brace of the element itself
+			s.add(b[:1])
+		}
 		if c == '[' && s.list == 0 && s.depth <= 2 {
 			s.enterList()
 		}
@@ -211,22 +215,27 @@ func (s *sieve) add(b []byte) {
 }
 
 func (s *sieve) enterList() {
-	s.list, s.listed, s.keep, s.strict = s.depth, 0, s.most, s.exact
+	s.list, s.listed, s.keep, s.strict, s.gone = s.depth, 0, s.most, s.exact, false
 	if s.depth == 2 && bytes.HasPrefix(s.out[min(s.name, len(s.out)):], []byte(`"deletedEntries"`)) {
-		s.keep, s.strict = maxRows, true // a limit does not hold for these
+		s.keep, s.strict, s.gone = maxRows, false, true // a limit does not hold for these
+		s.room = len(s.out) + int(s.max/goneShare)
 	}
 }
 
-// begin begins an element.
-func (s *sieve) begin() {
-	if s.listed++; s.listed > s.keep {
+// begin begins an element with its first byte.
+func (s *sieve) begin(c byte) {
+	if s.listed++; s.listed > s.keep || s.gone && (c != '{' || len(s.out) > s.room) {
 		s.element = passing
 		return
 	}
-	if s.listed > 1 {
+	if s.out[len(s.out)-1] != '[' {
 		s.out = append(s.out, ',')
 	}
 	s.element, s.start = copying, len(s.out)
+	if s.gone {
+		s.element, s.dropping, s.member = cutting, false, s.member[:0]
+		s.out = append(s.out, '{')
+	}
 }
 
 // finish ends an element.

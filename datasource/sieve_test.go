@@ -254,6 +254,55 @@ func TestALongAnswerIsReadLikeAShortOne(t *testing.T) {
 		got, gotGone, err := datasource.DecodePageOf(sifted, 2000, limit)
 		require.NoError(t, err, "%s\n%s", text, sifted)
 		require.Equal(t, want, got)
+		for i, e := range wantGone { // of deleted rows only what says which they are
+			wantGone[i] = datasource.Entry{ID: e.ID, CreatedAt: e.CreatedAt}
+		}
 		require.Equal(t, wantGone, gotGone)
+	}
+}
+
+// Deleted rows do not obey the limit of a query, so that a smaller one would not help.
+func TestDeletedRowsMakeNoAnswerTooLarge(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		row  string // of id %d
+		n    int
+		most int64 // bytes of an answer
+		less bool  // some are left out
+	}{
+		"of 8 KiB each":                {row: `{"id":%d,"dataSourceId":9,"data":{"body":"` + strings.Repeat("x", 8<<10) + `"},"deletedAt":"2026-02-01T08:06:00.000Z"}`, n: 100, most: 64 << 10},
+		"of 2 MiB each":                {row: `{"id":%d,"deletedAt":"2026-02-01T08:06:00.000Z","data":{"body":"` + strings.Repeat("x", 2<<20) + `"}}`, n: 8, most: 4 << 20},
+		"with 40,000 values each":      {row: `{"id":%d,"data":{"x":[0` + strings.Repeat(",0", 40_000) + `]}}`, n: 60},
+		"with 60,000 values each":      {row: `{"id":%d,"data":{"x":[0` + strings.Repeat(",0", 60_000) + `]}}`, n: 3},
+		"of nothing else, very many":   {row: `{"id":%d}`, n: 300_000, less: true},
+		"of nothing else, little room": {row: `{"id":%d}`, n: 30_000, most: 64 << 10, less: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var answer strings.Builder
+			answer.WriteString(`{"deletedEntries":[null`)
+			for id := range test.n {
+				answer.WriteString(",")
+				fmt.Fprintf(&answer, test.row, 1000+id)
+			}
+			answer.WriteString(`,7,[]],"entries":[{"id":1,"data":{"body":"there"}}]}`)
+			client := serve(t, stream(answer.String())).client(t, func(c *datasource.Config) { c.MaxResponseBytes = test.most })
+			got, err := client.Select(t.Context(), 9, datasource.Query{Limit: 20, UpdatedAt: M{"$gte": "2026-01-01T00:00:00.000Z"}})
+			require.NoError(t, err)
+			require.Len(t, got.Entries, 1)
+			assert.Equal(t, M{"body": "there"}, got.Entries[0].Data)
+			if test.less {
+				assert.Greater(t, len(got.Deleted), 500)
+				assert.Less(t, len(got.Deleted), test.n)
+			} else {
+				require.Len(t, got.Deleted, test.n)
+			}
+			for i, e := range got.Deleted {
+				require.Equal(t, int64(1000+i), e.ID)
+				require.NoError(t, e.Err)
+				if strings.Contains(test.row, "deletedAt") {
+					require.NotNil(t, e.DeletedAt)
+				}
+			}
+		})
 	}
 }

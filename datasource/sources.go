@@ -1,7 +1,6 @@
 package datasource
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,9 +32,9 @@ type DataSource struct {
 	DeletedAt *time.Time
 	// Extra holds every field that has no place above, as it came. nil when there is none.
 	Extra map[string]json.RawMessage
-	// Err says why Definition, Hooks or AccessRules could not be read, although they exist: one of them breaks a limit,
-	// and Err matches ErrRowLimit. Columns and fields of Extra that break one are left out. Only methods that return
-	// several data sources return one with an Err; for others it is their error.
+	// Err says why Definition, Hooks or AccessRules could not be read, although they exist: one of them breaks a limit, or
+	// all together do, and Err matches ErrRowLimit. Columns and fields of Extra that break one are left out. Only methods
+	// that return several data sources return one with an Err; for others it is their error.
 	Err error
 }
 
@@ -258,66 +257,12 @@ func (c *Client) source(ctx context.Context, cl *call) (*DataSource, error) {
 func (c *Client) sources(ctx context.Context, cl *call) ([]DataSource, error) {
 	var list []DataSource
 	err := c.do(ctx, cl, func(body []byte) error {
-		list = nil
-		return decode(body, func(d *decoder) error {
-			d.rowText = rowBytes(c.maxBytes)
-			return d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) })
-		})
+		var err error
+		list, err = decodeSources(body, rowBytes(c.maxBytes))
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return list, nil
-}
-
-// source appends the data source at the current byte to list. Anything but an object, and an object without an id, is
-// left out.
-func (d *decoder) source(list *[]DataSource) error {
-	if d.peek() != '{' {
-		return d.skip()
-	}
-	var s DataSource
-	err := d.object(func(name []byte) (err error) {
-		var broken error
-		switch string(name) {
-		case "id":
-			s.ID, _, err = d.integer()
-		case "name":
-			s.Name, err = d.str()
-		case "type":
-			s.Type, err = d.str()
-		case "appId":
-			s.AppID, _, err = d.integer()
-		case "organizationId":
-			s.OrganizationID, _, err = d.integer()
-		case "columns":
-			start := d.i
-			if s.Columns, err = d.strings(); d.i-start > d.rowText {
-				s.Columns = nil
-			}
-		case "definition":
-			s.Definition, broken, err = d.field()
-		case "hooks":
-			s.Hooks, broken, err = d.field()
-		case "accessRules":
-			s.AccessRules, broken, err = d.field()
-		case cutMark:
-			broken = errRowBytes
-			err = d.skip()
-		case "createdAt":
-			s.CreatedAt, err = d.time()
-		case "updatedAt":
-			s.UpdatedAt, err = d.time()
-		case "deletedAt":
-			s.DeletedAt, err = d.deletion()
-		default:
-			err = d.extra(&s.Extra, name)
-		}
-		s.Err = cmp.Or(s.Err, broken)
-		return err
-	})
-	if s.ID != 0 {
-		*list = append(*list, s)
-	}
-	return err
 }

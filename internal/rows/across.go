@@ -5,15 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // across makes one request for a page, and returns the rows as they came.
-func (s *Source) across(ctx context.Context, w want) ([]datasource.Entry, error) {
-	cross := wire.Cross{Conversations: w.conversations, Limit: w.limit, IncludeDeleted: w.deletions}
+func (s *Source) across(ctx context.Context, w want) (unchecked, error) {
+	return s.acrossFrom(ctx, w, 0)
+}
+
+func (s *Source) acrossFrom(ctx context.Context, w want, offset int) (unchecked, error) {
+	cross := wire.Cross{Conversations: w.conversations, Limit: w.limit, Offset: offset, IncludeDeleted: w.deletions}
 	direction := string(datasource.Asc)
 	if w.newest {
 		direction = string(datasource.Desc)
@@ -62,31 +65,42 @@ func keyset(w want) wire.Raw {
 	return fmt.Appendf(nil, `{%q:{%q:%q}}`, w.column, beyond, t)
 }
 
-// fetchAcross is fetch through the cross-source endpoint. If a full page is not
-// reliable it asks for a larger one, which in the end holds everything.
+// fetchAcross is fetch through the cross-source endpoint.
 func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
+	u, more, err := s.windowAcross(ctx, w)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Next: w.end(u.rows), More: more}
+	page.Rows, err = s.own(ctx, &w, u)
+	return page, err
+}
+
+// windowAcross reads the rows within the bounds, sorted. If a full page is not reliable
+// it asks for a larger one, which in the end holds everything.
+func (s *Source) windowAcross(ctx context.Context, w want) (u unchecked, more bool, err error) {
 	for {
-		rows, err := s.across(ctx, w)
+		u, err := s.across(ctx, w)
 		if tooLarge(err) {
-			rows, more, err := s.pieces(ctx, w, err)
-			if err != nil {
-				return Page{}, err
-			}
-			return w.fitting(rows, more), nil
+			return s.inPieces(ctx, w, err)
 		}
 		if err != nil {
-			return Page{}, err
+			return unchecked{}, false, err
 		}
-		full := len(rows) >= w.limit
-		if full && !identified(rows) {
-			return Page{}, errNoIDs
+		full := len(u.rows) >= w.limit
+		if full && !identified(u.rows) {
+			return unchecked{}, false, errNoIDs
 		}
-		rows, sound := w.window(rows)
-		if !full || sound {
-			if w.foreign, err = s.foreign(ctx, rows, &w); err != nil {
-				return Page{}, err
-			}
-			return w.fitting(rows, full), nil
+		if !full && w.strange(u.rows) {
+			u.rows, more, err = w.readOn(u.rows, func(offset int) ([]datasource.Entry, error) {
+				u, err := s.acrossFrom(ctx, w, offset)
+				return u.rows, err
+			})
+			return u, more, err
+		}
+		var sound bool
+		if u.rows, sound = w.window(u.rows); !full || sound {
+			return u, full, nil
 		}
 		w.limit *= 2
 	}
@@ -100,24 +114,23 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 		cross.Order = append(cross.Order, [2]string{o.Column, cmp.Or(string(o.Direction), string(datasource.Asc))})
 	}
 	for {
-		rows, err := s.ask(ctx, cross, nil)
+		u, err := s.ask(ctx, cross, nil)
 		if tooLarge(err) {
-			// There is no position to go on from in the caller's order.
-			w.limit = 0
-			rows, err = s.all(ctx, w)
-			Arrange(rows, order)
-			return rows, err
+			return s.first(ctx, w, order)
 		}
 		if err != nil {
 			return nil, err
 		}
-		full := len(rows) >= cross.Limit
-		kept := Arrange(rows, order)
-		rows = unique(rows)
-		if w.foreign, err = s.foreign(ctx, rows, &w); err != nil {
+		full := len(u.rows) >= cross.Limit
+		if !full && w.strange(u.rows) {
+			return s.first(ctx, w, order)
+		}
+		kept := Arrange(u.rows, order)
+		u.rows = unique(u.rows)
+		rows, err := s.own(ctx, &w, u)
+		if err != nil {
 			return nil, err
 		}
-		rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.fits(&e) })
 		if !full || kept && len(rows) >= w.limit {
 			return rows, nil
 		}
@@ -147,7 +160,7 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 }
 
 // ask makes one request to the cross-source endpoint.
-func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) ([]datasource.Entry, error) {
+func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecked, error) {
 	var rows []datasource.Entry
 	err := s.Authorized(ctx, func(token string) error {
 		cross.Token = token
@@ -163,10 +176,6 @@ func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) ([]dataso
 		at.note(answer.Answered)
 		return nil
 	})
-	for i := range rows {
-		if rows[i].DataSourceID == 0 { // the row may say it itself
-			rows[i].DataSourceID = wire.Int(rows[i].Data[wire.Conversation])
-		}
-	}
-	return rows, err
+	s.Endpoint.assign(rows)
+	return unchecked{rows}, err
 }

@@ -25,47 +25,53 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	if len(w.conversations) > 0 {
 		ids = slices.DeleteFunc(ids, func(id int64) bool { return !slices.Contains(w.conversations, id) })
 	}
-	pages, err := s.concurrently(ctx, ids, w)
+	rows, err := s.concurrently(ctx, ids, w)
 	if err != nil {
 		return Page{}, err
 	}
-	rows := slices.Concat(pages...)
-	slices.SortStableFunc(rows, w.compare)
 	page := Page{Rows: rows, More: len(rows) >= w.limit}
 	if page.More {
-		page.Rows = rows[:w.limit]
-		page.Next = w.key(&rows[w.limit-1])
+		page.Next = w.end(rows)
 	}
 	return page, nil
 }
 
-// concurrently reads the pages of conversations, several at a time. The first failure cancels
-// the others.
-func (s *Source) concurrently(ctx context.Context, ids []int64, w want) ([][]datasource.Entry, error) {
+// concurrently reads the pages of conversations, several at a time, and returns the first
+// w.limit of their rows. The first failure cancels the others.
+func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []datasource.Entry, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	pages := make([][]datasource.Entry, len(ids))
-	next := make(chan int)
+	var mu sync.Mutex
+	next := make(chan int64)
 	var wg sync.WaitGroup
 	for range min(maxConcurrent, len(ids)) {
 		wg.Go(func() {
-			for i := range next {
-				var err error
-				if pages[i], err = s.pageOf(ctx, ids[i], w); err != nil {
+			for id := range next {
+				page, err := s.pageOf(ctx, id, w)
+				if err != nil {
 					cancel(err)
+					continue
 				}
+				mu.Lock()
+				rows = append(rows, page...)
+				slices.SortStableFunc(rows, w.compare)
+				if len(rows) > w.limit {
+					clear(rows[w.limit:]) // the rows of one page only, however many conversations there are
+					rows = rows[:w.limit]
+				}
+				mu.Unlock()
 			}
 		})
 	}
-	for i := range ids {
-		next <- i
+	for _, id := range ids {
+		next <- id
 	}
 	close(next)
 	wg.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return pages, nil
+	return rows, nil
 }
 
 // pageOf reads at least w.limit matching rows of a conversation, or all of them. A
@@ -156,6 +162,8 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		q.Where = wire.UnreadByColumn(w.unreadBy)
 	}
 	narrow(&q, w)
+	sent := w
+	sent.match = nil // it is looked at here only
 	var large error
 	for {
 		answer, err := s.Client.Select(ctx, id, q)
@@ -170,6 +178,18 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		full := len(answer.Entries) >= q.Limit
 		if full && !identified(answer.Entries) {
 			return nil, false, errNoIDs
+		}
+		if !full && sent.strange(answer.Entries) {
+			if large != nil {
+				return nil, false, unordered(large)
+			}
+			answer.Entries, full, err = w.readOn(answer.Entries, func(offset int) ([]datasource.Entry, error) {
+				q.Offset = offset
+				return s.Client.Find(ctx, id, q)
+			})
+			if err != nil {
+				return nil, false, err
+			}
 		}
 		var sound bool
 		if answer.Entries, sound = w.window(answer.Entries); full && !sound {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // A server that seemed to lack the endpoint is asked again: first after firstRetest,
@@ -29,6 +30,33 @@ type Endpoint struct {
 
 	counts atomic.Bool // its counts were compared with rows
 	leaks  atomic.Bool // it has sent rows of conversations that are not the user's
+	names  atomic.Bool // it says to which conversations rows belong
+}
+
+// nobodys is the conversation of a row of which it is not known.
+const nobodys = -1
+
+// assign gives rows that came without a conversation the one in their column, as long as
+// the server has sent all rows without. Whoever writes a row chooses what is in its
+// column, so that it counts for nothing where the server says it.
+func (e *Endpoint) assign(rows []datasource.Entry) {
+	names, missing := e.names.Load(), false
+	for i := range rows {
+		if rows[i].DataSourceID == 0 {
+			missing = true
+		} else if !names {
+			names = true
+			e.names.Store(true)
+		}
+	}
+	for i := range rows {
+		if r := &rows[i]; missing && r.DataSourceID == 0 {
+			r.DataSourceID = nobodys
+			if !names {
+				r.DataSourceID = wire.Int(r.Data[wire.Conversation])
+			}
+		}
+	}
 }
 
 // missing reports whether the server is known to lack the endpoint. When it is time

@@ -3,27 +3,44 @@ package rows
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
-// foreign returns those of the conversations of some rows that are not the user's. With
-// a want it looks only at rows that match it, so that rows that are left out anyway cost
-// no request.
-func (s *Source) foreign(ctx context.Context, rows []datasource.Entry, w *want) (map[int64]bool, error) {
+// unchecked are the rows of an answer over all conversations. A server may answer with
+// rows of other people's, so they leave the room in two ways only: through own, and
+// through Answer, which tells the engine no more than their places.
+type unchecked struct{ rows []datasource.Entry }
+
+// own are those of the rows that match, in conversations of the user.
+func (s *Source) own(ctx context.Context, w *want, u unchecked) ([]datasource.Entry, error) {
+	rows := slices.DeleteFunc(u.rows, func(e datasource.Entry) bool { return !w.fits(&e) })
+	foreign, err := s.foreign(ctx, rows) // rows that are left out anyway cost no request
+	if err != nil {
+		return nil, err
+	}
+	if len(foreign) > 0 {
+		rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return foreign[e.DataSourceID] })
+	}
+	return rows, nil
+}
+
+// foreign returns those of the conversations of some rows that are not the user's.
+func (s *Source) foreign(ctx context.Context, rows []datasource.Entry) (map[int64]bool, error) {
 	seen := map[int64]struct{}{}
 	var ids []int64
 	for i := range rows {
-		e := &rows[i]
-		if i > 0 && e.DataSourceID == rows[i-1].DataSourceID && w == nil {
+		id := rows[i].DataSourceID
+		if i > 0 && id == rows[i-1].DataSourceID {
 			continue
 		}
-		if _, again := seen[e.DataSourceID]; again || w != nil && !w.fits(e) {
+		if _, again := seen[id]; again {
 			continue
 		}
-		seen[e.DataSourceID] = struct{}{}
-		if e.DataSourceID > 0 {
-			ids = append(ids, e.DataSourceID)
+		seen[id] = struct{}{}
+		if id > 0 {
+			ids = append(ids, id)
 		}
 	}
 	if len(seen) == 0 {

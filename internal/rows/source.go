@@ -110,8 +110,7 @@ func (s *Source) CountUnread(ctx context.Context) (int, error) {
 
 func (s *Source) countUnread(ctx context.Context) (int, error) {
 	if s.Endpoint.leaks.Load() {
-		unread, err := s.all(ctx, want{column: createdAt, unreadBy: s.UserID})
-		return len(unread), err
+		return s.count(ctx)
 	}
 	var n int
 	var list bool
@@ -122,7 +121,11 @@ func (s *Source) countUnread(ctx context.Context) (int, error) {
 	if err != nil || there && !list {
 		return n, err
 	}
-	n = 0
+	return s.count(ctx)
+}
+
+// count counts the unread rows one page after the other.
+func (s *Source) count(ctx context.Context) (n int, err error) {
 	err = s.each(ctx, want{column: createdAt, unreadBy: s.UserID}, func(rows []datasource.Entry) { n += len(rows) })
 	return n, err
 }
@@ -140,7 +143,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	foreign, err := s.foreign(ctx, found, nil)
+	foreign, err := s.foreign(ctx, found.rows)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -150,7 +153,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
 		}
 	}
-	out := Answer{Rows: Feed(ctx, found, genuine, s.Log), Shown: found, Short: short, Clock: at}
+	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -160,9 +163,9 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 		}
 	}
 	out.Shown = nil
-	for i := range found {
-		if !foreign[found[i].DataSourceID] {
-			out.Shown = append(out.Shown, found[i])
+	for i := range found.rows {
+		if !foreign[found.rows[i].DataSourceID] {
+			out.Shown = append(out.Shown, found.rows[i])
 		}
 	}
 	return out, nil
@@ -179,7 +182,7 @@ type Answer struct {
 	Clock feed.Time // the server's time of the answer
 }
 
-func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.Entry, short bool, at feed.Time, err error) {
+func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, short bool, at feed.Time, err error) {
 	w := want{limit: q.Limit, clock: &clock{server: &s.time}}
 	switch q.Kind {
 	case feed.Newest:
@@ -200,22 +203,34 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found []datasource.E
 	}
 	there, err := s.try(ctx, ours, func() (err error) {
 		if found, err = s.across(ctx, w); tooLarge(err) {
-			found, short, err = s.pieces(ctx, w, err)
+			found, short, err = s.inPieces(ctx, w, err)
 		}
 		return err
 	})
 	if there {
-		return found, short && len(found) < q.Limit, w.clock.read(), err
+		return found, short && len(found.rows) < q.Limit, w.clock.read(), err
 	}
 	page, err := s.fetchEach(ctx, w)
-	return page.Rows, false, w.clock.read(), err
+	return unchecked{page.Rows}, false, w.clock.read(), err
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.
 func (s *Source) all(ctx context.Context, w want) ([]datasource.Entry, error) {
 	var out []datasource.Entry
 	err := s.each(ctx, w, func(rows []datasource.Entry) { out = append(out, rows...) })
+	if w.limit > 0 {
+		out = out[:min(len(out), w.limit)] // a page may hold more
+	}
 	return out, err
+}
+
+// first reads all rows, and returns the first w.limit of them in an order. There is no
+// position to go on from in the order of a caller.
+func (s *Source) first(ctx context.Context, w want, order []datasource.Order) ([]datasource.Entry, error) {
+	k := keeper{order: order, most: w.limit}
+	w.limit = 0
+	err := s.each(ctx, w, k.add)
+	return k.done(), err
 }
 
 // each is all, with a function that takes the pages.
@@ -268,8 +283,5 @@ func (s *Source) ordered(ctx context.Context, w want, order []datasource.Order) 
 		return nil, beyond(w.unchecked)
 	}
 	// Conversations cannot be merged in this order without reading all rows.
-	w.limit = 0
-	found, err = s.all(ctx, w)
-	Arrange(found, order)
-	return found, err
+	return s.first(ctx, w, order)
 }

@@ -205,3 +205,20 @@ func TestOneFailureFailsTheWhole(t *testing.T) {
 	_, err = s.Unread(ctx, 1000)
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+func TestALimitHoldsOnAServerThatIgnoresLimitsAndConditions(t *testing.T) {
+	t.Parallel()
+	for _, ignored := range [][]string{{"limit"}, {"where"}, {"limit", "where"}} {
+		b := newBench(t)
+		for i := range 12 {
+			b.say(b.one, 10*i, 10)
+		}
+		b.Always(fliplettest.CrossSource, fliplettest.Ignore(ignored...))
+		s := rows.New(b.cfg)
+		unread, err := s.Unread(t.Context(), 25)
+		require.NoError(t, err)
+		require.Len(t, unread, 25, ignored)
+		assert.JSONEq(t, "119", fmt.Sprint(unread[0].Data["n"]), "the newest")
+		assert.JSONEq(t, "95", fmt.Sprint(unread[24].Data["n"]))
+	}
+}

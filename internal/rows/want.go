@@ -27,10 +27,9 @@ type want struct {
 	updatedTo, createdTo feed.Time // inclusive; 0: no bound
 	unreadBy             string    // "" is nobody
 	where                M
-	match                *where.Rows    // where as it is checked here; nil when there is none
-	unchecked            error          // why where cannot be checked here
-	deletions            bool           // deleted rows, too
-	foreign              map[int64]bool // conversations of others
+	match                *where.Rows // where as it is checked here; nil when there is none
+	unchecked            error       // why where cannot be checked here
+	deletions            bool        // deleted rows, too
 	limit                int
 	clock                *clock // notes the times of the answers; may be nil
 }
@@ -66,13 +65,12 @@ func (w *want) within(e *datasource.Entry) bool {
 
 // fits reports whether a row matches, as far as that can be checked here. A server
 // may ignore filters.
-func (w *want) fits(e *datasource.Entry) bool {
+func (w *want) fits(e *datasource.Entry) bool { return (w.deletions || !deleted(e)) && w.asked(e) }
+
+// asked is fits for the filters that the server was given.
+func (w *want) asked(e *datasource.Entry) bool {
 	switch {
-	case !w.deletions && deleted(e):
-		return false
 	case len(w.conversations) > 0 && !slices.Contains(w.conversations, e.DataSourceID):
-		return false
-	case w.foreign[e.DataSourceID]:
 		return false
 	case e.Err != nil: // it has no content to look at, and the server has
 		return true
@@ -96,14 +94,19 @@ func (w *want) window(rows []datasource.Entry) (_ []datasource.Entry, sound bool
 	return rows, sound && len(rows) == n
 }
 
-// fitting makes a page of the matching rows of a window.
+// fitting makes a page of the matching rows of a window of one conversation.
 func (w *want) fitting(rows []datasource.Entry, more bool) Page {
-	page := Page{Next: w.after, More: more}
-	if len(rows) > 0 {
-		page.Next = w.key(&rows[len(rows)-1])
-	}
+	page := Page{Next: w.end(rows), More: more}
 	page.Rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.fits(&e) })
 	return page
+}
+
+// end is where the page after these rows begins.
+func (w *want) end(rows []datasource.Entry) feed.Key {
+	if len(rows) == 0 {
+		return w.after
+	}
+	return w.key(&rows[len(rows)-1])
 }
 
 // unique drops duplicates.

@@ -1,0 +1,198 @@
+package rows
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// Readable reads the rows of a data source that match a query and can be read, in the
+// query's order, even if the server ignores order or limit. What is too large for one
+// answer it reads in pieces, with at most twice the requests of single rows. It fails when
+// the rows are more than about 256 MiB and the query has no limit, so that no row is
+// missing that was looked for.
+func Readable(ctx context.Context, client *datasource.Client, id int64, q datasource.Query) ([]datasource.Entry, error) {
+	return readable(ctx, client, id, q, true)
+}
+
+// Listed is Readable for lists, in which a row may be missing: of rows that are too large
+// together the largest are left out.
+func Listed(ctx context.Context, client *datasource.Client, id int64, q datasource.Query) ([]datasource.Entry, error) {
+	return readable(ctx, client, id, q, false)
+}
+
+func readable(ctx context.Context, client *datasource.Client, id int64, q datasource.Query, strict bool) ([]datasource.Entry, error) {
+	found, err := client.Find(ctx, id, q)
+	all := false
+	switch {
+	case tooLarge(err):
+		all = true
+		found, err = allOf(ctx, &pieces{client: client, id: id, q: q, strict: strict}, err)
+	case err == nil && !Arrange(found, q.Order) && (q.Limit > 0 || q.Offset > 0):
+		// In the wrong order limit and offset select the wrong rows: read them all.
+		all = true
+		whole := q
+		whole.Limit, whole.Offset, whole.NoLimit = 0, 0, true
+		found, err = readable(ctx, client, id, whole, strict)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if all {
+		found = found[min(len(found), q.Offset):]
+	}
+	if q.Limit > 0 {
+		found = found[:min(len(found), q.Limit)]
+	}
+	return slices.DeleteFunc(found, func(e datasource.Entry) bool { return e.Err != nil }), nil
+}
+
+// allOf reads what was too large for one answer, from the first row on.
+func allOf(ctx context.Context, p *pieces, failed error) ([]datasource.Entry, error) {
+	in, _ := p.q.ID.(M)
+	ids, _ := in["$in"].([]int64)
+	switch {
+	case p.q.ID == nil:
+		if p.q.Limit > 0 {
+			p.skip, p.most = p.q.Offset, p.q.Offset+p.q.Limit
+		}
+		return p.read(ctx, failed)
+	case len(ids) < 2:
+		return nil, failed
+	}
+	var out []datasource.Entry
+	for _, half := range [][]int64{ids[:len(ids)/2], ids[len(ids)/2:]} {
+		part := *p
+		part.q.ID = M{"$in": half}
+		found, err := p.client.Find(ctx, p.id, part.q)
+		if tooLarge(err) {
+			found, err = allOf(ctx, &part, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	Arrange(out, p.q.Order)
+	return out, nil
+}
+
+// pieces reads the rows of one data source that are too large for one answer.
+type pieces struct {
+	client *datasource.Client
+	id     int64
+	q      datasource.Query
+	keep   func(*datasource.Entry) bool // nil: all rows
+	most   int                          // how many rows that are kept, 0 for all
+	skip   int                          // how many of them do not need their content
+	strict bool                         // rather fail than leave out the content of the largest
+}
+
+// atOnce is how many rows are asked for at a time.
+const atOnce = 200
+
+// read returns the rows in the order of the query.
+func (p *pieces) read(ctx context.Context, failed error) ([]datasource.Entry, error) {
+	if p.most > 1 {
+		if rows, ok, err := p.byOffset(ctx); ok || err != nil {
+			return rows, err
+		}
+	}
+	return p.byID(ctx, failed)
+}
+
+// byOffset reads the first rows in the order of the query. Each piece begins with the last
+// row of the one before. ok is false when it does not, or when the order is not kept:
+// the server ignores the query, or rows moved.
+func (p *pieces) byOffset(ctx context.Context) (out []datasource.Entry, ok bool, err error) {
+	q, size, read := p.q, min(p.most/2, atOnce), 0
+	q.NoLimit = false
+	var last datasource.Entry
+	for {
+		q.Limit, q.Offset = min(size, p.most-len(out)+1), max(read-1, 0)
+		if size == 1 {
+			q.Limit, q.Offset = 1, read
+		}
+		rows, err := p.client.Find(ctx, p.id, q)
+		if tooLarge(err) && q.Limit > 1 {
+			size = q.Limit / 2
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		full := len(rows) >= q.Limit
+		rows = unique(rows)
+		if q.Offset < read {
+			if len(rows) == 0 || rows[0].ID != last.ID {
+				return nil, false, nil
+			}
+			if rows = rows[1:]; full && len(rows) == 0 {
+				return nil, false, nil
+			}
+		}
+		line := slices.Clone(rows)
+		if read > 0 {
+			line = slices.Insert(line, 0, last)
+		}
+		if !Arrange(line, p.q.Order) {
+			return nil, false, nil
+		}
+		for _, e := range rows {
+			if read++; p.keep == nil || p.keep(&e) {
+				if len(out) < p.skip {
+					e.Data, e.Extra = nil, nil
+				}
+				out = append(out, e)
+			}
+		}
+		if len(rows) > 0 {
+			last = rows[len(rows)-1]
+		}
+		if !full || len(out) >= p.most {
+			return out[:min(len(out), p.most)], true, nil
+		}
+	}
+}
+
+// byID reads all rows in the order of their ids, and keeps those that are wanted.
+func (p *pieces) byID(ctx context.Context, failed error) ([]datasource.Entry, error) {
+	k := keeper{order: p.q.Order, most: p.most, room: maxAll}
+	if p.strict {
+		k.room = math.MaxInt
+	}
+	q := p.q
+	q.NoLimit, q.Limit, q.Offset, q.Order = false, atOnce, 0, []datasource.Order{{Column: "id", Direction: datasource.Asc}}
+	for last := int64(0); ; {
+		rows, err := p.client.Find(ctx, p.id, q)
+		if tooLarge(err) && q.Limit > 1 {
+			q.Limit, failed = q.Limit/2, err
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		full, bound := len(rows) >= q.Limit, last
+		rows = unique(rows)
+		for i := range rows {
+			id := rows[i].ID
+			if id <= bound || full && id <= last {
+				return nil, unordered(failed)
+			}
+			last = max(last, id)
+		}
+		more := full && len(rows) > 0
+		if p.keep != nil {
+			rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !p.keep(&e) })
+		}
+		if k.add(rows); p.strict && k.weight > maxAll {
+			return nil, failed
+		}
+		if !more {
+			return k.done(), nil
+		}
+		q.ID = M{"$gt": last}
+	}
+}

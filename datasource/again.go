@@ -19,80 +19,73 @@ func AskAgain(ctx context.Context) context.Context {
 	return context.WithValue(ctx, askingAgain{}, true)
 }
 
-// ask sends a request, and again where AskAgain says so.
-func (c *Client) ask(ctx context.Context, cl *call) (*http.Response, error) {
-	if !cl.read || cl.stream != nil || ctx.Value(askingAgain{}) == nil {
-		return c.send(ctx, cl)
-	}
-	r := &repeats{c: c, cl: cl, ctx: ctx}
-	var first context.Context
-	first, r.giveUp = context.WithCancel(ctx) // ctx ends with the attempt
-	r.mu.Lock()
-	r.timer = time.AfterFunc(againAfter, r.again)
-	r.mu.Unlock()
-	resp, err := c.send(first, cl)
-	return r.outcome(resp, err)
-}
-
-// repeats are the requests beside one without an answer. The first that ends with anything ends all the others.
+// repeats are the requests beside one without an answer. The first that ends with anything ends all the others. The
+// request itself has the context of its pace, repetitions have their own.
 type repeats struct {
-	c   *Client
-	cl  *call
-	ctx context.Context
+	began time.Time // when the request was sent; zero if it is not made again
 
-	mu     sync.Mutex
-	timer  *time.Timer
-	giveUp context.CancelFunc // the request itself
-	last   context.CancelFunc // the last repetition; nil before
-	over   bool
-	resp   *http.Response // of a repetition that was first
-	err    error
+	mu         sync.Mutex
+	over       bool               // an outcome is known
+	last       context.CancelFunc // of the last repetition; nil before
+	resp       *http.Response     // of a repetition that was first
+	err        error
+	won        context.Context // of that repetition
+	wonEnd     context.CancelFunc
+	overtaking bool // a repetition was first
 }
 
-// again runs on a goroutine of its own, as a timer's function does.
-func (r *repeats) again() {
-	r.mu.Lock()
-	if r.over {
-		r.mu.Unlock()
+// fire is called when nothing has arrived for a while: it sends the request again, or ends it, or its answer, at a limit.
+// It runs on a goroutine of its own, as a timer's function does.
+func (p *pace) fire(c *Client, cl *call) {
+	p.mu.Lock()
+	if p.over || time.Since(p.began) >= firstByte {
+		cancel := p.cancel
+		p.mu.Unlock()
+		cancel()
 		return
 	}
-	if r.last != nil {
-		r.last()
+	if p.last != nil {
+		p.last()
 	}
-	ctx, cancel := context.WithCancel(r.ctx)
-	r.last = cancel
-	r.timer.Reset(againAfter)
-	r.mu.Unlock()
+	ctx, cancel := context.WithCancel(p.outer)
+	p.last = cancel
+	p.timer.Reset(min(againAfter, firstByte-time.Since(p.began)))
+	p.mu.Unlock()
 
 	var resp *http.Response
-	err := r.c.admit(ctx, r.cl)
+	err := c.admit(ctx, cl)
 	if err == nil {
-		resp, err = r.c.send(ctx, r.cl) //nolint:bodyclose // dropped below, or handed on
+		resp, err = c.send(ctx, cl) //nolint:bodyclose // dropped below, or handed on
 	}
 
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over || ctx.Err() != nil {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || ctx.Err() != nil {
 		drop(resp)
 		return
 	}
-	r.over, r.resp, r.err = true, resp, err
-	r.timer.Stop()
-	r.giveUp()
+	p.over, p.overtaking = true, true
+	p.resp, p.err, p.won, p.wonEnd = resp, err, ctx, cancel
+	p.timer.Stop()
+	p.cancel() // the request itself
 }
 
-// outcome is that of the request, or of a repetition that was faster.
-func (r *repeats) outcome(resp *http.Response, err error) (*http.Response, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over {
-		drop(resp)
-		return r.resp, r.err
+// outcome is that of the request, or of a repetition that was faster. From then on the pace is that of its answer.
+func (p *pace) outcome(resp *http.Response, err error) (*http.Response, error) {
+	if p.began.IsZero() {
+		return resp, err
 	}
-	r.over = true
-	r.timer.Stop()
-	if r.last != nil {
-		r.last()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.overtaking {
+		drop(resp)
+		p.ctx, p.cancel = p.won, p.wonEnd
+		return p.resp, p.err
+	}
+	p.over = true
+	p.timer.Stop()
+	if p.last != nil {
+		p.last()
 	}
 	return resp, err
 }

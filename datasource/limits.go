@@ -66,6 +66,11 @@ func rowBytes(answer int64) int { return int(min(maxRowBytes, max(answer/2, 1)))
 // makes no request, and costs what writing the value costs. The methods that write do not call it, since not everybody who
 // writes a row reads it.
 func (c *Client) CheckLimits(v any) error {
+	most := rowBytes(c.maxBytes)
+	most -= most / 16
+	if size := (estimate{text: most / 6, values: maxRowValues / 16}); size.fits(v, 64) {
+		return nil
+	}
 	text, ok := v.(json.RawMessage)
 	if !ok {
 		var err error
@@ -73,8 +78,6 @@ func (c *Client) CheckLimits(v any) error {
 			return fmt.Errorf("datasource: %w", err)
 		}
 	}
-	most := rowBytes(c.maxBytes)
-	most -= most / 16
 	if len(text) > most {
 		return &limitError{fmt.Sprintf("%d bytes, and at most %d can be stored", len(text), most)}
 	}
@@ -86,6 +89,44 @@ func (c *Client) CheckLimits(v any) error {
 		return err
 	}
 	return d.end()
+}
+
+// estimate is what is left of a budget, so that a usual row need not be written to know that it is small. A byte of text
+// becomes at most six of JSON.
+type estimate struct{ text, values int }
+
+// fits reports whether a value certainly fits.
+func (s *estimate) fits(v any, depth int) bool {
+	const brackets = 32 // of JSON around a value, or for a number
+	s.text -= brackets
+	s.values--
+	switch v := v.(type) {
+	case nil, bool, int, int64, float64:
+	case string:
+		s.text -= len(v)
+	case json.Number:
+		s.text -= len(v)
+	case []string:
+		for _, e := range v {
+			s.text -= brackets + len(e)
+		}
+		s.values -= len(v)
+	case []any:
+		for _, e := range v {
+			if depth == 0 || !s.fits(e, depth-1) {
+				return false
+			}
+		}
+	case M:
+		for name, e := range v {
+			if s.text -= len(name); depth == 0 || !s.fits(e, depth-1) {
+				return false
+			}
+		}
+	default:
+		return false
+	}
+	return s.text > 0 && s.values > 0
 }
 
 // rowsFor is how many rows are kept of the answer to a query with a limit, or without one for 0, and whether more are an

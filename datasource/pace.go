@@ -19,27 +19,39 @@ var (
 // pace ends an attempt whose answer does not get on. The time that the caller needs for what has arrived does not
 // count.
 type pace struct {
-	outer  context.Context // the caller's
-	ctx    context.Context // the attempt's: it ends with outer, at a limit, and with stop
-	cancel context.CancelFunc
-	timer  *time.Timer
-	body   io.ReadCloser // nil before the answer has begun
+	outer context.Context // the caller's
+	timer *time.Timer
+	body  io.ReadCloser // nil before the answer has begun
 
 	window, total time.Duration // what is left of them
 	bytes         int           // in this window
+
+	repeats // guards what follows, where requests are made again
+
+	ctx    context.Context // the attempt's: it ends with outer, at a limit, and with stop
+	cancel context.CancelFunc
 }
 
 // watch begins to wait for an answer. stop ends it.
-func (p *pace) watch(ctx context.Context, cl *call) {
+func (p *pace) watch(ctx context.Context, c *Client, cl *call) {
 	p.window, p.total = paceWindow, slowestBody
 	if cl.stream != nil {
 		p.total = 1<<63 - 1
 	}
 	p.outer = ctx
 	p.ctx, p.cancel = context.WithCancel(ctx)
-	p.timer = time.AfterFunc(firstByte, p.cancel)
-	if !cl.read {
+	switch {
+	case !cl.read:
+		p.timer = time.AfterFunc(firstByte, p.cancel)
 		p.timer.Stop()
+	case cl.stream != nil || ctx.Value(askingAgain{}) == nil:
+		p.timer = time.AfterFunc(firstByte, p.cancel)
+	default:
+		p.began = time.Now()
+		again := *cl // so that only calls that are made again are kept
+		p.mu.Lock()
+		p.timer = time.AfterFunc(againAfter, func() { p.fire(c, &again) })
+		p.mu.Unlock()
 	}
 }
 

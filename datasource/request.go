@@ -98,13 +98,13 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 		fl = newFlight()
 		watch = &fl.pace
 	}
-	watch.watch(ctx, cl)
+	watch.watch(ctx, c, cl)
 	defer watch.stop()
 	sending := watch.ctx
 	if fl != nil {
 		sending = httptrace.WithClientTrace(sending, &fl.trace)
 	}
-	resp, err := c.ask(sending, cl)
+	resp, err := watch.outcome(c.send(sending, cl))
 	if err != nil {
 		return c.lost(ctx, cl, fl, watch.blame(err))
 	}

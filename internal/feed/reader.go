@@ -21,10 +21,8 @@ const (
 // reader is the state of one listener: what it was given, and where it reads next.
 type reader struct {
 	cfg   *Config
-	start Start
 	mem   *memory
 	queue queue
-	phase phase
 
 	// settled: every change up to this time was read, at a moment when no earlier
 	// change could still become visible. Polls start after it.
@@ -40,8 +38,6 @@ type reader struct {
 	created Time
 
 	// One poll, or one step of a backlog.
-	polling    bool      // live and between the first and the last page of a poll
-	missed     bool      // left out of a poll because its queue was full
 	pollBegan  time.Time // when the current poll started, on the owner's clock
 	from       Time      // the lower bound the current paging started at
 	at         Key       // how far the current paging is
@@ -49,24 +45,19 @@ type reader struct {
 	before     Key       // where the next page of the newest rows ends, while there are only rows from the future
 	firstClock Time      // of the first of these pages
 	clock      Time      // of the last answer
-	stored     bool      // the position is an earlier program's, and no answer has confirmed it
 	first      Time      // the newest change on the first page of the poll
 	limit      int       // page size; doubled while the server's order is not reliable
 	batch      batch
-	ending     bool // the current page was the last: flush when no row is held
 
 	// Backlog.
 	end         Time // the newest change when the backlog was found
 	endSeen     Time // the same, but at most the clock of that answer
 	createdFrom Time // created when it was found
-	ahead       bool // rows were delivered that were created later than that: in the future
 
 	// Membership.
 	conversations map[int64]struct{}
-	needsMembers  bool
 	joins         []join         // of conversations joined later, to read when idle
 	joined        map[int64]Time // what was created up to it is history, by conversation joined later
-	replay        bool           // a reset asks for the newest page again
 	replayed      map[int64]bool // rows that were new since the reset was asked for
 
 	// subscribed is when the listener began, on the owner's clock, and began the server's
@@ -78,6 +69,17 @@ type reader struct {
 	pageFrom      Key  // where the current page began
 
 	ledger *ledger // what is acknowledged, for durable listeners
+
+	// Small fields together: a process may have thousands of idle listeners.
+	start        Start
+	phase        phase
+	polling      bool // live and between the first and the last page of a poll
+	missed       bool // left out of a poll because its queue was full
+	ending       bool // the current page was the last: flush when no row is held
+	stored       bool // the position is an earlier program's, and no answer has confirmed it
+	ahead        bool // of a backlog: rows were delivered that were created in the future
+	needsMembers bool // the batch holds rows of conversations that are not known
+	replay       bool // a reset asks for the newest page again
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {

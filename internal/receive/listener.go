@@ -26,7 +26,7 @@ type listener struct {
 	feed   *feed.Feed      // of the loop in which it began
 	ctx    context.Context // see context
 	cancel context.CancelCauseFunc
-	detach func() bool // from the caller's context
+	detach func() bool // from the caller's context; nil if that never ends
 	// notify says that there may be an event, or that the listener has stopped. It is
 	// called with the Receiver's mu held, so it must neither block nor call back.
 	notify func()
@@ -60,7 +60,9 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 	if len(r.listeners) > 1 {
 		r.shared.Store(true)
 	}
-	l.detach = context.AfterFunc(ctx, func() { l.stop(context.Cause(ctx)) })
+	if ctx.Done() != nil { // one that never ends needs no watch
+		l.detach = context.AfterFunc(ctx, func() { l.stop(context.Cause(ctx)) })
+	}
 	l.notify()
 	r.feed.Poke(now)
 	r.loop.notify()
@@ -89,7 +91,9 @@ func (r *Receiver) remove(l *listener, cause error) {
 		return
 	}
 	l.stopped, l.err = true, cause
-	l.detach()
+	if l.detach != nil {
+		l.detach()
+	}
 	if l.cancel != nil {
 		l.cancel(cause)
 	}

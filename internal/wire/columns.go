@@ -2,8 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -47,12 +45,16 @@ func Resembles(name string) string {
 // CheckColumns refuses columns that could be taken for a message's own. Nothing protects
 // what is in them.
 func CheckColumns(data M) error {
-	for _, name := range slices.Sorted(maps.Keys(data)) {
-		if column := Resembles(name); column != "" {
-			return fmt.Errorf("column %q could be taken for %q; use that, or another name", name, column)
+	first, taken := "", ""
+	for name := range data {
+		if column := Resembles(name); column != "" && (taken == "" || name < first) {
+			first, taken = name, column
 		}
 	}
-	return nil
+	if taken == "" {
+		return nil
+	}
+	return fmt.Errorf("column %q could be taken for %q; use that, or another name", first, taken)
 }
 
 // Columns of a contact row: documented, and used by Fliplet's widget.

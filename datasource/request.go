@@ -104,7 +104,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	if fl != nil {
 		sending = httptrace.WithClientTrace(sending, &fl.trace)
 	}
-	resp, err := watch.outcome(c.send(sending, cl))
+	resp, err := watch.outcome(c.send(sending, cl)) //nolint:bodyclose // closed below, or dropped
 	if err != nil {
 		return c.lost(ctx, cl, fl, watch.blame(err))
 	}

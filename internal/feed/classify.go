@@ -30,7 +30,7 @@ func (r *reader) consider(row *Row) {
 		}
 		return
 	}
-	if _, ok := r.conversations[row.Conversation]; !ok {
+	if !r.conversations.has(row.Conversation) {
 		// What was left out when the user joined does not tell that they have come back.
 		if !row.Deleted && (!r.mem.skipped(row) || r.changed(row)) {
 			r.batch.hold(row, r.at.Time)

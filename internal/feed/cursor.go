@@ -223,7 +223,7 @@ func (r *reader) snapshot(generation uint64) []byte {
 			gone(id, v)
 		}
 	}
-	for id := range r.conversations {
+	for _, id := range r.conversations {
 		s.Conversations = append(s.Conversations, id)
 	}
 	for _, j := range r.joins {
@@ -262,9 +262,9 @@ func (r *reader) restore(c Cursor) error {
 	if s.Polled != nil {
 		r.polled = *s.Polled
 	}
-	r.conversations = make(map[int64]struct{}, len(s.Conversations))
+	r.conversations = make(idSet, 0, len(s.Conversations))
 	for _, id := range s.Conversations {
-		r.conversations[id] = struct{}{}
+		r.conversations.add(id)
 	}
 	for _, id := range s.Joins {
 		r.joins = append(r.joins, join{conversation: id, until: r.joinedBy(Member{}), at: Key{Time: beginning}, limit: r.cfg.PageSize})

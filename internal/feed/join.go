@@ -155,7 +155,7 @@ func (r *reader) takeOldest(p page, j *join) {
 
 // endJoin makes the conversation one of the listener's.
 func (r *reader) endJoin() {
-	r.conversations[r.joins[0].conversation] = struct{}{}
+	r.conversations.add(r.joins[0].conversation)
 	r.joins = r.joins[1:]
 	r.flush()
 }

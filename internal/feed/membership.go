@@ -32,6 +32,26 @@ func (r roll) find(conversation int64) (Member, bool) {
 	return r[i], true
 }
 
+// idSet is a small set of conversations, in order.
+type idSet []int64
+
+func (s idSet) has(id int64) bool {
+	_, ok := slices.BinarySearch(s, id)
+	return ok
+}
+
+func (s *idSet) add(id int64) {
+	if i, ok := slices.BinarySearch(*s, id); !ok {
+		*s = slices.Insert(*s, i, id)
+	}
+}
+
+func (s *idSet) remove(id int64) {
+	if i, ok := slices.BinarySearch(*s, id); ok {
+		*s = slices.Delete(*s, i, i+1)
+	}
+}
+
 // resolve takes the answer to needsMembers: it releases held rows to their
 // conversations. If one of these has a history, that is read first, and then the page
 // on which the rows were found is read again.
@@ -40,7 +60,7 @@ func (r *reader) resolve(now time.Time, members roll) {
 	held := r.batch.release()
 	joining := false
 	for _, h := range held {
-		if _, ok := r.conversations[h.conversation]; ok {
+		if r.conversations.has(h.conversation) {
 			continue
 		}
 		m, listed := members.find(h.conversation)
@@ -68,7 +88,7 @@ func (r *reader) resolve(now time.Time, members roll) {
 func (r *reader) enter(m Member, young bool) bool {
 	until := r.joinedBy(m)
 	if young && m.Created > until {
-		r.conversations[m.Conversation] = struct{}{}
+		r.conversations.add(m.Conversation)
 		return true
 	}
 	if !slices.ContainsFunc(r.joins, func(j join) bool { return j.conversation == m.Conversation }) {
@@ -111,10 +131,10 @@ func (r *reader) rewind() {
 func (r *reader) membership(now time.Time, members roll, left []int64) {
 	if r.conversations == nil || r.phase == initial {
 		if r.conversations == nil {
-			r.conversations = make(map[int64]struct{}, len(members))
+			r.conversations = make(idSet, 0, len(members))
 		}
 		for _, m := range members {
-			r.conversations[m.Conversation] = struct{}{}
+			r.conversations.add(m.Conversation)
 		}
 		r.needsMembers = false
 		if r.phase == live {
@@ -123,14 +143,14 @@ func (r *reader) membership(now time.Time, members roll, left []int64) {
 		return
 	}
 	for _, id := range left {
-		delete(r.conversations, id)
+		r.conversations.remove(id)
 		delete(r.joined, id)
 	}
 	if r.needsMembers {
 		r.resolve(now, members)
 	}
 	for _, m := range members {
-		if _, ok := r.conversations[m.Conversation]; !ok {
+		if !r.conversations.has(m.Conversation) {
 			r.enter(m, r.phase == live && m.Created > r.since().Time && (!r.polling || m.Created > r.at.Time))
 		}
 	}

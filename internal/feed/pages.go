@@ -63,7 +63,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		if row.Foreign {
 			continue
 		}
-		r.conversations[row.Conversation] = struct{}{}
+		r.conversations.add(row.Conversation)
 		switch {
 		case row.Deleted:
 		case r.start == FromNow || ahead && r.batch.pending() >= r.cfg.Collect:
@@ -201,7 +201,7 @@ func (r *reader) takeReplay(p page) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		v, known := r.mem.lookup(row.ID)
-		_, joined := r.conversations[row.Conversation]
+		joined := r.conversations.has(row.Conversation)
 		switch {
 		case row.Deleted || row.Foreign || !joined || r.replayed[row.ID] || known && (v.duplicate || row.Updated != v.updated || v.superseded(row, r.clock)):
 		case known || r.mem.old(row):

@@ -55,7 +55,7 @@ type reader struct {
 	createdFrom Time // created when it was found
 
 	// Membership.
-	conversations map[int64]struct{}
+	conversations idSet
 	joins         []join         // of conversations joined later, to read when idle
 	joined        map[int64]Time // what was created up to it is history, by conversation joined later
 	replayed      map[int64]bool // rows that were new since the reset was asked for

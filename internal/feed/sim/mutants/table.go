@@ -86,7 +86,7 @@ var table = [...]Mutant{
 	{
 		What:  "conversations found through a message bring no history",
 		Seed:  267,
-		Edits: edits("membership.go", "joining = !r.enter(m, young) || joining", "r.conversations[m.Conversation] = struct{}{}\n\t\t_ = young"),
+		Edits: edits("membership.go", "joining = !r.enter(m, young) || joining", "r.conversations.add(m.Conversation)\n\t\t_ = young"),
 	},
 	{
 		What:  "the page on which a conversation was found is not read again",

@@ -331,8 +331,8 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 }
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
-const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Fill Format History " +
-	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
+const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format History " +
+	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt ServeFile Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 	t.Parallel()

@@ -221,8 +221,8 @@ const (
 )
 
 // tapped are the methods of Chat that the tour of requests calls, or that make none.
-const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Fill Format History " +
-	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
+const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format History " +
+	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt ServeFile Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretLeavesByAWayThatTheTableDoesNotName(t *testing.T) {
 	t.Parallel()

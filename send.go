@@ -212,6 +212,19 @@ func (d *Draft) check(conversationID int64) error {
 	if conversationID <= 0 {
 		return invalid("conversationID: %d is not the id of a conversation", conversationID)
 	}
+	if err := d.checkText(); err != nil {
+		return err
+	}
+	for i, f := range d.Files {
+		if err := upload.File(f).Check(); err != nil {
+			return invalid("Draft.Files[%d]: %v", i, err)
+		}
+	}
+	return nil
+}
+
+// checkText is check for all but the files.
+func (d *Draft) checkText() error {
 	if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {
 		return invalid("Draft: empty; give it a Body, Files or Data")
 	}
@@ -228,11 +241,6 @@ func (d *Draft) check(conversationID int64) error {
 	}
 	if err := wire.CheckColumns(d.Data); err != nil {
 		return invalid("Draft.Data: %v", err)
-	}
-	for i, f := range d.Files {
-		if err := upload.File(f).Check(); err != nil {
-			return invalid("Draft.Files[%d]: %v", i, err)
-		}
 	}
 	return nil
 }

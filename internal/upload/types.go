@@ -91,4 +91,3 @@ func same(a, b any) bool {
 	}
 	return reflect.DeepEqual(a, b)
 }
-

@@ -179,7 +179,7 @@ func TestAFileRunsNothingInThePagesOrigin(t *testing.T) {
 		"data:text/plain;charset=utf-16;base64,PHNjcmk=":  {"text/plain; charset=utf-8", "inline"},
 		"data:IMAGE/PNG;base64,PHNjcmlwdD4=":              {"image/png", "inline"},
 		"data:image/gif;base64,R0lGODlhAQABAAAAACw=":      {"image/gif", "inline"},
-		"data:image/png, text/html;base64,PHNjcmlwdD4=":   {"application/octet-stream", "attachment"},
+		"data:image/png, text/html;base64,PHNjcmlwdD4=":   {"image/png", "inline"},
 		"data:image/gif;base64,R0k=;filename:a%0d%0ab\".": {"image/gif", "inline"},
 	} {
 		m := &chat.Message{ConversationID: conv.ID, Files: []string{name}, Data: chat.M{}}

@@ -200,7 +200,7 @@ func (c *Chat) enterFile(ctx context.Context, m *Message, i int) (_ context.Cont
 
 // showFileKeys appends the key to the URLs of a message's private files.
 func (c *Chat) showFileKeys(ctx context.Context, m *Message) {
-	key, err := conversationKeys{c.pins}.Key(ctx, m.ConversationID)
+	key, err := c.pins.KeyToWrite(ctx, m.ConversationID)
 	if err != nil {
 		c.log.Warn("private files keep URLs without a key", "conversation", m.ConversationID, "message", m.ID, "error", err)
 		return

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync"
@@ -285,6 +286,9 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 			show("Fill", gap, m, err)
 		}
 	}
+	answer := httptest.NewRecorder()
+	c.ServeFile(answer, httptest.NewRequest("GET", "/", nil), locked, 0)
+	show("ServeFile", fmt.Sprint(answer.Header(), answer.Body))
 	for m, err := range c.History(ctx, id) {
 		show("History", m, err)
 		if err != nil {

@@ -206,7 +206,7 @@ func (c *Chat) showFileKeys(ctx context.Context, m *Message) {
 		return
 	}
 	m.Data[wire.File] = wire.EachFile(m.Data[wire.File], func(file string) string {
-		if c.client.TakesCredentials(file) {
+		if c.client.TakesExtra(file) {
 			return wire.WithKey(file, key)
 		}
 		return file
@@ -216,7 +216,7 @@ func (c *Chat) showFileKeys(ctx context.Context, m *Message) {
 
 // withoutFileKey undoes showFileKeys, so that no key is stored in a row.
 func (c *Chat) withoutFileKey(file string) string {
-	if c.opts.FileKeysInURLs && c.client.TakesCredentials(file) {
+	if c.opts.FileKeysInURLs && c.client.TakesExtra(file) {
 		return wire.WithoutKey(file)
 	}
 	return file

@@ -349,6 +349,10 @@ func TestURLsOfPrivateFilesGetTheKeyOnRequestOnly(t *testing.T) {
 		assert.Contains(t, text, key)
 		assert.Equal(t, m.Files, back.Files)
 	}
+	planted := []string{w.URL + "/v1/user", w.URL + "/v1/media/files/1/thumb/x.png", w.URL + "/v1/media/files/1/contents/..%2fx", "//evil.example/v1/media/files/1/contents/x", "data:,x"}
+	got, err := conv.Messages().Get(t.Context(), w.AddRows(conv.ID, datasource.M{"file": planted, "hasMediaFileWithPrivateEncryptionKey": true})[0])
+	require.NoError(t, err)
+	assert.Equal(t, planted, got.Files, "only the content of media gets it")
 	// What a page gives back puts no key into a row.
 	m, err = bob.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"file": m.Files, "isEdited": true})
 	require.NoError(t, err)

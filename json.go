@@ -91,7 +91,8 @@ func field(err error) error {
 
 // MarshalJSON writes the message as the JavaScript API returns it. deletedAt is null
 // unless the message was deleted. Beyond what that API writes there are isReplay and
-// isHistory, if true, and error, {code, status, message}, if Err is set.
+// isHistory, if true, change, if an update says what it changed, such as ["readers"] for a
+// read mark, and error, {code, status, message}, if Err is set.
 func (m Message) MarshalJSON() ([]byte, error) {
 	data := m.Data
 	if data == nil {
@@ -115,8 +116,9 @@ func (m Message) MarshalJSON() ([]byte, error) {
 		IsDeleted           bool       `json:"isDeleted"`
 		IsReplay            bool       `json:"isReplay,omitempty"`
 		IsHistory           bool       `json:"isHistory,omitempty"`
+		Change              []string   `json:"change,omitempty"`
 		Err                 *errorJSON `json:"error,omitempty"`
-	}{row, m.IsReadByCurrentUser, m.IsUpdate, m.IsDeleted, m.IsReplay, m.IsHistory, errorOf(m.Err)})
+	}{row, m.IsReadByCurrentUser, m.IsUpdate, m.IsDeleted, m.IsReplay, m.IsHistory, m.Change.names(), errorOf(m.Err)})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, so that a page can give a message back, to
@@ -151,6 +153,7 @@ func (m *Message) UnmarshalJSON(raw []byte) (err error) {
 	if !o.Has("dataSourceId") {
 		out.ConversationID = wire.Int(data[wire.Conversation])
 	}
+	out.Change = changeOf(o.Texts("change"))
 	out.readColumns()
 	if raw := o.Raw("error"); raw != nil {
 		told := &Error{}

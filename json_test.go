@@ -71,6 +71,8 @@ func TestEachKindOfMessageComesBackFromItsJSON(t *testing.T) {
 		"unreadable":        {ID: 1, Err: &chat.Error{Op: "read body", Err: fmt.Errorf("%w: %w", chat.ErrUnreadable, chat.ErrTampered)}},
 		"unreadable, other": {ID: 1, Err: errors.New("chat: chat: not found: <&>")},
 		"unreadable, found": {ID: 1, Err: &chat.Error{Op: "x", Code: 404, Err: &datasource.Error{StatusCode: 418}}},
+		"a read mark":       {ID: 1, IsUpdate: true, Change: chat.ChangedReaders},
+		"all changed":       {ID: 1, IsUpdate: true, Change: chat.ChangedBody | chat.ChangedReaders | chat.ChangedFiles | chat.ChangedColumns},
 		"no conversation":   {ID: 1, Data: chat.M{"conversationId": json.Number("7")}},
 		"a key":             {ID: 1, Data: chat.M{"_flSchema": chat.M{"file": chat.M{"encryptionKey": "K"}}, "body": "x"}},
 		"a year too many":   {ID: math.MaxInt64, CreatedAt: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC), DeletedAt: new(time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC))},
@@ -85,6 +87,8 @@ func TestEachKindOfMessageComesBackFromItsJSON(t *testing.T) {
 			require.ErrorIs(t, back.Err, chat.ErrUnreadable)
 		}
 		assert.Equal(t, []bool{m.IsReplay, m.IsHistory, m.IsUpdate, m.IsDeleted}, []bool{back.IsReplay, back.IsHistory, back.IsUpdate, back.IsDeleted}, name)
+		assert.Equal(t, m.Change, back.Change, name)
+		assert.Equal(t, m.Change == chat.ChangedReaders, strings.Contains(text, `"change":["readers"]`), name)
 		assert.NotContains(t, text, "_flSchema")
 		assert.Equal(t, m.IsReplay, strings.Contains(text, `"isReplay":true`), name)
 		assert.Equal(t, m.IsHistory, strings.Contains(text, `"isHistory":true`), name)
@@ -111,7 +115,7 @@ func TestJSONThatIsNoMessageIsRefusedAndNamesTheField(t *testing.T) {
 		`{"id":1.5}`: "id:", `{"id":true}`: "id:", `{"id":{}}`: "id:", `{"id":99999999999999999999}`: "id:",
 		`{"dataSourceId":"x"}`: "dataSourceId:", `{"data":[]}`: "data:", `{"data":"SECRET"}`: "data:",
 		`{"createdAt":7}`: "createdAt:", `{"updatedAt":"SECRET"}`: "updatedAt:", `{"deletedAt":""}`: "deletedAt:", `{"createdAt":"9999-12-31T23:59:59-23:59"}`: "createdAt:",
-		`{"isDeleted":"yes"}`: "isDeleted:", `{"isUpdate":1}`: "isUpdate:", `{"error":"SECRET"}`: "error:", `{"error":{"status":"x"}}`: "status:",
+		`{"isDeleted":"yes"}`: "isDeleted:", `{"isUpdate":1}`: "isUpdate:", `{"error":"SECRET"}`: "error:", `{"change":"SECRET"}`: "change:", `{"change":[7]}`: "change:", `{"error":{"status":"x"}}`: "status:",
 		`{"data":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`: "nested deeper than 1010 levels",
 		`{"data":{"a":[` + strings.Repeat("1,", 100_001) + `1]}}`:                "more than 100000 values",
 		`{"data":{"a":"` + strings.Repeat("x", 16<<20) + `"}}`:                   "at most 16 MiB",

@@ -247,12 +247,25 @@ const (
 func (c Change) Has(other Change) bool { return c&other == other }
 
 // String lists the parts, such as "body+readers"; "" for none.
-func (c Change) String() string {
-	var parts []string
-	for i, name := range []string{"body", "readers", "files", "columns"} {
+func (c Change) String() string { return strings.Join(c.names(), "+") }
+
+var changes = [...]string{"body", "readers", "files", "columns"}
+
+func (c Change) names() (parts []string) {
+	for i, name := range changes {
 		if c.Has(1 << i) {
 			parts = append(parts, name)
 		}
 	}
-	return strings.Join(parts, "+")
+	return parts
+}
+
+// changeOf is the set of parts with these names; others are left out.
+func changeOf(names []string) (c Change) {
+	for i, name := range changes {
+		if slices.Contains(names, name) {
+			c |= 1 << i
+		}
+	}
+	return c
 }

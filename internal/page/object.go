@@ -141,6 +141,21 @@ func (o *Object) Text(name string) string {
 	return s
 }
 
+// Texts is a list of texts.
+func (o *Object) Texts(name string) []string {
+	list, ok := o.Value(name).([]any)
+	out := make([]string, len(list))
+	for i, v := range list {
+		var isText bool
+		out[i], isText = v.(string)
+		ok = ok && isText
+	}
+	if !ok && o.Has(name) {
+		o.refuse(name, "want a list of texts")
+	}
+	return out
+}
+
 // Bool is a flag.
 func (o *Object) Bool(name string) bool {
 	b, ok := o.Value(name).(bool)

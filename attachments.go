@@ -44,6 +44,7 @@ type File struct {
 func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft) (datasource.Write, error) {
 	files := upload.Files{Row: row, Seal: c.sealsFiles(), ConversationID: conversationID, GUID: wire.Text(row[wire.GUID])}
 	for i, f := range d.Files {
+		f.URL = c.withoutFileKey(f.URL)
 		if err := files.Add(ctx, upload.File(f)); err != nil {
 			return datasource.Write{}, cmp.Or(context.Cause(ctx), invalid("Draft.Files[%d]: %w", i, err))
 		}
@@ -53,7 +54,10 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 			return datasource.Write{}, err
 		}
 	}
-	if len(files.Parts) > 0 && c.opts.EncryptMessages && !files.Seal {
+	switch private := c.opts.EncryptMessages || wire.Bool(row[wire.PrivateMedia]); {
+	case files.Seal && len(files.Parts) == len(d.Files):
+		delete(row, wire.PrivateMedia) // no file needs the conversation's key
+	case len(files.Parts) > 0 && private && !files.Seal:
 		key, err := c.pins.KeyToWrite(ctx, conversationID)
 		if err != nil {
 			return datasource.Write{}, fmt.Errorf("key of conversation %d: %w", conversationID, err)
@@ -142,34 +146,18 @@ func Progress(fn func(got, total int64)) DownloadOption { return progressOption(
 // accept the key.
 func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opts ...DownloadOption) (contentType string, n int64, err error) {
 	defer wrap("download", &err)
-	switch {
-	case m == nil:
-		return "", 0, invalid("m: nil")
-	case i < 0 || i >= len(m.Files):
-		return "", 0, invalid("i: the message has %d files, there is no number %d", len(m.Files), i)
-	case w == nil:
+	if w == nil {
 		return "", 0, invalid("w: nil; give io.Discard to throw the file away")
-	case errors.Is(m.Err, ErrTampered):
-		return "", 0, fmt.Errorf("file %d: %w", i, m.Err) // a copy's file is a copy, too
 	}
 	var o downloadOptions
 	for _, opt := range opts {
 		opt.applyDownload(&o)
 	}
-	ctx, s, end, err := c.enter(ctx)
+	ctx, list, end, err := c.enterFile(ctx, m, i)
 	if err != nil {
 		return "", 0, err
 	}
 	defer end()
-	if m.ConversationID > 0 { // else the message was made by the caller
-		if err := s.roster.Check(ctx, m.ConversationID); err != nil {
-			return "", 0, err
-		}
-	}
-	list, _, err := c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data})
-	if err != nil {
-		return "", 0, fmt.Errorf("file %d: %w", i, err)
-	}
 	contentType, n, err = list.Open(m.Files, i, m.ConversationID, wire.Text(m.Data[wire.GUID]), w, o.progress,
 		func(w io.Writer, progress func(got, total int64)) (string, int64, error) {
 			return c.fetchFile(ctx, m, i, w, progress)
@@ -178,6 +166,60 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 		err = fmt.Errorf("file %d: %w: %w", i, ErrTampered, err)
 	}
 	return contentType, n, err
+}
+
+// enterFile is enter for the file of a message, with the list that it may be in.
+func (c *Chat) enterFile(ctx context.Context, m *Message, i int) (_ context.Context, _ upload.List, end func(), err error) {
+	switch {
+	case m == nil:
+		return nil, nil, nil, invalid("m: nil")
+	case i < 0 || i >= len(m.Files):
+		return nil, nil, nil, invalid("i: the message has %d files, there is no number %d", len(m.Files), i)
+	case errors.Is(m.Err, ErrTampered):
+		return nil, nil, nil, fmt.Errorf("file %d: %w", i, m.Err) // a copy's file is a copy, too
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if m.ConversationID > 0 { // else the message was made by the caller
+		err = s.roster.Check(ctx, m.ConversationID)
+	}
+	var list upload.List
+	if err == nil {
+		if list, _, err = c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data}); err != nil {
+			err = fmt.Errorf("file %d: %w", i, err)
+		}
+	}
+	if err != nil {
+		end()
+		return nil, nil, nil, err
+	}
+	return ctx, list, end, nil
+}
+
+// showFileKeys appends the key to the URLs of a message's private files.
+func (c *Chat) showFileKeys(ctx context.Context, m *Message) {
+	key, err := c.pins.KeyToWrite(ctx, m.ConversationID)
+	if err != nil {
+		c.log.Warn("private files keep URLs without a key", "conversation", m.ConversationID, "message", m.ID, "error", err)
+		return
+	}
+	m.Data[wire.File] = wire.EachFile(m.Data[wire.File], func(file string) string {
+		if c.client.TakesExtra(file) {
+			return wire.WithKey(file, key)
+		}
+		return file
+	})
+	m.Files = wire.Strings(m.Data[wire.File])
+}
+
+// withoutFileKey undoes showFileKeys, so that no key is stored in a row.
+func (c *Chat) withoutFileKey(file string) string {
+	if c.opts.FileKeysInURLs && c.client.TakesExtra(file) {
+		return wire.WithoutKey(file)
+	}
+	return file
 }
 
 // fetchFile writes an attachment to w as it is stored.

@@ -84,18 +84,18 @@ func TestContentIsUploadedWithItsNameTypeAndSize(t *testing.T) {
 		data                      chat.M
 		wantedType, wantedContent string
 	}{
-		"png":                {file: chat.File{Name: "a.png", Content: picture(t, "png", 7, 5)}, storedName: "a.png", storedType: "image/png", fileType: "image", imageWidth: "7", imageHeight: "5"},
-		"jpeg without type":  {file: chat.File{Content: picture(t, "jpeg", 300, 2)}, storedName: "file.jpg", storedType: "image/jpeg", fileType: "image", imageWidth: "300", imageHeight: "2"},
-		"gif reader":         {file: chat.File{Name: "x.gif", Reader: bytes.NewReader(picture(t, "gif", 3, 2))}, storedName: "x.gif", storedType: "image/gif", fileType: "image", imageWidth: "3", imageHeight: "2"},
-		"one-way reader":     {file: chat.File{Reader: io.MultiReader(bytes.NewReader(picture(t, "png", 11, 12)))}, storedName: "file.png", storedType: "image/png", fileType: "image", imageWidth: "11", imageHeight: "12"},
+		"png":                {file: chat.File{Name: "a.png", Content: picture(t, "png", 7, 5)}, storedName: "a.png", storedType: "image/png", fileType: "image", imageWidth: json.Number("7"), imageHeight: json.Number("5")},
+		"jpeg without type":  {file: chat.File{Content: picture(t, "jpeg", 300, 2)}, storedName: "file.jpg", storedType: "image/jpeg", fileType: "image", imageWidth: json.Number("300"), imageHeight: json.Number("2")},
+		"gif reader":         {file: chat.File{Name: "x.gif", Reader: bytes.NewReader(picture(t, "gif", 3, 2))}, storedName: "x.gif", storedType: "image/gif", fileType: "image", imageWidth: json.Number("3"), imageHeight: json.Number("2")},
+		"one-way reader":     {file: chat.File{Reader: io.MultiReader(bytes.NewReader(picture(t, "png", 11, 12)))}, storedName: "file.png", storedType: "image/png", fileType: "image", imageWidth: json.Number("11"), imageHeight: json.Number("12")},
 		"text":               {file: chat.File{Name: "n.txt", Content: []byte("notes")}, storedName: "n.txt", storedType: "text/plain"},
 		"sniffed text":       {file: chat.File{Content: []byte("just words")}, storedName: "file.txt", storedType: "text/plain"},
 		"given type":         {file: chat.File{Name: "n.dat", ContentType: "application/x-own", Content: []byte("x")}, storedName: "n.dat", storedType: "application/x-own"},
-		"data URL":           {file: chat.File{URL: "data:image/gif;base64," + encoded}, storedName: "file.gif", storedType: "image/gif", fileType: "image", imageWidth: "9", imageHeight: "4"},
-		"data URL with name": {file: chat.File{URL: "data:image/gif;base64," + encoded + ";filename:my%20dog.gif"}, storedName: "my dog.gif", storedType: "image/gif", fileType: "image", imageWidth: "9", imageHeight: "4"},
+		"data URL":           {file: chat.File{URL: "data:image/gif;base64," + encoded}, storedName: "file.gif", storedType: "image/gif", fileType: "image", imageWidth: json.Number("9"), imageHeight: json.Number("4")},
+		"data URL with name": {file: chat.File{URL: "data:image/gif;base64," + encoded + ";filename:my%20dog.gif"}, storedName: "my dog.gif", storedType: "image/gif", fileType: "image", imageWidth: json.Number("9"), imageHeight: json.Number("4")},
 		"no real image":      {file: chat.File{Name: "a.png", Content: []byte("lie")}, storedName: "a.png", storedType: "image/png", fileType: "image"},
 		"size told by caller": {file: chat.File{Name: "a.png", Content: picture(t, "png", 7, 5)}, data: chat.M{"imageWidth": 1, "imageHeight": 2},
-			storedName: "a.png", storedType: "image/png", fileType: "image", imageWidth: "1", imageHeight: "2"},
+			storedName: "a.png", storedType: "image/png", fileType: "image", imageWidth: json.Number("1"), imageHeight: json.Number("2")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{test.file}, Data: test.data})

@@ -41,6 +41,7 @@ type callOptions struct {
 
 	overRows    bool // where is a condition over rows, not columns
 	anyOperator bool // of a login
+	withToken   bool
 }
 
 // check reports what is wrong with the options of a call.
@@ -238,3 +239,13 @@ func (anyOperatorOption) applyLogin(c *callOptions) { c.anyOperator = true }
 // every other column of the query, and a row that contradicts them logs nobody in; nor
 // does one that lacks a column whose value the query asks for.
 func AnyOperator() LoginOption { return anyOperatorOption{} }
+
+type withTokenOption struct{}
+
+func (withTokenOption) applyLogin(c *callOptions) { c.withToken = true }
+
+// WithToken puts flUserToken into the JSON of the contact that a [Chat.Login] returns, as
+// the JavaScript API does. Without it no JSON has it. The token is a credential: whoever
+// has it acts as this user. It is in the JSON of this one value only, not of
+// [Chat.User] nor of what is read from that JSON.
+func WithToken() LoginOption { return withTokenOption{} }

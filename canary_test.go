@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync"
@@ -285,6 +286,9 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 			show("Fill", gap, m, err)
 		}
 	}
+	answer := httptest.NewRecorder()
+	c.ServeFile(answer, httptest.NewRequest("GET", "/", nil), locked, 0)
+	show("ServeFile", fmt.Sprint(answer.Header(), answer.Body))
 	for m, err := range c.History(ctx, id) {
 		show("History", m, err)
 		if err != nil {
@@ -331,8 +335,8 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 }
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
-const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Fill Format History " +
-	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
+const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format History " +
+	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt ServeFile Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -129,16 +128,4 @@ func (h Channels) public(ctx context.Context, id int64) (*datasource.DataSource,
 func channel(ds *datasource.DataSource) *Channel {
 	def := readDefinition(wire.ParseDefinition(ds.Definition))
 	return &Channel{ID: ds.ID, Name: ds.Name, Definition: def, NParticipants: len(def.Participants)}
-}
-
-// MarshalJSON writes the channel as the JavaScript API returns it.
-func (ch Channel) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		ID            int64      `json:"id"`
-		Name          string     `json:"name"`
-		Type          string     `json:"type"`
-		Definition    Definition `json:"definition"`
-		NParticipants int        `json:"nParticipants"`
-		IsChannel     bool       `json:"isChannel"`
-	}{ch.ID, ch.Name, wire.TypeConversation, ch.Definition, ch.NParticipants, true})
 }

@@ -3,7 +3,6 @@ package chat
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -20,12 +19,14 @@ type Contact struct {
 	// UserID is flUserId, the person's identity in conversations. It is "" for a
 	// contact who never chatted and whose id cannot be derived.
 	UserID string
-	// Data holds every column. Only the contact that Login returns has flUserToken,
-	// which is a credential.
+	// Data holds every column, and flUserId also where it was derived and is not stored
+	// yet. Only the contact that Login returns has flUserToken, which is a credential.
 	Data M
 
 	DataSourceID         int64
 	CreatedAt, UpdatedAt time.Time
+
+	withToken bool // in its JSON; see [WithToken]
 }
 
 // Contacts returns the rows of the contacts data source, in the server's order
@@ -109,6 +110,7 @@ func (c *Chat) contact(row *datasource.Entry) *Contact {
 	id := c.storedUserID(row)
 	if id == "" && c.opts.PrimaryKey != "" && wire.Text(row.Data[c.opts.PrimaryKey]) != "" {
 		id = c.deriveUserID(row)
+		row.Data[wire.UserID] = id
 	}
 	return &Contact{
 		ID: row.ID, UserID: id, Data: row.Data,
@@ -199,19 +201,6 @@ func (ct *Contact) copy() *Contact {
 	out := *ct
 	out.Data = wire.CloneMap(ct.Data)
 	return &out
-}
-
-// MarshalJSON writes the row as the JavaScript API returns it, without tokens and keys.
-func (ct Contact) MarshalJSON() ([]byte, error) {
-	data := wire.CloneMap(ct.Data)
-	if data == nil {
-		data = M{}
-	}
-	wire.Hide(data)
-	return json.Marshal(rowJSON{
-		ID: ct.ID, DataSourceID: ct.DataSourceID, Data: data,
-		CreatedAt: timestamp(ct.CreatedAt), UpdatedAt: timestamp(ct.UpdatedAt),
-	})
 }
 
 // Format prints the contact without its columns.

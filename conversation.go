@@ -3,7 +3,6 @@ package chat
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -39,6 +38,7 @@ type Conversation struct {
 
 	chat   *Chat
 	userID string
+	told   toldConversation // of one that was read from JSON
 	mu     sync.Mutex
 	def    wire.Definition
 }
@@ -102,20 +102,23 @@ func (v *Conversation) current() wire.Definition {
 }
 
 // IsMuted reports whether the user muted the conversation.
-func (v *Conversation) IsMuted() bool { return v != nil && v.current().Muted(v.userID) }
+func (v *Conversation) IsMuted() bool {
+	return v != nil && (v.told.muted || v.current().Muted(v.userID))
+}
 
 // EncryptionKey is the conversation's own passphrase for message bodies: the one in its
 // definition, else one computed from its id, which protects nothing. With Options.Keys
 // set, another one is in use. It is "" where there is none to use: after
-// [ErrKeyChanged], and under Options.MinProtection for a computed one and one that Storage
-// has no room to remember. It makes no request, so it answers after a removal, too.
+// [ErrKeyChanged], for a value that was read from JSON, and under Options.MinProtection for
+// a computed one and one that Storage has no room to remember. It makes no request, so it
+// answers after a removal, too.
 func (v *Conversation) EncryptionKey() string {
 	if v == nil {
 		return ""
 	}
 	key := v.current().BodyKey()
 	switch {
-	case v.chat != nil && v.chat.pins.Refused(v.ID):
+	case v.told.is || v.chat != nil && v.chat.pins.Refused(v.ID):
 		return ""
 	case key == "" && (v.chat == nil || v.chat.opts.MinProtection < Encrypted):
 		return wire.FallbackBodyKey(v.ID)
@@ -256,34 +259,6 @@ func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.D
 		return cmp.Or(b.UpdatedAt.Compare(a.UpdatedAt), cmp.Compare(b.ID, a.ID))
 	})
 	return out, nil
-}
-
-// conversationJSON is a conversation as the JavaScript API returns it.
-type conversationJSON struct {
-	ID             int64      `json:"id"`
-	Name           string     `json:"name"`
-	Type           string     `json:"type"`
-	AppID          int64      `json:"appId"`
-	OrganizationID int64      `json:"organizationId"`
-	Definition     Definition `json:"definition"`
-	CreatedAt      *string    `json:"createdAt"`
-	UpdatedAt      *string    `json:"updatedAt"`
-	DeletedAt      *string    `json:"deletedAt"`
-	IsNew          bool       `json:"isNew"`
-	IsMuted        bool       `json:"isMuted"`
-	IsChannel      bool       `json:"isChannel"`
-	IsGroup        bool       `json:"isGroup"`
-	NParticipants  int        `json:"nParticipants"`
-}
-
-// MarshalJSON writes the conversation as the JavaScript API returns it, without its
-// encryption key and invite code.
-func (v *Conversation) MarshalJSON() ([]byte, error) {
-	return json.Marshal(conversationJSON{
-		ID: v.ID, Name: v.Name, Type: wire.TypeConversation, AppID: v.AppID, OrganizationID: v.OrganizationID,
-		Definition: v.Definition, CreatedAt: timestamp(v.CreatedAt), UpdatedAt: timestamp(v.UpdatedAt),
-		IsNew: v.IsNew, IsMuted: v.IsMuted(), IsChannel: v.IsChannel, IsGroup: v.IsGroup, NParticipants: v.NParticipants,
-	})
 }
 
 // Format prints the conversation without its definition.

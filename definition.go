@@ -37,9 +37,6 @@ func readDefinition(d wire.Definition) Definition {
 	return out
 }
 
-// MarshalJSON writes every field except the encryption key, the invite code and tokens.
-func (d Definition) MarshalJSON() ([]byte, error) { return d.all.Shown().JSON(), nil }
-
 // Format prints the definition without its content.
 func (d Definition) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "definition with %d participants", len(d.Participants))

@@ -37,7 +37,7 @@ var (
 // Error is the error of every method of this package. Its text is
 // "chat: <op>: <cause>" and holds no token, key or message body.
 type Error struct {
-	// Op is the operation: "login", "send", …
+	// Op is the operation: "login", "send", …; "" if the error was read from JSON.
 	Op string
 	// Code is the number that the JavaScript API rejects with (404 not found, 400
 	// offline), else the HTTP status of the server's answer, else 0.
@@ -46,7 +46,15 @@ type Error struct {
 	Err error
 }
 
-func (e *Error) Error() string { return "chat: " + e.Op + ": " + plain(e.Err.Error()) }
+func (e *Error) Error() string {
+	switch {
+	case e.Err == nil:
+		return "chat: " + e.Op
+	case e.Op == "": // it was read from JSON
+		return e.Err.Error()
+	}
+	return "chat: " + e.Op + ": " + plain(e.Err.Error())
+}
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

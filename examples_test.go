@@ -17,7 +17,8 @@ import (
 // printing are methods that fmt, log/slog and encoding call. One example of how a
 // type prints is enough.
 var printing = map[string]bool{
-	"String": true, "GoString": true, "Format": true, "LogValue": true, "MarshalText": true, "MarshalJSON": true,
+	"String": true, "GoString": true, "Format": true, "LogValue": true, "MarshalText": true,
+	"MarshalJSON": true, "UnmarshalJSON": true,
 }
 
 func TestEveryPublicCallHasAnExampleWithOutput(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -143,7 +144,7 @@ func TestFilesAreEncryptedBeforeTheyLeave(t *testing.T) {
 			require.NoError(t, err)
 			m := msgs[0]
 			require.Len(t, m.Files, 6)
-			assert.Equal(t, []any{"image", "7"}, []any{m.Data["fileType"], m.Data["imageWidth"]})
+			assert.Equal(t, []any{"image", json.Number("7")}, []any{m.Data["fileType"], m.Data["imageWidth"]})
 			var kinds, contents []string
 			for i, file := range m.Files {
 				if strings.HasPrefix(file, "https://example.org") {

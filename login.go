@@ -84,7 +84,9 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 		}
 		c.shareLogin(ctx, contact)
 	}
-	return contact.copy(), nil
+	contact = contact.copy()
+	contact.withToken = o.withToken
+	return contact, nil
 }
 
 // logIn finds the contact of a query, in the cache or online, and makes it the

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,10 +74,9 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
 	m := &Message{
 		ID: row.ID, ConversationID: row.DataSourceID, Data: data,
-		GUID: wire.Text(data[wire.GUID]), Body: wire.Text(data[wire.Body]), FromUserID: wire.Text(data[wire.From]),
-		ReadBy: wire.Strings(data[wire.ReadBy]), Files: wire.Strings(data[wire.File]),
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
 	}
+	m.readColumns()
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
 	if row.Err != nil && !m.IsDeleted {
 		c.bodies.Holds(row.ID, envelope.Binding{}, false)
@@ -86,7 +84,16 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 		return m
 	}
 	c.openBody(ctx, m, row)
+	if c.opts.FileKeysInURLs && wire.Bool(data[wire.PrivateMedia]) {
+		c.showFileKeys(ctx, m)
+	}
 	return m
+}
+
+// readColumns sets the fields that columns have.
+func (m *Message) readColumns() {
+	m.GUID, m.Body, m.FromUserID = wire.Text(m.Data[wire.GUID]), wire.Text(m.Data[wire.Body]), wire.Text(m.Data[wire.From])
+	m.ReadBy, m.Files = wire.Strings(m.Data[wire.ReadBy]), wire.Strings(m.Data[wire.File])
 }
 
 // openBody replaces the stored body of a message by its text, in whatever state the
@@ -125,28 +132,6 @@ func unreadable(row *datasource.Entry) error {
 // deleted reports whether a row is a tombstone.
 func deleted(row datasource.Entry) bool {
 	return wire.Deleted(row.DeletedAt, row.Data)
-}
-
-// MarshalJSON writes the message as the JavaScript API returns it. deletedAt is null
-// unless the message was deleted.
-func (m Message) MarshalJSON() ([]byte, error) {
-	data := m.Data
-	if data == nil {
-		data = M{}
-	}
-	row := rowJSON{
-		ID: m.ID, DataSourceID: m.ConversationID, Data: data,
-		CreatedAt: timestamp(m.CreatedAt), UpdatedAt: timestamp(m.UpdatedAt),
-	}
-	if m.DeletedAt != nil {
-		row.DeletedAt = new(wire.Timestamp(*m.DeletedAt))
-	}
-	return json.Marshal(struct {
-		rowJSON
-		IsReadByCurrentUser bool `json:"isReadByCurrentUser"`
-		IsUpdate            bool `json:"isUpdate"`
-		IsDeleted           bool `json:"isDeleted"`
-	}{row, m.IsReadByCurrentUser, m.IsUpdate, m.IsDeleted})
 }
 
 // Format prints the message without its content.
@@ -193,6 +178,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	}
 	if err := upload.CheckURLs(patch[wire.File]); err != nil && c.opts.EncryptMessages {
 		return nil, invalid("data: column %q %v", wire.File, err)
+	}
+	if file, has := patch[wire.File]; has && c.opts.FileKeysInURLs {
+		patch[wire.File] = wire.EachFile(file, c.withoutFileKey)
 	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err
@@ -259,12 +247,25 @@ const (
 func (c Change) Has(other Change) bool { return c&other == other }
 
 // String lists the parts, such as "body+readers"; "" for none.
-func (c Change) String() string {
-	var parts []string
-	for i, name := range []string{"body", "readers", "files", "columns"} {
+func (c Change) String() string { return strings.Join(c.names(), "+") }
+
+var changes = [...]string{"body", "readers", "files", "columns"}
+
+func (c Change) names() (parts []string) {
+	for i, name := range changes {
 		if c.Has(1 << i) {
 			parts = append(parts, name)
 		}
 	}
-	return strings.Join(parts, "+")
+	return parts
+}
+
+// changeOf is the set of parts with these names; others are left out.
+func changeOf(names []string) (c Change) {
+	for i, name := range changes {
+		if slices.Contains(names, name) {
+			c |= 1 << i
+		}
+	}
+	return c
 }

@@ -72,6 +72,13 @@ type Options struct {
 	// the pins in Storage (see [ErrKeyChanged]) no key of a definition is used. Default:
 	// Plain, which refuses none; [Message.Protection] tells what each body had.
 	MinProtection Protection
+	// FileKeysInURLs appends the conversation's key to the URLs of private files in
+	// Message.Files and the column "file", as the JavaScript API does, so that a page can
+	// load them without [Chat.ServeFile]. The key opens all bodies and files of its
+	// conversation, and a URL gets into the history, logs and Referer headers of whoever
+	// loads it: see SECURITY.md. Only files of Fliplet's own hosts get it. Message and
+	// UpdateMessage take it off again. Default: URLs as they are stored.
+	FileKeysInURLs bool
 	// Push registers the user's device. Default: no registration.
 	Push PushRegistrar
 	// Outbox lets sends survive outages and crashes. Default: no outbox.

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"time"
-
-	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // Package fmt calls no methods on the values of unexported fields and prints their
@@ -61,25 +58,6 @@ func (f File) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(f))
 // Format prints how many people the conversation is for.
 func (n NewConversation) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "new conversation with %d contacts", len(n.Participants))
-}
-
-// rowJSON is a row as the JavaScript API returns it. deletedAt is written even when
-// null: Fliplet's widget ignores a message without it.
-type rowJSON struct {
-	ID           int64   `json:"id"`
-	DataSourceID int64   `json:"dataSourceId"`
-	Data         M       `json:"data"`
-	CreatedAt    *string `json:"createdAt"`
-	UpdatedAt    *string `json:"updatedAt"`
-	DeletedAt    *string `json:"deletedAt"`
-}
-
-// timestamp formats a time as the API does, nil for the zero time.
-func timestamp(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	return new(wire.Timestamp(t))
 }
 
 // unmarshal reads JSON with exact numbers.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"reflect"
@@ -92,6 +93,7 @@ type ways struct {
 	header    string
 	url, body []string // "PUT v1/data-sources/:id/data"
 	disk      bool
+	json      string // "", "on request: …" or where it always is
 }
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
@@ -101,12 +103,12 @@ func theTable(t *testing.T) map[string]ways {
 	t.Helper()
 	raw, err := os.ReadFile("SECURITY.md")
 	require.NoError(t, err)
-	_, rest, ok := strings.Cut(string(raw), "| secret | header | URL | body | disk |\n|---|---|---|---|---|\n")
+	_, rest, ok := strings.Cut(string(raw), "| secret | header | URL | body | disk | JSON |\n|---|---|---|---|---|---|\n")
 	require.True(t, ok)
 	out := map[string]ways{}
 	for line := range strings.Lines(rest) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) != 5 {
+		if len(cells) != 6 {
 			break
 		}
 		list := func(cell string) (spans []string) {
@@ -121,6 +123,9 @@ func theTable(t *testing.T) map[string]ways {
 			w.header = spans[0]
 		}
 		require.True(t, w.disk || strings.TrimSpace(cells[4]) == "nowhere", line)
+		if w.json = strings.TrimSpace(cells[5]); w.json == "nowhere" {
+			w.json = ""
+		}
 		out[strings.ReplaceAll(strings.TrimSpace(cells[0]), "`", "")] = w
 	}
 	return out
@@ -193,6 +198,21 @@ func (i *inspection) disk(mode, stored string, secrets map[string][]string) {
 	}
 }
 
+// shown inspects JSON for a page; asked: of what shows secrets on request.
+func (i *inspection) shown(mode string, values []any, asked bool, secrets map[string][]string) {
+	raw, err := json.Marshal(values)
+	require.NoError(i.t, err)
+	for name, list := range secrets {
+		for _, secret := range list {
+			if holds(string(raw), secret) {
+				i.took(name, "JSON", "")
+				allowed := i.table[name].json
+				assert.True(i.t, allowed != "" && (asked || !strings.HasPrefix(allowed, "on request")), "%s: %s in JSON", mode, name)
+			}
+		}
+	}
+}
+
 // complete fails when the table has a way that nothing took.
 func (i *inspection) complete() {
 	for name, w := range i.table {
@@ -208,6 +228,9 @@ func (i *inspection) complete() {
 		if w.disk {
 			assert.True(i.t, i.taken[name+" | disk | "], "%s is never in Storage", name)
 		}
+		if w.json != "" {
+			assert.True(i.t, i.taken[name+" | JSON | "], "%s is never in JSON", name)
+		}
 	}
 }
 
@@ -221,8 +244,8 @@ const (
 )
 
 // tapped are the methods of Chat that the tour of requests calls, or that make none.
-const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events Fill Format History " +
-	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt Shutdown Stream String Unread UpdateMessage User"
+const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format History " +
+	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt ServeFile Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretLeavesByAWayThatTheTableDoesNotName(t *testing.T) {
 	t.Parallel()
@@ -291,15 +314,22 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 	bob := w.connect(options, func(o *chat.Options) { o.Outbox = &chat.OutboxOptions{} })
 	eve := w.connect(options)
 	jane := w.connect(options)
+	var shown []any
 	ok := func(v any, err error) {
 		t.Helper()
 		require.NoError(t, err)
+		shown = append(shown, v)
 	}
 	me, err := jane.Login(ctx, chat.M{"Email": "jane@example.org", "Password": tapOwnRow + "jane"})
 	require.NoError(t, err)
 	she, err := eve.Login(ctx, chat.M{"Email": "eve@example.org"})
 	require.NoError(t, err)
 	he, err := bob.Login(ctx, chat.M{"Email": "bob@example.org"})
+	require.NoError(t, err)
+	shown = append(shown, me, she, he, jane.User())
+	withToken, err := jane.Login(ctx, chat.M{"Email": "jane@example.org"}, chat.WithToken())
+	require.NoError(t, err)
+	_, err = jane.Login(ctx, chat.M{"Email": "jane@example.org", "Password": tapOwnRow + "jane"})
 	require.NoError(t, err)
 	token, tokenOfEve := me.Data["flUserToken"].(string), she.Data["flUserToken"].(string)
 	ok(jane.Login(ctx, chat.M{"flUserToken": token}))
@@ -315,6 +345,10 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 	draft := chat.Draft{Body: tapBody, Files: []chat.File{{Name: "plan.txt", Content: []byte(tapFile)}}}
 	sent, err := jane.Message(ctx, conv.ID, draft)
 	require.NoError(t, err)
+	shown = append(shown, conv, sent)
+	rec := httptest.NewRecorder()
+	jane.ServeFile(rec, httptest.NewRequest("GET", "/", nil), sent, 0)
+	assert.Equal(t, tapFile, rec.Body.String(), mode)
 	_, content := fetch(t, jane, sent, 0)
 	assert.Equal(t, tapFile, content, mode)
 	ok(jane.UpdateMessage(ctx, conv.ID, sent.ID, chat.M{"body": tapBody + ", edited"}))
@@ -354,6 +388,11 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 		w.Next(1, fliplettest.CrossSource, fliplettest.RefuseChatToken())
 		_ = jane.Poll(ctx, chat.Reset())
 	}
+	reader := w.connect(options, func(o *chat.Options) { o.FileKeysInURLs = true })
+	ok(reader.Login(ctx, chat.M{"Email": "bob@example.org"}))
+	withKeys, err := reader.Messages(ctx)
+	require.NoError(t, err)
+	asked := []any{withToken, withKeys}
 	require.NoError(t, jane.DeleteMessage(ctx, conv.ID, sent.ID))
 	ok(jane.Message(ctx, conv.ID, chat.Draft{Body: tapBody})) // for the cache
 	require.NoError(t, jane.Poll(ctx))
@@ -380,6 +419,8 @@ func tapTour(t *testing.T, in *inspection, mode string, change func(*world, *cha
 		secrets[rowSealed] = []string{tapFile}
 	}
 	in.disk(mode, store.dump(), secrets)
+	in.shown(mode, append(shown, rec.Header()), false, secrets)
+	in.shown(mode, asked, true, secrets)
 	outage.Off()
 	require.NoError(t, bob.Logout(ctx))
 	require.NoError(t, eve.Logout(ctx))

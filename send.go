@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -22,8 +23,9 @@ type Draft struct {
 	// Body is the text, UTF-8. It may be empty only beside Files or Data.
 	Body string
 	// Files are attachments. With content to upload among them the row is sent as a
-	// form, which knows text only: numbers and booleans in Data are then stored as
-	// text.
+	// form, which knows text only, and a second request then gives the other columns
+	// their types back. Whoever reads the row between the two sees text, and later an
+	// update. Should the second request fail, the columns stay text.
 	Files []File
 	// Progress is called while content is uploaded, on another goroutine, one call
 	// at a time; total is -1 when a Reader's size is unknown. A repeated attempt
@@ -139,7 +141,31 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 		}
 	}
 	row.DataSourceID = conversationID
-	return row, nil
+	return c.restoreTypes(ctx, write, row), nil
+}
+
+// restoreTypes stores the columns of an uploaded row again that the form has turned
+// into text. The message is sent by then, so a failure leaves text, which readers take.
+func (c *Chat) restoreTypes(ctx context.Context, write datasource.Write, row *datasource.Entry) *datasource.Entry {
+	if len(write.Files) == 0 || row.ID == 0 {
+		return row
+	}
+	patch := upload.Retype(write.Data, row.Data)
+	if len(patch) == 0 {
+		return row
+	}
+	typed, err := c.client.Update(ctx, row.DataSourceID, row.ID, patch)
+	if err != nil {
+		c.log.Warn("columns of a message with files stay text", "conversation", row.DataSourceID, "message", row.ID, "error", err)
+		return row
+	}
+	if len(typed.Data) == 0 { // a server may confirm with less than the row
+		typed.Data = wire.CloneMap(row.Data)
+		maps.Copy(typed.Data, patch)
+		typed.CreatedAt = row.CreatedAt
+	}
+	typed.ID, typed.DataSourceID = row.ID, row.DataSourceID
+	return typed
 }
 
 // canRepeat makes files readable again. It reports whether it could for all of them.
@@ -168,13 +194,17 @@ func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datas
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	return rows.Sent(found, conversationID, write, c.client.BaseURL(), func(row *datasource.Entry) (same, proven bool) {
+	row := rows.Sent(found, conversationID, write, c.client.BaseURL(), func(row *datasource.Entry) (same, proven bool) {
 		same, proven = c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body], nil)
 		if list := write.Data[wire.SealedFiles]; same && !proven && list != nil {
 			return c.bodies.Same(ctx, filesBinding(row), row.Data[wire.SealedFiles], list, upload.Alike)
 		}
 		return same, proven
-	}), nil
+	})
+	if row != nil {
+		row = c.restoreTypes(ctx, write, row)
+	}
+	return row, nil
 }
 
 // check refuses a draft that cannot be sent.
@@ -182,6 +212,19 @@ func (d *Draft) check(conversationID int64) error {
 	if conversationID <= 0 {
 		return invalid("conversationID: %d is not the id of a conversation", conversationID)
 	}
+	if err := d.checkText(); err != nil {
+		return err
+	}
+	for i, f := range d.Files {
+		if err := upload.File(f).Check(); err != nil {
+			return invalid("Draft.Files[%d]: %v", i, err)
+		}
+	}
+	return nil
+}
+
+// checkText is check for all but the files.
+func (d *Draft) checkText() error {
 	if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {
 		return invalid("Draft: empty; give it a Body, Files or Data")
 	}
@@ -198,11 +241,6 @@ func (d *Draft) check(conversationID int64) error {
 	}
 	if err := wire.CheckColumns(d.Data); err != nil {
 		return invalid("Draft.Data: %v", err)
-	}
-	for i, f := range d.Files {
-		if err := upload.File(f).Check(); err != nil {
-			return invalid("Draft.Files[%d]: %v", i, err)
-		}
 	}
 	return nil
 }

@@ -374,6 +374,10 @@ func TestMembershipCostsNoRequestWhereItIsKnown(t *testing.T) {
 				_, err := c.Message(t.Context(), conv.ID, chat.Draft{Body: "x"})
 				return err
 			}},
+			{"Message with a file", 3, 2, func(c *chat.Chat, _ *chat.Message) error {
+				_, err := c.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "a.txt", Content: []byte("x")}}})
+				return err
+			}},
 			{"UpdateMessage", 2, 1, func(c *chat.Chat, m *chat.Message) error {
 				_, err := c.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"n": 1})
 				return err

@@ -57,6 +57,17 @@ func (c *Client) Download(ctx context.Context, rawURL string, extra url.Values, 
 	return d.contentType, d.got, err
 }
 
+// TakesExtra reports whether Download adds extra, such as the key of a private file, to rawURL: it is the content of a
+// media file of the API, or of a published host of its installation. It makes no request.
+func (c *Client) TakesExtra(rawURL string) bool {
+	u, err := c.files.base.JoinPath("/").Parse(rawURL)
+	if err != nil || rawURL == "" || strings.Contains(rawURL, `\`) {
+		return false
+	}
+	where, err := c.files.place(u)
+	return err == nil && (where == apiServer || where == ownHost) && c.files.contentPath(u)
+}
+
 // A download is one file on its way.
 type download struct {
 	to          io.Writer

@@ -30,6 +30,7 @@ var (
 	_ func(context.Context) (*chat.Chat, error)                                           = chat.Get
 	_ func(context.Context, chat.Environment, ...func(*chat.Options)) (*chat.Chat, error) = chat.Init
 	_ func(context.Context, chat.Environment) (*chat.Chat, error)                         = chat.Subscribe
+	_ func([]byte) (chat.Draft, error)                                                    = chat.DraftFromJS
 
 	_ func(*chat.Chat, context.Context, chat.M, ...chat.LoginOption) (*chat.Contact, error)                              = (*chat.Chat).Login
 	_ func(*chat.Chat, context.Context) error                                                                            = (*chat.Chat).Logout
@@ -192,6 +193,7 @@ func _(m *chat.Message, v *chat.Conversation, def *chat.Definition, ch *chat.Cha
 	is[bool](&m.IsUpdate)
 	is[bool](&m.IsDeleted)
 	is[bool](&m.IsReplay)
+	is[bool](&m.IsHistory)
 	is[error](&m.Err)
 
 	is[int64](&v.ID)

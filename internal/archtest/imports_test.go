@@ -12,7 +12,7 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "internal/bodies", "internal/cache", "internal/envelope", "internal/feed", "internal/life", "internal/outbox", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
+	".":                               {"datasource", "internal/bodies", "internal/cache", "internal/envelope", "internal/feed", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
 	"datasource":                      {},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
 	"internal/archtest":               {},
@@ -33,12 +33,14 @@ var arrows = map[string][]string{
 	"internal/life/lifetest":          {},
 	"internal/longtest":               {},
 	"internal/outbox":                 {"datasource", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
+	"internal/page":                   {"internal/wire"},
 	"internal/patch":                  {},
 	"internal/pins":                   {"internal/wire"},
 	"internal/receive":                {"internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},
 	"internal/reencrypt":              {"datasource", "internal/wire", "storage"},
 	"internal/roster":                 {"internal/wait", "internal/wire"},
 	"internal/rows":                   {"datasource", "internal/feed", "internal/where", "internal/wire"},
+	"internal/serve":                  {},
 	"internal/upload":                 {"datasource", "internal/envelope", "internal/wire"},
 	"internal/wait":                   {},
 	"internal/where":                  {"internal/wire"},

@@ -2,13 +2,18 @@ package upload
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"net/url"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // List says what the files of a message are. It travels sealed in the message's row.
@@ -136,6 +141,31 @@ func (l List) find(files []string, i int) (Item, error) {
 		}
 	}
 	return Item{}, ErrNotListed
+}
+
+// Describe tells the name and, if it is known without the content, the type of files[i].
+func (l List) Describe(files []string, i int) (name, contentType string, err error) {
+	file := files[i]
+	if wire.IsDataURL(file) {
+		data, err := wire.ParseDataURL(file)
+		return cmp.Or(data.Name, wire.NameFor(data.ContentType)), data.ContentType, err
+	}
+	if u, err := url.Parse(file); err == nil {
+		name = path.Base(u.Path)
+	}
+	if l != nil {
+		item, err := l.find(files, i)
+		if err != nil {
+			return "", "", err
+		}
+		if item.URL == "" {
+			name, contentType = strings.TrimSuffix(name, sealedSuffix), item.Type
+		}
+	}
+	if path.Ext(name) == "" { // such as v1/media/files/9/contents
+		name = wire.NameFor(contentType)
+	}
+	return name, cmp.Or(contentType, wire.ContentTypeOf(name)), nil
 }
 
 // Replace is the list for other files of the message: those that were uploaded with it,

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -30,6 +31,56 @@ func FileKey(key string) M { return M{File: M{"encryptionKey": key}} }
 // DownloadKey are the URL parameters for a private file. It is documented that the key
 // goes into the URL; the parameter's name is this SDK's choice.
 func DownloadKey(key string) url.Values { return url.Values{"encryptionKey": {key}} }
+
+// WithKey adds the key of a private file to its URL, as the JavaScript API does.
+func WithKey(file, key string) string { return setKey(file, DownloadKey(key)) }
+
+// WithoutKey undoes WithKey.
+func WithoutKey(file string) string { return setKey(file, nil) }
+
+func setKey(file string, params url.Values) string {
+	u, err := url.Parse(file)
+	if err != nil {
+		return file
+	}
+	query := u.Query()
+	had := len(query)
+	for name := range DownloadKey("") {
+		query.Del(name)
+	}
+	if had == len(query) && params == nil {
+		return file
+	}
+	maps.Copy(query, params)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// EachFile applies fn to the URLs in a column of files, however it holds them.
+func EachFile(v any, fn func(string) string) any {
+	switch v := v.(type) {
+	case []string:
+		out := make([]string, len(v))
+		for i, file := range v {
+			out[i] = fn(file)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, file := range v {
+			if out[i] = file; Text(file) != "" {
+				out[i] = fn(Text(file))
+			}
+		}
+		return out
+	case string:
+		if list := Strings(v); len(list) > 0 && v != list[0] { // JSON text
+			return EachFile(list, fn)
+		}
+		return fn(v)
+	}
+	return v
+}
 
 // types are the extensions of common attachments, the usual one of a type first. The
 // operating system's tables are not used: types must not depend on the machine.

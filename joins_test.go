@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,40 +31,52 @@ func listening(t *testing.T, c *chat.Chat, start chat.From, extra ...chat.ReadMa
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	h = add("events")
-	events := []chat.StreamOption{chat.StartAt(start), chat.OnGap(h.gap)}
+	looped := add("events")
+	events := []chat.StreamOption{chat.StartAt(start), chat.OnGap(looped.gap)}
 	for _, o := range extra {
 		events = append(events, o)
 	}
 	go func() {
 		for m, err := range c.Events(ctx, events...) {
 			if err == nil {
-				out["events"].message(m)
+				looped.message(m)
 			}
 		}
 	}()
-	h = add("consume")
-	consume := []chat.ConsumeOption{chat.StartAt(start), chat.OnGap(h.gap)}
+	consumed := add("consume")
+	consume := []chat.ConsumeOption{chat.StartAt(start), chat.OnGap(consumed.gap)}
 	for _, o := range extra {
 		consume = append(consume, o)
 	}
 	go func() {
-		_ = c.Consume(ctx, "c", func(_ context.Context, m *chat.Message) error { h.message(m); return nil }, consume...)
+		_ = c.Consume(ctx, "c", func(_ context.Context, m *chat.Message) error { consumed.message(m); return nil }, consume...)
 	}()
 	return out
 }
 
-// heard is what one listener got. One function of it runs at a time.
+// heard is what one listener got.
 type heard struct {
+	mu       sync.Mutex
 	messages []*chat.Message
 	gaps     []chat.Gap
 }
 
-func (h *heard) message(m *chat.Message) { h.messages = append(h.messages, m) }
-func (h *heard) gap(g chat.Gap)          { h.gaps = append(h.gaps, g) }
+func (h *heard) message(m *chat.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.messages = append(h.messages, m)
+}
+
+func (h *heard) gap(g chat.Gap) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gaps = append(h.gaps, g)
+}
 
 // in are the texts of one conversation, with what is marked.
 func (h *heard) in(conv *chat.Conversation) (history, live, updates []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, m := range h.messages {
 		switch {
 		case m.ConversationID != conv.ID:

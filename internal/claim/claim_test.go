@@ -326,3 +326,24 @@ func TestTwoContendersNeverBothHold(t *testing.T) {
 		assert.Greater(t, turns, 100, "it changes hands")
 	})
 }
+
+// slow is a store whose writes take a second.
+type slow struct{ storage.Store }
+
+func (s slow) CompareAndSwap(ctx context.Context, key string, old, next []byte) (bool, error) {
+	time.Sleep(time.Second)
+	return s.Store.CompareAndSwap(ctx, key, old, next)
+}
+
+func TestARenewalThatWaitedForTheReleaseIsNoLoss(t *testing.T) {
+	virtual(t, func(t *testing.T, in *life.Life) {
+		held, err := contender(slow{storage.NewMemory()}).Acquire(t.Context())
+		require.NoError(t, err)
+		var lost atomic.Bool
+		require.True(t, held.Keep(in, func() { lost.Store(true) }))
+		time.Sleep(claim.Beat - time.Second/2)
+		require.NoError(t, held.Release(t.Context()))
+		require.NoError(t, in.Wait(t.Context()))
+		assert.False(t, lost.Load())
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/life"
@@ -25,6 +26,8 @@ type Lease struct {
 	stored  []byte        // what is there; whoever is writing has it
 	beat    uint64
 	gone    bool // nothing there is ours any more
+
+	taken atomic.Bool // by somebody else
 
 	mu    sync.Mutex
 	until time.Time
@@ -55,7 +58,8 @@ func (l *Lease) Keep(in *life.Life, lost func()) bool {
 		for wait.Sleep(ctx, next) == nil {
 			err := l.Renew(ctx)
 			if errors.Is(err, ErrLost) {
-				if lost != nil {
+				// A renewal may have waited for the release, which is no loss.
+				if lost != nil && l.taken.Load() {
 					lost()
 				}
 				return
@@ -93,6 +97,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 		return err
 	case !ok:
 		l.gone = true
+		l.taken.Store(true)
 		l.end()
 		return ErrLost
 	}

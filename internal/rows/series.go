@@ -11,11 +11,15 @@ import (
 // not known whether it has sent everything.
 var errShort = errors.New("the server ignores conditions and offset, so that rows may be missing")
 
+// fewest is how many rows an answer has at least that a server has cut although more were
+// asked for.
+const fewest = 10
+
 // strange reports whether an answer has rows that were not asked for. A server that
 // ignores conditions may also send fewer rows than the limit, so that a short answer
 // does not show the end.
 func (w *want) strange(rows []datasource.Entry) bool {
-	return slices.ContainsFunc(rows, func(e datasource.Entry) bool { return !w.within(&e) || !w.asked(&e) })
+	return len(rows) >= fewest && slices.ContainsFunc(rows, func(e datasource.Entry) bool { return !w.within(&e) || !w.asked(&e) })
 }
 
 // readOn goes on behind a short and strange answer until the server has nothing more, or
@@ -23,6 +27,13 @@ func (w *want) strange(rows []datasource.Entry) bool {
 // one before, so that none is left out, and not all of the first one again, which shows
 // that the server observes the offset.
 func (w *want) readOn(first []datasource.Entry, ask func(offset int) ([]datasource.Entry, error)) (_ []datasource.Entry, more bool, err error) {
+	// A row without an id is nowhere in an order.
+	withID := func(rows []datasource.Entry) []datasource.Entry {
+		return slices.DeleteFunc(slices.Clone(rows), func(e datasource.Entry) bool { return e.ID <= 0 })
+	}
+	if first = withID(first); len(first) == 0 {
+		return nil, false, nil
+	}
 	var out []datasource.Entry
 	seen, begin := map[int64]struct{}{}, first
 	sorted := true
@@ -53,6 +64,7 @@ func (w *want) readOn(first []datasource.Entry, ask func(offset int) ([]datasour
 			if rows, err = ask(offset); err != nil {
 				return nil, false, err
 			}
+			rows = withID(rows)
 			got := make(map[int64]struct{}, len(rows))
 			for _, e := range rows {
 				got[e.ID] = struct{}{}

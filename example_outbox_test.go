@@ -7,6 +7,7 @@ import (
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 // outbox logs Jane in with an outbox.
@@ -154,4 +155,44 @@ func ExampleOutbox_Format() {
 	defer s.close()
 	fmt.Printf("%+v\n", s.jane.Outbox())
 	// Output: outbox of a chat over datasource.Client(http://fliplet.test)
+}
+
+// A relay that comes back logs in only those for whom something waits.
+func ExampleOutboxOwners() {
+	s := newStage()
+	defer s.close()
+	ctx := context.Background()
+	opts := s.options()
+	opts.Storage, opts.Outbox = storage.NewMemory(), &chat.OutboxOptions{} // a real relay keeps it in a file, with boltstore
+	before, err := chat.Connect(ctx, opts)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := before.Login(ctx, chat.M{"Email": "jane@example.org"}); err != nil {
+		log.Fatal(err)
+	}
+	conv := s.talk()
+	s.server.Next(1, fliplettest.Insert, fliplettest.LoseRequest()) // an outage
+	if _, err := before.Outbox().Add(ctx, conv.ID, chat.Draft{Body: "Hello"}); err != nil {
+		log.Fatal(err)
+	}
+	before.Close()
+
+	owners, err := chat.OutboxOwners(ctx, opts.Storage)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, owner := range owners {
+		after, err := chat.Connect(ctx, opts)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer after.Close()
+		contact, err := after.Login(ctx, chat.M{"flUserId": owner.UserID})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(contact.Data["Email"], owner.Waiting)
+	}
+	// Output: jane@example.org 1
 }

@@ -30,6 +30,11 @@ import (
 // claim for 20 s. On a Storage that one process at a time has open, such as
 // storage/boltstore, what a crash left behind is sent at once.
 //
+// An outage is waited out for as long as it takes. A message is given up, told to
+// OnChange as SendFailed, and no longer holds back those behind it, when the server
+// refuses it (an answer below 500, or a conversation that was deleted), or after
+// MaxAttempts failures that were its own.
+//
 // Limits: the server must show a stored row within Settle; the calls of Storage
 // must not take longer than a few seconds.
 type OutboxOptions struct {
@@ -39,6 +44,13 @@ type OutboxOptions struct {
 	// Settle is how long after a failed attempt its row may still become visible.
 	// Before that, not finding it proves nothing. Default 5 s.
 	Settle time.Duration
+	// MaxAttempts is after how many attempts a message is given up that the server
+	// answers with a failure of its own while it answers others. Default 40, which takes
+	// about five minutes. An attempt counts if it met a 5xx and then another message of
+	// the user was stored, or if it met a 5xx other than 502, 503 and 504 and then the
+	// server answered, in the same conversation, that it does not have the message. A
+	// process that comes after this one begins to count anew.
+	MaxAttempts int
 	// OnChange is told what becomes of each message, in order and one call at a time.
 	// When it is slow, steps in between are left out, never Stored or Failed. It runs
 	// on a goroutine of its own and may call the Chat, also Close, which does not wait
@@ -54,6 +66,9 @@ func (o OutboxOptions) prepare() (OutboxOptions, error) {
 	}
 	if o.Settle < 0 {
 		errs = append(errs, invalid("Options.Outbox.Settle: %v is negative; 0 takes the default", o.Settle))
+	}
+	if o.MaxAttempts < 0 {
+		errs = append(errs, invalid("Options.Outbox.MaxAttempts: %d is negative; 0 takes the default", o.MaxAttempts))
 	}
 	if o.Limit == 0 {
 		o.Limit = 1000
@@ -84,7 +99,7 @@ const (
 	SendRunning
 	// SendStored: the server has it.
 	SendStored
-	// SendFailed: the server refused it for good, and it was taken out.
+	// SendFailed: it was refused or given up, and taken out; see [OutboxOptions].
 	SendFailed
 )
 
@@ -176,12 +191,14 @@ func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid st
 	return sending.GUID(), nil
 }
 
-// Len is how many messages of the user are left to send; 0 without an outbox or
-// login.
+// Len is how many messages of the user are left to send, as in Pending; 0 without an
+// outbox or login.
 func (b Outbox) Len() int { return len(b.Pending()) }
 
 // Pending lists the messages of the user that are left to send, in the order of
-// acceptance. It makes no request; nil without an outbox or login.
+// acceptance. Those count that another process has left behind, also while it is not
+// known yet whether it is dead; those of one that is known to run do not. It makes no
+// request; nil without an outbox or login. [OutboxOwners] tells without a login.
 func (b Outbox) Pending() []PendingSend {
 	s := b.chat.current()
 	if s == nil || s.outbox == nil {
@@ -263,7 +280,8 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 		LookUp: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
 			return c.storedSend(ctx, r.Conversation, r.Write())
 		},
-		Refused: definite, RetryAfter: retryAfter, Sent: s.receiver.Poke,
+		MaxAttempts: c.opts.Outbox.MaxAttempts,
+		Judge:       judge, RetryAfter: retryAfter, Sent: s.receiver.Poke,
 	}
 	if tell := c.opts.Outbox.OnChange; tell != nil {
 		cfg.Notifier = c.notifier
@@ -356,25 +374,16 @@ func sendState(s outbox.State) SendState {
 	return SendQueued
 }
 
-// definite reports whether the server refused for good. Not so: 401, which a valid
-// token repairs, 408, 425 and 429, which time does, and what a new login met, which
-// says nothing about the message.
-func definite(err error) bool {
+// judge says what a failure means for a message that waits. What a new login met says
+// nothing about the message.
+func judge(err error) outbox.Verdict {
 	if errors.Is(err, ErrNotFound) {
-		return true
-	}
-	refused, ok := errors.AsType[*datasource.Error](err)
-	if !ok || datasource.Doubtful(err) || errors.Is(err, datasource.ErrUnauthorized) {
-		return false
+		return outbox.Refused
 	}
 	if _, login := errors.AsType[*renewalError](err); login {
-		return false
+		return outbox.Later
 	}
-	switch refused.StatusCode {
-	case 408, 425, 429:
-		return false
-	}
-	return 400 <= refused.StatusCode && refused.StatusCode < 500
+	return outbox.Judge(err)
 }
 
 // retryAfter is how long the server asked to be left alone.

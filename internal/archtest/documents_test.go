@@ -90,6 +90,7 @@ import (
 
 	chat "` + module + `"
 	"` + module + `/datasource"
+	"` + module + `/storage"
 )
 
 func use(...any) {}
@@ -110,9 +111,10 @@ func main() {
 		fn       func(*chat.Message)
 		w        io.Writer
 		env      chat.Environment
+		store    storage.Store
 		handle   func(context.Context, *chat.Message) error
 	)
-	use(ctx, c, conv, m, messages, client, query, ids, id, png, w, env, code, url, guid, fn, handle, json.Marshal, datasource.Asc)
+	use(ctx, c, conv, m, messages, client, query, ids, id, png, w, env, store, code, url, guid, fn, handle, json.Marshal, datasource.Asc)
 `
 
 // compile vets a file outside the tree as a part of this module; a test file is run.

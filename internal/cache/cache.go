@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,8 +54,38 @@ func New(cfg Config) *Cache {
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return &Cache{cfg: cfg, prefix: fmt.Sprintf("fl-chat-cache/%s/%d/", host, cfg.DataSourceID)}
+	return &Cache{cfg: cfg, prefix: fmt.Sprintf("%s%s/%d/", Prefix, host, cfg.DataSourceID)}
 }
+
+// Prefix is what all keys begin with.
+const Prefix = "fl-chat-cache/"
+
+// Place is whose value a key names.
+type Place struct {
+	Host         string // of the API
+	DataSourceID int64  // of the contacts
+	UserID       string // "" if the key holds only a hash of it
+}
+
+// PlaceOf takes a key apart that [Cache.Key] has made.
+func PlaceOf(key string) (p Place, name string, ok bool) {
+	parts := strings.Split(strings.TrimPrefix(key, Prefix), "/")
+	if len(parts) != 4 || !strings.HasPrefix(key, Prefix) {
+		return Place{}, "", false
+	}
+	id, err := strconv.ParseInt(parts[1], 10, 64)
+	user, escaped := url.PathUnescape(parts[2])
+	if err != nil || escaped != nil {
+		return Place{}, "", false
+	}
+	if strings.HasPrefix(user, hashed) {
+		user = ""
+	}
+	return Place{Host: parts[0], DataSourceID: id, UserID: user}, parts[3], true
+}
+
+// hashed marks the hash of an id that is too long for a key.
+const hashed = "sha256:"
 
 // scrub removes what deleted values left behind, in a Store that can.
 func (c *Cache) scrub(ctx context.Context) error {
@@ -71,7 +103,7 @@ func (c *Cache) scrub(ctx context.Context) error {
 func (c *Cache) Key(userID, name string) string {
 	if userID = url.PathEscape(userID); len(userID) > 200 {
 		sum := sha256.Sum256([]byte(userID)) // a key has 1,024 bytes at most
-		userID = "sha256:" + hex.EncodeToString(sum[:])
+		userID = hashed + hex.EncodeToString(sum[:])
 	}
 	return c.prefix + userID + "/" + name
 }

@@ -170,8 +170,8 @@ func (s *Sending) isKept() bool {
 	}
 }
 
-// Pending lists the messages that are left to send, in the order of acceptance. It
-// is nil while the outbox does not run.
+// Pending lists the messages that are left to send, in the order of acceptance, with
+// those that another process has left behind. It is nil while the outbox does not run.
 func (o *Outbox) Pending() []Waiting {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -179,6 +179,12 @@ func (o *Outbox) Pending() []Waiting {
 		return nil
 	}
 	out := []Waiting{}
+	for _, list := range o.run.abandoned {
+		out = append(out, list...)
+	}
+	for _, s := range o.run.backlog {
+		out = append(out, Waiting{GUID: s.rec.GUID, Conversation: s.rec.Conversation, QueuedAt: s.rec.QueuedAt})
+	}
 	for _, s := range o.run.sends {
 		if !s.over() {
 			out = append(out, Waiting{

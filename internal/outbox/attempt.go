@@ -15,29 +15,22 @@ func (r *run) do(kind Kind, s *Sending) {
 	defer cancel()
 	var row *datasource.Entry
 	var err error
-	var refused bool
 	switch kind {
 	case Send:
 		row, err = cfg.Insert(ctx, s.rec)
-		refused = err != nil && cfg.Refused(err)
 	case LookUp:
 		row, err = cfg.LookUp(ctx, s.rec)
-		if refused = err != nil && cfg.Refused(err); refused {
-			err = fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
-		}
 	case Forget:
 		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
 	}
 	// What the ports say is asked before the lock: they are not ours.
-	hung := ctx.Err() != nil && r.life.Context().Err() == nil
-	var doubtful bool
-	var wait time.Duration
+	f := failure{err: err, hung: ctx.Err() != nil && r.life.Context().Err() == nil}
 	switch ended := r.life.Context().Err() != nil; {
 	case err == nil && row != nil:
 		cfg.Sent()
-	case err != nil && kind != Forget && !refused:
-		doubtful, wait = cfg.Doubtful(err), cfg.RetryAfter(err)
-	case err != nil && kind == Forget && !ended:
+	case err != nil && kind != Forget:
+		f.verdict, f.doubtful, f.wait = cfg.Judge(err), cfg.Doubtful(err), cfg.RetryAfter(err)
+	case err != nil && !ended:
 		cfg.Log.Warn("a message that is over cannot be removed from the outbox", "error", err)
 	}
 	r.box.mu.Lock()
@@ -47,29 +40,78 @@ func (r *run) do(kind Kind, s *Sending) {
 	case kind == Forget:
 		r.forgotten(s, now, err)
 	case err == nil && row != nil:
+		if kind == Send {
+			r.stored++
+		}
 		r.queue.Stored(s.id)
 		r.finish(s, row, nil)
 	case err == nil:
-		r.queue.Absent(s.id)
-		r.change(s, Queued, s.err)
-	case refused:
-		r.queue.Refused(s.id)
-		r.finish(s, nil, err)
+		r.absent(s)
+	case f.verdict == Refused:
+		r.refuse(kind, s, err)
 	default:
-		s.attempts++
-		switch {
-		case doubtful:
-			r.queue.Doubtful(now, s.id)
-		case hung && wait == 0:
-			r.queue.Unanswered(now, s.id)
-		default:
-			r.queue.Retry(now, s.id, wait)
-		}
-		if r.life.Context().Err() == nil {
-			r.change(s, Queued, err)
-		}
+		r.failed(kind, s, now, f)
 	}
 	r.kick()
+}
+
+// absent notes that a look-up found nothing, and gives the message up if it is its
+// own fault that it is not there. mu is held.
+func (r *run) absent(s *Sending) {
+	s.inserts.answered(r.stored)
+	if r.queue.Absent(s.id) && s.inserts.own >= r.box.cfg.MaxAttempts {
+		r.queue.GiveUp(s.id)
+		r.finish(s, nil, r.givenUp(s.err))
+		return
+	}
+	r.change(s, Queued, s.err)
+}
+
+// failure is what a request has met.
+type failure struct {
+	err      error
+	verdict  Verdict
+	doubtful bool          // it may have been applied
+	hung     bool          // there was no answer in time
+	wait     time.Duration // what the server asked for
+}
+
+// failed notes a failure that says nothing final, unless there were too many. mu is
+// held.
+func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
+	s.attempts++
+	trial := &s.inserts
+	if kind == LookUp {
+		trial = &s.lookUps
+	}
+	trial.failed(f.verdict, r.stored)
+	switch {
+	case f.doubtful:
+		r.queue.Doubtful(now, s.id) // what may have been stored is looked up first
+	case f.verdict >= Unavailable && trial.own >= r.box.cfg.MaxAttempts:
+		r.refuse(kind, s, r.givenUp(f.err))
+		return
+	case f.hung && f.wait == 0:
+		r.queue.Unanswered(now, s.id)
+	default:
+		r.queue.Retry(now, s.id, f.wait)
+	}
+	if r.life.Context().Err() == nil {
+		r.change(s, Queued, f.err)
+	}
+}
+
+// refuse ends a message that the server will never take. mu is held.
+func (r *run) refuse(kind Kind, s *Sending, err error) {
+	if kind == LookUp {
+		err = fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
+	}
+	r.queue.Refused(s.id)
+	r.finish(s, nil, err)
+}
+
+func (r *run) givenUp(err error) error {
+	return fmt.Errorf("given up after %d attempts that failed while the server answered other calls: %w", r.box.cfg.MaxAttempts, err)
 }
 
 // deadline is when an action has to end. A request does not outlive the claim.
@@ -110,6 +152,6 @@ func (r *run) finish(s *Sending, row *datasource.Entry, err error) {
 func (r *run) change(s *Sending, state State, err error) {
 	s.state, s.err = state, err
 	if tell := r.box.cfg.OnChange; tell != nil {
-		r.box.cfg.Notifier.note(s, tell, Change{Record: s.rec, State: state, Row: s.row, Err: err, Pending: len(r.known)})
+		r.box.cfg.Notifier.note(s, tell, Change{Record: s.rec, State: state, Row: s.row, Err: err, Pending: len(r.known) + r.leftBehind()})
 	}
 }

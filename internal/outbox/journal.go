@@ -24,6 +24,8 @@ const (
 	// changeAttempts is how often a change is made again when another process has
 	// changed the registry meanwhile.
 	changeAttempts = 12
+	// claims is where the claims are stored, beside the segments.
+	claims = "owners"
 )
 
 // errLost: another process took over what was ours, since our claim had run out.
@@ -83,7 +85,7 @@ func newJournal(cfg *Config, in *life.Life, lost func()) *journal {
 func (j *journal) key(at slot) string { return fmt.Sprintf("%s/%s/%d", j.prefix, at.segment, at.n) }
 
 func (j *journal) claimOf(owner string) *claim.Claim {
-	return claim.New(claim.Config{Store: j.store, Key: j.prefix + "/owners/" + owner, Process: j.process})
+	return claim.New(claim.Config{Store: j.store, Key: j.prefix + "/" + claims + "/" + owner, Process: j.process})
 }
 
 // hold sees to it that we have a claim that is good for a while. changes is held.

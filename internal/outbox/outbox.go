@@ -45,9 +45,12 @@ type Config struct {
 	// LookUp returns the row of a message, nil when there is none. A row of the same guid
 	// that holds something else is none.
 	LookUp func(ctx context.Context, r Record) (*datasource.Entry, error)
-	// Refused reports whether an error says that no later attempt will succeed. nil:
-	// none does.
-	Refused func(error) bool
+	// Judge says what an error of Insert or LookUp means for the message. nil: the
+	// function of this name.
+	Judge func(error) Verdict
+	// MaxAttempts is after how many failures of its own a message is given up, 40 by
+	// default; see Verdict.
+	MaxAttempts int
 	// Doubtful reports whether an error leaves open whether the message was stored.
 	// nil: datasource.Doubtful tells.
 	Doubtful func(error) bool
@@ -87,8 +90,11 @@ func New(cfg Config) *Outbox {
 	if cfg.Limit == 0 {
 		cfg.Limit = 1000
 	}
-	if cfg.Refused == nil {
-		cfg.Refused = func(error) bool { return false }
+	if cfg.Judge == nil {
+		cfg.Judge = Judge
+	}
+	if cfg.MaxAttempts == 0 {
+		cfg.MaxAttempts = 40
 	}
 	if cfg.Doubtful == nil {
 		cfg.Doubtful = datasource.Doubtful

@@ -298,17 +298,26 @@ func (q *Queue) Doubtful(now time.Time, id ID) {
 }
 
 // Absent says that a look-up found nothing. If it was made early, another one
-// follows before the message is inserted again.
-func (q *Queue) Absent(id ID) {
+// follows before the message is inserted again. Absent reports whether it is certain
+// now that the server does not have the message.
+func (q *Queue) Absent(id ID) bool {
 	it := q.answered(id)
 	if it == nil {
-		return
+		return false
 	}
 	if settled := it.doubt.Add(q.cfg.Settle); it.asked.Before(settled) {
 		it.due = settled
-		return
+		return false
 	}
 	it.state, it.doubt, it.due = ready, time.Time{}, it.again
+	return true
+}
+
+// GiveUp ends a message that no action is under way for.
+func (q *Queue) GiveUp(id ID) {
+	if it := q.items[id]; it != nil && !it.busy {
+		q.finish(it)
+	}
 }
 
 // Retry says that an action failed and certainly did nothing. wait is how long

@@ -39,11 +39,12 @@ type run struct {
 	known     map[sendKey]*Sending
 	timer     *time.Timer
 	stopped   bool
-	opened    bool           // the registry was read
-	unread    bool           // a segment of ours could not be
-	abandoned map[string]int // segments that may be, and the messages in them
-	backlog   []*Sending     // what was left behind, until it is known what else was
-	busyAt    time.Time      // when there was something to send last
+	opened    bool                 // the registry was read
+	unread    bool                 // a segment of ours could not be
+	abandoned map[string][]Waiting // segments that may be, and the messages in them
+	backlog   []*Sending           // what was left behind, until it is known what else was
+	busyAt    time.Time            // when there was something to send last
+	stored    int                  // how many inserts succeeded
 
 	syncing bool
 	syncAt  time.Time
@@ -67,6 +68,8 @@ type Sending struct {
 	done     chan struct{} // closed when it is over, or left to another process
 	state    State
 	attempts int
+	inserts  trial
+	lookUps  trial
 	err      error
 	row      *datasource.Entry
 }
@@ -93,7 +96,7 @@ func newRun(o *Outbox) *run {
 	r := &run{
 		box: o, life: life.New(o.life.Context()), syncing: true, busyAt: time.Now(),
 		queue: NewQueue(QueueConfig{Limit: o.cfg.Limit, Settle: o.cfg.Settle}),
-		sends: map[ID]*Sending{}, known: map[sendKey]*Sending{}, abandoned: map[string]int{},
+		sends: map[ID]*Sending{}, known: map[sendKey]*Sending{}, abandoned: map[string][]Waiting{},
 	}
 	r.journal = newJournal(&o.cfg, r.life, func() { o.lose(r) })
 	r.timer = time.AfterFunc(time.Hour, func() {
@@ -236,7 +239,7 @@ func (r *run) sync(ctx context.Context, reserve bool) error {
 			res, err = j.sync(ctx, false)
 		}
 	}
-	var abandoned map[string]int
+	var abandoned map[string][]Waiting
 	if err == nil {
 		abandoned, err = r.inspect(ctx, res.foreign)
 	}
@@ -312,10 +315,10 @@ func (r *run) watching() bool {
 // what a crash left behind: those found at the beginning with messages in them,
 // until their claim is renewed, given up or taken over. Nothing is sent before that
 // is known, since their messages come first.
-func (r *run) inspect(ctx context.Context, foreign []segment) (map[string]int, error) {
-	out := map[string]int{}
+func (r *run) inspect(ctx context.Context, foreign []segment) (map[string][]Waiting, error) {
+	out := map[string][]Waiting{}
 	for _, s := range foreign {
-		n, known := r.abandoned[s.ID]
+		waiting, known := r.abandoned[s.ID]
 		if !r.journal.maybeAbandoned(s) || r.opened && !known {
 			continue
 		}
@@ -324,20 +327,29 @@ func (r *run) inspect(ctx context.Context, foreign []segment) (map[string]int, e
 			if err != nil {
 				return nil, err
 			}
-			n = len(list)
+			if len(list) == 0 {
+				continue
+			}
+			for _, f := range list {
+				if rec, err := parseRecord(f.raw); err == nil {
+					waiting = append(waiting, Waiting{GUID: rec.GUID, Conversation: rec.Conversation, QueuedAt: rec.QueuedAt})
+				}
+			}
 		}
-		if n > 0 {
-			out[s.ID] = n
-		}
+		out[s.ID] = waiting
 	}
 	return out, nil
 }
 
 // waiting counts the messages against the limit. mu is held.
-func (r *run) waiting() int {
-	n := r.queue.Len() + len(r.backlog)
-	for _, m := range r.abandoned {
-		n += m
+func (r *run) waiting() int { return r.queue.Len() + r.leftBehind() }
+
+// leftBehind counts the messages of other processes that are not in the queue yet.
+// mu is held.
+func (r *run) leftBehind() int {
+	n := len(r.backlog)
+	for _, list := range r.abandoned {
+		n += len(list)
 	}
 	return n
 }

@@ -21,6 +21,8 @@ var (
 	errEnd     = errors.New("the end")
 	errOutage  = errors.New("the network is down")
 	errRefused = errors.New("the server refuses")
+	errOwn     = errors.New("the server fails at this one")
+	errBusy    = errors.New("the server is not available")
 )
 
 // lostAnswer is the failure of a write that may have been made.
@@ -122,13 +124,25 @@ const key = "some/outbox"
 func (s *server) box(store storage.Store, change ...func(*outbox.Config)) *outbox.Outbox {
 	cfg := outbox.Config{
 		Store: store, Key: key, Insert: s.insert, LookUp: s.lookUp,
-		Refused:  func(err error) bool { return errors.Is(err, errRefused) },
+		Judge:    judge,
 		Doubtful: func(err error) bool { return errors.Is(err, lostAnswer{}) },
 	}
 	for _, c := range change {
 		c(&cfg)
 	}
 	return outbox.New(cfg)
+}
+
+func judge(err error) outbox.Verdict {
+	switch {
+	case errors.Is(err, errRefused):
+		return outbox.Refused
+	case errors.Is(err, errOwn):
+		return outbox.Failing
+	case errors.Is(err, errBusy):
+		return outbox.Unavailable
+	}
+	return outbox.Later
 }
 
 // end stops an outbox and waits for it.

@@ -1,0 +1,75 @@
+package outbox
+
+import (
+	"errors"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// Verdict is what a failure says about a message. Everything that decides whether a
+// message is given up is in this file.
+type Verdict uint8
+
+const (
+	// Later: nothing. It is tried again for as long as it takes, as in an outage.
+	Later Verdict = iota
+	// Unavailable: the server says that it cannot serve now. That speaks against the
+	// message only if others are stored meanwhile.
+	Unavailable
+	// Failing: the server answered, with a failure. That speaks against the message if
+	// it answers others meanwhile.
+	Failing
+	// Refused: no later attempt will succeed.
+	Refused
+)
+
+// Judge says what the failure of a request means. Refusals are the answers below 500,
+// but not 401, which a valid token repairs, and 408, 425 and 429, which time does.
+func Judge(err error) Verdict {
+	answer, ok := errors.AsType[*datasource.Error](err)
+	if !ok || errors.Is(err, datasource.ErrUnauthorized) {
+		return Later
+	}
+	switch code := answer.StatusCode; {
+	case code == 502, code == 503, code == 504:
+		return Unavailable
+	case code >= 500:
+		return Failing
+	case code == 408, code == 425, code == 429, code < 400, datasource.Doubtful(err):
+		return Later
+	}
+	return Refused
+}
+
+// trial counts the failures of one message's calls that were its own: since each of
+// them the server has answered other calls. In an outage nothing is answered, so
+// nothing is counted.
+type trial struct {
+	last   Verdict // of the last failure, until it is counted
+	others int     // how many messages were stored when it came
+	own    int
+}
+
+// failed notes a failure. stored is how many messages were stored so far.
+func (t *trial) failed(v Verdict, stored int) {
+	t.heard(stored)
+	t.last, t.others = v, stored
+}
+
+// heard counts the last failure if another message was stored since.
+func (t *trial) heard(stored int) {
+	if t.last >= Unavailable && stored > t.others {
+		t.last = Later
+		t.own++
+	}
+}
+
+// answered counts the last failure if it was one of the call, since the server has
+// now answered a look-up of the same message.
+func (t *trial) answered(stored int) {
+	t.heard(stored)
+	if t.last == Failing {
+		t.last = Later
+		t.own++
+	}
+}

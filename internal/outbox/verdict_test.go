@@ -1,0 +1,175 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+func TestWhatAnAnswerSaysAboutAMessage(t *testing.T) {
+	t.Parallel()
+	want := map[int]outbox.Verdict{
+		302: outbox.Later, 400: outbox.Refused, 401: outbox.Later, 403: outbox.Refused, 404: outbox.Refused, 408: outbox.Later,
+		409: outbox.Refused, 413: outbox.Refused, 422: outbox.Refused, 425: outbox.Later, 429: outbox.Later,
+		500: outbox.Failing, 501: outbox.Failing, 502: outbox.Unavailable, 503: outbox.Unavailable, 504: outbox.Unavailable, 507: outbox.Failing,
+	}
+	for status, verdict := range want {
+		assert.Equal(t, verdict, outbox.Judge(fmt.Errorf("insert: %w", &datasource.Error{StatusCode: status})), status)
+	}
+	assert.Equal(t, outbox.Later, outbox.Judge(errors.New("the network is down")))
+}
+
+// withOwn lets inserts of one message fail, others succeed.
+func (s *server) withOwn(guid string, err error) func(*outbox.Config) {
+	return func(c *outbox.Config) {
+		insert := c.Insert
+		c.Insert = func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
+			if r.GUID == guid {
+				s.mu.Lock()
+				s.inserts++
+				s.mu.Unlock()
+				return nil, err
+			}
+			return insert(ctx, r)
+		}
+		// An answer with a failure leaves open whether the message was stored.
+		c.Doubtful = func(err error) bool { return !errors.Is(err, errOutage) }
+	}
+}
+
+func TestAMessageThatOnlyItselfFailsIsGivenUpAfterTheStatedAttempts(t *testing.T) {
+	for name, fail := range map[string]error{"the look-ups of it are answered": errOwn, "others are stored": errBusy} {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, func(t *testing.T) {
+				srv, store := newServer(), newStore()
+				b := srv.box(store, srv.withOwn("bad", fail), func(c *outbox.Config) { c.MaxAttempts = 12 })
+				bad := queue(t, b, 7, "bad")
+				behind := queue(t, b, 7, "good")
+				if errors.Is(fail, errBusy) {
+					go func() {
+						for i := range 60 { // somebody writes in another conversation
+							_, _ = b.Add(t.Context(), message(t, 8, fmt.Sprint(i)), false)
+							time.Sleep(10 * time.Second)
+						}
+					}()
+				}
+				select {
+				case <-bad.Done():
+				case <-time.After(time.Hour):
+					end(t, b)
+					require.FailNow(t, "it is tried for ever")
+				}
+				row, err := bad.Result()
+				assert.Nil(t, row)
+				require.ErrorIs(t, err, fail)
+				assert.ErrorContains(t, err, "given up after 12 attempts")
+				<-behind.Done()
+				assert.Equal(t, []string{"good"}, srv.list(7))
+				inserts, _ := srv.asked()
+				assert.GreaterOrEqual(t, inserts, 12+1)
+				require.NoError(t, b.Drain(t.Context()))
+				time.Sleep(10 * time.Minute)
+				end(t, b)
+				assert.Empty(t, store.left(t))
+			})
+		})
+	}
+}
+
+func TestAnOutageIsNoReasonToGiveUp(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fail   error
+		others bool // another message is stored before everything fails
+	}{
+		"nothing is answered": {errOutage, false},
+		"not available":       {errBusy, false},
+		"after a success":     {errBusy, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, func(t *testing.T) {
+				srv := newServer()
+				b := srv.box(newStore(), func(c *outbox.Config) { c.MaxAttempts = 3 })
+				if tt.others {
+					<-queue(t, b, 8, "before").Done()
+				}
+				srv.failing(tt.fail, false)
+				queue(t, b, 7, "a", "b")
+				time.Sleep(24 * time.Hour)
+				synctest.Wait()
+				waiting := b.Pending()
+				require.Len(t, waiting, 2)
+				assert.Greater(t, waiting[0].Attempts, 1000)
+				srv.failing(nil, false)
+				require.NoError(t, b.Flush(t.Context()))
+				assert.Equal(t, []string{"a", "b"}, srv.list(7))
+				end(t, b)
+			})
+		})
+	}
+}
+
+// The server answers look-ups, and fails at every insert, so that each message is
+// looked up, and none is in the server twice whatever the answers were.
+func TestNothingIsGivenUpThatMayHaveBeenStored(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		srv := newServer()
+		b := srv.box(newStore(), func(c *outbox.Config) {
+			c.MaxAttempts, c.Doubtful = 1, func(error) bool { return true }
+		})
+		srv.failing(errOwn, true) // it stores the row and says that it failed
+		s := queue(t, b, 7, "a")
+		<-s.Done()
+		row, err := s.Result()
+		require.NoError(t, err)
+		assert.NotNil(t, row)
+		assert.Equal(t, []string{"a"}, srv.list(7))
+		end(t, b)
+	})
+}
+
+func TestWhatAnotherProcessLeftBehindIsPendingBeforeItsClaimRunsOut(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		srv := newServer()
+		store := leftover(t, srv, false)
+		b := srv.box(store)
+		require.NoError(t, b.Start(t.Context()))
+		waiting := b.Pending()
+		require.Len(t, waiting, 20)
+		for i, name := range names(20) {
+			assert.Equal(t, name, waiting[i].GUID)
+			assert.EqualValues(t, 7, waiting[i].Conversation)
+			assert.False(t, waiting[i].QueuedAt.IsZero())
+		}
+		queue(t, b, 7, "new")
+		assert.Len(t, b.Pending(), 21)
+		require.NoError(t, b.Flush(t.Context()))
+		assert.Empty(t, b.Pending())
+		end(t, b)
+	})
+}
+
+func TestKeysAreThoseOfMessagesAlone(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		srv, store := newServer(), newStore()
+		srv.failing(errOutage, false)
+		b := srv.box(store)
+		queue(t, b, 7, "a", "b")
+		require.NoError(t, store.Set(t.Context(), "some/outbox/owners/7", []byte("a claim")))
+		require.NoError(t, store.Set(t.Context(), "other", []byte("x")))
+		boxes, err := outbox.Keys(t.Context(), store.Store.(storage.Lister), "some/")
+		require.NoError(t, err)
+		require.Len(t, boxes[key], 2)
+		assert.Len(t, boxes, 1)
+		end(t, b)
+	})
+}

@@ -98,7 +98,13 @@ func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.L
 		}
 		return nil, bodies.Plain, nil
 	}
-	text, had, err := c.bodies.Open(ctx, filesBinding(row), stored)
+	return openFiles(ctx, c.bodies, row)
+}
+
+// openFiles is sealedFiles of a row that has a list.
+func openFiles(ctx context.Context, b *bodies.Bodies, row *datasource.Entry) (upload.List, bodies.Protection, error) {
+	stored := row.Data[wire.SealedFiles]
+	text, had, err := b.Open(ctx, filesBinding(row), stored)
 	if err == nil && text == wire.Text(stored) {
 		err = fmt.Errorf("%w: %w", ErrUnreadable, ErrUnprotected) // anybody who writes rows can write that
 	}

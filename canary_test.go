@@ -323,6 +323,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	show("Notifications", v.Notifications().Mute(ctx), v.Notifications().Unmute(ctx))
 	show("handles", v, v.Definition, v.Participants(), v.Notifications(), v.Messages(), c.Unread(), c.Channels())
 	two("Conversation")(c.Conversation(ctx, id))
+	show("Opener", v.Opener(), v.Opener().Message(ctx, datasource.Entry{ID: 1, Data: chat.M{"body": "U2FsdGVkX1" + canaryBody}}).Err)
 	two("ContactByUserID")(c.ContactByUserID(ctx, sent.FromUserID))
 	show("DeleteMessage", c.DeleteMessage(ctx, id, sent.ID))
 	show("User", c.User())

@@ -67,6 +67,15 @@ type Message struct {
 
 // message makes the message of a row as a user sees it, and keeps the row's data.
 func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string) *Message {
+	m := decode(ctx, c.bodies, row, userID)
+	if c.opts.FileKeysInURLs && (row.Err == nil || m.IsDeleted) && wire.Bool(m.Data[wire.PrivateMedia]) {
+		c.showFileKeys(ctx, m)
+	}
+	return m
+}
+
+// decode makes the message of a row, whose data it keeps.
+func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID string) *Message {
 	data := row.Data
 	if data == nil {
 		data = M{}
@@ -79,14 +88,11 @@ func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string
 	m.readColumns()
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
 	if row.Err != nil && !m.IsDeleted {
-		c.bodies.Holds(row.ID, envelope.Binding{}, false)
+		b.Holds(row.ID, envelope.Binding{}, false)
 		m.Err = &Error{Op: "read message", Err: unreadable(row)}
 		return m
 	}
-	c.openBody(ctx, m, row)
-	if c.opts.FileKeysInURLs && wire.Bool(data[wire.PrivateMedia]) {
-		c.showFileKeys(ctx, m)
-	}
+	openBody(ctx, b, m, row)
 	return m
 }
 
@@ -98,28 +104,28 @@ func (m *Message) readColumns() {
 
 // openBody replaces the stored body of a message by its text, in whatever state the
 // row is. Of a message without text the list of files is what shows that it is genuine.
-func (c *Chat) openBody(ctx context.Context, m *Message, row *datasource.Entry) {
+func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource.Entry) {
 	at, stored, op := binding(row), m.Data[wire.Body], "read body"
-	body, had, err := c.bodies.Open(ctx, at, stored)
+	body, had, err := b.Open(ctx, at, stored)
 	m.Protection = Protection(had)
-	if list := m.Data[wire.SealedFiles]; err == nil && body == "" && wire.Text(stored) == "" && list != nil && c.opts.Cipher != nil {
-		_, had, err = c.sealedFiles(ctx, row)
+	if list := m.Data[wire.SealedFiles]; err == nil && body == "" && wire.Text(stored) == "" && list != nil && b.Unsealed != nil {
+		_, had, err = openFiles(ctx, b, row)
 		op, stored = "read files", list
 	}
 	opened := err == nil
-	if err = c.bodies.Settle(at, stored, m.ID, m.IsDeleted, had, err); err != nil {
+	if err = b.Settle(at, stored, m.ID, m.IsDeleted, had, err); err != nil {
 		m.Err = &Error{Op: op, Err: err}
 		if opened && op == "read body" {
 			body = wire.Text(stored)
 		}
 	}
-	if err != nil && c.opts.MinProtection > Plain {
+	if err != nil && b.Least > bodies.Plain {
 		body = "" // others may have written it, and a screen may not look at Err
 	}
 	if m.Body = body; body != "" || err != nil && op == "read body" {
 		m.Data[wire.Body] = body
 	}
-	if c.opts.MinProtection > Plain {
+	if b.Least > bodies.Plain {
 		bodies.Withhold(m.Data)
 	}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +17,9 @@ import (
 // bot answers what people write to it.
 type bot struct {
 	chat     *chat.Chat
+	log      *slog.Logger
 	answered int
+	aside    []int64 // questions that it has given up
 }
 
 // grace is how long an answer may take that was begun before the end.
@@ -23,19 +27,35 @@ const grace = 10 * time.Second
 
 // serve answers until ctx ends, and lets the answer that is being sent then go out.
 //
-// The position is stored under a name, so that a bot that comes back goes on where
-// it stopped. A message is done when answer returned nil; after a failure or a crash
-// it comes again.
+// It begins with what is asked from now on. The position is stored under a name, so a
+// bot that comes back goes on where it stopped: a message is done when answer returned
+// nil; after a failure or a crash it comes again.
 func (b *bot) serve(ctx context.Context) error {
 	err := b.chat.Consume(ctx, "sum-bot", func(ctx context.Context, m *chat.Message) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
-		return b.answer(ctx, m)
-	})
+		err := b.answer(ctx, m)
+		if permanent(err) {
+			return b.putAside(ctx, m, err) // another attempt would meet the same
+		}
+		return err
+	}, chat.StartAt(chat.FromNow), chat.MaxAttempts(5), chat.DeadLetter(b.putAside))
 	if ctx.Err() != nil {
 		return nil // it was asked to end
 	}
 	return err
+}
+
+// permanent reports whether an answer can never be sent: the conversation was deleted,
+// or the bot was removed from it.
+func permanent(err error) bool { return errors.Is(err, chat.ErrNotFound) }
+
+// putAside takes a question that cannot be answered, so that those behind it can. A
+// person looks at it later; the text of the question stays out of the log.
+func (b *bot) putAside(_ context.Context, m *chat.Message, err error) error {
+	b.aside = append(b.aside, m.ID)
+	b.log.Error("a question was not answered", "message", m.ID, "conversation", m.ConversationID, "error", err)
+	return nil
 }
 
 // answer replies to one message, and marks it as read, which is how a bot without

@@ -2,8 +2,9 @@
 //
 //	go run ./examples/bot
 //
-// The bot itself is in bot.go. It survives restarts, answers each question once,
-// and ends gracefully: on Ctrl-C it finishes the answer it is at. Everything runs
+// The bot itself is in bot.go. It begins with what is asked from now on, survives
+// restarts, answers each question once, puts aside what it cannot answer, and ends
+// gracefully: on Ctrl-C it finishes the answer it is at. Everything runs
 // over a local Fliplet inside the process.
 package main
 
@@ -11,8 +12,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -71,11 +74,13 @@ func shift(ctx context.Context, out io.Writer, opts chat.Options, jane *chat.Cha
 		return err
 	}
 	defer c.Close()
-	b := &bot{chat: c}
+	b := &bot{chat: c, log: slog.New(slog.DiscardHandler)}
 	serving, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- b.serve(serving) }()
-	err = ask(ctx, out, jane, conv, questions)
+	if err = begun(ctx, opts.Storage); err == nil {
+		err = ask(ctx, out, jane, conv, questions)
+	}
 	stop()
 	if ended := <-ended; err == nil {
 		err = ended
@@ -85,6 +90,28 @@ func shift(ctx context.Context, out io.Writer, opts chat.Options, jane *chat.Cha
 	}
 	fmt.Fprintf(out, "The bot goes after %d answers.\n", b.answered)
 	return nil
+}
+
+// begun waits until the bot has stored its first position. What is asked before that
+// is none of its business.
+func begun(ctx context.Context, store storage.Store) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		for key, err := range store.(storage.Lister).List(ctx, "") {
+			if err != nil {
+				return err
+			}
+			if strings.HasSuffix(key, "/consume/sum-bot/base") {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // ask sends questions and prints what is said, until every command has its answer.

@@ -6,7 +6,7 @@ FUZZTIME ?= 30s
 VECTORS  ?= ../shared/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test long race cover bench fuzz vectors vuln tidy docs quickstart
+.PHONY: help ci fmt vet lint test archive long race cover bench fuzz vectors vuln tidy docs quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ lint: ## golangci-lint, pinned in tools/go.mod (the first build takes minutes)
 
 test: ## the everyday tests
 	$(GO) test $(PKG)
+
+archive: ## the tests of examples/archive, a module of its own with SQLite
+	$(GO) -C examples/archive test ./...
 
 long: ## all tests: also those that compile Go, start browsers and take their time
 	CHAT_LONG=1 $(GO) test $(PKG)
@@ -54,9 +57,10 @@ vuln: ## known vulnerabilities; needs the vulnerability database on the network
 	$(GO) -C tools build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
 	./bin/govulncheck $(PKG)
 
-tidy: ## bring go.mod and tools/go.mod up to date
+tidy: ## bring go.mod and those of the modules inside up to date
 	$(GO) mod tidy
 	$(GO) -C tools mod tidy
+	$(GO) -C examples/archive mod tidy
 
 docs: ## show the documentation in a browser
 	$(GO) doc -http

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+// victimEnv makes this program an archive in the directory that it names, until it is
+// killed.
+const victimEnv = "ARCHIVE_VICTIM"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(victimEnv); dir != "" {
+		if err := account(context.Background(), dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func TestArchiveKeepsEditsAndDeletions(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	require.NoError(t, scene(t.Context(), &out))
+	assert.Equal(t, `3 versions, 3 messages are left
+  new The code is 1234
+  new See you at 9
+  new Good night
+5 versions, 2 messages are left
+  new The code is 1234
+  deletion 
+  new See you at 9
+  edit See you at 10
+  new Good night
+`, out.String())
+}
+
+// talk is Jane in a conversation with the archive.
+func talk(t *testing.T, s *fliplettest.Server) (chat.Options, *chat.Chat, *chat.Conversation) {
+	t.Helper()
+	contacts, ids := s.AddContacts(datasource.M{"Email": "jane@example.org"}, datasource.M{"Email": "archive@example.org"})
+	opts := chat.Options{
+		Client: s.Client(), DataSourceID: contacts, AppID: s.AppID, PrimaryKey: "Email", EncryptMessages: true,
+		LivePollInterval: 20 * time.Millisecond,
+	}
+	jane, err := chat.Connect(t.Context(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, jane.Close()) })
+	_, err = jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})
+	require.NoError(t, err)
+	conv, err := jane.Create(t.Context(), chat.NewConversation{Participants: ids[1:]})
+	require.NoError(t, err)
+	return opts, jane, conv
+}
+
+func TestArchiveHearsThatTheMessageWasDeletedAtWhichItWasKilled(t *testing.T) {
+	t.Parallel()
+	s := fliplettest.New(t)
+	opts, jane, conv := talk(t, s)
+	m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "hello"})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	a, err := openArchive(t.Context(), filepath.Join(dir, "archive.db"))
+	require.NoError(t, err)
+	defer a.close()
+	require.NoError(t, a.add(t.Context(), m)) // and the power goes before the position is stored
+	require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
+	var out strings.Builder
+	require.NoError(t, day(t.Context(), &out, dir, opts, 2))
+	assert.Equal(t, "2 versions, 0 messages are left\n  new hello\n  deletion \n", out.String())
+}
+
+// TestArchiveThatIsKilledGoesOn kills the archive at many moments, while messages are
+// written, edited and deleted, and compares the file with the server.
+func TestArchiveThatIsKilledGoesOn(t *testing.T) {
+	t.Parallel()
+	const messages, kills = 300, 3
+	s := fliplettest.New(t)
+	opts, jane, conv := talk(t, s)
+	contacts := opts.DataSourceID
+	dir := t.TempDir()
+	start := func() (kill func()) {
+		victim := exec.CommandContext(t.Context(), os.Args[0])
+		victim.Env = append(os.Environ(), victimEnv+"="+dir, "FLIPLET_TOKEN="+s.Token, "FLIPLET_API_URL="+s.URL,
+			fmt.Sprintf("FLIPLET_CONTACTS=%d", contacts), "FLIPLET_LOGIN=archive@example.org")
+		require.NoError(t, victim.Start())
+		return func() {
+			_ = victim.Process.Kill()
+			_ = victim.Wait()
+		}
+	}
+	a, err := openArchive(t.Context(), filepath.Join(dir, "archive.db"))
+	require.NoError(t, err)
+	defer a.close()
+	count := func(query string) (n int) {
+		require.NoError(t, a.db.QueryRowContext(t.Context(), query).Scan(&n))
+		return n
+	}
+	until := func(query string, n int) {
+		for began := time.Now(); count(query) < n; time.Sleep(5 * time.Millisecond) {
+			require.Less(t, time.Since(began), time.Minute, "%s: %d of %d", query, count(query), n)
+		}
+	}
+	want := map[int64]string{}
+	var said []*chat.Message
+	for round := range kills {
+		for i := range messages / kills {
+			m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: fmt.Sprint(round, "/", i)})
+			require.NoError(t, err)
+			said = append(said, m)
+			want[m.ID] = m.Body
+		}
+		kill := start()
+		until(`SELECT count(*) FROM versions WHERE kind = 'new'`, len(said)-messages/kills/2) // in the middle of it
+		kill()
+		for i, m := range said[len(said)-messages/kills:] { // while nobody archives
+			switch i % 10 {
+			case 0:
+				require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
+				delete(want, m.ID)
+			case 1:
+				_, err := jane.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"body": m.Body + ", edited"})
+				require.NoError(t, err)
+				want[m.ID] = m.Body + ", edited"
+			}
+		}
+	}
+	kill := start()
+	defer kill()
+	until(`SELECT count(*) FROM messages WHERE body LIKE '%, edited'`, messages/10)
+	for began := time.Now(); count(`SELECT count(*) FROM messages`) != len(want); time.Sleep(5 * time.Millisecond) {
+		require.Less(t, time.Since(began), time.Minute)
+	}
+	got := map[int64]string{}
+	rows, err := a.db.QueryContext(t.Context(), `SELECT message, body FROM messages`)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var body string
+		require.NoError(t, rows.Scan(&id, &body))
+		got[id] = body
+	}
+	require.NoError(t, rows.Err())
+	assert.Equal(t, want, got)
+	assert.Equal(t, count(`SELECT count(DISTINCT message) FROM versions WHERE kind = 'new'`), count(`SELECT count(*) FROM versions WHERE kind = 'new'`),
+		"what came again after a kill was not stored again")
+}
+
+func TestArchivePutsAsideWhatItCannotStore(t *testing.T) {
+	t.Parallel()
+	a, err := openArchive(t.Context(), filepath.Join(t.TempDir(), "archive.db"))
+	require.NoError(t, err)
+	defer a.close()
+	require.NoError(t, a.putAside(t.Context(), &chat.Message{ID: 5, ConversationID: 7}, sql.ErrTxDone))
+	var why string
+	require.NoError(t, a.db.QueryRowContext(t.Context(), `SELECT error FROM aside WHERE message = 5`).Scan(&why))
+	assert.Equal(t, sql.ErrTxDone.Error(), why)
+}

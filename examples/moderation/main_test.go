@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestModeratorCleansWhatIsThere(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), &out))
+	assert.Equal(t, "50 × Hello\n0 × Win at our casino!\n50 × My card is ****************\n50 marked\n", out.String())
+}
+
+// said are the live messages of a channel.
+func said(s *fliplettest.Server, channel int64) (out []string) {
+	for _, row := range s.Rows(channel) {
+		if row.DeletedAt == nil {
+			out = append(out, fmt.Sprint(row.Data["body"]))
+		}
+	}
+	return out
+}
+
+func TestModeratorOf50ChannelsDeletesMasksAndMarks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		f, err := open(t.Context(), s, 0)
+		require.NoError(t, err)
+		defer f.close()
+		shift := func() (end func()) {
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- f.moderator().serve(ctx) }()
+			time.Sleep(time.Minute)
+			return func() {
+				stop()
+				require.NoError(t, <-ended)
+			}
+		}
+		end := shift()
+		logins := s.Count(fliplettest.Update)
+		var harmless []*chat.Message
+		for _, id := range f.channels {
+			m, err := f.jane.Message(t.Context(), id, chat.Draft{Body: "Hello"})
+			require.NoError(t, err)
+			harmless = append(harmless, m)
+			for _, text := range []string{"Win at our CASINO!", "damn, my card is 4111111111111111"} {
+				_, err := f.jane.Message(t.Context(), id, chat.Draft{Body: text})
+				require.NoError(t, err)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		for _, id := range f.channels {
+			require.Equal(t, []string{"Hello", "****, my card is ****************"}, said(s, id))
+			for _, row := range s.Rows(id) {
+				require.Equal(t, strings.Contains(fmt.Sprint(row.Data["body"]), "*"), row.Data[moderated] == true, "what was changed is marked")
+			}
+		}
+		assert.Equal(t, 50*(3+2), s.Count(fliplettest.Insert)+s.Count(fliplettest.Update)+s.Count(fliplettest.Delete)-logins,
+			"what is harmless costs no request")
+
+		end()
+		for i, m := range harmless { // while nobody looks, they are edited
+			text := "casino after all"
+			if i%2 == 0 {
+				text = "Hello, damn"
+			}
+			_, err := f.jane.UpdateMessage(t.Context(), m.ConversationID, m.ID, chat.M{"body": text})
+			require.NoError(t, err)
+		}
+		end = shift()
+		time.Sleep(5 * time.Minute)
+		for i, id := range f.channels {
+			want := []string{"Hello, ****", "****, my card is ****************"}
+			if i%2 == 1 {
+				want = want[1:]
+			}
+			require.Equal(t, want, said(s, id))
+		}
+		writes := s.Count(fliplettest.AnyWrite)
+		time.Sleep(time.Hour)
+		assert.Equal(t, writes, s.Count(fliplettest.AnyWrite), "its own edits are no reason to write")
+		end()
+	})
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+)
+
+// moderator keeps the channels clean that its account has joined. One stream serves
+// them all: a poll is one request, however many channels there are.
+type moderator struct {
+	chat   *chat.Chat
+	log    *slog.Logger
+	banned []string       // messages with one of these words are deleted
+	masked *regexp.Regexp // what matches is replaced by stars
+}
+
+// serve moderates until ctx ends. It begins with what is said from now on and goes on
+// where it stopped. Everything it does can be done twice, since after a crash a
+// message may come again.
+func (mod *moderator) serve(ctx context.Context) error {
+	err := mod.chat.Consume(ctx, "moderator", mod.moderate,
+		chat.StartAt(chat.FromNow), chat.MaxAttempts(5), chat.DeadLetter(mod.putAside))
+	if ctx.Err() != nil {
+		return nil // it was asked to end
+	}
+	return err
+}
+
+// moderate looks at one message, new or edited. A harmless one costs no request.
+func (mod *moderator) moderate(ctx context.Context, m *chat.Message) (err error) {
+	if m.IsDeleted || m.Err != nil {
+		return nil
+	}
+	switch text := mod.masked.ReplaceAllStringFunc(m.Body, stars); {
+	case slices.ContainsFunc(mod.banned, func(word string) bool { return strings.Contains(strings.ToLower(m.Body), word) }):
+		err = mod.chat.DeleteMessage(ctx, m.ConversationID, m.ID)
+	case text != m.Body:
+		_, err = mod.chat.UpdateMessage(ctx, m.ConversationID, m.ID, chat.M{"body": text, "isEdited": true, moderated: true})
+	default:
+		return nil
+	}
+	if errors.Is(err, chat.ErrNotFound) {
+		return nil // somebody was faster, or the channel is gone
+	}
+	if err == nil {
+		mod.log.Info("moderated", "message", m.ID, "channel", m.ConversationID)
+	}
+	return err
+}
+
+// moderated is the column that marks a message that the moderator has changed, for
+// clients that want to show it.
+const moderated = "isModerated"
+
+// putAside takes a message that could not be moderated: a person has to look at it.
+func (mod *moderator) putAside(_ context.Context, m *chat.Message, err error) error {
+	mod.log.Error("not moderated", "message", m.ID, "channel", m.ConversationID, "error", err)
+	return nil
+}
+
+func stars(s string) string { return strings.Repeat("*", len(s)) }

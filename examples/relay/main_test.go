@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRelaySendsWhatWasLeftBehind(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), &out))
+	assert.Equal(t, `20 users, 20 messages
+the next relay logs in 3 users
+23 messages
+`, out.String())
+}
+
+func TestRelayOf500UsersSendsEachRequestOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const users = 500
+		s := fliplettest.New(t, fliplettest.InProcess())
+		opts, ids, conversations := town(s, users)
+		s.Sometimes(0.2, fliplettest.Insert, fliplettest.LoseAnswer())
+		s.Sometimes(0.1, fliplettest.Insert, fliplettest.LoseRequest())
+		all := func(r *relay, key string, ids []string) {
+			var work sync.WaitGroup
+			for i, id := range ids {
+				for range 2 { // and the second one at the same time
+					work.Go(func() { assert.NoError(t, r.send(t.Context(), id, conversations[i], key, key)) })
+				}
+			}
+			work.Wait()
+		}
+		first := newRelay(opts)
+		all(first, "one", ids)
+		require.NoError(t, first.flush(t.Context()))
+		assert.Equal(t, users, rows(s, conversations))
+		all(first, "one", ids) // long after the first was sent
+		require.NoError(t, first.flush(t.Context()))
+		assert.Equal(t, users, rows(s, conversations))
+
+		down := s.Always(fliplettest.AnyWrite, fliplettest.LoseRequest())
+		all(first, "two", ids[:50])
+		time.Sleep(time.Minute)
+		first.close()
+		synctest.Wait()
+		down.Off()
+		owners, err := chat.OutboxOwners(t.Context(), opts.Storage)
+		require.NoError(t, err)
+		assert.Len(t, owners, 50)
+
+		second := newRelay(opts)
+		defer second.close()
+		all(second, "two", ids[:10]) // the clients repeat what they have no answer to
+		n, err := second.resume(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 50, n)
+		assert.Len(t, second.all(), 50, "nobody else is logged in")
+		require.NoError(t, second.flush(t.Context()))
+		for i, id := range conversations {
+			var got []string
+			for _, row := range s.Rows(id) {
+				got = append(got, fmt.Sprint(row.Data["body"]))
+			}
+			want := []string{"one", "two"}
+			if i >= 50 {
+				want = want[:1]
+			}
+			require.Equal(t, want, got, ids[i])
+		}
+	})
+}

@@ -94,7 +94,7 @@ func ExampleChat_Consume() {
 				stop()
 			}
 			return nil
-		})
+		}, chat.StartAt(chat.FromBeginning)) // an archive is to have everything
 	}
 	s.talk("one", "two")
 	fmt.Println(errors.Is(archive("two"), context.Canceled))

@@ -88,20 +88,19 @@ func (c *Chat) sealFiles(ctx context.Context, row *datasource.Entry, list upload
 	return err
 }
 
-// sealedFiles opens the list of a row's files, and says how it was protected; nil if it
-// has none.
-func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.List, bodies.Protection, error) {
-	stored := row.Data[wire.SealedFiles]
-	if stored == nil {
+// sealedFiles opens the list of a row's files, nil if it has none.
+func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.List, error) {
+	if row.Data[wire.SealedFiles] == nil {
 		if c.sealsFiles() && c.opts.MinProtection > Plain {
-			return nil, bodies.Plain, ErrUnprotected
+			return nil, ErrUnprotected
 		}
-		return nil, bodies.Plain, nil
+		return nil, nil
 	}
-	return openFiles(ctx, c.bodies, row)
+	list, _, err := openFiles(ctx, c.bodies, row)
+	return list, err
 }
 
-// openFiles is sealedFiles of a row that has a list.
+// openFiles is sealedFiles of a row that has a list, and says how that was protected.
 func openFiles(ctx context.Context, b *bodies.Bodies, row *datasource.Entry) (upload.List, bodies.Protection, error) {
 	stored := row.Data[wire.SealedFiles]
 	text, had, err := b.Open(ctx, filesBinding(row), stored)
@@ -193,7 +192,7 @@ func (c *Chat) enterFile(ctx context.Context, m *Message, i int) (_ context.Cont
 	}
 	var list upload.List
 	if err == nil {
-		if list, _, err = c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data}); err != nil {
+		if list, err = c.sealedFiles(ctx, &datasource.Entry{DataSourceID: m.ConversationID, Data: m.Data}); err != nil {
 			err = fmt.Errorf("file %d: %w", i, err)
 		}
 	}

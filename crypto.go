@@ -160,7 +160,7 @@ func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, p
 			row.Data[wire.From], at.Sender = patch[wire.From], wire.Text(patch[wire.From])
 		}
 		if hasFiles {
-			list, _, err := c.sealedFiles(ctx, row)
+			list, err := c.sealedFiles(ctx, row)
 			if err == nil {
 				err = c.sealFiles(ctx, row, list.Replace(wire.Strings(row.Data[wire.File]), wire.Strings(patch[wire.File])), patch)
 			}

@@ -93,7 +93,7 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 		Reseal: func(ctx context.Context, row *datasource.Entry, column, stored string) (string, error) {
 			at := binding(row)
 			if column == wire.SealedFiles {
-				if _, _, err := c.sealedFiles(ctx, row); err != nil {
+				if _, err := c.sealedFiles(ctx, row); err != nil {
 					return "", fmt.Errorf("%w: %w", ErrUnreadable, err)
 				}
 				at = filesBinding(row)

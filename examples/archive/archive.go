@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS versions (
 	conversation INTEGER NOT NULL,
 	message      INTEGER NOT NULL,
 	at           TEXT    NOT NULL, -- of the change, by the server's clock
-	kind         TEXT    NOT NULL, -- new, edit (also that somebody has read it) or deletion
+	kind         TEXT    NOT NULL, -- new, edit or deletion
 	author       TEXT    NOT NULL,
 	body         TEXT    NOT NULL,
 	unreadable   TEXT    NOT NULL, -- why body is not the text, or ''
@@ -34,10 +34,13 @@ CREATE TABLE IF NOT EXISTS versions (
 	PRIMARY KEY (message, at, columns)
 );
 CREATE VIEW IF NOT EXISTS messages AS -- as they are now
-	SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY message ORDER BY at DESC, rowid DESC) AS n FROM versions)
+	SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY message ORDER BY kind = 'deletion' DESC, at DESC, rowid DESC) AS n FROM versions)
 	WHERE n = 1 AND kind <> 'deletion';
 CREATE TABLE IF NOT EXISTS aside (message INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, error TEXT NOT NULL);
 `
+
+// timestamp has a fixed width, so that times are in order as text.
+const timestamp = "2006-01-02T15:04:05.000Z"
 
 // openArchive opens a file, or makes one. What was written survives a crash of the machine.
 func openArchive(ctx context.Context, path string) (*archive, error) {
@@ -63,7 +66,7 @@ func (a *archive) follow(ctx context.Context, c *chat.Chat) error {
 		return err
 	}
 	err := c.Consume(ctx, "archive", a.add,
-		chat.StartAt(chat.FromBeginning), chat.MaxAttempts(10), chat.DeadLetter(a.putAside),
+		chat.StartAt(chat.FromBeginning), chat.WithoutReadMarks(), chat.MaxAttempts(10), chat.DeadLetter(a.putAside),
 		chat.OnGap(func(g chat.Gap) { a.log.Warn("not archived", "gap", g.String()) }))
 	if ctx.Err() != nil {
 		return nil // it was asked to end
@@ -115,7 +118,7 @@ func (a *archive) add(ctx context.Context, m *chat.Message) error {
 		INSERT INTO versions
 		SELECT ?1, ?2, ?3, CASE WHEN ?4 = 'deletion' OR EXISTS (SELECT 1 FROM versions WHERE message = ?2) THEN ?4 ELSE 'new' END, ?5, ?6, ?7, ?8
 		WHERE TRUE ON CONFLICT DO NOTHING`,
-		m.ConversationID, m.ID, m.UpdatedAt.Format(time.RFC3339Nano), kind, m.FromUserID, m.Body, why, string(columns))
+		m.ConversationID, m.ID, m.UpdatedAt.UTC().Format(timestamp), kind, m.FromUserID, m.Body, why, string(columns))
 	return err
 }
 

@@ -25,7 +25,7 @@ type moderator struct {
 // message may come again.
 func (mod *moderator) serve(ctx context.Context) error {
 	err := mod.chat.Consume(ctx, "moderator", mod.moderate,
-		chat.StartAt(chat.FromNow), chat.MaxAttempts(5), chat.DeadLetter(mod.putAside))
+		chat.StartAt(chat.FromNow), chat.WithoutReadMarks(), chat.MaxAttempts(5), chat.DeadLetter(mod.putAside))
 	if ctx.Err() != nil {
 		return nil // it was asked to end
 	}

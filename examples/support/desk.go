@@ -25,7 +25,7 @@ func (d *desk) watch(ctx context.Context, every time.Duration, failed func(error
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if _, err := d.sweep(ctx, time.Now()); err != nil {
+		if _, err := d.sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			failed(err) // the next look will find what this one did not
 		}
 		select {

@@ -211,7 +211,8 @@ func (readMarksOption) applyStream(c *callOptions)     { c.noMarks = true }
 func (readMarksOption) applyConsume(c *consumeOptions) { c.noMarks = true }
 
 // WithoutReadMarks leaves out updates of which the [Message.Change] is nothing but
-// [ChangedReaders]. It serves [Chat.Stream], [Chat.Events] and [Chat.Consume].
+// [ChangedReaders]. Marks on messages whose version before is not remembered, such as
+// those from before a restart, cannot be told from other changes, and come. It serves [Chat.Stream], [Chat.Events] and [Chat.Consume].
 func WithoutReadMarks() ReadMarksOption { return readMarksOption{} }
 
 // ReadMarksOption is [WithoutReadMarks].

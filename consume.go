@@ -143,8 +143,11 @@ func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	if g := gapOf(e); g != nil {
 		return guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
 	}
-	if f.opts.noMarks && onlyReaders(e) {
-		return nil
+	if f.opts.noMarks {
+		var ok bool
+		if e, ok = withoutMarks(e); !ok {
+			return nil
+		}
 	}
 	return f.call(ctx, e, f.fn)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/longtest"
+	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 // listening are the ways to listen, with what they got.
@@ -262,6 +263,7 @@ func TestAnUpdateSaysWhatHasChanged(t *testing.T) {
 		change(datasource.M{"file": []string{"v1/media/files/1/contents/a.png"}})
 		change(datasource.M{"colour": "red"})
 		change(datasource.M{"colour": "blue", "body": "third text"})
+		change(datasource.M{"colour": "blue", "body": "third text"}) // as it was: nobody has changed anything
 		want := []chat.Change{chat.ChangedReaders, chat.ChangedBody, chat.ChangedFiles, chat.ChangedColumns, chat.ChangedBody | chat.ChangedColumns}
 		for way, h := range all {
 			var got []chat.Change
@@ -340,6 +342,29 @@ func TestAResetReplaysWithoutUpdatesAndWithoutWhatAJoinHasBrought(t *testing.T) 
 	})
 }
 
+// A read mark is no update for whoever wants none, and takes away no replay.
+func TestAResetReplaysAMessageOfWhichOnlyTheReadersHaveChanged(t *testing.T) {
+	t.Parallel()
+	servers(t, func(t *testing.T, w *world) {
+		jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+		conv := w.converse(jane, "bob")
+		m := w.say(jane, conv, "one")
+		toJane := &heard{}
+		_, err := jane.Stream(t.Context(), toJane.message, chat.WithoutReadMarks())
+		require.NoError(t, err)
+		settle()
+		require.NoError(t, bob.MarkMessagesAsRead(t.Context(), m))
+		require.NoError(t, jane.Poll(t.Context(), chat.Reset()))
+		settle()
+		require.Len(t, toJane.messages, 2)
+		again := toJane.messages[1]
+		assert.True(t, again.IsReplay)
+		assert.False(t, again.IsUpdate)
+		assert.Len(t, again.ReadBy, 2)
+		require.NoError(t, jane.Close())
+	})
+}
+
 func TestFillReadsAMessageThatCouldNotBeRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -358,5 +383,136 @@ func TestFillReadsAMessageThatCouldNotBeRead(t *testing.T) {
 			require.Nil(t, m)
 			require.ErrorIs(t, err, chat.ErrInvalid)
 		}
+	}
+}
+
+// A consumer that ends in the middle of the history goes on there, and what was left out
+// stays a gap.
+func TestAConsumerThatEndsInTheHistoryOfAJoinGoesOnThere(t *testing.T) {
+	t.Parallel()
+	for _, start := range []chat.From{chat.FromNow, chat.FromNewest, chat.FromBeginning} {
+		for _, prior := range []bool{false, true} {
+			for _, stop := range []int{1, 20, 199} {
+				t.Run(fmt.Sprint(start, " ", prior, " ", stop), func(t *testing.T) {
+					t.Parallel()
+					servers(t, func(t *testing.T, w *world) {
+						const old = 450
+						jane := w.login("jane", asUsual)
+						store := storage.NewMemory()
+						conv := w.converse(jane, "eve")
+						for _, body := range numbers(0, old) {
+							w.AddRows(conv.ID, datasource.M{"body": body, "fromUserId": jane.User().UserID, "guid": "g" + body})
+							time.Sleep(time.Second)
+						}
+						if prior {
+							w.say(jane, w.converse(jane, "bob"), "hello")
+						}
+						h := &heard{}
+						run := func(during func(), most int) {
+							bob := w.login("bob", asUsual, func(o *chat.Options) { o.Storage = store })
+							ctx, cancel := context.WithCancel(t.Context())
+							done := make(chan error, 1)
+							go func() {
+								done <- bob.Consume(ctx, "c", func(_ context.Context, m *chat.Message) error {
+									h.message(m)
+									if history, _, _ := h.in(conv); len(history) == most {
+										cancel()
+									}
+									return nil
+								}, chat.StartAt(start), chat.OnGap(h.gap))
+							}()
+							during()
+							cancel()
+							<-done
+							require.NoError(t, bob.Close())
+						}
+						run(func() {
+							settle()
+							require.NoError(t, conv.Participants().Add(t.Context(), w.ids["bob"]))
+							settle()
+						}, stop)
+						live := numbers(9000, 9060)
+						for _, body := range live {
+							w.say(jane, conv, body)
+							time.Sleep(time.Second)
+						}
+						run(settle, -1)
+						history, got, updates := h.in(conv)
+						assert.Equal(t, map[chat.From][]string{chat.FromNewest: numbers(old-200, old), chat.FromBeginning: numbers(0, old)}[start], history)
+						assert.Equal(t, live, got)
+						assert.Empty(t, updates)
+						if start == chat.FromBeginning {
+							assert.Empty(t, h.gaps)
+						} else {
+							assert.Len(t, h.gaps, 1)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// The clock that stamps rows is set back, or forward and back. What is written then has
+// times that polls have passed.
+func TestAServersClockThatIsSetBackDelaysNothing(t *testing.T) {
+	t.Parallel()
+	for name, steps := range map[string][]time.Duration{
+		"ten seconds": {-10 * time.Second}, "an hour": {-time.Hour}, "a day": {-24 * time.Hour},
+		"forward and back": {time.Hour, -time.Hour}, "back twice": {-time.Minute, -time.Hour}, "back and forward": {-time.Hour, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers(t, func(t *testing.T, w *world) {
+				jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+				conv := w.converse(jane, "bob")
+				edited := w.say(jane, conv, "old")
+				listeners := map[string]*heard{}
+				for _, start := range []chat.From{chat.FromNewest, chat.FromNow, chat.FromBeginning} {
+					h := &heard{}
+					listeners[fmt.Sprint("stream ", start)] = h
+					_, err := bob.Stream(t.Context(), h.message, chat.StartAt(start))
+					require.NoError(t, err)
+				}
+				consumed := &heard{}
+				listeners["consume"] = consumed
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() {
+					_ = bob.Consume(ctx, "c", func(_ context.Context, m *chat.Message) error { consumed.message(m); return nil }, chat.StartAt(chat.FromNow))
+				}()
+				settle()
+				var want, changes []string
+				for i, step := range steps {
+					w.say(jane, conv, fmt.Sprint("before ", i))
+					want = append(want, fmt.Sprint("before ", i))
+					time.Sleep(30 * time.Second)
+					w.ShiftClock(step)
+					time.Sleep(30 * time.Second)
+					for n := range 5 {
+						body := fmt.Sprint("after ", i, " ", n)
+						w.say(jane, conv, body)
+						want = append(want, body)
+						time.Sleep(25 * time.Second) // a poll
+						synctest.Wait()
+						for way, h := range listeners {
+							_, live, _ := h.in(conv)
+							require.Equal(t, want, live, "%s, after %s", way, body)
+						}
+					}
+					body := fmt.Sprint("edited ", i)
+					_, err := jane.UpdateMessage(t.Context(), conv.ID, edited.ID, chat.M{"body": body})
+					require.NoError(t, err)
+					changes = append(changes, body)
+					time.Sleep(25 * time.Second)
+					synctest.Wait()
+					for way, h := range listeners {
+						_, _, updates := h.in(conv)
+						require.Equal(t, changes, updates, way)
+					}
+				}
+				require.NoError(t, bob.Close())
+			})
+		})
 	}
 }

@@ -156,8 +156,11 @@ func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) boo
 	if f.gap = gapOf(e); f.gap != nil {
 		return true
 	}
-	if f.noMarks && onlyReaders(e) {
-		return false
+	if f.noMarks {
+		var ok bool
+		if e, ok = withoutMarks(e); !ok {
+			return false
+		}
 	}
 	f.message = f.chat.received(ctx, f.session, e, shared)
 	return f.message != nil
@@ -176,9 +179,14 @@ func (f *streamFunc) Handle() error {
 	})
 }
 
-// onlyReaders reports whether an event says only who has read a message.
-func onlyReaders(e feed.Event) bool {
-	return e.Update && !e.Deleted && Change(e.Changed) == ChangedReaders
+// withoutMarks is an event for whoever wants no read marks. ok is false if it says only
+// who has read a message. One that a reset would have delivered again is that replay.
+func withoutMarks(e feed.Event) (_ feed.Event, ok bool) {
+	if !e.Update || e.Deleted || Change(e.Changed) != ChangedReaders {
+		return e, true
+	}
+	e.Update, e.Changed, e.Replay = false, 0, true
+	return e, e.Reset
 }
 
 // guarded calls a function of the user's, and turns a panic into an error.
@@ -293,8 +301,11 @@ func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, o *callOpti
 		c.reportGap(*g, o.onGap)
 		return nil, rd.Stopped()
 	}
-	if o.noMarks && onlyReaders(e) {
-		return nil, rd.Stopped()
+	if o.noMarks {
+		var ok bool
+		if e, ok = withoutMarks(e); !ok {
+			return nil, rd.Stopped()
+		}
 	}
 	return c.received(ctx, s, e, rd.Shared()), rd.Stopped()
 }

@@ -22,7 +22,8 @@ func (r *reader) consider(row *Row) {
 		if duplicate && !row.Deleted {
 			r.mem.spare(row)
 		}
-		if !duplicate && !(v.deleted && row.Deleted) {
+		same := row.Hash == v.hash && row.Deleted == v.deleted && row.Unreadable == v.unreadable // written again as it was
+		if !duplicate && !same && !(v.deleted && row.Deleted) {
 			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: row.Parts.since(v.parts), Deleted: row.Deleted})
 		}
 		if !v.duplicate && !row.Deleted && row.Origin != v.origin {

@@ -67,6 +67,7 @@ type savedReader struct {
 	Joins         []int64         `json:"joins,omitempty"`   // of versions that stored no more of them
 	Joining       []savedJoin     `json:"joining,omitempty"` // in place of Joins
 	Joined        map[int64]Time  `json:"joined,omitempty"`
+	Subscribed    Time            `json:"subscribed,omitempty"` // by the clock of the program
 	Began         *Time           `json:"began,omitempty"`
 	Polled        *Time           `json:"polled,omitempty"`
 	Known         []savedVersion  `json:"known"`
@@ -201,6 +202,8 @@ func (r *reader) snapshot(generation uint64) []byte {
 	}
 	if r.began != beginning {
 		s.Began = &r.began
+	} else {
+		s.Subscribed = Time(r.subscribed.UnixMicro())
 	}
 	if r.polled != beginning {
 		s.Polled = &r.polled
@@ -258,6 +261,9 @@ func (r *reader) restore(c Cursor) error {
 	r.joined = s.Joined
 	if s.Began != nil {
 		r.began = *s.Began
+	}
+	if s.Subscribed != 0 {
+		r.subscribed = time.UnixMicro(int64(s.Subscribed))
 	}
 	if s.Polled != nil {
 		r.polled = *s.Polled

@@ -76,6 +76,8 @@ type Feed struct {
 	clock   schedule
 	flight  *flight
 	roster  roster
+	ahead   Time // by how much the server's clock was ahead of the owner's in the last answer
+	dated   bool // there was one with a clock
 	// polls counts polls begun, done those completed. A caller that waits for a poll
 	// has a ticket: the number of that poll.
 	polls, done uint64
@@ -90,6 +92,7 @@ type entry struct {
 // flight is the running request and the readers that wait for it.
 type flight struct {
 	query   Query
+	sent    time.Time
 	readers []*entry
 }
 
@@ -216,7 +219,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 		wantsRoster = wantsRoster || e.needsMembers
 	}
 	if wantsRoster {
-		f.flight = &flight{query: Query{Kind: Members}}
+		f.flight = &flight{query: Query{Kind: Members}, sent: now}
 		return f.flight.query, true
 	}
 	var lead *entry
@@ -231,7 +234,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 		f.schedule(now)
 		return Query{}, false
 	}
-	f.flight = &flight{}
+	f.flight = &flight{sent: now}
 	for _, e := range f.readers {
 		q, ok := e.want()
 		if !ok {
@@ -271,11 +274,15 @@ func (f *Feed) page(now time.Time, rows []Row, clock Time, short bool) {
 	}
 	f.flight = nil
 	f.clock.succeeded()
+	stepped := f.setBack(fl.sent, now, clock)
 	p := page{query: fl.query, full: short || len(rows) >= fl.query.Limit, clock: clock}
 	p.rows, p.ordered = sorted(fl.query.Kind, rows)
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {
 			continue // unsubscribed meanwhile
+		}
+		if stepped && e.phase != initial {
+			continue // it asks again, further back
 		}
 		before := e.queue.len()
 		e.take(now, p)

@@ -47,45 +47,73 @@ func (r *reader) takeNewest(p page, j *join) {
 		j.limit = p.query.Limit * 2
 		return
 	}
-	var oldest Key
-	had, again := r.mem.had(j.conversation), false // again: the user was in it before
-	older := false                                 // there is history on the page
+	first, older, again := r.survey(p, j)
+	switch all := p.full && first != (Key{}) && first.Time > j.until; {
+	case again:
+		if older && r.start == FromNow {
+			r.mem.setFloor(j.conversation, later(r.mem.floors[j.conversation], afterAll(j.until)))
+		}
+	case all && j.created <= j.until:
+		r.leaveOut(j, nil, Key{Time: j.until + 1})
+	case r.start == FromNow && older:
+		r.leaveOut(j, p.rows, Key{Time: j.until + 1})
+	case p.full && first != (Key{}) && !all:
+		r.leaveOut(j, p.rows, first.clamp(p.clock))
+	}
+	// From here on the conversation is read by creation, so that a listener which ends in
+	// the middle of the page goes on there, whatever has been sent meanwhile.
+	j.paging, j.limit = true, r.cfg.PageSize
+	if j.at = (Key{first.Time, first.ID - 1}); first == (Key{}) || first.Time > j.until || r.start == FromNow {
+		j.at = afterAll(j.until)
+	}
+	r.flush()
+	r.checkpoint()
+	if p.full && first.Time > j.until {
+		return // more than a page has come since the user joined
+	}
+	for i := range p.rows {
+		if row := &p.rows[i]; row.createdKey().Compare(j.at) > 0 && j.has(row) {
+			r.joinRow(row, j)
+		}
+	}
+	r.endJoin()
+}
+
+// has reports whether a row is a message of the joined conversation.
+func (j *join) has(row *Row) bool {
+	return row.Conversation == j.conversation && !row.Deleted && !row.Foreign
+}
+
+// survey looks at the newest page of a joined conversation: for the first row of it,
+// whether there is history on it, and whether the user was in it before.
+func (r *reader) survey(p page, j *join) (first Key, older, again bool) {
+	had := r.mem.had(j.conversation)
 	for i := range p.rows {
 		row := &p.rows[i]
-		if row.Conversation != j.conversation || row.Deleted || row.Foreign {
+		if !j.has(row) {
 			continue
 		}
-		if oldest == (Key{}) {
-			oldest = row.createdKey()
+		if first == (Key{}) {
+			first = row.createdKey()
 		}
 		_, known := r.mem.lookup(row.ID)
 		again = again || known || row.createdKey().Compare(had) <= 0
-		switch older = older || row.Created <= j.until; {
-		case known:
-			r.missedChange(row)
-		case row.createdKey().Compare(had) <= 0, r.batch.has(row.ID), r.start == FromNow && row.Created <= j.until:
-		default:
-			r.addNew(row)
-		}
+		older = older || row.Created <= j.until
 	}
-	switch {
-	case p.full && oldest != (Key{}) && oldest.Time > j.until && !again:
-		// More than a page has come since the user joined.
-		r.batch.reset()
-		j.paging, j.at, j.limit = true, afterAll(j.until), r.cfg.PageSize
-		if j.created <= j.until {
-			r.leaveOut(j, Key{Time: j.until + 1})
-			r.flush()
-		}
-		return
-	case r.start == FromNow && older && !again:
-		r.leaveOut(j, Key{Time: j.until + 1})
-	case r.start == FromNow && older:
-		r.mem.setFloor(j.conversation, later(r.mem.floors[j.conversation], afterAll(j.until)))
-	case p.full && oldest != (Key{}) && !again:
-		r.leaveOut(j, oldest.clamp(p.clock))
+	return first, older, again
+}
+
+// joinRow takes one row of a joined conversation.
+func (r *reader) joinRow(row *Row, j *join) {
+	had := r.mem.gone[j.conversation]
+	if r.start == FromBeginning {
+		had = r.mem.had(j.conversation)
+	} // else its floor is where the reading began
+	if _, known := r.mem.lookup(row.ID); known {
+		r.missedChange(row)
+	} else if row.createdKey().Compare(had) > 0 && !r.batch.has(row.ID) {
+		r.addNew(row)
 	}
-	r.endJoin()
 }
 
 // missedChange considers a row that the listener had before the user left. The next poll
@@ -96,12 +124,16 @@ func (r *reader) missedChange(row *Row) {
 	}
 }
 
-// leaveOut makes what was created before a key history that is not loaded.
-func (r *reader) leaveOut(j *join, before Key) {
+// leaveOut makes what was created before a key history that is not loaded. newest are
+// the newest rows, nil if these are not all that there are after the key.
+func (r *reader) leaveOut(j *join, newest []Row, before Key) {
 	if before.ID == 0 {
 		r.mem.setFloor(j.conversation, afterAll(before.Time-1))
 	} else {
 		r.mem.setFloor(j.conversation, Key{before.Time, before.ID - 1})
+	}
+	if newest != nil {
+		r.mem.idsUpto(j.conversation, newest, afterAll(1<<62))
 	}
 	if !j.told {
 		j.told = true
@@ -113,22 +145,13 @@ func (r *reader) leaveOut(j *join, before Key) {
 
 // takeOldest takes a page of a joined conversation by creation.
 func (r *reader) takeOldest(p page, j *join) {
-	last, had := j.at, r.mem.had(j.conversation)
+	last := j.at
 	firm := max(j.until, beginning+r.cfg.overlap()) - r.cfg.overlap() // what is younger may be followed by rows that are older
-	if r.start != FromBeginning {
-		had = r.mem.gone[j.conversation] // its floor is where the reading began
-	}
 	for i := range p.rows {
 		row := &p.rows[i]
-		k := row.createdKey()
-		if k.Compare(j.at) <= 0 || row.Conversation != j.conversation || row.Deleted || row.Foreign {
-			continue
-		}
-		last = k
-		if _, known := r.mem.lookup(row.ID); known {
-			r.missedChange(row)
-		} else if k.Compare(had) > 0 && !r.batch.has(row.ID) {
-			r.addNew(row)
+		if k := row.createdKey(); k.Compare(j.at) > 0 && j.has(row) {
+			last = k
+			r.joinRow(row, j)
 		}
 	}
 	if p.full && !(p.ordered && last.Compare(p.query.After) > 0) {

@@ -9,6 +9,7 @@ type version struct {
 	parts            Parts
 	conversation     int64
 	deleted          bool
+	unreadable       bool
 	duplicate        bool // another row of the same send was delivered
 	// left is the send that the row was delivered as before it changed; 0 for none. The
 	// send then lives in another row, if there is one.
@@ -18,7 +19,7 @@ type version struct {
 func versionOf(r *Row) version {
 	return version{
 		created: r.Created, updated: r.Updated, hash: r.Hash, origin: r.Origin, parts: r.Parts,
-		conversation: r.Conversation, deleted: r.Deleted,
+		conversation: r.Conversation, deleted: r.Deleted, unreadable: r.Unreadable,
 	}
 }
 
@@ -188,6 +189,12 @@ func (m *memory) setFloor(conversation int64, k Key) {
 // the last of them.
 func (m *memory) read(conversation int64, upto Key, rows []Row) {
 	m.setFloor(conversation, later(m.floors[conversation], upto))
+	m.idsUpto(conversation, rows, upto)
+}
+
+// idsUpto notes the highest id of rows up to a key: what has a higher one came later,
+// whatever its time is.
+func (m *memory) idsUpto(conversation int64, rows []Row, upto Key) {
 	if m.floorIDs == nil {
 		m.floorIDs = map[int64]int64{}
 	}

@@ -110,6 +110,9 @@ func (r *reader) flush() {
 		for i := range b.news {
 			r.replayed[b.news[i].Row.ID] = true
 		}
+		for i := range b.updates {
+			b.updates[i].Reset = true
+		}
 	}
 	r.push(b.gaps...)
 	r.push(b.news...)

@@ -148,6 +148,8 @@ type Event struct {
 	History bool
 	// Replay: the message was delivered again because of a reset.
 	Replay bool
+	// Reset: an update that was found for a reset. The message has no replay of its own.
+	Reset bool
 	// Gap is set when something cannot be delivered. Row is set, too, if it is that row.
 	Gap *Gap
 }

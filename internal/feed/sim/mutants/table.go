@@ -46,8 +46,8 @@ var table = [...]Mutant{
 		What: "updates are told as new messages",
 		Seed: 9,
 		Edits: edits("classify.go",
-			"if !duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true,",
-			"if !duplicate && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: false,"),
+			"if !duplicate && !same && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true,",
+			"if !duplicate && !same && !(v.deleted && row.Deleted) {\n\t\t\tr.batch.updates = append(r.batch.updates, Event{Row: *row, Update: false,"),
 	},
 	{
 		What:  "repeated sends are told twice",
@@ -231,7 +231,7 @@ var table = [...]Mutant{
 	{
 		What:  "a listener from now gets the history of a joined conversation as new",
 		Seed:  223,
-		Edits: edits("join.go", "r.start == FromNow && row.Created <= j.until:", "false:"),
+		Edits: edits("join.go", "first.Time > j.until || r.start == FromNow {", "first.Time > j.until {"),
 	},
 	{
 		What:  "a listener from the beginning gets a page of a joined conversation",
@@ -267,5 +267,10 @@ var table = [...]Mutant{
 		What:  "changes from before a join are told",
 		Seed:  5454,
 		Edits: edits("classify.go", "since = max(since, until)", "since = max(since, until-1<<50)"),
+	},
+	{
+		What:  "a listener that ends in a joined conversation begins with it anew",
+		Seed:  39,
+		Edits: edits("join.go", "\tr.flush()\n\tr.checkpoint()\n\tif p.full", "\tif p.full"),
 	},
 }

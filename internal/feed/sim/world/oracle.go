@@ -108,8 +108,10 @@ func (l *listener) heardOf(version int32) *bool {
 func (l *listener) rollback() {
 	for i := len(l.undo) - 1; i >= 0; i-- {
 		u := &l.undo[i]
-		l.had[u.row], l.talks[u.conv] = u.had, u.talk
-		l.heard[u.version] = false
+		l.talks[u.conv] = u.talk
+		if u.row >= 0 { // else it was a gap
+			l.had[u.row], l.heard[u.version] = u.had, false
+		}
 	}
 	l.undo = l.undo[:0]
 }
@@ -202,6 +204,9 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		case l.start == feed.FromNow && s.ever(c) == 0:
 			r.fail("gap", "a gap in conversation %d, which has no history", c+1)
 		}
+		if l.durable {
+			l.undo = append(l.undo, handled{row: -1, conv: c, talk: l.talks[c]})
+		}
 		l.talks[c].gap = max(l.talks[c].gap, e.Gap.Before.Time)
 		return
 	}
@@ -274,6 +279,9 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		case r.duplicateShown(l, v.row):
 			r.fail("duplicates", "%v is a repeated send that was shown already", r.describeEvent(e))
 		}
+		if c := &s.convs[row.conv]; row.created < talk.gap && row.visible < c.changed && !row.imported && !row.backdated && row.visible-row.created < ms && c.joins == 1 && s.traits.Lag == 0 {
+			r.fail("gap", "%v is new, but a gap stands for it", r.describeEvent(e))
+		}
 		h.shown, h.push = true, from.number
 		r.marked(l, e, row, talk)
 		visible := row.visible
@@ -315,7 +323,7 @@ func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
 // history for a listener: that of the last poll before the join.
 func (r *Runner) certainly(l *listener, row *row, t *talk) feed.Time {
 	c := &r.srv.convs[row.conv]
-	if !c.member || c.changed < l.since || c.joins != 1 || r.srv.traits.Undated || r.srv.traits.Lag != 0 || row.imported || t.polled == beginning {
+	if !c.member || c.changed < l.since || c.joins != 1 || r.srv.traits.Undated || r.srv.traits.Lag != 0 || row.imported || row.backdated || t.polled == beginning {
 		return beginning
 	}
 	return min(c.changed, t.polled) - tick

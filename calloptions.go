@@ -147,8 +147,8 @@ func (OfflineOption) applyConversations(c *callOptions) { c.offline = true }
 func (OfflineOption) applyStream(c *callOptions) { c.offline = true }
 
 // Offline answers from what an earlier session stored: Login prefers the cached
-// contact, Contacts and Conversations read only the cache, and streams begin with
-// the cached messages.
+// contact, Contacts and Conversations read only the cache, which may be empty, and
+// streams begin with the cached messages.
 func Offline() OfflineOption { return OfflineOption{} }
 
 type resetOption struct{}

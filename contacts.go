@@ -36,9 +36,10 @@ type Contact struct {
 // needs no login, and makes one request unless the rows are too large for one answer.
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered, without
-// a request, and with the columns that Storage keeps: see Options.CachedColumns.
+// a request, and with the columns that Storage keeps: see Options.CachedColumns. It is
+// empty if nothing is cached.
 //
-// Errors: [ErrOffline] with Offline and an empty cache; [ErrInvalid]; [ErrClosed].
+// Errors: [ErrInvalid]; [ErrOffline]; [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
 	defer wrap("contacts", &err)
 	var o callOptions

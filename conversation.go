@@ -159,9 +159,10 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 // activity first.
 //
 // One whose definition breaks a limit, see [datasource.ErrRowLimit], is left out and
-// logged. With [Offline] the last list is returned from the cache, without a request.
+// logged. With [Offline] the last list is returned from the cache, without a request;
+// it is empty if nothing is cached.
 //
-// Errors: [ErrNotLoggedIn], [ErrOffline] with Offline and an empty cache, [ErrClosed].
+// Errors: [ErrNotLoggedIn], [ErrOffline], [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
 	defer wrap("conversations", &err)
 	var o callOptions
@@ -174,7 +175,8 @@ func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (
 	}
 	defer end()
 	if o.offline {
-		return c.cachedConversations(ctx, s)
+		out, _, err := c.cachedConversations(ctx, s)
+		return out, err
 	}
 	sources, err := c.memberships(ctx, s)
 	if err != nil {

@@ -141,7 +141,8 @@
 //
 //	switch {
 //	case errors.Is(err, chat.ErrContactNotFound): // code 404 in JavaScript
-//	case errors.Is(err, chat.ErrOffline):         // code 400 in JavaScript
+//	case errors.Is(err, chat.ErrOffline):         // the server is down; code 400 of a login
+//	case errors.Is(err, chat.ErrUnauthorized):    // the API token was revoked
 //	case errors.Is(err, datasource.ErrRateLimited):
 //	case datasource.Doubtful(err): // a write that may have been applied
 //	}

@@ -36,7 +36,7 @@ import (
 //
 // Errors: [ErrInvalid], which names the column, before any request;
 // [ErrContactNotFound] (code 404); [ErrOffline] (code 400) when the server cannot be
-// reached and Offline found nothing; [ErrClosed].
+// reached, and with Offline nothing usable is cached; [ErrClosed].
 func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Contact, err error) {
 	defer wrap("login", &err)
 	return c.loginWith(ctx, query, withDevice, opts...)
@@ -102,9 +102,6 @@ func (c *Chat) logIn(ctx context.Context, query where.Login, offline bool) (_ *C
 		}
 	}
 	contact, token, err := c.authenticate(ctx, query)
-	if offline && unreachable(err) {
-		return nil, nil, false, fmt.Errorf("%w: %w", ErrOffline, err)
-	}
 	if err != nil {
 		return nil, nil, false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
@@ -46,7 +47,8 @@ type Chat struct {
 	pins     *pins.Book
 	bodies   *bodies.Bodies
 	endpoint rows.Endpoint
-	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
+	contacts atomic.Pointer[datasource.DataSource] // see home
+	notifier *outbox.Notifier                      // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
 }
 

@@ -47,11 +47,13 @@ func requesting(ctx context.Context, c *chat.Chat, conv *chat.Conversation, m *c
 		"add participants":      func() error { return conv.Participants().Add(ctx, other) },
 		"remove participants":   func() error { return conv.Participants().Remove(ctx, other) },
 		"mute":                  func() error { return conv.Notifications().Mute(ctx) },
-		"mark as read":          func() error { return c.MarkMessagesAsRead(ctx, &chat.Message{ID: m.ID, ConversationID: m.ConversationID}) },
-		"accept key":            func() error { return conv.AcceptKey(ctx) },
-		"invite code":           func() error { return outcome(conv.InviteCode(ctx)) },
-		"reencrypt":             func() error { return outcome(c.Reencrypt(ctx, conv.ID, nil)) },
-		"poll":                  func() error { return c.Poll(ctx) },
+		"mark as read": func() error {
+			return c.MarkMessagesAsRead(ctx, &chat.Message{ID: m.ID, ConversationID: m.ConversationID})
+		},
+		"accept key":  func() error { return conv.AcceptKey(ctx) },
+		"invite code": func() error { return outcome(conv.InviteCode(ctx)) },
+		"reencrypt":   func() error { return outcome(c.Reencrypt(ctx, conv.ID, nil)) },
+		"poll":        func() error { return c.Poll(ctx) },
 		"history": func() error {
 			for _, err := range c.History(ctx, conv.ID) {
 				return err

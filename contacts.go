@@ -3,12 +3,16 @@ package chat
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -79,8 +83,9 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 
 // ContactByUserID returns the contact with this flUserId, by which messages and
 // definitions name people. It makes one request. With Options.PrimaryKey it makes a
-// second one when no row has the id: the id may be derived and not stored yet. It
-// needs no login.
+// second one when no row has the id: the id may be derived and not stored yet. When
+// nobody is found, one more reads which columns the contacts have, as in [Chat.Login].
+// It needs no login.
 //
 // Errors: [ErrInvalid] for an empty id; [ErrContactNotFound]; [ErrClosed].
 func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, err error) {
@@ -98,9 +103,62 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, ErrContactNotFound
+		return nil, c.misspelt(ctx, M{wire.UserID: userID}, ErrContactNotFound)
 	}
 	return found[0], nil
+}
+
+const (
+	// mostColumns and longestColumn bound the names of columns in an error.
+	mostColumns   = 40
+	longestColumn = 60
+)
+
+// misspelt makes an ErrContactNotFound name a column that the query has and the
+// contacts have not. It says no more than before when the columns cannot be read.
+func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
+	if !errors.Is(err, ErrContactNotFound) {
+		return err
+	}
+	login, bad := where.ParseLogin(query, true)
+	if bad != nil {
+		return err
+	}
+	ctx, end, closed := c.begin(ctx)
+	if closed != nil {
+		return err
+	}
+	defer end()
+	ds, unread := c.client.DataSource(ctx, c.opts.DataSourceID)
+	if unread != nil || len(ds.Columns) == 0 {
+		return err
+	}
+	for _, name := range login.Columns() {
+		if !slices.Contains(ds.Columns, name) {
+			return fmt.Errorf("%w: no row of data source %d has the column %s; there are %s", err, c.opts.DataSourceID, quoted(name), columnList(ds.Columns))
+		}
+	}
+	return err
+}
+
+// columnList are the names of columns as text.
+func columnList(names []string) string {
+	var out []string
+	for i, name := range names {
+		if i == mostColumns {
+			out = append(out, fmt.Sprintf("%d more", len(names)-i))
+			break
+		}
+		out = append(out, quoted(name))
+	}
+	return strings.Join(out, ", ")
+}
+
+func quoted(name string) string {
+	if len(name) > longestColumn {
+		name = strings.ToValidUTF8(name[:longestColumn], "") + "…"
+	}
+	return strconv.Quote(name)
 }
 
 // contact makes the contact of a row, and keeps the row's data.

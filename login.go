@@ -34,12 +34,16 @@ import (
 // With [Offline] the contact cached by an earlier session is used if it satisfies
 // the query; otherwise the login is made online.
 //
+// When nobody is found, one more request reads which columns the contacts have. The
+// error names a column of the query that is not among them, and lists those that are.
+//
 // Errors: [ErrInvalid], which names the column, before any request;
 // [ErrContactNotFound] (code 404); [ErrOffline] (code 400) when the server cannot be
 // reached, and with Offline nothing usable is cached; [ErrClosed].
 func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Contact, err error) {
 	defer wrap("login", &err)
-	return c.loginWith(ctx, query, withDevice, opts...)
+	contact, err := c.loginWith(ctx, query, withDevice, opts...)
+	return contact, c.misspelt(ctx, query, err)
 }
 
 // deviceChoice says whether a login registers the user's device for pushes.

@@ -125,7 +125,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	}
 	defer end()
 	t := c.teller(s, o.onError)
-	h := &consumeFunc{chat: c, session: s, name: name, fn: fn, opts: o, teller: t}
+	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
 	k := &receive.Consumer{
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Handle: h.handle, MaxAttempts: o.maxAttempts,
@@ -134,21 +134,19 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if o.deadLetter != nil {
 		k.GiveUp = h.giveUp
 	}
-	defer s.consumers.add(k, &h.failing)()
+	h.consumer = k
 	defer t.Stop()
-	return k.Run(context.WithValue(ctx, consuming{}, c))
+	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
 }
 
 // consumeFunc calls the functions of one Consume.
 type consumeFunc struct {
-	chat    *Chat
-	session *session
-	name    string
-	fn      func(context.Context, *Message) error
-	opts    consumeOptions
-	teller  *receive.Teller
-
-	failing failing
+	chat     *Chat
+	session  *session
+	consumer *receive.Consumer
+	fn       func(context.Context, *Message) error
+	opts     consumeOptions
+	teller   *receive.Teller
 }
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
@@ -177,10 +175,10 @@ func (f *consumeFunc) note(ctx context.Context, e feed.Event, what string, err e
 	if err != nil && ctx.Err() != nil {
 		return // it was interrupted
 	}
-	m := f.failing.note(e, err)
+	m := f.consumer.Failing.Note(e, err)
 	if err != nil {
-		f.chat.logFailure(f.opts.onError, what, err, "name", f.name, "conversation", m.ConversationID, "message", m.MessageID, "attempt", m.Attempts)
-		f.teller.Tell(failure("consume", fmt.Errorf("message %d, attempt %d: %w", m.MessageID, m.Attempts, err)), false)
+		f.chat.logFailure(f.opts.onError, what, err, "name", f.consumer.Name, "conversation", m.Conversation, "message", m.Row, "attempt", m.Attempts)
+		f.teller.Tell(failure("consume", fmt.Errorf("message %d, attempt %d: %w", m.Row, m.Attempts, err)), false)
 	}
 }
 

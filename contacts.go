@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,12 +106,6 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 	return found[0], nil
 }
 
-const (
-	// mostColumns and longestColumn bound the names of columns in an error.
-	mostColumns   = 40
-	longestColumn = 60
-)
-
 // misspelt makes an ErrContactNotFound name a column that the query has and the
 // contacts have not. It says no more than before when the columns cannot be read.
 func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
@@ -129,36 +121,12 @@ func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
 		return err
 	}
 	defer end()
-	ds, unread := c.client.DataSource(ctx, c.opts.DataSourceID)
-	if unread != nil || len(ds.Columns) == 0 {
-		return err
-	}
-	for _, name := range login.Columns() {
-		if !slices.Contains(ds.Columns, name) {
-			return fmt.Errorf("%w: no row of data source %d has the column %s; there are %s", err, c.opts.DataSourceID, quoted(name), columnList(ds.Columns))
+	if ds, unread := c.client.DataSource(ctx, c.opts.DataSourceID); unread == nil {
+		if what := login.Misspelt(ds.Columns); what != "" {
+			return fmt.Errorf("%w: no row of data source %d has %s", err, c.opts.DataSourceID, what)
 		}
 	}
 	return err
-}
-
-// columnList are the names of columns as text.
-func columnList(names []string) string {
-	var out []string
-	for i, name := range names {
-		if i == mostColumns {
-			out = append(out, fmt.Sprintf("%d more", len(names)-i))
-			break
-		}
-		out = append(out, quoted(name))
-	}
-	return strings.Join(out, ", ")
-}
-
-func quoted(name string) string {
-	if len(name) > longestColumn {
-		name = strings.ToValidUTF8(name[:longestColumn], "") + "…"
-	}
-	return strconv.Quote(name)
 }
 
 // contact makes the contact of a row, and keeps the row's data.

@@ -1,14 +1,10 @@
 package chat
 
 import (
-	"cmp"
 	"errors"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 )
 
@@ -81,87 +77,15 @@ func (c *Chat) Health() Health {
 		h.LastError = failure("poll", polls.Err)
 	}
 	h.Outbox = c.Outbox().Len()
-	h.Consumers = s.consumers.health()
+	for _, k := range s.consumers.All() {
+		consumer := ConsumerHealth{Name: k.Name}
+		consumer.Lag, consumer.Receiving = k.Receiving()
+		for _, f := range k.Failing.All() {
+			consumer.Failing = append(consumer.Failing, FailingMessage{f.Conversation, f.Row, f.Attempts, f.Err})
+		}
+		h.Consumers = append(h.Consumers, consumer)
+	}
 	return h
-}
-
-// consumers are the calls of Consume of a session. The zero value is empty.
-type consumers struct {
-	mu   sync.Mutex
-	list []*running
-}
-
-// running is one of them.
-type running struct {
-	consumer *receive.Consumer
-	failing  *failing
-}
-
-// add adds one, until the returned function is called.
-func (l *consumers) add(k *receive.Consumer, f *failing) (remove func()) {
-	r := &running{k, f}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.list = append(l.list, r)
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.list = slices.DeleteFunc(l.list, func(other *running) bool { return other == r })
-	}
-}
-
-func (l *consumers) health() []ConsumerHealth {
-	l.mu.Lock()
-	list := slices.Clone(l.list)
-	l.mu.Unlock()
-	var out []ConsumerHealth
-	for _, r := range list {
-		h := ConsumerHealth{Name: r.consumer.Name, Failing: r.failing.all()}
-		h.Lag, h.Receiving = r.consumer.Receiving()
-		out = append(out, h)
-	}
-	slices.SortStableFunc(out, func(a, b ConsumerHealth) int { return cmp.Compare(a.Name, b.Name) })
-	return out
-}
-
-// failing are the messages that a consumer tries again. The zero value is empty.
-type failing struct {
-	mu   sync.Mutex
-	list []FailingMessage
-}
-
-// note records the outcome of an attempt, and returns what is known of the message.
-func (f *failing) note(e feed.Event, err error) FailingMessage {
-	m := FailingMessage{ConversationID: e.Row.Conversation, MessageID: e.Row.ID}
-	if e.Gap != nil {
-		m.ConversationID, m.MessageID = e.Gap.Conversation, e.Gap.Row
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	i := slices.IndexFunc(f.list, func(o FailingMessage) bool {
-		return o.ConversationID == m.ConversationID && o.MessageID == m.MessageID
-	})
-	if i >= 0 {
-		m.Attempts = f.list[i].Attempts
-		f.list = slices.Delete(f.list, i, i+1)
-	}
-	if err != nil {
-		m.Attempts++
-		m.Err = err
-		f.list = append(f.list, m)
-	}
-	return m
-}
-
-func (f *failing) all() []FailingMessage {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.list) == 0 {
-		return nil
-	}
-	out := slices.Clone(f.list)
-	slices.SortStableFunc(out, func(a, b FailingMessage) int { return cmp.Compare(b.Attempts, a.Attempts) })
-	return out
 }
 
 // failure is an error as OnError gets it.

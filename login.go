@@ -123,7 +123,7 @@ func (c *Chat) adopt(ctx context.Context, query where.Login, contact *Contact, t
 	}
 	s.setLogin(query, contact, token)
 	c.mu.Unlock()
-	c.rememberUser(ctx, s, contact, token)
+	c.rememberUser(ctx, s, query, contact, token)
 	return before
 }
 

@@ -31,15 +31,15 @@ func (c *Chat) cacheOf(s *session) *cache.User {
 }
 
 // rememberUser stores who is logged in, for an offline login later.
-func (c *Chat) rememberUser(ctx context.Context, s *session, contact *Contact, token string) {
+func (c *Chat) rememberUser(ctx context.Context, s *session, query where.Login, contact *Contact, token string) {
 	row := contactRow(contact)
-	s.cache.Remember(ctx, &row, token)
+	s.cache.Remember(ctx, &row, token, query.Fingerprint())
 }
 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there
 // is none.
 func (c *Chat) cachedUser(ctx context.Context, query where.Login) (contact *Contact, token string) {
-	_, token, _ = c.cache.FindUser(ctx, func(row *datasource.Entry) (string, bool) {
+	_, token, _ = c.cache.FindUser(ctx, query.Fingerprint(), func(row *datasource.Entry) (string, bool) {
 		if !query.Satisfied(row.Data) {
 			return "", false
 		}

@@ -34,7 +34,7 @@ type session struct {
 	rows      *rows.Source   // the rows of the user's conversations
 	cache     *cache.User
 	receiver  *receive.Receiver
-	consumers consumers
+	consumers receive.Consumers
 	outbox    *outbox.Outbox // nil when it is off
 }
 
@@ -148,7 +148,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	if gone {
 		return ErrNotLoggedIn // logged out meanwhile
 	}
-	c.rememberUser(ctx, s, contact, token)
+	c.rememberUser(ctx, s, query, contact, token)
 	return nil
 }
 

@@ -39,6 +39,9 @@ type Consumer struct {
 	OnError func(error)
 	Log     *slog.Logger
 
+	// Failing is what Handle has noted there.
+	Failing Failing
+
 	reader atomic.Pointer[Reader] // while it receives
 }
 

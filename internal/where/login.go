@@ -189,34 +189,6 @@ func (p Packed) Login() Login {
 // Where is the condition for the server. The caller may change it.
 func (l Login) Where() M { return wire.CloneMap(l.query) }
 
-// Columns are the columns that the query names, in order.
-func (l Login) Columns() []string {
-	names := map[string]bool{}
-	columnsIn(l.query, names)
-	return slices.Sorted(maps.Keys(names))
-}
-
-func columnsIn(query M, names map[string]bool) {
-	for key, want := range query {
-		if !strings.HasPrefix(key, "$") {
-			names[key] = true
-			continue
-		}
-		if clause, ok := want.(M); ok { // $not
-			columnsIn(clause, names)
-		}
-		list, _ := want.([]any)
-		for _, e := range list {
-			clause, _ := e.(M)
-			if column, ok := clause["column"].(string); ok && key == "$filters" {
-				names[column] = true
-			} else {
-				columnsIn(clause, names)
-			}
-		}
-	}
-}
-
 // Column is the value that the query asks a column to equal, nil if it does not.
 func (l Login) Column(name string) any { return l.query[name] }
 

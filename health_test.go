@@ -401,7 +401,7 @@ func TestHealthTellsOfTheOutboxAndTheLimiter(t *testing.T) {
 		w := newWorld(t, fliplettest.InProcess())
 		limiter := datasource.NewLimiter(20, time.Minute)
 		jane := w.login("jane", func(o *chat.Options) {
-			o.Client = w.limited(limiter)
+			o.Client = w.over(w.Transport(), limiter)
 			o.Outbox = &chat.OutboxOptions{}
 		})
 		conv := w.converse(jane, "bob")
@@ -421,10 +421,13 @@ func TestHealthTellsOfTheOutboxAndTheLimiter(t *testing.T) {
 	})
 }
 
-// limited is a client with a limiter.
-func (w *world) limited(l *datasource.Limiter) *datasource.Client {
+// over is a client with a transport of the test's own, without a limit unless one is
+// given.
+func (w *world) over(rt http.RoundTripper, limiter ...*datasource.Limiter) *datasource.Client {
 	w.t.Helper()
-	client, err := datasource.NewClient(datasource.Config{Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: w.Transport()}, Limiter: l})
+	client, err := datasource.NewClient(datasource.Config{
+		Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: rt}, Limiter: append(limiter, datasource.Unlimited())[0],
+	})
 	require.NoError(w.t, err)
 	return client
 }

@@ -22,7 +22,7 @@ func outcome[T any](_ T, err error) error { return err }
 
 // requesting are calls that make a request, by the operation that their errors name.
 func requesting(ctx context.Context, c *chat.Chat, conv *chat.Conversation, m *chat.Message) map[string]func() error {
-	other := int64(conv.ID + 1_000_000)
+	other := conv.ID + 1_000_000
 	return map[string]func() error{
 		"login":                 func() error { return outcome(c.Login(ctx, chat.M{"Email": "bob@example.org"})) },
 		"contacts":              func() error { return outcome(c.Contacts(ctx)) },

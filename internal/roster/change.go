@@ -104,7 +104,7 @@ var ShortestPause = 40 * time.Millisecond
 func Pause(ctx context.Context, began time.Time) error { return pause(ctx, began, 1) }
 
 // pause is Pause with times as long a wait before the random part.
-func pause(ctx context.Context, began time.Time, times time.Duration) error {
+func pause(ctx context.Context, began time.Time, times int) error {
 	d := min(max(time.Since(began), ShortestPause), time.Second)
-	return wait.Sleep(ctx, times*d+rand.N(d))
+	return wait.Sleep(ctx, time.Duration(times)*d+rand.N(d))
 }

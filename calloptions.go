@@ -240,8 +240,8 @@ func (o ErrorOption) applyConsume(c *consumeOptions) { c.onError = o.fn }
 // fn is called with one error at a time, on a goroutine of its own, also while the
 // stream's function runs; Shutdown waits for it. When it is slow, the oldest of more
 // than 16 errors are left out. It is not called any more after Stop, or when Consume or
-// the loop over Events has returned, except for a call that is just beginning. It may call anything of this
-// package. A panic in it is logged.
+// the loop over Events has returned, except for a call that is just beginning. It may
+// call anything of this package. A panic in it is logged.
 func OnError(fn func(error)) ErrorOption { return ErrorOption{fn} }
 
 type anyOperatorOption struct{}

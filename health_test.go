@@ -182,19 +182,37 @@ func TestAStrayRefusalEndsNoStream(t *testing.T) {
 	})
 }
 
-func TestAContactWhoseRulesRefuseALoginKeepsReceiving(t *testing.T) {
+func TestARefusalWithoutARefusedLoginEndsNoStream(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, fliplettest.InProcess())
-		jane := w.login("jane", atLeisure)
-		sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
-		require.NoError(t, err)
-		w.Always(fliplettest.Query, fliplettest.Answer(401, `{"type":"datasource.access","message":"no"}`))
-		w.Always(fliplettest.CrossSource, fliplettest.Status(403))
-		time.Sleep(time.Hour)
-		require.NoError(t, sub.Err())
-		sub.Stop()
-	})
+	denied := fliplettest.Answer(403, `{"type":"datasource.access","message":"no"}`)
+	for name, refuse := range map[string]func(w *world){
+		"logins work": func(w *world) { w.Always(fliplettest.CrossSource, fliplettest.Status(401)) },
+		"the rules of the contacts refuse a login": func(w *world) {
+			w.Always(fliplettest.CrossSource, fliplettest.Status(403))
+			w.Always(fliplettest.Query, denied)
+		},
+		"the server is down for logins": func(w *world) {
+			w.Always(fliplettest.CrossSource, fliplettest.Status(403))
+			w.Always(fliplettest.Query, fliplettest.Status(503))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				jane := w.login("jane", atLeisure)
+				var errs errorList
+				sub, err := jane.Stream(t.Context(), func(*chat.Message) {}, chat.OnError(errs.add))
+				require.NoError(t, err)
+				time.Sleep(time.Minute)
+				refuse(w)
+				time.Sleep(time.Hour)
+				require.NoError(t, sub.Err())
+				assert.NotEmpty(t, errs.all(), "it is told")
+				sub.Stop()
+			})
+		})
+	}
 }
 
 func TestOnErrorMayBeSlowAndCallAnything(t *testing.T) {

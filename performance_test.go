@@ -250,3 +250,37 @@ func TestCallsMakeTheRequestsThatTheTableNames(t *testing.T) {
 		assert.Contains(t, counted, name, "nothing counts this row")
 	}
 }
+
+func TestWhatAnAppKeepsIsLookedForThereOnly(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		app, master int64
+		// requests of the first and second Create, of listing channels, and of listing
+		// conversations
+		first, second, channels, conversations int
+	}{
+		{1, 0, 4, 4, 1, 1},
+		{1, 2, 4, 4, 1, 2},
+		{0, 0, 5, 4, 1, 1},
+	} {
+		w := newWorld(t, fliplettest.WithApps(1, 2))
+		jane := w.login("jane", func(o *chat.Options) { o.AppID, o.MasterAppID = test.app, test.master })
+		count := func(want int, call func() error) {
+			t.Helper()
+			before := len(w.Requests())
+			require.NoError(t, call())
+			assert.Equal(t, want, len(w.Requests())-before, "%+v", test)
+		}
+		for _, want := range []int{test.first, test.second} {
+			to := chat.NewConversation{Participants: []int64{w.stranger()}}
+			count(want, func() error { return outcome(jane.Create(t.Context(), to)) })
+		}
+		_, err := jane.Channels().Create(t.Context(), "a channel")
+		require.NoError(t, err)
+		count(test.channels, func() error { return outcome(jane.Channels().List(t.Context())) })
+		count(test.conversations, func() error { return outcome(jane.Conversations(t.Context())) })
+		list, err := jane.Channels().List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -457,12 +458,13 @@ func TestHealthTellsOfConsumers(t *testing.T) {
 		shared := func(o *chat.Options) { o.Storage = store; atLeisure(o) }
 		one, two, bob := w.login("jane", shared), w.login("jane", shared), w.login("bob")
 		conv := w.converse(bob, "jane")
-		fail := true
+		var fail atomic.Bool
+		fail.Store(true)
 		var ends sync.WaitGroup
 		start := func(c *chat.Chat, name string) {
 			ends.Go(func() {
 				err := c.Consume(t.Context(), name, func(_ context.Context, m *chat.Message) error {
-					if fail && m.Body == "second" {
+					if fail.Load() && m.Body == "second" {
 						return errOwn
 					}
 					return nil
@@ -492,7 +494,7 @@ func TestHealthTellsOfConsumers(t *testing.T) {
 			assert.Greater(t, f.Attempts, 1)
 			require.ErrorIs(t, f.Err, errOwn)
 		}
-		fail = false
+		fail.Store(false)
 		time.Sleep(2 * time.Minute)
 		assert.Equal(t, []chat.ConsumerHealth{{Name: "a", Receiving: true}, {Name: "b", Receiving: true}}, one.Health().Consumers)
 		require.NoError(t, one.Close())

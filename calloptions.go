@@ -36,6 +36,7 @@ type callOptions struct {
 	in      []int64
 	scoped  bool
 	onGap   func(Gap)
+	onError func(error)
 	from    From
 	noMarks bool
 
@@ -147,8 +148,8 @@ func (OfflineOption) applyConversations(c *callOptions) { c.offline = true }
 func (OfflineOption) applyStream(c *callOptions) { c.offline = true }
 
 // Offline answers from what an earlier session stored: Login prefers the cached
-// contact, Contacts and Conversations read only the cache, and streams begin with
-// the cached messages.
+// contact, Contacts and Conversations read only the cache, which may be empty, and
+// streams begin with the cached messages.
 func Offline() OfflineOption { return OfflineOption{} }
 
 type resetOption struct{}
@@ -222,8 +223,27 @@ type ReadMarksOption interface {
 }
 
 // OnGap makes a [Chat.Stream], [Chat.Events] or [Chat.Consume] call fn with what it
-// could not deliver, in order with the messages. Without it gaps are logged.
+// could not deliver, in order with the messages. Without it gaps are logged, to
+// slog.Default() if there is no Options.Logger.
 func OnGap(fn func(Gap)) GapOption { return GapOption{fn} }
+
+// ErrorOption is [OnError].
+type ErrorOption struct{ fn func(error) }
+
+func (o ErrorOption) applyStream(c *callOptions)     { c.onError = o.fn }
+func (o ErrorOption) applyConsume(c *consumeOptions) { c.onError = o.fn }
+
+// OnError makes a [Chat.Stream], [Chat.Events] or [Chat.Consume] tell fn what fails:
+// polls, which are made again, and functions, with the function's own error or a
+// [*PanicError] in the chain. Failed polls match [ErrOffline] while the server is
+// down. What ends a stream for good is told, too, and is also its Err.
+//
+// fn is called with one error at a time, on a goroutine of its own, also while the
+// stream's function runs; Shutdown waits for it. When it is slow, the oldest of more
+// than 16 errors are left out. It is not called any more after Stop, or when Consume or
+// the loop over Events has returned, except for a call that is just beginning. It may
+// call anything of this package. A panic in it is logged.
+func OnError(fn func(error)) ErrorOption { return ErrorOption{fn} }
 
 type anyOperatorOption struct{}
 

@@ -336,7 +336,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 }
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
-const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format History " +
+const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format Health History " +
 	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt ServeFile Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {

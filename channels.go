@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -49,7 +50,8 @@ func (h Channels) Create(ctx context.Context, name string) (_ *Channel, err erro
 	return channel(ds), nil
 }
 
-// List returns all public channels, the one with the latest activity first.
+// List returns all public channels, the one with the latest activity first. It makes
+// one request.
 func (h Channels) List(ctx context.Context) (_ []*Channel, err error) {
 	defer wrap("list channels", &err)
 	ctx, _, end, err := h.chat.enter(ctx)
@@ -57,7 +59,7 @@ func (h Channels) List(ctx context.Context) (_ []*Channel, err error) {
 		return nil, err
 	}
 	defer end()
-	list, err := h.chat.listConversations(ctx, wire.ByPublic(), wire.Definition.Public)
+	list, err := h.chat.listConversations(ctx, []int64{h.chat.opts.MasterAppID}, wire.ByPublic(), wire.Definition.Public)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,8 @@ func (h Channels) List(ctx context.Context) (_ []*Channel, err error) {
 }
 
 // Join makes the user a member and returns the channel as a conversation. Joining
-// again changes nothing.
+// again changes nothing. It makes four requests, and more while other clients change the
+// channel at the same time; one if the user is a member.
 //
 // Errors: [ErrNotFound]; [ErrInvalid] when the conversation is not public;
 // [ErrNotLoggedIn]; [ErrClosed].
@@ -80,12 +83,13 @@ func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err erro
 		return nil, err
 	}
 	defer end()
+	since := time.Now()
 	ds, err := h.public(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	conv := h.chat.conversation(ds, s.userID)
-	if err := conv.join(ctx); err != nil {
+	if err := conv.join(ctx, since); err != nil {
 		return nil, err
 	}
 	s.receiver.Joined()

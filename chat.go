@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
@@ -33,6 +34,7 @@ type Chat struct {
 	client *datasource.Client
 	store  storage.Store
 	log    *slog.Logger
+	silent bool // there is no Options.Logger
 
 	calls *life.Life // running calls
 	work  *life.Life // background work of sessions
@@ -46,7 +48,8 @@ type Chat struct {
 	pins     *pins.Book
 	bodies   *bodies.Bodies
 	endpoint rows.Endpoint
-	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
+	contacts atomic.Pointer[datasource.DataSource] // see home
+	notifier *outbox.Notifier                      // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
 }
 
@@ -63,13 +66,14 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	silent := opts.Logger == nil
 	keepsMessages := opts.Storage != nil // the default, memory, ends with the Chat
 	opts, err := opts.prepare()
 	if err != nil {
 		return nil, err
 	}
 	c := &Chat{
-		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger,
+		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, silent: silent,
 		calls: life.New(context.Background()), work: life.New(context.Background()), cache: newCache(&opts, keepsMessages),
 	}
 	c.pins = pinsOf(c)

@@ -3,6 +3,7 @@ package chat
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // ConsumeOption changes a [Chat.Consume]: [StartAt], [MaxAttempts], [DeadLetter],
-// [RetryBackoff], [OnGap].
+// [RetryBackoff], [OnGap], [OnError].
 type ConsumeOption interface{ applyConsume(*consumeOptions) }
 
 // consumeOptions are the options of one Consume together.
@@ -20,6 +21,7 @@ type consumeOptions struct {
 	from        From
 	onGap       func(Gap)
 	noMarks     bool
+	onError     func(error)
 	maxAttempts int
 	deadLetter  func(context.Context, *Message, error) error
 	minBackoff  time.Duration
@@ -93,12 +95,15 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // position. One of them receives; the others stand by. One takes over when it stops,
 // or within half a minute when its process dies.
 //
-// What cannot be delivered is reported to [OnGap]. Positions are stored by API host,
+// What cannot be delivered is reported to [OnGap]. Every failure of fn is logged with its
+// text, a panic with its stack, and told to [OnError] with the polls that fail;
+// [Chat.Health] has the message that is being tried again. Positions are stored by API host,
 // contacts data source, user and name.
 //
 // Errors: [ErrInvalid] for an empty name, a nil fn or an unusable option;
-// [ErrNotLoggedIn]; [ErrClosed]; the context's cause; a stored position that cannot
-// be read, which names its key.
+// [ErrNotLoggedIn]; [ErrClosed]; the context's cause; [ErrUnauthorized] and
+// [ErrContactNotFound] as in [Subscription.Err]; a stored position that cannot be read,
+// which names its key.
 func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context, *Message) error, opts ...ConsumeOption) (err error) {
 	defer wrap("consume", &err)
 	if strings.TrimSpace(name) == "" || len(name) > 200 {
@@ -119,44 +124,66 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return err
 	}
 	defer end()
-	h := consumeFunc{chat: c, session: s, fn: fn, opts: o}
-	k := receive.Consumer{
+	t := c.teller(s, o.onError)
+	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
+	k := &receive.Consumer{
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Handle: h.handle, MaxAttempts: o.maxAttempts,
-		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, Log: c.log,
+		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 	}
 	if o.deadLetter != nil {
 		k.GiveUp = h.giveUp
 	}
-	return k.Run(context.WithValue(ctx, consuming{}, c))
+	h.consumer = k
+	defer t.Stop()
+	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
 }
 
 // consumeFunc calls the functions of one Consume.
 type consumeFunc struct {
-	chat    *Chat
-	session *session
-	fn      func(context.Context, *Message) error
-	opts    consumeOptions
+	chat     *Chat
+	session  *session
+	consumer *receive.Consumer
+	fn       func(context.Context, *Message) error
+	opts     consumeOptions
+	teller   *receive.Teller
 }
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
-	if g := gapOf(e); g != nil {
-		return guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
-	}
+	wanted := true
 	if f.opts.noMarks {
-		var ok bool
-		if e, ok = withoutMarks(e); !ok {
-			return nil
-		}
+		e, wanted = withoutMarks(e)
 	}
-	return f.call(ctx, e, f.fn)
+	var err error
+	if g := gapOf(e); g != nil {
+		err = guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
+	} else if wanted {
+		err = f.call(ctx, e, f.fn)
+	}
+	f.note(ctx, e, "a consumer's function failed", err)
+	return err
 }
 
 func (f *consumeFunc) giveUp(ctx context.Context, e feed.Event, failed error) error {
 	if e.Gap != nil {
+		f.note(ctx, e, "", nil)
 		return nil // the panic of OnGap has been logged
 	}
-	return f.call(ctx, e, func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
+	err := f.call(ctx, e, func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
+	f.note(ctx, e, "a dead letter was not taken", err)
+	return err
+}
+
+// note logs and tells that a message failed, and remembers it until it does not.
+func (f *consumeFunc) note(ctx context.Context, e feed.Event, what string, err error) {
+	if err != nil && ctx.Err() != nil {
+		return // it was interrupted
+	}
+	m := f.consumer.Failing.Note(e, err)
+	if err != nil {
+		f.chat.logFailure(f.opts.onError, what, err, "name", f.consumer.Name, "conversation", m.Conversation, "message", m.Row, "attempt", m.Attempts)
+		f.teller.Tell(failure("consume", fmt.Errorf("message %d, attempt %d: %w", m.Row, m.Attempts, err)), false)
+	}
 }
 
 // call hands fn a new copy of the message, so that a failed attempt cannot change

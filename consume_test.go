@@ -366,7 +366,7 @@ func TestTheKeysInStorageKeepTheirNames(t *testing.T) {
 		}
 		slices.Sort(names)
 		assert.Equal(t, []string{
-			"consume/archive/acked", "consume/archive/base", "consume/archive/lease", "messages",
+			"consume/archive/acked", "consume/archive/base", "consume/archive/lease", "logins", "messages",
 			"outbox", "outbox/owners/…", "outbox/…/n", "pins", "user",
 		}, slices.DeleteFunc(names, func(n string) bool { return n == "conversations" || n == "contacts" }))
 		require.Error(t, stop())

@@ -3,12 +3,14 @@ package chat
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -36,9 +38,10 @@ type Contact struct {
 // needs no login, and makes one request unless the rows are too large for one answer.
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered, without
-// a request, and with the columns that Storage keeps: see Options.CachedColumns.
+// a request, and with the columns that Storage keeps: see Options.CachedColumns. It is
+// empty if nothing is cached.
 //
-// Errors: [ErrOffline] with Offline and an empty cache; [ErrInvalid]; [ErrClosed].
+// Errors: [ErrInvalid]; [ErrOffline]; [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
 	defer wrap("contacts", &err)
 	var o callOptions
@@ -78,8 +81,9 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 
 // ContactByUserID returns the contact with this flUserId, by which messages and
 // definitions name people. It makes one request. With Options.PrimaryKey it makes a
-// second one when no row has the id: the id may be derived and not stored yet. It
-// needs no login.
+// second one when no row has the id: the id may be derived and not stored yet. When
+// nobody is found, one more reads which columns the contacts have, as in [Chat.Login].
+// It needs no login.
 //
 // Errors: [ErrInvalid] for an empty id; [ErrContactNotFound]; [ErrClosed].
 func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, err error) {
@@ -97,9 +101,32 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, ErrContactNotFound
+		return nil, c.misspelt(ctx, M{wire.UserID: userID}, ErrContactNotFound)
 	}
 	return found[0], nil
+}
+
+// misspelt makes an ErrContactNotFound name a column that the query has and the
+// contacts have not. It says no more than before when the columns cannot be read.
+func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
+	if !errors.Is(err, ErrContactNotFound) {
+		return err
+	}
+	login, bad := where.ParseLogin(query, true)
+	if bad != nil {
+		return err
+	}
+	ctx, end, closed := c.begin(ctx)
+	if closed != nil {
+		return err
+	}
+	defer end()
+	if ds, unread := c.client.DataSource(ctx, c.opts.DataSourceID); unread == nil {
+		if what := login.Misspelt(ds.Columns); what != "" {
+			return fmt.Errorf("%w: no row of data source %d has %s", err, c.opts.DataSourceID, what)
+		}
+	}
+	return err
 }
 
 // contact makes the contact of a row, and keeps the row's data.

@@ -159,9 +159,11 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 // activity first.
 //
 // One whose definition breaks a limit, see [datasource.ErrRowLimit], is left out and
-// logged. With [Offline] the last list is returned from the cache, without a request.
+// logged. With [Offline] the last list is returned from the cache, without a request;
+// it is empty if nothing is cached. Otherwise it makes one request, or two when
+// MasterAppID is not AppID.
 //
-// Errors: [ErrNotLoggedIn], [ErrOffline] with Offline and an empty cache, [ErrClosed].
+// Errors: [ErrNotLoggedIn], [ErrOffline], [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
 	defer wrap("conversations", &err)
 	var o callOptions
@@ -174,7 +176,8 @@ func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (
 	}
 	defer end()
 	if o.offline {
-		return c.cachedConversations(ctx, s)
+		out, _, err := c.cachedConversations(ctx, s)
+		return out, err
 	}
 	sources, err := c.memberships(ctx, s)
 	if err != nil {
@@ -218,7 +221,7 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 // first, even if the server ignores the filters, and caches the list.
 func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSource, error) {
 	listed := c.known.Listing(s.userID)
-	sources, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
+	sources, err := c.listConversations(ctx, c.apps(), wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
 	if err != nil {
 		return nil, err
 	}
@@ -232,11 +235,16 @@ func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSo
 	return sources, nil
 }
 
-func (c *Chat) listConversations(ctx context.Context, filter M, keep func(wire.Definition) bool) ([]datasource.DataSource, error) {
-	apps := []int64{c.opts.AppID}
-	if c.opts.MasterAppID != c.opts.AppID {
-		apps = append(apps, c.opts.MasterAppID)
+// apps are those with conversations of this Chat. A list of them costs one request for
+// each.
+func (c *Chat) apps() []int64 {
+	if c.opts.MasterAppID == c.opts.AppID {
+		return []int64{c.opts.AppID}
 	}
+	return []int64{c.opts.AppID, c.opts.MasterAppID}
+}
+
+func (c *Chat) listConversations(ctx context.Context, apps []int64, filter M, keep func(wire.Definition) bool) ([]datasource.DataSource, error) {
 	seen := map[int64]bool{}
 	var out []datasource.DataSource
 	for _, app := range apps {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -22,6 +23,10 @@ const duplicatesWithin = time.Minute
 // people have one already, it is returned with IsNew false; its Name, Group and
 // Metadata are not changed. Channels do not count, nor do groups that somebody has
 // left.
+//
+// It makes four requests, two if the conversation is there already. Each participant
+// without flUserId costs one more: it is stored. So does the first call of a Chat
+// without Options.AppID.
 //
 // The server does not keep two clients from creating the same conversation at once.
 // Both then get the one with the lower id; the duplicate stays unused.
@@ -117,7 +122,7 @@ func (c *Chat) createSource(ctx context.Context, name string, appID int64, def w
 	}
 	hookApp := c.opts.AppID
 	if appID == 0 {
-		contacts, err := c.client.DataSource(ctx, c.opts.DataSourceID)
+		contacts, err := c.home(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("Options.AppID is not set, and the contacts data source does not tell: %w", err)
 		}
@@ -135,12 +140,25 @@ func (c *Chat) createSource(ctx context.Context, name string, appID int64, def w
 	return ds, nil
 }
 
+// home is the data source of the contacts, whose app and organization do not change. It
+// is read once.
+func (c *Chat) home(ctx context.Context) (*datasource.DataSource, error) {
+	if ds := c.contacts.Load(); ds != nil {
+		return ds, nil
+	}
+	ds, err := c.client.DataSource(ctx, c.opts.DataSourceID)
+	if err == nil {
+		c.contacts.Store(&datasource.DataSource{AppID: ds.AppID, OrganizationID: ds.OrganizationID})
+	}
+	return ds, err
+}
+
 // conversationOf finds the conversation of exactly these people. Of several it
 // takes the one with the latest activity, and of duplicates the one with the lowest
 // id, so that all clients agree.
 func (c *Chat) conversationOf(ctx context.Context, s *session, people []string) (*Conversation, error) {
 	want := sortedSet(people)
-	same, err := c.listConversations(ctx, wire.ByParticipant(s.userID), func(d wire.Definition) bool {
+	same, err := c.listConversations(ctx, []int64{c.opts.AppID}, wire.ByParticipant(s.userID), func(d wire.Definition) bool {
 		return !d.Public() && len(d.List(wire.Removed)) == 0 && slices.Equal(sortedSet(d.List(wire.Participants)), want)
 	})
 	if err != nil || len(same) == 0 {
@@ -195,24 +213,31 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 		return nil, err
 	}
 	defer end()
-	found, err := c.listConversations(ctx, wire.ByInviteCode(code), func(d wire.Definition) bool { return d.InviteCode() == code })
-	if err != nil {
-		return nil, err
+	for _, app := range c.apps() {
+		since := time.Now()
+		found, err := c.listConversations(ctx, []int64{app}, wire.ByInviteCode(code), func(d wire.Definition) bool { return d.InviteCode() == code })
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			continue
+		}
+		conv := c.conversation(&found[0], s.userID)
+		if err := conv.join(ctx, since); err != nil {
+			return nil, err
+		}
+		s.receiver.Joined()
+		return conv, nil
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("no conversation has this invite code: %w", ErrNotFound)
-	}
-	conv := c.conversation(&found[0], s.userID)
-	if err := conv.join(ctx); err != nil {
-		return nil, err
-	}
-	s.receiver.Joined()
-	return conv, nil
+	return nil, fmt.Errorf("no conversation has this invite code: %w", ErrNotFound)
 }
 
-// join makes the user a participant.
-func (v *Conversation) join(ctx context.Context) error {
-	return v.change(ctx, "",
-		func(d wire.Definition) bool { return d.Add(v.userID) },
-		func(d wire.Definition) bool { return d.Has(v.userID) })
+// join makes the user a participant of a conversation that was read just now, since
+// the given time.
+func (v *Conversation) join(ctx context.Context, since time.Time) error {
+	return v.apply(ctx, roster.Change{
+		First: &v.def, Since: since,
+		Edit: func(d wire.Definition) bool { return d.Add(v.userID) },
+		Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
+	})
 }

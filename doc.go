@@ -82,7 +82,8 @@
 // a poll can see arrives once, also when messages share a millisecond, rows become
 // visible late, or edits and read marks come while pages are read. A function that
 // blocks delays no other, and gets what it missed when it returns. What cannot be
-// delivered is a [Gap], told to [OnGap].
+// delivered is a [Gap], told to [OnGap]. What fails is told to [OnError], and
+// [Chat.Health] has the state of polls, consumers and the outbox.
 //
 // [Chat.Events] is the same for a range loop. [Chat.Consume] is for work that must
 // not be missed across restarts and crashes. It delivers at least once. Its position
@@ -141,7 +142,8 @@
 //
 //	switch {
 //	case errors.Is(err, chat.ErrContactNotFound): // code 404 in JavaScript
-//	case errors.Is(err, chat.ErrOffline):         // code 400 in JavaScript
+//	case errors.Is(err, chat.ErrOffline):         // the server is down; code 400 of a login
+//	case errors.Is(err, chat.ErrUnauthorized):    // the API token was revoked
 //	case errors.Is(err, datasource.ErrRateLimited):
 //	case datasource.Doubtful(err): // a write that may have been applied
 //	}
@@ -150,7 +152,7 @@
 // names the argument and says what to do, and no request was made. When the server
 // ends a session, the Chat logs in once more by itself and repeats the call. No error
 // and no log line holds a token, a key, a password or a message body, however it is
-// printed.
+// printed, but for what the error of a stream's or consumer's own function says.
 //
 // # Testing
 //

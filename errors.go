@@ -15,9 +15,13 @@ var (
 	// ErrContactNotFound: no contact matches the login query, or no contact has
 	// this id. The JavaScript API rejects with {code: 404}.
 	ErrContactNotFound = sentinel("contact not found")
-	// ErrOffline: the server cannot be reached and nothing usable is cached. The
-	// JavaScript API rejects with {code: 400}.
-	ErrOffline = sentinel("the server cannot be reached and nothing usable is cached")
+	// ErrOffline: the server cannot be reached, or it answers that it is down or busy
+	// (429, 502, 503, 504): see [datasource.Temporary]. Every call can fail with it. A
+	// login of the JavaScript API rejects with {code: 400}.
+	ErrOffline = sentinel("the server cannot be reached")
+	// ErrUnauthorized: the server does not take the API token any more: it was revoked,
+	// or never valid. The same value as [datasource.ErrUnauthorized].
+	ErrUnauthorized = datasource.ErrUnauthorized
 	// ErrNotLoggedIn: the call needs a login first.
 	ErrNotLoggedIn = sentinel("not logged in")
 	// ErrClosed: the Chat was closed. Errors of calls that Close interrupted also
@@ -39,8 +43,9 @@ var (
 type Error struct {
 	// Op is the operation: "login", "send", …; "" if the error was read from JSON.
 	Op string
-	// Code is the number that the JavaScript API rejects with (404 not found, 400
-	// offline), else the HTTP status of the server's answer, else 0.
+	// Code is 404 for ErrContactNotFound and ErrNotFound, as in the JavaScript API. For
+	// ErrOffline it is 400 if the call was a login ([Chat.Login], [Init] or [Subscribe]),
+	// and 0 elsewhere. Otherwise it is the HTTP status of the server's answer, or 0.
 	Code int
 	// Err is the cause.
 	Err error
@@ -58,6 +63,9 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Is answers for ErrOffline.
+func (e *Error) Is(target error) bool { return target == ErrOffline && datasource.Temporary(e.Err) }
 
 // sentinels are the texts of this package's Err… values, without "chat: ".
 var sentinels []string
@@ -91,15 +99,18 @@ func wrap(op string, err *error) {
 	if _, done := (*err).(*Error); done { //nolint:errorlint // only the outermost error counts
 		return // a public method called another one
 	}
-	*err = &Error{Op: op, Code: code(*err), Err: *err}
+	*err = &Error{Op: op, Code: code(op, *err), Err: *err}
 }
 
-func code(err error) int {
+func code(op string, err error) int {
 	switch {
 	case errors.Is(err, ErrContactNotFound), errors.Is(err, ErrNotFound):
 		return 404
-	case errors.Is(err, ErrOffline):
-		return 400
+	case errors.Is(err, ErrOffline), datasource.Temporary(err):
+		if op == "login" || op == "init" || op == "subscribe" {
+			return 400
+		}
+		return 0
 	}
 	var refused *datasource.Error
 	if errors.As(err, &refused) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
@@ -391,4 +392,16 @@ func ExampleError_Unwrap() {
 func ExampleOptions_Format() {
 	fmt.Println(chat.Options{DataSourceID: 123, PrimaryKey: "Email"})
 	// Output: chat.Options{DataSourceID: 123, PrimaryKey: "Email", EncryptMessages: false, AppID: 0}
+}
+
+// Whatever the call: a program in between can tell its own callers to come back later.
+func ExampleError_Is() {
+	s := newStage()
+	defer s.close()
+	s.server.Always(fliplettest.AnyRoute, fliplettest.Status(http.StatusServiceUnavailable))
+	_, err := s.jane.Contacts(context.Background())
+	if errors.Is(err, chat.ErrOffline) {
+		fmt.Println("answer 503")
+	}
+	// Output: answer 503
 }

@@ -113,7 +113,7 @@ func (c *Chat) loginBy(ctx context.Context, column string, value any, device dev
 	if text, ok := value.(string); ok && errors.Is(err, ErrContactNotFound) {
 		contact, err = c.loginWith(ctx, M{column: M{"$iLike": strings.TrimSpace(text)}}, device)
 	}
-	return contact, err
+	return contact, c.misspelt(ctx, M{column: value}, err)
 }
 
 // Subscribe logs in the user whom another component stored in Storage, and registers

@@ -27,7 +27,7 @@ func errorOf(err error) *errorJSON {
 	if err == nil {
 		return nil
 	}
-	out := &errorJSON{Code: code(err), Message: err.Error()}
+	out := &errorJSON{Code: code("", err), Message: err.Error()}
 	var own *Error
 	if errors.As(err, &own) {
 		out.Code = own.Code

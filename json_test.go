@@ -188,7 +188,7 @@ func TestAnErrorIsARejectionInJSON(t *testing.T) {
 	for want, err := range map[string]error{
 		`{"code":404,"status":404,"message":"chat: login: contact not found"}`: notFound,
 		`{"code":418,"status":418,"message":`:                                  teapot,
-		`{"code":400,"status":503,"message":"chat: x: the server cannot be reached and nothing usable is cached: `: &chat.Error{
+		`{"code":400,"status":503,"message":"chat: x: the server cannot be reached: `: &chat.Error{
 			Op: "x", Code: 400, Err: fmt.Errorf("%w: %w", chat.ErrOffline, &datasource.Error{StatusCode: 503})},
 		`{"code":0,"status":0,"message":"chat: x"}`: &chat.Error{Op: "x"},
 	} {

@@ -34,12 +34,16 @@ import (
 // With [Offline] the contact cached by an earlier session is used if it satisfies
 // the query; otherwise the login is made online.
 //
+// When nobody is found, one more request reads which columns the contacts have. The
+// error names a column of the query that is not among them, and lists those that are.
+//
 // Errors: [ErrInvalid], which names the column, before any request;
 // [ErrContactNotFound] (code 404); [ErrOffline] (code 400) when the server cannot be
-// reached and Offline found nothing; [ErrClosed].
+// reached, and with Offline nothing usable is cached; [ErrClosed].
 func (c *Chat) Login(ctx context.Context, query M, opts ...LoginOption) (_ *Contact, err error) {
 	defer wrap("login", &err)
-	return c.loginWith(ctx, query, withDevice, opts...)
+	contact, err := c.loginWith(ctx, query, withDevice, opts...)
+	return contact, c.misspelt(ctx, query, err)
 }
 
 // deviceChoice says whether a login registers the user's device for pushes.
@@ -102,9 +106,6 @@ func (c *Chat) logIn(ctx context.Context, query where.Login, offline bool) (_ *C
 		}
 	}
 	contact, token, err := c.authenticate(ctx, query)
-	if offline && unreachable(err) {
-		return nil, nil, false, fmt.Errorf("%w: %w", ErrOffline, err)
-	}
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -122,7 +123,7 @@ func (c *Chat) adopt(ctx context.Context, query where.Login, contact *Contact, t
 	}
 	s.setLogin(query, contact, token)
 	c.mu.Unlock()
-	c.rememberUser(ctx, s, contact, token)
+	c.rememberUser(ctx, s, query, contact, token)
 	return before
 }
 

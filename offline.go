@@ -2,8 +2,6 @@ package chat
 
 import (
 	"context"
-	"errors"
-	"net"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -33,15 +31,15 @@ func (c *Chat) cacheOf(s *session) *cache.User {
 }
 
 // rememberUser stores who is logged in, for an offline login later.
-func (c *Chat) rememberUser(ctx context.Context, s *session, contact *Contact, token string) {
+func (c *Chat) rememberUser(ctx context.Context, s *session, query where.Login, contact *Contact, token string) {
 	row := contactRow(contact)
-	s.cache.Remember(ctx, &row, token)
+	s.cache.Remember(ctx, &row, token, query.Fingerprint())
 }
 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there
 // is none.
 func (c *Chat) cachedUser(ctx context.Context, query where.Login) (contact *Contact, token string) {
-	_, token, _ = c.cache.FindUser(ctx, func(row *datasource.Entry) (string, bool) {
+	_, token, _ = c.cache.FindUser(ctx, query.Fingerprint(), func(row *datasource.Entry) (string, bool) {
 		if !query.Satisfied(row.Data) {
 			return "", false
 		}
@@ -68,12 +66,9 @@ func contactRow(ct *Contact) datasource.Entry {
 }
 
 func (c *Chat) cachedContacts(ctx context.Context) ([]*Contact, error) {
-	rows, ok, err := c.cacheOf(c.current()).Contacts(ctx)
+	rows, _, err := c.cacheOf(c.current()).Contacts(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if !ok {
-		return nil, ErrOffline
 	}
 	out := make([]*Contact, len(rows))
 	for i := range rows {
@@ -82,20 +77,18 @@ func (c *Chat) cachedContacts(ctx context.Context) ([]*Contact, error) {
 	return out, nil
 }
 
-func (c *Chat) cachedConversations(ctx context.Context, s *session) ([]*Conversation, error) {
+// cachedConversations are those of an earlier session; ok is false if it stored none.
+func (c *Chat) cachedConversations(ctx context.Context, s *session) (_ []*Conversation, ok bool, _ error) {
 	list, ok, err := s.cache.Conversations(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, ErrOffline
+		return nil, false, err
 	}
 	out := make([]*Conversation, len(list))
 	for i := range list {
 		def := c.known.PutCached(list[i].ID, wire.ParseDefinition(list[i].Definition))
 		out[i] = c.handle(&list[i], def, s.userID)
 	}
-	return out, nil
+	return out, ok, nil
 }
 
 // cachedEvents are the cached messages with which a stream begins.
@@ -113,7 +106,7 @@ func (c *Chat) cachedMessages(ctx context.Context, s *session) cachedEvents {
 		return cachedEvents{}
 	}
 	// Reading the list also caches the keys of the bodies.
-	if list, err := c.cachedConversations(ctx, s); err == nil {
+	if list, ok, err := c.cachedConversations(ctx, s); ok && err == nil {
 		entries = slices.DeleteFunc(entries, func(e datasource.Entry) bool {
 			return !slices.ContainsFunc(list, func(v *Conversation) bool { return v.ID == e.DataSourceID })
 		})
@@ -123,13 +116,4 @@ func (c *Chat) cachedMessages(ctx context.Context, s *session) cachedEvents {
 		cached.events = append(cached.events, feed.Event{Row: cached.rows[i]})
 	}
 	return cached
-}
-
-// unreachable reports whether an error means that the server was not reached.
-func unreachable(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return false
-	}
-	_, ok := errors.AsType[net.Error](err)
-	return ok
 }

@@ -1,6 +1,10 @@
 package chat_test
 
 import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -105,4 +109,51 @@ func TestOfflineLoginWithADeadTokenIsRepairedOnline(t *testing.T) {
 			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered")
 		})
 	})
+}
+
+// readCounter counts the reads of a Store.
+type readCounter struct {
+	storage.Store
+	storage.Lister
+	reads atomic.Int64
+}
+
+func (c *readCounter) Get(ctx context.Context, key string) ([]byte, error) {
+	c.reads.Add(1)
+	return c.Store.Get(ctx, key)
+}
+
+func TestOfflineLoginCostsTheSameForEveryUserOfAStore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	memory := storage.NewMemory()
+	store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
+	var people []datasource.M
+	for i := range 200 {
+		people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
+	}
+	contacts, ids := w.AddContacts(people...)
+	device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
+	for i := range people {
+		c := w.connect(device)
+		_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+	}
+	require.NoError(t, w.Close())
+	cost := map[int64]bool{}
+	for _, i := range []int{0, 1, 100, 199} {
+		for _, email := range []any{people[i]["Email"], chat.M{"$iLike": strings.ToUpper(people[i]["Email"].(string))}} {
+			c := w.connect(device)
+			before := store.reads.Load()
+			user, err := c.Login(t.Context(), chat.M{"Email": email}, chat.Offline())
+			require.NoError(t, err)
+			assert.Equal(t, ids[i], user.ID)
+			cost[store.reads.Load()-before] = true
+		}
+	}
+	assert.Len(t, cost, 1, "reads of the Store: %v", cost)
+	for reads := range cost {
+		assert.Less(t, reads, int64(10))
+	}
 }

@@ -93,7 +93,10 @@ type Options struct {
 	// hour. Default: 2 min, never below PollInterval.
 	MaxPollInterval time.Duration
 	// Logger receives failures that no call returns, such as those of the cache and of
-	// polls. No token, key or message body is logged. Default: nothing is logged.
+	// polls. No token, key or message body is logged, apart from what the error of a
+	// stream's or consumer's own function says. Default: what would otherwise be lost
+	// goes to slog.Default(), namely gaps without [OnGap], and the failures of such
+	// functions without [OnError]; nothing else is logged.
 	Logger *slog.Logger
 }
 

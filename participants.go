@@ -9,20 +9,24 @@ import (
 )
 
 // change edits a conversation's definition on the server; see [roster.Change]. member
-// has to be one, unless it is "".
+// has to be one.
 func (v *Conversation) change(ctx context.Context, member string, edit, kept func(wire.Definition) bool) error {
+	return v.apply(ctx, roster.Change{Member: member, Edit: edit, Kept: kept})
+}
+
+// apply makes a change of which Edit and Kept are given.
+func (v *Conversation) apply(ctx context.Context, change roster.Change) error {
 	c := v.chat
-	def, err := roster.Change{
-		Conversation: v.ID, Member: member, NotFound: ErrNotFound, Edit: edit, Kept: kept,
-		Read: func(ctx context.Context) (wire.Definition, error) { return c.freshDefinition(ctx, v.ID) },
-		Write: func(ctx context.Context, def wire.Definition) (wire.Definition, error) {
-			ds, err := c.client.UpdateDataSource(ctx, v.ID, datasource.SourcePatch{Definition: def.JSON()})
-			if err == nil && len(ds.Definition) > 0 {
-				def = wire.ParseDefinition(ds.Definition)
-			}
-			return def, missing(err, "conversation", v.ID)
-		},
-	}.Make(ctx)
+	change.Conversation, change.NotFound = v.ID, ErrNotFound
+	change.Read = func(ctx context.Context) (wire.Definition, error) { return c.freshDefinition(ctx, v.ID) }
+	change.Write = func(ctx context.Context, def wire.Definition) (wire.Definition, error) {
+		ds, err := c.client.UpdateDataSource(ctx, v.ID, datasource.SourcePatch{Definition: def.JSON()})
+		if err == nil && len(ds.Definition) > 0 {
+			def = wire.ParseDefinition(ds.Definition)
+		}
+		return def, missing(err, "conversation", v.ID)
+	}
+	def, err := change.Make(ctx)
 	if err == nil {
 		v.adopt(def)
 	}

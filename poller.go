@@ -20,7 +20,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 	s.roster = c.rosterOf(s)
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
-		Source: &polledRows{c, s},
+		Source: &polledRows{chat: c, session: s},
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 			LongestWait: datasource.LongestWait,
@@ -33,19 +33,70 @@ func (c *Chat) newSession(contact *Contact) *session {
 
 // pollFailure says what a failed poll means for later ones.
 func pollFailure(err error) receive.Failure {
-	// A deleted user would be refused again.
-	return receive.Failure{Wait: retryAfter(err), End: errors.Is(err, ErrContactNotFound)}
+	return receive.Failure{Wait: retryAfter(err), End: final(err)}
 }
 
-// polledRows is the loop's source: the rows that a user may see.
+// final reports whether later polls would fail, too: the contact was deleted, or the
+// token revoked.
+func final(err error) bool {
+	_, revoked := errors.AsType[*revokedError](err)
+	return revoked || errors.Is(err, ErrContactNotFound)
+}
+
+// revokedError: the server refuses polls and a new login, and has done so for a while.
+type revokedError struct{ err error }
+
+func (e *revokedError) Error() string        { return ErrUnauthorized.Error() + ": " + e.err.Error() }
+func (e *revokedError) Unwrap() error        { return e.err }
+func (e *revokedError) Is(target error) bool { return target == ErrUnauthorized }
+
+// refusedFor is how long polls and logins are refused, at least, before the token
+// counts as revoked. A proxy in between may refuse one request, or all for a moment.
+const refusedFor = time.Second
+
+// polledRows is the loop's source: the rows that a user may see. One goroutine at a
+// time uses it.
 type polledRows struct {
 	chat    *Chat
 	session *session
+	refused time.Time // since when polls and logins are refused; zero if they are not
+}
+
+// judge says what a poll's error means. After a refusal it tries a login, unless the
+// poll has done so: when that is refused, too, and when nothing was accepted between
+// two such polls, the token was revoked.
+func (p *polledRows) judge(ctx context.Context, err error) error {
+	if err == nil {
+		p.refused = time.Time{}
+		return nil
+	}
+	if !refused(err) {
+		return err
+	}
+	if _, tried := errors.AsType[*renewalError](err); !tried {
+		if _, again := p.chat.find(ctx, p.session.login(p.chat)); !refused(again) {
+			p.refused = time.Time{}
+			return err
+		}
+	}
+	switch {
+	case p.refused.IsZero():
+		p.refused = time.Now()
+	case time.Since(p.refused) >= refusedFor:
+		return &revokedError{err}
+	}
+	return err
+}
+
+// refused reports whether the server did not take a token. What access rules refuse is
+// something else.
+func refused(err error) bool {
+	return (errors.Is(err, datasource.ErrUnauthorized) || errors.Is(err, datasource.ErrForbidden)) && !errors.Is(err, datasource.ErrAccessDenied)
 }
 
 func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
 	a, err := p.session.rows.Answer(datasource.AskAgain(ctx), q)
-	if err != nil {
+	if err := p.judge(ctx, err); err != nil {
 		return receive.Page{}, err
 	}
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock)
@@ -54,7 +105,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	sources, err := p.chat.memberships(datasource.AskAgain(ctx), p.session)
-	if err != nil {
+	if err := p.judge(ctx, err); err != nil {
 		return nil, err
 	}
 	members := make([]feed.Member, len(sources))
@@ -66,12 +117,12 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 
 // listenFrom says where a listener begins, according to its options: with Offline it
 // gets the cached messages first.
-func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions) receive.Begin {
+func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions, t *receive.Teller) receive.Begin {
 	var cached cachedEvents
 	if o.offline {
 		cached = c.cachedMessages(ctx, s)
 	}
-	return receive.Begin{First: cached.events, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+	return receive.Begin{First: cached.events, Failed: pollFailed(t), Ended: t.Stop, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id := f.Subscribe(now, o.from.start())
 		f.Resume(id, cached.rows, cached.upto)
 		return id, nil

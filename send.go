@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -111,18 +110,15 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 // attempt. It returns the row as stored.
 func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
 	var row *datasource.Entry
-	var refused error
+	var failed error
 	err := c.authorized(ctx, s, func(token string) error {
-		if refused != nil && !canRepeat(write.Files) {
-			return refused // a Reader cannot be sent twice
+		if failed != nil && !canRepeat(write.Files) {
+			return failed // a Reader cannot be sent twice
 		}
 		write.Params = wire.InsertParams(token)
-		row, refused = c.client.InsertEntry(ctx, conversationID, write)
-		return refused
+		row, failed = c.client.InsertEntry(ctx, conversationID, write)
+		return failed
 	})
-	if err != nil && (refused == nil || !errors.Is(err, refused)) {
-		err = &renewalError{err}
-	}
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}

@@ -30,11 +30,12 @@ type session struct {
 	contact *Contact
 	renewal *renewal
 
-	roster   *roster.Roster // which conversations are the user's
-	rows     *rows.Source   // the rows of the user's conversations
-	cache    *cache.User
-	receiver *receive.Receiver
-	outbox   *outbox.Outbox // nil when it is off
+	roster    *roster.Roster // which conversations are the user's
+	rows      *rows.Source   // the rows of the user's conversations
+	cache     *cache.User
+	receiver  *receive.Receiver
+	consumers receive.Consumers
+	outbox    *outbox.Outbox // nil when it is off
 }
 
 // stop ends what runs for the user. It does not wait.
@@ -43,6 +44,13 @@ func (s *session) stop(cause error) {
 	if s.outbox != nil {
 		s.outbox.Stop(cause)
 	}
+}
+
+// login is the query of the last login.
+func (s *session) login(c *Chat) where.Login {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.query.Login()
 }
 
 // startSending lets the outbox begin.
@@ -140,7 +148,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	if gone {
 		return ErrNotLoggedIn // logged out meanwhile
 	}
-	c.rememberUser(ctx, s, contact, token)
+	c.rememberUser(ctx, s, query, contact, token)
 	return nil
 }
 
@@ -188,7 +196,7 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 		return err
 	}
 	if err := c.renew(ctx, s, token); err != nil {
-		return err
+		return &renewalError{err}
 	}
 	return fn(*s.token.Load())
 }

@@ -28,21 +28,33 @@ func (s *Subscription) Stop() { s.pusher.Stop(nil) }
 func (s *Subscription) Done() <-chan struct{} { return s.pusher.Done() }
 
 // Err says why the stream ended: nil after Stop or while it runs, the context's
-// cause, [ErrClosed], [ErrNotLoggedIn] after a logout, or a [*PanicError].
+// cause, [ErrClosed], [ErrNotLoggedIn] after a logout, a [*PanicError],
+// [ErrUnauthorized] when the server takes neither the token nor a new login, or
+// [ErrContactNotFound] when the user's contact was deleted.
 func (s *Subscription) Err() (err error) {
 	defer wrap("stream", &err)
 	return s.pusher.Err()
 }
 
-// PanicError says that the function of a stream or consumer panicked. Its text does
-// not have the value, which may hold a message.
+// PanicError says that the function of a stream or consumer panicked. Its text has the
+// value if that is an error, such as a [runtime.Error]; any other value, which may be a
+// message, shows its type only.
 type PanicError struct {
 	Value any
 	Stack []byte
 }
 
 func (e *PanicError) Error() string {
+	if err, ok := e.Value.(error); ok {
+		return fmt.Sprintf("stream function panicked with a %T: %v", err, err)
+	}
 	return fmt.Sprintf("stream function panicked with a %T", e.Value)
+}
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
 }
 
 // Format writes Error for every verb.
@@ -104,7 +116,8 @@ func (g Gap) String() string {
 // order in which they happened, each version once. A message that was edited before
 // the stream first saw it is new, not an update. Calls of one fn do not overlap. A
 // slow fn does not delay other streams; it gets later what it missed. What cannot be
-// delivered is reported to [OnGap]. A panic of fn ends its stream only.
+// delivered is reported to [OnGap], and what fails to [OnError]. A panic of fn ends its
+// stream only.
 //
 // fn may call anything of this package, Stop and Close included. The stream lasts
 // until Stop, the end of ctx, a logout, Close or Shutdown.
@@ -133,7 +146,9 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 		return nil, err
 	}
 	defer end()
-	pusher, err := s.receiver.Push(ctx, &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap, noMarks: o.noMarks}, c.listenFrom(ctx, s, o))
+	t := c.teller(s, o.onError)
+	f := &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap, noMarks: o.noMarks, onError: o.onError, teller: t}
+	pusher, err := s.receiver.Push(ctx, f, c.listenFrom(ctx, s, o, t))
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +162,8 @@ type streamFunc struct {
 	fn      func(*Message)
 	onGap   func(Gap)
 	noMarks bool
+	onError func(error)
+	teller  *receive.Teller
 
 	message *Message
 	gap     *Gap
@@ -169,7 +186,7 @@ func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) boo
 func (f *streamFunc) Handle() error {
 	m, g := f.message, f.gap
 	f.message, f.gap = nil, nil
-	return guarded(func() error {
+	err := guarded(func() error {
 		if g != nil {
 			f.chat.reportGap(*g, f.onGap)
 		} else {
@@ -177,6 +194,11 @@ func (f *streamFunc) Handle() error {
 		}
 		return nil
 	})
+	if err != nil {
+		f.chat.logFailure(f.onError, "a stream's function failed", err)
+		f.teller.Tell(failure("stream", err), true)
+	}
+	return err
 }
 
 // withoutMarks is an event for whoever wants no read marks. ok is false if it says only
@@ -218,7 +240,7 @@ func gapOf(e feed.Event) *Gap {
 // reportGap calls the function of OnGap, or logs the gap.
 func (c *Chat) reportGap(g Gap, fn func(Gap)) {
 	if fn == nil {
-		c.log.Warn("a stream has a gap", "conversation", g.ConversationID, "message", g.MessageID, "reason", g.Reason)
+		c.alarm(false).Warn("a stream has a gap", "conversation", g.ConversationID, "message", g.MessageID, "reason", g.Reason)
 		return
 	}
 	fn(g)
@@ -239,7 +261,9 @@ func (c *Chat) reportGap(g Gap, fn func(Gap)) {
 // what it missed. The body may call anything of this package, Close included.
 //
 // An error ends the loop and comes with a nil message: the context's cause,
-// [ErrNotLoggedIn] before a login or after a logout, [ErrClosed].
+// [ErrNotLoggedIn] before a login or after a logout, [ErrClosed], [ErrUnauthorized] and
+// [ErrContactNotFound] as in [Subscription.Err]. Polls that fail do not end it: see
+// [OnError].
 func (c *Chat) Events(ctx context.Context, opts ...StreamOption) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
 		if err := c.events(ctx, opts, func(m *Message) bool { return yield(m, nil) }); err != nil {
@@ -262,7 +286,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 	if err != nil {
 		return err
 	}
-	from := c.listenFrom(inside, s, o)
+	from := c.listenFrom(inside, s, o, c.teller(s, o.onError))
 	end() // Shutdown does not wait for the loop body
 	rd, err := s.receiver.Read(ctx, from)
 	if err != nil {

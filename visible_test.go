@@ -340,68 +340,12 @@ func TestWhoJoinsOnAnotherDeviceIsAMemberAMomentLater(t *testing.T) {
 	})
 }
 
-func TestMembershipCostsNoRequestWhereItIsKnown(t *testing.T) {
+func TestAStreamReadsTheListOfConversationsFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fliplettest.InProcess())
 		bob := w.login("bob", plainBodies)
 		conv := w.converse(bob, "jane")
-		for i := range 4 {
-			w.say(bob, conv, fmt.Sprint(i))
-			w.say(bob, w.converse(bob, "jane", "eve"), fmt.Sprint(i))
-		}
-		calls := []struct {
-			name        string
-			first, then int // requests
-			do          func(c *chat.Chat, m *chat.Message) error
-		}{
-			{"Messages", 2, 1, func(c *chat.Chat, _ *chat.Message) error { _, err := c.Messages(t.Context()); return err }},
-			{"Messages, In", 2, 1, func(c *chat.Chat, _ *chat.Message) error {
-				_, err := c.Messages(t.Context(), chat.In(conv.ID))
-				return err
-			}},
-			{"Unread.Get", 2, 1, func(c *chat.Chat, _ *chat.Message) error { _, err := c.Unread().Get(t.Context()); return err }},
-			{"Unread.Count", 3, 1, func(c *chat.Chat, _ *chat.Message) error { _, err := c.Unread().Count(t.Context()); return err }},
-			{"History", 2, 1, func(c *chat.Chat, _ *chat.Message) error {
-				for _, err := range c.History(t.Context(), conv.ID) {
-					if err != nil {
-						return err
-					}
-				}
-				return nil
-			}},
-			{"Message", 2, 1, func(c *chat.Chat, _ *chat.Message) error {
-				_, err := c.Message(t.Context(), conv.ID, chat.Draft{Body: "x"})
-				return err
-			}},
-			{"Message with a file", 3, 2, func(c *chat.Chat, _ *chat.Message) error {
-				_, err := c.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "a.txt", Content: []byte("x")}}})
-				return err
-			}},
-			{"UpdateMessage", 2, 1, func(c *chat.Chat, m *chat.Message) error {
-				_, err := c.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"n": 1})
-				return err
-			}},
-			{"MarkMessagesAsRead", 3, 2, func(c *chat.Chat, m *chat.Message) error {
-				own := *m
-				own.ReadBy = nil
-				return c.MarkMessagesAsRead(t.Context(), &own)
-			}},
-			{"DeleteMessage", 2, 1, func(c *chat.Chat, m *chat.Message) error { return c.DeleteMessage(t.Context(), conv.ID, m.ID) }},
-			{"Conversations", 1, 1, func(c *chat.Chat, _ *chat.Message) error { _, err := c.Conversations(t.Context()); return err }},
-		}
-		for _, call := range calls {
-			jane := w.login("jane", plainBodies)
-			for i, want := range []int{call.first, call.then, call.then} {
-				m := w.say(bob, conv, "for "+call.name)
-				before := len(w.Requests())
-				require.NoError(t, call.do(jane, m))
-				assert.Equal(t, want, len(w.Requests())-before, "%s, call %d", call.name, i)
-				time.Sleep(time.Minute)
-			}
-		}
-
-		// A stream reads the list first, as it always has.
 		jane := w.login("jane", plainBodies, atLeisure)
 		lists, reads := w.Count(fliplettest.ListSources), w.Count(fliplettest.GetSource)
 		got := stream(t, jane)

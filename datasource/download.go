@@ -80,7 +80,9 @@ type download struct {
 // receive copies an answer. A failure is one to repeat only before the first byte was written.
 func (d *download) receive(resp *http.Response) (again bool, err error) {
 	d.contentType, d.total = resp.Header.Get("Content-Type"), resp.ContentLength
-	_, err = io.Copy(d, resp.Body)
+	if _, err = io.Copy(d, resp.Body); d.refused != nil {
+		err = &localError{err}
+	}
 	return d.got == 0 && d.refused == nil, err
 }
 

@@ -99,6 +99,8 @@ func (e *Error) Is(target error) bool {
 		return e.StatusCode == http.StatusNotFound
 	case ErrRateLimited:
 		return e.StatusCode == http.StatusTooManyRequests
+	case errTemporary:
+		return busy(e.StatusCode)
 	}
 	return false
 }
@@ -137,6 +139,7 @@ type callError struct {
 	op       string // method and path
 	err      error  // scrubbed
 	doubtful bool
+	lost     bool // the server was not reached, or did not answer
 }
 
 func (e *callError) Error() string {
@@ -147,9 +150,10 @@ func (e *callError) Error() string {
 	return text
 }
 
-func (e *callError) Unwrap() error      { return e.err }
-func (e *callError) mayBeApplied() bool { return e.doubtful }
-func (e *callError) GoString() string   { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
+func (e *callError) Unwrap() error        { return e.err }
+func (e *callError) Is(target error) bool { return target == errTemporary && e.lost }
+func (e *callError) mayBeApplied() bool   { return e.doubtful }
+func (e *callError) GoString() string     { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
 
 // ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes.
 type ResponseTooLargeError struct {

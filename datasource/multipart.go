@@ -190,7 +190,11 @@ type onceReader struct {
 
 func (r *onceReader) Read(p []byte) (int, error) {
 	r.started.Store(true)
-	return r.Reader.Read(p)
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = &localError{err}
+	}
+	return n, err
 }
 
 // formFields turns columns into text parts. Scalars are plain text, since multipart has no types; nested values are

@@ -133,12 +133,12 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	body, err := c.body(buf, resp, cl)
 	if err != nil {
 		if _, ok := err.(*ResponseTooLargeError); ok {
-			return false, &callError{cl.op(), err, !cl.read}
+			return false, &callError{op: cl.op(), err: err, doubtful: !cl.read}
 		}
 		return c.lost(ctx, cl, fl, err)
 	}
 	if err := accept(body); err != nil {
-		return false, &callError{cl.op(), c.scrubbed(cl, err), !cl.read}
+		return false, &callError{op: cl.op(), err: c.scrubbed(cl, err), doubtful: !cl.read}
 	}
 	return false, nil
 }
@@ -209,6 +209,7 @@ func redirectHost(resp *http.Response) string {
 func (c *Client) lost(ctx context.Context, cl *call, fl *flight, err error) (again bool, _ error) {
 	unsent := !cl.read && fl.unsent(err)
 	e := &callError{op: cl.op(), doubtful: !cl.read && !unsent && !errors.Is(err, errRedirects)}
+	e.lost = !permanent(err)
 	if ctx.Err() != nil {
 		e.err = contextError(ctx)
 		return false, e
@@ -219,11 +220,20 @@ func (c *Client) lost(ctx context.Context, cl *call, fl *flight, err error) (aga
 
 // permanent reports whether another attempt would end the same way.
 func permanent(err error) bool {
+	if _, ok := errors.AsType[*localError](err); ok {
+		return true
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}
 	return errors.Is(err, errRedirects) || errors.Is(err, ErrFileRefused)
 }
+
+// localError is what a caller's Reader or Writer met, which says nothing about the server.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
+func (e *localError) Unwrap() error { return e.err }
 
 // record writes the debug line of an attempt. It leaves the query out, which may hold the token of a user.
 func (c *Client) record(ctx context.Context, cl *call, number, status int, started time.Time, err error) {

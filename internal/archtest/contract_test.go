@@ -51,6 +51,7 @@ var (
 	_ func(*chat.Chat, context.Context, ...chat.PollOption) error                                                        = (*chat.Chat).Poll
 	_ func(*chat.Chat, context.Context, ...chat.StreamOption) iter.Seq2[*chat.Message, error]                            = (*chat.Chat).Events
 	_ func(*chat.Chat, context.Context, string, func(context.Context, *chat.Message) error, ...chat.ConsumeOption) error = (*chat.Chat).Consume
+	_ func(*chat.Chat) chat.Health                                                                                       = (*chat.Chat).Health
 	_ func(*chat.Chat) int                                                                                               = (*chat.Chat).BatchSize
 	_ func(*chat.Chat) chat.Channels                                                                                     = (*chat.Chat).Channels
 
@@ -101,8 +102,8 @@ var (
 	_                                                                                = []chat.ContactsOption{chat.Offline(), chat.Where(nil)}
 	_                                                                                = []chat.MessagesOption{chat.In(), chat.WhereRow(nil), chat.Limit(1)}
 	_                                                                                = []chat.FetchOption{chat.Where(nil), chat.Limit(1)}
-	_                                                                                = []chat.StreamOption{chat.Offline(), chat.StartAt(chat.FromNow), chat.OnGap(nil)}
-	_                                                                                = []chat.ConsumeOption{chat.StartAt(chat.FromNow), chat.OnGap(nil)}
+	_                                                                                = []chat.StreamOption{chat.Offline(), chat.StartAt(chat.FromNow), chat.OnGap(nil), chat.OnError(nil)}
+	_                                                                                = []chat.ConsumeOption{chat.StartAt(chat.FromNow), chat.OnGap(nil), chat.OnError(nil)}
 	_ func(int) chat.ConsumeOption                                                   = chat.MaxAttempts
 	_ func(func(context.Context, *chat.Message, error) error) chat.ConsumeOption     = chat.DeadLetter
 	_                                                                                = []chat.From{chat.FromNewest, chat.FromNow, chat.FromBeginning}
@@ -223,6 +224,8 @@ func _(m *chat.Message, v *chat.Conversation, def *chat.Definition, ch *chat.Cha
 // Package datasource.
 var (
 	_ func(datasource.Config) (*datasource.Client, error)                                              = datasource.NewClient
+	_ func(*datasource.Client, context.Context) error                                                  = (*datasource.Client).Ping
+	_ func(error) bool                                                                                 = datasource.Temporary
 	_ func(*datasource.Client, context.Context, int64, int64) error                                    = (*datasource.Client).Delete
 	_ func(*datasource.Client, context.Context, int64, datasource.Query) ([]datasource.Entry, error)   = (*datasource.Client).Find
 	_ func(*datasource.Client, context.Context, int64, int64) (*datasource.Entry, error)               = (*datasource.Client).FindByID

@@ -52,7 +52,7 @@ func TestForgettingAUserScrubsTheStoreAndContactsOfNobody(t *testing.T) {
 		s := &scrubber{Store: storage.NewMemory(), err: err}
 		c := open(s)
 		c.User("").SaveContacts(t.Context(), []datasource.Entry{{ID: 1}})
-		c.User(jane).Remember(t.Context(), contact(1, jane), "token")
+		c.User(jane).Remember(t.Context(), contact(1, jane), "token", "")
 		got := c.User(jane).Forget(t.Context())
 		if want == nil {
 			require.NoError(t, got)

@@ -34,11 +34,17 @@ type User struct {
 func (u *User) forgotten() bool { return u.account.logouts.Load() != u.since }
 
 // names are the values of a user. The first holds the chat token.
-var names = []string{"user", "contacts", "conversations", "messages", pins}
+var names = []string{"user", "contacts", "conversations", "messages", pins, "logins"}
 
-// Remember stores the logged-in user for a later offline login.
-func (u *User) Remember(ctx context.Context, contact *datasource.Entry, token string) {
+// Remember stores the logged-in user for a later offline login, which the same login
+// finds without a search. login is "" where there is none.
+func (u *User) Remember(ctx context.Context, contact *datasource.Entry, token, login string) {
 	u.try(ctx, "remembering the user failed", func(ctx context.Context) error {
+		if login != "" {
+			if err := u.index(ctx, login); err != nil {
+				return err
+			}
+		}
 		if err := u.set(ctx, "user", record{toRow(contact), token}); err != nil {
 			return err
 		}
@@ -91,7 +97,7 @@ func (u *User) forget(ctx context.Context, also []string) error {
 // erase removes what is stored of the user, and the contacts that were read before a
 // login, from where the Store keeps its values. account.changes is held.
 func (u *User) erase(ctx context.Context) error {
-	var errs []error
+	errs := []error{u.unindexAll(ctx)}
 	for _, name := range names {
 		errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key(u.id, name)))
 	}

@@ -19,7 +19,7 @@ import (
 
 // fill saves everything there is to save.
 func fill(ctx context.Context, u *User) {
-	u.Remember(ctx, contact(1, u.id), "secret")
+	u.Remember(ctx, contact(1, u.id), "secret", "a login")
 	u.SaveContacts(ctx, []datasource.Entry{*contact(1, u.id)})
 	u.SaveConversations(ctx, []datasource.DataSource{{ID: 7}})
 	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id)}, 0)
@@ -45,7 +45,7 @@ func TestForgottenUsersLeaveNothing(t *testing.T) {
 		}
 		// A later login is not concerned.
 		fill(t.Context(), c.User("jo"))
-		_, _, ok := c.FindUser(t.Context(), byID("jo"))
+		_, _, ok := c.FindUser(t.Context(), "", byID("jo"))
 		assert.True(t, ok)
 	})
 }
@@ -96,9 +96,10 @@ func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
 	}
 }
 
-// fillAll is fill with a message that is new.
+// fillAll is fill with a message and a login that are new.
 func fillAll(u *User) {
 	u.Seen(context.Background(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(3, u.id)}, 0)
+	u.Remember(context.Background(), contact(1, u.id), "secret", "another login")
 	fill(context.Background(), u)
 }
 

@@ -12,12 +12,17 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// FindUser returns a remembered user and the chat token. It calls match with one
-// contact after the other until match accepts one. match returns the contact's id; if
-// that is not the one under which the contact was stored, the contact is skipped.
+// FindUser returns a remembered user and the chat token. It calls match with the
+// contact that was remembered for this login, which costs two reads of the Store
+// however many users there are, and then with one contact after the other until match
+// accepts one. match returns the contact's id; if that is not the one under which the
+// contact was stored, the contact is skipped.
 //
 // A Store that fails counts as empty.
-func (c *Cache) FindUser(ctx context.Context, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
+func (c *Cache) FindUser(ctx context.Context, login string, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
+	if contact, token, ok = c.userOf(ctx, login, match); ok {
+		return contact, token, true
+	}
 	for key, err := range c.userKeys(ctx) {
 		var r record
 		if err == nil {
@@ -39,6 +44,86 @@ func (c *Cache) FindUser(ctx context.Context, match func(contact *datasource.Ent
 		}
 	}
 	return nil, "", false
+}
+
+// userOf is the user who was remembered last for a login, if match accepts them.
+func (c *Cache) userOf(ctx context.Context, login string, match func(*datasource.Entry) (string, bool)) (*datasource.Entry, string, bool) {
+	var id string
+	if login == "" {
+		return nil, "", false
+	}
+	if ok, err := c.tryLoad(ctx, c.loginKey(login), &id); !ok || err != nil || id == "" {
+		return nil, "", false
+	}
+	var r record
+	if ok, err := c.tryLoad(ctx, c.Key(id, "user"), &r); !ok || err != nil || r.Token == "" {
+		return nil, "", false
+	}
+	row := r.Contact.entry()
+	if found, ok := match(&row); !ok || found != id {
+		return nil, "", false
+	}
+	return &row, r.Token, true
+}
+
+// loginKey is the key of the id of the user who was remembered last for a login.
+func (c *Cache) loginKey(login string) string { return c.Key("", "login/"+login) }
+
+// maxLogins is how many logins lead to one user without a search.
+const maxLogins = 16
+
+// index lets a login lead to a user, without a write if it does so already.
+// account.changes is held.
+func (u *User) index(ctx context.Context, login string) error {
+	store := u.cache.cfg.Store
+	var logins []string
+	if _, err := u.cache.load(ctx, u.cache.Key(u.id, "logins"), &logins); err != nil {
+		return err
+	}
+	var id string
+	if _, err := u.cache.load(ctx, u.cache.loginKey(login), &id); err != nil {
+		return err
+	}
+	if !slices.Contains(logins, login) {
+		// The list first, so that a logout finds everything.
+		logins = append(logins, login)
+		for ; len(logins) > maxLogins; logins = logins[1:] {
+			if err := u.unindex(ctx, logins[0]); err != nil {
+				return err
+			}
+		}
+		if err := u.set(ctx, "logins", logins); err != nil {
+			return err
+		}
+	}
+	if id == u.id {
+		return nil
+	}
+	raw, err := json.Marshal(u.id)
+	if err != nil {
+		return err
+	}
+	return store.Set(ctx, u.cache.loginKey(login), raw)
+}
+
+// unindex lets a login lead to this user no more.
+func (u *User) unindex(ctx context.Context, login string) error {
+	raw, err := json.Marshal(u.id)
+	if err == nil {
+		_, err = u.cache.cfg.Store.CompareAndSwap(ctx, u.cache.loginKey(login), raw, nil)
+	}
+	return err
+}
+
+// unindexAll lets no login lead to this user.
+func (u *User) unindexAll(ctx context.Context) error {
+	var logins []string
+	_, err := u.cache.load(ctx, u.cache.Key(u.id, "logins"), &logins)
+	errs := []error{err}
+	for _, login := range logins {
+		errs = append(errs, u.unindex(ctx, login))
+	}
+	return errors.Join(errs...)
 }
 
 // userKeys yields the keys of the remembered users, from the Store's list of keys, or

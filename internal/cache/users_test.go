@@ -21,31 +21,31 @@ func TestAUserWhoIsRememberedIsFound(t *testing.T) {
 		c := open(s)
 		ids := []string{"a/b", "user", "ü", strings.Repeat("long", 100)}
 		for i, id := range ids {
-			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token of "+id)
-			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token of "+id)
+			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token of "+id, "")
+			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token of "+id, "")
 		}
 		// What else there is of users is none.
 		for _, name := range []string{"consume/x/user", "outbox", "users", "contacts"} {
 			require.NoError(t, s.Set(t.Context(), c.Key("user", name), []byte(`{"contact":{"data":{"flUserId":"thief"}},"token":"x"}`)))
 		}
 		for i, id := range ids {
-			row, token, ok := c.FindUser(t.Context(), byID(id))
+			row, token, ok := c.FindUser(t.Context(), "", byID(id))
 			require.True(t, ok, id)
 			assert.Equal(t, int64(i+1), row.ID)
 			assert.Equal(t, "token of "+id, token)
 		}
-		_, _, ok := c.FindUser(t.Context(), byID("thief"))
+		_, _, ok := c.FindUser(t.Context(), "", byID("thief"))
 		assert.False(t, ok)
 		seen := 0
-		c.FindUser(t.Context(), func(*datasource.Entry) (string, bool) { seen++; return "", false })
+		c.FindUser(t.Context(), "", func(*datasource.Entry) (string, bool) { seen++; return "", false })
 		assert.Equal(t, len(ids), seen)
 
 		c.User("ü").DropToken(t.Context())
-		_, _, ok = c.FindUser(t.Context(), byID("ü"))
+		_, _, ok = c.FindUser(t.Context(), "", byID("ü"))
 		assert.False(t, ok, "the token is dead")
 		// Other contacts and other hosts are other users.
 		other := New(Config{Store: s, BaseURL: host, DataSourceID: 1010, Log: c.cfg.Log})
-		_, _, ok = other.FindUser(t.Context(), byID("user"))
+		_, _, ok = other.FindUser(t.Context(), "", byID("user"))
 		assert.False(t, ok)
 	})
 }
@@ -53,8 +53,8 @@ func TestAUserWhoIsRememberedIsFound(t *testing.T) {
 func TestTheListOfUsersIsOnlyForStoresThatCannotList(t *testing.T) {
 	stores(t, func(t *testing.T, s storage.Store) {
 		c := open(s)
-		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token")
-		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token")
+		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", "")
+		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", "")
 		_, lists := s.(storage.Lister)
 		list, listed := dump(t, s)[c.registry()]
 		assert.Equal(t, !lists, listed)
@@ -62,7 +62,7 @@ func TestTheListOfUsersIsOnlyForStoresThatCannotList(t *testing.T) {
 			assert.JSONEq(t, `["jo"]`, list)
 		}
 		require.NoError(t, c.User("jo").Forget(t.Context()))
-		_, _, ok := c.FindUser(t.Context(), byID("jo"))
+		_, _, ok := c.FindUser(t.Context(), "", byID("jo"))
 		assert.False(t, ok)
 	})
 }
@@ -70,9 +70,9 @@ func TestTheListOfUsersIsOnlyForStoresThatCannotList(t *testing.T) {
 func TestAContactThatIsStoredUnderAnotherIDIsPassedOver(t *testing.T) {
 	stores(t, func(t *testing.T, s storage.Store) {
 		c := open(s)
-		c.User("a").Remember(t.Context(), contact(1, "z"), "token")
-		c.User("z").Remember(t.Context(), contact(2, "z"), "token")
-		row, _, ok := c.FindUser(t.Context(), byID("z"))
+		c.User("a").Remember(t.Context(), contact(1, "z"), "token", "")
+		c.User("z").Remember(t.Context(), contact(2, "z"), "token", "")
+		row, _, ok := c.FindUser(t.Context(), "", byID("z"))
 		require.True(t, ok)
 		assert.Equal(t, int64(2), row.ID)
 	})
@@ -82,7 +82,7 @@ func TestOneValueThatCannotBeReadHidesNobodyElse(t *testing.T) {
 	stores(t, func(t *testing.T, s storage.Store) {
 		c := open(s)
 		for _, id := range []string{"a", "b", "c", "d"} {
-			c.User(id).Remember(t.Context(), contact(1, id), "token")
+			c.User(id).Remember(t.Context(), contact(1, id), "token", "")
 		}
 		require.NoError(t, s.Set(t.Context(), c.Key("a", "user"), []byte(`{"contact":7`)))
 		require.NoError(t, s.Set(t.Context(), c.Key("b", "user"), []byte(`null`)))
@@ -98,7 +98,7 @@ func TestOneValueThatCannotBeReadHidesNobodyElse(t *testing.T) {
 				storage.Lister
 			}{g, l}
 		}
-		_, _, ok := open(g).FindUser(t.Context(), byID("d"))
+		_, _, ok := open(g).FindUser(t.Context(), "", byID("d"))
 		assert.True(t, ok)
 	})
 }
@@ -109,11 +109,11 @@ func TestAStoreThatHangsIsAsGoodAsEmpty(t *testing.T) {
 		s := storage.NewMemory()
 		for i := range 10 {
 			id := fmt.Sprint(i)
-			open(plain{s}).User(id).Remember(t.Context(), contact(1, id), "token")
+			open(plain{s}).User(id).Remember(t.Context(), contact(1, id), "token", "")
 		}
 		c := open(&gated{Store: s, get: hang})
 		began := time.Now()
-		_, _, ok := c.FindUser(t.Context(), byID("3"))
+		_, _, ok := c.FindUser(t.Context(), "", byID("3"))
 		assert.False(t, ok)
 		rows, _ := c.User("3").Messages(t.Context())
 		assert.Empty(t, rows)
@@ -124,5 +124,110 @@ func TestAStoreThatHangsIsAsGoodAsEmpty(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded, "here somebody wants to know")
 		_, _, err = c.User("3").Conversations(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// counted counts the reads of a Store.
+type counted struct {
+	storage.Store
+	reads, writes int
+}
+
+func (c *counted) Get(ctx context.Context, key string) ([]byte, error) {
+	c.reads++
+	return c.Store.Get(ctx, key)
+}
+
+func (c *counted) Set(ctx context.Context, key string, value []byte) error {
+	c.writes++
+	return c.Store.Set(ctx, key, value)
+}
+
+func TestALoginFindsItsUserHoweverManyThereAre(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		for i := range 500 {
+			id := fmt.Sprint("user ", i)
+			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token", "login of "+id)
+		}
+		for _, i := range []int{0, 250, 499} {
+			id := fmt.Sprint("user ", i)
+			store := &counted{Store: s}
+			row, _, ok := open(store).FindUser(t.Context(), "login of "+id, byID(id))
+			require.True(t, ok)
+			assert.Equal(t, int64(i+1), row.ID)
+			assert.Equal(t, 2, store.reads)
+		}
+		// Whoever is found by a search is found without one from then on.
+		store := &counted{Store: s}
+		var listing storage.Store = store
+		if l, ok := s.(storage.Lister); ok {
+			listing = struct {
+				storage.Store
+				storage.Lister
+			}{store, l}
+		}
+		_, _, ok := open(listing).FindUser(t.Context(), "another login", byID("user 499"))
+		require.True(t, ok)
+		assert.Greater(t, store.reads, 2)
+		open(s).User("user 499").Remember(t.Context(), contact(500, "user 499"), "token", "another login")
+		for _, login := range []string{"another login", "login of user 499"} {
+			store = &counted{Store: s}
+			_, _, ok = open(store).FindUser(t.Context(), login, byID("user 499"))
+			require.True(t, ok)
+			assert.Equal(t, 2, store.reads)
+		}
+		// What leads there already is not written again.
+		store = &counted{Store: s}
+		open(store).User("user 0").Remember(t.Context(), contact(1, "user 0"), "token", "login of user 0")
+		assert.Equal(t, 1, store.writes, "the user")
+	})
+}
+
+func TestALoginThatLeadsToSomebodyElseIsSearchedFor(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", "of the team")
+		c.User("al").Remember(t.Context(), contact(2, "al"), "token", "of the team")
+		row, _, ok := c.FindUser(t.Context(), "of the team", byID("al"))
+		require.True(t, ok)
+		assert.Equal(t, int64(2), row.ID)
+		row, _, ok = c.FindUser(t.Context(), "of the team", byID("jo"))
+		require.True(t, ok)
+		assert.Equal(t, int64(1), row.ID)
+		c.User("al").DropToken(t.Context())
+		_, _, ok = c.FindUser(t.Context(), "of the team", byID("al"))
+		assert.False(t, ok)
+		for _, junk := range []string{`null`, `7`, `"nobody"`, `{`} {
+			require.NoError(t, s.Set(t.Context(), c.loginKey("of the team"), []byte(junk)))
+			_, _, ok = c.FindUser(t.Context(), "of the team", byID("jo"))
+			assert.True(t, ok, junk)
+		}
+	})
+}
+
+func TestALogoutForgetsHowAUserLoggedIn(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", "shared")
+		for i := range 2 * maxLogins {
+			c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", fmt.Sprint("login ", i))
+			c.User("jo").DropToken(t.Context())
+		}
+		leading := 0
+		for key := range dump(t, s) {
+			if strings.HasPrefix(key, c.loginKey("")) {
+				leading++
+			}
+		}
+		assert.Equal(t, maxLogins, leading, "the oldest are left out")
+		c.User("al").Remember(t.Context(), contact(2, "al"), "token", "login 31")
+		require.NoError(t, c.User("jo").Forget(t.Context()))
+		_, _, ok := c.FindUser(t.Context(), "login 31", byID("al"))
+		assert.True(t, ok)
+		require.NoError(t, c.User("al").Forget(t.Context()))
+		for key := range dump(t, s) {
+			assert.NotContains(t, key, "login", "nothing is left")
+		}
 	})
 }

@@ -203,7 +203,12 @@ func (r *reader) takeReplay(p page) {
 		v, known := r.mem.lookup(row.ID)
 		joined := r.conversations.has(row.Conversation)
 		switch {
-		case row.Deleted || row.Foreign || !joined || r.replayed[row.ID] || known && (v.duplicate || row.Updated != v.updated || v.superseded(row, r.clock)):
+		case row.Deleted || row.Foreign || !joined || r.replayed[row.ID] || known && v.duplicate:
+		case known && (row.Updated != v.updated || v.superseded(row, r.clock)):
+			if r.changing == nil {
+				r.changing = map[int64]bool{}
+			}
+			r.changing[row.ID] = true // the poll brings it
 		case known || r.mem.old(row):
 			r.push(Event{Row: *row, Replay: true})
 		}

@@ -45,7 +45,7 @@ func (r *reader) finish(now time.Time) {
 	case mending:
 		r.mended()
 	case live:
-		r.polling = false
+		r.polling, r.changing = false, nil
 		r.limit = r.cfg.PageSize
 		r.pos = max(r.pos, r.seen)
 		if r.pollClock != 0 {
@@ -110,9 +110,9 @@ func (r *reader) flush() {
 		for i := range b.news {
 			r.replayed[b.news[i].Row.ID] = true
 		}
-		for i := range b.updates {
-			b.updates[i].Reset = true
-		}
+	}
+	for i := range b.updates {
+		b.updates[i].Reset = r.changing[b.updates[i].Row.ID]
 	}
 	r.push(b.gaps...)
 	r.push(b.news...)

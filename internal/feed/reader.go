@@ -59,6 +59,7 @@ type reader struct {
 	joins         []join         // of conversations joined later, to read when idle
 	joined        map[int64]Time // what was created up to it is history, by conversation joined later
 	replayed      map[int64]bool // rows that were new since the reset was asked for
+	changing      map[int64]bool // rows that a reset left to the next poll, since they have changed
 
 	// subscribed is when the listener began, on the owner's clock, and began the server's
 	// time of it: what was created up to it is history. polled is the server's time of the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
@@ -24,7 +25,8 @@ type Consumer struct {
 	Key, Name string
 	Start     feed.Start
 
-	// Handle handles an event. After an error it is called with the same event again.
+	// Handle handles an event. After an error it is called with the same event again. It
+	// logs what has failed.
 	Handle func(ctx context.Context, e feed.Event) error
 	// GiveUp takes an event that failed MaxAttempts times. If it is nil, events are
 	// tried for ever.
@@ -33,7 +35,24 @@ type Consumer struct {
 	// MinBackoff and MaxBackoff bound the wait before another attempt. It doubles each
 	// time.
 	MinBackoff, MaxBackoff time.Duration
-	Log                    *slog.Logger
+	// OnError is told of failed polls. It must not block. It may be nil.
+	OnError func(error)
+	Log     *slog.Logger
+
+	// Failing is what Handle has noted there.
+	Failing Failing
+
+	reader atomic.Pointer[Reader] // while it receives
+}
+
+// Receiving reports whether the consumer receives, and how many events wait for it;
+// otherwise it stands by.
+func (c *Consumer) Receiving() (lag int, ok bool) {
+	rd := c.reader.Load()
+	if rd == nil {
+		return 0, false
+	}
+	return rd.Pending(), true
 }
 
 // Run consumes until ctx ends or the Receiver stops, and returns the cause. Of
@@ -82,7 +101,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	if err := at.load(ctx); err != nil {
 		return err
 	}
-	rd, err := c.Receiver.Read(ctx, Begin{Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id, err := f.SubscribeDurable(now, c.Start, at.cursor())
 		if err != nil {
 			err = fmt.Errorf("position %q: %w", c.Key, err)
@@ -93,6 +112,8 @@ func (c *Consumer) consume(ctx context.Context) error {
 		return err
 	}
 	defer rd.Close()
+	c.reader.Store(rd)
+	defer c.reader.Store(nil)
 	for {
 		e, err := rd.next(ctx, func() error {
 			if at.base != nil {
@@ -137,8 +158,6 @@ func (c *Consumer) handle(ctx context.Context, rd *Reader, e feed.Event) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		// Only the error's type is logged: its text may quote the message.
-		c.Log.Warn("a consumer's function failed", "name", c.Name, "message", e.Row.ID, "attempt", attempt, "type", fmt.Sprintf("%T", failed))
 		if err := wait.Sleep(waiting, backoff/2+rand.N(backoff)); err != nil {
 			return err
 		}

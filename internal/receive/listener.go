@@ -16,6 +16,11 @@ type Begin struct {
 	// First are events from elsewhere, such as a cache, that are delivered first.
 	First []feed.Event
 	Join  Join
+	// Failed is told of each request of the loop that failed. Ended is called when the
+	// listener was stopped. Both may be nil. They are called with the Receiver's mu held,
+	// so they must neither block nor call back.
+	Failed func(error)
+	Ended  func()
 }
 
 // listener is the part that readers and pushers share: a queue of events in the
@@ -30,6 +35,9 @@ type listener struct {
 	// notify says that there may be an event, or that the listener has stopped. It is
 	// called with the Receiver's mu held, so it must neither block nor call back.
 	notify func()
+
+	failed func(error) // see Begin
+	ended  func()
 
 	first   []feed.Event
 	stopped bool
@@ -55,7 +63,7 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 		}
 		return err
 	}
-	l.r, l.id, l.feed, l.first = r, id, r.feed, b.First
+	l.r, l.id, l.feed, l.first, l.failed, l.ended = r, id, r.feed, b.First, b.Failed, b.Ended
 	r.listeners = append(r.listeners, l)
 	if len(r.listeners) > 1 {
 		r.shared.Store(true)
@@ -91,6 +99,9 @@ func (r *Receiver) remove(l *listener, cause error) {
 		return
 	}
 	l.stopped, l.err = true, cause
+	if l.ended != nil {
+		l.ended()
+	}
 	if l.detach != nil {
 		l.detach()
 	}

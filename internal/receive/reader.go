@@ -94,6 +94,16 @@ func (rd *Reader) Context() context.Context {
 // Shared reports whether other listeners may have the same rows.
 func (rd *Reader) Shared() bool { return rd.l.r.shared.Load() }
 
+// Pending is how many events wait to be taken or acknowledged.
+func (rd *Reader) Pending() int {
+	rd.l.r.mu.Lock()
+	defer rd.l.r.mu.Unlock()
+	if rd.l.left {
+		return 0
+	}
+	return len(rd.l.first) + rd.l.feed.Pending(rd.l.id)
+}
+
 // Close ends the reader.
 func (rd *Reader) Close() {
 	rd.l.r.mu.Lock()

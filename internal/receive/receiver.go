@@ -63,6 +63,36 @@ type Receiver struct {
 	waiters   int           // how many wait for changed
 	failures  uint64
 	lastErr   error
+	status    Status
+	round     round
+}
+
+// Status is how the polls of a Receiver go.
+type Status struct {
+	Listeners int
+	Succeeded time.Time // when the last poll did; zero before
+	Failed    int       // polls since then
+	Err       error     // what the last of them met
+}
+
+// round is the poll under way.
+type round struct{ asked, failed bool }
+
+// Status says how the polls go.
+func (r *Receiver) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.status
+	s.Listeners = len(r.listeners)
+	return s
+}
+
+// rest ends a poll: the engine has nothing more to ask for now. mu is held.
+func (r *Receiver) rest() {
+	if r.round.asked && !r.round.failed {
+		r.status = Status{Succeeded: time.Now()}
+	}
+	r.round = round{}
 }
 
 // New returns a Receiver without listeners. It does not poll.
@@ -196,7 +226,11 @@ func (r *Receiver) next(p *loop) (feed.Action, bool) {
 	if r.loop != p {
 		return feed.Action{}, false
 	}
-	return r.feed.Next(time.Now()), true
+	action := r.feed.Next(time.Now())
+	if action.Query.Kind == 0 {
+		r.rest()
+	}
+	return action, true
 }
 
 // ask makes one request for the engine.
@@ -234,6 +268,7 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 		return false
 	}
 	defer r.announce()
+	r.round.asked = true
 	if err == nil {
 		apply(time.Now())
 		for _, l := range r.listeners {
@@ -244,6 +279,14 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 	r.feed.Failed(time.Now(), failure.Wait)
 	r.lastErr = err
 	r.failures++
+	r.round.failed = true
+	r.status.Failed++
+	r.status.Err = err
+	for _, l := range r.listeners {
+		if l.failed != nil {
+			l.failed(err)
+		}
+	}
 	if failure.End {
 		r.removeAll(err)
 		r.stopLoop(err)

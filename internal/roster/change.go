@@ -14,13 +14,17 @@ import (
 const ChangeAttempts = 12
 
 // Change is an edit of a conversation's definition on the server. All fields but Member
-// are required.
+// and First are required.
 type Change struct {
 	Conversation int64
 	// Member is the user who must be a member before the edit: one who was removed keeps
 	// the handles of before. Otherwise the error matches NotFound. "" is for joining.
 	Member   string
 	NotFound error
+	// First is the definition if it was read just now, at the time Since at the
+	// earliest. It spares the first Read.
+	First *wire.Definition
+	Since time.Time
 	// Read reads the definition, and Write replaces it and returns it as stored.
 	Read  func(ctx context.Context) (wire.Definition, error)
 	Write func(ctx context.Context, d wire.Definition) (wire.Definition, error)
@@ -36,9 +40,8 @@ type Change struct {
 // read before our write and writes after it undoes ours. So Make reads again until
 // every such write must have happened.
 func (c Change) Make(ctx context.Context) (wire.Definition, error) {
-	for range ChangeAttempts {
-		began := time.Now()
-		def, err := c.Read(ctx)
+	for attempt := range ChangeAttempts {
+		began, def, err := c.begin(ctx, attempt)
 		if err != nil {
 			return def, err
 		}
@@ -60,14 +63,28 @@ func (c Change) Make(ctx context.Context) (wire.Definition, error) {
 	return wire.Definition{}, fmt.Errorf("conversation %d: other clients kept overwriting the change", c.Conversation)
 }
 
+// begin is the definition that an attempt edits, and since when that is known.
+func (c Change) begin(ctx context.Context, attempt int) (time.Time, wire.Definition, error) {
+	if attempt == 0 && c.First != nil {
+		return c.Since, *c.First, nil
+	}
+	began := time.Now()
+	def, err := c.Read(ctx)
+	return began, def, err
+}
+
 // settled reads the definition until a concurrent change, if it takes about as long
 // as our own, must have ended. It reports whether the change is still there.
+//
+// Each read is a request of a budget that is scarce, so there are two, the first for a
+// change that is about to end, and the second when nine times as long has passed as our
+// own change took, at least.
 func (c Change) settled(ctx context.Context, began time.Time, def wire.Definition) (wire.Definition, bool, error) {
-	for range 3 {
+	for range 2 {
 		if !c.Kept(def) {
 			return def, false, nil
 		}
-		if err := Pause(ctx, began); err != nil {
+		if err := pause(ctx, began, 2); err != nil {
 			return def, false, err
 		}
 		var err error
@@ -84,7 +101,10 @@ var ShortestPause = 40 * time.Millisecond
 
 // Pause waits one to two times as long as has passed since began: at least
 // ShortestPause and less than 2 s.
-func Pause(ctx context.Context, began time.Time) error {
+func Pause(ctx context.Context, began time.Time) error { return pause(ctx, began, 1) }
+
+// pause is Pause with times as long a wait before the random part.
+func pause(ctx context.Context, began time.Time, times int) error {
 	d := min(max(time.Since(began), ShortestPause), time.Second)
-	return wait.Sleep(ctx, d+rand.N(d))
+	return wait.Sleep(ctx, time.Duration(times)*d+rand.N(d))
 }

@@ -241,3 +241,34 @@ func TestLooksAtTheTextOfAColumn(t *testing.T) {
 	assert.True(t, where.Names("data.body", "body"))
 	assert.False(t, where.Names("data.bodyguard", "body"))
 }
+
+func TestQueriesThatAskForTheSameHaveOneFingerprint(t *testing.T) {
+	t.Parallel()
+	same := []where.M{
+		{"Email": "jo@x.com"}, {"Email": " JO@X.com "}, {"Email": where.M{"$iLike": "Jo@x.com"}}, {"Email": where.M{"$eq": "jo@x.com"}}, {"where": where.M{"Email": "jo@x.com"}},
+	}
+	seen := map[string]bool{}
+	for _, query := range same {
+		seen[parsed(t, query, false).Fingerprint()] = true
+	}
+	assert.Len(t, seen, 1)
+	for _, query := range []where.M{
+		{"Email": "jo@x.co"}, {"email": "jo@x.com"}, {"Email": "jo@x.com", "Team": "A"}, {"$or": []any{where.M{"Email": "jo@x.com"}}}, {"Email": where.M{"$ne": "jo@x.com"}}, {"Age": 30},
+	} {
+		seen[parsed(t, query, true).Fingerprint()] = true
+	}
+	assert.Len(t, seen, 7)
+	for print := range seen {
+		assert.Regexp(t, "^[0-9a-f]{64}$", print)
+	}
+	assert.Equal(t, parsed(t, where.M{"Age": 30}, false).Fingerprint(), parsed(t, where.M{"Age": "30"}, false).Fingerprint())
+}
+
+func TestTheColumnsOfAQueryAreFoundAtAnyDepth(t *testing.T) {
+	t.Parallel()
+	query := where.M{
+		"b": "1", "$and": []any{where.M{"a": where.M{"$iLike": "x"}}, where.M{"$or": []any{where.M{"c": 1}}}},
+		"$not": where.M{"d": 1}, "$filters": []any{where.M{"column": "e", "condition": "==", "value": "x"}},
+	}
+	assert.Equal(t, []string{"a", "b", "c", "d", "e"}, parsed(t, query, true).Columns())
+}

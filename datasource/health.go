@@ -1,0 +1,56 @@
+package datasource
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// errTemporary is what Temporary looks for.
+var errTemporary = errors.New("datasource: the server is down or busy")
+
+// Temporary reports whether err says that the server is down or busy for now: it could not be reached, the connection
+// broke, no answer came before the deadline of the context, or the answer was 429, 502, 503 or 504. The same call can
+// succeed later; a write may have been applied nevertheless, see Doubtful.
+//
+// Temporary is false for an error of a context that was cancelled, and for what only a change of settings repairs, such
+// as a certificate that is not trusted.
+func Temporary(err error) bool {
+	return errors.Is(err, errTemporary) && !errors.Is(err, context.Canceled)
+}
+
+// busy are the statuses of a server, or of what stands before it, that cannot answer now.
+func busy(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// Ping reports whether the server can be reached and takes the token. It makes one request, GET v1/user, in one attempt:
+// what fails is not tried again, so that a probe gets its answer soon. It waits for the limiter like every call.
+//
+// Errors: one that is Temporary when the server is down; ErrUnauthorized or ErrForbidden when it refuses the token.
+func (c *Client) Ping(ctx context.Context) error {
+	cl := &call{method: http.MethodGet, path: "v1/user", read: true}
+	if err := c.admit(ctx, cl); err != nil {
+		return &callError{op: cl.op(), err: err}
+	}
+	_, err := c.attempt(ctx, cl, 1, func([]byte) error { return nil })
+	return err
+}
+
+// Limiter is the limiter that the client's requests wait for.
+func (c *Client) Limiter() *Limiter { return c.limiter }
+
+// Delay is how long a request that comes now would wait, 0 when it may start at once. It takes no slot.
+func (l *Limiter) Delay() time.Duration {
+	if l == nil || l.n == 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.free(time.Now(), len(l.queue)), 0)
+}

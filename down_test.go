@@ -1,0 +1,144 @@
+package chat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// outcome is the error of a call with a result.
+func outcome[T any](_ T, err error) error { return err }
+
+// requesting are calls that make a request, by the operation that their errors name.
+func requesting(ctx context.Context, c *chat.Chat, conv *chat.Conversation, m *chat.Message) map[string]func() error {
+	other := conv.ID + 1_000_000
+	return map[string]func() error{
+		"login":                 func() error { return outcome(c.Login(ctx, chat.M{"Email": "bob@example.org"})) },
+		"contacts":              func() error { return outcome(c.Contacts(ctx)) },
+		"contact":               func() error { return outcome(c.ContactByUserID(ctx, "somebody")) },
+		"conversations":         func() error { return outcome(c.Conversations(ctx)) },
+		"conversation":          func() error { return outcome(c.Conversation(ctx, conv.ID)) },
+		"create conversation":   func() error { return outcome(c.Create(ctx, chat.NewConversation{Participants: []int64{other}})) },
+		"join conversation":     func() error { return outcome(c.JoinConversation(ctx, "code")) },
+		"send":                  func() error { return outcome(c.Message(ctx, conv.ID, chat.Draft{Body: "x"})) },
+		"update message":        func() error { return outcome(c.UpdateMessage(ctx, conv.ID, m.ID, chat.M{"x": 1})) },
+		"delete message":        func() error { return c.DeleteMessage(ctx, conv.ID, m.ID) },
+		"messages":              func() error { return outcome(c.Messages(ctx)) },
+		"fetch messages":        func() error { return outcome(conv.Messages().Fetch(ctx)) },
+		"message":               func() error { return outcome(conv.Messages().Get(ctx, m.ID)) },
+		"unread messages":       func() error { return outcome(c.Unread().Get(ctx)) },
+		"count unread messages": func() error { return outcome(c.Unread().Count(ctx)) },
+		"create channel":        func() error { return outcome(c.Channels().Create(ctx, "a channel")) },
+		"list channels":         func() error { return outcome(c.Channels().List(ctx)) },
+		"join channel":          func() error { return outcome(c.Channels().Join(ctx, other)) },
+		"delete channel":        func() error { return c.Channels().Delete(ctx, other) },
+		"fetch participants":    func() error { return outcome(conv.Participants().Fetch(ctx)) },
+		"add participants":      func() error { return conv.Participants().Add(ctx, other) },
+		"remove participants":   func() error { return conv.Participants().Remove(ctx, other) },
+		"mute":                  func() error { return conv.Notifications().Mute(ctx) },
+		"mark as read": func() error {
+			return c.MarkMessagesAsRead(ctx, &chat.Message{ID: m.ID, ConversationID: m.ConversationID})
+		},
+		"accept key":  func() error { return conv.AcceptKey(ctx) },
+		"invite code": func() error { return outcome(conv.InviteCode(ctx)) },
+		"reencrypt":   func() error { return outcome(c.Reencrypt(ctx, conv.ID, nil)) },
+		"poll":        func() error { return c.Poll(ctx) },
+		"history": func() error {
+			for _, err := range c.History(ctx, conv.ID) {
+				return err
+			}
+			return nil
+		},
+	}
+}
+
+func TestEveryCallSaysThatTheServerIsDown(t *testing.T) {
+	t.Parallel()
+	down := map[string]fliplettest.Fault{"nothing answers": fliplettest.LoseRequest()}
+	for _, code := range []int{429, 502, 503, 504} {
+		down[fmt.Sprint(code)] = fliplettest.Status(code)
+	}
+	down["500"] = fliplettest.Status(500)
+	for name, fault := range down {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, fliplettest.InProcess())
+			jane := w.login("jane")
+			conv := w.converse(jane, "bob")
+			sent := w.say(jane, conv, "hello")
+			require.NoError(t, sent.Err)
+			stream(t, jane)
+			w.Always(fliplettest.AnyRoute, fault)
+			for op, call := range requesting(t.Context(), jane, conv, sent) {
+				err := call()
+				require.Error(t, err, "%s: %s", name, op)
+				assert.Equal(t, name != "500", errors.Is(err, chat.ErrOffline), "%s: %s: %v", name, op, err)
+				assert.Equal(t, name != "500", datasource.Temporary(err), "%s: %s: %v", name, op, err)
+				failed, ok := errors.AsType[*chat.Error](err)
+				require.True(t, ok)
+				assert.Equal(t, op, failed.Op)
+				switch {
+				case name == "500":
+					assert.Equal(t, 500, failed.Code, "%s: %v", op, err)
+				case op == "login":
+					assert.Equal(t, 400, failed.Code, "%s: %v", name, err)
+				default:
+					assert.Zero(t, failed.Code, "%s: %s: %v", name, op, err)
+				}
+			}
+			require.NoError(t, jane.Close())
+		})
+	}
+}
+
+func TestAnEndedContextDoesNotSayThatTheServerIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		w.Always(fliplettest.AnyRoute, fliplettest.Delay(time.Hour))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := jane.Contacts(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		assert.NotErrorIs(t, err, chat.ErrOffline)
+		time.AfterFunc(time.Second, func() { _ = jane.Close() })
+		_, err = jane.Contacts(t.Context())
+		require.ErrorIs(t, err, chat.ErrClosed)
+		assert.NotErrorIs(t, err, chat.ErrOffline)
+	})
+}
+
+func TestOfflineListsOfAnEmptyCacheAreEmpty(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := storage.NewMemory()
+	jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
+	w.converse(jane, "bob")
+	require.NoError(t, w.Close())
+	contacts, err := jane.Contacts(t.Context(), chat.Offline())
+	require.NoError(t, err)
+	assert.NotNil(t, contacts)
+	assert.Empty(t, contacts)
+	conversations, err := jane.Conversations(t.Context(), chat.Offline())
+	require.NoError(t, err)
+	assert.NotNil(t, conversations)
+	assert.Empty(t, conversations, "nothing has listed them")
+	_, err = jane.Contacts(t.Context())
+	require.ErrorIs(t, err, chat.ErrOffline)
+
+	bob := w.connect(func(o *chat.Options) { o.Storage = store })
+	contacts, err = bob.Contacts(t.Context(), chat.Offline())
+	require.NoError(t, err, "before a login")
+	assert.Empty(t, contacts)
+}

@@ -1,0 +1,131 @@
+package chat
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/receive"
+)
+
+// Health is how a Chat is doing; see [Chat.Health]. Times are those of the local clock.
+type Health struct {
+	// User is the flUserId of the logged-in user, "" without a login. Everything but
+	// LimiterWait is about this user.
+	User string
+	// Listeners counts the streams, loops over Events and consumers that receive. While it
+	// is 0 nothing is polled.
+	Listeners int
+	// LastPoll is when the last poll succeeded; zero before the first one.
+	LastPoll time.Time
+	// FailedPolls counts the polls since then, all of which failed. LastError is what the
+	// last of them met, an [*Error] as [OnError] gets it; nil when FailedPolls is 0.
+	FailedPolls int
+	LastError   error
+	// LimiterWait is how long a request that is made now would wait for the client's
+	// rate limit, which other Chats may share; 0 for not at all.
+	LimiterWait time.Duration
+	// Outbox counts the messages that are left to send, as far as this process knows; 0
+	// without Options.Outbox.
+	Outbox int
+	// Consumers are the calls of [Chat.Consume] under way, by name.
+	Consumers []ConsumerHealth
+}
+
+// ConsumerHealth is how one [Chat.Consume] is doing.
+type ConsumerHealth struct {
+	Name string
+	// Receiving: it has the position. Otherwise it stands by, since another one with this
+	// name, perhaps in another process, has it, or it waits for Storage.
+	Receiving bool
+	// Lag counts the events (messages, changes, gaps) that were fetched and are not
+	// handled yet, the one being handled included. A consumer that is far behind reads the
+	// rest later: more than about a thousand are not counted. 0 when it stands by.
+	Lag int
+	// Failing are the messages whose function has failed and that are tried again, the one
+	// with the most attempts first.
+	Failing []FailingMessage
+}
+
+// FailingMessage is a message that a consumer's function has failed to handle.
+type FailingMessage struct {
+	// ConversationID and MessageID say which. MessageID is 0 for a [Gap] of history.
+	ConversationID, MessageID int64
+	// Attempts counts those that failed in this process, at least 1.
+	Attempts int
+	// Err is what the last one met: the function's own error, or a [*PanicError].
+	Err error
+}
+
+// Health tells how polls, the outbox and consumers are doing, and makes no request. It
+// works before a login and after Close, too; a nil or zero Chat is the zero Health.
+//
+// A Chat that is well has FailedPolls 0 and, while it has Listeners, a LastPoll that is
+// no older than Options.MaxPollInterval and a few seconds.
+func (c *Chat) Health() Health {
+	if c.made() != nil {
+		return Health{}
+	}
+	h := Health{LimiterWait: c.client.Limiter().Delay()}
+	s := c.current()
+	if s == nil {
+		return h
+	}
+	polls := s.receiver.Status()
+	h.User, h.Listeners, h.LastPoll, h.FailedPolls = s.userID, polls.Listeners, polls.Succeeded, polls.Failed
+	if polls.Err != nil {
+		h.LastError = failure("poll", polls.Err)
+	}
+	h.Outbox = c.Outbox().Len()
+	for _, k := range s.consumers.All() {
+		consumer := ConsumerHealth{Name: k.Name}
+		consumer.Lag, consumer.Receiving = k.Receiving()
+		for _, f := range k.Failing.All() {
+			consumer.Failing = append(consumer.Failing, FailingMessage{f.Conversation, f.Row, f.Attempts, f.Err})
+		}
+		h.Consumers = append(h.Consumers, consumer)
+	}
+	return h
+}
+
+// failure is an error as OnError gets it.
+func failure(op string, err error) error {
+	wrap(op, &err)
+	return err
+}
+
+// alarm is the logger for what must not be lost: without Options.Logger the default
+// one, unless a function of the caller's is told.
+func (c *Chat) alarm(told bool) *slog.Logger {
+	if c.silent && !told {
+		return slog.Default()
+	}
+	return c.log
+}
+
+// logFailure logs that a function of the caller's has failed, a panic with its stack.
+// The error's text is the caller's own.
+func (c *Chat) logFailure(onError func(error), what string, err error, attrs ...any) {
+	attrs = append(attrs, "error", err)
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	c.alarm(onError != nil).Warn(what, attrs...)
+}
+
+// teller calls the function of OnError; nil if there is none.
+func (c *Chat) teller(s *session, onError func(error)) *receive.Teller {
+	if onError == nil {
+		return nil
+	}
+	return s.receiver.Teller(func(err error) {
+		if p := guarded(func() error { onError(err); return nil }); p != nil {
+			c.logFailure(nil, "the function of OnError failed", p)
+		}
+	})
+}
+
+// pollFailed tells of failed polls.
+func pollFailed(t *receive.Teller) func(error) {
+	return func(err error) { t.Tell(failure("poll", err), final(err)) }
+}

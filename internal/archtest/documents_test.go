@@ -87,6 +87,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 
 	chat "` + module + `"
 	"` + module + `/datasource"
@@ -113,8 +114,11 @@ func main() {
 		env      chat.Environment
 		store    storage.Store
 		handle   func(context.Context, *chat.Message) error
+		report   func(error)
+		object   []byte
+		find     func(*http.Request) (*chat.Message, int, error)
 	)
-	use(ctx, c, conv, m, messages, client, query, ids, id, png, w, env, store, code, url, guid, fn, handle, json.Marshal, datasource.Asc)
+	use(ctx, c, conv, m, messages, client, query, ids, id, png, w, env, store, code, url, guid, fn, handle, report, object, find, json.Marshal, datasource.Asc)
 `
 
 // compile vets a file outside the tree as a part of this module; a test file is run.

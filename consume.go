@@ -122,7 +122,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	h := consumeFunc{chat: c, session: s, fn: fn, opts: o}
 	k := receive.Consumer{
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
-		Start: o.from.start(), Handle: h.handle, MaxAttempts: o.maxAttempts,
+		Start: o.from.start(), Parallel: 1, Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, Log: c.log,
 	}
 	if o.deadLetter != nil {

@@ -130,7 +130,7 @@ func (r *reader) membership(now time.Time, members roll, left []int64) {
 		r.resolve(now, members)
 	}
 	for _, m := range members {
-		if _, ok := r.conversations[m.Conversation]; !ok {
+		if _, ok := r.conversations[m.Conversation]; !ok && (r.only == 0 || r.only == m.Conversation) {
 			r.enter(m, r.phase == live && m.Created > r.since().Time && (!r.polling || m.Created > r.at.Time))
 		}
 	}

@@ -23,12 +23,12 @@ var table = [...]Mutant{
 	{
 		What:  "the cursor moves before the acknowledgement",
 		Seed:  20,
-		Edits: edits("cursor.go", "mark{after: l.queued,", "mark{after: 0,"),
+		Edits: edits("ledger.go", "mark{after: r.queue.last,", "mark{after: 0,"),
 	},
 	{
 		What:  "acknowledgements are not read from a stored cursor",
 		Seed:  469,
-		Edits: edits("cursor.go", "if acks.Generation == s.Generation {", "if false {"),
+		Edits: edits("cursor.go", "if mine(k) {\n\t\t\tr.mem.set(k.ID, k.version())\n\t\t\tr.created", "if false {\n\t\t\tr.mem.set(k.ID, k.version())\n\t\t\tr.created"),
 	},
 	{
 		What: "versions that a poll can bring again are forgotten",
@@ -216,7 +216,7 @@ var table = [...]Mutant{
 	{
 		What:  "a row that cannot be read is not acknowledged",
 		Seed:  3632,
-		Edits: edits("cursor.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
+		Edits: edits("ledger.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
 	},
 	{
 		What:  "a page that ends early is taken for the last one",
@@ -267,5 +267,90 @@ var table = [...]Mutant{
 		What:  "changes from before a join are told",
 		Seed:  5454,
 		Edits: edits("classify.go", "since = max(since, until)", "since = max(since, until-1<<50)"),
+	},
+	{
+		What:  "what is set aside goes on where its listener reads, not where its position is",
+		Seed:  362,
+		Edits: edits("aside.go", "restrict(l.base, conversation)", "restrict(e.snapshot(), conversation)"),
+	},
+	{
+		What:  "what is set aside is not stored",
+		Seed:  395,
+		Edits: edits("ledger.go", "\t\ts.Apart[id] = p.ledger.base\n", "\t\t_ = id\n"),
+	},
+	{
+		What:  "what is set aside stays in the queue",
+		Seed:  226,
+		Edits: edits("aside.go", "\te.queue.remove(conversation)\n", ""),
+	},
+	{
+		What:  "what is set aside is read by its listener, too",
+		Seed:  152,
+		Edits: edits("aside.go", "return r.ledger != nil && r.ledger.apart(conversation)", "return false"),
+	},
+	{
+		What:  "what is set aside is read before its event is done with",
+		Seed:  226,
+		Edits: edits("aside.go", "case !p.held && !p.joined:", "case !p.joined:"),
+	},
+	{
+		What:  "what is set aside comes back before it has caught up",
+		Seed:  1660,
+		Edits: edits("aside.go", "|| !s.caughtUp() ||", "||"),
+	},
+	{
+		What:  "what is set aside never catches up",
+		Seed:  362,
+		Edits: edits("aside.go", "\t\tr.settle(r.promise)\n", ""),
+	},
+	{
+		What:  "what comes back takes nothing along",
+		Seed:  152,
+		Edits: edits("aside.go", "if v.conversation == c {\n\t\t\tr.mem.set(id, v)", "if false {\n\t\t\tr.mem.set(id, v)"),
+	},
+	{
+		What:  "what comes back is left out of the stored position at once",
+		Seed:  744,
+		Edits: edits("aside.go", "\t\ts.main.ledger.joined = append(s.main.ledger.joined, p)\n", "\t\ts.main.ledger.drop(p)\n"),
+	},
+	{
+		What:  "the event that was waited for is not stored",
+		Seed:  689,
+		Edits: edits("aside.go", "\tp.ledger.ack(&ev)\n", ""),
+	},
+	{
+		What:  "the event that was waited for comes again",
+		Seed:  226,
+		Edits: edits("aside.go", "\t\tp.mem.put(&ev.Row)\n", ""),
+	},
+	{
+		What:  "what overtook the position is forgotten when it moves",
+		Seed:  723,
+		Edits: edits("ledger.go", "return a.number <= m.after", "return true"),
+	},
+	{
+		What:  "the position overtakes what is not done with",
+		Seed:  20,
+		Edits: edits("queue.go", "return q.items[q.head].number - 1", "return q.last"),
+	},
+	{
+		What:  "the oldest event that is not done with holds up the position for ever",
+		Seed:  23088,
+		Edits: edits("aside.go", "if e == nil || e.queue.overtaken()", "if true || e.queue.overtaken()"),
+	},
+	{
+		What:  "every position is stored as a whole",
+		Seed:  214,
+		Edits: edits("ledger.go", "case l.whole || base && len(l.pending) > 0:", "case l.whole || len(l.pending) > 0:"),
+	},
+	{
+		What:  "a position is stored although nothing has changed",
+		Seed:  3,
+		Edits: edits("ledger.go", "\tcase len(l.pending) > 0:\n", "\tcase true:\n"),
+	},
+	{
+		What:  "only the last acknowledgement is stored",
+		Seed:  33,
+		Edits: edits("ledger.go", "l.pending = append(l.pending, v)", "l.pending = []savedVersion{v}"),
 	},
 }

@@ -273,6 +273,6 @@ func TestWhatWasSentBeforeAJoinIsHistoryAlsoAfterARestart(t *testing.T) {
 	require.NoError(t, err)
 	h.poll()
 	got := h.drain(id)
-	assert.Equal(t, "gn", kinds(got), "what is older is left out")
+	assert.Equal(t, "gnn", kinds(got), "what is older than the last message is left out")
 	assert.Equal(t, later, got[len(got)-1].Row.ID)
 }

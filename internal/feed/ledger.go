@@ -103,9 +103,6 @@ func (r *reader) checkpoint() {
 	}
 	// A position in a backlog may be old, but one that is behind it spares reading it again.
 	now := r.shape()
-	if now.members == l.members {
-		l.polled = r.polled
-	}
 	queued := int64(r.queue.last) - l.marked //nolint:gosec // a count
 	first := l.base == nil && len(l.marks) == 0
 	changed := now.members != l.shape.members || l.shape.backlog && !now.backlog && r.only == 0
@@ -163,9 +160,6 @@ func (r *reader) advance() {
 	for len(l.marks) > 0 && l.marks[0].after <= low {
 		m := l.marks[0]
 		l.base, l.members, l.whole, l.marks = m.base, m.members, true, l.marks[1:]
-		if r.shape().members == m.members {
-			l.polled = r.polled
-		}
 		l.acked = slices.DeleteFunc(l.acked, func(a acknowledged) bool { return a.number <= m.after })
 		for _, p := range m.joined {
 			l.drop(p)
@@ -191,6 +185,9 @@ func (f *Feed) Commit(id ID, base bool) (Commit, bool) {
 		return Commit{}, false
 	}
 	l := e.ledger
+	if (l.whole || len(l.pending) > 0) && e.shape().members == l.members {
+		l.polled = e.polled
+	}
 	switch {
 	case l.whole || base && len(l.pending) > 0:
 		c := Commit{Base: l.encode()}

@@ -211,6 +211,9 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, Log: c.log,
 	}
+	if o.noMarks {
+		k.Ignore = onlyReaders
+	}
 	if o.deadLetter != nil {
 		k.GiveUp = h.giveUp
 	}
@@ -228,9 +231,6 @@ type consumeFunc struct {
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	if g := gapOf(e); g != nil {
 		return guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
-	}
-	if f.opts.noMarks && onlyReaders(e) {
-		return nil
 	}
 	return f.call(ctx, e, f.fn)
 }

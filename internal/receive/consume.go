@@ -16,8 +16,8 @@ import (
 
 // Consumer is a durable listener: its position is stored and moves only after an
 // event was handled. The events of a conversation are handled in order, one at a time;
-// those of several conversations at the same time. All fields but GiveUp, OnError and
-// Policy are required.
+// those of several conversations at the same time. All fields but Ignore,
+// GiveUp, OnError and Policy are required.
 type Consumer struct {
 	Receiver *Receiver
 	Store    storage.Store
@@ -28,6 +28,8 @@ type Consumer struct {
 	// Parallel is how many events are handled at the same time.
 	Parallel int
 	Policy   Policy
+	// Ignore reports events that are acknowledged without a call.
+	Ignore func(e feed.Event) bool
 	// Handle handles an event. After an error it is called with the same event again,
 	// unless the error is [Permanent]. Until then its conversation waits.
 	Handle func(ctx context.Context, e feed.Event) error

@@ -106,7 +106,11 @@ func (d *dispatcher) pull(now time.Time) {
 			d.list = append(d.list, l)
 		}
 		d.arrived++
-		d.finish(l.add(e, d.arrived, now, d.Policy)...)
+		if d.Ignore != nil && d.Ignore(e) {
+			d.finish(l.ignore(e)...)
+		} else {
+			d.finish(l.add(e, d.arrived, now, d.Policy)...)
+		}
 		d.tidy(l)
 	}
 }
@@ -173,7 +177,7 @@ func (d *dispatcher) settle(ctx context.Context, r result) {
 	if r.failed == nil {
 		w := l.pop()
 		l.unsaved = true
-		d.finish(append(w.also, w.Event)...)
+		d.finish(w.all()...)
 		d.unproven = 0
 		return
 	}
@@ -187,6 +191,13 @@ func (d *dispatcher) settle(ctx context.Context, r result) {
 	d.Log.Warn("a consumer's function failed", "name", d.Name, "message", l.waiting[0].Row.ID, "attempt", l.attempts, "type", fmt.Sprintf("%T", r.failed))
 	l.retry = time.Now().Add(l.backoff/2 + rand.N(l.backoff))
 	l.backoff = min(2*l.backoff, d.MaxBackoff)
+	if d.Policy != (Policy{}) {
+		if done := l.overtaken(); len(done) > 0 {
+			l.unsaved = true
+			d.finish(done...)
+			return
+		}
+	}
 	if apart, _ := d.rd.apart(l.conversation); apart {
 		d.setAside(l, true) // nothing more of it is read before this event is done with
 	}
@@ -223,7 +234,7 @@ func (d *dispatcher) setAside(l *lane, held bool) bool {
 	}
 	dropped := 0
 	for _, w := range l.waiting[keep:] {
-		dropped += 1 + len(w.also)
+		dropped += len(w.all())
 	}
 	if !d.rd.setAside(l.conversation, held, dropped) {
 		return false

@@ -35,17 +35,33 @@ type lane struct {
 	since, last time.Time // when the first and the last arrived of those that wait to become quiet
 }
 
-// waiting is an event with those that it stands for.
+// waiting is an event, with earlier and later ones that are acknowledged together with
+// it. If a later version of a message were acknowledged alone, the message would be
+// known after a crash, and not be delivered any more.
 type waiting struct {
 	feed.Event
-	also  []feed.Event
-	place uint64 // among the events of all conversations
+	earlier, later []feed.Event
+	place          uint64 // among the events of all conversations
 }
+
+// all returns the events in order.
+func (w *waiting) all() []feed.Event { return slices.Concat(w.earlier, []feed.Event{w.Event}, w.later) }
+
+// bare is an event without what it takes to handle it.
+func bare(events ...feed.Event) []feed.Event {
+	for i := range events {
+		events[i].Row.Payload = nil
+	}
+	return events
+}
+
+// isNew reports whether an event is a new message.
+func isNew(e feed.Event) bool { return e.Gap == nil && !e.Update && !e.Deleted && !e.Replay }
 
 // add adds an event that has just arrived, and returns those that are done with because
 // of it.
 func (l *lane) add(e feed.Event, place uint64, now time.Time, p Policy) (done []feed.Event) {
-	fresh := e.Gap == nil && !e.Update && !e.Deleted && !e.Replay
+	fresh := isNew(e)
 	if l.since.IsZero() {
 		l.since, l.last = now, now
 	}
@@ -61,7 +77,7 @@ func (l *lane) add(e feed.Event, place uint64, now time.Time, p Policy) (done []
 		from = 1
 	}
 	if !fresh {
-		same := func(w waiting) bool { return w.Gap == nil && !w.Update && !w.Deleted && w.Row.ID == e.Row.ID }
+		same := func(w waiting) bool { return isNew(w.Event) && w.Row.ID == e.Row.ID }
 		if i := slices.IndexFunc(l.waiting[from:], same); i >= 0 {
 			return l.change(from+i, e)
 		}
@@ -75,11 +91,40 @@ func (l *lane) add(e feed.Event, place uint64, now time.Time, p Policy) (done []
 		if from+i == 0 {
 			l.attempts = 0
 		}
-		done = append(append(done, w.Event), w.also...)
+		if w.Row.ID == e.Row.ID {
+			e.Changed |= w.Changed
+		}
+		if from == 1 && w.Row.ID == kept[0].Row.ID {
+			kept[0].later = append(kept[0].later, bare(w.all()...)...)
+			continue
+		}
+		done = append(done, w.all()...)
 	}
 	clear(l.waiting[len(kept):])
 	l.waiting = append(kept, waiting{Event: e, place: place})
 	return done
+}
+
+// overtaken removes the first event, which has failed, if a newer message waits, and
+// returns what is done with because of that.
+func (l *lane) overtaken() (done []feed.Event) {
+	newer := func(w waiting) bool { return isNew(w.Event) }
+	if l.waiting[0].Gap != nil || !slices.ContainsFunc(l.waiting[1:], newer) {
+		return nil
+	}
+	w := l.pop()
+	return w.all()
+}
+
+// ignore takes an event that need not be handled, and returns it if it is done with.
+func (l *lane) ignore(e feed.Event) (done []feed.Event) {
+	for i := len(l.waiting) - 1; i >= 0; i-- {
+		if w := &l.waiting[i]; w.Row.ID == e.Row.ID {
+			w.later = append(w.later, bare(e)...)
+			return nil
+		}
+	}
+	return []feed.Event{e}
 }
 
 // change changes a message that waits: it is still new, or gone before anybody had it.
@@ -92,14 +137,13 @@ func (l *lane) change(i int, e feed.Event) (done []feed.Event) {
 	}
 	w := &l.waiting[i]
 	if e.Deleted {
-		done = append(append(done, w.Event, e), w.also...)
+		done = append(w.all(), e)
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 		return done
 	}
-	// Both are acknowledged together. If only the first one were, the message would come
-	// as a change after a crash.
-	w.also = append(w.also, w.Event)
-	w.also[len(w.also)-1].Row.Payload = nil
+	// If only the first one were acknowledged now, the message would come as a change
+	// after a crash.
+	w.earlier, w.later = bare(w.all()...), nil
 	e.Update, e.Changed, e.History = false, 0, w.History
 	w.Event = e
 	return nil

@@ -67,6 +67,9 @@ func TestWhatWaitsIsReplacedByWhatComes(t *testing.T) {
 		{"n1 g2 n3 h0 n4", "g2 h0 n4", "n1 n3", ""},
 		{"n1 r1 r2", "n1 r2", "r1", ""},
 		{"n1 n2 u2 n3 d3", "n1", "n2 n2 n3 d3", "n1"},
+		{"n1 u1 n2", "n1+u1 n2", "", "n1"},
+		{"n1 u1 u1 n2", "n1+u1+u1 n2", "", "n1"},
+		{"n1 n2 u1 n3", "n1+u1 n3", "n2", "n1"},
 	} {
 		for _, policy := range []Policy{{Newest: true}, {Quiet: time.Second}} {
 			l := &lane{}
@@ -82,7 +85,7 @@ func TestWhatWaitsIsReplacedByWhatComes(t *testing.T) {
 			var wait []string
 			for _, w := range l.waiting {
 				text := describe(w.Event)
-				for _, also := range w.also {
+				for _, also := range append(w.earlier, w.later...) {
 					text += "+" + describe(also)
 					assert.Nil(t, also.Row.Payload, "it need not be kept")
 				}
@@ -118,4 +121,35 @@ func TestAMessageThatReplacesAFailedOneHasItsOwnAttempts(t *testing.T) {
 	l.add(event("n2"), 0, time.Time{}, Policy{})
 	assert.Equal(t, 7, l.attempts, "a queue tries it again")
 	assert.Equal(t, time.Unix(100, 0), l.due(Policy{}))
+}
+
+func TestAMessageThatFailsWhileANewerOneWaitsIsDoneWith(t *testing.T) {
+	t.Parallel()
+	newest := Policy{Newest: true}
+	for come, want := range map[string]string{"n1 n2": "n1", "n1 u1 n2": "n1 u1", "n1 u0": "", "n1 h0": "", "h0 n1": ""} {
+		l := &lane{}
+		for _, e := range strings.Fields(come) {
+			assert.Empty(t, l.add(event(e), 0, time.Time{}, newest))
+			l.running = true
+		}
+		l.running, l.attempts = false, 1
+		done := ""
+		for _, e := range l.overtaken() {
+			done += " " + describe(e)
+		}
+		assert.Equal(t, want, strings.TrimSpace(done), come)
+		assert.Equal(t, want == "", l.attempts == 1, come)
+	}
+}
+
+// A version of a message that is acknowledged while an earlier one is being handled
+// would make the message known after a crash.
+func TestNoVersionIsAcknowledgedBeforeAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	l := &lane{}
+	l.add(event("n1"), 0, time.Time{}, Policy{})
+	assert.Empty(t, l.ignore(event("u1")))
+	assert.Len(t, l.ignore(event("u2")), 1)
+	w := l.pop()
+	assert.Len(t, w.all(), 2)
 }

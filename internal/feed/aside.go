@@ -21,6 +21,8 @@ type part struct {
 	held   bool   // its event is not done with, so nothing is read
 	entry  *entry // while it is read
 	joined bool   // a part of the listener again, but not of the stored position
+	// missing is when the conversation was first not in a list, and was in none since.
+	missing time.Time
 }
 
 // apart reports whether a conversation is set aside.
@@ -211,7 +213,7 @@ func (f *Feed) revive(now time.Time) {
 			switch {
 			case p.entry != nil:
 				reading++
-			case !p.held && !p.joined:
+			case !p.held && !p.joined && !f.left(p):
 				due = append(due, p)
 			}
 		}
@@ -227,10 +229,38 @@ func (f *Feed) revive(now time.Time) {
 	}
 }
 
+// left reports whether the user has left a conversation for longer than lists may be out
+// of date.
+func (f *Feed) left(p *part) bool {
+	return !p.missing.IsZero() && f.roster.read.Sub(p.missing) >= f.cfg.Roster
+}
+
+// listed notes which of the conversations that a listener has set aside are in a list.
+func (r *reader) listed(now time.Time, members roll) {
+	if r.ledger == nil || r.only != 0 {
+		return
+	}
+	for id, p := range r.ledger.parts {
+		if _, ok := members.find(id); ok {
+			p.missing = time.Time{}
+		} else if p.missing.IsZero() {
+			p.missing = now
+		}
+	}
+}
+
 // rejoin makes conversations that have caught up a part of their listener again.
 func (f *Feed) rejoin() {
 	for _, s := range slices.Clone(f.readers) {
-		if s.main == nil || !s.main.level(s.reader) {
+		if s.main == nil {
+			continue
+		}
+		if p := s.main.ledger.parts[s.only]; f.left(p) && s.queue.len() == 0 {
+			f.remove(s) // nothing is read of it unless the user comes back
+			p.entry = nil
+			continue
+		}
+		if !s.main.level(s.reader) {
 			continue
 		}
 		f.remove(s)

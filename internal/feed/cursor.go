@@ -180,6 +180,9 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 	r.joined = s.Joined
 	if s.Began != nil {
 		r.began = *s.Began
+		if s.Phase == catching && s.Settled == beginning {
+			r.began -= r.cfg.overlap() // a replica that lags may show the first page as it was before
+		}
 	}
 	if s.Polled != nil {
 		r.polled = *s.Polled

@@ -309,6 +309,7 @@ func (f *Feed) Members(now time.Time, members []Member) {
 	f.roster = roster{members: fresh, read: now, loaded: true}
 	for _, e := range f.readers {
 		e.membership(now, fresh, left)
+		e.listed(now, fresh)
 	}
 	f.rejoin()
 	f.settle()

@@ -291,7 +291,7 @@ var table = [...]Mutant{
 	{
 		What:  "what is set aside is read before its event is done with",
 		Seed:  226,
-		Edits: edits("aside.go", "case !p.held && !p.joined:", "case !p.joined:"),
+		Edits: edits("aside.go", "case !p.held && !p.joined &&", "case !p.joined &&"),
 	},
 	{
 		What:  "what is set aside comes back before it has caught up",

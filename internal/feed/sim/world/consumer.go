@@ -167,7 +167,7 @@ func (r *Runner) setAside(l *listener, c int, held bool) bool {
 		r.note("  listener %d sets conversation %d aside, holding on to an event: %v", r.number(l), c+1, held)
 	}
 	l.asides++
-	l.talks[c].polled = beginning // its position is an older one
+	l.talks[c].polled, l.rested[c] = beginning, beginning // its position is an older one
 	keep := 0
 	if held {
 		keep = 1
@@ -278,8 +278,10 @@ func (r *Runner) quiet() {
 			if handled == 0 && l.commits > was {
 				r.fail("idle", "listener %d stores something although nothing has happened", r.number(l))
 			}
-			if n := r.feed.Aside(l.id); n > 0 {
-				r.fail("aside", "%d conversations of listener %d are still set aside", n, r.number(l))
+			for c := range r.srv.convs {
+				if r.srv.convs[c].member && r.feed.Apart(l.id, int64(c+1)) {
+					r.fail("aside", "conversation %d of listener %d is still set aside", c+1, r.number(l))
+				}
 			}
 		}
 	}

@@ -185,3 +185,103 @@ func TestWhatIsGivenUpOrKeepsFailingIsToldToOnError(t *testing.T) {
 		r.Stop(nil)
 	})
 }
+
+// played runs a consumer of an archive on virtual time until the story is over.
+func played(t *testing.T, src *archive, handle func(feed.Event) error, change func(*receive.Consumer), story func(store storage.Store)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src.asks = map[int64]int{}
+		r := newReceiver(src, life.New(context.Background()))
+		c := consumer(r, handle)
+		if change != nil {
+			change(c)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- c.Run(ctx) }()
+		time.Sleep(time.Second)
+		story(c.Store)
+		stop()
+		require.ErrorIs(t, <-ended, context.Canceled)
+		r.Stop(nil)
+	})
+}
+
+// When everything fails, nothing is gained by setting conversations aside, and each one
+// costs requests afterwards.
+func TestInAnOutageFewConversationsAreSetAside(t *testing.T) {
+	const n = 100
+	src := &archive{conversations: n}
+	var up bool
+	handled := map[int64][]int64{}
+	played(t, src, func(e feed.Event) error {
+		if !up {
+			return errPoison
+		}
+		handled[e.Row.Conversation] = append(handled[e.Row.Conversation], e.Row.ID)
+		return nil
+	}, nil, func(storage.Store) {
+		for range 30 {
+			for i := range int64(n) {
+				src.add(i+1, 1)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		up = true
+		time.Sleep(10 * time.Minute)
+		src.mu.Lock()
+		defer src.mu.Unlock()
+		delete(src.asks, 0)
+		assert.LessOrEqual(t, len(src.asks), 16+5+1, "sixteen, and one a minute")
+		for i := range int64(n) {
+			assert.Len(t, handled[i+1], 30)
+			assert.True(t, slices.IsSorted(handled[i+1]))
+		}
+	})
+}
+
+// A position is bounded although its oldest message is never done with.
+func TestAPositionDoesNotGrowWhileAMessageFails(t *testing.T) {
+	src := &archive{conversations: 2}
+	played(t, src, func(e feed.Event) error {
+		if e.Row.Conversation == 1 {
+			return errPoison
+		}
+		return nil
+	}, nil, func(store storage.Store) {
+		src.add(1, 1)
+		for range 5000 {
+			src.add(2, 1)
+			time.Sleep(5 * time.Second)
+		}
+		keys, bytes := 0, 0
+		for key, err := range store.(storage.Lister).List(t.Context(), "") {
+			require.NoError(t, err)
+			v, err := store.Get(t.Context(), key)
+			require.NoError(t, err)
+			keys, bytes = keys+1, bytes+len(v)
+		}
+		assert.Less(t, keys, 450)
+		assert.Less(t, bytes, 80_000)
+	})
+}
+
+func TestTheNewestMessageIsNotHeldUpByOneThatFailsWhileItArrives(t *testing.T) {
+	src := &archive{conversations: 1}
+	var calls []int64
+	played(t, src, func(e feed.Event) error {
+		calls = append(calls, e.Row.ID)
+		if e.Row.ID == 1 {
+			time.Sleep(time.Minute)
+			return errPoison
+		}
+		return nil
+	}, func(c *receive.Consumer) { c.Policy = receive.Policy{Newest: true} }, func(storage.Store) {
+		src.add(1, 1)
+		time.Sleep(30 * time.Second)
+		src.add(1, 1)
+		time.Sleep(time.Hour)
+		assert.Equal(t, []int64{1, 2}, calls)
+	})
+}

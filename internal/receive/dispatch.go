@@ -178,7 +178,7 @@ func (d *dispatcher) settle(ctx context.Context, r result) {
 		w := l.pop()
 		l.unsaved = true
 		d.finish(w.all()...)
-		d.unproven = 0
+		d.succeeded()
 		return
 	}
 	if ctx.Err() != nil {
@@ -201,6 +201,17 @@ func (d *dispatcher) settle(ctx context.Context, r result) {
 	if apart, _ := d.rd.apart(l.conversation); apart {
 		d.setAside(l, true) // nothing more of it is read before this event is done with
 	}
+}
+
+// succeeded notes that not everything fails. After an outage the others are tried again
+// at once, rather than set aside.
+func (d *dispatcher) succeeded() {
+	if d.unproven >= mostUnproven {
+		for _, l := range d.list {
+			l.retry, l.backoff = time.Time{}, d.MinBackoff
+		}
+	}
+	d.unproven = 0
 }
 
 // finish acknowledges events of one conversation, and sets aside what holds up the

@@ -51,7 +51,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "repeated sends are told twice",
-		Seed:  56,
+		Seed:  92,
 		Edits: edits("classify.go", "; ok && id != row.ID {", "; ok && id != row.ID && false {"),
 	},
 	{
@@ -70,12 +70,12 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "what changed while a backlog was read waits for another poll",
-		Seed:  31,
+		Seed:  129,
 		Edits: edits("progress.go", "r.phase, r.missed = live, true", "r.phase, r.missed = live, false"),
 	},
 	{
 		What:  "changes among the older rows are skipped after a backlog",
-		Seed:  77,
+		Seed:  313,
 		Edits: edits("progress.go", "if r.createdFrom == beginning {", "if true {"),
 	},
 	{
@@ -125,7 +125,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a forgotten row takes all of its instant along",
-		Seed:  106,
+		Seed:  129,
 		Edits: edits("known.go", "return out[len(out)-1], maxID, true", "return afterAll(out[len(out)-1].Time), 1<<63 - 1, true"),
 	},
 	{
@@ -140,7 +140,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "an older version replaces a newer one",
-		Seed:  186,
+		Seed:  277,
 		Edits: edits("classify.go", "if !v.superseded(row, r.clock) {", "if row.Updated >= v.updated && !v.superseded(row, r.clock) {"),
 	},
 	{
@@ -150,7 +150,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a full queue does not stop the reading",
-		Seed:  31,
+		Seed:  129,
 		Edits: edits("reader.go", "return r.queue.len() < r.cfg.Queue", "return true"),
 	},
 	{
@@ -190,7 +190,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a backlog settles the future",
-		Seed:  55,
+		Seed:  71,
 		Edits: edits("progress.go", "r.settle(r.endSeen - r.cfg.overlap())", "r.settle(r.end - r.cfg.overlap())"),
 	},
 	{
@@ -210,12 +210,12 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "no poll is planned when the last listener has no room",
-		Seed:  8,
+		Seed:  12,
 		Edits: edits("feed.go", "\t\tf.schedule(now)\n\t\treturn Query{}, false", "\t\treturn Query{}, false"),
 	},
 	{
 		What:  "a row that cannot be read is not acknowledged",
-		Seed:  3632,
+		Seed:  164,
 		Edits: edits("ledger.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
 	},
 	{
@@ -280,7 +280,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "what is set aside stays in the queue",
-		Seed:  226,
+		Seed:  362,
 		Edits: edits("aside.go", "\te.queue.remove(conversation)\n", ""),
 	},
 	{
@@ -290,12 +290,12 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "what is set aside is read before its event is done with",
-		Seed:  226,
+		Seed:  362,
 		Edits: edits("aside.go", "case !p.held && !p.joined &&", "case !p.joined &&"),
 	},
 	{
 		What:  "what is set aside comes back before it has caught up",
-		Seed:  1660,
+		Seed:  4595,
 		Edits: edits("aside.go", "|| !s.caughtUp() ||", "||"),
 	},
 	{
@@ -320,7 +320,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "the event that was waited for comes again",
-		Seed:  226,
+		Seed:  362,
 		Edits: edits("aside.go", "\t\tp.mem.put(&ev.Row)\n", ""),
 	},
 	{
@@ -340,7 +340,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "every position is stored as a whole",
-		Seed:  214,
+		Seed:  226,
 		Edits: edits("ledger.go", "case l.whole || base && len(l.pending) > 0:", "case l.whole || len(l.pending) > 0:"),
 	},
 	{

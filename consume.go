@@ -12,8 +12,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 )
 
-// ConsumeOption changes a [Chat.Consume]: [StartAt], [MaxAttempts], [DeadLetter],
-// [RetryBackoff], [OnGap], [OnError].
+// ConsumeOption changes a [Chat.Consume]: [StartAt], [Parallel], [PerConversation],
+// [MaxAttempts], [DeadLetter], [RetryBackoff], [OnGap], [OnError], [WithoutReadMarks].
 type ConsumeOption interface{ applyConsume(*consumeOptions) }
 
 // consumeOptions are the options of one Consume together.
@@ -22,6 +22,8 @@ type consumeOptions struct {
 	onGap       func(Gap)
 	noMarks     bool
 	onError     func(error)
+	parallel    int
+	policy      Policy
 	maxAttempts int
 	deadLetter  func(context.Context, *Message, error) error
 	minBackoff  time.Duration
@@ -39,6 +41,78 @@ type consumeOption func(*consumeOptions)
 
 func (f consumeOption) applyConsume(o *consumeOptions) { f(o) }
 
+// maxParallel bounds [Parallel].
+const maxParallel = 1000
+
+// Parallel lets [Chat.Consume] handle messages of up to n conversations at the same
+// time. Messages of one conversation are never handled at the same time. Default 1; at
+// most 1,000.
+func Parallel(n int) ConsumeOption {
+	return consumeOption(func(o *consumeOptions) {
+		if n <= 0 || n > maxParallel {
+			o.refuse("Parallel: %d; give a number from 1 to %d, or leave it out", n, maxParallel)
+		}
+		o.parallel = n
+	})
+}
+
+// Policy says which of the waiting messages of a conversation [Chat.Consume] handles:
+// [Queue], [Latest] or a [Debounce].
+type Policy time.Duration
+
+const (
+	// Queue: all of them, in order. The default.
+	Queue Policy = iota
+	// Latest: the newest. The older ones that wait are acknowledged without a call, also
+	// one that failed before, and so are the changes and deletions among them. Of changes
+	// after the newest message the newest is handled. A message that is changed while it
+	// waits stays new; one that is deleted while it waits is not handled at all.
+	Latest
+)
+
+// maxDebounce bounds [Debounce].
+const maxDebounce = time.Hour
+
+// Debounce is [Latest] for a conversation that has been quiet: the newest message is
+// handled when no other has come for d, at the latest 10 times d after the first that
+// waits. What counts is when messages arrive, which is when a poll finds them. From 1 ms
+// to 1 h. After a restart the wait begins anew.
+func Debounce(d time.Duration) Policy {
+	if d < time.Millisecond {
+		d = -1 // not one of the constants
+	}
+	return Policy(d)
+}
+
+// PerConversation sets what [Chat.Consume] does with messages of a conversation that
+// wait for their turn. Default [Queue].
+func PerConversation(p Policy) ConsumeOption {
+	return consumeOption(func(o *consumeOptions) {
+		if p != Queue && p != Latest && (p < Policy(time.Millisecond) || p > Policy(maxDebounce)) {
+			o.refuse("PerConversation: give Queue, Latest, or Debounce with a time from 1ms to %v", maxDebounce)
+		}
+		o.policy = p
+	})
+}
+
+func (p Policy) receive() receive.Policy {
+	if p == Queue || p == Latest {
+		return receive.Policy{Newest: p == Latest}
+	}
+	return receive.Policy{Quiet: time.Duration(p)}
+}
+
+// Permanent returns err marked as one that another attempt would meet again. If the
+// function of [Chat.Consume] returns it, perhaps wrapped, the message goes to
+// [DeadLetter] at once. Without DeadLetter it is logged, and the next message follows.
+// Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return receive.Permanent(err)
+}
+
 // MaxAttempts is how often a message is handed to a failing function before it goes
 // to [DeadLetter]. Default 10. A restart of the process begins the count anew.
 func MaxAttempts(n int) ConsumeOption {
@@ -51,9 +125,9 @@ func MaxAttempts(n int) ConsumeOption {
 }
 
 // DeadLetter makes [Chat.Consume] call fn with a message that failed [MaxAttempts]
-// times, and with the last error. If fn returns nil the position moves on; otherwise
-// the message is tried again. Without DeadLetter a failing message is tried for
-// ever: nothing is dropped silently.
+// times, and with the last error. If fn returns nil the message is done with; otherwise
+// it is tried again. Without DeadLetter a failing message is tried for ever, and only
+// its conversation waits for it: nothing is dropped silently.
 func DeadLetter(fn func(ctx context.Context, m *Message, err error) error) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if fn == nil {
@@ -82,10 +156,22 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // fn returned nil. Consume blocks until ctx ends, the user logs out or the Chat is
 // closed, and returns why.
 //
-// Messages come in the order of [Chat.Stream]. When fn fails or panics, it gets the
-// same message again after a growing wait, before any other; see [MaxAttempts] and
-// [DeadLetter] for giving up. After a crash Consume resumes, in the same order, with
-// the messages that fn had not finished.
+// Messages of a conversation come in the order of [Chat.Stream], one after the other;
+// see [PerConversation] for others. Several conversations take turns, or are handled at
+// the same time with [Parallel]; then all functions have to be safe for that. When fn
+// fails or panics, it gets the same message again after a growing wait. Meanwhile the
+// rest of its conversation waits, and other conversations go on. [MaxAttempts],
+// [DeadLetter] and [Permanent] are for giving up. After a crash Consume resumes, in the
+// same order, with the messages that fn had not finished.
+//
+// Memory is bounded: of a conversation that waits for long one message is kept, and the
+// rest is read again later, in about one request for 200 messages. That is done for up
+// to 1,000 conversations. When every message fails, Consume waits, and reads no more.
+//
+// The position costs one write of about 100 bytes a message, and less when several are
+// done with at once. Now and then, and when the user joins a conversation, it is
+// written as a whole: some kilobytes, or 36 bytes for each message of the last seconds.
+// While nothing comes nothing is written, but for a small lease every 5 seconds.
 //
 // fn's context ends with Consume and when the Chat is closed. If fn returns nil
 // after that, its message is acknowledged all the same. [Chat.Shutdown] waits for
@@ -112,7 +198,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if fn == nil {
 		return invalid("fn: nil; give a function that takes the messages")
 	}
-	o := consumeOptions{maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}
+	o := consumeOptions{parallel: 1, maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}
 	for _, opt := range opts {
 		opt.applyConsume(&o)
 	}
@@ -128,8 +214,15 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
 	k := &receive.Consumer{
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
-		Start: o.from.start(), Handle: h.handle, MaxAttempts: o.maxAttempts,
-		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
+		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
+		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, Log: c.alarm(o.onError != nil),
+		Failed: pollFailed(t), OnError: func(err error) { t.Tell(err, false) },
+	}
+	if o.noMarks {
+		k.Ignore = func(e feed.Event) bool {
+			_, wanted := withoutMarks(e)
+			return !wanted
+		}
 	}
 	if o.deadLetter != nil {
 		k.GiveUp = h.giveUp

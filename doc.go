@@ -88,7 +88,8 @@
 // [Chat.Events] is the same for a range loop. [Chat.Consume] is for work that must
 // not be missed across restarts and crashes. It delivers at least once. Its position
 // has a name, is kept in [Options.Storage] and moves only after the function has
-// returned nil.
+// returned nil. A message that fails holds back its own conversation only. A bot that is
+// slower than people write can use [Parallel] and [PerConversation].
 //
 //	err := c.Consume(ctx, "archive", func(ctx context.Context, m *chat.Message) error {
 //		return archive.Store(ctx, m.ID, m.UpdatedAt, m.Body)

@@ -264,7 +264,9 @@ func TestOptionsOfConsumeAreChecked(t *testing.T) {
 	for name, opt := range map[string]chat.ConsumeOption{
 		"no attempts": chat.MaxAttempts(0), "nil dead letter": chat.DeadLetter(nil), "no wait": chat.RetryBackoff(0, time.Second),
 		"longer before shorter": chat.RetryBackoff(time.Minute, time.Second), "for ever": chat.RetryBackoff(math.MaxInt64, math.MaxInt64),
-		"no such start": chat.StartAt(99),
+		"no such start": chat.StartAt(99), "nothing parallel": chat.Parallel(0), "far too parallel": chat.Parallel(1_000_000),
+		"no quiet": chat.PerConversation(chat.Debounce(0)), "quiet for a day": chat.PerConversation(chat.Debounce(24 * time.Hour)),
+		"1 ns is not Latest": chat.PerConversation(chat.Debounce(1)), "no such policy": chat.PerConversation(-7),
 	} {
 		err := bob.Consume(t.Context(), "c", func(context.Context, *chat.Message) error { return nil }, opt)
 		require.ErrorIs(t, err, chat.ErrInvalid, name)

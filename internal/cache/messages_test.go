@@ -73,8 +73,10 @@ func TestTheNewestMessagesAreKept(t *testing.T) {
 		"changes up to a time are history": {[]step{{newest, list(at(1, 1, 1))},
 			{feed.Query{Kind: feed.Changes, UpdatedTo: micros(9), Limit: 3}, list(at(3, 3, 3))}}, []int64{1, 3}, micros(1)},
 		"a page of one conversation": {[]step{{feed.Query{Kind: feed.Newest, Conversation: 7, Limit: 3}, list(at(1, 1, 1))}}, []int64{1}, 0},
-		"a page that goes back":      {[]step{{feed.Query{Kind: feed.Newest, Before: feed.Key{Time: 1}, Limit: 3}, list(at(1, 1, 1))}}, []int64{1}, 0},
-		"a short page":               {[]step{{feed.Query{Kind: feed.Newest, Limit: 1}, list(at(1, 1, 1))}}, []int64{1}, 0},
+		"changes of one conversation": {[]step{{newest, list(at(1, 1, 1))},
+			{feed.Query{Kind: feed.Changes, Conversation: 7, Limit: 3}, list(at(3, 3, 3))}}, []int64{1, 3}, micros(1)},
+		"a page that goes back": {[]step{{feed.Query{Kind: feed.Newest, Before: feed.Key{Time: 1}, Limit: 3}, list(at(1, 1, 1))}}, []int64{1}, 0},
+		"a short page":          {[]step{{feed.Query{Kind: feed.Newest, Limit: 1}, list(at(1, 1, 1))}}, []int64{1}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

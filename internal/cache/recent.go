@@ -76,7 +76,7 @@ func (m *recent) advance(q feed.Query, rows []datasource.Entry, clock feed.Time,
 		// A row that is not on the page is older or deleted.
 		clear(m.rows)
 		m.upto, m.dirty = max(last, 0), true
-	case q.Kind == feed.Changes && q.UpdatedTo == 0 && q.CreatedTo == 0 && m.upto != 0 && q.After.Time <= m.upto:
+	case q.Kind == feed.Changes && q.Conversation == 0 && q.UpdatedTo == 0 && q.CreatedTo == 0 && m.upto != 0 && q.After.Time <= m.upto:
 		if full && !slices.IsSortedFunc(rows, firstChanged) {
 			return
 		}

@@ -4,7 +4,7 @@ import "slices"
 
 // consider classifies one row of a change or creation page.
 func (r *reader) consider(row *Row) {
-	if row.Foreign {
+	if row.Foreign || r.skips(row.Conversation) {
 		return
 	}
 	v, known := r.version(row.ID)

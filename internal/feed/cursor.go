@@ -8,18 +8,6 @@ import (
 	"time"
 )
 
-// Cursor is the position of a durable listener, in a form that can be stored.
-//
-// Base is the position between two pages, Acked what was acknowledged since. Acked is
-// small and changes with every event; Base grows with the traffic of an overlap
-// window, but changes only once a page. A stored Acked is valid only with the Base of
-// the same Generation, so the two can be stored one after the other, Base first.
-type Cursor struct {
-	Generation uint64
-	Base       []byte
-	Acked      []byte
-}
-
 // savedVersion is a version in a stored cursor.
 type savedVersion struct {
 	ID           int64  `json:"i"`
@@ -46,7 +34,6 @@ func (s savedVersion) version() version {
 // savedReader is a reader's position. Zero times are omitted, so they carry an offset.
 type savedReader struct {
 	Version       int             `json:"v"`
-	Generation    uint64          `json:"g"`
 	Phase         phase           `json:"phase"`
 	Settled       Time            `json:"settled"`
 	Firm          Time            `json:"firm"`
@@ -70,7 +57,8 @@ type savedReader struct {
 	Subscribed    Time            `json:"subscribed,omitempty"` // by the clock of the program
 	Began         *Time           `json:"began,omitempty"`
 	Polled        *Time           `json:"polled,omitempty"`
-	Known         []savedVersion  `json:"known"`
+	Known         []savedVersion  `json:"known,omitempty"` // in version 1
+	Packed        []byte          `json:"packed,omitempty"`
 }
 
 // savedJoin is a join that is not over.
@@ -83,40 +71,17 @@ type savedJoin struct {
 	Told         bool  `json:"told,omitempty"`
 }
 
-type savedAcks struct {
-	Generation uint64         `json:"g"`
-	Known      []savedVersion `json:"known"`
-}
-
-// ledger follows what a durable listener has acknowledged.
-type ledger struct {
-	generation uint64
-	base       []byte
-	acked      []savedVersion
-	// marks are positions that become the base when everything queued before them is
-	// acknowledged.
-	marks []mark
-	// queued and done count events, ever.
-	queued, done uint64
-}
-
-type mark struct {
-	after uint64
-	base  []byte
-	gen   uint64
-}
-
 // cursorVersion is the format of a stored cursor.
-const cursorVersion = 1
+const cursorVersion = 2
 
 // SubscribeDurable is Subscribe for a listener whose position is stored. Without a
-// Base the listener begins at s; otherwise it resumes at the cursor, and acknowledged
-// events do not come again.
-func (f *Feed) SubscribeDurable(now time.Time, s Start, c Cursor) (ID, error) {
-	r := newReader(&f.cfg, now, s)
-	r.ledger = &ledger{}
-	if c.Base != nil {
-		if err := r.restore(c); err != nil {
+// Base the listener begins at start; otherwise it resumes where the position is, and
+// acknowledged events do not come again.
+func (f *Feed) SubscribeDurable(now time.Time, start Start, s Stored) (ID, error) {
+	r := newReader(&f.cfg, now, start)
+	r.ledger = &ledger{journal: &journal{}}
+	if s.Base != nil {
+		if err := r.open(s); err != nil {
 			return 0, err
 		}
 	}
@@ -125,73 +90,11 @@ func (f *Feed) SubscribeDurable(now time.Time, s Start, c Cursor) (ID, error) {
 	return f.nextID, nil
 }
 
-// Cursor returns the position of a durable listener as of its last [Feed.Ack].
-// ok is false while there is nothing to store.
-func (f *Feed) Cursor(id ID) (_ Cursor, ok bool) {
-	e := f.find(id)
-	if e == nil || e.ledger == nil || e.ledger.base == nil {
-		return Cursor{}, false
-	}
-	l := e.ledger
-	acked, err := json.Marshal(savedAcks{l.generation, l.acked})
-	if err != nil { // numbers and flags always marshal
-		return Cursor{}, false
-	}
-	return Cursor{Generation: l.generation, Base: l.base, Acked: acked}, true
-}
-
-// checkpoint records a position to store when everything queued is acknowledged.
-func (r *reader) checkpoint() {
-	l := r.ledger
-	if l == nil {
-		return
-	}
-	gen := l.generation + uint64(len(l.marks)) + 1
-	l.marks = append(l.marks, mark{after: l.queued, base: r.snapshot(gen), gen: gen})
-	l.advance()
-}
-
-// checkpointInitial records the position before the first page. If the program ends
-// in the middle of the page, the rest is read as a backlog, in the same order, even
-// if messages were sent meanwhile.
-func (r *reader) checkpointInitial(p page) {
-	if r.ledger == nil || len(p.rows) == 0 || r.start == FromNow {
-		return
-	}
-	was := *r
-	mem := *r.mem
-	oldest := p.rows[0]
-	r.phase, r.at = catching, Key{oldest.Created, oldest.ID - 1}
-	r.settled, r.createdFrom, r.end, r.endSeen = beginning, beginning, r.pos, r.pos
-	r.checkpoint()
-	l := r.ledger
-	*r, *r.mem = was, mem
-	r.ledger = l
-}
-
-// advance makes the base the newest position before which everything is acknowledged.
-func (l *ledger) advance() {
-	for len(l.marks) > 0 && l.marks[0].after <= l.done {
-		l.base, l.generation = l.marks[0].base, l.marks[0].gen
-		l.acked = nil
-		l.marks = l.marks[1:]
-	}
-}
-
-// ack records that an event was handled.
-func (l *ledger) ack(e Event) {
-	l.done++
-	if (e.Gap == nil || e.Gap.Row != 0) && !e.Replay {
-		l.acked = append(l.acked, save(e.Row.ID, versionOf(&e.Row)))
-	}
-	l.advance()
-}
-
 // snapshot encodes the reader's position, with the versions that a read from there can
 // return again. The others raise the floor as if they were forgotten.
-func (r *reader) snapshot(generation uint64) []byte {
+func (r *reader) snapshot() []byte {
 	s := savedReader{
-		Version: cursorVersion, Generation: generation, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
+		Version: cursorVersion, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
 		Floor: r.mem.floor, Floors: r.mem.floors, FloorIDs: r.mem.floorIDs, Bands: slices.Clone(r.mem.bands), Joined: r.joined,
 		MaxID: r.mem.maxID, Gone: map[int64]Key{},
@@ -211,6 +114,7 @@ func (r *reader) snapshot(generation uint64) []byte {
 	backlog := r.phase == catching || r.phase == mending
 	end := r.endSeen - r.cfg.overlap()
 	maps.Copy(s.Gone, r.mem.gone)
+	var known []savedVersion
 	gone := func(id int64, v version) {
 		s.Gone[v.conversation] = later(s.Gone[v.conversation], Key{v.created, id})
 	}
@@ -220,7 +124,7 @@ func (r *reader) snapshot(generation uint64) []byte {
 			s.Bands = widen(s.Bands, r.createdFrom, Key{v.created, id}, id)
 			gone(id, v)
 		case v.updated > r.firm || v.created > r.firm:
-			s.Known = append(s.Known, save(id, v))
+			known = append(known, save(id, v))
 		default:
 			s.Floor, s.MaxID = later(s.Floor, Key{v.created, id}), max(s.MaxID, id)
 			gone(id, v)
@@ -233,7 +137,11 @@ func (r *reader) snapshot(generation uint64) []byte {
 		s.Joining = append(s.Joining, savedJoin{j.conversation, j.created, j.until, j.at, j.paging, j.told})
 	}
 	slices.Sort(s.Conversations)
-	slices.SortFunc(s.Known, func(a, b savedVersion) int { return int(a.ID - b.ID) })
+	s.Packed = packSorted(known)
+	return s.encode()
+}
+
+func (s *savedReader) encode() []byte {
 	b, err := json.Marshal(s)
 	if err != nil { // numbers and flags always marshal
 		panic("feed: a position does not marshal: " + err.Error())
@@ -241,14 +149,28 @@ func (r *reader) snapshot(generation uint64) []byte {
 	return b
 }
 
-// restore is the reverse of snapshot.
-func (r *reader) restore(c Cursor) error {
-	var s savedReader
-	if err := json.Unmarshal(c.Base, &s); err != nil {
-		return fmt.Errorf("feed: the stored cursor is damaged: %w", err)
+// decodeReader is the reverse of encode.
+func decodeReader(base []byte) (s savedReader, err error) {
+	if err := json.Unmarshal(base, &s); err != nil {
+		return s, damaged(err)
 	}
-	if s.Version != cursorVersion || s.Phase < live || s.Phase > mending || s.Phase == measuring {
-		return fmt.Errorf("feed: the stored cursor has version %d and phase %d, which this program does not know", s.Version, s.Phase)
+	if s.Version < 1 || s.Version > cursorVersion || s.Phase < live || s.Phase > mending || s.Phase == measuring {
+		return s, fmt.Errorf("feed: the stored cursor has version %d and phase %d, which this program does not know", s.Version, s.Phase)
+	}
+	packed, err := unpackAll(s.Packed)
+	if err != nil {
+		return s, damaged(err)
+	}
+	s.Known, s.Packed = append(s.Known, packed...), nil
+	return s, nil
+}
+
+// restore is the reverse of snapshot. acked is what was acknowledged since, as far as
+// it is mine.
+func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersion) bool) error {
+	s, err := decodeReader(base)
+	if err != nil {
+		return err
 	}
 	r.phase, r.settled, r.firm, r.pos, r.created = s.Phase, s.Settled, s.Firm, s.Pos, s.Created
 	r.at, r.from, r.end, r.endSeen, r.createdFrom = s.At, s.From, s.End, s.End, s.CreatedFrom
@@ -261,6 +183,9 @@ func (r *reader) restore(c Cursor) error {
 	r.joined = s.Joined
 	if s.Began != nil {
 		r.began = *s.Began
+		if s.Phase == catching && s.Settled == beginning {
+			r.began -= r.cfg.overlap() // a replica that lags may show the first page as it was before
+		}
 	}
 	if s.Subscribed != 0 {
 		r.subscribed = time.UnixMicro(int64(s.Subscribed))
@@ -281,22 +206,20 @@ func (r *reader) restore(c Cursor) error {
 		})
 	}
 	for _, k := range s.Known {
-		r.mem.set(k.ID, k.version())
-	}
-	r.ledger.base, r.ledger.generation = c.Base, s.Generation
-	var acks savedAcks
-	if c.Acked != nil {
-		if err := json.Unmarshal(c.Acked, &acks); err != nil {
-			return fmt.Errorf("feed: the stored cursor is damaged: %w", err)
+		if mine(k) {
+			r.mem.set(k.ID, k.version())
 		}
 	}
-	if acks.Generation == s.Generation {
-		r.ledger.acked = acks.Known
-		for _, k := range acks.Known {
+	l := r.ledger
+	for _, k := range acked {
+		if mine(k) {
 			r.mem.set(k.ID, k.version())
 			r.created = max(r.created, k.Created)
+			l.acked = append(l.acked, acknowledged{savedVersion: k})
 		}
 	}
+	l.base, l.shape, l.marked = base, r.shape(), -int64(len(l.acked))
+	l.members, l.polled = l.shape.members, r.polled
 	r.ahead = r.phase == mending && r.mem.after(r.endSeen)
 	r.missed, r.stored = r.phase == live, true
 	r.limit = r.cfg.PageSize

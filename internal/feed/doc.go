@@ -32,6 +32,10 @@
 // reads from its own position when it has room again, so a slow listener costs no
 // memory and does not delay others.
 //
+// A durable listener has a position that can be stored. Its events may be acknowledged
+// out of order. A conversation that holds it up is set aside: it is read by a reader of
+// its own, until it has caught up.
+//
 // # How it is checked
 //
 // The simulator, internal/feed/sim, plays seeded histories against this package

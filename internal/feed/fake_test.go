@@ -122,7 +122,8 @@ type harness struct {
 	feed *feed.Feed
 	now  time.Time
 	// dated: answers carry the server's time, in whole seconds.
-	dated bool
+	dated  bool
+	stored *feed.Stored // of the one durable listener, if a test keeps it
 	// change runs before each answer, to disturb a poll that is under way.
 	change func(feed.Query)
 }

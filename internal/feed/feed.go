@@ -87,6 +87,7 @@ type entry struct {
 	id ID
 	*reader
 	inPoll bool
+	main   *entry // the listener, of a conversation that is set aside
 }
 
 // flight is the running request and the readers that wait for it.
@@ -134,7 +135,7 @@ func (f *Feed) Seed(id ID, rows []Row) {
 
 // Unsubscribe removes a listener and its queue.
 func (f *Feed) Unsubscribe(id ID) {
-	f.readers = slices.DeleteFunc(f.readers, func(e *entry) bool { return e.id == id })
+	f.readers = slices.DeleteFunc(f.readers, func(e *entry) bool { return e.id == id || e.main != nil && e.main.id == id })
 	f.settle()
 }
 
@@ -186,6 +187,7 @@ func (f *Feed) Next(now time.Time) Action {
 	if until, blocked := f.clock.blocked(now); blocked {
 		return Action{Until: until}
 	}
+	f.revive(now)
 	f.beginPolls(now)
 	if q, ok := f.pick(now); ok {
 		return Action{Query: q}
@@ -206,10 +208,11 @@ func (f *Feed) beginPolls(now time.Time) {
 		}
 	}
 	for _, e := range f.readers {
-		if e.missed && e.idle() && e.room() {
+		if e.main == nil && e.missed && e.idle() && e.room() {
 			e.begin(now)
 		}
 	}
+	f.beginAside(now)
 }
 
 // pick chooses the next request and the readers who share its answer.
@@ -286,10 +289,12 @@ func (f *Feed) page(now time.Time, rows []Row, clock Time, short bool) {
 		}
 		before := e.queue.len()
 		e.take(now, p)
+		e.keepPromise()
 		if e.queue.len() > before {
 			f.clock.heard(now)
 		}
 	}
+	f.rejoin()
 	f.settle()
 	f.schedule(now)
 }
@@ -311,7 +316,9 @@ func (f *Feed) Members(now time.Time, members []Member) {
 	f.roster = roster{members: fresh, read: now, loaded: true}
 	for _, e := range f.readers {
 		e.membership(now, fresh, left)
+		e.listed(now, fresh)
 	}
+	f.rejoin()
 	f.settle()
 	f.schedule(now)
 }
@@ -366,19 +373,24 @@ func (f *Feed) Ack(id ID) (room bool) {
 		return false
 	}
 	full := !e.room()
-	if ev, ok := e.queue.peek(); ok && e.ledger != nil {
-		e.ledger.ack(ev)
+	if ev, ok := e.queue.peek(); ok {
+		e.queue.finish(ev.number)
+		if e.ledger != nil {
+			e.ledger.ack(&ev)
+			e.advance()
+		}
 	}
-	e.queue.pop()
 	return full && e.room()
 }
 
 // Pending counts the events queued for a listener.
-func (f *Feed) Pending(id ID) int {
-	if e := f.find(id); e != nil {
-		return e.queue.len()
+func (f *Feed) Pending(id ID) (n int) {
+	for _, e := range f.readers {
+		if e.id == id || e.main != nil && e.main.id == id {
+			n += e.queue.len()
+		}
 	}
-	return 0
+	return n
 }
 
 func (f *Feed) find(id ID) *entry {

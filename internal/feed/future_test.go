@@ -1,6 +1,7 @@
 package feed_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func TestAStoredPositionInTheFutureIsPulledBack(t *testing.T) {
 				t.Parallel()
 				cfg := feed.Config{PageSize: 5}
 				h := newHarness(cfg, conversations...)
-				id, err := h.feed.SubscribeDurable(h.now, start, feed.Cursor{})
+				id, err := h.feed.SubscribeDurable(h.now, start, feed.Stored{})
 				require.NoError(t, err)
 				h.poll()
 				sent := func(n int) (out []int64) {
@@ -55,20 +56,39 @@ func TestAStoredPositionInTheFutureIsPulledBack(t *testing.T) {
 				before := sent(12)
 				h.poll()
 				require.Equal(t, before, newIDs(h.drain(id)))
-				h.ahead(1)
-				for range 5 {
-					h.pass(10 * time.Second)
+				var stored feed.Stored
+				keep(h, id, &stored)
+				read := func() (whole bool) {
 					h.poll()
 					h.drain(id)
+					keep(h, id, &stored)
+					return stored.Log == nil
 				}
+				for whole := false; !whole; { // and the next one comes 128 events later
+					sent(1)
+					whole = read()
+				}
+				for range 128/len(conversations) - 1 {
+					sent(1)
+					require.False(t, read())
+				}
+				for range len(conversations) {
+					h.pass(10 * time.Second)
+					h.ahead(1)
+					read()
+				}
+				require.Nil(t, stored.Log)
 				missed := sent(30)
 				h.poll()
 				require.Empty(t, h.drain(id), "the position is in the next century")
-				cursor, ok := h.feed.Cursor(id)
-				require.True(t, ok)
+				var position struct {
+					Base struct{ Created feed.Time }
+				}
+				require.NoError(t, json.Unmarshal(stored.Base, &position))
+				require.Greater(t, position.Base.Created, h.fakeServer.now)
 
 				h.feed, h.dated = feed.New(cfg), true
-				id, err = h.feed.SubscribeDurable(h.now, start, cursor)
+				id, err = h.feed.SubscribeDurable(h.now, start, stored)
 				require.NoError(t, err)
 				h.poll()
 				assert.Equal(t, missed, newIDs(h.drain(id)), "what was missed, in order")
@@ -76,10 +96,9 @@ func TestAStoredPositionInTheFutureIsPulledBack(t *testing.T) {
 					later := sent(3)
 					h.poll()
 					assert.Equal(t, later, newIDs(h.drain(id)))
-					cursor, ok = h.feed.Cursor(id)
-					require.True(t, ok)
+					keep(h, id, &stored)
 					h.feed = feed.New(cfg)
-					id, err = h.feed.SubscribeDurable(h.now, start, cursor)
+					id, err = h.feed.SubscribeDurable(h.now, start, stored)
 					require.NoError(t, err)
 				}
 			})

@@ -30,6 +30,10 @@ func (r *reader) takeJoin(p page) {
 	if p.query != j.query(r.start) {
 		return // of a join that is over
 	}
+	if r.skips(j.conversation) {
+		r.endJoin() // the one that reads it now has one of its own
+		return
+	}
 	if r.joined == nil {
 		r.joined = map[int64]Time{}
 	}

@@ -121,11 +121,17 @@ func (m *memory) set(id int64, v version) {
 		}
 	}
 	m.rows[id] = v
-	if v.origin != 0 && !v.duplicate {
-		k := originKey{v.conversation, v.origin}
-		if other, taken := m.origins[k]; !taken || m.rows[other].origin != v.origin {
-			m.origins[k] = id
-		}
+	m.claim(id, v)
+}
+
+// claim makes a row the one that its send was delivered in, unless another one is.
+func (m *memory) claim(id int64, v version) {
+	if v.origin == 0 || v.duplicate {
+		return
+	}
+	k := originKey{v.conversation, v.origin}
+	if other, taken := m.origins[k]; !taken || m.rows[other].origin != v.origin {
+		m.origins[k] = id
 	}
 }
 

@@ -150,7 +150,7 @@ func (r *reader) membership(now time.Time, members roll, left []int64) {
 		r.resolve(now, members)
 	}
 	for _, m := range members {
-		if !r.conversations.has(m.Conversation) {
+		if !r.conversations.has(m.Conversation) && (r.only == 0 || r.only == m.Conversation) {
 			r.enter(m, r.phase == live && m.Created > r.since().Time && (!r.polling || m.Created > r.at.Time))
 		}
 	}

@@ -22,7 +22,7 @@ func (r *reader) take(now time.Time, p page) {
 		r.began = p.clock - Time(now.Sub(r.subscribed).Microseconds())
 	}
 	switch {
-	case len(r.joins) > 0 && p.query.Conversation != 0:
+	case len(r.joins) > 0 && p.query.Conversation != 0 && (r.only == 0 || p.query == r.joins[0].query(r.start)):
 		r.takeJoin(p)
 	case p.query.Kind == Latest:
 		r.takeLatest(p)
@@ -203,7 +203,7 @@ func (r *reader) takeReplay(p page) {
 		v, known := r.mem.lookup(row.ID)
 		joined := r.conversations.has(row.Conversation)
 		switch {
-		case row.Deleted || row.Foreign || !joined || r.replayed[row.ID] || known && v.duplicate:
+		case row.Deleted || row.Foreign || !joined || r.skips(row.Conversation) || r.replayed[row.ID] || known && v.duplicate:
 		case known && (row.Updated != v.updated || v.superseded(row, r.clock)):
 			if r.changing == nil {
 				r.changing = map[int64]bool{}

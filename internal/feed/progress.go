@@ -120,6 +120,9 @@ func (r *reader) flush() {
 	for id, v := range b.seen {
 		r.mem.set(id, v)
 	}
+	for id, v := range b.seen {
+		r.mem.claim(id, v) // of a send that has left its row in this very batch
+	}
 	b.reset()
 	r.forget()
 	r.checkpoint()
@@ -131,11 +134,9 @@ func (r *reader) push(events ...Event) {
 		if row := &events[i].Row; row.Unreadable && !row.Deleted {
 			events[i].Gap = &Gap{Conversation: row.Conversation, Row: row.ID}
 		}
+		events[i].from = r
 	}
 	r.queue.push(events...)
-	if r.ledger != nil {
-		r.ledger.queued += uint64(len(events))
-	}
 }
 
 // unread reports whether a backlog has still to read a row that was seen before.

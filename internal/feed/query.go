@@ -122,7 +122,8 @@ const (
 // queries share one answer.
 type Query struct {
 	Kind Kind
-	// Conversation limits Newest and Created to one conversation; 0 means all.
+	// Conversation limits the rows to one conversation; 0 means all. An answer may have
+	// others, too.
 	Conversation int64
 	// After is the exclusive lower bound of Changes and Created, in their order.
 	After Key
@@ -152,6 +153,18 @@ type Event struct {
 	Reset bool
 	// Gap is set when something cannot be delivered. Row is set, too, if it is that row.
 	Gap *Gap
+
+	// number is its place in the queue of from. Both are set once it is queued.
+	number uint64
+	from   *reader
+}
+
+// Conversation is the conversation that the event is about.
+func (e *Event) Conversation() int64 {
+	if e.Gap != nil {
+		return e.Gap.Conversation
+	}
+	return e.Row.Conversation
 }
 
 // Gap is what a listener does not get.

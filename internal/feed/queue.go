@@ -1,42 +1,114 @@
 package feed
 
-// queue is a listener's events in order. The head stays until it is
-// acknowledged.
+// queue is a listener's events in order. An event stays until it is acknowledged,
+// which may happen out of order.
 type queue struct {
-	items []Event
-	head  int
+	items []item
+	head  int // the oldest event that is not acknowledged
+	next  int // the first that was not handed out
+	live  int // how many are not acknowledged
+	last  uint64
 }
 
-func (q *queue) len() int { return len(q.items) - q.head }
+// item is an event in a queue.
+type item struct {
+	Event
+	done bool
+}
 
-func (q *queue) push(events ...Event) {
-	if q.head > 0 && q.head == len(q.items) {
-		q.items, q.head = q.items[:0], 0
+// len counts the events that are not acknowledged.
+func (q *queue) len() int { return q.live }
+
+// low is the number of the last event before which all are acknowledged.
+func (q *queue) low() uint64 {
+	if q.live == 0 {
+		return q.last
 	}
-	q.items = append(q.items, events...)
+	return q.items[q.head].number - 1
 }
 
+// overtaken counts the acknowledged events behind one that is not.
+func (q *queue) overtaken() int { return len(q.items) - q.head - q.live }
+
+// push numbers the events and adds them.
+func (q *queue) push(events ...Event) {
+	if q.live == 0 {
+		q.items, q.head, q.next = q.items[:0], 0, 0
+	}
+	for i := range events {
+		q.last++
+		events[i].number = q.last
+		q.items = append(q.items, item{Event: events[i]})
+	}
+	q.live += len(events)
+}
+
+// peek returns the oldest event that is not acknowledged.
 func (q *queue) peek() (Event, bool) {
-	if q.len() == 0 {
+	if q.live == 0 {
 		return Event{}, false
 	}
-	return q.items[q.head], true
+	return q.items[q.head].Event, true
 }
 
-func (q *queue) pop() {
-	if q.len() == 0 {
-		return
+// take hands out the next event.
+func (q *queue) take() (Event, bool) {
+	for ; q.next < len(q.items); q.next++ {
+		if !q.items[q.next].done {
+			q.next++
+			return q.items[q.next-1].Event, true
+		}
 	}
-	q.items[q.head] = Event{} // release the payload
-	q.head++
-	switch {
-	case q.head == len(q.items):
-		q.items, q.head = q.items[:0], 0
+	return Event{}, false
+}
+
+// finish acknowledges the event with a number. It reports false if that is not queued.
+func (q *queue) finish(number uint64) bool {
+	if q.live == 0 || number < q.items[q.head].number || number > q.last {
+		return false
+	}
+	i := q.head + int(number-q.items[q.head].number) //nolint:gosec // an index of the slice
+	if q.items[i].done {
+		return false
+	}
+	q.finishAt(i)
+	q.tidy()
+	return true
+}
+
+func (q *queue) finishAt(i int) {
+	q.items[i] = item{Event: Event{number: q.items[i].number}, done: true} // release the payload
+	q.live--
+}
+
+// remove acknowledges all events of a conversation, and reports how many.
+func (q *queue) remove(conversation int64) (n int) {
+	for i := q.head; i < len(q.items); i++ {
+		if it := &q.items[i]; !it.done && it.Conversation() == conversation {
+			q.finishAt(i)
+			n++
+		}
+	}
+	q.tidy()
+	return n
+}
+
+// tidy moves the head over what is acknowledged, and releases memory.
+func (q *queue) tidy() {
+	if q.live == 0 {
+		q.items, q.head, q.next = q.items[:0], 0, 0
 		if cap(q.items) > 2048 {
 			q.items = nil
 		}
-	case q.head > 1024 && q.head*2 > len(q.items):
-		q.items = append([]Event(nil), q.items[q.head:]...)
+		return
+	}
+	for q.items[q.head].done {
+		q.head++
+	}
+	q.next = max(q.next, q.head)
+	if q.head > 1024 && q.head*2 > len(q.items) {
+		q.items = append([]item(nil), q.items[q.head:]...)
+		q.next -= q.head
 		q.head = 0
 	}
 }

@@ -71,6 +71,10 @@ type reader struct {
 
 	ledger *ledger // what is acknowledged, for durable listeners
 
+	// A conversation that is set aside.
+	only    int64 // the conversation; 0 for a listener
+	promise Time  // what its listener had settled when the poll began
+
 	// Small fields together: a process may have thousands of idle listeners.
 	start        Start
 	phase        phase
@@ -126,8 +130,8 @@ func (r *reader) begin(now time.Time) {
 	r.limit = r.cfg.PageSize
 }
 
-// want is the reader's next query, if it has one.
-func (r *reader) want() (Query, bool) {
+// query is the reader's next query, if it has one.
+func (r *reader) query() (Query, bool) {
 	switch {
 	case r.needsMembers:
 		return Query{}, false
@@ -163,5 +167,5 @@ func (r *reader) want() (Query, bool) {
 // fresh reports whether the reader's query is for the first page of a poll, which
 // readers with other positions can share.
 func (r *reader) fresh() bool {
-	return r.phase == live && r.polling && len(r.joins) == 0 && r.at == r.since() && r.batch.empty() && r.limit == r.cfg.PageSize
+	return r.only == 0 && r.phase == live && r.polling && len(r.joins) == 0 && r.at == r.since() && r.batch.empty() && r.limit == r.cfg.PageSize
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +16,9 @@ import (
 )
 
 // Consumer is a durable listener: its position is stored and moves only after an
-// event was handled. All fields but GiveUp are required.
+// event was handled. The events of a conversation are handled in order, one at a time;
+// those of several conversations at the same time. All fields but Ignore,
+// GiveUp, OnError and Policy are required.
 type Consumer struct {
 	Receiver *Receiver
 	Store    storage.Store
@@ -25,17 +26,25 @@ type Consumer struct {
 	Key, Name string
 	Start     feed.Start
 
-	// Handle handles an event. After an error it is called with the same event again. It
-	// logs what has failed.
+	// Parallel is how many events are handled at the same time.
+	Parallel int
+	Policy   Policy
+	// Ignore reports events that are acknowledged without a call.
+	Ignore func(e feed.Event) bool
+	// Handle handles an event. After an error it is called with the same event again,
+	// unless the error is [Permanent]. Until then its conversation waits.
 	Handle func(ctx context.Context, e feed.Event) error
-	// GiveUp takes an event that failed MaxAttempts times. If it is nil, events are
-	// tried for ever.
+	// GiveUp takes an event that failed MaxAttempts times, or for good. If it is nil, the
+	// former is tried for ever, and the latter is dropped.
 	GiveUp      func(ctx context.Context, e feed.Event, failed error) error
 	MaxAttempts int
 	// MinBackoff and MaxBackoff bound the wait before another attempt. It doubles each
 	// time.
 	MinBackoff, MaxBackoff time.Duration
-	// OnError is told of failed polls. It must not block. It may be nil.
+	// Failed is told of failed polls. It must not block. It may be nil.
+	Failed func(error)
+	// OnError is told of an event that is dropped, and of one that failed MaxAttempts
+	// times when there is no GiveUp.
 	OnError func(error)
 	Log     *slog.Logger
 
@@ -43,6 +52,19 @@ type Consumer struct {
 	Failing Failing
 
 	reader atomic.Pointer[Reader] // while it receives
+}
+
+// permanent is an error that another attempt would meet again.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// Permanent marks an error of [Consumer.Handle]: there is no second attempt.
+func Permanent(err error) error { return permanent{err} }
+
+func isPermanent(err error) bool {
+	var p permanent
+	return errors.As(err, &p)
 }
 
 // Receiving reports whether the consumer receives, and how many events wait for it;
@@ -98,11 +120,12 @@ func (c *Consumer) hold(ctx context.Context, lease *claim.Lease) error {
 // consume delivers until something ends it.
 func (c *Consumer) consume(ctx context.Context) error {
 	at := &position{store: c.Store, key: c.Key, log: c.Log, name: c.Name}
-	if err := at.load(ctx); err != nil {
+	stored, err := at.load(ctx)
+	if err != nil {
 		return err
 	}
-	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
-		id, err := f.SubscribeDurable(now, c.Start, at.cursor())
+	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.Failed, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+		id, err := f.SubscribeDurable(now, c.Start, stored)
 		if err != nil {
 			err = fmt.Errorf("position %q: %w", c.Key, err)
 		}
@@ -114,53 +137,9 @@ func (c *Consumer) consume(ctx context.Context) error {
 	defer rd.Close()
 	c.reader.Store(rd)
 	defer c.reader.Store(nil)
-	for {
-		e, err := rd.next(ctx, func() error {
-			if at.base != nil {
-				return nil
-			}
-			// Where a new consumer begins is stored before anything happens.
-			return at.save(ctx, rd.Cursor())
-		})
-		if err != nil {
-			return err
-		}
-		// The position has to be stored before the event after it is handled.
-		if err := at.save(ctx, rd.Cursor()); err != nil {
-			return err
-		}
-		if err := c.handle(ctx, rd, e); err != nil {
-			return err
-		}
-		rd.Ack()
-		if err := at.save(ctx, rd.Cursor()); err != nil {
-			return err
-		}
+	d := &dispatcher{
+		Consumer: c, rd: durable{rd}, at: at, begun: stored.Base != nil,
+		lanes: map[int64]*lane{}, results: make(chan result, c.Parallel),
 	}
-}
-
-// handle tries one event until it is handled or given up, or until the reader stops.
-func (c *Consumer) handle(ctx context.Context, rd *Reader, e feed.Event) error {
-	waiting, end := wait.Both(ctx, rd.Context())
-	defer end()
-	backoff := c.MinBackoff
-	for attempt := 1; ; attempt++ {
-		if err := rd.Stopped(); err != nil {
-			return err
-		}
-		failed := c.Handle(ctx, e)
-		if failed != nil && attempt >= c.MaxAttempts && c.GiveUp != nil && ctx.Err() == nil {
-			failed = c.GiveUp(ctx, e, failed)
-		}
-		if failed == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := wait.Sleep(waiting, backoff/2+rand.N(backoff)); err != nil {
-			return err
-		}
-		backoff = min(2*backoff, c.MaxBackoff)
-	}
+	return d.run(ctx)
 }

@@ -44,6 +44,7 @@ type listener struct {
 	left    bool // no event is taken or acknowledged any more
 	busy    bool // an event is taken and not acknowledged yet
 	early   bool // that event is one of first
+	taken   int  // how many a consumer has taken
 	acked   uint64
 	err     error
 }

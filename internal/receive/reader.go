@@ -32,18 +32,10 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 //
 // Errors: the cause of ctx; the cause of Stop.
 func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
-	return rd.next(ctx, func() error { return nil })
-}
-
-// next is Next. It calls idle whenever there is nothing to do but wait.
-func (rd *Reader) next(ctx context.Context, idle func() error) (feed.Event, error) {
 	for {
 		e, ok, err := rd.take(ctx)
 		if ok || err != nil {
 			return e, err
-		}
-		if err := idle(); err != nil {
-			return feed.Event{}, err
 		}
 		select {
 		case <-rd.ready: // also when the reader was stopped
@@ -70,15 +62,6 @@ func (rd *Reader) Ack() {
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
 	rd.l.ack()
-}
-
-// Cursor is the position of a durable reader as of its last Ack. The zero Cursor
-// must not be stored.
-func (rd *Reader) Cursor() feed.Cursor {
-	rd.l.r.mu.Lock()
-	defer rd.l.r.mu.Unlock()
-	c, _ := rd.l.feed.Cursor(rd.l.id)
-	return c
 }
 
 // Stopped is why the reader was stopped, nil before.

@@ -184,12 +184,12 @@ type Answer struct {
 
 func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, short bool, at feed.Time, err error) {
 	w := want{limit: q.Limit, clock: &clock{server: &s.time}}
+	if q.Conversation != 0 {
+		w.conversations = []int64{q.Conversation}
+	}
 	switch q.Kind {
 	case feed.Newest:
 		w.column, w.newest, w.after = createdAt, true, q.Before
-		if q.Conversation != 0 {
-			w.conversations = []int64{q.Conversation}
-		}
 	case feed.Created:
 		w.column, w.after = createdAt, q.After
 		if q.Conversation != 0 {

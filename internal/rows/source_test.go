@@ -91,15 +91,35 @@ func TestEveryQuestionHasOneAnswerWithAndWithoutTheEndpoint(t *testing.T) {
 			got, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Limit: 30})
 			return got.Shown, err
 		},
+		"changes of one conversation": func(s *rows.Source) ([]datasource.Entry, error) {
+			got, err := s.Answer(t.Context(), feed.Query{Kind: feed.Changes, Conversation: b.two, Limit: 30})
+			return got.Shown, err
+		},
+		"what is new in one conversation": func(s *rows.Source) ([]datasource.Entry, error) {
+			got, err := s.Answer(t.Context(), feed.Query{Kind: feed.Created, Conversation: b.two, Limit: 30})
+			return got.Shown, err
+		},
+		"the last change of one conversation": func(s *rows.Source) ([]datasource.Entry, error) {
+			got, err := s.Answer(t.Context(), feed.Query{Kind: feed.Latest, Conversation: b.one, Limit: 1})
+			return got.Shown, err
+		},
 		"found": func(s *rows.Source) ([]datasource.Entry, error) {
 			return s.Find(t.Context(), b.two, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 5, 5)
 		},
+	}
+	only := map[string]int64{
+		"changes of one conversation": b.two, "what is new in one conversation": b.two, "the last change of one conversation": b.one,
 	}
 	want := map[string][]int64{}
 	for name, ask := range questions {
 		got, err := ask(with)
 		require.NoError(t, err, name)
 		require.NotEmpty(t, got, name)
+		for _, e := range got {
+			if c := only[name]; c != 0 {
+				assert.Equal(t, c, e.DataSourceID, name)
+			}
+		}
 		want[name] = ids(got)
 	}
 	n, err := with.CountUnread(t.Context())

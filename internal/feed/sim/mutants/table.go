@@ -23,12 +23,12 @@ var table = [...]Mutant{
 	{
 		What:  "the cursor moves before the acknowledgement",
 		Seed:  20,
-		Edits: edits("cursor.go", "mark{after: l.queued,", "mark{after: 0,"),
+		Edits: edits("ledger.go", "mark{after: r.queue.last,", "mark{after: 0,"),
 	},
 	{
 		What:  "acknowledgements are not read from a stored cursor",
 		Seed:  469,
-		Edits: edits("cursor.go", "if acks.Generation == s.Generation {", "if false {"),
+		Edits: edits("cursor.go", "if mine(k) {\n\t\t\tr.mem.set(k.ID, k.version())\n\t\t\tr.created", "if false {\n\t\t\tr.mem.set(k.ID, k.version())\n\t\t\tr.created"),
 	},
 	{
 		What: "versions that a poll can bring again are forgotten",
@@ -51,7 +51,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "repeated sends are told twice",
-		Seed:  56,
+		Seed:  92,
 		Edits: edits("classify.go", "; ok && id != row.ID {", "; ok && id != row.ID && false {"),
 	},
 	{
@@ -70,12 +70,12 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "what changed while a backlog was read waits for another poll",
-		Seed:  31,
+		Seed:  129,
 		Edits: edits("progress.go", "r.phase, r.missed = live, true", "r.phase, r.missed = live, false"),
 	},
 	{
 		What:  "changes among the older rows are skipped after a backlog",
-		Seed:  77,
+		Seed:  313,
 		Edits: edits("progress.go", "if r.createdFrom == beginning {", "if true {"),
 	},
 	{
@@ -125,7 +125,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a forgotten row takes all of its instant along",
-		Seed:  106,
+		Seed:  129,
 		Edits: edits("known.go", "return out[len(out)-1], maxID, true", "return afterAll(out[len(out)-1].Time), 1<<63 - 1, true"),
 	},
 	{
@@ -140,7 +140,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "an older version replaces a newer one",
-		Seed:  186,
+		Seed:  277,
 		Edits: edits("classify.go", "if !v.superseded(row, r.clock) {", "if row.Updated >= v.updated && !v.superseded(row, r.clock) {"),
 	},
 	{
@@ -150,7 +150,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a full queue does not stop the reading",
-		Seed:  31,
+		Seed:  129,
 		Edits: edits("reader.go", "return r.queue.len() < r.cfg.Queue", "return true"),
 	},
 	{
@@ -190,7 +190,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a backlog settles the future",
-		Seed:  55,
+		Seed:  71,
 		Edits: edits("progress.go", "r.settle(r.endSeen - r.cfg.overlap())", "r.settle(r.end - r.cfg.overlap())"),
 	},
 	{
@@ -210,13 +210,13 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "no poll is planned when the last listener has no room",
-		Seed:  8,
+		Seed:  12,
 		Edits: edits("feed.go", "\t\tf.schedule(now)\n\t\treturn Query{}, false", "\t\treturn Query{}, false"),
 	},
 	{
 		What:  "a row that cannot be read is not acknowledged",
-		Seed:  3632,
-		Edits: edits("cursor.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
+		Seed:  164,
+		Edits: edits("ledger.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
 	},
 	{
 		What:  "a page that ends early is taken for the last one",
@@ -272,5 +272,90 @@ var table = [...]Mutant{
 		What:  "a listener that ends in a joined conversation begins with it anew",
 		Seed:  39,
 		Edits: edits("join.go", "\tr.flush()\n\tr.checkpoint()\n\tif p.full", "\tif p.full"),
+	},
+	{
+		What:  "what is set aside goes on where its listener reads, not where its position is",
+		Seed:  362,
+		Edits: edits("aside.go", "restrict(l.base, conversation)", "restrict(e.snapshot(), conversation)"),
+	},
+	{
+		What:  "what is set aside is not stored",
+		Seed:  395,
+		Edits: edits("ledger.go", "\t\ts.Apart[id] = p.ledger.base\n", "\t\t_ = id\n"),
+	},
+	{
+		What:  "what is set aside stays in the queue",
+		Seed:  362,
+		Edits: edits("aside.go", "\te.queue.remove(conversation)\n", ""),
+	},
+	{
+		What:  "what is set aside is read by its listener, too",
+		Seed:  152,
+		Edits: edits("aside.go", "return r.ledger != nil && r.ledger.apart(conversation)", "return false"),
+	},
+	{
+		What:  "what is set aside is read before its event is done with",
+		Seed:  362,
+		Edits: edits("aside.go", "case !p.held && !p.joined &&", "case !p.joined &&"),
+	},
+	{
+		What:  "what is set aside comes back before it has caught up",
+		Seed:  4595,
+		Edits: edits("aside.go", "|| !s.caughtUp() ||", "||"),
+	},
+	{
+		What:  "what is set aside never catches up",
+		Seed:  362,
+		Edits: edits("aside.go", "\t\tr.settle(r.promise)\n", ""),
+	},
+	{
+		What:  "what comes back takes nothing along",
+		Seed:  152,
+		Edits: edits("aside.go", "if v.conversation == c {\n\t\t\tr.mem.set(id, v)", "if false {\n\t\t\tr.mem.set(id, v)"),
+	},
+	{
+		What:  "what comes back is left out of the stored position at once",
+		Seed:  744,
+		Edits: edits("aside.go", "\t\ts.main.ledger.joined = append(s.main.ledger.joined, p)\n", "\t\ts.main.ledger.drop(p)\n"),
+	},
+	{
+		What:  "the event that was waited for is not stored",
+		Seed:  689,
+		Edits: edits("aside.go", "\tp.ledger.ack(&ev)\n", ""),
+	},
+	{
+		What:  "the event that was waited for comes again",
+		Seed:  362,
+		Edits: edits("aside.go", "\t\tp.mem.put(&ev.Row)\n", ""),
+	},
+	{
+		What:  "what overtook the position is forgotten when it moves",
+		Seed:  723,
+		Edits: edits("ledger.go", "return a.number <= m.after", "return true"),
+	},
+	{
+		What:  "the position overtakes what is not done with",
+		Seed:  20,
+		Edits: edits("queue.go", "return q.items[q.head].number - 1", "return q.last"),
+	},
+	{
+		What:  "the oldest event that is not done with holds up the position for ever",
+		Seed:  23088,
+		Edits: edits("aside.go", "if e == nil || e.queue.overtaken()", "if true || e.queue.overtaken()"),
+	},
+	{
+		What:  "every position is stored as a whole",
+		Seed:  226,
+		Edits: edits("ledger.go", "case l.whole || base && len(l.pending) > 0:", "case l.whole || len(l.pending) > 0:"),
+	},
+	{
+		What:  "a position is stored although nothing has changed",
+		Seed:  3,
+		Edits: edits("ledger.go", "\tcase len(l.pending) > 0:\n", "\tcase true:\n"),
+	},
+	{
+		What:  "only the last acknowledgement is stored",
+		Seed:  33,
+		Edits: edits("ledger.go", "l.pending = append(l.pending, v)", "l.pending = []savedVersion{v}"),
 	},
 }

@@ -12,9 +12,10 @@ type listener struct {
 	alive   bool
 	pending int
 	queued  []push // what is in its queue, in pushes
-	rested  feed.Time
-	polled  feed.Time // when the last poll began that it had at rest
-	reset   int       // the pushes before the last reset
+	// rested is when it had been at rest last, by conversation.
+	rested [mostConversations]feed.Time
+	polled feed.Time // when the last poll began that it had at rest
+	reset  int       // the pushes before the last reset
 
 	since  feed.Time // when it subscribed
 	opened feed.Time // when it did so last
@@ -26,9 +27,9 @@ type listener struct {
 	heard  []bool    // by version
 	talks  [mostConversations]talk
 
-	cursor feed.Cursor
+	consumer
 	stored bool
-	undo   []handled // since the cursor was stored
+	undo   []handled // since the position was stored
 }
 
 // had is what a listener knows of a row.
@@ -57,7 +58,7 @@ type mark struct {
 type push struct {
 	events int
 	number int
-	rested feed.Time
+	rested [mostConversations]feed.Time
 }
 
 // handled is how to take back what a crash undoes.
@@ -73,7 +74,7 @@ func (r *Runner) listener() *listener {
 	if n := len(r.spare); n > 0 {
 		l := r.spare[n-1]
 		r.spare = r.spare[:n-1]
-		*l = listener{queued: l.queued[:0], had: l.had[:0], heard: l.heard[:0], undo: l.undo[:0]}
+		*l = listener{queued: l.queued[:0], had: l.had[:0], heard: l.heard[:0], undo: l.undo[:0], consumer: consumer{lanes: l.lanes}}
 		return l
 	}
 	return &listener{}
@@ -169,19 +170,19 @@ func (r *Runner) pushed() {
 			l.queued = append(l.queued, push{n - l.pending, r.pushes, l.rested})
 		}
 		l.pending = n
-		if most := cfg.Queue + cfg.Collect + r.page*(3+len(r.srv.convs)); n > most {
+		most := cfg.Queue + cfg.Collect + r.page*(3+len(r.srv.convs))
+		if l.durable {
+			r.pull(l)
+			most *= 1 + r.feed.Aside(l.id)
+		}
+		if n > most {
 			r.fail("queue", "%d events wait for listener %d, more than %d", n, i, most)
 		}
 	}
 }
 
 // told holds one event against what the listener knows.
-func (r *Runner) told(l *listener, e *feed.Event) {
-	p := &l.queued[0]
-	from := *p
-	if p.events--; p.events == 0 {
-		l.queued = append(l.queued[:0], l.queued[1:]...)
-	}
+func (r *Runner) told(l *listener, e *feed.Event, from push) {
 	if r.Trace != nil {
 		r.note("  listener %d: %v", r.number(l), r.describeEvent(e))
 	}
@@ -266,7 +267,8 @@ func (r *Runner) told(l *listener, e *feed.Event) {
 		}
 		key.Time = v.updated
 		m = &talk.updates
-		if h.version != 0 || !e.Deleted {
+		away := s.convs[row.conv].joins > 1 && v.visible <= s.convs[row.conv].changed+s.traits.Late
+		if (h.version != 0 || !e.Deleted) && !(away && l.durable) {
 			r.inOrder(l, e, m, key, v.visible, row.conv, from)
 		}
 	default:
@@ -360,7 +362,7 @@ func (r *Runner) inOrder(l *listener, e *feed.Event, m *mark, key feed.Key, visi
 		}
 		return
 	}
-	*m = mark{key, from.rested, from.number}
+	*m = mark{key, from.rested[conv], from.number}
 }
 
 // history reports whether a row may be older than what was loaded for a listener.
@@ -416,7 +418,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		row := &s.rows[i]
 		c := &s.convs[row.conv]
 		at := s.at(row, asOf)
-		if at < 0 || !c.member {
+		if at < 0 || !c.member || l.durable && c.stuck {
 			continue
 		}
 		v := &s.versions[at]

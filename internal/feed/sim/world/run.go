@@ -45,6 +45,7 @@ type Runner struct {
 	busy     int           // requests since the engine was at rest
 	page     int           // the longest answer
 	pushes   int
+	backlogs int // how many may have begun
 	polls    uint64
 	polled   time.Duration // when the last poll began
 	poked    uint64        // the poll somebody waits for, 0 for nobody
@@ -64,7 +65,7 @@ func (r *Runner) Play(s *Story) *Violation {
 	r.story, r.violation = s, nil
 	r.pcg.Seed(s.Seed, 0xfeed)
 	r.srv.reset(s.Traits, s.Config.PageSize, r.rnd)
-	r.elapsed, r.page = 0, s.Config.PageSize
+	r.elapsed, r.page, r.backlogs = 0, s.Config.PageSize, 0
 	r.spare = append(r.spare, r.listeners...)
 	r.listeners = r.listeners[:0]
 	r.start()
@@ -96,6 +97,9 @@ func (r *Runner) Find(first, seeds uint64) (uint64, *Violation) {
 
 // finale lets everything become visible and everybody catch up.
 func (r *Runner) finale() {
+	for i := range r.srv.convs {
+		r.srv.convs[i].stuck = false
+	}
 	for range 2 {
 		r.feed.Joined(r.now())
 		r.note("final check")
@@ -106,6 +110,7 @@ func (r *Runner) finale() {
 		r.pass(r.story.Config.Overlap + time.Second)
 	}
 	r.check(^uint(0))
+	r.quiet()
 }
 
 func (r *Runner) start() {
@@ -188,10 +193,15 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		}
 	} else {
 		for _, l := range r.listeners {
-			if l.alive && l.pending < cfg.Queue {
-				l.rested = r.srv.now
-				if r.polls > 0 {
-					l.polled = epoch + micros(r.story.Traits.Skew) + micros(r.polled)
+			if !l.alive || l.pending >= cfg.Queue {
+				continue
+			}
+			if r.polls > 0 {
+				l.polled = epoch + micros(r.story.Traits.Skew) + micros(r.polled)
+			}
+			for c := range l.rested {
+				if !l.durable || !r.feed.Apart(l.id, int64(c+1)) {
+					l.rested[c] = r.srv.now
 				}
 			}
 		}
@@ -265,6 +275,9 @@ func (r *Runner) answer(times int) bool {
 				r.feed.Page(r.now(), r.rows, r.clock)
 			}
 		}
+	}
+	if q.Kind == feed.Latest {
+		r.backlogs++
 	}
 	if q.Kind == feed.Newest && q.Conversation == 0 {
 		r.began(q)

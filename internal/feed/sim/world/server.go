@@ -68,6 +68,7 @@ type conversation struct {
 	joins   int
 	// listed is when a list first showed it after the last join, 0 for not yet.
 	listed feed.Time
+	stuck  bool // consumers fail to handle what comes from it
 }
 
 // defined is when the definition was changed, as far as the server says it.

@@ -72,6 +72,9 @@ func (r *Runner) do(x *Step) {
 		c.member, c.changed = x.Op == Enter, s.now
 		for _, l := range r.listeners {
 			l.talks[x.A%len(s.convs)].polled = l.polled
+			if l.durable && l.alive && r.feed.Apart(l.id, int64(x.A%len(s.convs)+1)) {
+				l.talks[x.A%len(s.convs)].polled = beginning
+			}
 		}
 		if x.Op == Exit {
 			return
@@ -87,6 +90,12 @@ func (r *Runner) do(x *Step) {
 		}
 	case Crash:
 		r.crash(x.A)
+	case Stick:
+		s.convs[x.A%len(s.convs)].stuck = true
+	case Heal:
+		s.convs[x.A%len(s.convs)].stuck = false
+	case Aside:
+		r.aside(x.A, x.B%len(s.convs))
 	case Check:
 		r.check(^r.story.Blocked)
 	}
@@ -172,8 +181,9 @@ func (r *Runner) subscribe(start feed.Start, durable bool) {
 
 // open subscribes a listener, a durable one at its stored position.
 func (r *Runner) open(l *listener) {
-	l.alive, l.pending, l.rested, l.polled, l.opened = true, 0, beginning, beginning, r.srv.now
+	l.alive, l.pending, l.polled, l.opened = true, 0, beginning, r.srv.now
 	l.queued = l.queued[:0]
+	l.reopen()
 	if !l.stored {
 		l.forget()
 		l.since, l.polled, l.reset = r.srv.now, beginning, r.pushes
@@ -189,7 +199,7 @@ func (r *Runner) open(l *listener) {
 		l.id = r.feed.Subscribe(r.now(), l.start)
 		return
 	}
-	id, err := r.feed.SubscribeDurable(r.now(), l.start, l.cursor)
+	id, err := r.feed.SubscribeDurable(r.now(), l.start, l.position)
 	if err != nil {
 		r.fail("cursor", "a stored cursor is refused: %v", err)
 	}
@@ -202,80 +212,23 @@ func (r *Runner) drain(l *listener, n int) (taken int) {
 		return 0
 	}
 	if l.durable {
-		r.store(l, false)
+		return r.consume(l, n)
 	}
 	for ; taken < n && r.violation == nil; taken++ {
 		e, ok := r.feed.Take(l.id)
 		if !ok {
 			break
 		}
-		r.told(l, &e)
-		r.ack(l)
-		if l.durable && !r.story.Lazy {
-			r.store(l, false)
+		p := &l.queued[0]
+		from := *p
+		if p.events--; p.events == 0 {
+			l.queued = append(l.queued[:0], l.queued[1:]...)
 		}
+		r.told(l, &e, from)
+		r.feed.Ack(l.id)
+		l.pending--
 	}
 	return taken
-}
-
-func (r *Runner) ack(l *listener) {
-	r.feed.Ack(l.id)
-	l.pending--
-}
-
-// store keeps a durable listener's position, base first. It may be interrupted
-// between the halves.
-func (r *Runner) store(l *listener, interrupted bool) {
-	c, ok := r.feed.Cursor(l.id)
-	if !ok {
-		return
-	}
-	fresh := !l.stored || c.Generation != l.cursor.Generation
-	if fresh {
-		l.stored, l.cursor.Generation, l.cursor.Base = true, c.Generation, c.Base
-	}
-	if interrupted && !fresh {
-		return
-	}
-	if !interrupted {
-		l.cursor.Acked = c.Acked
-	}
-	l.undo = l.undo[:0]
-}
-
-// crash ends the process at a bad moment, and starts it again.
-func (r *Runner) crash(moment int) {
-	for _, l := range r.listeners {
-		if !l.durable || !l.alive || moment == 0 {
-			continue
-		}
-		r.store(l, false)
-		e, ok := r.feed.Take(l.id)
-		if !ok {
-			continue
-		}
-		r.told(l, &e)
-		if moment > 1 {
-			r.ack(l)
-		}
-		if moment > 2 {
-			r.store(l, true)
-		}
-	}
-	r.start()
-	for _, l := range r.listeners {
-		if !l.alive {
-			continue
-		}
-		l.alive = false
-		if l.durable {
-			l.rollback()
-			for i := range l.talks {
-				l.talks[i].polled = beginning // an idle listener does not store it
-			}
-			r.open(l)
-		}
-	}
 }
 
 const beginning = feed.Time(-1 << 63)

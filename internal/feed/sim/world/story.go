@@ -33,6 +33,9 @@ const (
 	Exit  // the user leaves conversation A
 	Found // a conversation is created and joined at once
 	Crash // the process dies: A is the moment
+	Stick // consumers fail with what comes from conversation A
+	Heal  // they do not any more
+	Aside // consumer A sets conversation B aside, although it need not
 	Check // a poll; then everybody must know everything
 )
 
@@ -68,8 +71,10 @@ type Story struct {
 	// until the end.
 	Blocked uint
 	// Lazy consumers store their position before they take events, not after each.
-	Lazy  bool
-	Steps []Step
+	Lazy bool
+	// Parallel is how many conversations a consumer handles at the same time.
+	Parallel int
+	Steps    []Step
 }
 
 // longestWait is the most that a server can ask for.
@@ -138,10 +143,18 @@ func (s *Story) steps(d dice) {
 			}
 		}
 	}
-	durable := d.one(5)
+	durable := d.one(3)
 	s.Lazy = durable && d.one(3)
+	s.Parallel = 1
 	if durable {
 		bag = append(bag, Crash, Drain)
+		s.Parallel = d.of(1, 2, 8)
+		if d.one(2) {
+			bag = append(bag, Stick, Heal)
+		}
+		if d.one(3) {
+			bag = append(bag, Aside)
+		}
 	}
 	start := func() Step {
 		b := 0
@@ -202,8 +215,13 @@ func (s *Story) step(d dice, op Op) Step {
 		x.A = d.IntN(3)
 	case Poke:
 		x.A = d.of(1, 1, 2, 20)
-	case Enter, Exit:
+	case Stick, Heal:
+		x.A = d.IntN(4)
+	case Enter, Exit, Aside:
 		x.A, x.B = d.IntN(4), d.IntN(2)
+		if op == Aside {
+			x.A, x.B = x.A%3, d.IntN(4)
+		}
 	case Crash:
 		x.A = d.IntN(4)
 	}

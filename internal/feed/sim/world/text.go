@@ -10,7 +10,7 @@ import (
 
 var opNames = [...]string{
 	"Send", "Resend", "Import", "Edit", "Remove", "Pass", "Run", "Fetch", "Refuse", "Repeat", "Wait", "Drain",
-	"Subscribe", "Leave", "Poke", "Reset", "Joined", "Enter", "Exit", "Found", "Crash", "Check",
+	"Subscribe", "Leave", "Poke", "Reset", "Joined", "Enter", "Exit", "Found", "Crash", "Stick", "Heal", "Aside", "Check",
 }
 
 func (o Op) String() string { return opNames[o] }
@@ -65,10 +65,16 @@ func (x *Step) String() string {
 		return fmt.Sprintf("the user leaves conversation %d", x.A+1)
 	case Found:
 		return "a conversation is created with the user in it"
+	case Stick:
+		return fmt.Sprintf("consumers fail with conversation %d from now on", x.A+1)
+	case Heal:
+		return fmt.Sprintf("consumers get on with conversation %d again", x.A+1)
+	case Aside:
+		return fmt.Sprintf("listener %d sets conversation %d aside", x.A, x.B+1)
 	case Crash:
 		return fmt.Sprintf("the process dies %s", [...]string{
 			"while nothing is handled", "before an event is acknowledged", "before a position is stored",
-			"between the halves of a position"}[x.A])
+			"while a position is stored"}[x.A])
 	}
 	return strings.ToLower(x.Op.String())
 }
@@ -80,8 +86,8 @@ func (r *Runner) Tell(s *Story) string {
 	fmt.Fprintf(&b, "seed %d: pages of %d, overlap %v, queue %d, collect %d, remember %d, list every %v\n",
 		s.Seed, c.PageSize, c.Overlap, c.Queue, c.Collect, c.Remember, c.Roster)
 	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v, poison %v; "+
-		"user in %d of %d conversations; blocked listeners %b, lazy %v\n",
-		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Poison, t.Joined, t.Conversations, s.Blocked, s.Lazy)
+		"user in %d of %d conversations; blocked listeners %b, lazy %v, parallel %d\n",
+		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Poison, t.Joined, t.Conversations, s.Blocked, s.Lazy, s.Parallel)
 	trace := r.Trace
 	r.Trace = func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	v := r.Play(s)

@@ -1,0 +1,345 @@
+package receive
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+const (
+	// mostAside is how many conversations may be set aside. Beyond it a consumer waits.
+	mostAside = 1000
+	// mostUnproven is how many conversations are set aside, one right after the other,
+	// while nothing succeeds: when everything fails, that is an outage to wait for.
+	mostUnproven = 16
+)
+
+// dispatcher hands the events of one consumer to its functions. It belongs to one
+// goroutine; only the functions run in others.
+type dispatcher struct {
+	*Consumer
+	rd    durable
+	at    *position
+	begun bool // a position is stored
+
+	lanes   map[int64]*lane
+	list    []*lane // the same
+	arrived uint64  // how many events
+	running int
+	results chan result
+
+	unproven int       // set aside since something succeeded
+	asideAt  time.Time // when the last one was
+}
+
+// result is what came of an event.
+type result struct {
+	*lane
+	failed error
+}
+
+// run dispatches until something ends it, and returns the cause.
+func (d *dispatcher) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for {
+		if err := d.over(ctx); err != nil {
+			return d.end(ctx, err)
+		}
+		now := time.Now()
+		d.pull(now)
+		if d.begun {
+			d.start(ctx, now)
+		}
+		stored, err := d.store(ctx)
+		if err != nil {
+			cancel(err)
+			for d.running > 0 {
+				d.settle(ctx, <-d.results)
+			}
+			return err
+		}
+		if stored || d.relieve(now) {
+			continue
+		}
+		d.wait(ctx, now)
+	}
+}
+
+// over is why no more events are handled, nil before.
+func (d *dispatcher) over(ctx context.Context) error {
+	if err := d.rd.Stopped(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// end waits for the functions that run, and stores what they have handled.
+func (d *dispatcher) end(ctx context.Context, cause error) error {
+	for d.running > 0 {
+		d.settle(ctx, <-d.results)
+	}
+	if _, err := d.store(ctx); err != nil {
+		d.Log.Warn("a consumer ended before its position was stored", "name", d.Name, "error", err)
+	}
+	return cause
+}
+
+// pull takes what has been read.
+func (d *dispatcher) pull(now time.Time) {
+	for {
+		e, ok := d.rd.pull()
+		if !ok {
+			return
+		}
+		l := d.lanes[e.Conversation()]
+		if l == nil {
+			l = &lane{conversation: e.Conversation()}
+			d.lanes[l.conversation] = l
+			d.list = append(d.list, l)
+		}
+		d.arrived++
+		if d.Ignore != nil && d.Ignore(e) {
+			d.finish(l.ignore(e)...)
+		} else {
+			d.finish(l.add(e, d.arrived, now, d.Policy)...)
+		}
+		d.tidy(l)
+	}
+}
+
+// tidy drops an empty lane.
+func (d *dispatcher) tidy(l *lane) {
+	if len(l.waiting) == 0 && !l.running && !l.unsaved {
+		delete(d.lanes, l.conversation)
+		d.list = slices.DeleteFunc(d.list, func(other *lane) bool { return other == l })
+	}
+}
+
+// start starts what is due, in the order in which it came.
+func (d *dispatcher) start(ctx context.Context, now time.Time) {
+	for d.running < d.Parallel {
+		var l *lane
+		for _, other := range d.list {
+			if other.ready() && !now.Before(other.due(d.Policy)) && (l == nil || other.waiting[0].place < l.waiting[0].place) {
+				l = other
+			}
+		}
+		if l == nil {
+			return
+		}
+		l.running = true
+		l.attempts++
+		d.running++
+		e, attempt := l.waiting[0].Event, l.attempts
+		go func() { d.results <- result{l, d.try(ctx, e, attempt)} }()
+	}
+}
+
+// try makes one attempt.
+func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt int) error {
+	failed := d.Handle(ctx, e)
+	if failed == nil || ctx.Err() != nil {
+		return failed
+	}
+	permanent := isPermanent(failed)
+	switch {
+	case d.GiveUp != nil && (permanent || attempt >= d.MaxAttempts):
+		return d.GiveUp(ctx, e, failed)
+	case permanent:
+		d.Log.Error("a consumer's function refused a message for good", "name", d.Name, "message", e.Row.ID)
+		d.Failing.Note(e, nil)
+		d.tell(e, "was given up", failed)
+		return nil
+	case attempt == d.MaxAttempts:
+		d.tell(e, "keeps failing, and its conversation waits for it", failed)
+	}
+	return failed
+}
+
+func (d *dispatcher) tell(e feed.Event, what string, err error) {
+	if d.OnError != nil {
+		d.OnError(fmt.Errorf("message %d of conversation %d %s: %w", e.Row.ID, e.Conversation(), what, err))
+	}
+}
+
+// settle takes a result.
+func (d *dispatcher) settle(ctx context.Context, r result) {
+	l := r.lane
+	d.running--
+	l.running = false
+	if r.failed == nil {
+		w := l.pop()
+		l.unsaved = true
+		d.finish(w.all()...)
+		d.succeeded()
+		return
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if l.attempts == 1 {
+		l.backoff = d.MinBackoff
+	}
+	l.retry = time.Now().Add(l.backoff/2 + rand.N(l.backoff))
+	l.backoff = min(2*l.backoff, d.MaxBackoff)
+	if d.Policy != (Policy{}) {
+		if done := l.overtaken(); len(done) > 0 {
+			l.unsaved = true
+			d.finish(done...)
+			return
+		}
+	}
+	if apart, _ := d.rd.apart(l.conversation); apart {
+		d.setAside(l, true) // nothing more of it is read before this event is done with
+	}
+}
+
+// succeeded notes that not everything fails. After an outage the others are tried again
+// at once, rather than set aside.
+func (d *dispatcher) succeeded() {
+	if d.unproven >= mostUnproven {
+		for _, l := range d.list {
+			l.retry, l.backoff = time.Time{}, d.MinBackoff
+		}
+	}
+	d.unproven = 0
+}
+
+// finish acknowledges events of one conversation, and sets aside what holds up the
+// position.
+func (d *dispatcher) finish(events ...feed.Event) {
+	if len(events) == 0 {
+		return
+	}
+	d.rd.finish(events...)
+	for {
+		conversation, ok := d.rd.straggler()
+		if !ok {
+			return
+		}
+		l := d.lanes[conversation]
+		if l == nil || !d.setAside(l, l.running || l.attempts > 0 || d.Policy == Policy{}) {
+			return
+		}
+	}
+}
+
+// setAside sets the conversation of a lane aside. held: its first event stays.
+func (d *dispatcher) setAside(l *lane, held bool) bool {
+	apart, all := d.rd.apart(l.conversation)
+	if !apart && all >= mostAside {
+		return false
+	}
+	keep := 0
+	if held {
+		keep = 1
+	}
+	dropped := 0
+	for _, w := range l.waiting[keep:] {
+		dropped += len(w.all())
+	}
+	if !d.rd.setAside(l.conversation, held, dropped) {
+		return false
+	}
+	clear(l.waiting[keep:])
+	l.waiting = l.waiting[:keep]
+	d.tidy(l)
+	return true
+}
+
+// relieve sets conversations aside that keep all others from being read. It reports
+// whether there is something to do now.
+func (d *dispatcher) relieve(now time.Time) bool {
+	if d.running >= d.Parallel || !d.rd.full() {
+		return false
+	}
+	var worst *lane
+	for _, l := range d.list {
+		failing := l.attempts > 0 && !l.running
+		if apart, _ := d.rd.apart(l.conversation); apart || !failing && !(l.running && len(l.waiting) > 1) {
+			continue
+		}
+		if worst == nil || len(l.waiting) > len(worst.waiting) {
+			worst = l
+		}
+	}
+	if worst == nil || d.unproven >= mostUnproven && now.Before(d.asideAt.Add(d.MaxBackoff)) {
+		return false
+	}
+	if !d.setAside(worst, true) {
+		return false
+	}
+	d.unproven++
+	d.asideAt = now
+	return true
+}
+
+// store stores what has changed. It reports whether there may be something to do now.
+func (d *dispatcher) store(ctx context.Context) (bool, error) {
+	c, some := d.rd.commit(d.at.whole())
+	if some {
+		if err := d.at.save(ctx, c); err != nil {
+			return false, err
+		}
+		d.begun = true
+	}
+	for _, l := range slices.Clone(d.list) {
+		if l.unsaved {
+			l.unsaved, some = false, true
+			d.tidy(l)
+		}
+	}
+	return some, nil
+}
+
+// wait waits until there is something to do.
+func (d *dispatcher) wait(ctx context.Context, now time.Time) {
+	var next time.Time
+	earlier := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	if d.begun && d.running < d.Parallel {
+		for _, l := range d.list {
+			if l.ready() {
+				earlier(l.due(d.Policy))
+			}
+		}
+	}
+	if d.unproven >= mostUnproven {
+		if t := d.asideAt.Add(d.MaxBackoff); t.After(now) {
+			earlier(t)
+		}
+	}
+	var due <-chan time.Time
+	if !next.IsZero() {
+		t := time.NewTimer(next.Sub(now))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case r := <-d.results:
+		d.settle(ctx, r)
+		for {
+			select {
+			case r := <-d.results: // those that are stored together take one write
+				d.settle(ctx, r)
+				continue
+			default:
+			}
+			return
+		}
+	case <-d.rd.ready: // also when the reader was stopped
+	case <-due:
+	case <-ctx.Done():
+	}
+}

@@ -36,7 +36,7 @@ func (b *bot) serve(ctx context.Context) error {
 		defer cancel()
 		err := b.answer(ctx, m)
 		if permanent(err) {
-			return b.putAside(ctx, m, err) // another attempt would meet the same
+			return chat.Permanent(err) // another attempt would meet the same
 		}
 		return err
 	}, chat.StartAt(chat.FromNow), chat.MaxAttempts(5), chat.DeadLetter(b.putAside))

@@ -104,7 +104,8 @@ func (p Policy) receive() receive.Policy {
 
 // Permanent returns err marked as one that another attempt would meet again. If the
 // function of [Chat.Consume] returns it, perhaps wrapped, the message goes to
-// [DeadLetter] at once. Without DeadLetter it is logged, and the next message follows.
+// [DeadLetter] at once. Without DeadLetter it is logged and told to [OnError], and the
+// next message follows.
 // Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
@@ -215,14 +216,10 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	k := &receive.Consumer{
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
-		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, Log: c.alarm(o.onError != nil),
-		Failed: pollFailed(t), OnError: func(err error) { t.Tell(err, false) },
+		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 	}
 	if o.noMarks {
-		k.Ignore = func(e feed.Event) bool {
-			_, wanted := withoutMarks(e)
-			return !wanted
-		}
+		k.Ignore = func(e feed.Event) bool { _, wanted := withoutMarks(e); return !wanted }
 	}
 	if o.deadLetter != nil {
 		k.GiveUp = h.giveUp
@@ -243,14 +240,13 @@ type consumeFunc struct {
 }
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
-	wanted := true
 	if f.opts.noMarks {
-		e, wanted = withoutMarks(e)
+		e, _ = withoutMarks(e)
 	}
 	var err error
 	if g := gapOf(e); g != nil {
 		err = guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
-	} else if wanted {
+	} else {
 		err = f.call(ctx, e, f.fn)
 	}
 	f.note(ctx, e, "a consumer's function failed", err)

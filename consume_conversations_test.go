@@ -263,7 +263,8 @@ func TestPermanentGivesUpAtOnce(t *testing.T) {
 			var log bytes.Buffer
 			var dead []error
 			bob := w.bob(func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-			opts := []chat.ConsumeOption{chat.StartAt(chat.FromNow)}
+			var told []error
+			opts := []chat.ConsumeOption{chat.StartAt(chat.FromNow), chat.OnError(func(err error) { told = append(told, err) })}
 			if deadLetter {
 				opts = append(opts, chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
 					assert.Equal(t, "poison", m.Body)
@@ -289,8 +290,12 @@ func TestPermanentGivesUpAtOnce(t *testing.T) {
 				require.Len(t, dead, 1)
 				require.ErrorIs(t, dead[0], errPoison)
 			} else {
-				assert.Contains(t, log.String(), "refused a message for good")
-				assert.Contains(t, log.String(), errPoison.Error(), "the caller's own error")
+				assert.Contains(t, log.String(), "a message is given up")
+			}
+			require.Len(t, told, 1)
+			require.ErrorIs(t, told[0], errPoison)
+			for _, k := range bob.Health().Consumers {
+				assert.Empty(t, k.Failing)
 			}
 			require.ErrorIs(t, stop(), context.Canceled)
 			require.NoError(t, bob.Close())

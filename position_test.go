@@ -2,7 +2,6 @@ package chat_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -89,8 +88,8 @@ func TestAPositionCostsLittle(t *testing.T) {
 				require.Len(t, r.all(), tc.messages)
 				require.ErrorIs(t, stop(), context.Canceled)
 				writes, bytes, largest := store.reset()
-				t.Log(fmt.Sprintf("%s: %.2f writes and %.0f bytes a message, the largest of %d bytes; %d in an idle hour",
-					name, float64(writes)/float64(tc.messages), float64(bytes)/float64(tc.messages), largest, idle))
+				t.Logf("%s: %.2f writes and %.0f bytes a message, the largest of %d bytes; %d in an idle hour",
+					name, float64(writes)/float64(tc.messages), float64(bytes)/float64(tc.messages), largest, idle)
 				assert.Zero(t, idle, "writes of an idle consumer")
 				assert.LessOrEqual(t, writes, tc.messages+tc.messages/1000)
 				assert.LessOrEqual(t, bytes, 200*tc.messages)

@@ -47,6 +47,7 @@ type ledger struct {
 	// the base, whose members have this sum.
 	polled  Time
 	members uint64
+	stepped bool // a clock was set back since the last mark
 }
 
 // journal is what has to be stored of a listener and of what it has set aside.
@@ -78,7 +79,7 @@ type shape struct {
 
 func (r *reader) shape() shape {
 	s := shape{backlog: r.phase != live}
-	for id := range r.conversations {
+	for _, id := range r.conversations {
 		s.members += mix(uint64(id)) //nolint:gosec // any number does
 	}
 	for id, until := range r.joined {
@@ -105,7 +106,7 @@ func (r *reader) checkpoint() {
 	now := r.shape()
 	queued := int64(r.queue.last) - l.marked //nolint:gosec // a count
 	first := l.base == nil && len(l.marks) == 0
-	changed := now.members != l.shape.members || l.shape.backlog && !now.backlog && r.only == 0
+	changed := l.stepped || now.members != l.shape.members || l.shape.backlog && !now.backlog && r.only == 0
 	if first || changed || queued >= rebase && queued >= int64(r.weight()/share) {
 		r.mark()
 	}
@@ -132,7 +133,7 @@ func (r *reader) mark() {
 	l := r.ledger
 	l.shape, l.marked = r.shape(), int64(r.queue.last) //nolint:gosec // a count
 	l.marks = append(l.marks, mark{after: r.queue.last, base: r.snapshot(), members: l.shape.members, joined: l.joined})
-	l.joined = nil
+	l.joined, l.stepped = nil, false
 	r.advance()
 }
 

@@ -27,6 +27,14 @@ func (f *Feed) setBack(sent, now time.Time, clock Time) bool {
 	}
 	for _, e := range f.readers {
 		e.setBack(step)
+		if e.ledger == nil || e.main != nil {
+			continue
+		}
+		for _, p := range e.ledger.parts {
+			if p.entry == nil && !p.joined {
+				p.setBack(step)
+			}
+		}
 	}
 	return true
 }
@@ -35,6 +43,9 @@ func (f *Feed) setBack(sent, now time.Time, clock Time) bool {
 func (r *reader) setBack(step Time) {
 	if r.phase == initial {
 		return
+	}
+	if r.promise = 0; r.ledger != nil {
+		r.ledger.stepped = true
 	}
 	r.batch.reset()
 	r.ending, r.needsMembers = false, false

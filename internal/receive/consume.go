@@ -32,7 +32,8 @@ type Consumer struct {
 	// Ignore reports events that are acknowledged without a call.
 	Ignore func(e feed.Event) bool
 	// Handle handles an event. After an error it is called with the same event again,
-	// unless the error is [Permanent]. Until then its conversation waits.
+	// unless the error is [Permanent]. Until then its conversation waits. It
+	// logs what has failed.
 	Handle func(ctx context.Context, e feed.Event) error
 	// GiveUp takes an event that failed MaxAttempts times, or for good. If it is nil, the
 	// former is tried for ever, and the latter is dropped.
@@ -41,10 +42,7 @@ type Consumer struct {
 	// MinBackoff and MaxBackoff bound the wait before another attempt. It doubles each
 	// time.
 	MinBackoff, MaxBackoff time.Duration
-	// Failed is told of failed polls. It must not block. It may be nil.
-	Failed func(error)
-	// OnError is told of an event that is dropped, and of one that failed MaxAttempts
-	// times when there is no GiveUp.
+	// OnError is told of failed polls. It must not block. It may be nil.
 	OnError func(error)
 	Log     *slog.Logger
 
@@ -124,7 +122,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.Failed, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id, err := f.SubscribeDurable(now, c.Start, stored)
 		if err != nil {
 			err = fmt.Errorf("position %q: %w", c.Key, err)

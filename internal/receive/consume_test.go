@@ -150,39 +150,33 @@ func TestMemoryIsBoundedHoweverManyMessagesWait(t *testing.T) {
 	})
 }
 
-func TestWhatIsGivenUpOrKeepsFailingIsToldToOnError(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		src := &archive{conversations: 2, asks: map[int64]int{}}
-		src.add(1, 2)
-		src.add(2, 2)
-		r := newReceiver(src, life.New(context.Background()))
-		calls := map[int64]int{}
-		var told []error
-		c := consumer(r, func(e feed.Event) error {
-			calls[e.Row.ID]++
-			switch e.Row.ID {
-			case 1:
-				return receive.Permanent(errPoison)
-			case 3:
-				return errPoison
-			}
-			return nil
-		})
-		c.OnError = func(err error) { told = append(told, err) }
-		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
-		defer stop()
-		require.ErrorIs(t, c.Run(ctx), context.DeadlineExceeded)
+func TestWhatIsGivenUpFailsNoMore(t *testing.T) {
+	src := &archive{conversations: 2}
+	src.add(1, 2)
+	src.add(2, 2)
+	calls := map[int64]int{}
+	var k *receive.Consumer
+	played(t, src, func(e feed.Event) error {
+		calls[e.Row.ID]++
+		switch e.Row.ID {
+		case 1:
+			k.Failing.Note(e, errPoison)
+			return receive.Permanent(errPoison)
+		case 3:
+			k.Failing.Note(e, errPoison)
+			return errPoison
+		}
+		return nil
+	}, func(c *receive.Consumer) { k = c }, func(storage.Store) {
+		time.Sleep(time.Hour)
 		assert.Equal(t, 1, calls[1])
 		assert.Equal(t, 1, calls[2], "the next message follows")
 		assert.Greater(t, calls[3], 50)
 		assert.Zero(t, calls[4])
-		require.Len(t, told, 2, "once for each")
-		for i, want := range []string{"message 1 of conversation 1 was given up", "message 3 of conversation 2 keeps failing"} {
-			require.ErrorIs(t, told[i], errPoison)
-			assert.ErrorContains(t, told[i], want)
-		}
-		r.Stop(nil)
+		failing := k.Failing.All()
+		require.Len(t, failing, 1)
+		assert.EqualValues(t, 3, failing[0].Row)
+		assert.Equal(t, calls[3], failing[0].Attempts)
 	})
 }
 

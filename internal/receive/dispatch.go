@@ -2,7 +2,6 @@ package receive
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -109,7 +108,7 @@ func (d *dispatcher) pull(now time.Time) {
 		if d.Ignore != nil && d.Ignore(e) {
 			d.finish(l.ignore(e)...)
 		} else {
-			d.finish(l.add(e, d.arrived, now, d.Policy)...)
+			d.drop(l.add(e, d.arrived, now, d.Policy))
 		}
 		d.tidy(l)
 	}
@@ -154,20 +153,11 @@ func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt int) error {
 	case d.GiveUp != nil && (permanent || attempt >= d.MaxAttempts):
 		return d.GiveUp(ctx, e, failed)
 	case permanent:
-		d.Log.Error("a consumer's function refused a message for good", "name", d.Name, "message", e.Row.ID)
+		d.Log.Error("a message is given up", "name", d.Name, "conversation", e.Conversation(), "message", e.Row.ID)
 		d.Failing.Note(e, nil)
-		d.tell(e, "was given up", failed)
 		return nil
-	case attempt == d.MaxAttempts:
-		d.tell(e, "keeps failing, and its conversation waits for it", failed)
 	}
 	return failed
-}
-
-func (d *dispatcher) tell(e feed.Event, what string, err error) {
-	if d.OnError != nil {
-		d.OnError(fmt.Errorf("message %d of conversation %d %s: %w", e.Row.ID, e.Conversation(), what, err))
-	}
 }
 
 // settle takes a result.
@@ -193,7 +183,7 @@ func (d *dispatcher) settle(ctx context.Context, r result) {
 	if d.Policy != (Policy{}) {
 		if done := l.overtaken(); len(done) > 0 {
 			l.unsaved = true
-			d.finish(done...)
+			d.drop(done)
 			return
 		}
 	}
@@ -211,6 +201,14 @@ func (d *dispatcher) succeeded() {
 		}
 	}
 	d.unproven = 0
+}
+
+// drop acknowledges events that are not handled, or not any more.
+func (d *dispatcher) drop(events []feed.Event) {
+	for _, e := range events {
+		d.Failing.Note(e, nil)
+	}
+	d.finish(events...)
 }
 
 // finish acknowledges events of one conversation, and sets aside what holds up the

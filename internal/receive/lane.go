@@ -144,7 +144,7 @@ func (l *lane) change(i int, e feed.Event) (done []feed.Event) {
 	// If only the first one were acknowledged now, the message would come as a change
 	// after a crash.
 	w.earlier, w.later = bare(w.all()...), nil
-	e.Update, e.Changed, e.History = false, 0, w.History
+	e.Update, e.Changed, e.Reset, e.History = false, 0, false, w.History
 	w.Event = e
 	return nil
 }

@@ -51,9 +51,8 @@ func TestAPositionIsReadAsItWasStored(t *testing.T) {
 	store := storage.NewMemory()
 	p, s := open(t, store)
 	assert.Nil(t, s.Base)
-	want := ""
 	for round := range 3 {
-		want = fmt.Sprintf("base %d;", round)
+		want := fmt.Sprintf("base %d;", round)
 		require.NoError(t, p.save(t.Context(), base(want)))
 		for i := range 40 - 15*round { // so that values of earlier bases are left behind
 			entry := fmt.Sprintf("%d of round %d;", i, round)

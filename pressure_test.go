@@ -1,0 +1,163 @@
+package chat_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// gate is a function of a listener that waits in its first call until it is opened.
+type gate struct {
+	heard
+	once sync.Once
+	open chan struct{}
+}
+
+func newGate() *gate { return &gate{open: make(chan struct{})} }
+
+func (g *gate) wait(m *chat.Message) {
+	g.once.Do(func() { <-g.open })
+	g.message(m)
+}
+
+// sayMany stores messages as another client would.
+func sayMany(w *world, from *chat.Chat, conv *chat.Conversation, bodies []string) {
+	for _, body := range bodies {
+		w.AddRows(conv.ID, datasource.M{"body": body, "fromUserId": from.User().UserID, "guid": "g" + body})
+	}
+}
+
+func TestPollWaitsASecondAtMostBesideAFullQueue(t *testing.T) {
+	t.Parallel()
+	for _, reset := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reset %v", reset), func(t *testing.T) {
+			t.Parallel()
+			servers(t, func(t *testing.T, w *world) {
+				jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+				conv := w.converse(jane, "bob")
+				var opts []chat.PollOption
+				if reset {
+					opts = append(opts, chat.Reset())
+				}
+				poll := func(where string) {
+					began := time.Now()
+					assert.NoError(t, bob.Poll(t.Context(), opts...), where)
+					assert.LessOrEqual(t, time.Since(began), 2*time.Second, where) // a pause between polls, and the second
+				}
+				blocked := newGate()
+				inside := make(chan struct{})
+				_, err := bob.Stream(t.Context(), func(m *chat.Message) {
+					blocked.once.Do(func() {
+						<-inside
+						poll("inside")
+						<-blocked.open
+					})
+					blocked.message(m)
+				}, chat.StartAt(chat.FromNow))
+				require.NoError(t, err)
+				settle()
+				bodies := numbers(0, 700)
+				sayMany(w, jane, conv, bodies)
+				settle()
+				for range 3 {
+					poll("outside")
+				}
+				close(inside)
+				settle()
+				poll("outside, later")
+				free := &heard{}
+				_, err = bob.Stream(t.Context(), free.message, chat.StartAt(chat.FromNow))
+				require.NoError(t, err)
+				settle()
+				w.say(jane, conv, "last")
+				poll("beside another stream")
+				_, live, _ := free.in(conv)
+				assert.Contains(t, live, "last", "what the others get has come")
+				close(blocked.open)
+				settle()
+				require.NoError(t, bob.Close())
+			})
+		})
+	}
+}
+
+func TestAConversationJoinedWhileAFunctionBlocksComesAsNew(t *testing.T) {
+	t.Parallel()
+	const more = 500
+	for _, start := range []chat.From{chat.FromNow, chat.FromNewest, chat.FromBeginning} {
+		for _, is := range []struct {
+			full  bool
+			old   int
+			pause time.Duration // between two new messages
+		}{{true, 250, 100 * time.Millisecond}, {false, 250, 100 * time.Millisecond}, {true, 250, 0}, {true, 0, time.Second}} {
+			t.Run(fmt.Sprintf("%v, full queue %v, %d older, %v", start, is.full, is.old, is.pause), func(t *testing.T) {
+				t.Parallel()
+				servers(t, func(t *testing.T, w *world) {
+					jane := w.login("jane", asUsual)
+					bob := w.login("bob", asUsual, func(o *chat.Options) { o.Storage = storage.NewMemory() })
+					first, second := w.converse(jane, "bob"), w.converse(jane, "eve")
+					sayMany(w, jane, second, numbers(0, is.old))
+					time.Sleep(time.Minute)
+					listeners := map[string]*gate{"stream": newGate(), "consumer": newGate()}
+					s, c := listeners["stream"], listeners["consumer"]
+					_, err := bob.Stream(t.Context(), s.wait, chat.StartAt(start), chat.OnGap(s.gap))
+					require.NoError(t, err)
+					ctx, cancel := context.WithCancel(t.Context())
+					go func() {
+						_ = bob.Consume(ctx, "c", func(_ context.Context, m *chat.Message) error { c.wait(m); return nil }, chat.StartAt(start), chat.OnGap(c.gap))
+					}()
+					settle()
+					before := 1
+					if is.full {
+						before = 450
+					}
+					for _, n := range numbers(0, before) {
+						sayMany(w, jane, first, []string{n})
+						time.Sleep(100 * time.Millisecond)
+					}
+					settle()
+					require.NoError(t, second.Participants().Add(t.Context(), w.ids["bob"]))
+					fresh := numbers(1000, 1000+more)
+					for _, body := range fresh {
+						sayMany(w, jane, second, []string{body})
+						time.Sleep(is.pause)
+					}
+					settle()
+					for _, g := range listeners {
+						close(g.open)
+					}
+					settle()
+					settle()
+					var history []string
+					if start != chat.FromNow {
+						history = numbers(0, is.old)
+					}
+					for way, g := range listeners {
+						_, live, updates := g.in(first)
+						assert.Equal(t, numbers(0, before), live, way)
+						assert.Empty(t, updates, way)
+						h, live, updates := g.in(second)
+						assert.Equal(t, fresh, live, way)
+						assert.Empty(t, updates, way)
+						want := history
+						if start == chat.FromNewest { // a page at most, of which what is new may be a part
+							want = append([]string(nil), history[max(0, len(history)-len(h)):]...)
+						}
+						assert.Equal(t, want, h, way)
+					}
+					cancel()
+					require.NoError(t, bob.Close())
+				})
+			})
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -156,6 +157,48 @@ func TestAConversationJoinedWhileAFunctionBlocksComesAsNew(t *testing.T) {
 					}
 					cancel()
 					require.NoError(t, bob.Close())
+				})
+			})
+		}
+	}
+}
+
+// A server that hangs once, and one that hangs for good.
+func TestAMessageWithoutADeadlineEnds(t *testing.T) {
+	t.Parallel()
+	const hours = 1000 * time.Hour
+	for name, is := range map[string]struct {
+		fault  fliplettest.Fault
+		stored bool
+	}{
+		"the request is not looked at": {fliplettest.Delay(hours), false},
+		"the answer never begins":      {fliplettest.DelayAnswer(hours), true},
+		"the answer stops":             {fliplettest.Drip(9, hours), true},
+	} {
+		for _, upload := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, upload %v", name, upload), func(t *testing.T) {
+				t.Parallel()
+				servers(t, func(t *testing.T, w *world) {
+					jane := w.login("jane", asUsual)
+					conv := w.converse(jane, "bob")
+					w.say(jane, conv, "first")
+					draft := chat.Draft{Body: "one"}
+					if upload {
+						draft.Files = []chat.File{{Name: "a.txt", Content: []byte("text")}}
+					}
+					lever := w.Next(1, fliplettest.Insert, is.fault)
+					began := time.Now()
+					m, err := jane.Message(t.Context(), conv.ID, draft)
+					assert.Equal(t, 1, lever.Hits())
+					assert.LessOrEqual(t, time.Since(began), 4*time.Minute)
+					if is.stored {
+						require.NoError(t, err, "it is looked up")
+						assert.Equal(t, "one", m.Body)
+					} else {
+						require.ErrorIs(t, err, datasource.ErrNoAnswer)
+						assert.True(t, datasource.Doubtful(err))
+					}
+					require.NoError(t, jane.Close())
 				})
 			})
 		}

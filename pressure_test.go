@@ -3,8 +3,11 @@ package chat_test
 import (
 	"context"
 	"fmt"
+	"iter"
+	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -202,5 +205,84 @@ func TestAMessageWithoutADeadlineEnds(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// abandonments are ways to leave a loop or a stream without its end.
+var abandonments = map[string]func(t *testing.T, c *chat.Chat, never <-chan struct{}){
+	"a pulled iterator without stop": func(t *testing.T, c *chat.Chat, never <-chan struct{}) {
+		go func() { // as a goroutine that somebody forgot
+			next, stop := iter.Pull2(c.Events(context.Background()))
+			_, _, _ = next()
+			<-never
+			stop() // only so that the test can end
+		}()
+	},
+	"a loop body that never returns": func(t *testing.T, c *chat.Chat, never <-chan struct{}) {
+		go func() {
+			for range c.Events(context.Background()) {
+				<-never
+			}
+		}()
+	},
+	"a stream function that never returns": func(t *testing.T, c *chat.Chat, never <-chan struct{}) {
+		_, err := c.Stream(context.Background(), func(*chat.Message) { <-never })
+		require.NoError(t, err)
+	},
+}
+
+// footprint is how much memory is in use.
+func footprint() int {
+	var m runtime.MemStats
+	for range 2 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc + m.StackInuse)
+}
+
+// It measures the memory of the process, so nothing runs beside it.
+//
+//nolint:paralleltest // see above
+func TestAnAbandonedLoopCostsBoundedMemoryAndHoldsUpNoClose(t *testing.T) {
+	const loops = 100
+	for name, abandon := range abandonments {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+				conv := w.converse(jane, "bob")
+				sayMany(w, jane, conv, numbers(0, 300))
+				never := make(chan struct{})
+				before := footprint()
+				for range loops {
+					abandon(t, bob, never)
+					time.Sleep(time.Minute) // so that each has a page of its own
+				}
+				settle()
+				full := footprint()
+				assert.Less(t, (full-before)/loops, 300<<10, "each")
+				for i := range 10 {
+					sayMany(w, jane, conv, numbers(1000*(i+1), 1000*(i+1)+300))
+					time.Sleep(time.Minute)
+				}
+				settle()
+				rows := 3000 * 3 << 10 // of the server's, in this process
+				assert.Less(t, footprint()-full, rows+loops*(64<<10), "nothing is added while messages come")
+				began := time.Now()
+				brief, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := bob.Shutdown(brief); err != nil {
+					require.ErrorIs(t, err, context.DeadlineExceeded, "a stream's function runs")
+				}
+				require.NoError(t, bob.Close())
+				assert.LessOrEqual(t, time.Since(began), time.Second)
+				synctest.Wait()
+				after := footprint()
+				assert.Less(t, after-before, rows+loops*(32<<10), "their queues are gone, also while nobody returns")
+				close(never)
+				synctest.Wait()
+			})
+		})
 	}
 }

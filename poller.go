@@ -148,7 +148,8 @@ func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bo
 // Poll looks for messages now and returns when they are delivered. It waits for the
 // functions of streams, at most a second for one that makes no progress, and only a
 // moment for those that were running when it was called. So it may be called from
-// inside one.
+// inside one. A stream that is a page behind, since its function blocks, has no part in
+// it.
 // Concurrent calls share requests. Without a stream Poll does nothing.
 //
 // Errors: that of the server if the poll failed, while the streams go on; the

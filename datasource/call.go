@@ -21,7 +21,7 @@ import (
 //
 // GET and HEAD are repeated like other reads, everything else like a write.
 func (c *Client) Call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	cl := &call{method: method, path: path, query: query.Encode(), read: method == http.MethodGet || method == http.MethodHead}
+	cl := &call{method: method, path: path, query: query.Encode(), batch: true, read: method == http.MethodGet || method == http.MethodHead}
 	if err := checkPath(path); err != nil {
 		return err
 	}

@@ -31,6 +31,13 @@
 // have acted on them. When a write failed but may have been applied, Doubtful reports true: look the row up before
 // sending it again.
 //
+// # Time
+//
+// Every request ends, also without a deadline: a read when no answer begins within 90 s, a write when nothing of its body
+// is taken for 90 s or when no answer begins within 2 min of it (10 min for Append, Replace, Call and large commits), both
+// when 4 KiB of the answer take more than 15 s or what is read into memory more than 2 min. What moves is not cut off,
+// however large it is. Such a failure matches ErrNoAnswer if no answer began; a write that had left is doubtful.
+//
 // # Rate limits
 //
 // The API takes 200 requests in 10 seconds. A Limiter holds requests back before the server refuses them. A refused

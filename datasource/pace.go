@@ -8,16 +8,31 @@ import (
 	"time"
 )
 
-// ErrNoAnswer: a read was given up because no answer began within 90 s.
-var ErrNoAnswer = fmt.Errorf("datasource: no answer began within %s", firstByte)
+// ErrNoAnswer: a request was given up because no answer began. A read waits 90 s for it. A write waits 90 s for a
+// connection and for each part of its body to be taken, and then 2 min for the answer; Append, Replace and Call, and a
+// Commit of more than 64 KiB or with Replace, wait 10 min for that.
+var ErrNoAnswer = errors.New("datasource: no answer began in time")
+
+// noAnswer is an ErrNoAnswer with the limit.
+type noAnswer struct {
+	what  string
+	limit time.Duration
+}
+
+func (e *noAnswer) Error() string        { return fmt.Sprintf("datasource: "+e.what, e.limit) }
+func (e *noAnswer) Is(target error) bool { return target == ErrNoAnswer }
 
 var (
+	errNoAnswer = &noAnswer{"no answer began within %s", firstByte}
+	errNotTaken = &noAnswer{"nothing of the request was taken for %s", sendPause}
+	errNoReply  = &noAnswer{"no answer began within %s of the request", writeAnswer}
+	errNoBatch  = &noAnswer{"no answer began within %s of the request", batchAnswer}
+
 	errSlowBody = fmt.Errorf("the answer arrived too slowly: %d bytes took more than %s, or all of it more than %s",
 		paceBytes, paceWindow, slowestBody)
 )
 
-// pace ends an attempt whose answer does not get on. The time that the caller needs for what has arrived does not
-// count.
+// pace ends an attempt that does not get on. The time that the caller needs for what has arrived does not count.
 type pace struct {
 	outer context.Context // the caller's
 	timer *time.Timer
@@ -26,7 +41,10 @@ type pace struct {
 	window, total time.Duration // what is left of them
 	bytes         int           // in this window
 
-	repeats // guards what follows, where requests are made again
+	waits  *noAnswer // what the timer of a write stands for
+	answer *noAnswer // the same once its body was taken
+
+	repeats // guards what follows, where requests are made again, and the timer of a write
 
 	ctx    context.Context // the attempt's: it ends with outer, at a limit, and with stop
 	cancel context.CancelFunc
@@ -42,8 +60,15 @@ func (p *pace) watch(ctx context.Context, c *Client, cl *call) {
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	switch {
 	case !cl.read:
-		p.timer = time.AfterFunc(firstByte, p.cancel)
-		p.timer.Stop()
+		p.answer = errNoReply
+		if cl.batch {
+			p.answer = errNoBatch
+		}
+		p.waits = errNotTaken
+		if cl.body == nil && cl.form == nil {
+			p.waits = p.answer
+		}
+		p.timer = time.AfterFunc(p.waits.limit, p.cancel)
 	case cl.stream != nil || ctx.Value(askingAgain{}) == nil:
 		p.timer = time.AfterFunc(firstByte, p.cancel)
 	default:
@@ -55,17 +80,25 @@ func (p *pace) watch(ctx context.Context, c *Client, cl *call) {
 	}
 }
 
-// answered begins to watch the body.
+// answered begins to watch the body. The rest of a request that is still being sent is not watched any more.
 func (p *pace) answered(body io.ReadCloser) io.ReadCloser {
-	p.timer.Stop()
+	p.settle()
 	p.body = body
 	return p
 }
 
 // stop ends the watch.
 func (p *pace) stop() {
-	p.timer.Stop()
+	p.settle()
 	p.cancel()
+}
+
+// settle ends the wait for an answer.
+func (p *pace) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.timer.Stop()
 }
 
 // Close implements [io.Closer].
@@ -91,8 +124,54 @@ func (p *pace) blame(err error) error {
 	switch {
 	case err == nil || errors.Is(err, io.EOF) || p.ctx.Err() == nil || p.outer.Err() != nil:
 		return err
-	case p.body == nil:
-		return ErrNoAnswer
+	case p.body != nil:
+		return errSlowBody
+	case p.answer == nil:
+		return errNoAnswer
 	}
-	return errSlowBody
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waits
+}
+
+type paceOf struct{}
+
+// sending is the body of a write. Each part that is taken is progress.
+type sending struct {
+	io.ReadCloser
+	pace *pace
+	left int64 // negative from the beginning: unknown
+}
+
+// Read implements [io.Reader]. net/http calls it on a goroutine of its own, which may go on when the answer is there.
+func (b *sending) Read(p []byte) (int, error) {
+	b.pace.pause()
+	n, err := b.ReadCloser.Read(p)
+	known := b.left > 0
+	b.left -= int64(n)
+	b.pace.taken(err == io.EOF || known && b.left <= 0)
+	return n, err
+}
+
+// pause stops the clock while a part of the body is made.
+func (p *pace) pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.timer.Stop()
+	}
+}
+
+// taken begins to wait for the next part of the body to be taken, or for the answer.
+func (p *pace) taken(all bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.waits = errNotTaken
+	if all {
+		p.waits = p.answer
+	}
+	p.timer.Reset(p.waits.limit)
 }

@@ -24,6 +24,7 @@ type call struct {
 	mime   string // of body; JSON unless set
 	form   *form  // a streamed body, instead of body
 	read   bool   // repeating it does no harm
+	batch  bool   // a write of which the server may have minutes of work
 	// list says what is kept of a row or data source that is too large, for calls that answer with a list of them.
 	list *fieldLimits
 	rows int // how many rows were asked for, 0 for all
@@ -102,7 +103,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	defer watch.stop()
 	sending := watch.ctx
 	if fl != nil {
-		sending = httptrace.WithClientTrace(sending, &fl.trace)
+		sending = context.WithValue(httptrace.WithClientTrace(sending, &fl.trace), paceOf{}, watch)
 	}
 	resp, err := watch.outcome(c.send(sending, cl)) //nolint:bodyclose // closed below, or dropped
 	if err != nil {

@@ -2,6 +2,7 @@ package datasource
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,7 +17,7 @@ import (
 var sharedTransport = sync.OnceValue(func() *http.Transport {
 	t := newTransport()
 	t.Proxy = http.ProxyFromEnvironment
-	t.DialContext = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	t.DialContext = (&net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}).DialContext
 	return t
 })
 
@@ -29,8 +30,7 @@ func newTransport() *http.Transport {
 		MaxIdleConns:          256,
 		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: 2 * time.Minute,
+		TLSHandshakeTimeout:   dialTime,
 		ExpectContinueTimeout: time.Second,
 		// Pings find connections that are dead although nobody closed them.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
@@ -143,10 +143,24 @@ func upgraded(from, to *url.URL) bool {
 // bodyOf marks the context of a request whose body is streamed.
 type bodyOf struct{}
 
-// streamBody gives a request the body that resty would otherwise read into memory.
+// streamBody gives a request the body that resty would otherwise read into memory, and has the body of a write watched.
 func streamBody(_ *resty.Client, req *http.Request) error {
 	if f, ok := req.Context().Value(bodyOf{}).(*form); ok {
 		req.Body, req.ContentLength, req.GetBody = f.open(), f.size, nil
+	}
+	p, ok := req.Context().Value(paceOf{}).(*pace)
+	if !ok || req.Body == nil || req.Body == http.NoBody {
+		return nil
+	}
+	req.Body = &sending{ReadCloser: req.Body, pace: p, left: req.ContentLength}
+	if again := req.GetBody; again != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			body, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return &sending{ReadCloser: body, pace: p, left: req.ContentLength}, nil
+		}
 	}
 	return nil
 }

@@ -109,9 +109,20 @@ func (r *Receiver) remove(l *listener, cause error) {
 	if l.cancel != nil {
 		l.cancel(cause)
 	}
+	l.forget()
 	r.listeners = slices.DeleteFunc(r.listeners, func(other *listener) bool { return other == l })
 	l.notify()
 	r.announce()
+}
+
+// forget drops the queue of a stopped listener, whose function may never return: none of
+// it is taken any more. That of a durable one is needed for its last position. mu is
+// held.
+func (l *listener) forget() {
+	l.first = nil
+	if _, durable := l.feed.Cursor(l.id); !durable {
+		l.feed.Unsubscribe(l.id)
+	}
 }
 
 // removeAll stops all listeners. mu is held.
@@ -157,7 +168,7 @@ func (l *listener) ack() {
 	l.busy = false
 	l.acked++
 	if l.early {
-		l.first = l.first[1:]
+		l.first = l.first[min(1, len(l.first)):]
 	} else if l.feed.Ack(l.id) && !l.stopped && l.r.loop != nil {
 		l.r.loop.notify()
 	}

@@ -17,7 +17,8 @@ const (
 
 // Poll requests a poll and returns when its events are delivered. It waits at most a
 // second for a function that does not return, and only for a moment for one that was
-// running when Poll was called. Without a listener it does nothing.
+// running when Poll was called. A listener whose queue is full has no part in the poll.
+// Without a listener it does nothing.
 //
 // Errors: that of the source if the poll failed; the cause of Stop; the cause of ctx.
 func (r *Receiver) Poll(ctx context.Context, reset bool) error {

@@ -229,6 +229,7 @@ func (r *Receiver) next(p *loop) (feed.Action, bool) {
 	action := r.feed.Next(time.Now())
 	if action.Query.Kind == 0 {
 		r.rest()
+		r.announce() // a poll is also over when nobody has room for its rows
 	}
 	return action, true
 }

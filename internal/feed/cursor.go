@@ -225,3 +225,9 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 	r.limit = r.cfg.PageSize
 	return nil
 }
+
+// Durable reports whether a listener's position is stored.
+func (f *Feed) Durable(id ID) bool {
+	e := f.find(id)
+	return e != nil && e.ledger != nil
+}

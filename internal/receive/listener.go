@@ -120,7 +120,7 @@ func (r *Receiver) remove(l *listener, cause error) {
 // held.
 func (l *listener) forget() {
 	l.first = nil
-	if _, durable := l.feed.Cursor(l.id); !durable {
+	if !l.feed.Durable(l.id) {
 		l.feed.Unsubscribe(l.id)
 	}
 }

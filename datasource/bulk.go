@@ -41,6 +41,6 @@ func (c *Client) bulk(ctx context.Context, dataSourceID int64, rows []M, keep bo
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data", body: body})
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data", body: body}, (*page).confirming)
 	return p.entries, err
 }

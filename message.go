@@ -195,9 +195,6 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, invalid("data: %w", err)
 	}
 	row, err := c.client.Update(ctx, conversationID, messageID, patch)
-	if err == nil && len(row.Data) == 0 { // a server may answer without the columns
-		row, err = c.client.FindByID(ctx, conversationID, messageID)
-	}
 	if err != nil {
 		return nil, missing(err, "message", messageID)
 	}

@@ -30,10 +30,13 @@ import (
 // claim for 20 s. On a Storage that one process at a time has open, such as
 // storage/boltstore, what a crash left behind is sent at once.
 //
-// An outage is waited out for as long as it takes. A message is given up, told to
-// OnChange as SendFailed, and no longer holds back those behind it, when the server
-// refuses it (an answer below 500, or a conversation that was deleted), or after
-// MaxAttempts failures that were its own.
+// An outage is waited out for as long as it takes. A message fails, which OnChange is
+// told and Options.Logger gets, and no longer holds back those behind it, when Fliplet
+// itself refuses it: with 400, 403, 404 or 422 in the form of its errors, by its security
+// rules, or because the user is not in the conversation any more. Any other failure may
+// be one of a proxy on the way, and is tried again. After MaxAttempts that were the
+// message's own it fails, too, and stays stored for you to decide: Pending lists it,
+// Discard removes it, and Add with its GUID or the next login tries it again.
 //
 // Limits: the server must show a stored row within Settle; the calls of Storage
 // must not take longer than a few seconds.
@@ -46,10 +49,10 @@ type OutboxOptions struct {
 	Settle time.Duration
 	// MaxAttempts is after how many attempts a message is given up that the server
 	// answers with a failure of its own while it answers others. Default 40, which takes
-	// about five minutes. An attempt counts if it met a 5xx and then another message of
-	// the user was stored, or if it met a 5xx other than 502, 503 and 504 and then the
-	// server answered, in the same conversation, that it does not have the message. A
-	// process that comes after this one begins to count anew.
+	// about five minutes. An attempt counts if it met a 5xx, or a 4xx that does not refuse
+	// it, and then another message of the user was stored, or if it met one other than 502,
+	// 503 and 504 and then the server answered, in the same conversation, that it does not
+	// have the message. A process that comes after this one begins to count anew.
 	MaxAttempts int
 	// OnChange is told what becomes of each message, in order and one call at a time.
 	// When it is slow, steps in between are left out, never Stored or Failed. It runs
@@ -99,7 +102,7 @@ const (
 	SendRunning
 	// SendStored: the server has it.
 	SendStored
-	// SendFailed: it was refused or given up, and taken out; see [OutboxOptions].
+	// SendFailed: it was refused and taken out, or given up and kept; see [OutboxOptions].
 	SendFailed
 )
 
@@ -139,7 +142,7 @@ type PendingSend struct {
 	// GUID identifies the message, ConversationID is where it goes.
 	GUID           string
 	ConversationID int64
-	// State is SendQueued or SendRunning.
+	// State is SendQueued, SendRunning or, of one that was given up and is kept, SendFailed.
 	State SendState
 	// QueuedAt is when it was accepted, by the clock of the process that did.
 	QueuedAt time.Time
@@ -191,12 +194,11 @@ func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid st
 	return sending.GUID(), nil
 }
 
-// Len is how many messages of the user are left to send, as in Pending; 0 without an
-// outbox or login.
+// Len is how many messages are in Pending; 0 without an outbox or login.
 func (b Outbox) Len() int { return len(b.Pending()) }
 
-// Pending lists the messages of the user that are left to send, in the order of
-// acceptance. Those count that another process has left behind, also while it is not
+// Pending lists the messages of the user that are left to send, and those that were
+// given up and are kept, in the order of acceptance. Those count that another process has left behind, also while it is not
 // known yet whether it is dead; those of one that is known to run do not. It makes no
 // request; nil without an outbox or login. [OutboxOwners] tells without a login.
 func (b Outbox) Pending() []PendingSend {
@@ -295,7 +297,7 @@ func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Dr
 	// Without a network a conversation that is not known is checked at the first attempt.
 	checking, end := context.WithTimeout(ctx, 5*time.Second) // a network may swallow requests
 	defer end()
-	if err := s.roster.Check(checking, conversationID); errors.Is(err, ErrNotFound) {
+	if err := s.roster.Check(checking, conversationID); errors.Is(err, ErrNotFound) && judge(err) == outbox.Refused {
 		return nil, err
 	}
 	write, err := c.compose(ctx, s, conversationID, d)
@@ -377,11 +379,11 @@ func sendState(s outbox.State) SendState {
 // judge says what a failure means for a message that waits. What a new login met says
 // nothing about the message.
 func judge(err error) outbox.Verdict {
-	if errors.Is(err, ErrNotFound) {
-		return outbox.Refused
-	}
 	if _, login := errors.AsType[*renewalError](err); login {
 		return outbox.Later
+	}
+	if _, answer := errors.AsType[*datasource.Error](err); !answer && errors.Is(err, ErrNotFound) {
+		return outbox.Refused // the user is not a member
 	}
 	return outbox.Judge(err)
 }

@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -48,7 +47,8 @@ type Draft struct {
 //
 // The write is never repeated after a failure that leaves open whether it was
 // stored. Such a message is looked up by its GUID first; if the look-up fails,
-// too, or finds nothing, the error is one that [datasource.Doubtful] reports.
+// too, or finds nothing, the error is one that [datasource.Doubtful] reports. A success
+// counts only when the answer holds the message.
 //
 // With Options.Outbox the message is stored in Storage first and sent for as long
 // as it takes. Message waits for that; when ctx or the Chat ends before, the error
@@ -122,23 +122,21 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
-	if len(row.Data) > 0 && wire.Text(row.Data[wire.GUID]) != wire.Text(write.Data[wire.GUID]) {
-		row.ID, row.Data = 0, nil // another message, which may be nobody's business
-	}
-	if row.ID == 0 || len(row.Data) == 0 {
-		// A server may confirm with less than the row.
-		stored, err := c.storedSend(ctx, conversationID, write)
-		if err == nil && stored != nil {
-			return stored, nil
-		}
-		if len(row.Data) == 0 {
-			row.Data = wire.CloneMap(write.Data)
-			delete(row.Data, wire.FileParts)
-		}
+	if wire.Text(row.Data[wire.GUID]) != wire.Text(write.Data[wire.GUID]) {
+		return nil, &unconfirmedError{} // no columns, or those of another message, which may be nobody's business
 	}
 	row.DataSourceID = conversationID
 	return c.restoreTypes(ctx, write, row), nil
 }
+
+// unconfirmedError is a success that does not say that this message was stored. Somebody
+// on the way may have answered.
+type unconfirmedError struct{}
+
+func (*unconfirmedError) Error() string {
+	return "the server's answer of success does not hold the message; it may have been stored"
+}
+func (*unconfirmedError) MayBeApplied() bool { return true }
 
 // restoreTypes stores the columns of an uploaded row again that the form has turned
 // into text. The message is sent by then, so a failure leaves text, which readers take.
@@ -154,11 +152,6 @@ func (c *Chat) restoreTypes(ctx context.Context, write datasource.Write, row *da
 	if err != nil {
 		c.log.Warn("columns of a message with files stay text", "conversation", row.DataSourceID, "message", row.ID, "error", err)
 		return row
-	}
-	if len(typed.Data) == 0 { // a server may confirm with less than the row
-		typed.Data = wire.CloneMap(row.Data)
-		maps.Copy(typed.Data, patch)
-		typed.CreatedAt = row.CreatedAt
 	}
 	typed.ID, typed.DataSourceID = row.ID, row.DataSourceID
 	return typed

@@ -38,11 +38,14 @@ func (c *Client) SelectAcross(ctx context.Context, body []byte, into []Entry) (*
 	p := page{entries: into[:0]}
 	rows := limitOf(body)
 	answered, err := c.across(ctx, body, &call{list: rowFields, rows: rows}, func(answer []byte) error {
-		p.entries = into[:0]
-		return decode(answer, func(d *decoder) error {
+		p = page{entries: into[:0]}
+		if err := decode(answer, func(d *decoder) error {
 			d.bound(c.maxBytes, rows)
 			return d.page(&p)
-		})
+		}); err != nil {
+			return err
+		}
+		return p.listing()
 	})
 	if err != nil {
 		return nil, err

@@ -9,22 +9,71 @@ import (
 // page is everything that the endpoints which return rows are known to answer with. A bare array is read as entries.
 type page struct {
 	entries, deleted []Entry
+	listed           bool // there was a list of entries
+	faulty           bool // it names an error
 	total            *int
 	answered         time.Time // as in call
 	clientIDs        []ClientID
 	deletedCount     *int // of a delete query
 	deletedIDs       int  // how many ids a delete query listed
+	deletes          bool // it listed them
+}
+
+// What an answer with a status of success lacks. Anybody on the way may have given such an answer, also before the
+// server was asked.
+var (
+	errNoList    = errors.New("the answer holds no list of rows")
+	errNoRow     = errors.New("the answer holds no row")
+	errNoSources = errors.New("the answer holds no list of data sources")
+	errNoCount   = errors.New("the answer does not say what was deleted")
+	errNoFiles   = errors.New("the answer holds no file")
+	errFaulty    = errors.New("the answer has a status of success and names an error")
+)
+
+// listing wants a list of rows. Without one the answer does not say that there are none.
+func (p *page) listing() error {
+	if !p.listed {
+		return errNoList
+	}
+	return nil
+}
+
+// counting wants to hear what was deleted, in one of two forms.
+func (p *page) counting() error {
+	if p.deletedCount == nil && !p.deletes {
+		return errNoCount
+	}
+	return nil
+}
+
+// confirming is for batches, which the server may confirm with nothing at all.
+func (p *page) confirming() error {
+	if p.faulty && !p.listed {
+		return errFaulty
+	}
+	return nil
+}
+
+// confirmed reads the answer to a deletion: nothing, or JSON that names no error.
+func confirmed(body []byte) error {
+	var p page
+	if err := decode(body, func(d *decoder) error { return d.page(&p) }); err != nil {
+		return err
+	}
+	return p.confirming()
 }
 
 // errNotRows is the error of an answer that is JSON but neither an object nor an array. Such an answer does not say
 // that there are no rows.
 var errNotRows = errors.New("the answer is neither an object nor an array")
 
-// page reads an answer with rows, appending them to p.entries. An empty body and null are no rows.
+// page reads an answer with rows, appending them to p.entries. The server names its lists, so a bare array is one only
+// if it has rows in it.
 func (d *decoder) page(p *page) (err error) {
 	switch d.peek() {
 	case '[':
 		p.entries, err = d.entries(p.entries)
+		p.listed = len(p.entries) > 0
 	case '{':
 		err = d.object(func(name []byte) error { return d.pageField(p, name) })
 	case 'n':
@@ -41,7 +90,12 @@ func (d *decoder) page(p *page) (err error) {
 func (d *decoder) pageField(p *page, name []byte) (err error) {
 	switch string(name) {
 	case "entries":
+		c := d.peek()
+		p.listed = c == '[' || c == 'n' // a list, or null for an empty one
 		p.entries, err = d.entries(p.entries)
+	case "error":
+		p.faulty = d.peek() != 'n'
+		err = d.skip()
 	case "deletedEntries":
 		most, exact, left := d.most, d.exact, d.left
 		d.most, d.exact, d.gone = maxRows, false, true // a limit does not hold for these
@@ -70,6 +124,7 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 		if d.peek() != '[' {
 			return d.skip()
 		}
+		p.deletes = true
 		err = d.array(func() error {
 			p.deletedIDs++
 			return d.skip()
@@ -165,29 +220,31 @@ func first(rows []Entry, e *Entry) bool {
 }
 
 // wrapped calls element at every object that an answer consists of: an array or object below its name
-// (many or one), or bare.
-func (d *decoder) wrapped(many, one string, element func() error) error {
+// (many or one), or bare. listed reports a list under its name, which may be empty.
+func (d *decoder) wrapped(many, one string, element func() error) (listed bool, err error) {
 	switch d.peek() {
 	case 0:
-		return nil
+		return false, nil
 	case 'n':
-		return d.literal("null")
+		return false, d.literal("null")
 	case '[':
-		return d.array(element)
+		return false, d.array(element)
 	case '{':
 	default:
 		if err := d.skip(); err != nil {
-			return err
+			return false, err
 		}
-		return errNotRows
+		return false, errNotRows
 	}
 	start, found := d.i, false
-	err := d.object(func(name []byte) error {
+	err = d.object(func(name []byte) error {
 		if string(name) != many && string(name) != one {
 			return d.skip()
 		}
 		found = true
-		switch d.peek() {
+		c := d.peek()
+		listed = listed || string(name) == many && (c == '[' || c == 'n')
+		switch c {
 		case '[':
 			return d.array(element)
 		case '{':
@@ -196,10 +253,10 @@ func (d *decoder) wrapped(many, one string, element func() error) error {
 		return d.skip()
 	})
 	if err != nil || found {
-		return err
+		return listed, err
 	}
 	d.i = start
-	return element()
+	return false, element()
 }
 
 // extra keeps a field that has no place of its own, null included.

@@ -41,6 +41,6 @@ func (c *Client) bulk(ctx context.Context, dataSourceID int64, rows []M, keep bo
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data", body: body, batch: true})
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data", body: body, batch: true}, (*page).confirming)
 	return p.entries, err
 }

@@ -63,7 +63,7 @@ func (c *Client) Commit(ctx context.Context, dataSourceID int64, cm Commit) (*Co
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "commit", body: body, batch: cm.Replace || len(body) > smallCommit})
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "commit", body: body, batch: cm.Replace || len(body) > smallCommit}, (*page).confirming)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -56,7 +57,7 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: q.Limit})
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: q.Limit}, (*page).listing)
 	if err != nil {
 		return nil, err
 	}
@@ -70,15 +71,11 @@ func (c *Client) FindByID(ctx context.Context, dataSourceID, entryID int64) (*En
 	if err != nil {
 		return nil, err
 	}
-	e, found, err := c.row(ctx, dataSourceID, entryID, &call{method: http.MethodGet, path: path, read: true})
-	if err == nil && !found {
-		return nil, &callError{op: "GET " + path, err: errors.New("the answer holds no row")}
-	}
-	return e, err
+	return c.row(ctx, dataSourceID, entryID, &call{method: http.MethodGet, path: path, read: true})
 }
 
-// Insert stores one row and returns it as the server has it. ID is 0 when the server confirmed the insert without
-// saying which row it made.
+// Insert stores one row and returns it as the server has it. An answer of success without the row, and its id, is an
+// error that is Doubtful: it may come from somebody on the way.
 func (c *Client) Insert(ctx context.Context, dataSourceID int64, data M) (*Entry, error) {
 	return c.InsertEntry(ctx, dataSourceID, Write{Data: data})
 }
@@ -93,7 +90,8 @@ func (c *Client) InsertEntry(ctx context.Context, dataSourceID int64, w Write) (
 }
 
 // Update merges data into one row: other columns stay, nested values are replaced whole, nil is stored as null. It
-// returns the whole row.
+// returns the whole row. When the answer of success does not hold it, a second request reads it; if it does not have the
+// columns, the error is Doubtful.
 func (c *Client) Update(ctx context.Context, dataSourceID, entryID int64, data M) (*Entry, error) {
 	return c.UpdateEntry(ctx, dataSourceID, entryID, Write{Data: data})
 }
@@ -104,7 +102,26 @@ func (c *Client) UpdateEntry(ctx context.Context, dataSourceID, entryID int64, w
 	if err != nil {
 		return nil, err
 	}
-	return c.write(ctx, dataSourceID, entryID, path, w)
+	e, err := c.write(ctx, dataSourceID, entryID, path, w)
+	if !errors.Is(err, errNoRow) || len(w.Files) > 0 {
+		return e, err
+	}
+	if stored, failed := c.FindByID(ctx, dataSourceID, entryID); failed == nil && stored.holds(w.Data) {
+		return stored, nil
+	}
+	return nil, err
+}
+
+// holds reports whether a row has these columns.
+func (e *Entry) holds(columns M) bool {
+	for name, v := range columns {
+		want, err := appendValue(nil, v)
+		got, failed := appendValue(nil, e.Data[name])
+		if err != nil || failed != nil || !bytes.Equal(want, got) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path string, w Write) (*Entry, error) {
@@ -126,8 +143,7 @@ func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path st
 			return nil, fmt.Errorf("datasource: Data: %w", err)
 		}
 	}
-	e, _, err := c.row(ctx, dataSourceID, entryID, cl)
-	return e, err
+	return c.row(ctx, dataSourceID, entryID, cl)
 }
 
 // Delete removes one row for good: there is no trash for rows.
@@ -136,7 +152,7 @@ func (c *Client) Delete(ctx context.Context, dataSourceID, entryID int64) error 
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, &call{method: http.MethodDelete, path: path}, ignore)
+	return c.do(ctx, &call{method: http.MethodDelete, path: path}, confirmed)
 }
 
 // UpdateWhere merges patch into every row that q matches and returns those rows. Only the filters of q may be set, and
@@ -149,7 +165,7 @@ func (c *Client) UpdateWhere(ctx context.Context, dataSourceID int64, q Query, p
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body})
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body}, (*page).listing)
 	return p.entries, err
 }
 
@@ -160,15 +176,16 @@ func (c *Client) DeleteWhere(ctx context.Context, dataSourceID int64, q Query) (
 	if err != nil {
 		return 0, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body})
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body}, (*page).counting)
 	if p.deletedCount != nil { // the answer has one of two forms
 		return *p.deletedCount, err
 	}
 	return p.deletedIDs, err
 }
 
-// rows makes a call below a data source and reads an answer with rows. cl.path is relative to the data source.
-func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call) (page, error) {
+// rows makes a call below a data source and reads an answer with rows. cl.path is relative to the data source. believe
+// says what an answer lacks that was asked for.
+func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call, believe func(*page) error) (page, error) {
 	var p page
 	var err error
 	if cl.path, err = sourcePath(dataSourceID, cl.path); err != nil {
@@ -176,10 +193,13 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call) (page, e
 	}
 	err = c.do(ctx, &cl, func(body []byte) error {
 		p = page{}
-		return decode(body, func(d *decoder) error {
+		if err := decode(body, func(d *decoder) error {
 			d.bound(c.maxBytes, cl.rows)
 			return d.page(&p)
-		})
+		}); err != nil {
+			return err
+		}
+		return believe(&p)
 	})
 	if err != nil {
 		return page{}, err
@@ -195,11 +215,10 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call) (page, e
 	return p, nil
 }
 
-// row makes a call that answers with one row: entryID, or one that is new if that is 0. Without one in the answer, found
-// is false.
-func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call) (e *Entry, found bool, err error) {
-	e = new(Entry)
-	err = c.do(ctx, cl, func(body []byte) error {
+// row makes a call that answers with one row: entryID, or one that is new if that is 0.
+func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call) (*Entry, error) {
+	e, found := new(Entry), false
+	err := c.do(ctx, cl, func(body []byte) error {
 		return decode(body, func(d *decoder) (err error) {
 			*e = Entry{}
 			found, err = d.single(e)
@@ -207,13 +226,19 @@ func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call)
 		})
 	})
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if err := cmp.Or(e.belongs(dataSourceID, entryID), errorOf("row", e.ID, e.Err)); err != nil {
-		return nil, false, &callError{op: cl.op(), err: err, doubtful: !cl.read}
+	err = cmp.Or(e.belongs(dataSourceID, entryID), errorOf("row", e.ID, e.Err))
+	switch id := cmp.Or(e.ID, entryID); {
+	case err != nil:
+	case !found, id <= 0, e.ID == 0 && e.Data == nil, e.Data == nil && entryID != 0 && !cl.read:
+		err = errNoRow
+	}
+	if err != nil {
+		return nil, &callError{op: cl.op(), err: err, doubtful: !cl.read}
 	}
 	e.DataSourceID, e.ID = dataSourceID, cmp.Or(entryID, e.ID) // some answers leave them out
-	return e, found, nil
+	return e, nil
 }
 
 // belongs refuses a row that is not the one asked for. It could be one that the user must not see, and would be taken
@@ -224,8 +249,6 @@ func (e *Entry) belongs(dataSourceID, entryID int64) error {
 	}
 	return nil
 }
-
-func ignore([]byte) error { return nil }
 
 func sourcePath(dataSourceID int64, rest string) (string, error) {
 	if dataSourceID <= 0 {

@@ -82,7 +82,7 @@ func TestSelectReturnsTombstonesAndTotal(t *testing.T) {
 	assert.Equal(t, []datasource.Entry{{ID: 1, DataSourceID: 5, Data: M{}}}, got.Entries)
 	assert.Equal(t, []datasource.Entry{{ID: 7, DataSourceID: 5, DeletedAt: new(ms("2026-02-01T08:06:00.000Z"))}, {ID: 8, DataSourceID: 5}}, got.Deleted)
 
-	for _, body := range []string{``, `{}`, `{"pagination":{"total":"x"}}`, `{"pagination":[1]}`} {
+	for _, body := range []string{`{"entries":null}`, `{"entries":[],"pagination":{"total":"x"}}`, `{"pagination":[1],"entries":[]}`} {
 		got, err := serve(t, answer(200, body)).client(t).Select(t.Context(), 5, datasource.Query{})
 		require.NoError(t, err, body)
 		assert.WithinDuration(t, time.Now(), got.Answered, 2*time.Second)
@@ -130,20 +130,68 @@ func TestSingleRowsAreReadInEveryShape(t *testing.T) {
 	}
 }
 
-func TestAWriteConfirmedWithoutARowIsASuccess(t *testing.T) {
+// What anybody on the way may answer.
+var emptySuccesses = []string{``, `{}`, `null`, `[]`, `[{}]`, `{"id":0}`, `{"entries":[]}`, `{"entry":{}}`, `{"error":"no"}`, `{"ok":true}`}
+
+func TestASuccessWithoutTheRowIsADoubt(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{``, `{}`, `null`, `[]`, `{"entries":[]}`, `{"ok":true}`} {
+	for _, body := range emptySuccesses {
 		client := serve(t, answer(201, body)).client(t)
 		row, err := client.Insert(t.Context(), 7, M{"a": 1})
-		require.NoError(t, err, body)
-		assert.Equal(t, int64(0), row.ID, body)
-		assert.Equal(t, int64(7), row.DataSourceID, body)
-		row, err = client.Update(t.Context(), 7, 8, M{"a": 1})
-		require.NoError(t, err, body)
-		assert.Equal(t, int64(8), row.ID, body)
+		require.ErrorContains(t, err, "holds no row", body)
+		assert.True(t, datasource.Doubtful(err), body)
+		assert.Nil(t, row)
+		_, err = client.Update(t.Context(), 7, 8, M{"a": 1})
+		require.ErrorContains(t, err, "holds no row", body)
+		assert.True(t, datasource.Doubtful(err), body)
 		_, err = client.FindByID(t.Context(), 7, 8)
 		require.ErrorContains(t, err, "holds no row", body)
 		assert.False(t, datasource.Doubtful(err))
+	}
+}
+
+func TestAnUpdateConfirmedWithNothingIsReadBack(t *testing.T) {
+	t.Parallel()
+	for _, body := range append([]string{`{"id":8}`}, emptySuccesses...) {
+		for stored, ok := range map[string]bool{`{"a":1,"b":2}`: true, `{"a":"1"}`: false, `{}`: false} {
+			server := serve(t, answer(200, body), answer(200, `{"id":8,"data":`+stored+`}`))
+			row, err := server.client(t).Update(t.Context(), 7, 8, M{"a": 1, "gone": nil})
+			assert.Equal(t, "GET /v1/data-sources/7/data/8", server.last(t).line)
+			assert.Equal(t, !ok, datasource.Doubtful(err), "%s %s", body, stored)
+			if ok {
+				require.NoError(t, err)
+				assert.Equal(t, json.Number("2"), row.Data["b"])
+			}
+		}
+	}
+}
+
+func TestAnAnswerWithoutAListDoesNotSayThatThereIsNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{``, `{}`, `null`, `[]`, `{"id":0}`, `{"entries":{}}`, `{"entries":3}`, `{"error":"no"}`, `{"deletedEntries":[]}`} {
+		client := serve(t, answer(200, body)).client(t)
+		_, err := client.Find(t.Context(), 7, datasource.Query{})
+		require.ErrorContains(t, err, "no list of rows", body)
+		assert.False(t, datasource.Doubtful(err), body)
+		_, err = client.FindAcross(t.Context(), []byte(`{}`), nil)
+		require.ErrorContains(t, err, "no list of rows", body)
+		_, err = client.UpdateWhere(t.Context(), 7, datasource.Query{ID: 1}, M{"a": 1})
+		assert.True(t, datasource.Doubtful(err), body)
+		_, err = client.DeleteWhere(t.Context(), 7, datasource.Query{ID: 1})
+		assert.True(t, datasource.Doubtful(err), body)
+	}
+}
+
+func TestADeletionOrBatchConfirmedWithAnErrorOrAPageIsADoubt(t *testing.T) {
+	t.Parallel()
+	for body, ok := range map[string]bool{``: true, `{}`: true, `{"error":"no"}`: false, `{"error":{"code":5}}`: false, `<html></html>`: false} {
+		client := serve(t, answer(200, body)).client(t)
+		_, appended := client.Append(t.Context(), 7, []M{{"a": 1}})
+		_, committed := client.Commit(t.Context(), 7, datasource.Commit{Delete: []int64{1}})
+		for _, err := range []error{client.Delete(t.Context(), 7, 8), client.DeleteDataSource(t.Context(), 7), appended, committed} {
+			assert.Equal(t, ok, err == nil, "%q: %v", body, err)
+			assert.Equal(t, !ok, datasource.Doubtful(err), "%q: %v", body, err)
+		}
 	}
 }
 
@@ -254,7 +302,7 @@ func TestWritingQueriesSendTheirFilterAndCount(t *testing.T) {
 	assert.Equal(t, []datasource.Entry{{ID: 1, DataSourceID: 4, Data: M{"a": json.Number("2")}}}, rows)
 
 	for body, want := range map[string]int{
-		`{"deletedCount":5}`: 5, `{"entries":[],"deleted":[1,2]}`: 2, `{"entries":[],"deleted":[1,2],"deletedCount":2}`: 2, ``: 0, `{"deletedCount":null,"deleted":[1]}`: 1,
+		`{"deletedCount":5}`: 5, `{"entries":[],"deleted":[1,2]}`: 2, `{"entries":[],"deleted":[1,2],"deletedCount":2}`: 2, `{"deleted":[]}`: 0, `{"deletedCount":null,"deleted":[1]}`: 1,
 	} {
 		server := serve(t, answer(200, body))
 		n, err := server.client(t).DeleteWhere(t.Context(), 4, datasource.Query{Where: M{"a": 1}})

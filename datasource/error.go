@@ -34,6 +34,9 @@ var (
 type Error struct {
 	// StatusCode is the HTTP status; 3xx stands for a redirect that was refused.
 	StatusCode int
+	// FromService is set when the body was JSON with the fields that Fliplet's errors have. Otherwise a proxy, gateway or
+	// firewall on the way may have answered, and the server may know nothing of the request.
+	FromService bool
 	// Type is "type" in the body: "datasource.access" when security rules refused.
 	Type string
 	// Code is "error" in the body where that is a text ("file.access"), or the code inside it.
@@ -123,8 +126,15 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 // Doubtful reports whether err is the failure of a write that may have been applied all the same: the connection or
 // the context ended after the request had left, the server failed with 5xx, or its answer could not be read. Then
 // look up the row by a column that identifies it before sending it again. Doubtful is false for reads, and for writes
-// that the server certainly did not apply.
+// that the server certainly did not apply. It is true, too, for an error of another package that has a method
+// MayBeApplied() bool which says so.
 func Doubtful(err error) bool {
+	if other, ok := errors.AsType[interface {
+		error
+		MayBeApplied() bool
+	}](err); ok {
+		return other.MayBeApplied()
+	}
 	d, ok := errors.AsType[interface {
 		error
 		mayBeApplied() bool

@@ -184,3 +184,17 @@ func TestAZippedAnswerCountsByItsContents(t *testing.T) {
 	_, ok := errors.AsType[*datasource.ResponseTooLargeError](err)
 	assert.True(t, ok)
 }
+
+func TestFromServiceIsSetForTheServicesOwnErrorsOnly(t *testing.T) {
+	t.Parallel()
+	for body, own := range map[string]bool{
+		`{"message":"no"}`: true, `{"error":"forbidden"}`: true, `{"error":{"message":"no"}}`: true, `{"type":"datasource.access"}`: true,
+		`{"error_message":"no"}`: true, `<html>no</html>`: false, `no`: false, `"no"`: false, ``: false, `{}`: false, `{"blocked":true}`: false,
+		`["no"]`: false, `{"message":"no"`: false, `{"message":null}`: false,
+	} {
+		_, err := serve(t, answer(404, body)).client(t).FindByID(t.Context(), 1, 2)
+		answered, ok := errors.AsType[*datasource.Error](err)
+		require.True(t, ok, body)
+		assert.Equal(t, own, answered.FromService, body)
+	}
+}

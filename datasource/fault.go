@@ -25,6 +25,8 @@ func (c *Client) fault(cl *call, status int, header http.Header, body []byte) *E
 			e.Message = string(text)
 		}
 	}
+	text := bytes.TrimSpace(body)
+	e.FromService = len(text) > 0 && text[0] == '{' && (e.Type != "" || e.Code != "" || e.Message != "")
 	if e.Message == "" {
 		e.Message = e.Code
 	}

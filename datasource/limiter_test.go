@@ -207,7 +207,7 @@ func TestAClientHasTheDocumentedLimitByDefault(t *testing.T) {
 func TestAFullLimiterIsNotADoubtfulWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := through(t, func(r *http.Request) (*http.Response, error) { return respond(r, 200, `{}`), nil },
+		c := through(t, func(r *http.Request) (*http.Response, error) { return respond(r, 200, `{"id":1}`), nil },
 			func(cfg *datasource.Config) { cfg.Limiter = datasource.NewLimiter(1, time.Hour) })
 		_, err := c.Insert(t.Context(), 1, M{})
 		require.NoError(t, err)

@@ -50,9 +50,15 @@ func (c *Client) Upload(ctx context.Context, query url.Values, parts []Part, pro
 	}
 	var files []MediaFile
 	err = c.do(ctx, &call{method: http.MethodPost, path: "v1/media/files", query: query.Encode(), form: body}, func(answer []byte) error {
-		return decode(answer, func(d *decoder) error {
-			return d.wrapped("files", "file", func() error { return d.mediaFile(&files) })
+		files = nil
+		err := decode(answer, func(d *decoder) error {
+			_, err := d.wrapped("files", "file", func() error { return d.mediaFile(&files) })
+			return err
 		})
+		if err == nil && len(files) == 0 {
+			err = errNoFiles
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -91,7 +91,7 @@ func TestAFileOfKnownSizeIsAnnouncedAndProgressReported(t *testing.T) {
 		var length int64
 		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			length = r.ContentLength
-			answer(200, `{"id":2}`)(w, r)
+			answer(200, `{"id":2,"data":{}}`)(w, r)
 		})
 		c.part.Field, c.part.Filename = "file", "a.bin"
 		var calls []int64

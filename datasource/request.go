@@ -48,8 +48,8 @@ const (
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// do makes the call and hands the body of a successful answer to accept, which must not keep it. An empty body
-// counts as success like any other.
+// do makes the call and hands the body of a successful answer to accept, which must not keep it, and which
+// says whether it answers what was asked.
 func (c *Client) do(ctx context.Context, cl *call, accept func(body []byte) error) error {
 	for attempt := 1; ; attempt++ {
 		if err := c.admit(ctx, cl); err != nil {

@@ -193,7 +193,7 @@ func TestANamedWaitIsHonouredByTheServersClock(t *testing.T) {
 				return respond(r, 429, `{"nextValidRequestDate":"`+now.Add(7*time.Second).Format("2006-01-02T15:04:05.000Z")+`"}`,
 					"Date", now.Format(http.TimeFormat)), nil
 			}
-			at, err := attemptTimes(t, t.Context(), refusal, func(r *http.Request) (*http.Response, error) { return respond(r, 200, `{}`), nil })
+			at, err := attemptTimes(t, t.Context(), refusal, func(r *http.Request) (*http.Response, error) { return respond(r, 200, `{"entries":[]}`), nil })
 			require.NoError(t, err)
 			require.Len(t, at, 2)
 			assert.GreaterOrEqual(t, at[1], 7*time.Second, "skew %s", skew)

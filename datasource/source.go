@@ -13,6 +13,7 @@ import (
 type sourceList struct {
 	sources     []DataSource
 	free, spare []int
+	listed      bool // the answer has a list, which may be empty
 }
 
 // decodeSources reads an answer with data sources, of which a field may have rowText bytes.
@@ -23,8 +24,13 @@ func decodeSources(body []byte, rowText int) ([]DataSource, error) {
 	var list sourceList
 	err := decode(body, func(d *decoder) error {
 		d.rowText = rowText
-		return d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) })
+		var err error
+		list.listed, err = d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) })
+		return err
 	})
+	if err == nil && len(list.sources) == 0 && !list.listed {
+		err = errNoSources
+	}
 	for _, i := range tooMany(list.free) {
 		list.sources[i].empty(errAllValues)
 	}

@@ -237,7 +237,7 @@ func (c *Client) DeleteDataSource(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, &call{method: http.MethodDelete, path: path}, ignore)
+	return c.do(ctx, &call{method: http.MethodDelete, path: path}, confirmed)
 }
 
 func (c *Client) source(ctx context.Context, cl *call) (*DataSource, error) {

@@ -49,12 +49,18 @@ func TestDataSourcesAreReadInEveryShape(t *testing.T) {
 		require.NoError(t, err, body)
 		assert.Equal(t, &want, one, body)
 	}
-	for _, body := range []string{``, `null`, `{}`, `{"dataSources":null}`, `{"dataSources":{}}`, `{"dataSources":7}`} {
+	for body, isList := range map[string]bool{
+		`{"dataSources":null}`: true, `{"dataSources":[]}`: true, ``: false, `null`: false, `[]`: false, `{}`: false, `{"error":"no"}`: false,
+		`{"dataSources":{}}`: false, `{"dataSources":7}`: false, `{"dataSource":[]}`: false,
+	} {
 		list, err := serve(t, answer(200, body)).client(t).DataSources(t.Context(), datasource.SourceFilter{})
-		require.NoError(t, err, body)
-		assert.Empty(t, list, body)
+		if assert.Empty(t, list, body); isList {
+			require.NoError(t, err, body)
+		} else {
+			require.ErrorContains(t, err, "holds no list of data sources", body)
+		}
 		_, err = serve(t, answer(200, body)).client(t).DataSource(t.Context(), 777)
-		require.ErrorContains(t, err, "holds no data source", body)
+		require.ErrorContains(t, err, "the answer holds no", body)
 	}
 	for _, body := range []string{`"x"`, `{"dataSources":[{]}`, `{"dataSource":{"id":1}`} {
 		_, err := serve(t, answer(200, body)).client(t).DataSources(t.Context(), datasource.SourceFilter{})

@@ -106,9 +106,20 @@ func (r *run) save(ctx context.Context, s *Sending, raw []byte) error {
 		}
 		err = fmt.Errorf("storage: %w", err)
 	}
+	var before *Sending
+	defer func() {
+		if before != nil {
+			if err := r.remove(ctx, before); err != nil {
+				r.box.cfg.Log.Warn("a message that is over cannot be removed from the outbox", "error", err)
+			}
+		}
+	}()
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()
 	defer close(s.kept)
+	if err == nil {
+		before = r.unpark(s.key()) // it is tried again
+	}
 	if err != nil {
 		r.queue.Drop(s.id)
 		delete(r.sends, s.id)
@@ -140,10 +151,13 @@ func (o *Outbox) Discard(ctx context.Context, conversation int64, guid string) (
 	}
 	within, cancel := wait.Both(ctx, r.life.Context())
 	defer cancel()
-	if err := r.journal.store.Delete(within, r.journal.key(s.at)); err != nil {
+	err = r.remove(within, s)
+	o.mu.Lock()
+	r.kick() // the claim may rest now
+	o.mu.Unlock()
+	if err != nil {
 		return true, fmt.Errorf("it is sent after the next login, since it could not be removed: storage: %w", err)
 	}
-	r.journal.free(s.at)
 	return true, nil
 }
 
@@ -152,6 +166,9 @@ func (r *run) drop(key sendKey) *Sending {
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()
 	s := r.known[key]
+	if s == nil && !r.stopped && r.parked[key] != nil {
+		return r.unpark(key)
+	}
 	if r.stopped || s == nil || !s.isKept() || !r.queue.Drop(s.id) {
 		return nil
 	}
@@ -171,7 +188,7 @@ func (s *Sending) isKept() bool {
 }
 
 // Pending lists the messages that are left to send, in the order of acceptance, with
-// those that another process has left behind. It is nil while the outbox does not run.
+// those that another process has left behind, and those that were given up (Failed). It is nil while the outbox does not run.
 func (o *Outbox) Pending() []Waiting {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -184,6 +201,11 @@ func (o *Outbox) Pending() []Waiting {
 	}
 	for _, s := range o.run.backlog {
 		out = append(out, Waiting{GUID: s.rec.GUID, Conversation: s.rec.Conversation, QueuedAt: s.rec.QueuedAt})
+	}
+	for _, s := range o.run.parked {
+		out = append(out, Waiting{
+			GUID: s.rec.GUID, Conversation: s.rec.Conversation, State: s.state, QueuedAt: s.rec.QueuedAt, Attempts: s.attempts, Err: s.err,
+		})
 	}
 	for _, s := range o.run.sends {
 		if !s.over() {

@@ -1,8 +1,10 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -29,13 +31,18 @@ func (r *run) do(kind Kind, s *Sending) {
 	case err == nil && row != nil:
 		cfg.Sent()
 	case err != nil && kind != Forget:
-		f.verdict, f.doubtful, f.wait = cfg.Judge(err), cfg.Doubtful(err), cfg.RetryAfter(err)
+		f.verdict, f.wait = cfg.Judge(err), cfg.RetryAfter(err)
+		// Whoever answered for the server may have passed the request on before.
+		f.doubtful = cfg.Doubtful(err) || kind == Send && f.verdict == Failing
 	case err != nil && !ended:
 		cfg.Log.Warn("a message that is over cannot be removed from the outbox", "error", err)
 	}
+	tell := func() {}
+	defer func() { tell() }() // after the lock, for the same reason
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()
 	now := time.Now()
+	defer func() { tell = r.report(kind, s, f) }()
 	switch {
 	case kind == Forget:
 		r.forgotten(s, now, err)
@@ -60,8 +67,7 @@ func (r *run) do(kind Kind, s *Sending) {
 func (r *run) absent(s *Sending) {
 	s.inserts.answered(r.stored)
 	if r.queue.Absent(s.id) && s.inserts.own >= r.box.cfg.MaxAttempts {
-		r.queue.GiveUp(s.id)
-		r.finish(s, nil, r.givenUp(s.err))
+		r.park(s, r.givenUp(s.err))
 		return
 	}
 	r.change(s, Queued, s.err)
@@ -89,7 +95,7 @@ func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
 	case f.doubtful:
 		r.queue.Doubtful(now, s.id) // what may have been stored is looked up first
 	case f.verdict >= Unavailable && trial.own >= r.box.cfg.MaxAttempts:
-		r.refuse(kind, s, r.givenUp(f.err))
+		r.park(s, maybeStored(kind, r.givenUp(f.err)))
 		return
 	case f.hung && f.wait == 0:
 		r.queue.Unanswered(now, s.id)
@@ -103,11 +109,63 @@ func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
 
 // refuse ends a message that the server will never take. mu is held.
 func (r *run) refuse(kind Kind, s *Sending, err error) {
-	if kind == LookUp {
-		err = fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
-	}
 	r.queue.Refused(s.id)
+	r.finish(s, nil, maybeStored(kind, err))
+}
+
+func maybeStored(kind Kind, err error) error {
+	if kind == LookUp {
+		return fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
+	}
+	return err
+}
+
+// park ends the attempts at a message that the server has not refused. It stays stored,
+// until somebody decides: it is discarded, added again, or tried anew by the next
+// process. mu is held.
+func (r *run) park(s *Sending, err error) {
+	r.queue.Park(s.id)
+	delete(r.sends, s.id)
+	r.parked[s.key()] = s
 	r.finish(s, nil, err)
+}
+
+// unpark returns a message that was given up, nil if there is none, for its copy to be
+// removed. mu is held.
+func (r *run) unpark(key sendKey) *Sending {
+	s := r.parked[key]
+	delete(r.parked, key)
+	return s
+}
+
+// remove removes the copy of a message that is not in the queue.
+func (r *run) remove(ctx context.Context, s *Sending) error {
+	if err := r.journal.store.Delete(ctx, r.journal.key(s.at)); err != nil {
+		return err
+	}
+	r.journal.free(s.at)
+	return nil
+}
+
+// report returns what to log of an attempt: that a message has failed, and that it is
+// tried again, the first time and then ever more rarely. mu is held.
+func (r *run) report(kind Kind, s *Sending, f failure) func() {
+	level, text := slog.LevelError, ""
+	switch {
+	case kind == Forget || r.life.Context().Err() != nil:
+	case r.parked[s.key()] == s:
+		text = "a message could not be sent, and is kept in the outbox"
+	case s.state == Failed:
+		text = "the server refused a message, and it is not sent"
+	case f.verdict == Failing && s.attempts&(s.attempts-1) == 0:
+		level, text = slog.LevelWarn, "an attempt to send a message failed, and there will be another"
+	}
+	attempts, err := s.attempts, cmp.Or(s.err, f.err)
+	return func() {
+		if text != "" {
+			r.box.cfg.Log.Log(r.life.Context(), level, text, "conversation", s.rec.Conversation, "guid", s.rec.GUID, "attempts", attempts, "error", err)
+		}
+	}
 }
 
 func (r *run) givenUp(err error) error {

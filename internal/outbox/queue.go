@@ -184,6 +184,12 @@ func (q *Queue) Drop(id ID) bool {
 	return true
 }
 
+// Park takes a message out that is not sent and stays saved.
+func (q *Queue) Park(id ID) {
+	q.answered(id)
+	q.Drop(id)
+}
+
 // Next says what to do now. What it hands out is under way until it is answered,
 // so it is called again until it says Wait.
 func (q *Queue) Next(now time.Time) Action {
@@ -311,13 +317,6 @@ func (q *Queue) Absent(id ID) bool {
 	}
 	it.state, it.doubt, it.due = ready, time.Time{}, it.again
 	return true
-}
-
-// GiveUp ends a message that no action is under way for.
-func (q *Queue) GiveUp(id ID) {
-	if it := q.items[id]; it != nil && !it.busy {
-		q.finish(it)
-	}
 }
 
 // Retry says that an action failed and certainly did nothing. wait is how long

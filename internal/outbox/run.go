@@ -37,6 +37,7 @@ type run struct {
 	queue     *Queue
 	sends     map[ID]*Sending
 	known     map[sendKey]*Sending
+	parked    map[sendKey]*Sending // given up, and kept
 	timer     *time.Timer
 	stopped   bool
 	opened    bool                 // the registry was read
@@ -96,7 +97,7 @@ func newRun(o *Outbox) *run {
 	r := &run{
 		box: o, life: life.New(o.life.Context()), syncing: true, busyAt: time.Now(),
 		queue: NewQueue(QueueConfig{Limit: o.cfg.Limit, Settle: o.cfg.Settle}),
-		sends: map[ID]*Sending{}, known: map[sendKey]*Sending{}, abandoned: map[string][]Waiting{},
+		sends: map[ID]*Sending{}, known: map[sendKey]*Sending{}, parked: map[sendKey]*Sending{}, abandoned: map[string][]Waiting{},
 	}
 	r.journal = newJournal(&o.cfg, r.life, func() { o.lose(r) })
 	r.timer = time.AfterFunc(time.Hour, func() {
@@ -342,7 +343,7 @@ func (r *run) inspect(ctx context.Context, foreign []segment) (map[string][]Wait
 }
 
 // waiting counts the messages against the limit. mu is held.
-func (r *run) waiting() int { return r.queue.Len() + r.leftBehind() }
+func (r *run) waiting() int { return r.queue.Len() + len(r.parked) + r.leftBehind() }
 
 // leftBehind counts the messages of other processes that are not in the queue yet.
 // mu is held.
@@ -367,9 +368,7 @@ func (r *run) end(cause error) {
 	r.box.mu.Unlock()
 	for _, s := range left {
 		if s.over() {
-			if err := r.journal.store.Delete(ctx, r.journal.key(s.at)); err == nil {
-				r.journal.free(s.at)
-			}
+			_ = r.remove(ctx, s) // else it is found stored when it is looked up
 		}
 	}
 	if err := r.journal.changes.Lock(ctx); err == nil {

@@ -16,15 +16,18 @@ const (
 	// Unavailable: the server says that it cannot serve now. That speaks against the
 	// message only if others are stored meanwhile.
 	Unavailable
-	// Failing: the server answered, with a failure. That speaks against the message if
-	// it answers others meanwhile.
+	// Failing: there was an answer, with a failure that is not final: one of the server,
+	// or of somebody on the way to it. That speaks against the message if the server
+	// answers others meanwhile.
 	Failing
 	// Refused: no later attempt will succeed.
 	Refused
 )
 
-// Judge says what the failure of a request means. Refusals are the answers below 500,
-// but not 401, which a valid token repairs, and 408, 425 and 429, which time does.
+// Judge says what the failure of a request means. Only the service itself can refuse: in
+// its own form, and with a status that it is known to give to what it will not take. A
+// proxy or firewall gives every status there is, and lets the next attempt through. A
+// valid token repairs 401, and time repairs 408, 425 and 429.
 func Judge(err error) Verdict {
 	answer, ok := errors.AsType[*datasource.Error](err)
 	if !ok || errors.Is(err, datasource.ErrUnauthorized) {
@@ -37,8 +40,12 @@ func Judge(err error) Verdict {
 		return Failing
 	case code == 408, code == 425, code == 429, code < 400, datasource.Doubtful(err):
 		return Later
+	case errors.Is(err, datasource.ErrAccessDenied):
+		return Refused
+	case answer.FromService && (code == 400 || code == 403 || code == 404 || code == 422):
+		return Refused
 	}
-	return Refused
+	return Failing
 }
 
 // trial counts the failures of one message's calls that were its own: since each of

@@ -18,14 +18,19 @@ import (
 
 func TestWhatAnAnswerSaysAboutAMessage(t *testing.T) {
 	t.Parallel()
-	want := map[int]outbox.Verdict{
+	want := map[int]outbox.Verdict{ // in the form of the service
 		302: outbox.Later, 400: outbox.Refused, 401: outbox.Later, 403: outbox.Refused, 404: outbox.Refused, 408: outbox.Later,
-		409: outbox.Refused, 413: outbox.Refused, 422: outbox.Refused, 425: outbox.Later, 429: outbox.Later,
+		405: outbox.Failing, 409: outbox.Failing, 413: outbox.Failing, 422: outbox.Refused, 425: outbox.Later, 429: outbox.Later, 451: outbox.Failing,
 		500: outbox.Failing, 501: outbox.Failing, 502: outbox.Unavailable, 503: outbox.Unavailable, 504: outbox.Unavailable, 507: outbox.Failing,
 	}
 	for status, verdict := range want {
-		assert.Equal(t, verdict, outbox.Judge(fmt.Errorf("insert: %w", &datasource.Error{StatusCode: status})), status)
+		assert.Equal(t, verdict, outbox.Judge(fmt.Errorf("insert: %w", &datasource.Error{StatusCode: status, FromService: true})), status)
+		if verdict == outbox.Refused {
+			verdict = outbox.Failing
+		}
+		assert.Equal(t, verdict, outbox.Judge(&datasource.Error{StatusCode: status}), "%d of a proxy", status)
 	}
+	assert.Equal(t, outbox.Refused, outbox.Judge(&datasource.Error{StatusCode: 401, FromService: true, Type: "datasource.access"}))
 	assert.Equal(t, outbox.Later, outbox.Judge(errors.New("the network is down")))
 }
 
@@ -79,6 +84,20 @@ func TestAMessageThatOnlyItselfFailsIsGivenUpAfterTheStatedAttempts(t *testing.T
 				assert.GreaterOrEqual(t, inserts, 12+1)
 				require.NoError(t, b.Drain(t.Context()))
 				time.Sleep(10 * time.Minute)
+				waiting := b.Pending()
+				require.Len(t, waiting, 1, "it is kept for somebody to decide")
+				assert.Equal(t, outbox.Failed, waiting[0].State)
+				require.ErrorIs(t, waiting[0].Err, fail)
+				assert.True(t, waiting[0].NextTry.IsZero())
+				gone, err := b.Discard(t.Context(), 7, "bad")
+				require.NoError(t, err)
+				assert.True(t, gone)
+				assert.Empty(t, b.Pending())
+				time.Sleep(time.Minute)
+				_, _, _, swaps := store.calls()
+				time.Sleep(time.Minute)
+				_, _, _, later := store.calls()
+				assert.Equal(t, swaps, later, "the claim rests")
 				end(t, b)
 				assert.Empty(t, store.left(t))
 			})

@@ -121,7 +121,7 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 			pull(func(s *fliplettest.Server) {
 				s.After(2, 1, fliplettest.Insert, fliplettest.Answer(200, `{"id":999999}`))
 			}),
-			"did not reach Jane",
+			"answer of success does not hold the message",
 		},
 		"a message is stored twice": {
 			pull(func(s *fliplettest.Server) { s.After(2, 1, fliplettest.Insert, fliplettest.Twice()) }),
@@ -157,7 +157,7 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 		},
 		"an edit is confirmed but not stored": {
 			pull(func(s *fliplettest.Server) { s.After(3, 1, fliplettest.Update, fliplettest.Answer(200, `{}`)) }),
-			"the edit of Jane did not reach",
+			"the answer holds no row",
 		},
 		"read marks are confirmed but not stored": {
 			pull(func(s *fliplettest.Server) { s.Always(fliplettest.Commit, fliplettest.Answer(200, `{"clientIds":[]}`)) }),

@@ -178,7 +178,7 @@ func (d *dispatcher) settle(ctx context.Context, r result) {
 	if l.attempts == 1 {
 		l.backoff = d.MinBackoff
 	}
-	l.retry = time.Now().Add(l.backoff/2 + rand.N(l.backoff)) //nolint:gosec // jitter
+	l.retry = time.Now().Add(l.backoff/2 + rand.N(l.backoff))
 	l.backoff = min(2*l.backoff, d.MaxBackoff)
 	if d.Policy != (Policy{}) {
 		if done := l.overtaken(); len(done) > 0 {

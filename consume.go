@@ -3,11 +3,13 @@ package chat
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 )
@@ -115,7 +117,9 @@ func Permanent(err error) error {
 }
 
 // MaxAttempts is how often a message is handed to a failing function before it goes
-// to [DeadLetter]. Default 10. A restart of the process begins the count anew.
+// to [DeadLetter]. Default 10. A restart of the process begins the count anew. An
+// attempt whose error says that the server is down ([ErrOffline], or
+// [datasource.Temporary]) does not count: an outage is waited out.
 func MaxAttempts(n int) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if n <= 0 {
@@ -218,6 +222,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 	}
+	k.Outage = func(err error) bool { return errors.Is(err, ErrOffline) || datasource.Temporary(err) }
 	if o.noMarks {
 		k.Ignore = func(e feed.Event) bool { _, wanted := withoutMarks(e); return !wanted }
 	}

@@ -434,3 +434,32 @@ func TestAnOutageOfTheFunctionIsWaitedOut(t *testing.T) {
 		require.NoError(t, w.jane.Close())
 	})
 }
+
+// An outage says nothing about a message: it is no reason for a dead letter.
+func TestAnOutageMakesNoDeadLetter(t *testing.T) {
+	inTalks(t, 1, func(t *testing.T, w *talks) {
+		bob, h := w.bob(), newWitness()
+		var dead []string
+		failing := true
+		stop := consume(bob, "bot", func(_ context.Context, m *chat.Message) error {
+			if failing {
+				return fmt.Errorf("reply: %w", chat.ErrOffline)
+			}
+			h.add(m)
+			return nil
+		}, chat.DeadLetter(func(_ context.Context, m *chat.Message, _ error) error {
+			dead = append(dead, m.Body)
+			return nil
+		}))
+		time.Sleep(time.Second)
+		w.write(0, "question")
+		time.Sleep(2 * time.Hour)
+		assert.Empty(t, dead)
+		failing = false
+		time.Sleep(3 * time.Minute)
+		assert.Equal(t, []string{"question"}, h.all())
+		require.ErrorIs(t, stop(), context.Canceled)
+		require.NoError(t, bob.Close())
+		require.NoError(t, w.jane.Close())
+	})
+}

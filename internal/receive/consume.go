@@ -39,6 +39,8 @@ type Consumer struct {
 	// former is tried for ever, and the latter is dropped.
 	GiveUp      func(ctx context.Context, e feed.Event, failed error) error
 	MaxAttempts int
+	// Outage reports errors that do not count as attempts. It may be nil.
+	Outage func(error) bool
 	// MinBackoff and MaxBackoff bound the wait before another attempt. It doubles each
 	// time.
 	MinBackoff, MaxBackoff time.Duration

@@ -135,9 +135,12 @@ func (d *dispatcher) start(ctx context.Context, now time.Time) {
 			return
 		}
 		l.running = true
+		if l.attempts == 0 {
+			l.excused = 0
+		}
 		l.attempts++
 		d.running++
-		e, attempt := l.waiting[0].Event, l.attempts
+		e, attempt := l.waiting[0].Event, l.attempts-l.excused
 		go func() { d.results <- result{l, d.try(ctx, e, attempt)} }()
 	}
 }
@@ -150,7 +153,7 @@ func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt int) error {
 	}
 	permanent := isPermanent(failed)
 	switch {
-	case d.GiveUp != nil && (permanent || attempt >= d.MaxAttempts):
+	case d.GiveUp != nil && (permanent || attempt >= d.MaxAttempts && !d.outage(failed)):
 		return d.GiveUp(ctx, e, failed)
 	case permanent:
 		d.Log.Error("a message is given up", "name", d.Name, "conversation", e.Conversation(), "message", e.Row.ID)
@@ -159,6 +162,9 @@ func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt int) error {
 	}
 	return failed
 }
+
+// outage reports whether an error says nothing about the message.
+func (d *dispatcher) outage(err error) bool { return d.Outage != nil && d.Outage(err) }
 
 // settle takes a result.
 func (d *dispatcher) settle(ctx context.Context, r result) {
@@ -177,6 +183,9 @@ func (d *dispatcher) settle(ctx context.Context, r result) {
 	}
 	if l.attempts == 1 {
 		l.backoff = d.MinBackoff
+	}
+	if d.outage(r.failed) {
+		l.excused++
 	}
 	l.retry = time.Now().Add(l.backoff/2 + rand.N(l.backoff))
 	l.backoff = min(2*l.backoff, d.MaxBackoff)

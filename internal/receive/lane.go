@@ -29,6 +29,7 @@ type lane struct {
 	unsaved      bool // what was acknowledged last is not stored yet
 
 	attempts int
+	excused  int // of these, those that failed in an outage
 	backoff  time.Duration
 	retry    time.Time
 

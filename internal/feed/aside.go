@@ -94,6 +94,9 @@ func (f *Feed) SetAside(id ID, conversation int64, held bool) bool {
 	if p.held = held; fresh {
 		p.polled = max(p.polled, l.polled)
 	}
+	if until, ok := e.joined[conversation]; ok { // it was joined after the position, and may be joined again from there
+		p.polled = max(p.polled, until)
+	}
 	e.mem.leave(conversation)
 	e.batch.leave(conversation)
 	e.queue.remove(conversation)

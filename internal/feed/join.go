@@ -174,7 +174,7 @@ func (r *reader) takeOldest(p page, j *join) {
 	}
 	// A history may be long. No poll brings these rows again unless they change.
 	for i := range p.rows {
-		if row := &p.rows[i]; r.mem.full() && row.Created <= min(firm, last.Time-r.cfg.overlap()) && row.Updated <= r.settled {
+		if row := &p.rows[i]; r.start == FromBeginning && r.mem.full() && row.Created <= min(firm, last.Time-r.cfg.overlap()) && row.Updated <= r.settled {
 			r.mem.forgetOne(row.ID)
 		}
 	}

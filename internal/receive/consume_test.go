@@ -24,12 +24,23 @@ import (
 
 // archive is a source of many conversations. It knows which of the payloads that it
 // gave out are still in use.
+//
+// A test holds its turn while it looks at what the function that handles messages
+// writes, and lets go of it while it sleeps: the function runs in other goroutines.
 type archive struct {
+	turn          sync.Mutex
 	mu            sync.Mutex
 	conversations int64
 	list          []feed.Row
 	given         []weak.Pointer[[64]byte]
 	asks          map[int64]int // by the conversation of the query
+}
+
+// sleep lets time go by for everybody else.
+func (s *archive) sleep(d time.Duration) {
+	s.turn.Unlock()
+	defer s.turn.Lock()
+	time.Sleep(d)
 }
 
 func (s *archive) add(conversation int64, n int) {
@@ -90,11 +101,15 @@ func (s *archive) inUse() (n int) {
 
 var errPoison = errors.New("cannot")
 
-// consumer returns a consumer of what an archive has.
-func consumer(r *receive.Receiver, handle func(feed.Event) error) *receive.Consumer {
+// consumer returns a consumer of what an archive has. Its function has the turn.
+func consumer(src *archive, r *receive.Receiver, handle func(feed.Event) error) *receive.Consumer {
 	return &receive.Consumer{
 		Receiver: r, Store: storage.NewMemory(), Key: "k", Name: "n", Start: feed.FromBeginning, Parallel: 1,
-		Handle:      func(_ context.Context, e feed.Event) error { return handle(e) },
+		Handle: func(_ context.Context, e feed.Event) error {
+			src.turn.Lock()
+			defer src.turn.Unlock()
+			return handle(e)
+		},
 		MaxAttempts: 10, MinBackoff: time.Second, MaxBackoff: time.Minute, Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -107,7 +122,7 @@ func TestMemoryIsBoundedHoweverManyMessagesWait(t *testing.T) {
 		r := newReceiver(src, life.New(context.Background()))
 		done, healed := 0, false
 		var poison []int64
-		c := consumer(r, func(e feed.Event) error {
+		c := consumer(src, r, func(e feed.Event) error {
 			if e.Row.Conversation == 1 {
 				if !healed {
 					return errPoison
@@ -118,10 +133,11 @@ func TestMemoryIsBoundedHoweverManyMessagesWait(t *testing.T) {
 			done++
 			return nil
 		})
+		src.turn.Lock()
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- c.Run(ctx) }()
-		time.Sleep(time.Second)
+		src.sleep(time.Second)
 		src.add(1, 5000)
 		for range each {
 			for i := range int64(others) {
@@ -129,7 +145,7 @@ func TestMemoryIsBoundedHoweverManyMessagesWait(t *testing.T) {
 			}
 			src.add(1, 5)
 		}
-		time.Sleep(10 * time.Minute)
+		src.sleep(10 * time.Minute)
 		assert.Equal(t, others*each, done, "those that do not fail")
 		assert.Less(t, src.inUse(), 1000, "of %d messages that wait", 10_000)
 		src.mu.Lock()
@@ -137,13 +153,14 @@ func TestMemoryIsBoundedHoweverManyMessagesWait(t *testing.T) {
 		src.mu.Unlock()
 		assert.Less(t, asked, 5, "a conversation that waits is not asked for")
 		healed = true
-		time.Sleep(10 * time.Minute)
+		src.sleep(10 * time.Minute)
 		assert.Len(t, poison, 10_000)
 		assert.True(t, slices.IsSorted(poison))
 		src.mu.Lock()
 		asked = src.asks[1] - asked
 		src.mu.Unlock()
 		assert.Less(t, asked, 80, "it is read in pages of 200, and then with the others again")
+		src.turn.Unlock()
 		stop()
 		require.ErrorIs(t, <-ended, context.Canceled)
 		r.Stop(nil)
@@ -168,7 +185,7 @@ func TestWhatIsGivenUpFailsNoMore(t *testing.T) {
 		}
 		return nil
 	}, func(c *receive.Consumer) { k = c }, func(storage.Store) {
-		time.Sleep(time.Hour)
+		src.sleep(time.Hour)
 		assert.Equal(t, 1, calls[1])
 		assert.Equal(t, 1, calls[2], "the next message follows")
 		assert.Greater(t, calls[3], 50)
@@ -187,15 +204,17 @@ func played(t *testing.T, src *archive, handle func(feed.Event) error, change fu
 	synctest.Test(t, func(t *testing.T) {
 		src.asks = map[int64]int{}
 		r := newReceiver(src, life.New(context.Background()))
-		c := consumer(r, handle)
+		c := consumer(src, r, handle)
 		if change != nil {
 			change(c)
 		}
+		src.turn.Lock()
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- c.Run(ctx) }()
-		time.Sleep(time.Second)
+		src.sleep(time.Second)
 		story(c.Store)
+		src.turn.Unlock()
 		stop()
 		require.ErrorIs(t, <-ended, context.Canceled)
 		r.Stop(nil)
@@ -221,9 +240,9 @@ func TestInAnOutageFewConversationsAreSetAside(t *testing.T) {
 				src.add(i+1, 1)
 			}
 		}
-		time.Sleep(5 * time.Minute)
+		src.sleep(5 * time.Minute)
 		up = true
-		time.Sleep(10 * time.Minute)
+		src.sleep(10 * time.Minute)
 		src.mu.Lock()
 		defer src.mu.Unlock()
 		delete(src.asks, 0)
@@ -247,7 +266,7 @@ func TestAPositionDoesNotGrowWhileAMessageFails(t *testing.T) {
 		src.add(1, 1)
 		for range 5000 {
 			src.add(2, 1)
-			time.Sleep(5 * time.Second)
+			src.sleep(5 * time.Second)
 		}
 		keys, bytes := 0, 0
 		for key, err := range store.(storage.Lister).List(t.Context(), "") {
@@ -267,15 +286,15 @@ func TestTheNewestMessageIsNotHeldUpByOneThatFailsWhileItArrives(t *testing.T) {
 	played(t, src, func(e feed.Event) error {
 		calls = append(calls, e.Row.ID)
 		if e.Row.ID == 1 {
-			time.Sleep(time.Minute)
+			src.sleep(time.Minute)
 			return errPoison
 		}
 		return nil
 	}, func(c *receive.Consumer) { c.Policy = receive.Policy{Newest: true} }, func(storage.Store) {
 		src.add(1, 1)
-		time.Sleep(30 * time.Second)
+		src.sleep(30 * time.Second)
 		src.add(1, 1)
-		time.Sleep(time.Hour)
+		src.sleep(time.Hour)
 		assert.Equal(t, []int64{1, 2}, calls)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,11 +20,14 @@ import (
 // scale weighs the heap before each request.
 type scale struct {
 	http.RoundTripper
+	mu   sync.Mutex
 	most uint64
 }
 
 func (s *scale) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
 	s.most = max(s.most, heap())
+	s.mu.Unlock()
 	return s.RoundTripper.RoundTrip(r)
 }
 

@@ -32,14 +32,45 @@ func busy(status int) bool {
 // Ping reports whether the server can be reached and takes the token. It makes one request, GET v1/user, in one attempt:
 // what fails is not tried again, so that a probe gets its answer soon. It waits for the limiter like every call.
 //
-// Errors: one that is Temporary when the server is down; ErrUnauthorized or ErrForbidden when it refuses the token.
+// Errors: one that is Temporary when the server is down; ErrUnauthorized or ErrForbidden when it refuses the token;
+// another one when an answer with a status of success does not hold the user of the token, such as the page of a portal.
 func (c *Client) Ping(ctx context.Context) error {
 	cl := &call{method: http.MethodGet, path: "v1/user", read: true}
 	if err := c.admit(ctx, cl); err != nil {
 		return &callError{op: cl.op(), err: err}
 	}
-	_, err := c.attempt(ctx, cl, 1, func([]byte) error { return nil })
+	_, err := c.attempt(ctx, cl, 1, func(body []byte) error {
+		known := false
+		if err := decode(body, func(d *decoder) (err error) { known, err = d.user(); return err }); err != nil {
+			return err
+		}
+		if !known {
+			return errNoUser
+		}
+		return nil
+	})
 	return err
+}
+
+// user reads whether an answer holds the user of a token, with an id.
+func (d *decoder) user() (known bool, err error) {
+	if d.peek() != '{' {
+		return false, d.skip()
+	}
+	err = d.object(func(name []byte) error {
+		if string(name) != "user" || d.peek() != '{' {
+			return d.skip()
+		}
+		return d.object(func(name []byte) error {
+			if string(name) != "id" {
+				return d.skip()
+			}
+			_, ok, err := d.integer()
+			known = known || ok
+			return err
+		})
+	})
+	return known, err
 }
 
 // Limiter is the limiter that the client's requests wait for.

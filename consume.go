@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -119,7 +120,8 @@ func Permanent(err error) error {
 // MaxAttempts is how often a message is handed to a failing function before it goes
 // to [DeadLetter]. Default 10. A restart of the process begins the count anew. An
 // attempt whose error says that the server is down ([ErrOffline], or
-// [datasource.Temporary]) does not count: an outage is waited out.
+// [datasource.Temporary]) does not count: an outage is waited out. One that met 500
+// counts while polls succeed, since a server may fail so at one message alone.
 func MaxAttempts(n int) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if n <= 0 {
@@ -222,7 +224,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 	}
-	k.Outage = func(err error) bool { return errors.Is(err, ErrOffline) || datasource.Temporary(err) }
+	k.Outage = s.outage
 	if o.noMarks {
 		k.Ignore = func(e feed.Event) bool { _, wanted := withoutMarks(e); return !wanted }
 	}
@@ -232,6 +234,16 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	h.consumer = k
 	defer t.Stop()
 	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
+}
+
+// outage reports whether an error says that the server is down, and nothing about the
+// message that was being handled.
+func (s *session) outage(err error) bool {
+	if !errors.Is(err, ErrOffline) && !datasource.Temporary(err) {
+		return false
+	}
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return !ok || answer.StatusCode != http.StatusInternalServerError || s.receiver.Status().Failed > 0
 }
 
 // consumeFunc calls the functions of one Consume.

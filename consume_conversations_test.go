@@ -463,3 +463,43 @@ func TestAnOutageMakesNoDeadLetter(t *testing.T) {
 		require.NoError(t, w.jane.Close())
 	})
 }
+
+// A server that is down as a whole says nothing about a message; one that fails at a
+// message alone does.
+func TestA500MakesADeadLetterOnlyWhilePollsSucceed(t *testing.T) {
+	for name, is := range map[string]struct {
+		route fliplettest.Route
+		fault fliplettest.Fault
+		dead  bool
+	}{
+		"everything answers 500": {fliplettest.AnyRoute, fliplettest.Status(500), false},
+		"everything answers 521": {fliplettest.AnyRoute, fliplettest.Status(521), false},
+		"sends answer 500":       {fliplettest.Insert, fliplettest.Status(500), true},
+		"sends answer 521":       {fliplettest.Insert, fliplettest.Status(521), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTalks(t, 1, func(t *testing.T, w *talks) {
+				bob := w.bob()
+				var dead atomic.Int32
+				var begun atomic.Bool
+				stop := consume(bob, "bot", func(ctx context.Context, m *chat.Message) error {
+					if m.FromUserID == bob.User().UserID {
+						return nil
+					}
+					if begun.CompareAndSwap(false, true) {
+						w.Always(is.route, is.fault)
+					}
+					_, err := bob.Message(ctx, m.ConversationID, chat.Draft{Body: "reply"})
+					return err
+				}, chat.DeadLetter(func(context.Context, *chat.Message, error) error { dead.Add(1); return nil }))
+				time.Sleep(time.Second)
+				w.write(0, "question")
+				time.Sleep(2 * time.Hour)
+				assert.Equal(t, is.dead, dead.Load() > 0)
+				require.ErrorIs(t, stop(), context.Canceled)
+				require.NoError(t, bob.Close())
+				require.NoError(t, w.jane.Close())
+			})
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,10 +67,11 @@ func requesting(ctx context.Context, c *chat.Chat, conv *chat.Conversation, m *c
 func TestEveryCallSaysThatTheServerIsDown(t *testing.T) {
 	t.Parallel()
 	down := map[string]fliplettest.Fault{"nothing answers": fliplettest.LoseRequest()}
-	for _, code := range []int{429, 502, 503, 504} {
+	for _, code := range []int{429, 500, 502, 503, 504, 520, 521} {
 		down[fmt.Sprint(code)] = fliplettest.Status(code)
 	}
-	down["500"] = fliplettest.Status(500)
+	down["a gateway's page"] = fliplettest.Answer(530, "<html>origin unreachable</html>")
+	down["501"] = fliplettest.Status(501)
 	for name, fault := range down {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, fliplettest.InProcess())
@@ -82,19 +84,54 @@ func TestEveryCallSaysThatTheServerIsDown(t *testing.T) {
 			for op, call := range requesting(t.Context(), jane, conv, sent) {
 				err := call()
 				require.Error(t, err, "%s: %s", name, op)
-				assert.Equal(t, name != "500", errors.Is(err, chat.ErrOffline), "%s: %s: %v", name, op, err)
-				assert.Equal(t, name != "500", datasource.Temporary(err), "%s: %s: %v", name, op, err)
+				assert.Equal(t, name != "501", errors.Is(err, chat.ErrOffline), "%s: %s: %v", name, op, err)
+				assert.Equal(t, name != "501", datasource.Temporary(err), "%s: %s: %v", name, op, err)
 				failed, ok := errors.AsType[*chat.Error](err)
 				require.True(t, ok)
 				assert.Equal(t, op, failed.Op)
 				switch {
-				case name == "500":
-					assert.Equal(t, 500, failed.Code, "%s: %v", op, err)
+				case name == "501":
+					assert.Equal(t, 501, failed.Code, "%s: %v", op, err)
 				case op == "login":
 					assert.Equal(t, 400, failed.Code, "%s: %v", name, err)
 				default:
 					assert.Zero(t, failed.Code, "%s: %s: %v", name, op, err)
 				}
+			}
+			require.NoError(t, jane.Close())
+		})
+	}
+}
+
+func TestWhatIsToldOfASendSaysThatTheServerIsDown(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []fliplettest.Fault{fliplettest.Status(500), fliplettest.Status(503), fliplettest.Status(521), fliplettest.LoseRequest()} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, fliplettest.InProcess())
+			var mu sync.Mutex
+			var told []error
+			jane := w.login("jane", func(o *chat.Options) {
+				o.Outbox = &chat.OutboxOptions{OnChange: func(ch chat.SendChange) {
+					mu.Lock()
+					defer mu.Unlock()
+					if ch.Err != nil {
+						told = append(told, ch.Err)
+					}
+				}}
+			})
+			conv := w.converse(jane, "bob")
+			w.Always(fliplettest.AnyRoute, fault)
+			_, err := jane.Outbox().Add(t.Context(), conv.ID, chat.Draft{Body: "hello"})
+			require.NoError(t, err)
+			time.Sleep(time.Minute)
+			pending := jane.Outbox().Pending()
+			require.Len(t, pending, 1)
+			mu.Lock()
+			defer mu.Unlock()
+			require.NotEmpty(t, told)
+			for _, err := range append(told, pending[0].Err) {
+				require.ErrorIs(t, err, chat.ErrOffline)
+				assert.True(t, datasource.Temporary(err), "%v", err)
 			}
 			require.NoError(t, jane.Close())
 		})

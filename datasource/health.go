@@ -11,22 +11,25 @@ import (
 var errTemporary = errors.New("datasource: the server is down or busy")
 
 // Temporary reports whether err says that the server is down or busy for now: it could not be reached, the connection
-// broke, no answer came before the deadline of the context, or the answer was 429, 502, 503 or 504. The same call can
-// succeed later; a write may have been applied nevertheless, see Doubtful.
+// broke, no answer came before the deadline of the context, or the answer was 429 or a 5xx of the service, or of a gateway
+// before it. The same call can succeed later; a write may have been applied nevertheless, see Doubtful.
 //
 // Temporary is false for an error of a context that was cancelled, and for what only a change of settings repairs, such
-// as a certificate that is not trusted.
+// as a certificate that is not trusted, or 501 and 505.
 func Temporary(err error) bool {
 	return errors.Is(err, errTemporary) && !errors.Is(err, context.Canceled)
 }
 
-// busy are the statuses of a server, or of what stands before it, that cannot answer now.
+// busy are the statuses of a server, or of what stands before it, that cannot answer now. Gateways have more of them than
+// are registered, such as 520 to 530.
 func busy(status int) bool {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests:
 		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported: // it never will
+		return false
 	}
-	return false
+	return status >= 500
 }
 
 // Ping reports whether the server can be reached and takes the token. It makes one request, GET v1/user, in one attempt:

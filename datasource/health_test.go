@@ -22,7 +22,7 @@ func TestTemporaryTellsAServerThatIsDownFromOneThatRefuses(t *testing.T) {
 	for _, f := range failures {
 		down := true
 		switch f.name {
-		case "400", "401", "403", "404", "422", "500", "501", "304", "untrusted certificate":
+		case "400", "401", "403", "404", "422", "501", "505", "304", "untrusted certificate":
 			down = false
 		}
 		for _, op := range operations {

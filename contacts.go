@@ -39,7 +39,8 @@ type Contact struct {
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered, without
 // a request, and with the columns that Storage keeps: see Options.CachedColumns. It is
-// empty if nothing is cached.
+// the list that the logged-in user has read, or without a login the one that was read
+// since the last Logout; empty if nothing is cached.
 //
 // Errors: [ErrInvalid]; [ErrOffline]; [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {

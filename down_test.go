@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,4 +179,71 @@ func TestOfflineListsOfAnEmptyCacheAreEmpty(t *testing.T) {
 	contacts, err = bob.Contacts(t.Context(), chat.Offline())
 	require.NoError(t, err, "before a login")
 	assert.Empty(t, contacts)
+}
+
+func TestOfflineListsWithoutALoginAreNobodys(t *testing.T) {
+	t.Parallel()
+	empty := func(c *chat.Chat, when string) {
+		contacts, err := c.Contacts(t.Context(), chat.Offline())
+		require.NoError(t, err, when)
+		assert.NotNil(t, contacts, when)
+		assert.Empty(t, contacts, when)
+		conversations, err := c.Conversations(t.Context(), chat.Offline())
+		require.NoError(t, err, when)
+		assert.NotNil(t, conversations, when)
+		assert.Empty(t, conversations, when)
+	}
+	for name, failing := range map[string]bool{"a store that works": false, "a store that keeps what is deleted": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			store := &readOnly{Store: storage.NewMemory()}
+			jane := w.connect(func(o *chat.Options) { o.Storage = store })
+			empty(jane, "before a login")
+			require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})))
+			w.converse(jane, "bob")
+			require.NoError(t, outcome(jane.Contacts(t.Context())))
+			require.NoError(t, outcome(jane.Conversations(t.Context())))
+			contacts, err := jane.Contacts(t.Context(), chat.Offline())
+			require.NoError(t, err)
+			assert.NotEmpty(t, contacts)
+			conversations, err := jane.Conversations(t.Context(), chat.Offline())
+			require.NoError(t, err)
+			assert.Len(t, conversations, 1)
+
+			store.failing.Store(failing)
+			assert.Equal(t, failing, jane.Logout(t.Context()) != nil)
+			empty(jane, "after a logout")
+			require.ErrorIs(t, outcome(jane.Conversations(t.Context())), chat.ErrNotLoggedIn)
+			require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "bob@example.org"})))
+			empty(jane, "after the login of somebody else")
+		})
+	}
+}
+
+// readOnly is a Store that can fail to change anything.
+type readOnly struct {
+	storage.Store
+	failing atomic.Bool
+}
+
+func (s *readOnly) Set(ctx context.Context, key string, value []byte) error {
+	if s.failing.Load() {
+		return errBroken
+	}
+	return s.Store.Set(ctx, key, value)
+}
+
+func (s *readOnly) Delete(ctx context.Context, key string) error {
+	if s.failing.Load() {
+		return errBroken
+	}
+	return s.Store.Delete(ctx, key)
+}
+
+func (s *readOnly) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	if s.failing.Load() {
+		return false, errBroken
+	}
+	return s.Store.CompareAndSwap(ctx, key, old, new)
 }

@@ -32,7 +32,8 @@ type Contact struct {
 }
 
 // Contacts returns the rows of the contacts data source, in the server's order
-// unless [OrderBy] is given. [Where] takes a condition over columns. The chat tokens
+// unless [OrderBy] is given. [Where] takes a condition over columns; one that asks for a
+// column that no row has is no error, and finds what lacks it: mostly nobody. The chat tokens
 // that the server returns with the rows are left out, and so is a row that breaks a limit
 // of package datasource; when all have more than 256 MiB together, the largest are. It
 // needs no login, and makes one request unless the rows are too large for one answer.
@@ -83,8 +84,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 // ContactByUserID returns the contact with this flUserId, by which messages and
 // definitions name people. It makes one request. With Options.PrimaryKey it makes a
 // second one when no row has the id: the id may be derived and not stored yet. When
-// nobody is found, one more reads which columns the contacts have, as in [Chat.Login].
-// It needs no login.
+// nobody is found, one more asks whether there are contacts at all. It needs no login.
 //
 // Errors: [ErrInvalid] for an empty id; [ErrContactNotFound]; [ErrClosed].
 func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, err error) {
@@ -108,7 +108,8 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 }
 
 // misspelt makes an ErrContactNotFound name a column that the query has and the
-// contacts have not. It says no more than before when the columns cannot be read.
+// contacts have not, or say that there are no contacts. It says no more than before when
+// that cannot be read.
 func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
 	if !errors.Is(err, ErrContactNotFound) {
 		return err
@@ -122,10 +123,8 @@ func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
 		return err
 	}
 	defer end()
-	if ds, unread := c.client.DataSource(ctx, c.opts.DataSourceID); unread == nil {
-		if what := login.Misspelt(ds.Columns); what != "" {
-			return fmt.Errorf("%w: no row of data source %d has %s", err, c.opts.DataSourceID, what)
-		}
+	if what := rows.Unknown(ctx, c.client, c.opts.DataSourceID, login); what != "" {
+		return fmt.Errorf("%w: %s", err, what)
 	}
 	return err
 }

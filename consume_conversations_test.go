@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -257,52 +256,72 @@ func TestASlowFunctionHoldsUpItsOwnConversationOnly(t *testing.T) {
 }
 
 func TestPermanentGivesUpAtOnce(t *testing.T) {
-	inTalks(t, 1, func(t *testing.T, w *talks) {
-		for _, deadLetter := range []bool{true, false} {
-			h := newWitness()
-			var log bytes.Buffer
-			var dead []error
-			bob := w.bob(func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-			var told []error
-			opts := []chat.ConsumeOption{chat.StartAt(chat.FromNow), chat.OnError(func(err error) { told = append(told, err) })}
-			if deadLetter {
-				opts = append(opts, chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
-					assert.Equal(t, "poison", m.Body)
-					dead = append(dead, err)
-					return nil
-				}))
-			}
-			stop := consume(bob, fmt.Sprint(deadLetter), func(_ context.Context, m *chat.Message) error {
-				if m.IsUpdate { // history of the first round
-					return nil
+	useless := func(text string) error { return fmt.Errorf("%s: %w", text, chat.Permanent(errPoison)) }
+	for name, is := range map[string]struct {
+		deadLetter func() error // nil: there is none
+		told       []string     // the errors of OnError, without the ids
+		log        string
+	}{
+		"no dead letter": {nil, []string{"is given up after attempt 1: the archive: cannot"}, `level=ERROR msg="a consumer's function failed: the message is given up"`},
+		"a dead letter":  {func() error { return nil }, []string{"attempt 1: the archive: cannot"}, ""},
+		"a dead letter that is useless": {func() error { return useless("the shelf") }, []string{
+			"attempt 1: the archive: cannot", "is given up after attempt 2: the shelf: cannot",
+		}, `level=ERROR msg="a dead letter was not taken: the message is given up"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTalks(t, 1, func(t *testing.T, w *talks) {
+				h := newWitness()
+				var log syncBuffer
+				var told, dead errorList
+				bob := w.bob(func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				opts := []chat.ConsumeOption{chat.OnError(told.add)}
+				if is.deadLetter != nil {
+					opts = append(opts, chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
+						assert.Equal(t, "poison", m.Body)
+						dead.add(err)
+						return is.deadLetter()
+					}))
 				}
-				h.add(m)
-				if m.Body == "poison" {
-					return fmt.Errorf("the archive: %w", chat.Permanent(errPoison))
+				var id int64
+				stop := consume(bob, "archive", func(_ context.Context, m *chat.Message) error {
+					h.add(m)
+					if m.Body == "poison" {
+						id = m.ID
+						return useless("the archive")
+					}
+					return nil
+				}, opts...)
+				time.Sleep(time.Second)
+				w.write(0, "poison", "next")
+				time.Sleep(time.Hour)
+				assert.Equal(t, []string{"poison", "next"}, h.all(), "one attempt, and it holds nothing up")
+				require.Len(t, dead.all(), map[bool]int{true: 1}[is.deadLetter != nil])
+				for _, err := range append(dead.all(), told.all()...) {
+					require.ErrorIs(t, err, errPoison)
 				}
-				return nil
-			}, opts...)
-			time.Sleep(time.Second)
-			w.write(0, "poison", "next")
-			time.Sleep(10 * time.Second)
-			assert.Equal(t, []string{"poison", "next"}, h.all(), "one attempt")
-			if deadLetter {
-				require.Len(t, dead, 1)
-				require.ErrorIs(t, dead[0], errPoison)
-			} else {
-				assert.Contains(t, log.String(), "a message is given up")
-			}
-			require.Len(t, told, 1)
-			require.ErrorIs(t, told[0], errPoison)
-			for _, k := range bob.Health().Consumers {
-				assert.Empty(t, k.Failing)
-			}
-			require.ErrorIs(t, stop(), context.Canceled)
-			require.NoError(t, bob.Close())
-		}
-		require.NoError(t, chat.Permanent(nil))
-		require.NoError(t, w.jane.Close())
-	})
+				require.Len(t, told.all(), len(is.told))
+				for i, want := range is.told {
+					require.ErrorContains(t, told.all()[i], want)
+					require.ErrorContains(t, told.all()[i], fmt.Sprintf("message %d", id))
+				}
+				if is.log == "" {
+					assert.NotContains(t, log.String(), "given up")
+				} else {
+					require.ErrorContains(t, told.all()[len(is.told)-1], fmt.Sprintf("message %d of conversation %d", id, w.convs[0]))
+					for _, part := range []string{is.log, "cannot", fmt.Sprintf("conversation=%d", w.convs[0]), fmt.Sprintf("message=%d", id)} {
+						assert.Contains(t, log.String(), part)
+					}
+				}
+				for _, k := range bob.Health().Consumers {
+					assert.Empty(t, k.Failing)
+				}
+				require.ErrorIs(t, stop(), context.Canceled)
+				require.NoError(t, bob.Close())
+				require.NoError(t, w.jane.Close())
+			})
+		})
+	}
+	require.NoError(t, chat.Permanent(nil))
 }
 
 func TestLatestHandlesTheNewestOfTheWaitingMessages(t *testing.T) {

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
+	"reflect"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -36,19 +40,25 @@ func (s *Subscription) Err() (err error) {
 	return s.pusher.Err()
 }
 
-// PanicError says that the function of a stream or consumer panicked. Its text has the
-// value if that is an error, such as a [runtime.Error]; any other value, which may be a
-// message, shows its type only.
+// PanicError says that a function of the caller's panicked, such as that of a stream or
+// consumer. Its text has the value if that is an error, such as a [runtime.Error]; any
+// other value, which may be a message, shows its type only. The log of the SDK also has a
+// value that is a text, number or [fmt.Stringer], without the body of the message that
+// the function was handling.
 type PanicError struct {
 	Value any
 	Stack []byte
+
+	whose string // function it was; "" for that of a stream
+	shown string // the value in the log, "" if the text has it or it is not shown
 }
 
 func (e *PanicError) Error() string {
+	text := fmt.Sprintf("%s panicked with a %T", cmp.Or(e.whose, "stream function"), e.Value)
 	if err, ok := e.Value.(error); ok {
-		return fmt.Sprintf("stream function panicked with a %T: %v", err, err)
+		text += fmt.Sprintf(": %v", err)
 	}
-	return fmt.Sprintf("stream function panicked with a %T", e.Value)
+	return text
 }
 
 // Unwrap returns the value if it is an error.
@@ -186,7 +196,7 @@ func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) boo
 func (f *streamFunc) Handle() error {
 	m, g := f.message, f.gap
 	f.message, f.gap = nil, nil
-	err := guarded(func() error {
+	err := guarded("stream function", m, func() error {
 		if g != nil {
 			f.chat.reportGap(*g, f.onGap)
 		} else {
@@ -195,7 +205,7 @@ func (f *streamFunc) Handle() error {
 		return nil
 	})
 	if err != nil {
-		f.chat.logFailure(f.onError, "a stream's function failed", err)
+		f.chat.logFailure(slog.LevelWarn, f.onError, "a stream's function failed", err)
 		f.teller.Tell(failure("stream", err), true)
 	}
 	return err
@@ -211,14 +221,44 @@ func withoutMarks(e feed.Event) (_ feed.Event, ok bool) {
 	return e, e.Reset
 }
 
-// guarded calls a function of the user's, and turns a panic into an error.
-func guarded(fn func() error) (err error) {
+// guarded calls a function of the user's, and turns a panic into an error. m is the
+// message that it handles, nil if there is none.
+func guarded(whose string, m *Message, fn func() error) (err error) {
+	body := ""
+	if m != nil {
+		body = m.Body
+	}
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+			err = &PanicError{Value: v, Stack: debug.Stack(), whose: whose, shown: shown(v, body)}
 		}
 	}()
 	return fn()
+}
+
+// longestPanic bounds the text of a panic's value in the log.
+const longestPanic = 1000
+
+// shown is the value of a panic in the log: the caller's own text, without the body of a
+// message.
+func shown(v any, body string) string {
+	_, text := v.(fmt.Stringer)
+	switch k := reflect.ValueOf(v).Kind(); {
+	case k == reflect.String, reflect.Bool <= k && k <= reflect.Complex128:
+		text = true
+	}
+	if _, said := v.(error); said || !text {
+		return ""
+	}
+	out := fmt.Sprint(v)
+	if body != "" {
+		quoted := strconv.Quote(body)
+		out = strings.NewReplacer(body, "(the body)", quoted[1:len(quoted)-1], "(the body)").Replace(out)
+	}
+	if len(out) > longestPanic {
+		out = strings.ToValidUTF8(out[:longestPanic], "") + "…"
+	}
+	return out
 }
 
 // gapOf is the gap of an event, nil if it has a message.

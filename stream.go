@@ -7,10 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"reflect"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -230,35 +227,10 @@ func guarded(whose string, m *Message, fn func() error) (err error) {
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack(), whose: whose, shown: shown(v, body)}
+			err = &PanicError{Value: v, Stack: debug.Stack(), whose: whose, shown: receive.Shown(v, body)}
 		}
 	}()
 	return fn()
-}
-
-// longestPanic bounds the text of a panic's value in the log.
-const longestPanic = 1000
-
-// shown is the value of a panic in the log: the caller's own text, without the body of a
-// message.
-func shown(v any, body string) string {
-	_, text := v.(fmt.Stringer)
-	switch k := reflect.ValueOf(v).Kind(); {
-	case k == reflect.String, reflect.Bool <= k && k <= reflect.Complex128:
-		text = true
-	}
-	if _, said := v.(error); said || !text {
-		return ""
-	}
-	out := fmt.Sprint(v)
-	if body != "" {
-		quoted := strconv.Quote(body)
-		out = strings.NewReplacer(body, "(the body)", quoted[1:len(quoted)-1], "(the body)").Replace(out)
-	}
-	if len(out) > longestPanic {
-		out = strings.ToValidUTF8(out[:longestPanic], "") + "…"
-	}
-	return out
 }
 
 // gapOf is the gap of an event, nil if it has a message.

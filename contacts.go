@@ -155,38 +155,33 @@ func (c *Chat) deriveUserID(row *datasource.Entry) string {
 }
 
 // contactsByID resolves row ids to contacts, in the order given. It stores missing
-// flUserIds.
-func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error) {
-	rows, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+// flUserIds, in one request, and says whether there were any.
+func (c *Chat) contactsByID(ctx context.Context, ids []int64) (_ []*Contact, stored bool, err error) {
+	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	byID := make(map[int64]*datasource.Entry, len(rows))
-	for i := range rows {
-		byID[rows[i].ID] = &rows[i]
+	byID := make(map[int64]*datasource.Entry, len(found))
+	for i := range found {
+		byID[found[i].ID] = &found[i]
 	}
-	out := make([]*Contact, 0, len(ids))
+	var unnamed []*datasource.Entry
 	for _, id := range ids {
-		row := byID[id]
-		if row == nil {
-			return nil, fmt.Errorf("contact %d: %w", id, ErrContactNotFound)
+		switch row := byID[id]; {
+		case row == nil:
+			return nil, false, fmt.Errorf("contact %d: %w", id, ErrContactNotFound)
+		case c.storedUserID(row) == "":
+			unnamed = append(unnamed, row)
 		}
-		if c.storedUserID(row) == "" {
-			patched, err := c.client.Update(ctx, c.opts.DataSourceID, id, M{wire.UserID: c.deriveUserID(row)})
-			if err != nil {
-				return nil, err
-			}
-			if c.storedUserID(patched) != "" {
-				row = patched
-			}
-		}
-		contact := c.contact(row)
-		if contact.UserID == "" {
-			return nil, fmt.Errorf("contact %d has no flUserId, and the server did not store one", id)
-		}
-		out = append(out, contact)
 	}
-	return out, nil
+	if err := rows.Name(ctx, c.client, c.opts.DataSourceID, unnamed, c.deriveUserID); err != nil {
+		return nil, false, err
+	}
+	out := make([]*Contact, len(ids))
+	for i, id := range ids {
+		out[i] = c.contact(byID[id])
+	}
+	return out, len(unnamed) > 0, nil
 }
 
 // contactsByUserID finds the contacts of participants, in their order. Ids without

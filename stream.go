@@ -75,7 +75,7 @@ type GapKind uint8
 
 const (
 	// GapHistory: older messages of a conversation that the user joined after the stream
-	// began. [Chat.Fill] reads them.
+	// began. [Chat.Fill] reads them; of a conversation of exactly 200 there are none.
 	GapHistory GapKind = iota + 1
 	// GapUnreadable: one message that exists but is too large, too deep or has too many
 	// values to be read, see [datasource.ErrRowLimit]. Once it is made smaller it comes

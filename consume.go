@@ -111,7 +111,7 @@ func (p Policy) receive() receive.Policy {
 // [DeadLetter] at once. Without DeadLetter, or when the function of DeadLetter returns
 // it, the message is given up: it is logged at level Error with the ids of message and
 // conversation and the text of err, told to [OnError] with both, and the next message
-// follows. Nothing else gives up a message. Permanent(nil) is nil.
+// follows. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -138,7 +138,8 @@ func MaxAttempts(n int) ConsumeOption {
 // message is done with; a Permanent error of fn gives it up, in the log and to [OnError];
 // after any other it is tried again. Without DeadLetter a message that fails is tried for
 // ever, unless the error is Permanent, and only its conversation waits for it: nothing is
-// dropped silently.
+// dropped silently. A [Gap] at which the function of [OnGap] panics is tried and given up in
+// the same way, but not handed to fn.
 func DeadLetter(fn func(ctx context.Context, m *Message, err error) error) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if fn == nil {
@@ -275,9 +276,10 @@ func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 }
 
 func (f *consumeFunc) giveUp(ctx context.Context, e feed.Event, failed error) error {
-	if e.Gap != nil {
-		f.note(ctx, e, "", nil, false)
-		return nil // the panic of OnGap has been logged
+	if e.Gap != nil { // there is no message to hand over
+		err := receive.Permanent(failed)
+		f.note(ctx, e, "the function of OnGap failed", err, true)
+		return err
 	}
 	err := f.call(ctx, e, "function of DeadLetter", func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
 	f.note(ctx, e, "a dead letter was not taken", err, true)
@@ -296,7 +298,7 @@ func (f *consumeFunc) note(ctx context.Context, e feed.Event, what string, err e
 	}
 	level, told := slog.LevelWarn, fmt.Errorf("message %d, attempt %d: %w", m.Row, m.Attempts, err)
 	if last && receive.IsPermanent(err) {
-		level, what = slog.LevelError, what+": the message is given up"
+		level, what = slog.LevelError, what+": given up"
 		told = fmt.Errorf("message %d of conversation %d is given up after attempt %d: %w", m.Row, m.Conversation, m.Attempts, err)
 	}
 	f.chat.logFailure(level, f.opts.onError, what, err, "name", f.consumer.Name, "conversation", m.Conversation, "message", m.Row, "attempt", m.Attempts)

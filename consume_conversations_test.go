@@ -262,11 +262,11 @@ func TestPermanentGivesUpAtOnce(t *testing.T) {
 		told       []string     // the errors of OnError, without the ids
 		log        string
 	}{
-		"no dead letter": {nil, []string{"is given up after attempt 1: the archive: cannot"}, `level=ERROR msg="a consumer's function failed: the message is given up"`},
+		"no dead letter": {nil, []string{"is given up after attempt 1: the archive: cannot"}, `level=ERROR msg="a consumer's function failed: given up"`},
 		"a dead letter":  {func() error { return nil }, []string{"attempt 1: the archive: cannot"}, ""},
 		"a dead letter that is useless": {func() error { return useless("the shelf") }, []string{
 			"attempt 1: the archive: cannot", "is given up after attempt 2: the shelf: cannot",
-		}, `level=ERROR msg="a dead letter was not taken: the message is given up"`},
+		}, `level=ERROR msg="a dead letter was not taken: given up"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTalks(t, 1, func(t *testing.T, w *talks) {
@@ -521,4 +521,35 @@ func TestA500MakesADeadLetterOnlyWhilePollsSucceed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A gap has no message for a dead letter. It is not dropped silently either.
+func TestAGapThatOnGapNeverTakesIsGivenUpAndTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		conv := w.converse(jane, "eve")
+		w.say(jane, conv, "before")
+		h := newWitness()
+		var log syncBuffer
+		var told errorList
+		bob := w.login("bob", unhurried, func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		stop := consume(bob, "bot", func(_ context.Context, m *chat.Message) error { h.add(m); return nil },
+			chat.StartAt(chat.FromNow), chat.MaxAttempts(2), chat.OnGap(func(chat.Gap) { panic("no room") }), chat.OnError(told.add),
+			chat.DeadLetter(func(context.Context, *chat.Message, error) error { assert.Fail(t, "there is no message"); return nil }))
+		time.Sleep(time.Minute)
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["bob"]))
+		time.Sleep(10 * time.Minute)
+		w.say(jane, conv, "after")
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, []string{"after"}, h.all())
+		require.Len(t, told.all(), 3)
+		require.ErrorContains(t, told.all()[2], fmt.Sprintf("of conversation %d is given up", conv.ID))
+		assert.Contains(t, log.String(), `level=ERROR msg="the function of OnGap failed: given up"`)
+		assert.Contains(t, log.String(), `panic="no room"`)
+		require.ErrorIs(t, stop(), context.Canceled)
+		require.NoError(t, bob.Close())
+		require.NoError(t, jane.Close())
+	})
 }

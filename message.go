@@ -185,8 +185,8 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	if err := upload.CheckURLs(patch[wire.File]); err != nil && c.opts.EncryptMessages {
 		return nil, invalid("data: column %q %v", wire.File, err)
 	}
-	if file, has := patch[wire.File]; has && c.opts.FileKeysInURLs {
-		patch[wire.File] = wire.EachFile(file, c.withoutFileKey)
+	if err := c.storedURLs(ctx, conversationID, patch); err != nil {
+		return nil, err
 	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err

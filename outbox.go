@@ -214,7 +214,7 @@ func (b Outbox) Pending() []PendingSend {
 	for i, w := range waiting {
 		out[i] = PendingSend{
 			GUID: w.GUID, ConversationID: w.Conversation, State: sendState(w.State), QueuedAt: w.QueuedAt,
-			Attempts: w.Attempts, Err: w.Err, NextTry: w.NextTry,
+			Attempts: w.Attempts, Err: failure("send", w.Err), NextTry: w.NextTry,
 		}
 	}
 	return out
@@ -348,7 +348,7 @@ func (c *Chat) sendChange(userID string, ch outbox.Change) SendChange {
 	ctx, cancel := context.WithTimeout(context.Background(), changeTimeout)
 	defer cancel()
 	out := SendChange{
-		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: sendState(ch.State), Err: ch.Err, Pending: ch.Pending,
+		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: sendState(ch.State), Err: failure("send", ch.Err), Pending: ch.Pending,
 	}
 	switch ch.State {
 	case outbox.Stored:

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -146,4 +147,43 @@ func TestChatsCallsNeedALogin(t *testing.T) {
 		require.ErrorIs(t, call(), chat.ErrNotLoggedIn, name)
 	}
 	assert.Len(t, w.Requests(), before)
+}
+
+func TestThePushHookNamesTheRunningApp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		app, master   int64 // 0: the app of the contacts, -1: not set
+		channel, talk int64 // where they are stored
+	}{
+		"both apps":                        {0, 77, 77, 0},
+		"the master app only":              {-1, 77, 77, 0},
+		"the running app only":             {0, -1, 0, 0},
+		"no app: the contacts' is running": {-1, -1, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fliplettest.WithApps(77))
+			id := func(n int64) int64 {
+				switch n {
+				case 0:
+					return w.AppID
+				case -1:
+					return 0
+				}
+				return n
+			}
+			jane := w.login("jane", func(o *chat.Options) {
+				o.AppID, o.MasterAppID, o.PushNotifications = id(c.app), id(c.master), true
+			})
+			channel, err := jane.Channels().Create(t.Context(), "News")
+			require.NoError(t, err)
+			talk := w.converse(jane, "bob")
+			for source, app := range map[int64]int64{channel.ID: id(c.channel), talk.ID: id(c.talk)} {
+				ds, err := w.Client().DataSource(t.Context(), source)
+				require.NoError(t, err)
+				assert.Equal(t, app, ds.AppID)
+				assert.JSONEq(t, fmt.Sprintf(`[{"runOn":["insert"],"type":"push-message","appId":%d}]`, w.AppID), string(ds.Hooks))
+			}
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,16 +121,18 @@ func (c *Chat) createSource(ctx context.Context, name string, appID int64, def w
 		Name: name, Type: wire.TypeConversation, AppID: appID, Definition: def.JSON(),
 		AccessRules: wire.ConversationRules(), Bundle: new(false),
 	}
-	hookApp := c.opts.AppID
-	if appID == 0 {
+	running := c.opts.AppID // the app whose users are notified, also of a channel on the master app
+	if appID == 0 || running == 0 && c.opts.PushNotifications {
 		contacts, err := c.home(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("Options.AppID is not set, and the contacts data source does not tell: %w", err)
 		}
-		n.AppID, n.OrganizationID = contacts.AppID, contacts.OrganizationID
-		hookApp = contacts.AppID
+		if appID == 0 {
+			n.AppID, n.OrganizationID = contacts.AppID, contacts.OrganizationID
+		}
+		running = cmp.Or(running, contacts.AppID, appID)
 	}
-	n.Hooks = wire.PushHooks(hookApp, c.opts.PushNotifications)
+	n.Hooks = wire.PushHooks(running, c.opts.PushNotifications)
 	ds, err := c.client.CreateDataSource(ctx, n)
 	if err != nil {
 		return nil, err

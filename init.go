@@ -121,6 +121,8 @@ func (c *Chat) loginBy(ctx context.Context, column string, value any, device dev
 // "fl-chat-auth-email" and the id of the contacts data source under
 // "fl-chat-source-id", or under the keys that Options name. Values are JSON, as
 // Fliplet's apps store them, or plain text. A Chat with CrossLogin stores them, too.
+// CrossLoginDataSourceID of the environment takes the place of the stored id. The data
+// source becomes that of the contacts.
 //
 // The environment's settings give Client, Storage and Push; the app need not have a
 // chat. The e-mail address is looked up in the column PrimaryKey, default "Email".
@@ -218,7 +220,8 @@ func (c *Chat) shareLogin(ctx context.Context, contact *Contact) {
 	if !c.opts.CrossLogin || email == "" {
 		return
 	}
-	for key, v := range map[string]any{c.opts.CrossLoginEmailKey: email, c.opts.CrossLoginContactsKey: c.opts.DataSourceID} {
+	source := cmp.Or(c.opts.CrossLoginDataSourceID, c.opts.DataSourceID)
+	for key, v := range map[string]any{c.opts.CrossLoginEmailKey: email, c.opts.CrossLoginContactsKey: source} {
 		raw, err := json.Marshal(v)
 		if err == nil {
 			err = c.store.Set(ctx, key, raw)

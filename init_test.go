@@ -314,3 +314,26 @@ func TestCrossLoginLeavesWhatSubscribeNeedsUntilLogout(t *testing.T) {
 	_, err = subscribe(t, env)
 	require.ErrorIs(t, err, chat.ErrNoCrossLogin)
 }
+
+func TestTheCrossLoginSourceIsBesideTheContacts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	members, _ := w.AddContacts(chat.M{"Email": "jane@example.org"}, chat.M{"Email": "bob@example.org"})
+	env, _ := w.left("", "")
+	jane := w.login("jane", func(o *chat.Options) {
+		o.CrossLogin, o.CrossLoginDataSourceID, o.Storage = true, members, env.opts.Storage
+	})
+	assert.Equal(t, w.ids["jane"], jane.User().ID, "the contacts are those of DataSourceID")
+	contacts, err := jane.Contacts(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, contacts, len(people))
+	for _, row := range w.Rows(members) {
+		assert.NotContains(t, row.Data, "flUserId", "the login has touched the other source")
+	}
+	left, err := env.opts.Storage.Get(t.Context(), "fl-chat-source-id")
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprint(members), string(left))
+	c, err := subscribe(t, env)
+	require.NoError(t, err)
+	assert.Equal(t, members, c.User().DataSourceID)
+}

@@ -3,6 +3,7 @@ package chat
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -137,8 +138,13 @@ func (c *Chat) createSource(ctx context.Context, name string, appID int64, def w
 	if err != nil {
 		return nil, err
 	}
-	if len(ds.Definition) == 0 {
-		ds.Definition = def.JSON() // a server may answer without it
+	// A server may answer without what it was told.
+	ds.AppID, ds.OrganizationID = cmp.Or(ds.AppID, n.AppID), cmp.Or(ds.OrganizationID, n.OrganizationID)
+	ds.Name, ds.Type = cmp.Or(ds.Name, n.Name), cmp.Or(ds.Type, n.Type)
+	for _, f := range []struct{ had, sent *json.RawMessage }{{&ds.Definition, &n.Definition}, {&ds.Hooks, &n.Hooks}, {&ds.AccessRules, &n.AccessRules}} {
+		if len(*f.had) == 0 {
+			*f.had = *f.sent
+		}
 	}
 	return ds, nil
 }

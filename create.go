@@ -84,10 +84,7 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversation, people []string) (*Conversation, error) {
 	def := wire.NewDefinition()
 	def.Add(people...)
-	group := wire.CloneMap(n.Group)
-	if group == nil {
-		group = M{}
-	}
+	group := wire.GroupOf(n.Group)
 	errs := []error{def.Set(wire.Group, group), def.SetBodyKey()}
 	if n.Metadata != nil {
 		errs = append(errs, def.Set(wire.Metadata, n.Metadata))

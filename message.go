@@ -33,6 +33,9 @@ type Message struct {
 	Files []string
 	// Data holds every column, with the body decrypted. Numbers are json.Number.
 	Data M
+	// Extra holds what a [Query] adds to the row: "joins", or the fields of an aggregate,
+	// whose rows have nothing else. JSON leaves it out.
+	Extra M
 	// CreatedAt and UpdatedAt are the server's times, UTC with milliseconds.
 	CreatedAt, UpdatedAt time.Time
 	// DeletedAt is set on a tombstone, whose other fields may be empty.

@@ -162,8 +162,17 @@ func (c *Chat) deriveUserID(row *datasource.Entry) string {
 }
 
 // contactsByID resolves row ids to contacts, in the order given. It stores missing
-// flUserIds.
+// flUserIds once all are found.
 func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error) {
+	found, err := c.contactRows(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return c.withUserIDs(ctx, found)
+}
+
+// contactRows reads the rows of contacts, in the order given.
+func (c *Chat) contactRows(ctx context.Context, ids []int64) ([]*datasource.Entry, error) {
 	rows, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 	if err != nil {
 		return nil, err
@@ -172,12 +181,20 @@ func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error
 	for i := range rows {
 		byID[rows[i].ID] = &rows[i]
 	}
-	out := make([]*Contact, 0, len(ids))
-	for _, id := range ids {
-		row := byID[id]
-		if row == nil {
+	out := make([]*datasource.Entry, len(ids))
+	for i, id := range ids {
+		if out[i] = byID[id]; out[i] == nil {
 			return nil, fmt.Errorf("contact %d: %w", id, ErrContactNotFound)
 		}
+	}
+	return out, nil
+}
+
+// withUserIDs makes contacts of rows, and stores missing flUserIds.
+func (c *Chat) withUserIDs(ctx context.Context, found []*datasource.Entry) ([]*Contact, error) {
+	out := make([]*Contact, 0, len(found))
+	for _, row := range found {
+		id := row.ID
 		if c.storedUserID(row) == "" {
 			patched, err := c.client.Update(ctx, c.opts.DataSourceID, id, M{wire.UserID: c.deriveUserID(row)})
 			if err != nil {

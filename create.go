@@ -33,55 +33,90 @@ const duplicatesWithin = time.Minute
 // The server does not keep two clients from creating the same conversation at once.
 // Both then get the one with the lower id; the duplicate stays unused.
 //
+// What is refused has written nothing.
+//
 // Errors: [ErrInvalid] for no participants, or for only the user, and, with
 // [datasource.ErrRowLimit], for a Group or Metadata that could not be read again, see
-// [datasource.Client.CheckLimits]; [ErrContactNotFound] naming the id; [ErrNotLoggedIn]; [ErrClosed].
+// [datasource.Client.CheckLimits]; [datasource.ErrRowLimit] alone if that shows with the
+// participants' flUserIds only; [ErrContactNotFound] naming the id, and for the user under
+// several ids; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, err error) {
 	defer wrap("create conversation", &err)
 	ids, err := contactIDs(n.Participants)
 	if err != nil {
 		return nil, err
 	}
-	ctx, s, end, err := c.enter(ctx)
-	if err != nil {
+	if err := c.made(); err != nil {
 		return nil, err
 	}
-	defer end()
 	for field, value := range map[string]M{"Group": n.Group, "Metadata": n.Metadata} {
 		if err := c.client.CheckLimits(value); err != nil {
 			return nil, invalid("%s: %w", field, err)
 		}
 	}
-	contacts, err := c.contactsByID(ctx, ids)
+	def, err := definitionOf(n, nil)
+	if err != nil {
+		return nil, invalid("Group or Metadata: %v", err)
+	}
+	if err := c.client.CheckLimits(def.JSON()); err != nil {
+		return nil, invalid("Group and Metadata together: %w", err)
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if len(ids) == 1 && ids[0] == s.contactID {
+		return nil, invalid("Participants: only the user; a conversation needs somebody else")
+	}
+	// Nothing is written before everything is known to be in order.
+	found, err := c.contactRows(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	people := []string{s.userID}
+	for _, row := range found {
+		if id := cmp.Or(c.storedUserID(row), c.deriveUserID(row)); !slices.Contains(people, id) {
+			people = append(people, id)
+		}
+	}
+	if len(people) == 1 {
+		return nil, fmt.Errorf("Participants: only the user under several ids; a conversation needs somebody else: %w", ErrContactNotFound)
+	}
+	if def, err = definitionOf(n, people); err != nil {
+		return nil, err
+	}
+	if err := c.client.CheckLimits(def.JSON()); err != nil {
+		return nil, fmt.Errorf("Participants, Group and Metadata together: %w", err)
+	}
+	contacts, err := c.withUserIDs(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	people = people[:1]
 	for _, contact := range contacts {
 		if !slices.Contains(people, contact.UserID) {
 			people = append(people, contact.UserID)
 		}
 	}
-	if len(people) == 1 {
-		return nil, invalid("Participants: only the user; a conversation needs somebody else")
-	}
-	if found, err := c.conversationOf(ctx, s, people); err != nil || found != nil {
-		return found, err
+	if same, err := c.conversationOf(ctx, s, people); err != nil || same != nil {
+		return same, err
 	}
 	created, err := c.createConversation(ctx, s, n, people)
 	if err != nil {
 		return nil, err
 	}
 	// Another client may have created a duplicate meanwhile.
-	found, err := c.conversationOf(ctx, s, people)
-	if err == nil && found != nil && found.ID < created.ID {
-		created = found
+	other, err := c.conversationOf(ctx, s, people)
+	if err == nil && other != nil && other.ID < created.ID {
+		created = other
 	}
 	s.receiver.Joined()
 	return created, nil
 }
 
-func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversation, people []string) (*Conversation, error) {
+// definitionOf is the definition of a new conversation.
+func definitionOf(n NewConversation, people []string) (wire.Definition, error) {
 	def := wire.NewDefinition()
 	def.Add(people...)
 	group := wire.GroupOf(n.Group)
@@ -92,11 +127,13 @@ func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversa
 	if n.AllowInvite {
 		errs = append(errs, def.Invite())
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, invalid("Group or Metadata: %v", err)
-	}
-	if err := c.client.CheckLimits(def.JSON()); err != nil {
-		return nil, invalid("Participants, Group and Metadata together: %w", err)
+	return def, errors.Join(errs...)
+}
+
+func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversation, people []string) (*Conversation, error) {
+	def, err := definitionOf(n, people)
+	if err != nil {
+		return nil, err
 	}
 	name := n.Name
 	if strings.TrimSpace(name) == "" {

@@ -286,3 +286,23 @@ func TestQueriesThatCannotBeMadeAreRefusedBeforeAnyRequest(t *testing.T) {
 	require.ErrorIs(t, err, chat.ErrInvalid)
 	assert.Len(t, f.Requests(), before)
 }
+
+func TestLoginIsTheSameOnAServerThatIgnoresTheQuery(t *testing.T) {
+	t.Parallel()
+	for server, faults := range ignorant {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if faults != nil {
+				w.Always(fliplettest.Query, faults...)
+			}
+			assert.Equal(t, w.ids["bob"], w.login("bob").User().ID)
+			c := w.connect()
+			_, err := c.Login(t.Context(), chat.M{"Email": chat.M{"$iLike": "nobody@example.org"}})
+			require.ErrorIs(t, err, chat.ErrContactNotFound)
+			found, err := w.login("jane").ContactByUserID(t.Context(), w.login("bob").User().UserID)
+			require.NoError(t, err)
+			assert.Equal(t, w.ids["bob"], found.ID)
+		})
+	}
+}

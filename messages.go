@@ -22,7 +22,8 @@ import (
 // WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
 // can share a timestamp.
 //
-// Errors: [ErrInvalid]; [ErrNotFound] for one of In; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid]; [ErrNotFound] for one of In; [errors.ErrUnsupported] for a WhereRow
+// that neither this server nor the SDK can evaluate; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
 	defer wrap("messages", &err)
 	var o callOptions
@@ -34,6 +35,9 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	if err := c.searchable(&o); err != nil {
 		return nil, err
+	}
+	if err := c.client.CheckLimits(o.where); err != nil {
+		return nil, invalid("WhereRow: %w", err)
 	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
@@ -52,7 +56,7 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	found, err := s.rows.Search(ctx, rows.Search{Where: o.where, Conversations: o.in, Order: rows.Total(o.order), Limit: limit, Offset: o.offset})
 	if refused, ok := errors.AsType[*rows.ConditionError](err); ok {
-		return nil, invalid("WhereRow: %v", refused)
+		return nil, fmt.Errorf("WhereRow: %w: %w", errors.ErrUnsupported, refused)
 	}
 	if err != nil {
 		return nil, err

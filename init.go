@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -212,6 +213,38 @@ func storedText(ctx context.Context, s storage.Store, key string) (any, error) {
 		return string(raw), nil
 	}
 	return v, nil
+}
+
+// Where other components of an app, and Fliplet's widget, read who is logged in.
+const (
+	userIDKey    = "fl-chat-user-id"
+	userTokenKey = "fl-chat-user-token"
+)
+
+// shareTimeout bounds the time that a login waits for a Store that hangs.
+const shareTimeout = 5 * time.Second
+
+// shareUser stores the identity of the user for other components, if CrossLogin is set: as
+// JSON, like everything that Fliplet's apps store. token is "" for one that is refused.
+func (c *Chat) shareUser(ctx context.Context, userID, token string) {
+	if !c.opts.CrossLogin {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	defer cancel()
+	for key, v := range map[string]string{userIDKey: userID, userTokenKey: token} {
+		raw, err := json.Marshal(v)
+		switch {
+		case err != nil:
+		case v == "":
+			err = c.store.Delete(ctx, key)
+		default:
+			err = c.store.Set(ctx, key, raw)
+		}
+		if err != nil {
+			c.log.Warn("leaving the user for other components failed", "error", err)
+		}
+	}
 }
 
 // shareLogin stores the login for other components, if CrossLogin is set.

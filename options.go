@@ -35,7 +35,9 @@ type Options struct {
 	// conversations created here, and registers the user's device with Push.
 	PushNotifications bool
 	// CrossLogin shares the login with other components of an app: Login stores in
-	// Storage what [Subscribe] reads, and Logout deletes the e-mail address.
+	// Storage what [Subscribe] reads, and the flUserId and flUserToken under
+	// "fl-chat-user-id" and "fl-chat-user-token", where Fliplet's widget has them; Logout
+	// deletes the e-mail address and both. A Storage is then one user's.
 	CrossLogin bool
 	// CrossLoginDataSourceID is the data source in which [Subscribe] looks up the user, a
 	// source of its own beside the contacts. With CrossLogin, Login leaves its id in Storage.

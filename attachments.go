@@ -53,7 +53,7 @@ func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft
 			row[wire.PrivateMedia] = true
 		}
 		if err := files.Add(ctx, upload.File(f)); err != nil {
-			return datasource.Write{}, cmp.Or(context.Cause(ctx), invalid("Draft.Files[%d]: %w", i, err))
+			return datasource.Write{}, cmp.Or(context.Cause(ctx), fmt.Errorf("Draft.Files[%d]: %w", i, err)) // it can be read no more
 		}
 	}
 	if files.Seal && len(d.Files) > 0 {

@@ -28,15 +28,22 @@ type Contact struct {
 	DataSourceID         int64
 	CreatedAt, UpdatedAt time.Time
 
+	// Extra holds what a [Query] adds to the row: "joins", or the fields of an aggregate,
+	// whose rows have nothing else. JSON leaves it out.
+	Extra M
+
 	withToken bool // in its JSON; see [WithToken]
 }
 
 // Contacts returns the rows of the contacts data source, in the server's order
 // unless [OrderBy] is given. [Where] takes a condition over columns; one that asks for a
-// column that no row has is no error, and finds what lacks it: mostly nobody. The chat tokens
+// column that no row has is no error, and finds what lacks it: mostly nobody. [Query] takes
+// every option of a query. The chat tokens
 // that the server returns with the rows are left out, and so is a row that breaks a limit
 // of package datasource; when all have more than 256 MiB together, the largest are. It
-// needs no login, and makes one request unless the rows are too large for one answer.
+// needs no login, and makes one request unless the rows are too large for one answer, or
+// the server ignores a part of the query: what it answers is filtered, sorted and cut here
+// again. The rows of an [Offset] are read, too.
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered, without
 // a request, and with the columns that Storage keeps: see Options.CachedColumns. It is
@@ -50,7 +57,8 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	for _, opt := range opts {
 		opt.applyContacts(&o)
 	}
-	if err := o.check(); err != nil {
+	q, err := o.find()
+	if err != nil {
 		return nil, err
 	}
 	ctx, end, err := c.begin(ctx)
@@ -61,23 +69,22 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	if o.offline {
 		return c.cachedContacts(ctx)
 	}
-	q := datasource.Query{Type: "select", Where: o.where, Order: rows.Total(o.order), Offset: o.offset}
-	if o.limit != nil {
-		q.Limit = *o.limit
-	}
+	rows.Need(&q, wire.UserID, c.opts.PrimaryKey)
 	s := c.current() // before the request: the cache must not be that of a later user
 	found, err := rows.Listed(ctx, c.client, c.opts.DataSourceID, q)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*Contact, len(found))
-	for i := range found {
-		out[i] = c.contact(&found[i])
+	out := make([]*Contact, len(found.Entries))
+	for i := range found.Entries {
+		out[i] = c.contact(&found.Entries[i])
 		delete(out[i].Data, wire.UserToken)
+		out[i].Extra = shown(found.Entries[i].Extra)
 	}
-	if o.where == nil && o.limit == nil && o.offset == 0 {
+	if o.complete() {
 		c.cacheContacts(ctx, s, out)
 	}
+	o.tell(found.Total)
 	return out, nil
 }
 
@@ -155,31 +162,50 @@ func (c *Chat) deriveUserID(row *datasource.Entry) string {
 }
 
 // contactsByID resolves row ids to contacts, in the order given. It stores missing
-// flUserIds, in one request, and says whether there were any.
-func (c *Chat) contactsByID(ctx context.Context, ids []int64) (_ []*Contact, stored bool, err error) {
+// flUserIds once all are found.
+func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error) {
+	found, err := c.contactRows(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	contacts, _, err := c.withUserIDs(ctx, found)
+	return contacts, err
+}
+
+// contactRows reads the rows of contacts, in the order given.
+func (c *Chat) contactRows(ctx context.Context, ids []int64) ([]*datasource.Entry, error) {
 	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	byID := make(map[int64]*datasource.Entry, len(found))
 	for i := range found {
 		byID[found[i].ID] = &found[i]
 	}
+	out := make([]*datasource.Entry, len(ids))
+	for i, id := range ids {
+		if out[i] = byID[id]; out[i] == nil {
+			return nil, fmt.Errorf("contact %d: %w", id, ErrContactNotFound)
+		}
+	}
+	return out, nil
+}
+
+// withUserIDs makes contacts of rows. It stores missing flUserIds, in one request, and
+// says whether there were any.
+func (c *Chat) withUserIDs(ctx context.Context, found []*datasource.Entry) (_ []*Contact, stored bool, err error) {
 	var unnamed []*datasource.Entry
-	for _, id := range ids {
-		switch row := byID[id]; {
-		case row == nil:
-			return nil, false, fmt.Errorf("contact %d: %w", id, ErrContactNotFound)
-		case c.storedUserID(row) == "":
+	for _, row := range found {
+		if c.storedUserID(row) == "" {
 			unnamed = append(unnamed, row)
 		}
 	}
 	if err := rows.Name(ctx, c.client, c.opts.DataSourceID, unnamed, c.deriveUserID); err != nil {
 		return nil, false, err
 	}
-	out := make([]*Contact, len(ids))
-	for i, id := range ids {
-		out[i] = c.contact(byID[id])
+	out := make([]*Contact, len(found))
+	for i := range found {
+		out[i] = c.contact(found[i])
 	}
 	return out, len(unnamed) > 0, nil
 }
@@ -196,15 +222,15 @@ func (c *Chat) contactsByUserID(ctx context.Context, userIDs []string) ([]*Conta
 	if err != nil {
 		return nil, err
 	}
-	if len(found) < len(userIDs) && c.opts.PrimaryKey != "" {
+	if len(found.Entries) < len(userIDs) && c.opts.PrimaryKey != "" {
 		// Some may have a derived id that is not on their row yet.
 		if found, err = rows.Listed(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select"}); err != nil {
 			return nil, err
 		}
 	}
-	byUserID := make(map[string]*Contact, len(found))
-	for i := range found {
-		contact := c.contact(&found[i])
+	byUserID := make(map[string]*Contact, len(found.Entries))
+	for i := range found.Entries {
+		contact := c.contact(&found.Entries[i])
 		delete(contact.Data, wire.UserToken)
 		if _, taken := byUserID[contact.UserID]; !taken {
 			byUserID[contact.UserID] = contact

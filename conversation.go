@@ -30,8 +30,8 @@ type Conversation struct {
 	IsChannel bool
 	// NParticipants counts the members.
 	NParticipants int
-	// IsGroup: it has more than two members, or somebody has left. A group that
-	// shrank to two members is still a group.
+	// IsGroup: it was created with a Group, has more than two members, or somebody has
+	// left. A group that shrank to two members is still a group.
 	IsGroup bool
 
 	AppID, OrganizationID int64
@@ -51,7 +51,9 @@ type NewConversation struct {
 	// Name is the data source's name. Default: a new UUID. Display names of
 	// one-to-one chats come from the contacts.
 	Name string
-	// Group is stored as Definition.Group; see [Definition].
+	// Group makes the conversation a group, whatever its size, and is stored as
+	// Definition.Group; see [Definition]. An empty one is stored as M{"public": false}.
+	// M{"readOnly": false} makes no group: Fliplet's widget gives it to one-to-one chats.
 	Group M
 	// Metadata is any data of the program's, stored as Definition.Metadata.
 	Metadata M
@@ -81,7 +83,7 @@ func (v *Conversation) show(def wire.Definition) {
 	v.Definition = readDefinition(def)
 	v.IsChannel = def.Public()
 	v.NParticipants = len(v.Definition.Participants)
-	v.IsGroup = !v.IsChannel && (v.NParticipants > 2 || len(v.Definition.RemovedParticipants) > 0)
+	v.IsGroup = !v.IsChannel && (v.NParticipants > 2 || len(v.Definition.RemovedParticipants) > 0 || def.Grouped())
 }
 
 // owner is the Chat that read the conversation, or nil for a nil or zero value.

@@ -33,8 +33,10 @@ var (
 	// conversation, so is one that the user is not in, a channel not joined, and a
 	// data source that is no conversation.
 	ErrNotFound = sentinel("not found")
+	// ErrSealed: an update would change a column that the message is sealed to.
+	ErrSealed = sentinel("the message is sealed to it")
 	// ErrInvalid: an argument or option is unusable. The text names it and says what
-	// to do.
+	// to do. No request was made.
 	ErrInvalid = sentinel("invalid argument")
 )
 

@@ -305,7 +305,7 @@ func TestAFailedFunctionIsLoggedWithItsTextAndToldOfEachTime(t *testing.T) {
 		var streamed errorList
 		sub, err := jane.Stream(t.Context(), func(*chat.Message) { panic(errOwn) }, chat.OnError(streamed.add))
 		require.NoError(t, err)
-		<-sub.Done()
+		ended(t, sub.Done())
 		synctest.Wait()
 		require.ErrorIs(t, sub.Err(), errOwn)
 		require.Len(t, streamed.all(), 1)

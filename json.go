@@ -298,16 +298,30 @@ func (v *Conversation) UnmarshalJSON(raw []byte) (err error) {
 	return nil
 }
 
-// MarshalJSON writes the channel as the JavaScript API returns it.
+// MarshalJSON writes the channel as the JavaScript API returns it, without its encryption
+// key and invite code, hooks and access rules.
 func (ch Channel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		ID            int64      `json:"id"`
-		Name          string     `json:"name"`
-		Type          string     `json:"type"`
-		Definition    Definition `json:"definition"`
-		NParticipants int        `json:"nParticipants"`
-		IsChannel     bool       `json:"isChannel"`
-	}{ch.ID, ch.Name, wire.TypeConversation, ch.Definition, ch.NParticipants, true})
+		ID             int64           `json:"id"`
+		Name           string          `json:"name"`
+		Type           string          `json:"type"`
+		AppID          int64           `json:"appId"`
+		OrganizationID int64           `json:"organizationId"`
+		Definition     Definition      `json:"definition"`
+		Columns        []string        `json:"columns"`
+		Bundle         json.RawMessage `json:"bundle,omitempty"`
+		Encrypted      json.RawMessage `json:"encrypted,omitempty"`
+		Public         json.RawMessage `json:"public,omitempty"`
+		CreatedAt      *string         `json:"createdAt"`
+		UpdatedAt      *string         `json:"updatedAt"`
+		DeletedAt      *string         `json:"deletedAt"`
+		NParticipants  int             `json:"nParticipants"`
+		IsChannel      bool            `json:"isChannel"`
+	}{
+		ID: ch.ID, Name: ch.Name, Type: wire.TypeConversation, AppID: ch.AppID, OrganizationID: ch.OrganizationID,
+		Definition: ch.Definition, Columns: append([]string{}, ch.Columns...), Bundle: ch.Extra["bundle"], Encrypted: ch.Extra["encrypted"], Public: ch.Extra["public"],
+		CreatedAt: page.Timestamp(ch.CreatedAt), UpdatedAt: page.Timestamp(ch.UpdatedAt), NParticipants: ch.NParticipants, IsChannel: true,
+	})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -319,7 +333,18 @@ func (ch *Channel) UnmarshalJSON(raw []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	out := Channel{ID: o.Int("id"), Name: o.Text("name"), NParticipants: int(o.Int("nParticipants"))}
+	out := Channel{
+		ID: o.Int("id"), Name: o.Text("name"), NParticipants: int(o.Int("nParticipants")), AppID: o.Int("appId"),
+		OrganizationID: o.Int("organizationId"), CreatedAt: o.Time("createdAt"), UpdatedAt: o.Time("updatedAt"), Columns: o.Texts("columns"),
+	}
+	for _, name := range []string{"bundle", "encrypted", "public"} {
+		if raw := o.Raw(name); raw != nil {
+			if out.Extra == nil {
+				out.Extra = map[string]json.RawMessage{}
+			}
+			out.Extra[name] = raw
+		}
+	}
 	if out.Definition, err = definitionIn(o); err != nil {
 		return err
 	}

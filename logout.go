@@ -63,7 +63,11 @@ func (c *Chat) wipe(s *session) <-chan error {
 	ctx, cancel := context.WithTimeout(c.work.Context(), wipeTimeout)
 	began := c.work.Go(func() {
 		defer cancel()
-		done <- s.cache.Forget(ctx, c.opts.CrossLoginEmailKey)
+		shared := []string{c.opts.CrossLoginEmailKey}
+		if c.opts.CrossLogin {
+			shared = append(shared, userIDKey, userTokenKey)
+		}
+		done <- s.cache.Forget(ctx, shared...)
 	})
 	if !began {
 		cancel()

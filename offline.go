@@ -34,6 +34,7 @@ func (c *Chat) cacheOf(s *session) *cache.User {
 func (c *Chat) rememberUser(ctx context.Context, s *session, query where.Login, contact *Contact, token string) {
 	row := contactRow(contact)
 	s.cache.Remember(ctx, &row, token, query.Fingerprint())
+	c.shareUser(ctx, s.userID, token)
 }
 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there

@@ -35,10 +35,13 @@ type Options struct {
 	// conversations created here, and registers the user's device with Push.
 	PushNotifications bool
 	// CrossLogin shares the login with other components of an app: Login stores in
-	// Storage what [Subscribe] reads, and Logout deletes the e-mail address.
+	// Storage what [Subscribe] reads, and the flUserId and flUserToken under
+	// "fl-chat-user-id" and "fl-chat-user-token", where Fliplet's widget has them; Logout
+	// deletes the e-mail address and both. A Storage is then one user's.
 	CrossLogin bool
-	// CrossLoginDataSourceID replaces DataSourceID when CrossLogin is set. Default:
-	// DataSourceID.
+	// CrossLoginDataSourceID is the data source in which [Subscribe] looks up the user, a
+	// source of its own beside the contacts. With CrossLogin, Login leaves its id in Storage.
+	// Default: DataSourceID.
 	CrossLoginDataSourceID int64
 	// CrossLoginEmailKey is the storage key of the e-mail address. Default:
 	// "fl-chat-auth-email".
@@ -112,9 +115,6 @@ func (o Options) prepare() (Options, error) {
 	var errs []error
 	if o.Client == nil {
 		errs = append(errs, invalid("Options.Client: nil; make one with datasource.NewClient, which needs a token"))
-	}
-	if o.CrossLogin && o.CrossLoginDataSourceID != 0 {
-		o.DataSourceID = o.CrossLoginDataSourceID
 	}
 	if o.DataSourceID <= 0 {
 		errs = append(errs, invalid("Options.DataSourceID: %d; give the id of the contacts data source", o.DataSourceID))

@@ -179,7 +179,7 @@ func (c *Chat) Outbox() Outbox { return Outbox{c} }
 // the middle, the message may have been accepted nevertheless.
 func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid string, err error) {
 	defer wrap("queue message", &err)
-	if err := d.check(conversationID); err != nil {
+	if err := b.chat.checkDraft(conversationID, &d); err != nil {
 		return "", err
 	}
 	ctx, s, end, err := b.enter(ctx)
@@ -304,17 +304,9 @@ func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Dr
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range write.Files {
-		switch {
-		case p.Content == nil:
-			return nil, invalid("Draft.Files: a Reader cannot wait in the outbox; give Content, or the URL of a file that is uploaded")
-		case c.opts.EncryptMessages && !c.sealsFiles():
-			return nil, invalid("Draft.Files: content would lie in Storage unsealed while it waits in the outbox; give the URL of a file that is uploaded")
-		}
-	}
 	rec, err := outbox.NewRecord(conversationID, write)
 	if err != nil {
-		return nil, invalid("Draft: %v", err)
+		return nil, fmt.Errorf("Draft: %w", err)
 	}
 	return s.outbox.Add(ctx, rec, d.GUID != "")
 }

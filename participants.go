@@ -92,7 +92,7 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 		return err
 	}
 	defer end()
-	contacts, _, err := p.v.chat.contactsByID(ctx, ids)
+	contacts, err := p.v.chat.contactsByID(ctx, ids)
 	if err != nil {
 		return err
 	}

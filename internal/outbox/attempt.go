@@ -3,6 +3,7 @@ package outbox
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -26,7 +27,7 @@ func (r *run) do(kind Kind, s *Sending) {
 		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
 	}
 	// What the ports say is asked before the lock: they are not ours.
-	f := failure{err: err, hung: ctx.Err() != nil && r.life.Context().Err() == nil}
+	f := failure{err: err, hung: (ctx.Err() != nil || errors.Is(err, datasource.ErrNoAnswer)) && r.life.Context().Err() == nil}
 	switch ended := r.life.Context().Err() != nil; {
 	case err == nil && row != nil:
 		cfg.Sent()

@@ -49,11 +49,10 @@ func (p *pace) fire(c *Client, cl *call) {
 	p.timer.Reset(firstByteAgain - time.Since(p.began))
 	p.mu.Unlock()
 
-	var resp *http.Response
-	err := c.admit(ctx, cl)
-	if err == nil {
-		resp, err = c.send(ctx, cl) //nolint:bodyclose // dropped below, or handed on
+	if c.admit(ctx, cl) != nil {
+		return // the request itself goes on
 	}
+	resp, err := c.send(ctx, cl) //nolint:bodyclose // dropped below, or handed on
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

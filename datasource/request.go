@@ -88,7 +88,7 @@ func (c *Client) admit(ctx context.Context, cl *call) error {
 	if cl.unlimited {
 		return Unlimited().Wait(ctx)
 	}
-	return c.limiter.Wait(ctx)
+	return c.limiter.wait(ctx, c.turnOf(ctx, cl))
 }
 
 // attempt makes one request. again says whether a failure is one to repeat.

@@ -86,6 +86,11 @@ type failure struct {
 // failed notes a failure that says nothing final, unless there were too many. mu is
 // held.
 func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
+	if errors.Is(f.err, datasource.ErrNoSlot) && !f.doubtful { // nothing was tried
+		r.queue.Crowded(now, s.id)
+		r.change(s, Queued, s.err)
+		return
+	}
 	s.attempts++
 	trial := &s.inserts
 	if kind == LookUp {

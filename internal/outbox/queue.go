@@ -357,6 +357,14 @@ func (q *Queue) Unanswered(now time.Time, id ID) {
 	}
 }
 
+// Crowded says that an action was not begun, since the client's own rate limit has no
+// place for it soon.
+func (q *Queue) Crowded(now time.Time, id ID) {
+	if it := q.answered(id); it != nil {
+		it.due = now.Add(q.backoff(4))
+	}
+}
+
 // backoff doubles with each try; half of it is random.
 func (q *Queue) backoff(tries int) time.Duration {
 	d := q.cfg.MaxBackoff

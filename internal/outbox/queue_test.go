@@ -275,3 +275,21 @@ func TestBackoffGrowsAndIsSpread(t *testing.T) {
 	}
 	assert.Greater(t, top, 5*time.Second)
 }
+
+func TestWhatTheRateLimitHadNoPlaceForIsTriedLaterAndCountsAsNoTry(t *testing.T) {
+	q := newQueue()
+	id := accept(t, q, 1)
+	now := start
+	for range 10 {
+		next(t, q, now, outbox.Send, id)
+		q.Crowded(now, id)
+		then := idle(t, q, now)
+		assert.GreaterOrEqual(t, then.Sub(now), 4*time.Second-1)
+		assert.LessOrEqual(t, then.Sub(now), 8*time.Second)
+		now = then
+	}
+	next(t, q, now, outbox.Send, id)
+	q.Retry(now, id, 0)
+	assert.LessOrEqual(t, idle(t, q, now).Sub(now), time.Second, "the first try")
+	q.Crowded(now, id) // nothing is under way
+}

@@ -23,8 +23,8 @@ type Health struct {
 	// last of them met, an [*Error] as [OnError] gets it; nil when FailedPolls is 0.
 	FailedPolls int
 	LastError   error
-	// LimiterWait is how long a request that is made now would wait for the client's
-	// rate limit, which other Chats may share; 0 for not at all.
+	// LimiterWait is how long a request of this Chat that is made now would wait for the
+	// client's rate limit, which other Chats may share; 0 for not at all.
 	LimiterWait time.Duration
 	// Outbox counts the messages that are left to send, as far as this process knows; 0
 	// without Options.Outbox.
@@ -67,7 +67,7 @@ func (c *Chat) Health() Health {
 	if c.made() != nil {
 		return Health{}
 	}
-	h := Health{LimiterWait: c.client.Limiter().Delay()}
+	h := Health{LimiterWait: c.client.Delay()}
 	s := c.current()
 	if s == nil {
 		return h

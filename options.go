@@ -19,7 +19,7 @@ type M = datasource.M
 // Options configure a Chat. Client and DataSourceID are required; the zero value of
 // every other field selects its default. Connect copies the options.
 type Options struct {
-	// Client talks to Fliplet. Chats may share one.
+	// Client talks to Fliplet. Chats may share one, and then take turns at its Limiter.
 	Client *datasource.Client
 	// DataSourceID is the data source of the contacts.
 	DataSourceID int64

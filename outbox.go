@@ -283,7 +283,7 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 			return c.storedSend(ctx, r.Conversation, r.Write())
 		},
 		MaxAttempts: c.opts.Outbox.MaxAttempts,
-		Judge:       judge, RetryAfter: retryAfter, Sent: s.receiver.Poke,
+		Judge:       judge, RetryAfter: askedToWait, Sent: s.receiver.Poke,
 	}
 	if tell := c.opts.Outbox.OnChange; tell != nil {
 		cfg.Notifier = c.notifier
@@ -380,13 +380,10 @@ func judge(err error) outbox.Verdict {
 	return outbox.Judge(err)
 }
 
-// retryAfter is how long the server asked to be left alone.
-func retryAfter(err error) time.Duration {
+// askedToWait is how long the server asked to be left alone.
+func askedToWait(err error) time.Duration {
 	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
 		return refused.RetryAfter
-	}
-	if errors.Is(err, datasource.ErrNoAnswer) {
-		return time.Second // it has waited long enough: what is missing may be there
 	}
 	return 0
 }

@@ -36,6 +36,15 @@ func pollFailure(err error) receive.Failure {
 	return receive.Failure{Wait: retryAfter(err), End: final(err)}
 }
 
+// retryAfter is how long a poll that failed is to be followed by none, 0 if nothing says
+// it.
+func retryAfter(err error) time.Duration {
+	if errors.Is(err, datasource.ErrNoAnswer) {
+		return time.Second // it has waited long enough: what is missing may be there
+	}
+	return askedToWait(err)
+}
+
 // final reports whether later polls would fail, too: the contact was deleted, or the
 // token revoked.
 func final(err error) bool {

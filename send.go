@@ -94,7 +94,7 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 	}
 	row, err := c.transmit(ctx, s, conversationID, write)
 	if datasource.Doubtful(err) {
-		if stored, lookErr := c.storedSend(ctx, conversationID, write); lookErr == nil && stored != nil {
+		if stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write); lookErr == nil && stored != nil {
 			row, err = stored, nil
 		}
 	}

@@ -79,12 +79,36 @@ func (d *decoder) user() (known bool, err error) {
 // Limiter is the limiter that the client's requests wait for.
 func (c *Client) Limiter() *Limiter { return c.limiter }
 
-// Delay is how long a request that comes now would wait, 0 when it may start at once. It takes no slot.
+// Delay is how long a request that comes now would wait, 0 when it may start at once: one of somebody who has made none
+// for a while, unless only one makes requests. It takes no slot.
 func (l *Limiter) Delay() time.Duration {
 	if l == nil || l.n == 0 {
 		return 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return max(l.free(time.Now(), len(l.queue)), 0)
+	f := new(flow)
+	if l.alone() {
+		for _, f = range l.flows {
+			break
+		}
+	}
+	return max(l.expect(f, time.Now()), 0)
+}
+
+// Delay is how long a request of this client that comes now would wait for its Limiter: the longest of what it writes, its
+// reads that are asked again, and its other reads. It takes no slot.
+func (c *Client) Delay() (d time.Duration) {
+	l := c.limiter
+	if l.n == 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range [...]kind{others, sends, live} {
+		if f := l.flows[turn{c.caller, k}]; f != nil {
+			d = max(d, l.expect(f, time.Now()))
+		}
+	}
+	return d
 }

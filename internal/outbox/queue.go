@@ -15,9 +15,12 @@ var ErrFull = errors.New("chat: the outbox is full")
 
 // QueueConfig sets sizes and times. Zero fields take the defaults.
 type QueueConfig struct {
-	Limit    int           // pending messages, default 1000
-	Parallel int           // actions under way at once, default 4
-	Settle   time.Duration // until a stored row is certainly visible, default 5 s
+	Limit  int           // pending messages, default 1000
+	Settle time.Duration // until a stored row is certainly visible, default 5 s
+	// Parallel is how many copies are removed at once, default 4. Sends and look-ups have
+	// no such bound but one for each conversation: those that hang would take the places
+	// of all others.
+	Parallel int
 
 	Backoff    time.Duration // first wait after a failure, doubled with each, default 1 s
 	MaxBackoff time.Duration // default 10 s: an outage may end at any moment
@@ -99,8 +102,10 @@ type Queue struct {
 	over  []*item // forgetting
 	last  ID
 	busy  int
-	held  bool
-	pause time.Time // the server's word: no request before
+	// removing counts those of busy that are Forget.
+	removing int
+	held     bool
+	pause    time.Time // the server's word: no request before
 }
 
 // NewQueue returns an empty queue.
@@ -193,12 +198,13 @@ func (q *Queue) Park(id ID) {
 // Next says what to do now. What it hands out is under way until it is answered,
 // so it is called again until it says Wait.
 func (q *Queue) Next(now time.Time) Action {
-	if q.busy >= q.cfg.Parallel {
-		return Action{}
-	}
 	var wake time.Time
 	for _, it := range q.over {
+		if q.removing >= q.cfg.Parallel {
+			break
+		}
 		if a, ok := q.take(now, it, Forget, &wake); ok {
+			q.removing++
 			return a
 		}
 	}
@@ -255,6 +261,9 @@ func (q *Queue) answered(id ID) *item {
 	}
 	it.busy = false
 	q.busy--
+	if it.state == forgetting {
+		q.removing--
+	}
 	return it
 }
 
@@ -345,6 +354,14 @@ func (q *Queue) Unanswered(now time.Time, id ID) {
 	if it := q.answered(id); it != nil {
 		it.tries++
 		it.due = now.Add(q.backoff(1))
+	}
+}
+
+// Crowded says that an action was not begun, since the client's own rate limit has no
+// place for it soon.
+func (q *Queue) Crowded(now time.Time, id ID) {
+	if it := q.answered(id); it != nil {
+		it.due = now.Add(q.backoff(4))
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
@@ -47,6 +48,10 @@ type Config struct {
 	Key   string
 	// Process identifies the process. Default: this one. Tests play others.
 	Process string
+	// Told is told what each renewal in the background, and each look while the key is
+	// waited for, has met in the Store: nil when it did its work. It must not block. It may
+	// be nil.
+	Told func(error)
 }
 
 // State is what a look at the key found.
@@ -87,6 +92,8 @@ type Claim struct {
 	cfg   Config
 	owner string
 
+	beats atomic.Uint64 // so that no value comes twice, whoever has seen it
+
 	mu      sync.Mutex
 	looked  bool
 	seen    []byte    // what the last look found
@@ -118,9 +125,10 @@ func (c *Claim) Renewed() bool {
 
 // look reads the key, and judges it by how long it has not changed.
 func (c *Claim) look(ctx context.Context) (raw []byte, _ State, err error) {
-	raw, err = c.read(ctx)
-	if err != nil {
-		return nil, Held, err
+	within, cancel := context.WithTimeout(ctx, Beat)
+	defer cancel()
+	if raw, err = c.read(within); err != nil {
+		return nil, Held, unanswered(ctx, err)
 	}
 	r, readable := decode(raw)
 	exclusive := c.exclusive()
@@ -185,14 +193,31 @@ func (c *Claim) Acquire(ctx context.Context) (*Lease, error) {
 		if err != nil || ok {
 			return l, err
 		}
+		c.told(nil)
 		if err := wait.Sleep(ctx, poll); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// told says what the Store has met.
+func (c *Claim) told(err error) {
+	if c.cfg.Told != nil {
+		c.cfg.Told(err)
+	}
+}
+
 func decode(raw []byte) (r record, ok bool) {
 	return r, json.Unmarshal(raw, &r) == nil
+}
+
+// unanswered says of an error of a call with less time than ctx leaves that it was the
+// Store that took too long.
+func unanswered(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("storage: no answer within %v: %w", Beat, err)
+	}
+	return err
 }
 
 // failed says what went wrong: the caller's context, or else the store.

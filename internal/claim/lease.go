@@ -24,8 +24,7 @@ type Lease struct {
 
 	writing chan struct{} // holds a value while the key is being written
 	stored  []byte        // what is there; whoever is writing has it
-	beat    uint64
-	gone    bool // nothing there is ours any more
+	gone    bool          // nothing there is ours any more
 
 	taken atomic.Bool // by somebody else
 
@@ -68,14 +67,21 @@ func (l *Lease) Keep(in *life.Life, lost func()) bool {
 			if err != nil {
 				next = poll
 			}
+			if ctx.Err() == nil {
+				l.claim.told(err)
+			}
 		}
 	})
 }
 
 // Renew renews the lease now. It returns [ErrLost] when somebody else has it.
 func (l *Lease) Renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, Beat)
+	within, cancel := context.WithTimeout(ctx, Beat)
 	defer cancel()
+	return unanswered(ctx, l.renew(within))
+}
+
+func (l *Lease) renew(ctx context.Context) error {
 	if err := l.write(ctx); err != nil {
 		return err
 	}
@@ -87,8 +93,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 		return errReleased
 	}
 	now := time.Now()
-	l.beat++
-	next, err := json.Marshal(record{Owner: l.claim.owner, Process: l.claim.cfg.Process, Beat: l.beat})
+	next, err := json.Marshal(record{Owner: l.claim.owner, Process: l.claim.cfg.Process, Beat: l.claim.beats.Add(1)})
 	if err != nil {
 		return err
 	}
@@ -139,7 +144,6 @@ func (l *Lease) swap(ctx context.Context, next []byte) (bool, error) {
 			return false, nil
 		}
 		l.stored = now
-		l.beat = max(l.beat, r.Beat)
 		ok, err = store.CompareAndSwap(ctx, key, now, next)
 	}
 	if err != nil {

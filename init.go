@@ -214,17 +214,13 @@ func storedText(ctx context.Context, s storage.Store, key string) (any, error) {
 
 // shareLogin stores the login for other components, if CrossLogin is set.
 func (c *Chat) shareLogin(ctx context.Context, contact *Contact) {
-	email := wire.Text(contact.Data[c.opts.emailColumn()])
-	if !c.opts.CrossLogin || email == "" {
+	email, s := wire.Text(contact.Data[c.opts.emailColumn()]), c.current()
+	if !c.opts.CrossLogin || email == "" || s == nil {
 		return
 	}
 	for key, v := range map[string]any{c.opts.CrossLoginEmailKey: email, c.opts.CrossLoginContactsKey: c.opts.DataSourceID} {
-		raw, err := json.Marshal(v)
-		if err == nil {
-			err = c.store.Set(ctx, key, raw)
-		}
-		if err != nil {
-			c.log.Warn("leaving the login for other components failed", "error", err)
+		if raw, err := json.Marshal(v); err == nil { // both always are
+			s.cache.Share(ctx, key, raw)
 		}
 	}
 }

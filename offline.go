@@ -7,6 +7,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -15,10 +16,10 @@ import (
 // What a session stores for offline use. Package cache keeps rows; the functions here
 // convert them to contacts, conversations and messages.
 
-func newCache(opts *Options, keepsMessages bool) *cache.Cache {
+func newCache(opts *Options, keepsMessages bool, work *life.Life) *cache.Cache {
 	return cache.New(cache.Config{
 		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
-		KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
+		Shared: []string{opts.CrossLoginEmailKey}, Go: work.Go, Closing: work.Context, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
 	})
 }
 

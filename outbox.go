@@ -27,8 +27,17 @@ import (
 // which is sealed when the chat encrypts. Several processes may share a Storage:
 // each sends what it accepted, under a claim that it renews every 5 s, and takes
 // over what another left behind when that one has closed, or has not renewed its
-// claim for 20 s. On a Storage that one process at a time has open, such as
-// storage/boltstore, what a crash left behind is sent at once.
+// claim for 20 s and Settle, by the clocks of those who wait together. Meanwhile it sends
+// what goes to other conversations. So processes that live for seconds only get on, too,
+// and no two clocks need to agree. On a Storage that one process at a time has open, such
+// as storage/boltstore, what a crash left behind is sent at once.
+//
+// A process that is suspended for longer, while others are at work, sends nothing when it
+// goes on: it looks at its claim right before each attempt. Only a request that it was
+// sending at that moment can still arrive, one for each conversation; if it does, and the
+// message was sent by another process in between, it is stored twice, the second time
+// out of its place, and streams leave the copy out. No other message is stored twice or
+// overtaken by one that the same process accepted later for the same conversation.
 //
 // An outage is waited out for as long as it takes. A message fails, which OnChange is
 // told and Options.Logger gets, and no longer holds back those behind it, when Fliplet
@@ -386,15 +395,4 @@ func judge(err error) outbox.Verdict {
 		return outbox.Refused // the user is not a member
 	}
 	return outbox.Judge(err)
-}
-
-// retryAfter is how long the server asked to be left alone.
-func retryAfter(err error) time.Duration {
-	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
-		return refused.RetryAfter
-	}
-	if errors.Is(err, datasource.ErrNoAnswer) {
-		return time.Second // it has waited long enough: what is missing may be there
-	}
-	return 0
 }

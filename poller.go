@@ -36,6 +36,17 @@ func pollFailure(err error) receive.Failure {
 	return receive.Failure{Wait: retryAfter(err), End: final(err)}
 }
 
+// retryAfter is how long the server asked to be left alone.
+func retryAfter(err error) time.Duration {
+	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
+		return refused.RetryAfter
+	}
+	if errors.Is(err, datasource.ErrNoAnswer) {
+		return time.Second // it has waited long enough: what is missing may be there
+	}
+	return 0
+}
+
 // final reports whether later polls would fail, too: the contact was deleted, or the
 // token revoked.
 func final(err error) bool {

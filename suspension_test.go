@@ -30,6 +30,8 @@ type sleeper struct {
 	awake chan struct{} // closed while it is not suspended
 	rand  *rand.Rand
 	naps  int // how often it was suspended
+	// careful: a request that has not left is not sent when its context has ended.
+	careful bool
 }
 
 func newSleeper(disk storage.Store, network http.RoundTripper, seed uint64) *sleeper {
@@ -87,10 +89,13 @@ func (p *sleeper) CompareAndSwap(ctx context.Context, key string, old, new []byt
 }
 
 // RoundTrip sends a request. One that the process has begun when it is suspended arrives
-// when it is resumed.
+// when it is resumed, unless the process is careful.
 func (p *sleeper) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.step()
 	defer p.step()
+	if err := r.Context().Err(); p.careful && err != nil {
+		return nil, err
+	}
 	return p.network.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
 }
 

@@ -19,6 +19,7 @@ var errReleased = errors.New("the lease was given back")
 // Lease is a key that is held. It is safe for concurrent use.
 type Lease struct {
 	claim *Claim
+	late  bool            // see Late
 	over  context.Context // ends when the lease was given back or lost
 	end   context.CancelFunc
 
@@ -34,7 +35,12 @@ type Lease struct {
 
 func newLease(c *Claim, stored []byte) *Lease {
 	l := &Lease{claim: c, writing: make(chan struct{}, 1), stored: stored}
-	l.over, l.end = context.WithCancel(context.Background())
+	over, end := context.WithCancel(context.Background())
+	living.Store(c.owner, l)
+	l.over, l.end = over, func() {
+		living.CompareAndDelete(c.owner, l)
+		end()
+	}
 	return l
 }
 
@@ -129,30 +135,45 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 // swap replaces what is stored, and reports false when it is somebody else's. The
-// store may have written although it said that it failed: what the lease itself
-// has written is still its own.
+// store may have written although it said that it failed, and watchers make notes: what
+// names the lease itself is still its own.
 func (l *Lease) swap(ctx context.Context, next []byte) (bool, error) {
 	store, key := l.claim.cfg.Store, l.claim.cfg.Key
-	ok, err := store.CompareAndSwap(ctx, key, l.stored, next)
-	if err == nil && !ok {
-		now, readErr := l.claim.read(ctx)
-		if readErr != nil {
-			return false, readErr
+	for {
+		ok, err := store.CompareAndSwap(ctx, key, l.stored, next)
+		if err != nil {
+			return false, failed(ctx, err)
 		}
-		r, readable := decode(now)
-		if !readable || r.Owner != l.claim.owner || bytes.Equal(now, l.stored) {
+		if ok {
+			l.stored = next
+			return true, nil
+		}
+		now, err := l.claim.read(ctx)
+		if err != nil {
+			return false, err
+		}
+		if r, readable := decode(now); !readable || r.Owner != l.claim.owner || bytes.Equal(now, l.stored) {
 			return false, nil
 		}
 		l.stored = now
-		ok, err = store.CompareAndSwap(ctx, key, now, next)
 	}
+}
+
+// Late reports whether the lease of another one ran out before this one began, TTL and
+// Extra after it was renewed last.
+func (l *Lease) Late() bool { return l.late }
+
+// Held reports whether the lease is still there, by a look at the key. It says nothing
+// about the next moment. The error is [ErrLost] if it is somebody else's.
+func (l *Lease) Held(ctx context.Context) error {
+	raw, err := l.claim.read(ctx)
 	if err != nil {
-		return false, failed(ctx, err)
+		return err
 	}
-	if ok {
-		l.stored = next
+	if r, readable := decode(raw); !readable || r.Owner != l.claim.owner {
+		return ErrLost
 	}
-	return ok, nil
+	return nil
 }
 
 // write waits until nobody else writes; written ends that.

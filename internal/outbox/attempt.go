@@ -3,6 +3,7 @@ package outbox
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -16,20 +17,27 @@ func (r *run) do(kind Kind, s *Sending) {
 	ctx, cancel := context.WithDeadline(datasource.AskAgain(r.life.Context()), r.deadline(kind))
 	defer cancel()
 	var row *datasource.Entry
-	var err error
+	var err, barred error
 	switch kind {
 	case Send:
-		row, err = cfg.Insert(ctx, s.rec)
+		if barred = r.journal.fence(ctx); barred == nil {
+			row, err = cfg.Insert(ctx, s.rec)
+		}
 	case LookUp:
 		row, err = cfg.LookUp(ctx, s.rec)
 	case Forget:
 		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
 	}
+	if errors.Is(barred, errLost) {
+		r.box.lose(r)
+	}
+	err = cmp.Or(err, barred)
 	// What the ports say is asked before the lock: they are not ours.
 	f := failure{err: err, hung: ctx.Err() != nil && r.life.Context().Err() == nil}
 	switch ended := r.life.Context().Err() != nil; {
 	case err == nil && row != nil:
 		cfg.Sent()
+	case barred != nil: // nothing was sent
 	case err != nil && kind != Forget:
 		f.verdict, f.wait = cfg.Judge(err), cfg.RetryAfter(err)
 		// Whoever answered for the server may have passed the request on before.

@@ -46,6 +46,9 @@ type run struct {
 	backlog   []*Sending           // what was left behind, until it is known what else was
 	busyAt    time.Time            // when there was something to send last
 	stored    int                  // how many inserts succeeded
+	// unavailable are the conversations in which an insert found the server so, since the
+	// last one that succeeded.
+	unavailable map[int64]struct{}
 
 	syncing bool
 	syncAt  time.Time
@@ -69,6 +72,8 @@ type Sending struct {
 	kept     chan struct{} // closed when it is in the Store, or over
 	done     chan struct{} // closed when it is over, or left to another process
 	state    State
+	adopted  bool // from an earlier process
+	sent     bool // by this one, perhaps in vain
 	attempts int
 	inserts  trial
 	lookUps  trial
@@ -99,6 +104,7 @@ func newRun(o *Outbox) *run {
 		box: o, life: life.New(o.life.Context()), syncing: true, busyAt: time.Now(),
 		queue: NewQueue(QueueConfig{Limit: o.cfg.Limit, Settle: o.cfg.Settle}),
 		sends: map[ID]*Sending{}, known: map[sendKey]*Sending{}, parked: map[sendKey]*Sending{}, abandoned: map[string][]Waiting{},
+		unavailable: map[int64]struct{}{},
 	}
 	r.journal = newJournal(&o.cfg, r.life, func() { o.lose(r) })
 	r.timer = time.AfterFunc(time.Hour, func() {
@@ -145,6 +151,7 @@ func (r *run) kick() {
 			break
 		}
 		s := r.sends[a.ID]
+		s.sent = s.sent || a.Kind == Send
 		if a.Kind != Forget {
 			r.change(s, Running, s.err)
 		}
@@ -291,7 +298,7 @@ func (r *run) adopt(ctx context.Context, segments []segment) (left []*Sending, e
 				continue
 			}
 			sd := newSending(rec)
-			sd.at, sd.settled = f.at, s.settled
+			sd.at, sd.settled, sd.adopted = f.at, s.settled, true
 			close(sd.kept)
 			left = append(left, sd)
 		}

@@ -191,7 +191,14 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 //
 // Several consumers may share a user, a name and a store, and with them one
 // position. One of them receives; the others stand by. One takes over when it stops,
-// or within half a minute when its process dies.
+// or within half a minute when its process dies or is suspended. What a suspended process
+// writes when it goes on is refused, and it stands by then. So of n messages that it
+// handles at the same time ([Parallel]) n may be handled twice, and no other.
+//
+// When Storage fails, or does not answer within 5 s, Consume asks again, at most 10 s
+// later, for as long as it takes. Meanwhile nothing is handled: a message whose
+// acknowledgement is not stored holds up the others, and none is left out. [OnError] is
+// told every 5 to 15 s, and [Chat.Health] tells, too.
 //
 // What cannot be delivered is reported to [OnGap]. Every failure of fn is logged with its
 // text, a panic with its stack, and told to [OnError] with the polls that fail;
@@ -201,7 +208,7 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // Errors: [ErrInvalid] for an empty name, a nil fn or an unusable option;
 // [ErrNotLoggedIn]; [ErrClosed]; the context's cause; [ErrUnauthorized] and
 // [ErrContactNotFound] as in [Subscription.Err]; a stored position that cannot be read,
-// which names its key.
+// which names its key; storage.ErrWrongKey and storage.ErrTampered.
 func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context, *Message) error, opts ...ConsumeOption) (err error) {
 	defer wrap("consume", &err)
 	if strings.TrimSpace(name) == "" || len(name) > 200 {
@@ -228,6 +235,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
+		OnStorage: func(err error) { t.Tell(failure("consume", err), false) },
 	}
 	k.Outage = s.outage
 	if o.noMarks {

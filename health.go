@@ -43,6 +43,9 @@ type ConsumerHealth struct {
 	// handled yet, the one being handled included. A consumer that is far behind reads the
 	// rest later: more than about a thousand are not counted. 0 when it stands by.
 	Lag int
+	// Storage is what Options.Storage has met last, when it fails: nothing is handled
+	// until it works again. nil when it works.
+	Storage error
 	// Failing are the messages whose function has failed and that are tried again, the one
 	// with the most attempts first.
 	Failing []FailingMessage
@@ -79,7 +82,7 @@ func (c *Chat) Health() Health {
 	}
 	h.Outbox = c.Outbox().Len()
 	for _, k := range s.consumers.All() {
-		consumer := ConsumerHealth{Name: k.Name}
+		consumer := ConsumerHealth{Name: k.Name, Storage: k.Storage()}
 		consumer.Lag, consumer.Receiving = k.Receiving()
 		for _, f := range k.Failing.All() {
 			consumer.Failing = append(consumer.Failing, FailingMessage{f.Conversation, f.Row, f.Attempts, f.Err})

@@ -80,7 +80,7 @@ const cursorVersion = 2
 // acknowledged events do not come again.
 func (f *Feed) SubscribeDurable(now time.Time, start Start, s Stored) (ID, error) {
 	r := newReader(&f.cfg, now, start)
-	r.ledger = &ledger{journal: &journal{}}
+	r.ledger = &ledger{journal: &journal{writer: s.Writer, whole: s.Writer != "" && s.Base != nil}}
 	if s.Base != nil {
 		if err := r.open(s); err != nil {
 			return 0, err

@@ -13,6 +13,10 @@ type Stored struct {
 	Log  [][]byte // the Log of each Commit since, in order; several may be joined to one
 	// Acked is what positions of version 1 have beside their Base.
 	Acked []byte
+	// Writer names who stores the position from now on. It is a part of every Base, so that
+	// no two writers store the same one, and where there is a Base the first Commit is one.
+	// "" is nobody in particular.
+	Writer string
 }
 
 // Commit is what the owner of a durable listener has to store: either a Base, which
@@ -55,6 +59,7 @@ type journal struct {
 	pending []savedVersion // acknowledged, and in no Commit yet
 	size    int            // of the last Base
 	whole   bool           // the next Commit is a Base
+	writer  string         // see Stored
 	parts   map[int64]*part
 }
 
@@ -212,6 +217,7 @@ type savedPosition struct {
 	Apart   map[int64]json.RawMessage `json:"apart,omitempty"` // by conversation
 	Acked   []byte                    `json:"acked,omitempty"`
 	Polled  int64                     `json:"polled,omitempty"`
+	Writer  string                    `json:"writer,omitempty"`
 }
 
 // milliseconds is a time that is stored whenever something is: 0 is none.
@@ -224,7 +230,7 @@ func (t Time) milliseconds() int64 {
 
 // encode makes a Base.
 func (l *ledger) encode() []byte {
-	s := savedPosition{Version: cursorVersion, Base: l.base, Polled: l.polled.milliseconds()}
+	s := savedPosition{Version: cursorVersion, Base: l.base, Polled: l.polled.milliseconds(), Writer: l.writer}
 	acked := l.acked
 	for id, p := range l.parts {
 		if s.Apart == nil {

@@ -54,7 +54,9 @@ func (r *reader) finish(now time.Time) {
 		} else {
 			r.polled = r.pos
 		}
-		r.observe(now)
+		if !r.hollow {
+			r.observe(now)
+		}
 	}
 }
 

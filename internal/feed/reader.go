@@ -90,6 +90,7 @@ type reader struct {
 	needsMembers bool // the batch holds rows of conversations that are not known
 	replay       bool // a reset asks for the newest page again
 	gauged       bool // top is known
+	hollow       bool // the poll brought nothing, not even a row that it has to bring
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {

@@ -403,4 +403,9 @@ var table = [...]Mutant{
 		Seed:  247748,
 		Edits: edits("step.go", "if p.entry == nil && !p.joined {", "if p.entry == nil && false {"),
 	},
+	{
+		What:  "a poll that brought nothing settles rows that it had to bring",
+		Seed:  13541,
+		Edits: edits("progress.go", "if !r.hollow {", "if !r.hollow || true {"),
+	},
 }

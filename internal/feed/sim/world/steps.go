@@ -28,6 +28,8 @@ func (r *Runner) do(x *Step) {
 		r.fetch()
 	case Refuse:
 		r.refuse(x.A, x.D)
+	case Lie:
+		r.lie()
 	case Repeat:
 		r.answer(2)
 	case Wait:

@@ -16,7 +16,7 @@ var ErrFull = errors.New("chat: the outbox is full")
 // QueueConfig sets sizes and times. Zero fields take the defaults.
 type QueueConfig struct {
 	Limit    int           // pending messages, default 1000
-	Parallel int           // actions under way at once, default 4
+	Parallel int           // requests under way at once, and removals; default 4
 	Settle   time.Duration // until a stored row is certainly visible, default 5 s
 
 	Backoff    time.Duration // first wait after a failure, doubled with each, default 1 s
@@ -99,10 +99,13 @@ type Queue struct {
 	ring  []int64 // conversations, the one served last at the end
 	over  []*item // forgetting
 	last  ID
-	busy  int
-	held  bool
-	back  map[int64]struct{} // conversations of which nothing is sent that was accepted here
-	pause time.Time          // the server's word: no request before
+	busy  int // requests under way
+	// tidying counts the removals under way, which take no place of a request: a Store may
+	// hang.
+	tidying int
+	held    bool
+	back    map[int64]struct{} // conversations of which nothing is sent that was accepted here
+	pause   time.Time          // the server's word: no request before
 }
 
 // NewQueue returns an empty queue.
@@ -203,14 +206,17 @@ func (q *Queue) Park(id ID) {
 // Next says what to do now. What it hands out is under way until it is answered,
 // so it is called again until it says Wait.
 func (q *Queue) Next(now time.Time) Action {
-	if q.busy >= q.cfg.Parallel {
-		return Action{}
-	}
 	var wake time.Time
 	for _, it := range q.over {
+		if q.tidying >= q.cfg.Parallel {
+			break
+		}
 		if a, ok := q.take(now, it, Forget, &wake); ok {
 			return a
 		}
+	}
+	if q.busy >= q.cfg.Parallel {
+		return Action{Until: wake}
 	}
 	if q.held {
 		return Action{Until: wake}
@@ -250,7 +256,7 @@ func (q *Queue) take(now time.Time, it *item, kind Kind, wake *time.Time) (Actio
 		return Action{}, false
 	}
 	it.busy, it.asked = true, now
-	q.busy++
+	*q.counter(it)++
 	return Action{Kind: kind, ID: it.id}, true
 }
 
@@ -267,8 +273,16 @@ func (q *Queue) answered(id ID) *item {
 		return nil
 	}
 	it.busy = false
-	q.busy--
+	*q.counter(it)--
 	return it
+}
+
+// counter is what counts the action of a message.
+func (q *Queue) counter(it *item) *int {
+	if it.state == forgetting {
+		return &q.tidying
+	}
+	return &q.busy
 }
 
 // Stored says that the server has the message. What is left is to forget it.
@@ -386,7 +400,7 @@ func (q *Queue) HoldBack(conversations map[int64]struct{}) { q.back = conversati
 func (q *Queue) Len() int { return len(q.items) }
 
 // Busy counts the actions under way.
-func (q *Queue) Busy() int { return q.busy }
+func (q *Queue) Busy() int { return q.busy + q.tidying }
 
 // Due is when a message is tried next; the zero time means now or under way.
 func (q *Queue) Due(id ID) time.Time {

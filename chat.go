@@ -73,7 +73,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 		return nil, err
 	}
 	c := &Chat{
-		opts: opts, client: opts.Client, store: opts.Storage, log: opts.Logger, silent: silent,
+		opts: opts, client: opts.Client.View(), store: opts.Storage, log: opts.Logger, silent: silent,
 		calls: life.New(context.Background()), work: life.New(context.Background()),
 	}
 	c.cache = newCache(&opts, keepsMessages, c.work)

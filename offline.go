@@ -19,7 +19,7 @@ import (
 func newCache(opts *Options, keepsMessages bool, work *life.Life) *cache.Cache {
 	return cache.New(cache.Config{
 		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
-		Shared: []string{opts.CrossLoginEmailKey}, Go: work.Go, Closing: work.Context, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
+		Shared: sharedKeys(opts), Go: work.Go, Closing: work.Context, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
 	})
 }
 
@@ -35,6 +35,7 @@ func (c *Chat) cacheOf(s *session) *cache.User {
 func (c *Chat) rememberUser(ctx context.Context, s *session, query where.Login, contact *Contact, token string) {
 	row := contactRow(contact)
 	s.cache.Remember(ctx, &row, token, query.Fingerprint())
+	c.shareUser(ctx, s, token)
 }
 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there

@@ -193,7 +193,7 @@ func (c *Chat) Outbox() Outbox { return Outbox{c} }
 // the middle, the message may have been accepted nevertheless.
 func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid string, err error) {
 	defer wrap("queue message", &err)
-	if err := d.check(conversationID); err != nil {
+	if err := b.chat.checkDraft(conversationID, &d); err != nil {
 		return "", err
 	}
 	ctx, s, end, err := b.enter(ctx)
@@ -228,7 +228,7 @@ func (b Outbox) Pending() []PendingSend {
 	for i, w := range waiting {
 		out[i] = PendingSend{
 			GUID: w.GUID, ConversationID: w.Conversation, State: sendState(w.State), QueuedAt: w.QueuedAt,
-			Attempts: w.Attempts, Err: w.Err, NextTry: w.NextTry,
+			Attempts: w.Attempts, Err: failure("send", w.Err), NextTry: w.NextTry,
 		}
 	}
 	return out
@@ -299,7 +299,7 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 			return row, c.gone(ctx, s, r.Conversation, err)
 		},
 		MaxAttempts: c.opts.Outbox.MaxAttempts,
-		Judge:       judge, RetryAfter: retryAfter, Sent: s.receiver.Poke,
+		Judge:       judge, RetryAfter: askedToWait, Sent: s.receiver.Poke,
 	}
 	if tell := c.opts.Outbox.OnChange; tell != nil {
 		cfg.Notifier = c.notifier
@@ -320,17 +320,9 @@ func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Dr
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range write.Files {
-		switch {
-		case p.Content == nil:
-			return nil, invalid("Draft.Files: a Reader cannot wait in the outbox; give Content, or the URL of a file that is uploaded")
-		case c.opts.EncryptMessages && !c.sealsFiles():
-			return nil, invalid("Draft.Files: content would lie in Storage unsealed while it waits in the outbox; give the URL of a file that is uploaded")
-		}
-	}
 	rec, err := outbox.NewRecord(conversationID, write)
 	if err != nil {
-		return nil, invalid("Draft: %v", err)
+		return nil, fmt.Errorf("Draft: %w", err)
 	}
 	return s.outbox.Add(ctx, rec, d.GUID != "")
 }
@@ -364,7 +356,7 @@ func (c *Chat) sendChange(userID string, ch outbox.Change) SendChange {
 	ctx, cancel := context.WithTimeout(context.Background(), changeTimeout)
 	defer cancel()
 	out := SendChange{
-		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: sendState(ch.State), Err: ch.Err, Pending: ch.Pending,
+		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: sendState(ch.State), Err: failure("send", ch.Err), Pending: ch.Pending,
 	}
 	switch ch.State {
 	case outbox.Stored:

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
-	"unicode/utf8"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -63,7 +62,7 @@ type Draft struct {
 // see [datasource.Client.CheckLimits]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
-	if err := d.check(conversationID); err != nil {
+	if err := c.checkDraft(conversationID, &d); err != nil {
 		return nil, err
 	}
 	ctx, s, end, err := c.enter(ctx)
@@ -99,7 +98,7 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 	}
 	row, err := c.transmit(ctx, s, conversationID, write)
 	if datasource.Doubtful(err) {
-		if stored, lookErr := c.storedSend(ctx, conversationID, write); lookErr == nil && stored != nil {
+		if stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write); lookErr == nil && stored != nil {
 			row, err = stored, nil
 		}
 	}
@@ -199,44 +198,6 @@ func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datas
 	return row, nil
 }
 
-// check refuses a draft that cannot be sent.
-func (d *Draft) check(conversationID int64) error {
-	if conversationID <= 0 {
-		return invalid("conversationID: %d is not the id of a conversation", conversationID)
-	}
-	if err := d.checkText(); err != nil {
-		return err
-	}
-	for i, f := range d.Files {
-		if err := upload.File(f).Check(); err != nil {
-			return invalid("Draft.Files[%d]: %v", i, err)
-		}
-	}
-	return nil
-}
-
-// checkText is check for all but the files.
-func (d *Draft) checkText() error {
-	if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {
-		return invalid("Draft: empty; give it a Body, Files or Data")
-	}
-	if !utf8.ValidString(d.Body) {
-		return invalid("Draft.Body: not UTF-8 text")
-	}
-	if len(d.GUID) > 255 || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
-		return invalid("Draft.GUID: want at most 255 printable characters, such as a UUID")
-	}
-	for _, column := range []string{wire.Body, wire.File, wire.FileParts, wire.GUID, wire.From, wire.UserToken, wire.FileSchema, wire.SealedFiles} {
-		if _, ok := d.Data[column]; ok {
-			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
-		}
-	}
-	if err := wire.CheckColumns(d.Data); err != nil {
-		return invalid("Draft.Data: %v", err)
-	}
-	return nil
-}
-
 // compose makes the row of a draft. The draft is not changed.
 func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d Draft) (datasource.Write, error) {
 	row := wire.CloneMap(d.Data)
@@ -261,35 +222,12 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 		row[wire.Conversation] = conversationID
 	}
 	write, err := c.attach(ctx, conversationID, row, &d)
-	if err == nil {
-		err = c.checkSize(&d, write.Data)
+	if err == nil && (len(d.Data) > 0 || largeDraft(len(body), d.Files)) {
+		if err = c.client.CheckLimits(write.Data); err != nil {
+			err = fmt.Errorf("what is stored of the Draft: %w", err) // of what the server told
+		}
 	}
 	return write, err
-}
-
-// smallDraft is the size up to which text breaks no limit.
-const smallDraft = 16 << 10
-
-// checkSize refuses the row of a draft that nobody could read again. The server stores it, and what it answers would
-// be an error that leaves open whether it did.
-func (c *Chat) checkSize(d *Draft, row M) error {
-	size := len(wire.Text(row[wire.Body]))
-	for _, f := range d.Files {
-		size += len(f.URL) + len(f.Name)
-	}
-	if len(d.Data) == 0 && size <= smallDraft {
-		return nil
-	}
-	err := c.client.CheckLimits(row)
-	switch {
-	case err == nil:
-		return nil
-	case c.client.CheckLimits(d.Data) != nil:
-		return invalid("Draft.Data: %w", err)
-	case c.client.CheckLimits(M{wire.Body: row[wire.Body]}) != nil:
-		return invalid("Draft.Body: %w", err)
-	}
-	return invalid("Draft: %w", err)
 }
 
 // Format prints the draft without its content.
@@ -331,4 +269,12 @@ func (c *Chat) gone(ctx context.Context, s *session, conversationID int64, err e
 		return err
 	}
 	return fmt.Errorf("conversation %d: %w", conversationID, ErrNotFound)
+}
+
+// askedToWait is how long the server asked to be left alone.
+func askedToWait(err error) time.Duration {
+	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
+		return refused.RetryAfter
+	}
+	return 0
 }

@@ -146,13 +146,16 @@ func (r *reader) mark() {
 // in the middle of the page, the rest is read as a backlog, in the same order, even
 // if messages were sent meanwhile.
 func (r *reader) checkpointInitial(p page) {
-	if r.ledger == nil || len(p.rows) == 0 || r.start == FromNow {
+	oldest := r.before // of earlier pages
+	if len(p.rows) > 0 {
+		oldest = p.rows[0].createdKey()
+	}
+	if r.ledger == nil || oldest == (Key{}) || r.start == FromNow {
 		return
 	}
 	was := *r
 	mem := *r.mem
-	oldest := p.rows[0]
-	r.phase, r.at = catching, Key{oldest.Created, oldest.ID - 1}
+	r.phase, r.at = catching, Key{oldest.Time, oldest.ID - 1}
 	r.settled, r.createdFrom, r.end, r.endSeen = beginning, beginning, r.pos, r.pos
 	r.checkpoint()
 	l := r.ledger

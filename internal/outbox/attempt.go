@@ -33,7 +33,7 @@ func (r *run) do(kind Kind, s *Sending) {
 	}
 	err = cmp.Or(err, barred)
 	// What the ports say is asked before the lock: they are not ours.
-	f := failure{err: err, hung: ctx.Err() != nil && r.life.Context().Err() == nil}
+	f := failure{err: err, hung: (ctx.Err() != nil || errors.Is(err, datasource.ErrNoAnswer)) && r.life.Context().Err() == nil}
 	switch ended := r.life.Context().Err() != nil; {
 	case err == nil && row != nil:
 		cfg.Sent()
@@ -95,6 +95,11 @@ type failure struct {
 // failed notes a failure that says nothing final, unless there were too many. mu is
 // held.
 func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
+	if errors.Is(f.err, datasource.ErrNoSlot) && !f.doubtful { // nothing was tried
+		r.queue.Crowded(now, s.id)
+		r.change(s, Queued, s.err)
+		return
+	}
 	s.attempts++
 	trial := &s.inserts
 	if kind == LookUp {

@@ -92,7 +92,7 @@ func TestALostAnswerIsLookedUpAndNotSentAgain(t *testing.T) {
 		b := srv.box(newStore())
 		srv.failing(lostAnswer{}, true)
 		s := queue(t, b, 7, "a")
-		<-s.Done()
+		ended(t, s.Done())
 		row, err := s.Result()
 		require.NoError(t, err)
 		assert.EqualValues(t, 7, row.DataSourceID)
@@ -133,7 +133,7 @@ func TestStopWaitsForNothingAndTheNextOneGoesOnSoon(t *testing.T) {
 		require.NoError(t, first.Wait(t.Context()))
 		assert.LessOrEqual(t, time.Since(began), 2*time.Second)
 		for _, s := range []*outbox.Sending{s, waits} {
-			<-s.Done()
+			ended(t, s.Done())
 			_, err := s.Result()
 			require.ErrorIs(t, err, outbox.ErrQueued)
 			require.ErrorIs(t, err, errEnd)
@@ -249,7 +249,7 @@ func TestARefusedMessageHoldsNobodyBack(t *testing.T) {
 		b := srv.box(store)
 		srv.failing(errRefused, false)
 		s := queue(t, b, 7, "a")
-		<-s.Done()
+		ended(t, s.Done())
 		_, err := s.Result()
 		require.ErrorIs(t, err, errRefused)
 		srv.failing(nil, false)
@@ -274,7 +274,7 @@ func TestAMessageIsDiscardedUnlessItIsUnderWay(t *testing.T) {
 		gone, err = b.Discard(t.Context(), 7, "b")
 		require.NoError(t, err)
 		assert.True(t, gone)
-		<-s.Done()
+		ended(t, s.Done())
 		_, err = s.Result()
 		require.ErrorIs(t, err, context.Canceled)
 		require.NoError(t, b.Drain(t.Context()))
@@ -300,7 +300,7 @@ func TestAnOutboxThatLostItsClaimBeginsAgain(t *testing.T) {
 		srv.failing(nil, false)
 		require.NoError(t, next.Flush(t.Context()))
 		frozen.failing(nil)
-		<-s.Done()
+		ended(t, s.Done())
 		_, err := s.Result()
 		require.ErrorIs(t, err, outbox.ErrQueued)
 		queue(t, slow, 7, "c")
@@ -429,4 +429,15 @@ func TestAnUnreadableMessageIsLeftAndTheRestIsSent(t *testing.T) {
 		end(t, next)
 		assert.Contains(t, killed.left(t), damaged)
 	})
+}
+
+// ended waits until something has ended, and fails when it does not: a bare receive would
+// hold up the whole suite.
+func ended(t testing.TB, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(time.Hour): // of the bubble's time
+		require.FailNow(t, "it does not end")
+	}
 }

@@ -15,9 +15,12 @@ var ErrFull = errors.New("chat: the outbox is full")
 
 // QueueConfig sets sizes and times. Zero fields take the defaults.
 type QueueConfig struct {
-	Limit    int           // pending messages, default 1000
-	Parallel int           // requests under way at once, and removals; default 4
-	Settle   time.Duration // until a stored row is certainly visible, default 5 s
+	Limit  int           // pending messages, default 1000
+	Settle time.Duration // until a stored row is certainly visible, default 5 s
+	// Parallel is how many copies are removed at once, default 4. Sends and look-ups have
+	// no such bound but one for each conversation: those that hang would take the places
+	// of all others.
+	Parallel int
 
 	Backoff    time.Duration // first wait after a failure, doubled with each, default 1 s
 	MaxBackoff time.Duration // default 10 s: an outage may end at any moment
@@ -99,13 +102,12 @@ type Queue struct {
 	ring  []int64 // conversations, the one served last at the end
 	over  []*item // forgetting
 	last  ID
-	busy  int // requests under way
-	// tidying counts the removals under way, which take no place of a request: a Store may
-	// hang.
-	tidying int
-	held    bool
-	back    map[int64]struct{} // conversations of which nothing is sent that was accepted here
-	pause   time.Time          // the server's word: no request before
+	busy  int
+	// removing counts those of busy that are Forget.
+	removing int
+	held     bool
+	back     map[int64]struct{} // conversations of which nothing is sent that was accepted here
+	pause    time.Time          // the server's word: no request before
 }
 
 // NewQueue returns an empty queue.
@@ -208,15 +210,13 @@ func (q *Queue) Park(id ID) {
 func (q *Queue) Next(now time.Time) Action {
 	var wake time.Time
 	for _, it := range q.over {
-		if q.tidying >= q.cfg.Parallel {
+		if q.removing >= q.cfg.Parallel {
 			break
 		}
 		if a, ok := q.take(now, it, Forget, &wake); ok {
+			q.removing++
 			return a
 		}
-	}
-	if q.busy >= q.cfg.Parallel {
-		return Action{Until: wake}
 	}
 	if q.held {
 		return Action{Until: wake}
@@ -256,7 +256,7 @@ func (q *Queue) take(now time.Time, it *item, kind Kind, wake *time.Time) (Actio
 		return Action{}, false
 	}
 	it.busy, it.asked = true, now
-	*q.counter(it)++
+	q.busy++
 	return Action{Kind: kind, ID: it.id}, true
 }
 
@@ -273,16 +273,11 @@ func (q *Queue) answered(id ID) *item {
 		return nil
 	}
 	it.busy = false
-	*q.counter(it)--
-	return it
-}
-
-// counter is what counts the action of a message.
-func (q *Queue) counter(it *item) *int {
+	q.busy--
 	if it.state == forgetting {
-		return &q.tidying
+		q.removing--
 	}
-	return &q.busy
+	return it
 }
 
 // Stored says that the server has the message. What is left is to forget it.
@@ -375,6 +370,14 @@ func (q *Queue) Unanswered(now time.Time, id ID) {
 	}
 }
 
+// Crowded says that an action was not begun, since the client's own rate limit has no
+// place for it soon.
+func (q *Queue) Crowded(now time.Time, id ID) {
+	if it := q.answered(id); it != nil {
+		it.due = now.Add(q.backoff(4))
+	}
+}
+
 // backoff doubles with each try; half of it is random.
 func (q *Queue) backoff(tries int) time.Duration {
 	d := q.cfg.MaxBackoff
@@ -400,7 +403,7 @@ func (q *Queue) HoldBack(conversations map[int64]struct{}) { q.back = conversati
 func (q *Queue) Len() int { return len(q.items) }
 
 // Busy counts the actions under way.
-func (q *Queue) Busy() int { return q.busy + q.tidying }
+func (q *Queue) Busy() int { return q.busy }
 
 // Due is when a message is tried next; the zero time means now or under way.
 func (q *Queue) Due(id ID) time.Time {

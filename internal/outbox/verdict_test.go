@@ -80,7 +80,7 @@ func TestAMessageThatOnlyItselfFailsIsGivenUpAfterTheStatedAttempts(t *testing.T
 				assert.Nil(t, row)
 				require.ErrorIs(t, err, fail)
 				assert.ErrorContains(t, err, "given up after 12 attempts")
-				<-behind.Done()
+				ended(t, behind.Done())
 				assert.Equal(t, []string{"good"}, srv.list(7))
 				inserts, _ := srv.asked()
 				assert.GreaterOrEqual(t, inserts, 12+1)
@@ -219,7 +219,7 @@ func TestNothingIsGivenUpThatMayHaveBeenStored(t *testing.T) {
 		})
 		srv.failing(errOwn, true) // it stores the row and says that it failed
 		s := queue(t, b, 7, "a")
-		<-s.Done()
+		ended(t, s.Done())
 		row, err := s.Result()
 		require.NoError(t, err)
 		assert.NotNil(t, row)

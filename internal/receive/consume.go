@@ -34,10 +34,11 @@ type Consumer struct {
 	Ignore func(e feed.Event) bool
 	// Handle handles an event. After an error it is called with the same event again,
 	// unless the error is [Permanent]. Until then its conversation waits. It
-	// logs what has failed.
+	// logs what has failed, and what is given up without GiveUp.
 	Handle func(ctx context.Context, e feed.Event) error
 	// GiveUp takes an event that failed MaxAttempts times, or for good. If it is nil, the
-	// former is tried for ever, and the latter is dropped.
+	// former is tried for ever, and the latter is dropped. So is one for which GiveUp
+	// returns a [Permanent] error, which it logs; after any other the event is tried again.
 	GiveUp      func(ctx context.Context, e feed.Event, failed error) error
 	MaxAttempts int
 	// Outage reports errors that do not count as attempts. It may be nil.
@@ -70,7 +71,8 @@ func (p permanent) Unwrap() error { return p.error }
 // Permanent marks an error of [Consumer.Handle]: there is no second attempt.
 func Permanent(err error) error { return permanent{err} }
 
-func isPermanent(err error) bool {
+// IsPermanent reports whether an error is marked so.
+func IsPermanent(err error) bool {
 	var p permanent
 	return errors.As(err, &p)
 }

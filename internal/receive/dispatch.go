@@ -183,12 +183,10 @@ func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt int) error {
 	if failed == nil || ctx.Err() != nil {
 		return failed
 	}
-	permanent := isPermanent(failed)
-	switch {
-	case d.GiveUp != nil && (permanent || attempt >= d.MaxAttempts && !d.outage(failed)):
-		return d.GiveUp(ctx, e, failed)
-	case permanent:
-		d.Log.Error("a message is given up", "name", d.Name, "conversation", e.Conversation(), "message", e.Row.ID)
+	if d.GiveUp != nil && (IsPermanent(failed) || attempt >= d.MaxAttempts && !d.outage(failed)) {
+		failed = d.GiveUp(ctx, e, failed)
+	}
+	if IsPermanent(failed) && ctx.Err() == nil {
 		d.Failing.Note(e, nil)
 		return nil
 	}

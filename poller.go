@@ -45,14 +45,6 @@ func retryAfter(err error) time.Duration {
 	return askedToWait(err)
 }
 
-// askedToWait is how long the server asked to be left alone.
-func askedToWait(err error) time.Duration {
-	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
-		return refused.RetryAfter
-	}
-	return 0
-}
-
 // final reports whether later polls would fail, too: the contact was deleted, or the
 // token revoked.
 func final(err error) bool {

@@ -241,7 +241,7 @@ func (o ErrorOption) applyStream(c *callOptions)     { c.onError = o.fn }
 func (o ErrorOption) applyConsume(c *consumeOptions) { c.onError = o.fn }
 
 // OnError makes a [Chat.Stream], [Chat.Events] or [Chat.Consume] tell fn what fails:
-// polls, which are made again, and functions, with the function's own error or a
+// polls, which are made again, the Storage of a consumer, and functions, with the function's own error or a
 // [*PanicError] in the chain. Failed polls match [ErrOffline] while the server is
 // down. What ends a stream for good is told, too, and is also its Err.
 //

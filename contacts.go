@@ -36,8 +36,9 @@ type Contact struct {
 }
 
 // Contacts returns the rows of the contacts data source, in the server's order
-// unless [OrderBy] is given. [Where] takes a condition over columns, and [Query] every
-// option of a query. The chat tokens
+// unless [OrderBy] is given. [Where] takes a condition over columns; one that asks for a
+// column that no row has is no error, and finds what lacks it: mostly nobody. [Query] takes
+// every option of a query. The chat tokens
 // that the server returns with the rows are left out, and so is a row that breaks a limit
 // of package datasource; when all have more than 256 MiB together, the largest are. It
 // needs no login, and makes one request unless the rows are too large for one answer, or
@@ -46,7 +47,8 @@ type Contact struct {
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered, without
 // a request, and with the columns that Storage keeps: see Options.CachedColumns. It is
-// empty if nothing is cached.
+// the list that the logged-in user has read, or without a login the one that was read
+// since the last Logout; empty if nothing is cached.
 //
 // Errors: [ErrInvalid]; [ErrOffline]; [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
@@ -89,8 +91,7 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 // ContactByUserID returns the contact with this flUserId, by which messages and
 // definitions name people. It makes one request. With Options.PrimaryKey it makes a
 // second one when no row has the id: the id may be derived and not stored yet. When
-// nobody is found, one more reads which columns the contacts have, as in [Chat.Login].
-// It needs no login.
+// nobody is found, one more asks whether there are contacts at all. It needs no login.
 //
 // Errors: [ErrInvalid] for an empty id; [ErrContactNotFound]; [ErrClosed].
 func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, err error) {
@@ -114,7 +115,8 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 }
 
 // misspelt makes an ErrContactNotFound name a column that the query has and the
-// contacts have not. It says no more than before when the columns cannot be read.
+// contacts have not, or say that there are no contacts. It says no more than before when
+// that cannot be read.
 func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
 	if !errors.Is(err, ErrContactNotFound) {
 		return err
@@ -128,10 +130,8 @@ func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
 		return err
 	}
 	defer end()
-	if ds, unread := c.client.DataSource(ctx, c.opts.DataSourceID); unread == nil {
-		if what := login.Misspelt(ds.Columns); what != "" {
-			return fmt.Errorf("%w: no row of data source %d has %s", err, c.opts.DataSourceID, what)
-		}
+	if what := rows.Unknown(ctx, c.client, c.opts.DataSourceID, login); what != "" {
+		return fmt.Errorf("%w: %s", err, what)
 	}
 	return err
 }
@@ -168,18 +168,19 @@ func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error
 	if err != nil {
 		return nil, err
 	}
-	return c.withUserIDs(ctx, found)
+	contacts, _, err := c.withUserIDs(ctx, found)
+	return contacts, err
 }
 
 // contactRows reads the rows of contacts, in the order given.
 func (c *Chat) contactRows(ctx context.Context, ids []int64) ([]*datasource.Entry, error) {
-	rows, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[int64]*datasource.Entry, len(rows))
-	for i := range rows {
-		byID[rows[i].ID] = &rows[i]
+	byID := make(map[int64]*datasource.Entry, len(found))
+	for i := range found {
+		byID[found[i].ID] = &found[i]
 	}
 	out := make([]*datasource.Entry, len(ids))
 	for i, id := range ids {
@@ -190,27 +191,23 @@ func (c *Chat) contactRows(ctx context.Context, ids []int64) ([]*datasource.Entr
 	return out, nil
 }
 
-// withUserIDs makes contacts of rows, and stores missing flUserIds.
-func (c *Chat) withUserIDs(ctx context.Context, found []*datasource.Entry) ([]*Contact, error) {
-	out := make([]*Contact, 0, len(found))
+// withUserIDs makes contacts of rows. It stores missing flUserIds, in one request, and
+// says whether there were any.
+func (c *Chat) withUserIDs(ctx context.Context, found []*datasource.Entry) (_ []*Contact, stored bool, err error) {
+	var unnamed []*datasource.Entry
 	for _, row := range found {
-		id := row.ID
 		if c.storedUserID(row) == "" {
-			patched, err := c.client.Update(ctx, c.opts.DataSourceID, id, M{wire.UserID: c.deriveUserID(row)})
-			if err != nil {
-				return nil, err
-			}
-			if c.storedUserID(patched) != "" {
-				row = patched
-			}
+			unnamed = append(unnamed, row)
 		}
-		contact := c.contact(row)
-		if contact.UserID == "" {
-			return nil, fmt.Errorf("contact %d has no flUserId, and the server did not store one", id)
-		}
-		out = append(out, contact)
 	}
-	return out, nil
+	if err := rows.Name(ctx, c.client, c.opts.DataSourceID, unnamed, c.deriveUserID); err != nil {
+		return nil, false, err
+	}
+	out := make([]*Contact, len(found))
+	for i := range found {
+		out[i] = c.contact(found[i])
+	}
+	return out, len(unnamed) > 0, nil
 }
 
 // contactsByUserID finds the contacts of participants, in their order. Ids without

@@ -162,22 +162,29 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 //
 // One whose definition breaks a limit, see [datasource.ErrRowLimit], is left out and
 // logged. With [Offline] the last list is returned from the cache, without a request;
-// it is empty if nothing is cached. Otherwise it makes one request, or two when
-// MasterAppID is not AppID.
+// it is empty if nothing is cached, and without a login. Otherwise it makes one request,
+// or two when MasterAppID is not AppID.
 //
-// Errors: [ErrNotLoggedIn], [ErrOffline], [ErrClosed]; with Offline those of Storage.
+// Errors: [ErrNotLoggedIn], [ErrOffline], [ErrClosed]; with Offline [ErrClosed] and those
+// of Storage only.
 func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
 	defer wrap("conversations", &err)
 	var o callOptions
 	for _, opt := range opts {
 		opt.applyConversations(&o)
 	}
-	ctx, s, end, err := c.enter(ctx)
+	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	if o.offline {
+	s := c.current()
+	switch {
+	case s == nil && o.offline:
+		return []*Conversation{}, nil // they are somebody's
+	case s == nil:
+		return nil, ErrNotLoggedIn
+	case o.offline:
 		out, _, err := c.cachedConversations(ctx, s)
 		return out, err
 	}

@@ -26,9 +26,10 @@ const duplicatesWithin = time.Minute
 // Metadata are not changed. Channels do not count, nor do groups that somebody has
 // left.
 //
-// It makes four requests, two if the conversation is there already. Each participant
-// without flUserId costs one more: it is stored. So does the first call of a Chat
-// without Options.AppID.
+// It makes four requests, two if the conversation is there already. Participants without
+// flUserId cost one more, together: it is stored. Without Options.PrimaryKey they cost
+// none, since nobody can have a conversation with people who have had no id. The first
+// call of a Chat without Options.AppID costs one more.
 //
 // The server does not keep two clients from creating the same conversation at once.
 // Both then get the one with the lower id; the duplicate stays unused.
@@ -89,7 +90,7 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 	if err := c.client.CheckLimits(def.JSON()); err != nil {
 		return nil, fmt.Errorf("Participants, Group and Metadata together: %w", err)
 	}
-	contacts, err := c.withUserIDs(ctx, found)
+	contacts, named, err := c.withUserIDs(ctx, found)
 	if err != nil {
 		return nil, err
 	}
@@ -99,15 +100,18 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 			people = append(people, contact.UserID)
 		}
 	}
-	if same, err := c.conversationOf(ctx, s, people); err != nil || same != nil {
-		return same, err
+	// An id that is derived from a column may have been known before it was stored.
+	if !named || c.opts.PrimaryKey != "" {
+		if same, err := c.conversationOf(ctx, s, people, 0); err != nil || same != nil {
+			return same, err
+		}
 	}
 	created, err := c.createConversation(ctx, s, n, people)
 	if err != nil {
 		return nil, err
 	}
 	// Another client may have created a duplicate meanwhile.
-	other, err := c.conversationOf(ctx, s, people)
+	other, err := c.conversationOf(ctx, s, people, created.ID)
 	if err == nil && other != nil && other.ID < created.ID {
 		created = other
 	}
@@ -198,12 +202,13 @@ func (c *Chat) home(ctx context.Context) (*datasource.DataSource, error) {
 
 // conversationOf finds the conversation of exactly these people. Of several it
 // takes the one with the latest activity, and of duplicates the one with the lowest
-// id, so that all clients agree.
-func (c *Chat) conversationOf(ctx context.Context, s *session, people []string) (*Conversation, error) {
+// id, so that all clients agree. The one with the id except is not theirs.
+func (c *Chat) conversationOf(ctx context.Context, s *session, people []string, except int64) (*Conversation, error) {
 	want := sortedSet(people)
 	same, err := c.listConversations(ctx, []int64{c.opts.AppID}, wire.ByParticipant(s.userID), func(d wire.Definition) bool {
 		return !d.Public() && len(d.List(wire.Removed)) == 0 && slices.Equal(sortedSet(d.List(wire.Participants)), want)
 	})
+	same = slices.DeleteFunc(same, func(ds datasource.DataSource) bool { return ds.ID == except })
 	if err != nil || len(same) == 0 {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -221,46 +220,31 @@ const (
 	userTokenKey = "fl-chat-user-token"
 )
 
-// shareTimeout bounds the time that a login waits for a Store that hangs.
-const shareTimeout = 5 * time.Second
-
 // shareUser stores the identity of the user for other components, if CrossLogin is set: as
 // JSON, like everything that Fliplet's apps store. token is "" for one that is refused.
-func (c *Chat) shareUser(ctx context.Context, userID, token string) {
+func (c *Chat) shareUser(ctx context.Context, s *session, token string) {
 	if !c.opts.CrossLogin {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
-	defer cancel()
-	for key, v := range map[string]string{userIDKey: userID, userTokenKey: token} {
+	for key, v := range map[string]string{userIDKey: s.userID, userTokenKey: token} {
 		raw, err := json.Marshal(v)
-		switch {
-		case err != nil:
-		case v == "":
-			err = c.store.Delete(ctx, key)
-		default:
-			err = c.store.Set(ctx, key, raw)
+		if v == "" || err != nil { // which it never is
+			raw = nil
 		}
-		if err != nil {
-			c.log.Warn("leaving the user for other components failed", "error", err)
-		}
+		s.cache.Share(ctx, key, raw)
 	}
 }
 
 // shareLogin stores the login for other components, if CrossLogin is set.
 func (c *Chat) shareLogin(ctx context.Context, contact *Contact) {
-	email := wire.Text(contact.Data[c.opts.emailColumn()])
-	if !c.opts.CrossLogin || email == "" {
+	email, s := wire.Text(contact.Data[c.opts.emailColumn()]), c.current()
+	if !c.opts.CrossLogin || email == "" || s == nil {
 		return
 	}
 	source := cmp.Or(c.opts.CrossLoginDataSourceID, c.opts.DataSourceID)
 	for key, v := range map[string]any{c.opts.CrossLoginEmailKey: email, c.opts.CrossLoginContactsKey: source} {
-		raw, err := json.Marshal(v)
-		if err == nil {
-			err = c.store.Set(ctx, key, raw)
-		}
-		if err != nil {
-			c.log.Warn("leaving the login for other components failed", "error", err)
+		if raw, err := json.Marshal(v); err == nil { // both always are
+			s.cache.Share(ctx, key, raw)
 		}
 	}
 }

@@ -363,8 +363,15 @@ func (ch *Channel) UnmarshalJSON(raw []byte) (err error) {
 //
 // Null is like a field that is not there. It makes no request and keeps nothing of raw.
 //
+// What the SDK or Fliplet writes is not the page's to set: fromUserId, readBy, isDeleted,
+// fileMediaFileId, tokens, and the fields of a row, such as id, dataSourceId and createdAt.
+// JavaScript's chat replaces fromUserId and stores the others; Fliplet's widget sends none
+// of them. A program that wants them may set Draft.Data itself, as far as [Chat.Message]
+// takes them.
+//
 // Errors: [ErrInvalid], which names the field: for another shape, a column that is not
-// the page's to set, more than 64 MiB, 100,000 values or 1,010 levels.
+// the page's to set, text that is not UTF-8 or has half of a character, more than 64 MiB,
+// 100,000 values or 1,010 levels.
 func DraftFromJS(raw []byte) (_ Draft, err error) {
 	defer wrap("read a draft", &err)
 	in, err := page.ParseDraft(raw)

@@ -63,11 +63,7 @@ func (c *Chat) wipe(s *session) <-chan error {
 	ctx, cancel := context.WithTimeout(c.work.Context(), wipeTimeout)
 	began := c.work.Go(func() {
 		defer cancel()
-		shared := []string{c.opts.CrossLoginEmailKey}
-		if c.opts.CrossLogin {
-			shared = append(shared, userIDKey, userTokenKey)
-		}
-		done <- s.cache.Forget(ctx, shared...)
+		done <- s.cache.Forget(ctx)
 	})
 	if !began {
 		cancel()

@@ -195,8 +195,8 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	if err := s.roster.Check(ctx, conversationID); err != nil {
 		return nil, err
 	}
-	if file, has := patch[wire.File]; has && c.opts.FileKeysInURLs {
-		patch[wire.File] = wire.EachFile(file, c.withoutFileKey)
+	if err := c.storedURLs(ctx, conversationID, patch); err != nil {
+		return nil, err
 	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ type M = datasource.M
 // Options configure a Chat. Client and DataSourceID are required; the zero value of
 // every other field selects its default. Connect copies the options.
 type Options struct {
-	// Client talks to Fliplet. Chats may share one.
+	// Client talks to Fliplet. Chats may share one, and then take turns at its Limiter.
 	Client *datasource.Client
 	// DataSourceID is the data source of the contacts.
 	DataSourceID int64
@@ -80,7 +80,9 @@ type Options struct {
 	// load them without [Chat.ServeFile]. The key opens all bodies and files of its
 	// conversation, and a URL gets into the history, logs and Referer headers of whoever
 	// loads it: see SECURITY.md. Only files of Fliplet's own hosts get it. Message and
-	// UpdateMessage take it off again. Default: URLs as they are stored.
+	// UpdateMessage take it off again, with or without the option, and mark the file as
+	// private; they refuse a file of another conversation, whose key is not that of this
+	// one. Default: URLs as they are stored.
 	FileKeysInURLs bool
 	// Push registers the user's device. Default: no registration.
 	Push PushRegistrar

@@ -90,7 +90,7 @@ func TestALoginThatFailsIsSharedButNotOneThatWasGivenUp(t *testing.T) {
 				if givenUp {
 					w.Next(1, fliplettest.Query, fliplettest.Delay(time.Hour))
 				} else {
-					w.Next(1, fliplettest.Query, fliplettest.Delay(time.Minute), fliplettest.Status(500))
+					w.Next(1, fliplettest.Query, fliplettest.Delay(20*time.Second), fliplettest.Status(500))
 				}
 				first, cancel := context.WithCancel(t.Context())
 				defer cancel()

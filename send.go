@@ -2,13 +2,16 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -94,7 +97,7 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 	}
 	row, err := c.transmit(ctx, s, conversationID, write)
 	if datasource.Doubtful(err) {
-		if stored, lookErr := c.storedSend(ctx, conversationID, write); lookErr == nil && stored != nil {
+		if stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write); lookErr == nil && stored != nil {
 			row, err = stored, nil
 		}
 	}
@@ -229,4 +232,40 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 // Format prints the draft without its content.
 func (d Draft) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "draft of %d bytes with %d files", len(d.Body), len(d.Files))
+}
+
+// judge says what a failure means for a message that waits. What a new login met says
+// nothing about the message.
+func judge(err error) outbox.Verdict {
+	if _, login := errors.AsType[*renewalError](err); login {
+		return outbox.Later
+	}
+	if _, answer := errors.AsType[*datasource.Error](err); !answer && errors.Is(err, ErrNotFound) {
+		return outbox.Refused // the user is not a member
+	}
+	if verdict := outbox.Judge(err); verdict != outbox.Later || !answered(err) {
+		return verdict
+	}
+	return outbox.Failing
+}
+
+// answered reports whether an insert had an answer of success that does not hold the
+// message, or makes no sense.
+func answered(err error) bool {
+	_, fault := errors.AsType[*datasource.Error](err)
+	return !fault && datasource.Doubtful(err) && !datasource.Temporary(err) &&
+		!errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
+}
+
+// gone makes sure of a 404, which may be that of somebody on the way: when the list of the
+// user's conversations lacks this one, the user is not in it.
+func (c *Chat) gone(ctx context.Context, s *session, conversationID int64, err error) error {
+	if answer, ok := errors.AsType[*datasource.Error](err); !ok || answer.StatusCode != http.StatusNotFound {
+		return err
+	}
+	list, failed := c.memberships(ctx, s)
+	if failed != nil || len(list) == 0 || slices.ContainsFunc(list, func(d datasource.DataSource) bool { return d.ID == conversationID }) {
+		return err
+	}
+	return fmt.Errorf("conversation %d: %w", conversationID, ErrNotFound)
 }

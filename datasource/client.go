@@ -21,6 +21,7 @@ type Client struct {
 	root     string             // base as text
 	log      *slog.Logger
 	limiter  *Limiter
+	caller   *caller // whose turn it is at the limiter
 	retry    RetryPolicy
 	maxBytes int64
 }
@@ -41,6 +42,7 @@ func NewClient(cfg Config) (*Client, error) {
 		root:     files.base.String(),
 		log:      cfg.Logger,
 		limiter:  cfg.Limiter,
+		caller:   new(caller),
 		retry:    cfg.Retry,
 		maxBytes: cfg.MaxResponseBytes,
 	}, nil

@@ -55,7 +55,9 @@ type Config struct {
 // RetryPolicy bounds the repetition of failed calls. A zero field has its default.
 //
 // Reads are repeated after a network error and after 429, 502, 503 and 504. Writes are repeated only when the
-// server cannot have acted on them: after 429, and when the connection failed before the request was written.
+// server cannot have acted on them: after 429, and when the connection failed before the request was written. Whatever
+// the policy, no attempt begins once those before it, and the pauses between them, have taken 45 s; waits that the server
+// asked for do not count.
 type RetryPolicy struct {
 	// MaxAttempts counts the first attempt too, so 1 never repeats. 0 means 4.
 	MaxAttempts int

@@ -33,10 +33,14 @@
 //
 // # Time
 //
-// Every request ends, also without a deadline: a read when no answer begins within 90 s, a write when nothing of its body
-// is taken for 90 s or when no answer begins within 2 min of it (10 min for Append, Replace, Call and large commits), both
-// when 4 KiB of the answer take more than 15 s or what is read into memory more than 2 min. What moves is not cut off,
-// however large it is. Such a failure matches ErrNoAnswer if no answer began; a write that had left is doubtful.
+// Every request ends, also without a deadline: a read when no answer begins within 30 s, a write when nothing of its body
+// is taken for 30 s or when no answer begins within 30 s of it (and a second more for each 64 KiB, 2 min at most; 10 min
+// for Append, Replace, Call and large commits), both when 4 KiB of the answer take more than 15 s or what is read into
+// memory more than 2 min. What moves is not cut off, however large it is. Such a failure is Temporary, and matches
+// ErrNoAnswer if no answer began; a write that had left is doubtful.
+//
+// Calls end, too: no attempt begins once those before it have taken 45 s. So a read that nobody answers fails after a
+// minute. Waits that a server names, of a minute at most, and waits for the Limiter come on top.
 //
 // # Rate limits
 //

@@ -175,7 +175,7 @@ func TestClientsShareALimiterAndEveryAttemptCounts(t *testing.T) {
 		shared := datasource.NewLimiter(10, 10*time.Second)
 		var wg sync.WaitGroup
 		for range 5 {
-			c := through(t, rt, func(cfg *datasource.Config) { cfg.Limiter = shared })
+			c := through(t, rt, func(cfg *datasource.Config) { cfg.Limiter, cfg.Retry.MaxAttempts = shared, 20 })
 			for range 10 {
 				wg.Go(func() {
 					_, err := c.Find(t.Context(), 1, datasource.Query{})

@@ -187,25 +187,32 @@ const (
 const LongestWait = time.Minute
 
 // What a request may take, phase by phase. An attempt that takes longer fails like one whose connection broke: reads are
-// tried again, writes are tried again if they did not leave, and are doubtful otherwise. There is no limit for the whole:
-// what moves steadily is never cut off, but for an answer that is read into memory, at slowestBody.
+// tried again, writes are tried again if they did not leave, and are doubtful otherwise. What moves steadily is never cut
+// off, but for an answer that is read into memory, at slowestBody. docs/performance.md says what follows for whole calls.
 const (
 	// dialTime is how long a connection to one address may take, and then the agreement on its encryption.
-	dialTime = 15 * time.Second
-	// firstByte is how long a read waits for the beginning of the answer, from its beginning on.
-	firstByte = 90 * time.Second
+	dialTime = 10 * time.Second
+	// firstByte is how long a read waits for the beginning of the answer, from its beginning on, and firstByteAgain is the
+	// same for reads that are asked for again meanwhile: polls, and the look-ups of the outbox.
+	firstByte      = 30 * time.Second
+	firstByteAgain = 15 * time.Second
 	// sendPause is how long a write waits for a connection, and for each next part of its body to be taken, of at most
 	// 32 KiB or what a Reader yields at once. The time that a caller's Reader takes does not count.
-	sendPause = 90 * time.Second
+	sendPause = 30 * time.Second
 	// writeAnswer is how long a write waits for the beginning of the answer once its body was taken. What the operating
-	// system still has to send is part of it.
-	writeAnswer = 2 * time.Minute
+	// system still has to send is part of it, so each writeShare bytes of the body add a second, up to longestAnswer.
+	writeAnswer   = 30 * time.Second
+	writeShare    = 64 << 10
+	longestAnswer = 2 * time.Minute
 	// batchAnswer is the same for Append, Replace and Call, and for a Commit with more than smallCommit bytes or with
 	// Replace: it can be minutes of work for the server.
 	batchAnswer = 10 * time.Minute
 	smallCommit = 64 << 10
 	// againAfter is how long a request has no answer before AskAgain sends another one.
 	againAfter = 8 * time.Second
+	// repeatFor is the time that attempts may have taken, with the pauses between them, for another one to begin. The
+	// waits that a server names do not count, nor do those for the rate limit.
+	repeatFor = 45 * time.Second
 	// In every paceWindow at least paceBytes of the body have to arrive, or its end.
 	paceWindow = 15 * time.Second
 	paceBytes  = 4 << 10

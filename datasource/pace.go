@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// ErrNoAnswer: a request was given up because no answer began. A read waits 90 s for it. A write waits 90 s for a
-// connection and for each part of its body to be taken, and then 2 min for the answer; Append, Replace and Call, and a
-// Commit of more than 64 KiB or with Replace, wait 10 min for that.
+// ErrNoAnswer: a request was given up because no answer began. A read waits 30 s for it, or 15 s with AskAgain. A write
+// waits 30 s for a connection and for each part of its body to be taken, and then 30 s for the answer and a second more for
+// each 64 KiB of the body, 2 min at most; Append, Replace and Call, and a Commit of more than 64 KiB or with Replace, wait
+// 10 min for that.
 var ErrNoAnswer = errors.New("datasource: no answer began in time")
 
 // noAnswer is an ErrNoAnswer with the limit.
@@ -24,13 +25,15 @@ func (e *noAnswer) Is(target error) bool { return target == ErrNoAnswer }
 
 var (
 	errNoAnswer = &noAnswer{"no answer began within %s", firstByte}
+	errNotAgain = &noAnswer{"no answer began within %s", firstByteAgain}
 	errNotTaken = &noAnswer{"nothing of the request was taken for %s", sendPause}
-	errNoReply  = &noAnswer{"no answer began within %s of the request", writeAnswer}
-	errNoBatch  = &noAnswer{"no answer began within %s of the request", batchAnswer}
+	errNoBatch  = &noAnswer{noReply, batchAnswer}
 
 	errSlowBody = fmt.Errorf("the answer arrived too slowly: %d bytes took more than %s, or all of it more than %s",
 		paceBytes, paceWindow, slowestBody)
 )
+
+const noReply = "no answer began within %s of the request"
 
 // pace ends an attempt that does not get on. The time that the caller needs for what has arrived does not count.
 type pace struct {
@@ -41,8 +44,9 @@ type pace struct {
 	window, total time.Duration // what is left of them
 	bytes         int           // in this window
 
-	waits  *noAnswer // what the timer of a write stands for
-	answer *noAnswer // the same once its body was taken
+	waits *noAnswer // what the timer of a write stands for
+	batch bool      // of a write: its answer may take minutes
+	sent  int64     // of its body
 
 	repeats // guards what follows, where requests are made again, and the timer of a write
 
@@ -60,13 +64,10 @@ func (p *pace) watch(ctx context.Context, c *Client, cl *call) {
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	switch {
 	case !cl.read:
-		p.answer = errNoReply
-		if cl.batch {
-			p.answer = errNoBatch
-		}
+		p.batch = cl.batch
 		p.waits = errNotTaken
 		if cl.body == nil && cl.form == nil {
-			p.waits = p.answer
+			p.waits = p.answer()
 		}
 		p.timer = time.AfterFunc(p.waits.limit, p.cancel)
 	case cl.stream != nil || ctx.Value(askingAgain{}) == nil:
@@ -126,7 +127,9 @@ func (p *pace) blame(err error) error {
 		return err
 	case p.body != nil:
 		return errSlowBody
-	case p.answer == nil:
+	case p.waits == nil && !p.began.IsZero():
+		return errNotAgain
+	case p.waits == nil:
 		return errNoAnswer
 	}
 	p.mu.Lock()
@@ -149,7 +152,7 @@ func (b *sending) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	known := b.left > 0
 	b.left -= int64(n)
-	b.pace.taken(err == io.EOF || known && b.left <= 0)
+	b.pace.taken(n, err == io.EOF || known && b.left <= 0)
 	return n, err
 }
 
@@ -163,15 +166,24 @@ func (p *pace) pause() {
 }
 
 // taken begins to wait for the next part of the body to be taken, or for the answer.
-func (p *pace) taken(all bool) {
+func (p *pace) taken(n int, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over {
 		return
 	}
+	p.sent += int64(n)
 	p.waits = errNotTaken
 	if all {
-		p.waits = p.answer
+		p.waits = p.answer()
 	}
 	p.timer.Reset(p.waits.limit)
+}
+
+// answer is how long a write waits for its answer.
+func (p *pace) answer() *noAnswer {
+	if p.batch {
+		return errNoBatch
+	}
+	return &noAnswer{noReply, min(writeAnswer+time.Duration(p.sent/writeShare)*time.Second, longestAnswer)}
 }

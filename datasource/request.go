@@ -51,10 +51,12 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // do makes the call and hands the body of a successful answer to accept, which must not keep it, and which
 // says whether it answers what was asked.
 func (c *Client) do(ctx context.Context, cl *call, accept func(body []byte) error) error {
+	var took time.Duration // of the attempts, and the pauses between them
 	for attempt := 1; ; attempt++ {
 		if err := c.admit(ctx, cl); err != nil {
 			return &callError{op: cl.op(), err: err}
 		}
+		began := time.Now()
 		again, err := c.attempt(ctx, cl, attempt, accept)
 		if err == nil {
 			return nil
@@ -66,7 +68,14 @@ func (c *Client) do(ctx context.Context, cl *call, accept func(body []byte) erro
 		if answer, ok := err.(*Error); ok {
 			named = answer.RetryAfter
 		}
-		if !sleep(ctx, c.retry.wait(attempt, named)) {
+		pause := c.retry.wait(attempt, named)
+		if took += time.Since(began); named == 0 {
+			took += pause
+		}
+		if took >= repeatFor || errors.Is(err, errNotAgain) {
+			return err
+		}
+		if !sleep(ctx, pause) {
 			if ctx.Err() != nil {
 				err = &callError{op: cl.op(), err: errors.Join(contextError(ctx), err)}
 			}
@@ -79,7 +88,7 @@ func (c *Client) admit(ctx context.Context, cl *call) error {
 	if cl.unlimited {
 		return Unlimited().Wait(ctx)
 	}
-	return c.limiter.Wait(ctx)
+	return c.limiter.wait(ctx, c.turnOf(ctx, cl))
 }
 
 // attempt makes one request. again says whether a failure is one to repeat.

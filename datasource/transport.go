@@ -33,7 +33,7 @@ func newTransport() *http.Transport {
 		TLSHandshakeTimeout:   dialTime,
 		ExpectContinueTimeout: time.Second,
 		// Pings find connections that are dead although nobody closed them.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 	}
 }
 

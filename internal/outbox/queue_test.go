@@ -190,15 +190,28 @@ func TestAFullQueueRefuses(t *testing.T) {
 	assert.Len(t, q.Load(start, []int64{1, 2}), 2, "what is there already is never refused")
 }
 
-func TestActionsUnderWayAreBounded(t *testing.T) {
+func TestConversationsShareNoPlacesThatHangsCouldFill(t *testing.T) {
 	q := newQueue(func(c *outbox.QueueConfig) { c.Parallel = 3 })
-	for conv := range int64(10) {
-		accept(t, q, conv+1)
+	var ids []outbox.ID
+	for conv := range int64(1000) {
+		ids = append(ids, accept(t, q, conv+1))
 	}
-	for range 3 {
-		assert.Equal(t, outbox.Send, q.Next(start).Kind)
+	for _, id := range ids {
+		next(t, q, start, outbox.Send, id)
 	}
 	assert.Zero(t, idle(t, q, start))
+	assert.Equal(t, 1000, q.Busy())
+	for _, id := range ids {
+		q.Stored(id)
+	}
+	for _, id := range ids[:3] {
+		next(t, q, start, outbox.Forget, id)
+	}
+	assert.Zero(t, idle(t, q, start), "a Store gets few calls at a time")
+	q.Retry(start, ids[0], 0)
+	next(t, q, start, outbox.Forget, ids[3])
+	q.Forgotten(ids[1])
+	next(t, q, start, outbox.Forget, ids[4])
 	assert.Equal(t, 3, q.Busy())
 }
 
@@ -261,4 +274,22 @@ func TestBackoffGrowsAndIsSpread(t *testing.T) {
 		now = now.Add(wait)
 	}
 	assert.Greater(t, top, 5*time.Second)
+}
+
+func TestWhatTheRateLimitHadNoPlaceForIsTriedLaterAndCountsAsNoTry(t *testing.T) {
+	q := newQueue()
+	id := accept(t, q, 1)
+	now := start
+	for range 10 {
+		next(t, q, now, outbox.Send, id)
+		q.Crowded(now, id)
+		then := idle(t, q, now)
+		assert.GreaterOrEqual(t, then.Sub(now), 4*time.Second-1)
+		assert.LessOrEqual(t, then.Sub(now), 8*time.Second)
+		now = then
+	}
+	next(t, q, now, outbox.Send, id)
+	q.Retry(now, id, 0)
+	assert.LessOrEqual(t, idle(t, q, now).Sub(now), time.Second, "the first try")
+	q.Crowded(now, id) // nothing is under way
 }

@@ -1,0 +1,258 @@
+package datasource_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// visits notes who made which request.
+type visits struct {
+	mu sync.Mutex
+	at []time.Time
+	by []string
+}
+
+func (v *visits) RoundTrip(r *http.Request) (*http.Response, error) {
+	v.mu.Lock()
+	v.at = append(v.at, time.Now())
+	v.by = append(v.by, r.URL.Path)
+	v.mu.Unlock()
+	return respond(r, 200, `{"id":1,"entries":[],"data":{}}`), nil
+}
+
+// since counts the requests to a data source from a moment on.
+func (v *visits) since(from time.Time, source int64) (n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i, path := range v.by {
+		if !v.at[i].Before(from) && path == fmt.Sprintf("/v1/data-sources/%d/data/query", source) {
+			n++
+		}
+	}
+	return n
+}
+
+func shared(t *testing.T, n int, per time.Duration) (*visits, *datasource.Client) {
+	t.Helper()
+	v := new(visits)
+	return v, through(t, v.RoundTrip, func(cfg *datasource.Config) { cfg.Limiter = datasource.NewLimiter(n, per) })
+}
+
+// asking makes n reads at once, and returns a function that waits for them.
+func asking(ctx context.Context, t *testing.T, c *datasource.Client, source int64, n int) func() {
+	t.Helper()
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			_, err := c.Find(ctx, source, datasource.Query{})
+			assert.NoError(t, err)
+		})
+	}
+	synctest.Wait()
+	return wg.Wait
+}
+
+func TestCallersTakeTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, c := shared(t, 200, 10*time.Second)
+		began := time.Now()
+		var waits []func()
+		for i := range int64(10) { // the first asks for most, and before all others
+			waits = append(waits, asking(t.Context(), t, c.View(), i+1, 1000-100*int(i)))
+		}
+		time.Sleep(30 * time.Second)
+		var counts []int
+		for i := range int64(10) {
+			counts = append(counts, v.since(began.Add(10*time.Second), i+1))
+		}
+		for i, n := range counts[1:] {
+			assert.InDelta(t, 40, n, 8, "caller %d of %v", i+2, counts)
+		}
+		for _, wait := range waits {
+			wait()
+		}
+	})
+}
+
+func TestWhoComesNowAndThenDoesNotWaitBesideABulk(t *testing.T) {
+	t.Parallel()
+	for _, bulks := range []int{1, 4, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			_, c := shared(t, 200, 10*time.Second)
+			rare := c.View()
+			var waits []func()
+			for i := range bulks {
+				waits = append(waits, asking(t.Context(), t, c.View(), int64(i+1), 4000/bulks))
+			}
+			if bulks > 7 { // in the first window all of them are newcomers
+				time.Sleep(10 * time.Second)
+			}
+			for range 40 {
+				began := time.Now()
+				_, err := rare.Find(t.Context(), 99, datasource.Query{})
+				require.NoError(t, err)
+				assert.Zero(t, time.Since(began), "%d bulks", bulks)
+				time.Sleep(2*time.Second + 100*time.Millisecond)
+			}
+			for _, wait := range waits {
+				wait()
+			}
+		})
+	}
+}
+
+func TestTheLateAreNotShutOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, c := shared(t, 200, 10*time.Second)
+		began := time.Now()
+		export := asking(datasource.Unhurried(t.Context()), t, c.View(), 1, 100)
+		end, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range int64(60) { // together they want far more than there is
+			one := c.View()
+			wg.Go(func() {
+				for end.Err() == nil {
+					_, err := one.Find(t.Context(), 2+i, datasource.Query{})
+					assert.NoError(t, err)
+				}
+			})
+		}
+		time.Sleep(50 * time.Second)
+		n := v.since(began, 1)
+		assert.GreaterOrEqual(t, n, 80, "about one of nine")
+		stop()
+		wg.Wait()
+		export()
+	})
+}
+
+func TestUnhurriedRequestsComeAfterTheirCallersOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, c := shared(t, 200, 10*time.Second)
+		one := c.View()
+		export := asking(datasource.Unhurried(t.Context()), t, one, 1, 400)
+		time.Sleep(5 * time.Second)
+		at := time.Now()
+		asking(t.Context(), t, one, 2, 10)()
+		assert.Zero(t, time.Since(at))
+		export()
+		assert.Equal(t, 400, v.since(time.Time{}, 1))
+	})
+}
+
+// Sends, polls and other reads of one View.
+func TestWhatOneViewDoesTakesTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, c := shared(t, 200, 10*time.Second)
+		one := c.View()
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				_, err := one.Insert(t.Context(), 1, M{})
+				assert.NoError(t, err)
+			})
+		}
+		reads := asking(t.Context(), t, one, 2, 500)
+		for range 20 {
+			at := time.Now()
+			_, err := one.Find(datasource.AskAgain(t.Context()), 3, datasource.Query{})
+			require.NoError(t, err)
+			assert.Zero(t, time.Since(at))
+			time.Sleep(2*time.Second + 100*time.Millisecond)
+		}
+		reads()
+		wg.Wait()
+	})
+}
+
+// Whatever they want, and whoever gives up, no window has more starts than allowed, and nobody waits for ever.
+func TestTurnsKeepToTheLimit(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 7))
+			n := []int{1, 2, 7, 20, 200}[r.IntN(5)]
+			v, c := shared(t, n, 10*time.Second)
+			views := []*datasource.Client{c, c.View(), c.View(), c.View()}
+			var wg sync.WaitGroup
+			made, asked := 0, 0
+			var mu sync.Mutex
+			for range 30 {
+				one, ctx := views[r.IntN(len(views))], t.Context()
+				switch r.IntN(5) {
+				case 0:
+					ctx = datasource.Unhurried(ctx)
+				case 1:
+					ctx = datasource.AskAgain(ctx)
+				}
+				var patience time.Duration
+				if r.IntN(3) == 0 {
+					patience = time.Duration(r.IntN(30_000)) * time.Millisecond
+				}
+				write := r.IntN(2) == 0
+				for range 1 + r.IntN(n) {
+					asked++
+					wg.Go(func() {
+						ctx := ctx
+						if patience > 0 {
+							var cancel context.CancelFunc
+							ctx, cancel = context.WithTimeout(ctx, patience)
+							defer cancel()
+						}
+						var err error
+						if write {
+							_, err = one.Insert(ctx, 1, M{})
+						} else {
+							_, err = one.Find(ctx, 1, datasource.Query{})
+						}
+						if patience > 0 && err != nil {
+							assert.ErrorIs(t, err, datasource.ErrNoSlot)
+							return
+						}
+						assert.NoError(t, err)
+						mu.Lock()
+						made++
+						mu.Unlock()
+					})
+				}
+				time.Sleep(time.Duration(r.IntN(5000)) * time.Millisecond)
+			}
+			wg.Wait()
+			assert.Len(t, v.at, made)
+			assert.LessOrEqual(t, made, asked)
+			for i := n; i < len(v.at); i++ {
+				require.GreaterOrEqual(t, v.at[i].Sub(v.at[i-n]), 10*time.Second, "seed %d, request %d of %d in a window", seed, i, n)
+			}
+			assert.Zero(t, max(0, c.Limiter().Delay()-10*time.Second))
+		})
+	}
+}
+
+func TestDelayIsThatOfTheCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, c := shared(t, 200, 10*time.Second)
+		busy, rare := c.View(), c.View()
+		assert.Zero(t, busy.Delay())
+		wait := asking(t.Context(), t, busy, 1, 300)
+		assert.Greater(t, busy.Delay(), 10*time.Second)
+		assert.Zero(t, rare.Delay())
+		assert.Zero(t, c.Limiter().Delay())
+		wait()
+	})
+}

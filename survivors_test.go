@@ -27,7 +27,7 @@ import (
 func keysOf(s *inspected) []string {
 	out := []string{}
 	s.each(func(key string, value []byte) {
-		if string(value) != "[]" { // a list without a user
+		if string(value) != "[]" && !strings.HasSuffix(key, "//users/lists") { // lists without a user, and how many there are
 			out = append(out, key)
 		}
 	})

@@ -223,7 +223,7 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 		return nil, fmt.Errorf("conversation %d: the user is not a member: %w", id, ErrNotFound)
 	}
 	conv := c.conversation(ds, s.userID)
-	c.settle(ctx)
+	c.settleOf(ctx, s)
 	return conv, nil
 }
 
@@ -243,7 +243,7 @@ func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSo
 		defs[sources[i].ID] = wire.ParseDefinition(sources[i].Definition)
 	}
 	listed(defs)
-	c.settle(ctx)
+	c.settleOf(ctx, s)
 	s.cache.SaveConversations(ctx, sources)
 	return sources, nil
 }

@@ -3,10 +3,12 @@
 GO       ?= go
 PKG      ?= ./...
 FUZZTIME ?= 30s
+MUTANTS  ?= 40
+SEED     ?= 1
 VECTORS  ?= ../shared/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive long race cover bench fuzz vectors vuln tidy docs quickstart
+.PHONY: help ci fmt vet lint test archive long race cover bench fuzz mutate vectors vuln tidy docs quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +51,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; \
 	done
+
+mutate: ## MUTANTS (40) random defects of SEED (1), and which of them no test notices; goes on where it stopped
+	$(GO) run ./internal/mutate -n $(MUTANTS) -seed $(SEED)
 
 vectors: ## every test against VECTORS (../shared/vectors), with its counts
 	FLIPLET_CHAT_VECTORS=$(VECTORS) $(GO) test -count=1 -run Vectors -v ./internal/envelope/... ./internal/flipletd/...

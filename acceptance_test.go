@@ -190,7 +190,7 @@ func tell(t *testing.T, w *world, l leniency, encrypt, across bool, store storag
 		assert.True(t, news.IsChannel)
 	}
 	_, err = eve.Channels().Join(ctx, direct.ID)
-	require.ErrorIs(t, err, chat.ErrInvalid)
+	require.ErrorIs(t, err, chat.ErrNotFound)
 	st.found(direct.ID, "jane", "bob")
 	st.found(group.ID, "jane", "bob", "eve")
 	st.found(open.ID, "jane", "eve", "bob")

@@ -44,9 +44,16 @@ type File struct {
 func (c *Chat) attach(ctx context.Context, conversationID int64, row M, d *Draft) (datasource.Write, error) {
 	files := upload.Files{Row: row, Seal: c.sealsFiles(), ConversationID: conversationID, GUID: wire.Text(row[wire.GUID])}
 	for i, f := range d.Files {
-		f.URL = c.withoutFileKey(f.URL)
+		var private bool
+		var err error
+		if f.URL, private, err = c.storedURL(ctx, conversationID, f.URL); err != nil {
+			return datasource.Write{}, fmt.Errorf("Draft.Files[%d]: %w", i, err)
+		}
+		if private {
+			row[wire.PrivateMedia] = true
+		}
 		if err := files.Add(ctx, upload.File(f)); err != nil {
-			return datasource.Write{}, cmp.Or(context.Cause(ctx), invalid("Draft.Files[%d]: %w", i, err))
+			return datasource.Write{}, cmp.Or(context.Cause(ctx), fmt.Errorf("Draft.Files[%d]: %w", i, err)) // it can be read no more
 		}
 	}
 	if files.Seal && len(d.Files) > 0 {
@@ -219,12 +226,50 @@ func (c *Chat) showFileKeys(ctx context.Context, m *Message) {
 	m.Files = wire.Strings(m.Data[wire.File])
 }
 
-// withoutFileKey undoes showFileKeys, so that no key is stored in a row.
-func (c *Chat) withoutFileKey(file string) string {
-	if c.opts.FileKeysInURLs && c.client.TakesExtra(file) {
-		return wire.WithoutKey(file)
+// storedURL undoes showFileKeys in a URL that is given back, so that no key is stored in a
+// row. private says that there was one, and that the row has to say so.
+//
+// The file of another conversation stays under the key of that one, with which nobody
+// here would ask for it. It is not read and stored anew: a URL may come from a page, and
+// the token reads more than whoever is behind that.
+func (c *Chat) storedURL(ctx context.Context, conversationID int64, file string) (stored string, private bool, err error) {
+	if !c.client.TakesExtra(file) {
+		return file, false, nil
 	}
-	return file
+	stored, key, ok := wire.CutKey(file)
+	switch {
+	case !ok:
+		return "", false, invalid("the query of the URL cannot be read")
+	case key == "":
+		return stored, false, nil
+	}
+	own, err := c.pins.KeyToWrite(ctx, conversationID)
+	switch {
+	case err != nil:
+		return "", false, fmt.Errorf("key of conversation %d: %w", conversationID, err)
+	case key != own:
+		return "", false, invalid("a private file that is not under the key of conversation %d, such as one of another conversation; Download it and send its content", conversationID)
+	}
+	return stored, true, nil
+}
+
+// storedURLs is storedURL for the files of a patch.
+func (c *Chat) storedURLs(ctx context.Context, conversationID int64, patch M) (err error) {
+	file, has := patch[wire.File]
+	if !has {
+		return nil
+	}
+	patch[wire.File] = wire.EachFile(file, func(file string) string {
+		stored, private, failed := c.storedURL(ctx, conversationID, file)
+		if failed != nil {
+			err = cmp.Or(err, fmt.Errorf("data: column %q: %w", wire.File, failed))
+		}
+		if private {
+			patch[wire.PrivateMedia] = true
+		}
+		return stored
+	})
+	return err
 }
 
 // fetchFile writes an attachment to w as it is stored.

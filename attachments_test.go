@@ -181,13 +181,23 @@ func TestPrivateMediaOpenWithTheConversationsKeyOnly(t *testing.T) {
 	for _, shown := range []string{m.Files[0], fmt.Sprint(m.Data), fmt.Sprintf("%+v", m), string(must(json.Marshal(m)))} {
 		assert.NotContains(t, shown, key)
 	}
-	for _, r := range w.Requests() {
-		assert.NotContains(t, r.Query, key)
-	}
-	// A caller's own key is not what the server asks for, and is not sent.
-	own := w.login("bob", func(o *chat.Options) { o.Keys = fixedKey("not the key") })
+	// The key goes to the media of the API alone. A caller's own key is not what the server
+	// asks for, and is not sent. The server's own list of requests shows neither.
+	tap := &requestTap{next: w.Transport()}
+	own := w.login("bob", func(o *chat.Options) { o.Keys = fixedKey("not the key") }, w.through(tap))
 	_, content = fetch(t, own, m, 0)
 	assert.Equal(t, "secret", content)
+	told := 0
+	for _, r := range tap.all() {
+		whole := r.url.String() + fmt.Sprint(r.header) + r.body
+		assert.False(t, holds(whole, "not the key"), r.String())
+		if holds(whole, key) {
+			told++
+			assert.Regexp(t, `^GET /v1/media/files/\d+/contents/s\.txt$`, r.String())
+			assert.Equal(t, key, r.url.Query().Get("encryptionKey"))
+		}
+	}
+	assert.Equal(t, 1, told)
 	_, _, err = w.Client().Download(t.Context(), m.Files[0], url.Values{"encryptionKey": {"wrong"}}, io.Discard, nil)
 	require.ErrorIs(t, err, datasource.ErrAccessDenied)
 }

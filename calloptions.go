@@ -32,6 +32,10 @@ type callOptions struct {
 	where   M
 	limit   *int
 	offset  int
+	skips   bool              // Offset was given
+	query   *datasource.Query // of a call with Query
+	counts  bool              // Total was given
+	total   *int
 	order   []datasource.Order
 	in      []int64
 	scoped  bool
@@ -77,7 +81,8 @@ func (f From) check() error {
 	return nil
 }
 
-// FindOption narrows what is returned; see [Limit], [Offset] and [OrderBy].
+// FindOption narrows what is returned; see [Limit], [Offset] and [OrderBy]. [Query] has
+// the other options.
 type FindOption struct{ apply func(*callOptions) }
 
 func (o FindOption) applyContacts(c *callOptions) { o.use(c) }
@@ -119,7 +124,9 @@ func WhereRow(where M) MessagesOption { return whereRowOption(where) }
 func Limit(n int) FindOption { return FindOption{func(c *callOptions) { c.limit = &n }} }
 
 // Offset skips n rows, n ≥ 0.
-func Offset(n int) FindOption { return FindOption{func(c *callOptions) { c.offset = n }} }
+func Offset(n int) FindOption {
+	return FindOption{func(c *callOptions) { c.offset, c.skips = n, true }}
+}
 
 // OrderBy sorts by a field of the row (id, order, createdAt, updatedAt), or by a
 // column, written "data.<column>". A further OrderBy decides among equal rows.
@@ -234,7 +241,7 @@ func (o ErrorOption) applyStream(c *callOptions)     { c.onError = o.fn }
 func (o ErrorOption) applyConsume(c *consumeOptions) { c.onError = o.fn }
 
 // OnError makes a [Chat.Stream], [Chat.Events] or [Chat.Consume] tell fn what fails:
-// polls, which are made again, and functions, with the function's own error or a
+// polls, which are made again, the Storage of a consumer, and functions, with the function's own error or a
 // [*PanicError] in the chain. Failed polls match [ErrOffline] while the server is
 // down. What ends a stream for good is told, too, and is also its Err.
 //

@@ -116,12 +116,38 @@ func (s *sink) show(what string, values ...any) {
 			assert.Fail(s.t, "leak", "%s: json of a %T holds %.12s…", what, v, c)
 		}
 		s.logger().Info(what, "value", v)
-		for err, ok := v.(error); ok && err != nil; err = errors.Unwrap(err) {
+		for _, err := range chain(v) {
 			if c := leak(fmt.Sprintf("%v %+v %#v", err, err, err)); c != "" {
 				assert.Fail(s.t, "leak", "%s: the chain of a %T holds %.12s…", what, v, c)
 			}
 		}
 	}
+}
+
+// chain is an error, and every error below it.
+func chain(v any) []error {
+	err, _ := v.(error)
+	if err == nil {
+		return nil
+	}
+	out := []error{err}
+	switch e := err.(type) { //nolint:errorlint // each one by itself
+	case interface{ Unwrap() error }:
+		out = append(out, chain(e.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			out = append(out, chain(inner)...)
+		}
+	}
+	return out
+}
+
+func TestTheWalkOfErrorsGoesOnBelowSeveral(t *testing.T) {
+	t.Parallel()
+	deep := errors.New("deep")
+	err := fmt.Errorf("a: %w", errors.Join(errors.New("b"), fmt.Errorf("%w and %w", errors.New("c"), fmt.Errorf("d: %w", deep))))
+	assert.Contains(t, chain(err), deep)
+	assert.Len(t, chain(err), 7)
 }
 
 // check looks at what was logged.
@@ -262,7 +288,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	if sub != nil {
 		show("Subscription", sub, sub.Err())
 		sub.Stop()
-		<-sub.Done()
+		ended(t, sub.Done())
 		show("Subscription", sub, sub.Err())
 	}
 	for m, err := range c.Events(brief) {

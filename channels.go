@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,13 +12,23 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// Channel is a public conversation, joined or not. Channels belong to the master
-// app, so all instances of an app share them.
+// Channel is a public conversation, joined or not, with the fields of its data source.
+// Channels belong to the master app, so all instances of an app share them.
 type Channel struct {
 	ID            int64
 	Name          string
 	NParticipants int
 	Definition    Definition
+
+	AppID, OrganizationID int64
+	CreatedAt, UpdatedAt  time.Time
+	// Columns are those that messages of the channel have had.
+	Columns []string
+	// Hooks and AccessRules are as the server has them. JSON leaves them out: hooks may
+	// hold credentials for other services.
+	Hooks, AccessRules json.RawMessage
+	// Extra holds the fields that have no place above, such as bundle and encrypted.
+	Extra map[string]json.RawMessage
 }
 
 // Channels is a handle on the public channels.
@@ -63,9 +74,11 @@ func (h Channels) List(ctx context.Context) (_ []*Channel, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*Channel, len(list))
+	out := make([]*Channel, 0, len(list))
 	for i := range list {
-		out[i] = channel(&list[i])
+		if !h.foreign(&list[i]) {
+			out = append(out, channel(&list[i]))
+		}
 	}
 	return out, nil
 }
@@ -74,10 +87,13 @@ func (h Channels) List(ctx context.Context) (_ []*Channel, err error) {
 // again changes nothing. It makes four requests, and more while other clients change the
 // channel at the same time; one if the user is a member.
 //
-// Errors: [ErrNotFound]; [ErrInvalid] when the conversation is not public;
-// [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid] for an id below 1; [ErrNotFound], also for what is no public channel
+// of the master app; [ErrNotLoggedIn]; [ErrClosed].
 func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err error) {
 	defer wrap("join channel", &err)
+	if err := checkChannel(id); err != nil {
+		return nil, err
+	}
 	ctx, s, end, err := h.chat.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -99,10 +115,12 @@ func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err erro
 // Delete moves a public channel to the trash. The server refuses this to the tokens
 // of apps.
 //
-// Errors: [ErrNotFound]; [ErrInvalid] when the data source is not a public channel;
-// [ErrNotLoggedIn]; [ErrClosed].
+// Errors: those of [Channels.Join].
 func (h Channels) Delete(ctx context.Context, id int64) (err error) {
 	defer wrap("delete channel", &err)
+	if err := checkChannel(id); err != nil {
+		return err
+	}
 	ctx, _, end, err := h.chat.enter(ctx)
 	if err != nil {
 		return err
@@ -114,22 +132,44 @@ func (h Channels) Delete(ctx context.Context, id int64) (err error) {
 	return missing(h.chat.client.DeleteDataSource(ctx, id), "channel", id)
 }
 
+func checkChannel(id int64) error {
+	if id <= 0 {
+		return invalid("id: %d is not the id of a channel", id)
+	}
+	return nil
+}
+
 // public reads a channel. Any other data source is an error.
 func (h Channels) public(ctx context.Context, id int64) (*datasource.DataSource, error) {
-	if id <= 0 {
-		return nil, invalid("id: %d is not the id of a channel", id)
-	}
 	ds, err := h.chat.client.DataSource(ctx, id)
 	if err != nil {
 		return nil, missing(err, "channel", id)
 	}
 	if ds.Type != wire.TypeConversation || !wire.ParseDefinition(ds.Definition).Public() {
-		return nil, fmt.Errorf("%w id: data source %d is no public channel", ErrInvalid, id)
+		return nil, fmt.Errorf("data source %d is no public channel: %w", id, ErrNotFound)
+	}
+	if h.foreign(ds) {
+		return nil, fmt.Errorf("channel %d belongs to app %d, not to that of Options.MasterAppID, %d: %w", id, ds.AppID, h.chat.opts.MasterAppID, ErrNotFound)
 	}
 	return ds, nil
 }
 
+// foreign reports whether a channel certainly belongs to another app than the master app.
+func (h Channels) foreign(ds *datasource.DataSource) bool {
+	master := h.chat.opts.MasterAppID
+	return master != 0 && ds.AppID != 0 && ds.AppID != master
+}
+
 func channel(ds *datasource.DataSource) *Channel {
 	def := readDefinition(wire.ParseDefinition(ds.Definition))
-	return &Channel{ID: ds.ID, Name: ds.Name, Definition: def, NParticipants: len(def.Participants)}
+	return &Channel{
+		ID: ds.ID, Name: ds.Name, Definition: def, NParticipants: len(def.Participants),
+		AppID: ds.AppID, OrganizationID: ds.OrganizationID, CreatedAt: ds.CreatedAt, UpdatedAt: ds.UpdatedAt,
+		Columns: ds.Columns, Hooks: ds.Hooks, AccessRules: ds.AccessRules, Extra: ds.Extra,
+	}
+}
+
+// Format prints the channel without its definition.
+func (ch Channel) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "channel %d (%d participants)", ch.ID, ch.NParticipants)
 }

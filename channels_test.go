@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -87,7 +88,7 @@ func TestOnlyPublicChannelsAreJoinedAndDeleted(t *testing.T) {
 	for name, test := range map[string]struct {
 		id   int64
 		want error
-	}{"a private conversation": {private.ID, chat.ErrInvalid}, "contacts": {w.contacts, chat.ErrInvalid}, "nothing": {987654, chat.ErrNotFound}, "no id": {0, chat.ErrInvalid}} {
+	}{"a private conversation": {private.ID, chat.ErrNotFound}, "contacts": {w.contacts, chat.ErrNotFound}, "nothing": {987654, chat.ErrNotFound}, "no id": {0, chat.ErrInvalid}} {
 		_, err := admin.Channels().Join(t.Context(), test.id)
 		require.ErrorIs(t, err, test.want, name)
 		require.ErrorIs(t, admin.Channels().Delete(t.Context(), test.id), test.want, name)
@@ -146,4 +147,121 @@ func TestChatsCallsNeedALogin(t *testing.T) {
 		require.ErrorIs(t, call(), chat.ErrNotLoggedIn, name)
 	}
 	assert.Len(t, w.Requests(), before)
+}
+
+func TestThePushHookNamesTheRunningApp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		app, master   int64 // 0: the app of the contacts, -1: not set
+		channel, talk int64 // where they are stored
+	}{
+		"both apps":                        {0, 77, 77, 0},
+		"the master app only":              {-1, 77, 77, 0},
+		"the running app only":             {0, -1, 0, 0},
+		"no app: the contacts' is running": {-1, -1, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fliplettest.WithApps(77))
+			id := func(n int64) int64 {
+				switch n {
+				case 0:
+					return w.AppID
+				case -1:
+					return 0
+				}
+				return n
+			}
+			jane := w.login("jane", func(o *chat.Options) {
+				o.AppID, o.MasterAppID, o.PushNotifications = id(c.app), id(c.master), true
+			})
+			channel, err := jane.Channels().Create(t.Context(), "News")
+			require.NoError(t, err)
+			talk := w.converse(jane, "bob")
+			for source, app := range map[int64]int64{channel.ID: id(c.channel), talk.ID: id(c.talk)} {
+				ds, err := w.Client().DataSource(t.Context(), source)
+				require.NoError(t, err)
+				assert.Equal(t, app, ds.AppID)
+				assert.JSONEq(t, fmt.Sprintf(`[{"runOn":["insert"],"type":"push-message","appId":%d}]`, w.AppID), string(ds.Hooks))
+			}
+		})
+	}
+}
+
+func TestACreatedChannelHasEveryFieldOfItsDataSource(t *testing.T) {
+	t.Parallel()
+	for name, faults := range map[string][]fliplettest.Fault{
+		"as documented":        nil,
+		"the answer is sparse": {fliplettest.OmitFields("name", "type", "appId", "organizationId", "definition", "hooks", "accessRules")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			jane := w.login("jane", func(o *chat.Options) { o.PushNotifications = true })
+			if faults != nil {
+				w.Next(1, fliplettest.CreateSource, faults...)
+			}
+			channel, err := jane.Channels().Create(t.Context(), "News")
+			require.NoError(t, err)
+			ds, err := w.Client().DataSource(t.Context(), channel.ID)
+			require.NoError(t, err)
+			assert.Equal(t, "News", channel.Name)
+			assert.Equal(t, w.AppID, channel.AppID)
+			assert.Equal(t, ds.AppID, channel.AppID)
+			assert.Equal(t, []any{ds.CreatedAt, ds.UpdatedAt, ds.Columns}, []any{channel.CreatedAt, channel.UpdatedAt, channel.Columns})
+			assert.JSONEq(t, string(ds.Hooks), string(channel.Hooks))
+			assert.JSONEq(t, string(ds.AccessRules), string(channel.AccessRules))
+			assert.Equal(t, chat.M{"public": true}, channel.Definition.Group)
+			assert.Equal(t, ds.Extra["bundle"], channel.Extra["bundle"])
+			if faults == nil {
+				assert.Equal(t, ds.OrganizationID, channel.OrganizationID)
+				listed, err := jane.Channels().List(t.Context())
+				require.NoError(t, err)
+				require.Len(t, listed, 1)
+				assert.JSONEq(t, string(must(json.Marshal(channel))), string(must(json.Marshal(listed[0]))))
+				assert.JSONEq(t, string(channel.Hooks), string(listed[0].Hooks))
+			}
+			var page map[string]any
+			raw := must(json.Marshal(channel))
+			require.NoError(t, json.Unmarshal(raw, &page))
+			assert.EqualValues(t, w.AppID, page["appId"])
+			assert.Equal(t, false, page["bundle"])
+			assert.Contains(t, page, "deletedAt")
+			assert.NotContains(t, page, "hooks")
+			var back chat.Channel
+			require.NoError(t, json.Unmarshal(raw, &back))
+			assert.Equal(t, channel.CreatedAt, back.CreatedAt)
+			assert.JSONEq(t, string(raw), string(must(json.Marshal(back))))
+		})
+	}
+}
+
+func TestChannelsOfOtherAppsAreNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.WithApps(77))
+	public := func(name string, app int64) int64 {
+		ds, err := w.Client().CreateDataSource(t.Context(), datasource.NewDataSource{
+			Name: name, Type: "conversation", AppID: app, Definition: json.RawMessage(`{"participants":[],"group":{"public":true}}`),
+		})
+		require.NoError(t, err)
+		return ds.ID
+	}
+	master, other := public("News", 77), public("Other", w.AppID)
+	jane := w.login("jane", func(o *chat.Options) { o.MasterAppID = 77 })
+	list, err := jane.Channels().List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	assert.Equal(t, master, list[0].ID)
+	lever := w.Next(1, fliplettest.ListSources, fliplettest.Ignore("appId")) // that of the token's app then
+	list, err = jane.Channels().List(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 1, lever.Hits())
+	assert.Empty(t, list)
+	_, err = jane.Channels().Join(t.Context(), other)
+	require.ErrorIs(t, err, chat.ErrNotFound)
+	require.ErrorContains(t, err, "MasterAppID")
+	require.ErrorIs(t, jane.Channels().Delete(t.Context(), other), chat.ErrNotFound)
+	assert.Zero(t, w.Count(fliplettest.UpdateSource)+w.Count(fliplettest.DeleteSource))
+	_, err = jane.Channels().Join(t.Context(), master)
+	require.NoError(t, err)
 }

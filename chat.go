@@ -74,8 +74,9 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	}
 	c := &Chat{
 		opts: opts, client: opts.Client.View(), store: opts.Storage, log: opts.Logger, silent: silent,
-		calls: life.New(context.Background()), work: life.New(context.Background()), cache: newCache(&opts, keepsMessages),
+		calls: life.New(context.Background()), work: life.New(context.Background()),
 	}
+	c.cache = newCache(&opts, keepsMessages, c.work)
 	c.pins = pinsOf(c)
 	c.known.Seen = c.pins.Put
 	c.bodies = bodiesOf(c)

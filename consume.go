@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -106,9 +108,10 @@ func (p Policy) receive() receive.Policy {
 
 // Permanent returns err marked as one that another attempt would meet again. If the
 // function of [Chat.Consume] returns it, perhaps wrapped, the message goes to
-// [DeadLetter] at once. Without DeadLetter it is logged and told to [OnError], and the
-// next message follows.
-// Permanent(nil) is nil.
+// [DeadLetter] at once. Without DeadLetter, or when the function of DeadLetter returns
+// it, the message is given up: it is logged at level Error with the ids of message and
+// conversation and the text of err, told to [OnError] with both, and the next message
+// follows. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -119,7 +122,8 @@ func Permanent(err error) error {
 // MaxAttempts is how often a message is handed to a failing function before it goes
 // to [DeadLetter]. Default 10. A restart of the process begins the count anew. An
 // attempt whose error says that the server is down ([ErrOffline], or
-// [datasource.Temporary]) does not count: an outage is waited out.
+// [datasource.Temporary]) does not count: an outage is waited out. One that met 500
+// counts while polls succeed, since a server may fail so at one message alone.
 func MaxAttempts(n int) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if n <= 0 {
@@ -130,9 +134,12 @@ func MaxAttempts(n int) ConsumeOption {
 }
 
 // DeadLetter makes [Chat.Consume] call fn with a message that failed [MaxAttempts]
-// times, and with the last error. If fn returns nil the message is done with; otherwise
-// it is tried again. Without DeadLetter a failing message is tried for ever, and only
-// its conversation waits for it: nothing is dropped silently.
+// times, or with a [Permanent] error, and with the last error. If fn returns nil the
+// message is done with; a Permanent error of fn gives it up, in the log and to [OnError];
+// after any other it is tried again. Without DeadLetter a message that fails is tried for
+// ever, unless the error is Permanent, and only its conversation waits for it: nothing is
+// dropped silently. A [Gap] at which the function of [OnGap] panics is tried and given up in
+// the same way, but not handed to fn.
 func DeadLetter(fn func(ctx context.Context, m *Message, err error) error) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if fn == nil {
@@ -184,7 +191,14 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 //
 // Several consumers may share a user, a name and a store, and with them one
 // position. One of them receives; the others stand by. One takes over when it stops,
-// or within half a minute when its process dies.
+// or within half a minute when its process dies or is suspended. What a suspended process
+// writes when it goes on is refused, and it stands by then. So of n messages that it
+// handles at the same time ([Parallel]) n may be handled twice, and no other.
+//
+// When Storage fails, or does not answer within 5 s, Consume asks again, at most 10 s
+// later, for as long as it takes. Meanwhile nothing is handled: a message whose
+// acknowledgement is not stored holds up the others, and none is left out. [OnError] is
+// told every 5 to 15 s, and [Chat.Health] tells, too.
 //
 // What cannot be delivered is reported to [OnGap]. Every failure of fn is logged with its
 // text, a panic with its stack, and told to [OnError] with the polls that fail;
@@ -194,7 +208,7 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // Errors: [ErrInvalid] for an empty name, a nil fn or an unusable option;
 // [ErrNotLoggedIn]; [ErrClosed]; the context's cause; [ErrUnauthorized] and
 // [ErrContactNotFound] as in [Subscription.Err]; a stored position that cannot be read,
-// which names its key.
+// which names its key; storage.ErrWrongKey and storage.ErrTampered.
 func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context, *Message) error, opts ...ConsumeOption) (err error) {
 	defer wrap("consume", &err)
 	if strings.TrimSpace(name) == "" || len(name) > 200 {
@@ -221,8 +235,9 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
+		OnStorage: func(err error) { t.Tell(failure("consume", err), false) },
 	}
-	k.Outage = func(err error) bool { return errors.Is(err, ErrOffline) || datasource.Temporary(err) }
+	k.Outage = s.outage
 	if o.noMarks {
 		k.Ignore = func(e feed.Event) bool { _, wanted := withoutMarks(e); return !wanted }
 	}
@@ -232,6 +247,16 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	h.consumer = k
 	defer t.Stop()
 	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
+}
+
+// outage reports whether an error says that the server is down, and nothing about the
+// message that was being handled.
+func (s *session) outage(err error) bool {
+	if !errors.Is(err, ErrOffline) && !datasource.Temporary(err) {
+		return false
+	}
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return !ok || answer.StatusCode != http.StatusInternalServerError || s.receiver.Status().Failed > 0
 }
 
 // consumeFunc calls the functions of one Consume.
@@ -250,42 +275,50 @@ func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	}
 	var err error
 	if g := gapOf(e); g != nil {
-		err = guarded(func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
+		err = guarded("function of OnGap", nil, func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
 	} else {
-		err = f.call(ctx, e, f.fn)
+		err = f.call(ctx, e, "consumer's function", f.fn)
 	}
-	f.note(ctx, e, "a consumer's function failed", err)
+	f.note(ctx, e, "a consumer's function failed", err, f.opts.deadLetter == nil)
 	return err
 }
 
 func (f *consumeFunc) giveUp(ctx context.Context, e feed.Event, failed error) error {
-	if e.Gap != nil {
-		f.note(ctx, e, "", nil)
-		return nil // the panic of OnGap has been logged
+	if e.Gap != nil { // there is no message to hand over
+		err := receive.Permanent(failed)
+		f.note(ctx, e, "the function of OnGap failed", err, true)
+		return err
 	}
-	err := f.call(ctx, e, func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
-	f.note(ctx, e, "a dead letter was not taken", err)
+	err := f.call(ctx, e, "function of DeadLetter", func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
+	f.note(ctx, e, "a dead letter was not taken", err, true)
 	return err
 }
 
-// note logs and tells that a message failed, and remembers it until it does not.
-func (f *consumeFunc) note(ctx context.Context, e feed.Event, what string, err error) {
+// note logs and tells that a message failed, and remembers it until it does not. last: a
+// permanent error gives it up.
+func (f *consumeFunc) note(ctx context.Context, e feed.Event, what string, err error, last bool) {
 	if err != nil && ctx.Err() != nil {
 		return // it was interrupted
 	}
 	m := f.consumer.Failing.Note(e, err)
-	if err != nil {
-		f.chat.logFailure(f.opts.onError, what, err, "name", f.consumer.Name, "conversation", m.Conversation, "message", m.Row, "attempt", m.Attempts)
-		f.teller.Tell(failure("consume", fmt.Errorf("message %d, attempt %d: %w", m.Row, m.Attempts, err)), false)
+	if err == nil {
+		return
 	}
+	level, told := slog.LevelWarn, fmt.Errorf("message %d, attempt %d: %w", m.Row, m.Attempts, err)
+	if last && receive.IsPermanent(err) {
+		level, what = slog.LevelError, what+": given up"
+		told = fmt.Errorf("message %d of conversation %d is given up after attempt %d: %w", m.Row, m.Conversation, m.Attempts, err)
+	}
+	f.chat.logFailure(level, f.opts.onError, what, err, "name", f.consumer.Name, "conversation", m.Conversation, "message", m.Row, "attempt", m.Attempts)
+	f.teller.Tell(failure("consume", told), false)
 }
 
 // call hands fn a new copy of the message, so that a failed attempt cannot change
 // what the next one gets.
-func (f *consumeFunc) call(ctx context.Context, e feed.Event, fn func(context.Context, *Message) error) error {
+func (f *consumeFunc) call(ctx context.Context, e feed.Event, whose string, fn func(context.Context, *Message) error) error {
 	m := f.chat.received(ctx, f.session, e, true)
 	if m == nil {
 		return context.Cause(ctx)
 	}
-	return guarded(func() error { return fn(ctx, m) })
+	return guarded(whose, m, func() error { return fn(ctx, m) })
 }

@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -257,52 +256,72 @@ func TestASlowFunctionHoldsUpItsOwnConversationOnly(t *testing.T) {
 }
 
 func TestPermanentGivesUpAtOnce(t *testing.T) {
-	inTalks(t, 1, func(t *testing.T, w *talks) {
-		for _, deadLetter := range []bool{true, false} {
-			h := newWitness()
-			var log bytes.Buffer
-			var dead []error
-			bob := w.bob(func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-			var told []error
-			opts := []chat.ConsumeOption{chat.StartAt(chat.FromNow), chat.OnError(func(err error) { told = append(told, err) })}
-			if deadLetter {
-				opts = append(opts, chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
-					assert.Equal(t, "poison", m.Body)
-					dead = append(dead, err)
-					return nil
-				}))
-			}
-			stop := consume(bob, fmt.Sprint(deadLetter), func(_ context.Context, m *chat.Message) error {
-				if m.IsUpdate { // history of the first round
-					return nil
+	useless := func(text string) error { return fmt.Errorf("%s: %w", text, chat.Permanent(errPoison)) }
+	for name, is := range map[string]struct {
+		deadLetter func() error // nil: there is none
+		told       []string     // the errors of OnError, without the ids
+		log        string
+	}{
+		"no dead letter": {nil, []string{"is given up after attempt 1: the archive: cannot"}, `level=ERROR msg="a consumer's function failed: given up"`},
+		"a dead letter":  {func() error { return nil }, []string{"attempt 1: the archive: cannot"}, ""},
+		"a dead letter that is useless": {func() error { return useless("the shelf") }, []string{
+			"attempt 1: the archive: cannot", "is given up after attempt 2: the shelf: cannot",
+		}, `level=ERROR msg="a dead letter was not taken: given up"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTalks(t, 1, func(t *testing.T, w *talks) {
+				h := newWitness()
+				var log syncBuffer
+				var told, dead errorList
+				bob := w.bob(func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				opts := []chat.ConsumeOption{chat.OnError(told.add)}
+				if is.deadLetter != nil {
+					opts = append(opts, chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
+						assert.Equal(t, "poison", m.Body)
+						dead.add(err)
+						return is.deadLetter()
+					}))
 				}
-				h.add(m)
-				if m.Body == "poison" {
-					return fmt.Errorf("the archive: %w", chat.Permanent(errPoison))
+				var id int64
+				stop := consume(bob, "archive", func(_ context.Context, m *chat.Message) error {
+					h.add(m)
+					if m.Body == "poison" {
+						id = m.ID
+						return useless("the archive")
+					}
+					return nil
+				}, opts...)
+				time.Sleep(time.Second)
+				w.write(0, "poison", "next")
+				time.Sleep(time.Hour)
+				assert.Equal(t, []string{"poison", "next"}, h.all(), "one attempt, and it holds nothing up")
+				require.Len(t, dead.all(), map[bool]int{true: 1}[is.deadLetter != nil])
+				for _, err := range append(dead.all(), told.all()...) {
+					require.ErrorIs(t, err, errPoison)
 				}
-				return nil
-			}, opts...)
-			time.Sleep(time.Second)
-			w.write(0, "poison", "next")
-			time.Sleep(10 * time.Second)
-			assert.Equal(t, []string{"poison", "next"}, h.all(), "one attempt")
-			if deadLetter {
-				require.Len(t, dead, 1)
-				require.ErrorIs(t, dead[0], errPoison)
-			} else {
-				assert.Contains(t, log.String(), "a message is given up")
-			}
-			require.Len(t, told, 1)
-			require.ErrorIs(t, told[0], errPoison)
-			for _, k := range bob.Health().Consumers {
-				assert.Empty(t, k.Failing)
-			}
-			require.ErrorIs(t, stop(), context.Canceled)
-			require.NoError(t, bob.Close())
-		}
-		require.NoError(t, chat.Permanent(nil))
-		require.NoError(t, w.jane.Close())
-	})
+				require.Len(t, told.all(), len(is.told))
+				for i, want := range is.told {
+					require.ErrorContains(t, told.all()[i], want)
+					require.ErrorContains(t, told.all()[i], fmt.Sprintf("message %d", id))
+				}
+				if is.log == "" {
+					assert.NotContains(t, log.String(), "given up")
+				} else {
+					require.ErrorContains(t, told.all()[len(is.told)-1], fmt.Sprintf("message %d of conversation %d", id, w.convs[0]))
+					for _, part := range []string{is.log, "cannot", fmt.Sprintf("conversation=%d", w.convs[0]), fmt.Sprintf("message=%d", id)} {
+						assert.Contains(t, log.String(), part)
+					}
+				}
+				for _, k := range bob.Health().Consumers {
+					assert.Empty(t, k.Failing)
+				}
+				require.ErrorIs(t, stop(), context.Canceled)
+				require.NoError(t, bob.Close())
+				require.NoError(t, w.jane.Close())
+			})
+		})
+	}
+	require.NoError(t, chat.Permanent(nil))
 }
 
 func TestLatestHandlesTheNewestOfTheWaitingMessages(t *testing.T) {
@@ -461,5 +480,76 @@ func TestAnOutageMakesNoDeadLetter(t *testing.T) {
 		require.ErrorIs(t, stop(), context.Canceled)
 		require.NoError(t, bob.Close())
 		require.NoError(t, w.jane.Close())
+	})
+}
+
+// A server that is down as a whole says nothing about a message; one that fails at a
+// message alone does.
+func TestA500MakesADeadLetterOnlyWhilePollsSucceed(t *testing.T) {
+	for name, is := range map[string]struct {
+		route fliplettest.Route
+		fault fliplettest.Fault
+		dead  bool
+	}{
+		"everything answers 500": {fliplettest.AnyRoute, fliplettest.Status(500), false},
+		"everything answers 521": {fliplettest.AnyRoute, fliplettest.Status(521), false},
+		"sends answer 500":       {fliplettest.Insert, fliplettest.Status(500), true},
+		"sends answer 521":       {fliplettest.Insert, fliplettest.Status(521), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTalks(t, 1, func(t *testing.T, w *talks) {
+				bob := w.bob()
+				var dead atomic.Int32
+				var begun atomic.Bool
+				stop := consume(bob, "bot", func(ctx context.Context, m *chat.Message) error {
+					if m.FromUserID == bob.User().UserID {
+						return nil
+					}
+					if begun.CompareAndSwap(false, true) {
+						w.Always(is.route, is.fault)
+					}
+					_, err := bob.Message(ctx, m.ConversationID, chat.Draft{Body: "reply"})
+					return err
+				}, chat.DeadLetter(func(context.Context, *chat.Message, error) error { dead.Add(1); return nil }))
+				time.Sleep(time.Second)
+				w.write(0, "question")
+				time.Sleep(2 * time.Hour)
+				assert.Equal(t, is.dead, dead.Load() > 0)
+				require.ErrorIs(t, stop(), context.Canceled)
+				require.NoError(t, bob.Close())
+				require.NoError(t, w.jane.Close())
+			})
+		})
+	}
+}
+
+// A gap has no message for a dead letter. It is not dropped silently either.
+func TestAGapThatOnGapNeverTakesIsGivenUpAndTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		conv := w.converse(jane, "eve")
+		w.say(jane, conv, "before")
+		h := newWitness()
+		var log syncBuffer
+		var told errorList
+		bob := w.login("bob", unhurried, func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		stop := consume(bob, "bot", func(_ context.Context, m *chat.Message) error { h.add(m); return nil },
+			chat.StartAt(chat.FromNow), chat.MaxAttempts(2), chat.OnGap(func(chat.Gap) { panic("no room") }), chat.OnError(told.add),
+			chat.DeadLetter(func(context.Context, *chat.Message, error) error { assert.Fail(t, "there is no message"); return nil }))
+		time.Sleep(time.Minute)
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["bob"]))
+		time.Sleep(10 * time.Minute)
+		w.say(jane, conv, "after")
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, []string{"after"}, h.all())
+		require.Len(t, told.all(), 3)
+		require.ErrorContains(t, told.all()[2], fmt.Sprintf("of conversation %d is given up", conv.ID))
+		assert.Contains(t, log.String(), `level=ERROR msg="the function of OnGap failed: given up"`)
+		assert.Contains(t, log.String(), `panic="no room"`)
+		require.ErrorIs(t, stop(), context.Canceled)
+		require.NoError(t, bob.Close())
+		require.NoError(t, jane.Close())
 	})
 }

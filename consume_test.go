@@ -311,7 +311,7 @@ func TestEverythingMayBeCalledFromInsideAStream(t *testing.T) {
 				require.FailNow(t, "deadlock")
 			}
 			if slices.Contains([]string{"stop", "close", "logout"}, name) {
-				<-s.Done()
+				ended(t, s.Done())
 			}
 		})
 	}
@@ -325,7 +325,7 @@ func TestPanickingListenerEndsAloneAndSaysWhy(t *testing.T) {
 	s, err := bob.Stream(context.Background(), func(*chat.Message) { panic("secret body") })
 	require.NoError(t, err)
 	w.say(jane, conv, "1")
-	<-s.Done()
+	ended(t, s.Done())
 	var p *chat.PanicError
 	require.ErrorAs(t, s.Err(), &p)
 	assert.Equal(t, "secret body", p.Value)

@@ -28,18 +28,27 @@ type Contact struct {
 	DataSourceID         int64
 	CreatedAt, UpdatedAt time.Time
 
+	// Extra holds what a [Query] adds to the row: "joins", or the fields of an aggregate,
+	// whose rows have nothing else. JSON leaves it out.
+	Extra M
+
 	withToken bool // in its JSON; see [WithToken]
 }
 
 // Contacts returns the rows of the contacts data source, in the server's order
-// unless [OrderBy] is given. [Where] takes a condition over columns. The chat tokens
+// unless [OrderBy] is given. [Where] takes a condition over columns; one that asks for a
+// column that no row has is no error, and finds what lacks it: mostly nobody. [Query] takes
+// every option of a query. The chat tokens
 // that the server returns with the rows are left out, and so is a row that breaks a limit
 // of package datasource; when all have more than 256 MiB together, the largest are. It
-// needs no login, and makes one request unless the rows are too large for one answer.
+// needs no login, and makes one request unless the rows are too large for one answer, or
+// the server ignores a part of the query: what it answers is filtered, sorted and cut here
+// again. The rows of an [Offset] are read, too.
 //
 // With [Offline] the last complete list is returned from the cache, unfiltered, without
 // a request, and with the columns that Storage keeps: see Options.CachedColumns. It is
-// empty if nothing is cached.
+// the list that the logged-in user has read, or without a login the one that was read
+// since the last Logout; empty if nothing is cached.
 //
 // Errors: [ErrInvalid]; [ErrOffline]; [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
@@ -48,7 +57,8 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	for _, opt := range opts {
 		opt.applyContacts(&o)
 	}
-	if err := o.check(); err != nil {
+	q, err := o.find()
+	if err != nil {
 		return nil, err
 	}
 	ctx, end, err := c.begin(ctx)
@@ -59,31 +69,29 @@ func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Conta
 	if o.offline {
 		return c.cachedContacts(ctx)
 	}
-	q := datasource.Query{Type: "select", Where: o.where, Order: rows.Total(o.order), Offset: o.offset}
-	if o.limit != nil {
-		q.Limit = *o.limit
-	}
+	rows.Need(&q, wire.UserID, c.opts.PrimaryKey)
 	s := c.current() // before the request: the cache must not be that of a later user
 	found, err := rows.Listed(ctx, c.client, c.opts.DataSourceID, q)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*Contact, len(found))
-	for i := range found {
-		out[i] = c.contact(&found[i])
+	out := make([]*Contact, len(found.Entries))
+	for i := range found.Entries {
+		out[i] = c.contact(&found.Entries[i])
 		delete(out[i].Data, wire.UserToken)
+		out[i].Extra = shown(found.Entries[i].Extra)
 	}
-	if o.where == nil && o.limit == nil && o.offset == 0 {
+	if o.complete() {
 		c.cacheContacts(ctx, s, out)
 	}
+	o.tell(found.Total)
 	return out, nil
 }
 
 // ContactByUserID returns the contact with this flUserId, by which messages and
 // definitions name people. It makes one request. With Options.PrimaryKey it makes a
 // second one when no row has the id: the id may be derived and not stored yet. When
-// nobody is found, one more reads which columns the contacts have, as in [Chat.Login].
-// It needs no login.
+// nobody is found, one more asks whether there are contacts at all. It needs no login.
 //
 // Errors: [ErrInvalid] for an empty id; [ErrContactNotFound]; [ErrClosed].
 func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, err error) {
@@ -107,7 +115,8 @@ func (c *Chat) ContactByUserID(ctx context.Context, userID string) (_ *Contact, 
 }
 
 // misspelt makes an ErrContactNotFound name a column that the query has and the
-// contacts have not. It says no more than before when the columns cannot be read.
+// contacts have not, or say that there are no contacts. It says no more than before when
+// that cannot be read.
 func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
 	if !errors.Is(err, ErrContactNotFound) {
 		return err
@@ -121,10 +130,8 @@ func (c *Chat) misspelt(ctx context.Context, query M, err error) error {
 		return err
 	}
 	defer end()
-	if ds, unread := c.client.DataSource(ctx, c.opts.DataSourceID); unread == nil {
-		if what := login.Misspelt(ds.Columns); what != "" {
-			return fmt.Errorf("%w: no row of data source %d has %s", err, c.opts.DataSourceID, what)
-		}
+	if what := rows.Unknown(ctx, c.client, c.opts.DataSourceID, login); what != "" {
+		return fmt.Errorf("%w: %s", err, what)
 	}
 	return err
 }
@@ -155,38 +162,52 @@ func (c *Chat) deriveUserID(row *datasource.Entry) string {
 }
 
 // contactsByID resolves row ids to contacts, in the order given. It stores missing
-// flUserIds.
+// flUserIds once all are found.
 func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error) {
-	rows, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	found, err := c.contactRows(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[int64]*datasource.Entry, len(rows))
-	for i := range rows {
-		byID[rows[i].ID] = &rows[i]
+	contacts, _, err := c.withUserIDs(ctx, found)
+	return contacts, err
+}
+
+// contactRows reads the rows of contacts, in the order given.
+func (c *Chat) contactRows(ctx context.Context, ids []int64) ([]*datasource.Entry, error) {
+	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	if err != nil {
+		return nil, err
 	}
-	out := make([]*Contact, 0, len(ids))
-	for _, id := range ids {
-		row := byID[id]
-		if row == nil {
+	byID := make(map[int64]*datasource.Entry, len(found))
+	for i := range found {
+		byID[found[i].ID] = &found[i]
+	}
+	out := make([]*datasource.Entry, len(ids))
+	for i, id := range ids {
+		if out[i] = byID[id]; out[i] == nil {
 			return nil, fmt.Errorf("contact %d: %w", id, ErrContactNotFound)
 		}
-		if c.storedUserID(row) == "" {
-			patched, err := c.client.Update(ctx, c.opts.DataSourceID, id, M{wire.UserID: c.deriveUserID(row)})
-			if err != nil {
-				return nil, err
-			}
-			if c.storedUserID(patched) != "" {
-				row = patched
-			}
-		}
-		contact := c.contact(row)
-		if contact.UserID == "" {
-			return nil, fmt.Errorf("contact %d has no flUserId, and the server did not store one", id)
-		}
-		out = append(out, contact)
 	}
 	return out, nil
+}
+
+// withUserIDs makes contacts of rows. It stores missing flUserIds, in one request, and
+// says whether there were any.
+func (c *Chat) withUserIDs(ctx context.Context, found []*datasource.Entry) (_ []*Contact, stored bool, err error) {
+	var unnamed []*datasource.Entry
+	for _, row := range found {
+		if c.storedUserID(row) == "" {
+			unnamed = append(unnamed, row)
+		}
+	}
+	if err := rows.Name(ctx, c.client, c.opts.DataSourceID, unnamed, c.deriveUserID); err != nil {
+		return nil, false, err
+	}
+	out := make([]*Contact, len(found))
+	for i := range found {
+		out[i] = c.contact(found[i])
+	}
+	return out, len(unnamed) > 0, nil
 }
 
 // contactsByUserID finds the contacts of participants, in their order. Ids without
@@ -201,15 +222,15 @@ func (c *Chat) contactsByUserID(ctx context.Context, userIDs []string) ([]*Conta
 	if err != nil {
 		return nil, err
 	}
-	if len(found) < len(userIDs) && c.opts.PrimaryKey != "" {
+	if len(found.Entries) < len(userIDs) && c.opts.PrimaryKey != "" {
 		// Some may have a derived id that is not on their row yet.
 		if found, err = rows.Listed(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select"}); err != nil {
 			return nil, err
 		}
 	}
-	byUserID := make(map[string]*Contact, len(found))
-	for i := range found {
-		contact := c.contact(&found[i])
+	byUserID := make(map[string]*Contact, len(found.Entries))
+	for i := range found.Entries {
+		contact := c.contact(&found.Entries[i])
 		delete(contact.Data, wire.UserToken)
 		if _, taken := byUserID[contact.UserID]; !taken {
 			byUserID[contact.UserID] = contact

@@ -30,8 +30,8 @@ type Conversation struct {
 	IsChannel bool
 	// NParticipants counts the members.
 	NParticipants int
-	// IsGroup: it has more than two members, or somebody has left. A group that
-	// shrank to two members is still a group.
+	// IsGroup: it was created with a Group, has more than two members, or somebody has
+	// left. A group that shrank to two members is still a group.
 	IsGroup bool
 
 	AppID, OrganizationID int64
@@ -51,7 +51,9 @@ type NewConversation struct {
 	// Name is the data source's name. Default: a new UUID. Display names of
 	// one-to-one chats come from the contacts.
 	Name string
-	// Group is stored as Definition.Group; see [Definition].
+	// Group makes the conversation a group, whatever its size, and is stored as
+	// Definition.Group; see [Definition]. An empty one is stored as M{"public": false}.
+	// M{"readOnly": false} makes no group: Fliplet's widget gives it to one-to-one chats.
 	Group M
 	// Metadata is any data of the program's, stored as Definition.Metadata.
 	Metadata M
@@ -81,7 +83,7 @@ func (v *Conversation) show(def wire.Definition) {
 	v.Definition = readDefinition(def)
 	v.IsChannel = def.Public()
 	v.NParticipants = len(v.Definition.Participants)
-	v.IsGroup = !v.IsChannel && (v.NParticipants > 2 || len(v.Definition.RemovedParticipants) > 0)
+	v.IsGroup = !v.IsChannel && (v.NParticipants > 2 || len(v.Definition.RemovedParticipants) > 0 || def.Grouped())
 }
 
 // owner is the Chat that read the conversation, or nil for a nil or zero value.
@@ -160,22 +162,29 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 //
 // One whose definition breaks a limit, see [datasource.ErrRowLimit], is left out and
 // logged. With [Offline] the last list is returned from the cache, without a request;
-// it is empty if nothing is cached. Otherwise it makes one request, or two when
-// MasterAppID is not AppID.
+// it is empty if nothing is cached, and without a login. Otherwise it makes one request,
+// or two when MasterAppID is not AppID.
 //
-// Errors: [ErrNotLoggedIn], [ErrOffline], [ErrClosed]; with Offline those of Storage.
+// Errors: [ErrNotLoggedIn], [ErrOffline], [ErrClosed]; with Offline [ErrClosed] and those
+// of Storage only.
 func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
 	defer wrap("conversations", &err)
 	var o callOptions
 	for _, opt := range opts {
 		opt.applyConversations(&o)
 	}
-	ctx, s, end, err := c.enter(ctx)
+	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	if o.offline {
+	s := c.current()
+	switch {
+	case s == nil && o.offline:
+		return []*Conversation{}, nil // they are somebody's
+	case s == nil:
+		return nil, ErrNotLoggedIn
+	case o.offline:
 		out, _, err := c.cachedConversations(ctx, s)
 		return out, err
 	}

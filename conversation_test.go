@@ -25,7 +25,7 @@ func TestANewConversationHoldsWhatWasAskedFor(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, conv.IsNew)
 	assert.False(t, conv.IsChannel)
-	assert.False(t, conv.IsGroup, "two people are no group, whatever Group says")
+	assert.True(t, conv.IsGroup, "whatever its size")
 	assert.Equal(t, 2, conv.NParticipants)
 	assert.Equal(t, "Phoenix", conv.Name)
 	assert.Equal(t, chat.M{"type": "team"}, conv.Definition.Group)
@@ -223,5 +223,39 @@ func TestANilOrZeroConversationGivesErrors(t *testing.T) {
 		require.ErrorIs(t, err, chat.ErrInvalid, name)
 		assert.Empty(t, v.Participants().IDs(), name)
 		assert.False(t, v.IsMuted(), name)
+	}
+}
+
+func TestAConversationCreatedWithGroupIsAGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		group, stored chat.M
+		want          bool
+	}{
+		"none":                      {nil, chat.M{}, false},
+		"as the widget, for two":    {chat.M{"readOnly": false}, chat.M{"readOnly": false}, false},
+		"as the widget, with nulls": {chat.M{"readOnly": false, "type": nil}, chat.M{"readOnly": false, "type": nil}, false},
+		"any object":                {chat.M{}, chat.M{"public": false}, true},
+		"as documented":             {chat.M{"public": false}, chat.M{"public": false}, true},
+		"a preset":                  {chat.M{"type": "Speakers", "readOnly": false}, chat.M{"type": "Speakers", "readOnly": false}, true},
+		"a broadcast":               {chat.M{"readOnly": true}, chat.M{"readOnly": true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &world{Server: w.Server, t: t, ids: map[string]int64{}}
+			var ids []int64
+			w.contacts, ids = w.AddContacts(datasource.M{"Email": "jane@example.org"}, datasource.M{"Email": "bob@example.org"})
+			jane := w.login("jane")
+			conv, err := jane.Create(t.Context(), chat.NewConversation{Participants: ids[1:], Group: c.group})
+			require.NoError(t, err)
+			read, err := jane.Conversation(t.Context(), conv.ID)
+			require.NoError(t, err)
+			for _, v := range []*chat.Conversation{conv, read} {
+				assert.Equal(t, c.want, v.IsGroup)
+				assert.Equal(t, c.stored, v.Definition.Group)
+				assert.Equal(t, 2, v.NParticipants)
+			}
+		})
 	}
 }

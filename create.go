@@ -1,7 +1,9 @@
 package chat
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,68 +26,104 @@ const duplicatesWithin = time.Minute
 // Metadata are not changed. Channels do not count, nor do groups that somebody has
 // left.
 //
-// It makes four requests, two if the conversation is there already. Each participant
-// without flUserId costs one more: it is stored. So does the first call of a Chat
-// without Options.AppID.
+// It makes four requests, two if the conversation is there already. Participants without
+// flUserId cost one more, together: it is stored. Without Options.PrimaryKey they cost
+// none, since nobody can have a conversation with people who have had no id. The first
+// call of a Chat without Options.AppID costs one more.
 //
 // The server does not keep two clients from creating the same conversation at once.
 // Both then get the one with the lower id; the duplicate stays unused.
 //
+// What is refused has written nothing.
+//
 // Errors: [ErrInvalid] for no participants, or for only the user, and, with
 // [datasource.ErrRowLimit], for a Group or Metadata that could not be read again, see
-// [datasource.Client.CheckLimits]; [ErrContactNotFound] naming the id; [ErrNotLoggedIn]; [ErrClosed].
+// [datasource.Client.CheckLimits]; [datasource.ErrRowLimit] alone if that shows with the
+// participants' flUserIds only; [ErrContactNotFound] naming the id, and for the user under
+// several ids; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, err error) {
 	defer wrap("create conversation", &err)
 	ids, err := contactIDs(n.Participants)
 	if err != nil {
 		return nil, err
 	}
-	ctx, s, end, err := c.enter(ctx)
-	if err != nil {
+	if err := c.made(); err != nil {
 		return nil, err
 	}
-	defer end()
 	for field, value := range map[string]M{"Group": n.Group, "Metadata": n.Metadata} {
 		if err := c.client.CheckLimits(value); err != nil {
 			return nil, invalid("%s: %w", field, err)
 		}
 	}
-	contacts, err := c.contactsByID(ctx, ids)
+	def, err := definitionOf(n, nil)
+	if err != nil {
+		return nil, invalid("Group or Metadata: %v", err)
+	}
+	if err := c.client.CheckLimits(def.JSON()); err != nil {
+		return nil, invalid("Group and Metadata together: %w", err)
+	}
+	ctx, s, end, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if len(ids) == 1 && ids[0] == s.contactID {
+		return nil, invalid("Participants: only the user; a conversation needs somebody else")
+	}
+	// Nothing is written before everything is known to be in order.
+	found, err := c.contactRows(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	people := []string{s.userID}
+	for _, row := range found {
+		if id := cmp.Or(c.storedUserID(row), c.deriveUserID(row)); !slices.Contains(people, id) {
+			people = append(people, id)
+		}
+	}
+	if len(people) == 1 {
+		return nil, fmt.Errorf("Participants: only the user under several ids; a conversation needs somebody else: %w", ErrContactNotFound)
+	}
+	if def, err = definitionOf(n, people); err != nil {
+		return nil, err
+	}
+	if err := c.client.CheckLimits(def.JSON()); err != nil {
+		return nil, fmt.Errorf("Participants, Group and Metadata together: %w", err)
+	}
+	contacts, named, err := c.withUserIDs(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	people = people[:1]
 	for _, contact := range contacts {
 		if !slices.Contains(people, contact.UserID) {
 			people = append(people, contact.UserID)
 		}
 	}
-	if len(people) == 1 {
-		return nil, invalid("Participants: only the user; a conversation needs somebody else")
-	}
-	if found, err := c.conversationOf(ctx, s, people); err != nil || found != nil {
-		return found, err
+	// An id that is derived from a column may have been known before it was stored.
+	if !named || c.opts.PrimaryKey != "" {
+		if same, err := c.conversationOf(ctx, s, people, 0); err != nil || same != nil {
+			return same, err
+		}
 	}
 	created, err := c.createConversation(ctx, s, n, people)
 	if err != nil {
 		return nil, err
 	}
 	// Another client may have created a duplicate meanwhile.
-	found, err := c.conversationOf(ctx, s, people)
-	if err == nil && found != nil && found.ID < created.ID {
-		created = found
+	other, err := c.conversationOf(ctx, s, people, created.ID)
+	if err == nil && other != nil && other.ID < created.ID {
+		created = other
 	}
 	s.receiver.Joined()
 	return created, nil
 }
 
-func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversation, people []string) (*Conversation, error) {
+// definitionOf is the definition of a new conversation.
+func definitionOf(n NewConversation, people []string) (wire.Definition, error) {
 	def := wire.NewDefinition()
 	def.Add(people...)
-	group := wire.CloneMap(n.Group)
-	if group == nil {
-		group = M{}
-	}
+	group := wire.GroupOf(n.Group)
 	errs := []error{def.Set(wire.Group, group), def.SetBodyKey()}
 	if n.Metadata != nil {
 		errs = append(errs, def.Set(wire.Metadata, n.Metadata))
@@ -93,11 +131,13 @@ func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversa
 	if n.AllowInvite {
 		errs = append(errs, def.Invite())
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, invalid("Group or Metadata: %v", err)
-	}
-	if err := c.client.CheckLimits(def.JSON()); err != nil {
-		return nil, invalid("Participants, Group and Metadata together: %w", err)
+	return def, errors.Join(errs...)
+}
+
+func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversation, people []string) (*Conversation, error) {
+	def, err := definitionOf(n, people)
+	if err != nil {
+		return nil, err
 	}
 	name := n.Name
 	if strings.TrimSpace(name) == "" {
@@ -120,22 +160,29 @@ func (c *Chat) createSource(ctx context.Context, name string, appID int64, def w
 		Name: name, Type: wire.TypeConversation, AppID: appID, Definition: def.JSON(),
 		AccessRules: wire.ConversationRules(), Bundle: new(false),
 	}
-	hookApp := c.opts.AppID
-	if appID == 0 {
+	running := c.opts.AppID // the app whose users are notified, also of a channel on the master app
+	if appID == 0 || running == 0 && c.opts.PushNotifications {
 		contacts, err := c.home(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("Options.AppID is not set, and the contacts data source does not tell: %w", err)
 		}
-		n.AppID, n.OrganizationID = contacts.AppID, contacts.OrganizationID
-		hookApp = contacts.AppID
+		if appID == 0 {
+			n.AppID, n.OrganizationID = contacts.AppID, contacts.OrganizationID
+		}
+		running = cmp.Or(running, contacts.AppID, appID)
 	}
-	n.Hooks = wire.PushHooks(hookApp, c.opts.PushNotifications)
+	n.Hooks = wire.PushHooks(running, c.opts.PushNotifications)
 	ds, err := c.client.CreateDataSource(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	if len(ds.Definition) == 0 {
-		ds.Definition = def.JSON() // a server may answer without it
+	// A server may answer without what it was told.
+	ds.AppID, ds.OrganizationID = cmp.Or(ds.AppID, n.AppID), cmp.Or(ds.OrganizationID, n.OrganizationID)
+	ds.Name, ds.Type = cmp.Or(ds.Name, n.Name), cmp.Or(ds.Type, n.Type)
+	for _, f := range []struct{ had, sent *json.RawMessage }{{&ds.Definition, &n.Definition}, {&ds.Hooks, &n.Hooks}, {&ds.AccessRules, &n.AccessRules}} {
+		if len(*f.had) == 0 {
+			*f.had = *f.sent
+		}
 	}
 	return ds, nil
 }
@@ -155,12 +202,13 @@ func (c *Chat) home(ctx context.Context) (*datasource.DataSource, error) {
 
 // conversationOf finds the conversation of exactly these people. Of several it
 // takes the one with the latest activity, and of duplicates the one with the lowest
-// id, so that all clients agree.
-func (c *Chat) conversationOf(ctx context.Context, s *session, people []string) (*Conversation, error) {
+// id, so that all clients agree. The one with the id except is not theirs.
+func (c *Chat) conversationOf(ctx context.Context, s *session, people []string, except int64) (*Conversation, error) {
 	want := sortedSet(people)
 	same, err := c.listConversations(ctx, []int64{c.opts.AppID}, wire.ByParticipant(s.userID), func(d wire.Definition) bool {
 		return !d.Public() && len(d.List(wire.Removed)) == 0 && slices.Equal(sortedSet(d.List(wire.Participants)), want)
 	})
+	same = slices.DeleteFunc(same, func(ds datasource.DataSource) bool { return ds.ID == except })
 	if err != nil || len(same) == 0 {
 		return nil, err
 	}

@@ -149,9 +149,9 @@ func (c *Chat) sealPatch(ctx context.Context, conversationID, messageID int64, p
 		changed := func(column, now string) bool { _, has := patch[column]; return has && wire.Text(patch[column]) != now }
 		switch {
 		case (version > 0 || row.Data[wire.SealedFiles] != nil) && changed(wire.GUID, at.GUID):
-			return invalid("data: column %q cannot be changed: the message is sealed to it", wire.GUID)
+			return fmt.Errorf("data: column %q cannot be changed: %w", wire.GUID, ErrSealed)
 		case version > 1 && changed(wire.From, at.Sender):
-			return invalid("data: column %q cannot be changed: the message is sealed to it", wire.From)
+			return fmt.Errorf("data: column %q cannot be changed: %w", wire.From, ErrSealed)
 		}
 		if hasGUID {
 			row.Data[wire.GUID], at.GUID = patch[wire.GUID], wire.Text(patch[wire.GUID])

@@ -91,7 +91,7 @@ func TestEditsStayAuthenticated(t *testing.T) {
 	require.NoError(t, err)
 	for _, patch := range []chat.M{{"guid": "x"}, {"guid": "x", "body": "y"}} {
 		_, err = jane.UpdateMessage(t.Context(), conv.ID, sent.ID, patch)
-		require.ErrorIs(t, err, chat.ErrInvalid)
+		require.ErrorIs(t, err, chat.ErrSealed)
 		assert.ErrorContains(t, err, "guid")
 	}
 	assert.Equal(t, []string{"hello!"}, bodies(messages(t, jane, conv.ID)))

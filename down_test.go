@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,10 +68,11 @@ func requesting(ctx context.Context, c *chat.Chat, conv *chat.Conversation, m *c
 func TestEveryCallSaysThatTheServerIsDown(t *testing.T) {
 	t.Parallel()
 	down := map[string]fliplettest.Fault{"nothing answers": fliplettest.LoseRequest()}
-	for _, code := range []int{429, 502, 503, 504} {
+	for _, code := range []int{429, 500, 502, 503, 504, 520, 521} {
 		down[fmt.Sprint(code)] = fliplettest.Status(code)
 	}
-	down["500"] = fliplettest.Status(500)
+	down["a gateway's page"] = fliplettest.Answer(530, "<html>origin unreachable</html>")
+	down["501"] = fliplettest.Status(501)
 	for name, fault := range down {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, fliplettest.InProcess())
@@ -82,19 +85,54 @@ func TestEveryCallSaysThatTheServerIsDown(t *testing.T) {
 			for op, call := range requesting(t.Context(), jane, conv, sent) {
 				err := call()
 				require.Error(t, err, "%s: %s", name, op)
-				assert.Equal(t, name != "500", errors.Is(err, chat.ErrOffline), "%s: %s: %v", name, op, err)
-				assert.Equal(t, name != "500", datasource.Temporary(err), "%s: %s: %v", name, op, err)
+				assert.Equal(t, name != "501", errors.Is(err, chat.ErrOffline), "%s: %s: %v", name, op, err)
+				assert.Equal(t, name != "501", datasource.Temporary(err), "%s: %s: %v", name, op, err)
 				failed, ok := errors.AsType[*chat.Error](err)
 				require.True(t, ok)
 				assert.Equal(t, op, failed.Op)
 				switch {
-				case name == "500":
-					assert.Equal(t, 500, failed.Code, "%s: %v", op, err)
+				case name == "501":
+					assert.Equal(t, 501, failed.Code, "%s: %v", op, err)
 				case op == "login":
 					assert.Equal(t, 400, failed.Code, "%s: %v", name, err)
 				default:
 					assert.Zero(t, failed.Code, "%s: %s: %v", name, op, err)
 				}
+			}
+			require.NoError(t, jane.Close())
+		})
+	}
+}
+
+func TestWhatIsToldOfASendSaysThatTheServerIsDown(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []fliplettest.Fault{fliplettest.Status(500), fliplettest.Status(503), fliplettest.Status(521), fliplettest.LoseRequest()} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, fliplettest.InProcess())
+			var mu sync.Mutex
+			var told []error
+			jane := w.login("jane", func(o *chat.Options) {
+				o.Outbox = &chat.OutboxOptions{OnChange: func(ch chat.SendChange) {
+					mu.Lock()
+					defer mu.Unlock()
+					if ch.Err != nil {
+						told = append(told, ch.Err)
+					}
+				}}
+			})
+			conv := w.converse(jane, "bob")
+			w.Always(fliplettest.AnyRoute, fault)
+			_, err := jane.Outbox().Add(t.Context(), conv.ID, chat.Draft{Body: "hello"})
+			require.NoError(t, err)
+			time.Sleep(time.Minute)
+			pending := jane.Outbox().Pending()
+			require.Len(t, pending, 1)
+			mu.Lock()
+			defer mu.Unlock()
+			require.NotEmpty(t, told)
+			for _, err := range append(told, pending[0].Err) {
+				require.ErrorIs(t, err, chat.ErrOffline)
+				assert.True(t, datasource.Temporary(err), "%v", err)
 			}
 			require.NoError(t, jane.Close())
 		})
@@ -141,4 +179,71 @@ func TestOfflineListsOfAnEmptyCacheAreEmpty(t *testing.T) {
 	contacts, err = bob.Contacts(t.Context(), chat.Offline())
 	require.NoError(t, err, "before a login")
 	assert.Empty(t, contacts)
+}
+
+func TestOfflineListsWithoutALoginAreNobodys(t *testing.T) {
+	t.Parallel()
+	empty := func(c *chat.Chat, when string) {
+		contacts, err := c.Contacts(t.Context(), chat.Offline())
+		require.NoError(t, err, when)
+		assert.NotNil(t, contacts, when)
+		assert.Empty(t, contacts, when)
+		conversations, err := c.Conversations(t.Context(), chat.Offline())
+		require.NoError(t, err, when)
+		assert.NotNil(t, conversations, when)
+		assert.Empty(t, conversations, when)
+	}
+	for name, failing := range map[string]bool{"a store that works": false, "a store that keeps what is deleted": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			store := &readOnly{Store: storage.NewMemory()}
+			jane := w.connect(func(o *chat.Options) { o.Storage = store })
+			empty(jane, "before a login")
+			require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})))
+			w.converse(jane, "bob")
+			require.NoError(t, outcome(jane.Contacts(t.Context())))
+			require.NoError(t, outcome(jane.Conversations(t.Context())))
+			contacts, err := jane.Contacts(t.Context(), chat.Offline())
+			require.NoError(t, err)
+			assert.NotEmpty(t, contacts)
+			conversations, err := jane.Conversations(t.Context(), chat.Offline())
+			require.NoError(t, err)
+			assert.Len(t, conversations, 1)
+
+			store.failing.Store(failing)
+			assert.Equal(t, failing, jane.Logout(t.Context()) != nil)
+			empty(jane, "after a logout")
+			require.ErrorIs(t, outcome(jane.Conversations(t.Context())), chat.ErrNotLoggedIn)
+			require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "bob@example.org"})))
+			empty(jane, "after the login of somebody else")
+		})
+	}
+}
+
+// readOnly is a Store that can fail to change anything.
+type readOnly struct {
+	storage.Store
+	failing atomic.Bool
+}
+
+func (s *readOnly) Set(ctx context.Context, key string, value []byte) error {
+	if s.failing.Load() {
+		return errBroken
+	}
+	return s.Store.Set(ctx, key, value)
+}
+
+func (s *readOnly) Delete(ctx context.Context, key string) error {
+	if s.failing.Load() {
+		return errBroken
+	}
+	return s.Store.Delete(ctx, key)
+}
+
+func (s *readOnly) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	if s.failing.Load() {
+		return false, errBroken
+	}
+	return s.Store.CompareAndSwap(ctx, key, old, new)
 }

@@ -63,6 +63,62 @@ func TestAnObjectThatIsNoDraftIsRefusedAndNamesTheField(t *testing.T) {
 	}
 }
 
+func TestAPageDoesNotSetWhatIsTheServersOrTheSDKs(t *testing.T) {
+	t.Parallel()
+	for _, column := range []string{
+		"fromUserId", "readBy", "isDeleted", "fileMediaFileId", "id", "dataSourceId", "createdAt", "updatedAt", "deletedAt",
+		"isReadByCurrentUser", "isUpdate", "isReplay", "isHistory", "ReadBy", "isdeleted", "data.readBy",
+	} {
+		_, err := chat.DraftFromJS([]byte(`{"body":"x","` + column + `":["SECRET"]}`))
+		require.ErrorIs(t, err, chat.ErrInvalid, column)
+		require.ErrorContains(t, err, column)
+		assert.NotContains(t, err.Error(), "SECRET")
+	}
+	d, err := chat.DraftFromJS([]byte(`{"body":"x","deletedAt":null,"readBy":null,"isEdited":true,"order":3}`))
+	require.NoError(t, err)
+	assert.Equal(t, chat.M{"isEdited": true, "order": json.Number("3")}, d.Data)
+
+	// A message that was received is no draft, so nothing of it is sent by mistake.
+	w := newWorld(t)
+	jane := w.login("jane")
+	raw, err := json.Marshal(w.say(jane, w.converse(jane, "bob"), "hello"))
+	require.NoError(t, err)
+	_, err = chat.DraftFromJS(raw)
+	require.ErrorIs(t, err, chat.ErrInvalid)
+	require.ErrorContains(t, err, "columns of its data")
+}
+
+func TestTextThatIsNoUnicodeIsRefusedRatherThanReplaced(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		`{"body":"cut \ud83d"}`:                    "body: half of a character",
+		`{"body":"cut \udE00 off"}`:                "body: half of a character",
+		`{"body":"\ud83d\ud83d\ude00"}`:            "body: half of a character",
+		`{"body":"\ud83d\u0041"}`:                  "body: half of a character",
+		`{"body":"\ud83dx"}`:                       "body: half of a character",
+		"{\"body\":\"\xff\"}":                      "body: not UTF-8",
+		"{\"body\":\"\xed\xa0\xbd\"}":              "body: not UTF-8",
+		`{"body":"x","guid":"\udead"}`:             "guid: half of a character",
+		`{"body":"x","note":{"deep":["\udead"]}}`:  "note: half of a character",
+		`{"body":"x","file":["https://x/\udead"]}`: "file: half of a character",
+		`{"body":"x","no\udead":1}`:                "the name of a field: half of a character",
+		`{"body":"x","note":{"\udead":1}}`:         "note: half of a character",
+		"{\"body\":\"x\",\"no\xfe\":1}":            "the name of a field: not UTF-8",
+	} {
+		d, err := chat.DraftFromJS([]byte(text))
+		require.ErrorIs(t, err, chat.ErrInvalid, text)
+		require.ErrorContains(t, err, says, text)
+		assert.Equal(t, chat.Draft{}, d)
+	}
+	for text, want := range map[string]string{
+		`{"body":"\ud83d\ude00"}`: "😀", `{"body":"\\ud83d"}`: `\ud83d`, `{"body":"\\\ud83d\ude00"}`: `\😀`, `{"body":"\ufffd"}`: "\ufffd", `{"body":"\u00e4\n"}`: "ä\n",
+	} {
+		d, err := chat.DraftFromJS([]byte(text))
+		require.NoError(t, err, text)
+		assert.Equal(t, want, d.Body)
+	}
+}
+
 func TestADraftOfAPageIsSentAsItIs(t *testing.T) {
 	t.Parallel()
 	modes := ownKeys(t)

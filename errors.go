@@ -15,9 +15,9 @@ var (
 	// ErrContactNotFound: no contact matches the login query, or no contact has
 	// this id. The JavaScript API rejects with {code: 404}.
 	ErrContactNotFound = sentinel("contact not found")
-	// ErrOffline: the server cannot be reached, or it answers that it is down or busy
-	// (429, 502, 503, 504): see [datasource.Temporary]. Every call can fail with it. A
-	// login of the JavaScript API rejects with {code: 400}.
+	// ErrOffline: the server cannot be reached, or it, or a gateway before it, answers that
+	// it is down or busy (429, 5xx): exactly what [datasource.Temporary] reports. Every call
+	// can fail with it. A login of the JavaScript API rejects with {code: 400}.
 	ErrOffline = sentinel("the server cannot be reached")
 	// ErrUnauthorized: the server does not take the API token any more: it was revoked,
 	// or never valid. The same value as [datasource.ErrUnauthorized].
@@ -33,8 +33,10 @@ var (
 	// conversation, so is one that the user is not in, a channel not joined, and a
 	// data source that is no conversation.
 	ErrNotFound = sentinel("not found")
+	// ErrSealed: an update would change a column that the message is sealed to.
+	ErrSealed = sentinel("the message is sealed to it")
 	// ErrInvalid: an argument or option is unusable. The text names it and says what
-	// to do.
+	// to do. No request was made.
 	ErrInvalid = sentinel("invalid argument")
 )
 

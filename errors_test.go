@@ -17,7 +17,7 @@ import (
 func TestSentinelsMeanSomethingAlone(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
-		chat.ErrContactNotFound, chat.ErrOffline, chat.ErrNotLoggedIn, chat.ErrClosed, chat.ErrNoInviteCode, chat.ErrNotFound, chat.ErrInvalid,
+		chat.ErrContactNotFound, chat.ErrOffline, chat.ErrNotLoggedIn, chat.ErrClosed, chat.ErrNoInviteCode, chat.ErrNotFound, chat.ErrInvalid, chat.ErrSealed,
 		chat.ErrUnreadable, chat.ErrWrongKey, chat.ErrTampered, chat.ErrMalformed, chat.ErrKeyUnavailable, chat.ErrUnprotected,
 		chat.ErrNoChatWidget, chat.ErrNoPrimaryKey, chat.ErrNoPushWidget, chat.ErrPushOff, chat.ErrNoCrossLogin, chat.ErrQueued, chat.ErrOutboxFull,
 	} {

@@ -348,7 +348,7 @@ func ExampleChannels_Join() {
 	defer s.close()
 	private := s.talk()
 	_, err := s.eve.Channels().Join(context.Background(), private.ID)
-	fmt.Println(errors.Is(err, chat.ErrInvalid))
+	fmt.Println(errors.Is(err, chat.ErrNotFound))
 	// Output: true
 }
 

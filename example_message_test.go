@@ -129,6 +129,38 @@ func ExampleWhere() {
 	// Output: 1 Bob
 }
 
+// Query has every option of a query; here one contact of each, and only their names.
+func ExampleQuery() {
+	s := newStage()
+	defer s.close()
+	contacts, err := s.jane.Contacts(context.Background(), chat.Query(datasource.Query{
+		Attributes: []string{"Name"}, ID: chat.M{"$in": []int64{s.bobID, s.eveID}},
+		Order: []datasource.Order{{Column: "data.Name", Direction: datasource.Desc}},
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range contacts {
+		fmt.Println(c.Data["Name"])
+	}
+	// Output:
+	// Eve
+	// Bob
+}
+
+// Total counts what a page does not show.
+func ExampleTotal() {
+	s := newStage()
+	defer s.close()
+	var total int
+	contacts, err := s.jane.Contacts(context.Background(), chat.Limit(2), chat.Total(&total))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(contacts), "of", total)
+	// Output: 2 of 3
+}
+
 // WhereRow looks at whole rows: the columns of a message are in "data".
 func ExampleWhereRow() {
 	s := newStage()

@@ -161,7 +161,7 @@ func TestAnswersAreTheSameWithoutTheCrossSourceEndpoint(t *testing.T) {
 	assert.Equal(t, 464, n)
 
 	_, err = without.Messages(t.Context(), chat.WhereRow(chat.M{"data": chat.M{"meta": chat.M{"$contained": chat.M{}}}}))
-	require.ErrorIs(t, err, chat.ErrInvalid)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
 	assert.ErrorContains(t, err, "$contained")
 }
 

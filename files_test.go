@@ -440,7 +440,7 @@ func TestAnEditOfTheFilesKeepsThoseThatStay(t *testing.T) {
 		_, _, err = jane.Download(t.Context(), m, 0, io.Discard)
 		require.ErrorIs(t, err, datasource.ErrFileRefused, "a URL like any other")
 		_, err = jane.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"guid": "another"})
-		require.ErrorIs(t, err, chat.ErrInvalid, "the files are sealed to it")
+		require.ErrorIs(t, err, chat.ErrSealed, "the files are sealed to it")
 		m, err = jane.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"file": []string{}})
 		require.NoError(t, err)
 		assert.Empty(t, m.Files)

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -366,5 +367,62 @@ func TestURLsOfPrivateFilesGetTheKeyOnRequestOnly(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range msgs {
 		assert.NotContains(t, fmt.Sprint(m.Files, m.Data), "encryptionKey", "the default")
+	}
+}
+
+func TestAPrivateFileStaysPrivateWhenItIsSentOn(t *testing.T) {
+	t.Parallel()
+	for _, encrypting := range []bool{true, false} {
+		for _, receiver := range []bool{true, false} { // whether the Chat that sends it on has the option, too
+			w := newWorld(t)
+			shows := func(o *chat.Options) { o.FileKeysInURLs = true }
+			mode := func(o *chat.Options) { o.EncryptMessages, o.FileKeysInURLs = encrypting, receiver }
+			jane, bob, eve := w.login("jane", shows), w.login("bob", mode), w.login("eve", shows)
+			conv := w.converse(jane, "bob", "eve")
+			m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{Name: "a.txt", Content: []byte("secret")}}})
+			require.NoError(t, err)
+			require.Contains(t, m.Files[0], "encryptionKey=")
+			draft, err := json.Marshal(chat.M{"body": "again", "file": m.Files})
+			require.NoError(t, err)
+			fromPage, err := chat.DraftFromJS(draft)
+			require.NoError(t, err)
+			plain, err := bob.Message(t.Context(), conv.ID, chat.Draft{Body: "no file yet"})
+			require.NoError(t, err)
+
+			var sent []*chat.Message
+			for _, d := range []chat.Draft{{Files: []chat.File{{URL: m.Files[0]}}}, fromPage, {Files: []chat.File{{URL: m.Files[0]}, {Name: "b.txt", Content: []byte("secret")}}}} {
+				on, err := bob.Message(t.Context(), conv.ID, d)
+				require.NoError(t, err)
+				sent = append(sent, on)
+			}
+			on, err := bob.UpdateMessage(t.Context(), conv.ID, plain.ID, chat.M{"file": m.Files})
+			require.NoError(t, err)
+			for _, on := range append(sent, on) {
+				for _, reader := range []*chat.Chat{bob, eve} {
+					got, err := sure(reader.Conversation(t.Context(), conv.ID)).Messages().Get(t.Context(), on.ID)
+					require.NoError(t, err)
+					for i := range got.Files {
+						_, content := fetch(t, reader, got, i)
+						assert.Equal(t, "secret", content)
+					}
+				}
+			}
+			other := w.converse(jane, "bob")
+			before := len(w.Requests())
+			_, err = bob.Message(t.Context(), other.ID, chat.Draft{Files: []chat.File{{URL: m.Files[0]}}})
+			require.ErrorIs(t, err, chat.ErrInvalid, "nobody there has its key")
+			require.ErrorContains(t, err, "Draft.Files[0]")
+			_, err = bob.UpdateMessage(t.Context(), other.ID, 1, chat.M{"file": m.Files})
+			require.ErrorIs(t, err, chat.ErrInvalid)
+			_, err = bob.Message(t.Context(), conv.ID, chat.Draft{Files: []chat.File{{URL: m.Files[0] + ";x&a=%zz"}}})
+			require.ErrorIs(t, err, chat.ErrInvalid)
+			for _, r := range w.Requests()[before:] {
+				assert.Equal(t, "GET", r.Method, "only what the conversation is may be asked")
+			}
+			for _, row := range append(w.Rows(conv.ID), w.Rows(other.ID)...) {
+				assert.NotContains(t, fmt.Sprint(row.Data), "encryptionKey")
+				assert.NotContains(t, fmt.Sprint(row.Data), conv.EncryptionKey())
+			}
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -42,6 +43,9 @@ type ConsumerHealth struct {
 	// handled yet, the one being handled included. A consumer that is far behind reads the
 	// rest later: more than about a thousand are not counted. 0 when it stands by.
 	Lag int
+	// Storage is what Options.Storage has met last, when it fails: nothing is handled
+	// until it works again. nil when it works.
+	Storage error
 	// Failing are the messages whose function has failed and that are tried again, the one
 	// with the most attempts first.
 	Failing []FailingMessage
@@ -78,7 +82,7 @@ func (c *Chat) Health() Health {
 	}
 	h.Outbox = c.Outbox().Len()
 	for _, k := range s.consumers.All() {
-		consumer := ConsumerHealth{Name: k.Name}
+		consumer := ConsumerHealth{Name: k.Name, Storage: k.Storage()}
 		consumer.Lag, consumer.Receiving = k.Receiving()
 		for _, f := range k.Failing.All() {
 			consumer.Failing = append(consumer.Failing, FailingMessage{f.Conversation, f.Row, f.Attempts, f.Err})
@@ -105,12 +109,15 @@ func (c *Chat) alarm(told bool) *slog.Logger {
 
 // logFailure logs that a function of the caller's has failed, a panic with its stack.
 // The error's text is the caller's own.
-func (c *Chat) logFailure(onError func(error), what string, err error, attrs ...any) {
+func (c *Chat) logFailure(level slog.Level, onError func(error), what string, err error, attrs ...any) {
 	attrs = append(attrs, "error", err)
 	if p, ok := errors.AsType[*PanicError](err); ok {
+		if p.shown != "" {
+			attrs = append(attrs, "panic", p.shown)
+		}
 		attrs = append(attrs, "stack", string(p.Stack))
 	}
-	c.alarm(onError != nil).Warn(what, attrs...)
+	c.alarm(onError != nil).Log(context.Background(), level, what, attrs...)
 }
 
 // teller calls the function of OnError; nil if there is none.
@@ -119,8 +126,8 @@ func (c *Chat) teller(s *session, onError func(error)) *receive.Teller {
 		return nil
 	}
 	return s.receiver.Teller(func(err error) {
-		if p := guarded(func() error { onError(err); return nil }); p != nil {
-			c.logFailure(nil, "the function of OnError failed", p)
+		if p := guarded("function of OnError", nil, func() error { onError(err); return nil }); p != nil {
+			c.logFailure(slog.LevelWarn, nil, "the function of OnError failed", p)
 		}
 	})
 }

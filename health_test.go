@@ -305,7 +305,7 @@ func TestAFailedFunctionIsLoggedWithItsTextAndToldOfEachTime(t *testing.T) {
 		var streamed errorList
 		sub, err := jane.Stream(t.Context(), func(*chat.Message) { panic(errOwn) }, chat.OnError(streamed.add))
 		require.NoError(t, err)
-		<-sub.Done()
+		ended(t, sub.Done())
 		synctest.Wait()
 		require.ErrorIs(t, sub.Err(), errOwn)
 		require.Len(t, streamed.all(), 1)
@@ -313,6 +313,87 @@ func TestAFailedFunctionIsLoggedWithItsTextAndToldOfEachTime(t *testing.T) {
 		assert.Contains(t, log.String(), errOwn.Error())
 		assert.Contains(t, log.String(), "health_test.go", "the stack")
 	})
+}
+
+// named and spoken are values that programs panic with.
+type (
+	named  string
+	spoken struct{ secret string }
+)
+
+func (spoken) String() string { return "in a word" }
+
+// The value of a panic is the caller's own text, and needed beside the stack. The body of
+// a message is not.
+func TestThePanicOfAFunctionIsLoggedWithItsValueAndWithoutTheBody(t *testing.T) {
+	const body = "TOP \"SECRET\" 4711"
+	values := map[string]struct {
+		value func(m *chat.Message) any
+		shown string // "" for the type alone
+	}{
+		"text":            {func(*chat.Message) any { return "the index has no such field" }, `the index has no such field`},
+		"a number":        {func(*chat.Message) any { return 42 }, `panic=42`},
+		"a named text":    {func(*chat.Message) any { return named("own words") }, `own words`},
+		"a Stringer":      {func(*chat.Message) any { return spoken{body} }, `in a word`},
+		"a message":       {func(m *chat.Message) any { return m }, ""},
+		"a copy":          {func(m *chat.Message) any { return *m }, ""},
+		"the body":        {func(m *chat.Message) any { return m.Body }, `(the body)`},
+		"with the body":   {func(m *chat.Message) any { return "cannot read " + m.Body + "!" }, `cannot read (the body)!`},
+		"the body, as %q": {func(m *chat.Message) any { return fmt.Sprintf("cannot read %q", m.Body) }, `cannot read`},
+		"very long":       {func(*chat.Message) any { return strings.Repeat("x", 1<<20) }, `xxx…`},
+	}
+	t.Parallel()
+	for _, door := range []string{"Stream", "Consume"} { // the body of a loop is the caller's own
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, fliplettest.InProcess())
+			bob := w.login("bob")
+			w.say(bob, w.converse(bob, "jane"), body)
+			for name, is := range values {
+				var log syncBuffer
+				var told errorList
+				jane := w.login("jane", func(o *chat.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				ended := make(chan error, 1)
+				go func() {
+					ended <- doors[door](t.Context(), jane, func(m *chat.Message) { panic(is.value(m)) }, chat.OnError(told.add))
+				}()
+				time.Sleep(time.Minute)
+				require.NoError(t, jane.Close())
+				<-ended
+				synctest.Wait()
+				text := log.String()
+				assert.Contains(t, text, "health_test.go", name)
+				assert.Contains(t, text, is.shown, name)
+				assert.Equal(t, is.shown != "", strings.Contains(text, " panic="), name)
+				require.NotEmpty(t, told.all())
+				for _, err := range told.all() {
+					text += err.Error()
+				}
+				assert.NotContains(t, text, "SECRET", name)
+				assert.NotContains(t, text, "4711", name)
+				assert.NotContains(t, text, strings.Repeat("x", 1001), name)
+			}
+		})
+	}
+}
+
+func TestAPanicSaysWhoseFunctionItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	w.say(jane, w.converse(jane, "bob"), "hello")
+	boom := func(*chat.Message) { panic("boom") }
+	sub, err := bob.Stream(t.Context(), boom)
+	require.NoError(t, err)
+	<-sub.Done()
+	require.ErrorContains(t, sub.Err(), "stream function panicked with a string")
+
+	told := make(chan error, 100)
+	stop := consume(bob, "bot", func(context.Context, *chat.Message) error { panic("boom") },
+		chat.MaxAttempts(1), chat.OnError(func(err error) { told <- err }),
+		chat.DeadLetter(func(context.Context, *chat.Message, error) error { panic("boom") }))
+	require.ErrorContains(t, <-told, "attempt 1: consumer's function panicked with a string")
+	require.ErrorContains(t, <-told, "attempt 2: function of DeadLetter panicked with a string")
+	require.ErrorIs(t, stop(), context.Canceled)
 }
 
 // syncBuffer is a log that several goroutines write.

@@ -63,6 +63,17 @@ func (w *world) login(name string, change ...func(*chat.Options)) *chat.Chat {
 	return c
 }
 
+// ended waits until something has ended, and fails when it does not: a bare receive would
+// hold up the whole suite.
+func ended(t testing.TB, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "it does not end")
+	}
+}
+
 // converse makes a conversation of c's user and the named contacts.
 func (w *world) converse(c *chat.Chat, names ...string) *chat.Conversation {
 	w.t.Helper()

@@ -121,6 +121,8 @@ func (c *Chat) loginBy(ctx context.Context, column string, value any, device dev
 // "fl-chat-auth-email" and the id of the contacts data source under
 // "fl-chat-source-id", or under the keys that Options name. Values are JSON, as
 // Fliplet's apps store them, or plain text. A Chat with CrossLogin stores them, too.
+// CrossLoginDataSourceID of the environment takes the place of the stored id. The data
+// source becomes that of the contacts.
 //
 // The environment's settings give Client, Storage and Push; the app need not have a
 // chat. The e-mail address is looked up in the column PrimaryKey, default "Email".
@@ -212,19 +214,37 @@ func storedText(ctx context.Context, s storage.Store, key string) (any, error) {
 	return v, nil
 }
 
-// shareLogin stores the login for other components, if CrossLogin is set.
-func (c *Chat) shareLogin(ctx context.Context, contact *Contact) {
-	email := wire.Text(contact.Data[c.opts.emailColumn()])
-	if !c.opts.CrossLogin || email == "" {
+// Where other components of an app, and Fliplet's widget, read who is logged in.
+const (
+	userIDKey    = "fl-chat-user-id"
+	userTokenKey = "fl-chat-user-token"
+)
+
+// shareUser stores the identity of the user for other components, if CrossLogin is set: as
+// JSON, like everything that Fliplet's apps store. token is "" for one that is refused.
+func (c *Chat) shareUser(ctx context.Context, s *session, token string) {
+	if !c.opts.CrossLogin {
 		return
 	}
-	for key, v := range map[string]any{c.opts.CrossLoginEmailKey: email, c.opts.CrossLoginContactsKey: c.opts.DataSourceID} {
+	for key, v := range map[string]string{userIDKey: s.userID, userTokenKey: token} {
 		raw, err := json.Marshal(v)
-		if err == nil {
-			err = c.store.Set(ctx, key, raw)
+		if v == "" || err != nil { // which it never is
+			raw = nil
 		}
-		if err != nil {
-			c.log.Warn("leaving the login for other components failed", "error", err)
+		s.cache.Share(ctx, key, raw)
+	}
+}
+
+// shareLogin stores the login for other components, if CrossLogin is set.
+func (c *Chat) shareLogin(ctx context.Context, contact *Contact) {
+	email, s := wire.Text(contact.Data[c.opts.emailColumn()]), c.current()
+	if !c.opts.CrossLogin || email == "" || s == nil {
+		return
+	}
+	source := cmp.Or(c.opts.CrossLoginDataSourceID, c.opts.DataSourceID)
+	for key, v := range map[string]any{c.opts.CrossLoginEmailKey: email, c.opts.CrossLoginContactsKey: source} {
+		if raw, err := json.Marshal(v); err == nil { // both always are
+			s.cache.Share(ctx, key, raw)
 		}
 	}
 }

@@ -298,16 +298,30 @@ func (v *Conversation) UnmarshalJSON(raw []byte) (err error) {
 	return nil
 }
 
-// MarshalJSON writes the channel as the JavaScript API returns it.
+// MarshalJSON writes the channel as the JavaScript API returns it, without its encryption
+// key and invite code, hooks and access rules.
 func (ch Channel) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		ID            int64      `json:"id"`
-		Name          string     `json:"name"`
-		Type          string     `json:"type"`
-		Definition    Definition `json:"definition"`
-		NParticipants int        `json:"nParticipants"`
-		IsChannel     bool       `json:"isChannel"`
-	}{ch.ID, ch.Name, wire.TypeConversation, ch.Definition, ch.NParticipants, true})
+		ID             int64           `json:"id"`
+		Name           string          `json:"name"`
+		Type           string          `json:"type"`
+		AppID          int64           `json:"appId"`
+		OrganizationID int64           `json:"organizationId"`
+		Definition     Definition      `json:"definition"`
+		Columns        []string        `json:"columns"`
+		Bundle         json.RawMessage `json:"bundle,omitempty"`
+		Encrypted      json.RawMessage `json:"encrypted,omitempty"`
+		Public         json.RawMessage `json:"public,omitempty"`
+		CreatedAt      *string         `json:"createdAt"`
+		UpdatedAt      *string         `json:"updatedAt"`
+		DeletedAt      *string         `json:"deletedAt"`
+		NParticipants  int             `json:"nParticipants"`
+		IsChannel      bool            `json:"isChannel"`
+	}{
+		ID: ch.ID, Name: ch.Name, Type: wire.TypeConversation, AppID: ch.AppID, OrganizationID: ch.OrganizationID,
+		Definition: ch.Definition, Columns: append([]string{}, ch.Columns...), Bundle: ch.Extra["bundle"], Encrypted: ch.Extra["encrypted"], Public: ch.Extra["public"],
+		CreatedAt: page.Timestamp(ch.CreatedAt), UpdatedAt: page.Timestamp(ch.UpdatedAt), NParticipants: ch.NParticipants, IsChannel: true,
+	})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -319,7 +333,18 @@ func (ch *Channel) UnmarshalJSON(raw []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	out := Channel{ID: o.Int("id"), Name: o.Text("name"), NParticipants: int(o.Int("nParticipants"))}
+	out := Channel{
+		ID: o.Int("id"), Name: o.Text("name"), NParticipants: int(o.Int("nParticipants")), AppID: o.Int("appId"),
+		OrganizationID: o.Int("organizationId"), CreatedAt: o.Time("createdAt"), UpdatedAt: o.Time("updatedAt"), Columns: o.Texts("columns"),
+	}
+	for _, name := range []string{"bundle", "encrypted", "public"} {
+		if raw := o.Raw(name); raw != nil {
+			if out.Extra == nil {
+				out.Extra = map[string]json.RawMessage{}
+			}
+			out.Extra[name] = raw
+		}
+	}
 	if out.Definition, err = definitionIn(o); err != nil {
 		return err
 	}
@@ -338,8 +363,15 @@ func (ch *Channel) UnmarshalJSON(raw []byte) (err error) {
 //
 // Null is like a field that is not there. It makes no request and keeps nothing of raw.
 //
+// What the SDK or Fliplet writes is not the page's to set: fromUserId, readBy, isDeleted,
+// fileMediaFileId, tokens, and the fields of a row, such as id, dataSourceId and createdAt.
+// JavaScript's chat replaces fromUserId and stores the others; Fliplet's widget sends none
+// of them. A program that wants them may set Draft.Data itself, as far as [Chat.Message]
+// takes them.
+//
 // Errors: [ErrInvalid], which names the field: for another shape, a column that is not
-// the page's to set, more than 64 MiB, 100,000 values or 1,010 levels.
+// the page's to set, text that is not UTF-8 or has half of a character, more than 64 MiB,
+// 100,000 values or 1,010 levels.
 func DraftFromJS(raw []byte) (_ Draft, err error) {
 	defer wrap("read a draft", &err)
 	in, err := page.ParseDraft(raw)

@@ -285,3 +285,23 @@ func again(t *testing.T, raw []byte, v, w json.Unmarshaler) {
 	require.NoError(t, err)
 	require.Equal(t, string(first), string(second))
 }
+
+// JSON has many ways to write a whole number.
+func TestTheIDsOfAMessageInJSONAreWholeNumbersHoweverTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		`1`: 1, `1e0`: 1, `1E0`: 1, `1.0`: 1, `10e-1`: 1, `0.001e+3`: 1, `1.50e1`: 15, `100000e-5`: 1, `12.0e1`: 120, `9223372036854775807.0`: 1<<63 - 1,
+		`922337203685477580.7e1`: 1<<63 - 1, `0.0`: 0, `0e999999999999999999999`: 0, `-0.0e-5`: 0, `-2e1`: -20, `"7"`: 7, `1e18`: 1e18,
+	} {
+		for _, name := range []string{"id", "dataSourceId"} {
+			var m chat.Message
+			require.NoError(t, json.Unmarshal([]byte(`{"`+name+`":`+text+`}`), &m), text)
+			assert.Equal(t, want, m.ID+m.ConversationID, text)
+		}
+	}
+	for _, text := range []string{`1.5`, `1e-1`, `1e19`, `9223372036854775808`, `1e999999999`, `1e-999999999`, `1e99999999999999999999`, `"1e0"`, `true`, `"x"`} {
+		err := json.Unmarshal([]byte(`{"id":`+text+`}`), new(chat.Message))
+		require.ErrorIs(t, err, chat.ErrInvalid, text)
+		require.ErrorContains(t, err, "id: want a whole number", text)
+	}
+}

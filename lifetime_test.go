@@ -35,7 +35,7 @@ var places = map[string]func(t *testing.T, bob *chat.Chat, do func()){
 	"inside a stream function": func(t *testing.T, bob *chat.Chat, do func()) {
 		sub, err := bob.Stream(context.Background(), func(*chat.Message) { do() })
 		if err == nil {
-			<-sub.Done()
+			ended(t, sub.Done())
 		}
 	},
 	"inside a loop body": func(t *testing.T, bob *chat.Chat, do func()) {
@@ -64,7 +64,7 @@ var places = map[string]func(t *testing.T, bob *chat.Chat, do func()){
 			<-done
 		})
 		if err == nil {
-			<-sub.Done()
+			ended(t, sub.Done())
 		}
 	},
 	"inside a consumer's function": func(t *testing.T, bob *chat.Chat, do func()) {
@@ -283,7 +283,7 @@ func TestLogoutDoesNotOutliveItsContextWhateverHangs(t *testing.T) {
 		assert.Equal(t, time.Second, time.Since(began))
 		assert.Nil(t, bob.User())
 		close(release)
-		<-sub.Done()
+		ended(t, sub.Done())
 		close(store.stuck)
 	})
 }

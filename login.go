@@ -34,8 +34,11 @@ import (
 // With [Offline] the contact cached by an earlier session is used if it satisfies
 // the query; otherwise the login is made online.
 //
-// When nobody is found, one more request reads which columns the contacts have. The
-// error names a column of the query that is not among them, and lists those that are.
+// When nobody is found, one more request reads the newest 100 contacts. If they lack a
+// column of the query, others read which are declared and whether an older contact has
+// it: the error names a column that does not exist, and lists those that do, or says that
+// there are no contacts. flUserId and flUserToken are never missing: a first login writes
+// them.
 //
 // Errors: [ErrInvalid], which names the column, before any request;
 // [ErrContactNotFound] (code 404); [ErrOffline] (code 400) when the server cannot be

@@ -63,7 +63,7 @@ func (c *Chat) wipe(s *session) <-chan error {
 	ctx, cancel := context.WithTimeout(c.work.Context(), wipeTimeout)
 	began := c.work.Go(func() {
 		defer cancel()
-		done <- s.cache.Forget(ctx, c.opts.CrossLoginEmailKey)
+		done <- s.cache.Forget(ctx)
 	})
 	if !began {
 		cancel()

@@ -30,7 +30,7 @@ func TestLogoutEndsTheTokenAndEverythingLocal(t *testing.T) {
 
 	assert.True(t, w.dead(token))
 	assert.Nil(t, jane.User())
-	<-sub.Done()
+	ended(t, sub.Done())
 	require.ErrorIs(t, sub.Err(), chat.ErrNotLoggedIn)
 	_, err = jane.Messages(t.Context())
 	require.ErrorIs(t, err, chat.ErrNotLoggedIn)
@@ -85,7 +85,7 @@ func TestLogoutForgetsTheUserWhateverTheNetworkSays(t *testing.T) {
 			c.spoil(w)
 			c.check(t, jane.Logout(c.ctx))
 			assert.Nil(t, jane.User())
-			<-sub.Done()
+			ended(t, sub.Done())
 			assert.NotContains(t, store.dump(), token)
 			assert.NotContains(t, store.dump(), "jane@example.org")
 		})
@@ -167,6 +167,6 @@ func TestStreamFunctionsMayEndTheChatAtOnce(t *testing.T) {
 	}
 	w.say(jane, conv, "go")
 	for _, sub := range subs {
-		<-sub.Done()
+		ended(t, sub.Done())
 	}
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ type Message struct {
 	Files []string
 	// Data holds every column, with the body decrypted. Numbers are json.Number.
 	Data M
+	// Extra holds what a [Query] adds to the row: "joins", or the fields of an aggregate,
+	// whose rows have nothing else. JSON leaves it out.
+	Extra M
 	// CreatedAt and UpdatedAt are the server's times, UTC with milliseconds.
 	CreatedAt, UpdatedAt time.Time
 	// DeletedAt is set on a tombstone, whose other fields may be empty.
@@ -153,7 +157,7 @@ func (m Message) Format(f fmt.State, _ rune) {
 //
 // Errors: [ErrInvalid] for no columns, for one that could be taken for a message's own,
 // such as "Body", and for more than can be read again, as in [Chat.Message];
-// [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
+// [ErrSealed]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (_ *Message, err error) {
 	defer wrap("update message", &err)
 	if err := checkIDs(conversationID, messageID); err != nil {
@@ -174,6 +178,15 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	if hasBody && (!isText || !utf8.ValidString(text)) {
 		return nil, invalid("data: column %q is not UTF-8 text", wire.Body)
 	}
+	if err := c.made(); err != nil {
+		return nil, err
+	}
+	if err := upload.CheckURLs(patch[wire.File]); err != nil && c.opts.EncryptMessages {
+		return nil, invalid("data: column %q %v", wire.File, err)
+	}
+	if err := c.checkPatch(patch, text); err != nil {
+		return nil, err
+	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -182,17 +195,14 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	if err := s.roster.Check(ctx, conversationID); err != nil {
 		return nil, err
 	}
-	if err := upload.CheckURLs(patch[wire.File]); err != nil && c.opts.EncryptMessages {
-		return nil, invalid("data: column %q %v", wire.File, err)
-	}
-	if file, has := patch[wire.File]; has && c.opts.FileKeysInURLs {
-		patch[wire.File] = wire.EachFile(file, c.withoutFileKey)
+	if err := c.storedURLs(ctx, conversationID, patch); err != nil {
+		return nil, err
 	}
 	if err := c.sealPatch(ctx, conversationID, messageID, patch); err != nil {
 		return nil, err
 	}
 	if err := c.client.CheckLimits(patch); err != nil {
-		return nil, invalid("data: %w", err)
+		return nil, fmt.Errorf("what is stored of the data: %w", err) // of what the server told
 	}
 	row, err := c.client.Update(ctx, conversationID, messageID, patch)
 	if err != nil {
@@ -200,6 +210,19 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	}
 	s.receiver.Poke()
 	return c.message(ctx, row, s.userID), nil
+}
+
+// checkPatch refuses before any request columns that nobody could read again.
+func (c *Chat) checkPatch(patch M, body string) error {
+	row := patch
+	if sealed := c.sealedSize(len(body)); sealed > len(body) {
+		row = maps.Clone(patch)
+		row[wire.Body] = strings.Repeat("x", sealed)
+	}
+	if err := c.client.CheckLimits(row); err != nil {
+		return invalid("data: %w", err)
+	}
+	return nil
 }
 
 // DeleteMessage deletes a message for everybody. Streams deliver it with IsDeleted.

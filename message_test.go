@@ -101,7 +101,8 @@ func TestASendWhoseAnswerWasLostIsStoredOnce(t *testing.T) {
 
 			w.Next(1, fliplettest.Insert, fliplettest.LoseRequest())
 			_, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "never"})
-			require.True(t, err == nil || datasource.Doubtful(err), err)
+			require.True(t, datasource.Doubtful(err), "%v", err)
+			require.Len(t, w.Rows(conv.ID), 1, "it was never stored")
 		})
 	}
 }

@@ -22,7 +22,8 @@ import (
 // WhereRow(M{"createdAt": M{"$lte": …}}) and skip those you have: several messages
 // can share a timestamp.
 //
-// Errors: [ErrInvalid]; [ErrNotFound] for one of In; [ErrNotLoggedIn]; [ErrClosed].
+// Errors: [ErrInvalid]; [ErrNotFound] for one of In; [errors.ErrUnsupported] for a WhereRow
+// that neither this server nor the SDK can evaluate; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
 	defer wrap("messages", &err)
 	var o callOptions
@@ -34,6 +35,9 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	if err := c.searchable(&o); err != nil {
 		return nil, err
+	}
+	if err := c.client.CheckLimits(o.where); err != nil {
+		return nil, invalid("WhereRow: %w", err)
 	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
@@ -52,7 +56,7 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	}
 	found, err := s.rows.Search(ctx, rows.Search{Where: o.where, Conversations: o.in, Order: rows.Total(o.order), Limit: limit, Offset: o.offset})
 	if refused, ok := errors.AsType[*rows.ConditionError](err); ok {
-		return nil, invalid("WhereRow: %v", refused)
+		return nil, fmt.Errorf("WhereRow: %w: %w", errors.ErrUnsupported, refused)
 	}
 	if err != nil {
 		return nil, err
@@ -87,8 +91,10 @@ type ConversationMessages struct{ v *Conversation }
 func (v *Conversation) Messages() ConversationMessages { return ConversationMessages{v} }
 
 // Fetch returns messages of the conversation, oldest first unless [OrderBy] is given,
-// and all of them unless [Limit] is given. It makes one request unless they are too large
-// for one answer; then they are read in parts. Of all messages that have more than 256 MiB
+// and all of them unless [Limit] is given. [Query] takes every option of a query. It makes
+// one request unless they are too large
+// for one answer, or the server ignores a part of the query; then they are read in parts.
+// Of all messages that have more than 256 MiB
 // together the largest come without their content and with an Err that matches
 // [datasource.ErrRowLimit]. With EncryptMessages [Where] and [OrderBy] must not use the
 // text of bodies, as in [Chat.Messages]: the server has only ciphertext.
@@ -100,7 +106,8 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	for _, opt := range opts {
 		opt.applyFetch(&o)
 	}
-	if err := o.check(); err != nil {
+	q, err := o.find()
+	if err != nil {
 		return nil, err
 	}
 	if err := h.v.owner().searchable(&o); err != nil {
@@ -114,19 +121,32 @@ func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_
 	if err := s.roster.Check(ctx, h.v.ID); err != nil {
 		return nil, err
 	}
-	order := rows.Total(o.order)
-	if len(order) == 0 {
-		order = []datasource.Order{{Column: "createdAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}}
+	if len(q.Order) == 0 && q.Aggregate == nil {
+		q.Order = []datasource.Order{{Column: "createdAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}}
 	}
-	limit := 0
-	if o.limit != nil {
-		limit = *o.limit
-	}
-	found, err := s.rows.Find(ctx, h.v.ID, datasource.Query{Where: o.where, Order: order}, limit, o.offset)
+	rows.Need(&q, wire.MessageColumns()...)
+	found, err := s.rows.Find(ctx, h.v.ID, q)
 	if err != nil {
 		return nil, missing(err, "conversation", h.v.ID)
 	}
-	return h.v.chat.messages(ctx, found, s.userID), nil
+	o.tell(found.Total)
+	if q.Aggregate != nil {
+		return aggregated(found.Entries, h.v.ID), nil
+	}
+	out := h.v.chat.messages(ctx, found.Entries, s.userID)
+	for i := range out {
+		out[i].Extra = shown(found.Entries[i].Extra)
+	}
+	return out, nil
+}
+
+// aggregated are the rows that an aggregate has made of messages.
+func aggregated(found []datasource.Entry, conversationID int64) []*Message {
+	out := make([]*Message, len(found))
+	for i := range found {
+		out[i] = &Message{ConversationID: conversationID, Data: M{}, Extra: shown(found[i].Extra)}
+	}
+	return out
 }
 
 // Get returns one message of the conversation. It makes one request.

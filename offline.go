@@ -7,6 +7,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -15,10 +16,14 @@ import (
 // What a session stores for offline use. Package cache keeps rows; the functions here
 // convert them to contacts, conversations and messages.
 
-func newCache(opts *Options, keepsMessages bool) *cache.Cache {
+func newCache(opts *Options, keepsMessages bool, work *life.Life) *cache.Cache {
+	shared := []string{opts.CrossLoginEmailKey}
+	if opts.CrossLogin {
+		shared = append(shared, userIDKey, userTokenKey)
+	}
 	return cache.New(cache.Config{
 		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
-		KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
+		Shared: shared, Go: work.Go, Closing: work.Context, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
 	})
 }
 
@@ -34,6 +39,7 @@ func (c *Chat) cacheOf(s *session) *cache.User {
 func (c *Chat) rememberUser(ctx context.Context, s *session, query where.Login, contact *Contact, token string) {
 	row := contactRow(contact)
 	s.cache.Remember(ctx, &row, token, query.Fingerprint())
+	c.shareUser(ctx, s, token)
 }
 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there

@@ -35,10 +35,13 @@ type Options struct {
 	// conversations created here, and registers the user's device with Push.
 	PushNotifications bool
 	// CrossLogin shares the login with other components of an app: Login stores in
-	// Storage what [Subscribe] reads, and Logout deletes the e-mail address.
+	// Storage what [Subscribe] reads, and the flUserId and flUserToken under
+	// "fl-chat-user-id" and "fl-chat-user-token", where Fliplet's widget has them; Logout
+	// deletes the e-mail address and both. A Storage is then one user's.
 	CrossLogin bool
-	// CrossLoginDataSourceID replaces DataSourceID when CrossLogin is set. Default:
-	// DataSourceID.
+	// CrossLoginDataSourceID is the data source in which [Subscribe] looks up the user, a
+	// source of its own beside the contacts. With CrossLogin, Login leaves its id in Storage.
+	// Default: DataSourceID.
 	CrossLoginDataSourceID int64
 	// CrossLoginEmailKey is the storage key of the e-mail address. Default:
 	// "fl-chat-auth-email".
@@ -77,7 +80,9 @@ type Options struct {
 	// load them without [Chat.ServeFile]. The key opens all bodies and files of its
 	// conversation, and a URL gets into the history, logs and Referer headers of whoever
 	// loads it: see SECURITY.md. Only files of Fliplet's own hosts get it. Message and
-	// UpdateMessage take it off again. Default: URLs as they are stored.
+	// UpdateMessage take it off again, with or without the option, and mark the file as
+	// private; they refuse a file of another conversation, whose key is not that of this
+	// one. Default: URLs as they are stored.
 	FileKeysInURLs bool
 	// Push registers the user's device. Default: no registration.
 	Push PushRegistrar
@@ -110,9 +115,6 @@ func (o Options) prepare() (Options, error) {
 	var errs []error
 	if o.Client == nil {
 		errs = append(errs, invalid("Options.Client: nil; make one with datasource.NewClient, which needs a token"))
-	}
-	if o.CrossLogin && o.CrossLoginDataSourceID != 0 {
-		o.DataSourceID = o.CrossLoginDataSourceID
 	}
 	if o.DataSourceID <= 0 {
 		errs = append(errs, invalid("Options.DataSourceID: %d; give the id of the contacts data source", o.DataSourceID))

@@ -27,19 +27,31 @@ import (
 // which is sealed when the chat encrypts. Several processes may share a Storage:
 // each sends what it accepted, under a claim that it renews every 5 s, and takes
 // over what another left behind when that one has closed, or has not renewed its
-// claim for 20 s. On a Storage that one process at a time has open, such as
-// storage/boltstore, what a crash left behind is sent at once.
+// claim for 20 s and Settle, by the clocks of those who wait together. Meanwhile it sends
+// what goes to other conversations. So processes that live for seconds only get on, too,
+// and no two clocks need to agree. On a Storage that one process at a time has open, such
+// as storage/boltstore, what a crash left behind is sent at once.
+//
+// A process that is suspended for longer, while others are at work, sends nothing when it
+// goes on: it looks at its claim right before each attempt. Only a request that it was
+// sending at that moment can still arrive, one for each conversation; if it does, and the
+// message was sent by another process in between, it is stored twice, the second time
+// out of its place, and streams leave the copy out. No other message is stored twice or
+// overtaken by one that the same process accepted later for the same conversation.
 //
 // An outage is waited out for as long as it takes. A message fails, which OnChange is
 // told and Options.Logger gets, and no longer holds back those behind it, when Fliplet
-// itself refuses it: with 400, 403, 404 or 422 in the form of its errors, by its security
-// rules, or because the user is not in the conversation any more. Any other failure may
-// be one of a proxy on the way, and is tried again. After MaxAttempts that were the
-// message's own it fails, too, and stays stored for you to decide: Pending lists it,
-// Discard removes it, and Add with its GUID or the next login tries it again.
+// itself refuses it: with 400, 403, 404 or 422 and an error with a type or code, by its
+// security rules, or because the user is not in the conversation any more. Any other
+// failure may be one of a proxy on the way, and is tried again. One of these statuses with
+// a message in JSON and nothing else, three times in a row, makes it fail, too, and so do
+// MaxAttempts that were the message's own. Then it stays stored for you to decide: Pending
+// lists it, Discard removes it, and Add with its GUID or the next login tries it again.
 //
-// Limits: the server must show a stored row within Settle; the calls of Storage
-// must not take longer than a few seconds.
+// A Storage that fails or hangs is asked again. Meanwhile nothing is accepted, and
+// nothing sent: a message is accepted when it is stored, and an attempt needs a look at the
+// claim. Limits: the server must show a stored row within Settle; the calls of Storage
+// must not take longer than 5 s.
 type OutboxOptions struct {
 	// Limit is how many messages may wait, 1,000 by default. What an earlier process
 	// left behind counts, but is never refused.
@@ -51,8 +63,10 @@ type OutboxOptions struct {
 	// answers with a failure of its own while it answers others. Default 40, which takes
 	// about five minutes. An attempt counts if it met a 5xx, or a 4xx that does not refuse
 	// it, and then another message of the user was stored, or if it met one other than 502,
-	// 503 and 504 and then the server answered, in the same conversation, that it does not
-	// have the message. A process that comes after this one begins to count anew.
+	// 503 and 504, or a success without the message, and then the server answered, in the
+	// same conversation, that it does not have the message. If it met 502, 503 or 504 and
+	// the server answered that, while no other conversation met them, it counts a tenth. A
+	// process that comes after this one begins to count anew.
 	MaxAttempts int
 	// OnChange is told what becomes of each message, in order and one call at a time.
 	// When it is slow, steps in between are left out, never Stored or Failed. It runs
@@ -179,7 +193,7 @@ func (c *Chat) Outbox() Outbox { return Outbox{c} }
 // the middle, the message may have been accepted nevertheless.
 func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid string, err error) {
 	defer wrap("queue message", &err)
-	if err := d.check(conversationID); err != nil {
+	if err := b.chat.checkDraft(conversationID, &d); err != nil {
 		return "", err
 	}
 	ctx, s, end, err := b.enter(ctx)
@@ -214,7 +228,7 @@ func (b Outbox) Pending() []PendingSend {
 	for i, w := range waiting {
 		out[i] = PendingSend{
 			GUID: w.GUID, ConversationID: w.Conversation, State: sendState(w.State), QueuedAt: w.QueuedAt,
-			Attempts: w.Attempts, Err: w.Err, NextTry: w.NextTry,
+			Attempts: w.Attempts, Err: failure("send", w.Err), NextTry: w.NextTry,
 		}
 	}
 	return out
@@ -277,10 +291,12 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 			if err := s.roster.Check(ctx, r.Conversation); err != nil {
 				return nil, err
 			}
-			return c.transmit(ctx, s, r.Conversation, r.Write())
+			row, err := c.transmit(ctx, s, r.Conversation, r.Write())
+			return row, c.gone(ctx, s, r.Conversation, err)
 		},
 		LookUp: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
-			return c.storedSend(ctx, r.Conversation, r.Write())
+			row, err := c.storedSend(ctx, r.Conversation, r.Write())
+			return row, c.gone(ctx, s, r.Conversation, err)
 		},
 		MaxAttempts: c.opts.Outbox.MaxAttempts,
 		Judge:       judge, RetryAfter: askedToWait, Sent: s.receiver.Poke,
@@ -304,17 +320,9 @@ func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Dr
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range write.Files {
-		switch {
-		case p.Content == nil:
-			return nil, invalid("Draft.Files: a Reader cannot wait in the outbox; give Content, or the URL of a file that is uploaded")
-		case c.opts.EncryptMessages && !c.sealsFiles():
-			return nil, invalid("Draft.Files: content would lie in Storage unsealed while it waits in the outbox; give the URL of a file that is uploaded")
-		}
-	}
 	rec, err := outbox.NewRecord(conversationID, write)
 	if err != nil {
-		return nil, invalid("Draft: %v", err)
+		return nil, fmt.Errorf("Draft: %w", err)
 	}
 	return s.outbox.Add(ctx, rec, d.GUID != "")
 }
@@ -348,7 +356,7 @@ func (c *Chat) sendChange(userID string, ch outbox.Change) SendChange {
 	ctx, cancel := context.WithTimeout(context.Background(), changeTimeout)
 	defer cancel()
 	out := SendChange{
-		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: sendState(ch.State), Err: ch.Err, Pending: ch.Pending,
+		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: sendState(ch.State), Err: failure("send", ch.Err), Pending: ch.Pending,
 	}
 	switch ch.State {
 	case outbox.Stored:
@@ -374,24 +382,4 @@ func sendState(s outbox.State) SendState {
 		return SendFailed
 	}
 	return SendQueued
-}
-
-// judge says what a failure means for a message that waits. What a new login met says
-// nothing about the message.
-func judge(err error) outbox.Verdict {
-	if _, login := errors.AsType[*renewalError](err); login {
-		return outbox.Later
-	}
-	if _, answer := errors.AsType[*datasource.Error](err); !answer && errors.Is(err, ErrNotFound) {
-		return outbox.Refused // the user is not a member
-	}
-	return outbox.Judge(err)
-}
-
-// askedToWait is how long the server asked to be left alone.
-func askedToWait(err error) time.Duration {
-	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
-		return refused.RetryAfter
-	}
-	return 0
 }

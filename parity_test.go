@@ -199,7 +199,7 @@ func TestChannelsRefuseWhatIsNone(t *testing.T) {
 	w := newWorld(t)
 	jane := w.login("jane")
 	private := w.converse(jane, "bob")
-	for id, want := range map[int64]error{private.ID: chat.ErrInvalid, w.contacts: chat.ErrInvalid, 99999: chat.ErrNotFound, 0: chat.ErrInvalid} {
+	for id, want := range map[int64]error{private.ID: chat.ErrNotFound, w.contacts: chat.ErrNotFound, 99999: chat.ErrNotFound, 0: chat.ErrInvalid} {
 		_, err := jane.Channels().Join(t.Context(), id)
 		require.ErrorIs(t, err, want, "join %d", id)
 		require.ErrorIs(t, jane.Channels().Delete(t.Context(), id), want, "delete %d", id)

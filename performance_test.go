@@ -2,8 +2,10 @@ package chat_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -282,5 +284,78 @@ func TestWhatAnAppKeepsIsLookedForThereOnly(t *testing.T) {
 		list, err := jane.Channels().List(t.Context())
 		require.NoError(t, err)
 		require.Len(t, list, 1)
+	}
+}
+
+// The ids of participants are stored in one request, however many lack one.
+func TestParticipantsWithoutAnIDCostOneRequestTogether(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		key    string // Options.PrimaryKey
+		app    bool   // whether there is an Options.AppID
+		create int
+	}{
+		{"", true, 4}, {"", false, 5}, {"Email", true, 5}, {"Email", false, 6},
+	} {
+		for _, n := range []int{1, 2, 30} {
+			w := newWorld(t)
+			jane := w.login("jane", func(o *chat.Options) {
+				o.PrimaryKey = test.key
+				if !test.app {
+					o.AppID = 0
+				}
+			})
+			people := func() (ids []int64) {
+				for i := range n {
+					ids = append(ids, w.AddRows(w.contacts, map[string]any{"Email": fmt.Sprint(len(w.Rows(w.contacts)), i)})[0])
+				}
+				return ids
+			}
+			before := len(w.Requests())
+			first := people()
+			conv, err := jane.Create(t.Context(), chat.NewConversation{Participants: first})
+			require.NoError(t, err)
+			assert.Equal(t, test.create, len(w.Requests())-before, "%+v, %d", test, n)
+			assert.True(t, conv.IsNew)
+			stored := map[string]bool{jane.User().UserID: true}
+			for _, row := range w.Rows(w.contacts) {
+				if slices.Contains(first, row.ID) {
+					id, _ := row.Data["flUserId"].(string)
+					require.NotEmpty(t, id, "%+v", row.Data)
+					require.NotEmpty(t, row.Data["Email"], "the other columns stay")
+					stored[id] = true
+				}
+			}
+			require.Len(t, stored, n+1)
+			for _, id := range conv.Participants().IDs() {
+				assert.True(t, stored[id])
+			}
+			again, err := jane.Create(t.Context(), chat.NewConversation{Participants: first})
+			require.NoError(t, err)
+			assert.Equal(t, conv.ID, again.ID)
+
+			more := people()
+			before = len(w.Requests())
+			require.NoError(t, conv.Participants().Add(t.Context(), more...))
+			assert.Equal(t, 6, len(w.Requests())-before, "Add, %+v, %d", test, n)
+		}
+	}
+}
+
+// Whoever takes the ids of contacts away leaves their conversations.
+func TestAConversationIsFoundAgainWhenIDsAreMissing(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", "Email"} {
+		w := newWorld(t)
+		jane := w.login("jane", func(o *chat.Options) { o.PrimaryKey = key })
+		bob := w.ids["bob"]
+		conv, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{bob}})
+		require.NoError(t, err)
+		_, err = w.Client().Update(t.Context(), w.contacts, bob, map[string]any{"flUserId": nil})
+		require.NoError(t, err)
+		again, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{bob}})
+		require.NoError(t, err)
+		assert.Equal(t, conv.ID, again.ID, key)
+		assert.False(t, again.IsNew)
 	}
 }

@@ -52,6 +52,14 @@ func retryAfter(err error) time.Duration {
 	return askedToWait(err)
 }
 
+// askedToWait is how long the server asked to be left alone.
+func askedToWait(err error) time.Duration {
+	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
+		return refused.RetryAfter
+	}
+	return 0
+}
+
 // final reports whether later polls would fail, too: the contact was deleted, or the
 // token revoked.
 func final(err error) bool {
@@ -166,7 +174,8 @@ func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bo
 // moment for those that were running when it was called. So it may be called from
 // inside one. A stream that is a page behind, since its function blocks, has no part in
 // it.
-// Concurrent calls share requests. Without a stream Poll does nothing.
+// Concurrent calls share requests. Without a stream Poll does nothing and returns nil,
+// also while the server is down; [datasource.Client.Ping] asks whether it is.
 //
 // Errors: that of the server if the poll failed, while the streams go on; the
 // context's cause; [ErrNotLoggedIn]; [ErrClosed].

@@ -2,8 +2,10 @@ package chat_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -92,8 +94,8 @@ func TestAProxyThatHidesAConversationCostsNoMessage(t *testing.T) {
 func TestTheServicesOwnRefusalIsFinalAndLogged(t *testing.T) {
 	t.Parallel()
 	for body, code := range map[string]int{
-		`{"message":"Malformed."}`: 400, `{"message":"The security rules do not allow it.","type":"datasource.access"}`: 401,
-		`{"message":"Not found."}`: 404, `{"error":{"message":"Refused."}}`: 422,
+		`{"error":"malformed","message":"Malformed."}`: 400, `{"message":"The security rules do not allow it.","type":"datasource.access"}`: 401,
+		`{"error":"not found","message":"Not found."}`: 404, `{"error":{"message":"Refused.","type":"upload"}}`: 422,
 	} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			inOutbox(t, func(t *testing.T, w *world, conv int64) {
@@ -110,6 +112,79 @@ func TestTheServicesOwnRefusalIsFinalAndLogged(t *testing.T) {
 				assert.Empty(t, w.Rows(conv))
 				assert.Zero(t, jane.Outbox().Len(), "it is out of the outbox")
 				assert.Contains(t, log.String(), "the server refused a message, and it is not sent")
+			})
+		})
+	}
+}
+
+// Gateways give messages in JSON, too. One answer of that kind is no refusal; three in a
+// row are, and the message is kept.
+func TestAGatewaysMessageIsNoRefusalOfTheService(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{400, 403, 404, 422} {
+		for _, body := range []string{`{"entries":[]}`, `{"message":"Forbidden"}`, `{"message":"no Route matched with those values"}`} {
+			t.Run(fmt.Sprint(code, body), func(t *testing.T) {
+				inOutbox(t, func(t *testing.T, w *world, conv int64) {
+					var seen changes
+					log := &logText{}
+					jane := w.logged(storage.NewMemory(), log, chat.OutboxOptions{OnChange: seen.add})
+					attempts := 1
+					if code == 403 { // a new login and one more try come first
+						attempts = 2
+					}
+					w.Next(attempts, fliplettest.Insert, fliplettest.Answer(code, body))
+					queue(t, jane, conv, "a")
+					require.NoError(t, jane.Outbox().Flush(t.Context()))
+					require.Len(t, w.Rows(conv), 1)
+					lever := w.Always(fliplettest.Insert, fliplettest.Answer(code, body))
+					began := time.Now()
+					queue(t, jane, conv, "b")
+					require.NoError(t, jane.Outbox().Flush(t.Context()))
+					assert.Less(t, time.Since(began), 10*time.Minute)
+					if strings.Contains(body, "message") {
+						assert.Less(t, time.Since(began), time.Minute)
+					}
+					synctest.Wait()
+					_, last := seen.of("b")
+					assert.Equal(t, chat.SendFailed, last.State)
+					require.ErrorContains(t, last.Err, fmt.Sprint("HTTP ", code))
+					kept := jane.Outbox().Pending()
+					require.Len(t, kept, 1, "for somebody to decide")
+					assert.Equal(t, chat.SendFailed, kept[0].State)
+					assert.Contains(t, log.String(), "kept in the outbox")
+					lever.Off()
+					queue(t, jane, conv, "b")
+					require.NoError(t, jane.Outbox().Flush(t.Context()))
+					assert.Len(t, w.Rows(conv), 2)
+				})
+			})
+		}
+	}
+}
+
+// An insert that is always answered with a success without the row is given up after the
+// stated attempts, and not before.
+func TestAMessageWhoseInsertsAreAnsweredWithNothingIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "{}", `{"id":7}`, "[]", "OK"} {
+		t.Run(body, func(t *testing.T) {
+			inOutbox(t, func(t *testing.T, w *world, conv int64) {
+				var seen changes
+				jane := w.logged(storage.NewMemory(), &logText{}, chat.OutboxOptions{OnChange: seen.add, MaxAttempts: 6})
+				lever := w.Always(fliplettest.Insert, fliplettest.Answer(200, body))
+				queue(t, jane, conv, "a")
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				require.NoError(t, jane.Outbox().Flush(ctx), "it is tried for ever")
+				synctest.Wait()
+				_, last := seen.of("a")
+				assert.Equal(t, chat.SendFailed, last.State)
+				require.ErrorContains(t, last.Err, "given up after 6 attempts")
+				require.Len(t, jane.Outbox().Pending(), 1)
+				lever.Off()
+				queue(t, jane, conv, "a")
+				require.NoError(t, jane.Outbox().Flush(t.Context()))
+				assert.Len(t, w.Rows(conv), 1)
 			})
 		})
 	}

@@ -286,7 +286,7 @@ func TestVersion1IsReadAndMovedToVersion2(t *testing.T) {
 	assert.Equal(t, "from before", messages(t, jane, conv.ID)[0].Body)
 	for _, patch := range []chat.M{{"fromUserId": "x"}, {"guid": "x"}, {"fromUserId": "x", "body": "y"}, {"fromUserId": nil}} {
 		_, err = jane.UpdateMessage(t.Context(), conv.ID, id, patch)
-		require.ErrorIs(t, err, chat.ErrInvalid, "%v", patch)
+		require.ErrorIs(t, err, chat.ErrSealed, "%v", patch)
 	}
 	_, err = jane.UpdateMessage(t.Context(), conv.ID, id, chat.M{"fromUserId": "somebody else", "body": "edited"})
 	require.NoError(t, err, "passed back as it is")

@@ -2,15 +2,16 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -60,7 +61,7 @@ type Draft struct {
 // see [datasource.Client.CheckLimits]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
-	if err := d.check(conversationID); err != nil {
+	if err := c.checkDraft(conversationID, &d); err != nil {
 		return nil, err
 	}
 	ctx, s, end, err := c.enter(ctx)
@@ -196,44 +197,6 @@ func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datas
 	return row, nil
 }
 
-// check refuses a draft that cannot be sent.
-func (d *Draft) check(conversationID int64) error {
-	if conversationID <= 0 {
-		return invalid("conversationID: %d is not the id of a conversation", conversationID)
-	}
-	if err := d.checkText(); err != nil {
-		return err
-	}
-	for i, f := range d.Files {
-		if err := upload.File(f).Check(); err != nil {
-			return invalid("Draft.Files[%d]: %v", i, err)
-		}
-	}
-	return nil
-}
-
-// checkText is check for all but the files.
-func (d *Draft) checkText() error {
-	if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {
-		return invalid("Draft: empty; give it a Body, Files or Data")
-	}
-	if !utf8.ValidString(d.Body) {
-		return invalid("Draft.Body: not UTF-8 text")
-	}
-	if len(d.GUID) > 255 || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
-		return invalid("Draft.GUID: want at most 255 printable characters, such as a UUID")
-	}
-	for _, column := range []string{wire.Body, wire.File, wire.FileParts, wire.GUID, wire.From, wire.UserToken, wire.FileSchema, wire.SealedFiles} {
-		if _, ok := d.Data[column]; ok {
-			return invalid("Draft.Data: column %q is the message's own; use the fields of Draft", column)
-		}
-	}
-	if err := wire.CheckColumns(d.Data); err != nil {
-		return invalid("Draft.Data: %v", err)
-	}
-	return nil
-}
-
 // compose makes the row of a draft. The draft is not changed.
 func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d Draft) (datasource.Write, error) {
 	row := wire.CloneMap(d.Data)
@@ -258,38 +221,51 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 		row[wire.Conversation] = conversationID
 	}
 	write, err := c.attach(ctx, conversationID, row, &d)
-	if err == nil {
-		err = c.checkSize(&d, write.Data)
+	if err == nil && (len(d.Data) > 0 || largeDraft(len(body), d.Files)) {
+		if err = c.client.CheckLimits(write.Data); err != nil {
+			err = fmt.Errorf("what is stored of the Draft: %w", err) // of what the server told
+		}
 	}
 	return write, err
-}
-
-// smallDraft is the size up to which text breaks no limit.
-const smallDraft = 16 << 10
-
-// checkSize refuses the row of a draft that nobody could read again. The server stores it, and what it answers would
-// be an error that leaves open whether it did.
-func (c *Chat) checkSize(d *Draft, row M) error {
-	size := len(wire.Text(row[wire.Body]))
-	for _, f := range d.Files {
-		size += len(f.URL) + len(f.Name)
-	}
-	if len(d.Data) == 0 && size <= smallDraft {
-		return nil
-	}
-	err := c.client.CheckLimits(row)
-	switch {
-	case err == nil:
-		return nil
-	case c.client.CheckLimits(d.Data) != nil:
-		return invalid("Draft.Data: %w", err)
-	case c.client.CheckLimits(M{wire.Body: row[wire.Body]}) != nil:
-		return invalid("Draft.Body: %w", err)
-	}
-	return invalid("Draft: %w", err)
 }
 
 // Format prints the draft without its content.
 func (d Draft) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "draft of %d bytes with %d files", len(d.Body), len(d.Files))
+}
+
+// judge says what a failure means for a message that waits. What a new login met says
+// nothing about the message.
+func judge(err error) outbox.Verdict {
+	if _, login := errors.AsType[*renewalError](err); login {
+		return outbox.Later
+	}
+	if _, answer := errors.AsType[*datasource.Error](err); !answer && errors.Is(err, ErrNotFound) {
+		return outbox.Refused // the user is not a member
+	}
+	if verdict := outbox.Judge(err); verdict != outbox.Later || !answered(err) {
+		return verdict
+	}
+	return outbox.Failing
+}
+
+// answered reports whether an insert had an answer of success that does not hold the
+// message, or makes no sense.
+func answered(err error) bool {
+	_, fault := errors.AsType[*datasource.Error](err)
+	return !fault && datasource.Doubtful(err) && !datasource.Temporary(err) &&
+		!errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
+}
+
+// gone makes sure of a 404, which may be that of somebody on the way: when the list of the
+// user's conversations lacks this one, the user is not in it.
+func (c *Chat) gone(ctx context.Context, s *session, conversationID int64, err error) error {
+	if answer, ok := errors.AsType[*datasource.Error](err); !ok || answer.StatusCode != http.StatusNotFound {
+		return err
+	}
+	list, failed := c.memberships(ctx, s)
+	if failed != nil || len(list) == 0 || slices.ContainsFunc(list, func(d datasource.DataSource) bool { return d.ID == conversationID }) {
+		return err
+	}
+	return fmt.Errorf("conversation %d: %w", conversationID, ErrNotFound)
 }

@@ -130,6 +130,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	}
 	c.log.Info("chat token refused, logging in again")
 	s.cache.DropToken(ctx)
+	c.shareUser(ctx, s, "")
 	contact, token, err := c.findAgain(ctx, s, query)
 	if errors.Is(err, ErrContactNotFound) {
 		return fmt.Errorf("log in again: %w", err)

@@ -130,7 +130,7 @@ func TestSwitchingUsersEndsTheStreamsOfTheOneBefore(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.Login(t.Context(), chat.M{"Email": "eve@example.org"})
 	require.NoError(t, err)
-	<-sub.Done()
+	ended(t, sub.Done())
 	require.ErrorIs(t, sub.Err(), chat.ErrNotLoggedIn)
 	toEve := stream(t, c)
 	w.say(w.login("jane"), conv, "not for Eve")

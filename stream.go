@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -36,19 +37,25 @@ func (s *Subscription) Err() (err error) {
 	return s.pusher.Err()
 }
 
-// PanicError says that the function of a stream or consumer panicked. Its text has the
-// value if that is an error, such as a [runtime.Error]; any other value, which may be a
-// message, shows its type only.
+// PanicError says that a function of the caller's panicked, such as that of a stream or
+// consumer. Its text has the value if that is an error, such as a [runtime.Error]; any
+// other value, which may be a message, shows its type only. The log of the SDK also has a
+// value that is a text, number or [fmt.Stringer], without the body of the message that
+// the function was handling.
 type PanicError struct {
 	Value any
 	Stack []byte
+
+	whose string // function it was; "" for that of a stream
+	shown string // the value in the log, "" if the text has it or it is not shown
 }
 
 func (e *PanicError) Error() string {
+	text := fmt.Sprintf("%s panicked with a %T", cmp.Or(e.whose, "stream function"), e.Value)
 	if err, ok := e.Value.(error); ok {
-		return fmt.Sprintf("stream function panicked with a %T: %v", err, err)
+		text += fmt.Sprintf(": %v", err)
 	}
-	return fmt.Sprintf("stream function panicked with a %T", e.Value)
+	return text
 }
 
 // Unwrap returns the value if it is an error.
@@ -68,7 +75,7 @@ type GapKind uint8
 
 const (
 	// GapHistory: older messages of a conversation that the user joined after the stream
-	// began. [Chat.Fill] reads them.
+	// began. [Chat.Fill] reads them; of a conversation of exactly 200 there are none.
 	GapHistory GapKind = iota + 1
 	// GapUnreadable: one message that exists but is too large, too deep or has too many
 	// values to be read, see [datasource.ErrRowLimit]. Once it is made smaller it comes
@@ -186,7 +193,7 @@ func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) boo
 func (f *streamFunc) Handle() error {
 	m, g := f.message, f.gap
 	f.message, f.gap = nil, nil
-	err := guarded(func() error {
+	err := guarded("stream function", m, func() error {
 		if g != nil {
 			f.chat.reportGap(*g, f.onGap)
 		} else {
@@ -195,7 +202,7 @@ func (f *streamFunc) Handle() error {
 		return nil
 	})
 	if err != nil {
-		f.chat.logFailure(f.onError, "a stream's function failed", err)
+		f.chat.logFailure(slog.LevelWarn, f.onError, "a stream's function failed", err)
 		f.teller.Tell(failure("stream", err), true)
 	}
 	return err
@@ -211,11 +218,16 @@ func withoutMarks(e feed.Event) (_ feed.Event, ok bool) {
 	return e, e.Reset
 }
 
-// guarded calls a function of the user's, and turns a panic into an error.
-func guarded(fn func() error) (err error) {
+// guarded calls a function of the user's, and turns a panic into an error. m is the
+// message that it handles, nil if there is none.
+func guarded(whose string, m *Message, fn func() error) (err error) {
+	body := ""
+	if m != nil {
+		body = m.Body
+	}
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+			err = &PanicError{Value: v, Stack: debug.Stack(), whose: whose, shown: receive.Shown(v, body)}
 		}
 	}()
 	return fn()

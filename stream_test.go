@@ -215,7 +215,7 @@ func TestStartStopStormsLeaveNothingBehind(t *testing.T) {
 					s.Stop()
 				case 1:
 					cancel()
-					<-s.Done()
+					ended(t, s.Done())
 				case 2:
 					_ = bob.Poll(ctx)
 				case 3:
@@ -307,6 +307,6 @@ func TestPollReturnsWhenTheLastStreamPanics(t *testing.T) {
 	s, err := bob.Stream(context.Background(), func(*chat.Message) { panic("handler") })
 	require.NoError(t, err)
 	require.NoError(t, bob.Poll(t.Context()))
-	<-s.Done()
+	ended(t, s.Done())
 	require.NoError(t, bob.Poll(t.Context()))
 }

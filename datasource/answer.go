@@ -27,6 +27,7 @@ var (
 	errNoSources = errors.New("the answer holds no list of data sources")
 	errNoCount   = errors.New("the answer does not say what was deleted")
 	errNoFiles   = errors.New("the answer holds no file")
+	errNoUser    = errors.New("the answer does not say whose the token is")
 	errFaulty    = errors.New("the answer has a status of success and names an error")
 )
 

@@ -203,7 +203,7 @@ func say(t *testing.T, answer roundTrip, one bool) []error {
 // surfaces are all texts that an error shows.
 func surfaces(err error) string {
 	var b strings.Builder
-	for e := err; e != nil; e = errors.Unwrap(e) {
+	for _, e := range chain(err) {
 		fmt.Fprintf(&b, "%v\n%+v\n%#v\n", e, e, e)
 		if raw, err := json.Marshal(e); err == nil {
 			b.Write(raw)

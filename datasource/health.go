@@ -11,35 +11,69 @@ import (
 var errTemporary = errors.New("datasource: the server is down or busy")
 
 // Temporary reports whether err says that the server is down or busy for now: it could not be reached, the connection
-// broke, no answer came before the deadline of the context, or the answer was 429, 502, 503 or 504. The same call can
-// succeed later; a write may have been applied nevertheless, see Doubtful.
+// broke, no answer came before the deadline of the context, or the answer was 429 or a 5xx of the service, or of a gateway
+// before it. The same call can succeed later; a write may have been applied nevertheless, see Doubtful.
 //
 // Temporary is false for an error of a context that was cancelled, and for what only a change of settings repairs, such
-// as a certificate that is not trusted.
+// as a certificate that is not trusted, or 501 and 505.
 func Temporary(err error) bool {
 	return errors.Is(err, errTemporary) && !errors.Is(err, context.Canceled)
 }
 
-// busy are the statuses of a server, or of what stands before it, that cannot answer now.
+// busy are the statuses of a server, or of what stands before it, that cannot answer now. Gateways have more of them than
+// are registered, such as 520 to 530.
 func busy(status int) bool {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests:
 		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported: // it never will
+		return false
 	}
-	return false
+	return status >= 500
 }
 
 // Ping reports whether the server can be reached and takes the token. It makes one request, GET v1/user, in one attempt:
 // what fails is not tried again, so that a probe gets its answer soon. It waits for the limiter like every call.
 //
-// Errors: one that is Temporary when the server is down; ErrUnauthorized or ErrForbidden when it refuses the token.
+// Errors: one that is Temporary when the server is down; ErrUnauthorized or ErrForbidden when it refuses the token;
+// another one when an answer with a status of success does not hold the user of the token, such as the page of a portal.
 func (c *Client) Ping(ctx context.Context) error {
 	cl := &call{method: http.MethodGet, path: "v1/user", read: true}
 	if err := c.admit(ctx, cl); err != nil {
 		return &callError{op: cl.op(), err: err}
 	}
-	_, err := c.attempt(ctx, cl, 1, func([]byte) error { return nil })
+	_, err := c.attempt(ctx, cl, 1, func(body []byte) error {
+		known := false
+		if err := decode(body, func(d *decoder) (err error) { known, err = d.user(); return err }); err != nil {
+			return err
+		}
+		if !known {
+			return errNoUser
+		}
+		return nil
+	})
 	return err
+}
+
+// user reads whether an answer holds the user of a token, with an id.
+func (d *decoder) user() (known bool, err error) {
+	if d.peek() != '{' {
+		return false, d.skip()
+	}
+	err = d.object(func(name []byte) error {
+		if string(name) != "user" || d.peek() != '{' {
+			return d.skip()
+		}
+		return d.object(func(name []byte) error {
+			if string(name) != "id" {
+				return d.skip()
+			}
+			_, ok, err := d.integer()
+			known = known || ok
+			return err
+		})
+	})
+	return known, err
 }
 
 // Limiter is the limiter that the client's requests wait for.

@@ -22,7 +22,7 @@ func TestTemporaryTellsAServerThatIsDownFromOneThatRefuses(t *testing.T) {
 	for _, f := range failures {
 		down := true
 		switch f.name {
-		case "400", "401", "403", "404", "422", "500", "501", "304", "untrusted certificate":
+		case "400", "401", "403", "404", "422", "501", "505", "304", "untrusted certificate":
 			down = false
 		}
 		for _, op := range operations {
@@ -56,7 +56,7 @@ func TestTemporaryIsAboutTheServerAlone(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		assert.False(t, datasource.Temporary(err), "the caller left")
 
-		limited := through(t, status(200), func(cfg *datasource.Config) { cfg.Limiter = datasource.NewLimiter(1, time.Hour) })
+		limited := through(t, knowing, func(cfg *datasource.Config) { cfg.Limiter = datasource.NewLimiter(1, time.Hour) })
 		require.NoError(t, limited.Ping(t.Context()))
 		soon, end := context.WithTimeout(t.Context(), time.Second)
 		defer end()
@@ -80,10 +80,19 @@ type failingReader struct{ err error }
 
 func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 
+// known is an answer to Ping.
+const known = `{"user":{"id":1,"email":"token-1@fliplet.com","type":"appToken"}}`
+
+func knowing(r *http.Request) (*http.Response, error) { return respond(r, 200, known), nil }
+
 func TestPingMakesOneRequestInOneAttempt(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[int]error{200: nil, 204: nil, 401: datasource.ErrUnauthorized, 403: datasource.ErrForbidden, 429: datasource.ErrRateLimited, 503: nil} {
-		server := serve(t, answer(code, `<html>`))
+	for code, want := range map[int]error{200: nil, 401: datasource.ErrUnauthorized, 403: datasource.ErrForbidden, 429: datasource.ErrRateLimited, 503: nil} {
+		body := `<html>`
+		if code == 200 {
+			body = known
+		}
+		server := serve(t, answer(code, body))
 		err := server.client(t).Ping(t.Context())
 		assert.Equal(t, code < 300, err == nil, "%d: %v", code, err)
 		if want != nil {
@@ -96,11 +105,40 @@ func TestPingMakesOneRequestInOneAttempt(t *testing.T) {
 	}
 }
 
+func TestPingBelievesOnlyTheServiceItself(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]struct {
+		status   int
+		body     string
+		believed bool
+	}{
+		"the service":           {200, known, true},
+		"an id as text":         {200, `{"user":{"id":"1"}}`, true},
+		"empty":                 {200, ``, false},
+		"no content":            {204, ``, false},
+		"a page":                {200, `<html>Welcome to our wireless network</html>`, false},
+		"text":                  {200, `OK`, false},
+		"a string":              {200, `"ok"`, false},
+		"null":                  {200, `null`, false},
+		"an array":              {200, `[{"user":{"id":1}}]`, false},
+		"a health check":        {200, `{"status":"ok","id":1}`, false},
+		"an error":              {200, `{"error":"upstream","message":"try later"}`, false},
+		"nobody":                {200, `{"user":null}`, false},
+		"no id":                 {200, `{"user":{}}`, false},
+		"an id that is nothing": {200, `{"user":{"id":null}}`, false},
+		"cut":                   {200, known[:len(known)-1], false},
+		"text behind it":        {200, known + `<html>`, false},
+	} {
+		err := serve(t, answer(is.status, is.body)).client(t).Ping(t.Context())
+		assert.Equal(t, is.believed, err == nil, "%s: %v", name, err)
+	}
+}
+
 func TestDelayIsTheWaitOfTheNextRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := datasource.NewLimiter(2, 10*time.Second)
-		c := through(t, status(200), func(cfg *datasource.Config) { cfg.Limiter = l })
+		c := through(t, knowing, func(cfg *datasource.Config) { cfg.Limiter = l })
 		assert.Zero(t, c.Limiter().Delay())
 		require.NoError(t, c.Ping(t.Context()))
 		time.Sleep(time.Second)

@@ -214,3 +214,20 @@ var operations = []struct {
 		return err
 	}},
 }
+
+// chain is an error, and every error below it.
+func chain(err error) []error {
+	if err == nil {
+		return nil
+	}
+	out := []error{err}
+	switch e := err.(type) { //nolint:errorlint // each one by itself
+	case interface{ Unwrap() error }:
+		out = append(out, chain(e.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			out = append(out, chain(inner)...)
+		}
+	}
+	return out
+}

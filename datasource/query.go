@@ -149,6 +149,12 @@ func (q *Query) body(kind string, patch M) ([]byte, error) {
 	return o.bytes()
 }
 
+// Check reports what would keep Find and Select from making a request for q.
+func (q *Query) Check() error {
+	_, err := q.body("select", nil)
+	return err
+}
+
 func (q *Query) check(kind string) error {
 	switch {
 	case q.Type != "" && q.Type != kind:

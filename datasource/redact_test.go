@@ -135,7 +135,7 @@ func TestNoSecretReachesALogLineOrAnError(t *testing.T) {
 			what := fmt.Sprintf("%s, call %d", name, i)
 			var b bytes.Buffer
 			fmt.Fprintf(&b, "%v %+v %#v %q", err, err, err, err)
-			for e := err; e != nil; e = errors.Unwrap(e) {
+			for _, e := range chain(err) {
 				b.WriteString(shownError(t, e))
 			}
 			if e, ok := errors.AsType[*url.Error](err); ok {

@@ -39,6 +39,10 @@ var failures = []struct {
 	{"502", status(502), 4, 1, true},
 	{"503", status(503), 4, 1, true},
 	{"504", status(504), 4, 1, true},
+	{"505", status(505), 1, 1, true},
+	{"511", status(511), 1, 1, true},
+	{"520", status(520), 1, 1, true},
+	{"521", status(521), 1, 1, true},
 	{"304", status(304), 1, 1, false},
 	{"connection refused", func(r *http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}

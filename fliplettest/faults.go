@@ -17,6 +17,7 @@ func fault(set func(*flipletd.Effects)) Fault { return Fault{set} }
 // Status answers with a status instead of serving the request, which is not
 // applied. The body is the documented one of 401, 403 and 429, and a plain
 // message otherwise.
+// The body of one from 400 to 499 has a code, as errors of Fliplet alone have.
 func Status(code int) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Status = code })
 }

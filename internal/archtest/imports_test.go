@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/longtest":               {},
 	"internal/outbox":                 {"datasource", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
 	"internal/page":                   {"internal/wire"},
+	"internal/mutate":                 {"internal/patch"},
 	"internal/patch":                  {},
 	"internal/pins":                   {"internal/wire"},
 	"internal/receive":                {"internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},

@@ -17,9 +17,9 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// storeTimeout bounds the Store calls whose failure is only logged, so that a Store
-// that hangs does not block callers that can go on without it.
-const storeTimeout = 5 * time.Second
+// readTimeout bounds the Store calls that a caller waits for, so that a Store that hangs
+// does not block those who can go on without it.
+const readTimeout = 2 * time.Second
 
 // Config is what a Cache works with.
 type Config struct {
@@ -36,6 +36,14 @@ type Config struct {
 	// Columns says which columns of contacts are stored, beside those of the user. nil
 	// stores all.
 	Columns func(name string) bool
+	// Shared are keys of the user's that other components read: Forget removes their values.
+	Shared []string
+	// Go runs a function in the background. It reports false when everything else has
+	// ended; then the caller runs it. nil is a plain goroutine.
+	Go func(func()) bool
+	// Closing is a context that ends when everything ends, so that nothing is written any
+	// more to a Store that is slow. nil: none does.
+	Closing func() context.Context
 }
 
 // Cache is the part of a Store that belongs to one contacts data source. It is safe

@@ -5,8 +5,10 @@
 // see each other's values. The format of keys and values does not change between
 // versions, so a program can read what an earlier version stored.
 //
-// When the Store fails or hangs, a save is logged and given up after a while, so that
-// the user can go on chatting.
+// Saves are made in the background, one after the other, and callers wait a moment for
+// them at most, so that a Store that fails or hangs keeps nobody from chatting. What it
+// did not take is logged, and written with the next save. Of a key the newest value is
+// written last.
 //
 // A logout calls [User.Forget]. A save that is running then removes what it wrote,
 // and later ones write nothing.

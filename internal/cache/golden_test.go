@@ -2,6 +2,8 @@ package cache
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,7 +94,12 @@ func TestWhatIsStoredStaysAsItWas(t *testing.T) {
 	b.User(jane).SaveConversations(t.Context(), list)
 	rows, _ := a.User(jane).Messages(t.Context())
 	b.User(jane).Seen(t.Context(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{rows[1], rows[0]}, 0)
-	assert.Equal(t, want, dump(t, to))
+	got := dump(t, to)
+	lists := slices.DeleteFunc(slices.Sorted(maps.Keys(got)), func(key string) bool { return !strings.Contains(key, "//users/") })
+	assert.Len(t, lists, 3, "in the place of one list of all users")
+	maps.DeleteFunc(got, func(key, _ string) bool { return slices.Contains(lists, key) })
+	delete(want, a.registry())
+	assert.Equal(t, want, got)
 }
 
 func TestALogoutRemovesWhatAnEarlierVersionStored(t *testing.T) {
@@ -100,7 +107,7 @@ func TestALogoutRemovesWhatAnEarlierVersionStored(t *testing.T) {
 		golden(t, s)
 		c := open(s)
 		require.NoError(t, s.Set(t.Context(), "fl-chat-auth-email", []byte("x")))
-		require.NoError(t, c.User(jane).Forget(t.Context(), "fl-chat-auth-email"))
+		require.NoError(t, c.User(jane).Forget(t.Context()))
 		for key, v := range dump(t, s) {
 			assert.NotContains(t, key, jane)
 			assert.NotContains(t, key, "email")

@@ -24,7 +24,7 @@ const (
 )
 
 func open(s storage.Store) *Cache {
-	return New(Config{Store: s, BaseURL: host, DataSourceID: 101, Log: slog.New(slog.DiscardHandler), KeepsMessages: true, Page: 3})
+	return New(Config{Store: s, BaseURL: host, DataSourceID: 101, Log: slog.New(slog.DiscardHandler), KeepsMessages: true, Page: 3, Shared: []string{"fl-chat-auth-email"}})
 }
 
 // plain hides that a Store can list.

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
@@ -20,7 +21,7 @@ func (u *User) SaveContacts(ctx context.Context, contacts []datasource.Entry) {
 // Contacts returns the list that was stored last, and whether there is one.
 func (u *User) Contacts(ctx context.Context) ([]datasource.Entry, bool, error) {
 	var rows []row
-	ok, err := u.cache.load(ctx, u.cache.Key(u.id, "contacts"), &rows)
+	ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id, "contacts"), &rows)
 	return entries(rows), ok, err
 }
 
@@ -50,7 +51,7 @@ func (u *User) SaveConversations(ctx context.Context, sources []datasource.DataS
 // Conversations returns the list that was stored last, and whether there is one.
 func (u *User) Conversations(ctx context.Context) ([]datasource.DataSource, bool, error) {
 	var list []source
-	ok, err := u.cache.load(ctx, u.cache.Key(u.id, "conversations"), &list)
+	ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id, "conversations"), &list)
 	out := make([]datasource.DataSource, len(list))
 	for i, s := range list {
 		out[i] = s.dataSource()
@@ -59,5 +60,13 @@ func (u *User) Conversations(ctx context.Context) ([]datasource.DataSource, bool
 }
 
 func (u *User) save(ctx context.Context, name string, v any) {
-	u.try(ctx, "caching failed", func(ctx context.Context) error { return u.set(ctx, name, v) })
+	const failed = "caching failed"
+	raw, err := json.Marshal(v) // the rows are the caller's
+	if err != nil {
+		u.cache.cfg.Log.Warn(failed, "error", err)
+		return
+	}
+	u.later(ctx, &write{name: name, failed: failed, change: func(ctx context.Context) error {
+		return u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw)
+	}})
 }

@@ -47,13 +47,13 @@ func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry, 
 // Save stores what Seen has not stored yet. Call it at the end of a polling loop.
 func (u *User) Save() {
 	if u.recent.unsaved() {
-		u.saveMessages(context.Background()) // try bounds it
+		u.saveMessages(context.Background())
 	}
 }
 
 func (u *User) saveMessages(ctx context.Context) {
-	u.try(ctx, "caching failed", func(ctx context.Context) error {
+	u.later(ctx, &write{name: "messages", failed: "caching failed", undone: u.recent.soil, change: func(ctx context.Context) error {
 		// Read under the lock, so that the newest page is written last.
 		return u.set(ctx, "messages", u.recent.page(u.cache.cfg.Page))
-	})
+	}})
 }

@@ -16,7 +16,7 @@ func (u *User) PinsKey() string { return u.cache.Key(u.id, pins) }
 
 // Pins returns what EditPins stored last, nil if there is nothing.
 func (u *User) Pins(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	raw, err := u.cache.cfg.Store.Get(ctx, u.PinsKey())
 	if errors.Is(err, storage.ErrNotFound) {
@@ -28,12 +28,15 @@ func (u *User) Pins(ctx context.Context) ([]byte, error) {
 	return raw, nil
 }
 
+// editAttempts bounds the attempts while other processes edit the pins.
+const editAttempts = 12
+
 // EditPins replaces what is stored by what edit makes of it, also beside other
 // processes. After a logout it stores nothing. edit may be called several times.
 func (u *User) EditPins(ctx context.Context, edit func(old []byte) ([]byte, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	err := u.change(ctx, func(ctx context.Context) error {
+	err := u.change(ctx, &u.account.pinning, func(ctx context.Context) error {
 		for range editAttempts {
 			old, err := u.Pins(ctx)
 			if err != nil {

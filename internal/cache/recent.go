@@ -143,6 +143,13 @@ func (m *recent) page(size int) page {
 	return page{m.upto, m.newest(size)}
 }
 
+// soil says that what page returned was not stored.
+func (m *recent) soil() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dirty = m.rows != nil
+}
+
 // postpone delays the next write, also after one that failed.
 func (m *recent) postpone() {
 	m.mu.Lock()

@@ -93,7 +93,7 @@ func (c *Cache) load(ctx context.Context, key string, into any) (bool, error) {
 
 // tryLoad is load for callers that can go on without the value.
 func (c *Cache) tryLoad(ctx context.Context, key string, into any) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	return c.load(ctx, key, into)
 }

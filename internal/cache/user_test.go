@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +55,7 @@ func TestForgetFailsWhenTheStoreDoes(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("the disk is gone")
 	u := open(&gated{Store: storage.NewMemory(), remove: func(context.Context, string) error { return gone }}).User("jo")
-	require.ErrorIs(t, u.Forget(t.Context(), "also"), gone)
+	require.ErrorIs(t, u.Forget(t.Context()), gone)
 }
 
 // A save that is inside the Store when the user logs out removes what it wrote, and
@@ -153,10 +154,48 @@ func TestAStoreThatHangsHoldsNobodyUpForLong(t *testing.T) {
 		other.SaveContacts(t.Context(), nil) // does not wait for another user
 		assert.Zero(t, time.Since(began))
 		wg.Wait()
-		assert.Equal(t, storeTimeout, time.Since(began), "they give up together")
+		assert.Equal(t, patience, time.Since(began))
+		jo.Remember(t.Context(), contact(1, "jo"), "token", "login")
+		jo.SaveConversations(t.Context(), nil)
+		assert.Equal(t, patience, time.Since(began), "it is known to hang")
 		require.NoError(t, jo.Forget(t.Context()))
-		assert.Equal(t, storeTimeout, time.Since(began))
+		assert.Equal(t, patience, time.Since(began), "a logout ends the save")
+		time.Sleep(time.Hour)
+		assert.NotContains(t, fmt.Sprint(dump(t, c.cfg.Store.(*gated).Store)), "jo")
 	})
+}
+
+// Writes are made in their order, the newest of each key last, and those that failed
+// with the next one, whatever it is.
+func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {
+	t.Parallel()
+	s, fails := storage.NewMemory(), true
+	c := open(&gated{Store: s, set: func(context.Context, string) error {
+		if fails {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}})
+	u := c.User("jo")
+	u.Remember(t.Context(), contact(1, "jo"), "first", "login")
+	u.Remember(t.Context(), contact(1, "jo"), "second", "login")
+	u.SaveContacts(t.Context(), []datasource.Entry{*contact(7, "al")})
+	assert.Empty(t, dump(t, s))
+	fails = false
+	u.SaveConversations(t.Context(), nil)
+	_, token, ok := c.FindUser(t.Context(), "login", byID("jo"))
+	require.True(t, ok)
+	assert.Equal(t, "second", token)
+	contacts, _, err := u.Contacts(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, contacts, 1)
+	fails = true
+	u.Remember(t.Context(), contact(1, "jo"), "third", "login")
+	u.DropToken(t.Context())
+	fails = false
+	u.SaveContacts(t.Context(), nil)
+	_, _, ok = c.FindUser(t.Context(), "login", byID("jo"))
+	assert.False(t, ok, "the token was refused last")
 }
 
 // Savers of several sessions and a logout: in the end only later logins left

@@ -20,8 +20,13 @@ import (
 //
 // A Store that fails counts as empty.
 func (c *Cache) FindUser(ctx context.Context, login string, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
-	if contact, token, ok = c.userOf(ctx, login, match); ok {
+	contact, token, err := c.userOf(ctx, login, match)
+	if contact != nil {
 		return contact, token, true
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		c.cfg.Log.Warn("reading the cached users failed", "error", err)
+		return nil, "", false
 	}
 	for key, err := range c.userKeys(ctx) {
 		var r record
@@ -46,24 +51,25 @@ func (c *Cache) FindUser(ctx context.Context, login string, match func(contact *
 	return nil, "", false
 }
 
-// userOf is the user who was remembered last for a login, if match accepts them.
-func (c *Cache) userOf(ctx context.Context, login string, match func(*datasource.Entry) (string, bool)) (*datasource.Entry, string, bool) {
+// userOf is the user who was remembered last for a login, if match accepts them; nil if
+// there is none.
+func (c *Cache) userOf(ctx context.Context, login string, match func(*datasource.Entry) (string, bool)) (*datasource.Entry, string, error) {
 	var id string
 	if login == "" {
-		return nil, "", false
+		return nil, "", nil
 	}
 	if ok, err := c.tryLoad(ctx, c.loginKey(login), &id); !ok || err != nil || id == "" {
-		return nil, "", false
+		return nil, "", err
 	}
 	var r record
 	if ok, err := c.tryLoad(ctx, c.Key(id, "user"), &r); !ok || err != nil || r.Token == "" {
-		return nil, "", false
+		return nil, "", err
 	}
 	row := r.Contact.entry()
 	if found, ok := match(&row); !ok || found != id {
-		return nil, "", false
+		return nil, "", nil
 	}
-	return &row, r.Token, true
+	return &row, r.Token, nil
 }
 
 // loginKey is the key of the id of the user who was remembered last for a login.
@@ -127,23 +133,13 @@ func (u *User) unindexAll(ctx context.Context) error {
 }
 
 // userKeys yields the keys of the remembered users, from the Store's list of keys, or
-// else from the cache's own list.
+// else from the cache's own lists.
 func (c *Cache) userKeys(ctx context.Context) iter.Seq2[string, error] {
 	lister, ok := c.cfg.Store.(storage.Lister)
+	if !ok {
+		return c.registered(ctx)
+	}
 	return func(yield func(string, error) bool) {
-		if !ok {
-			var users []string
-			_, err := c.tryLoad(ctx, c.registry(), &users)
-			for _, id := range users {
-				if err != nil || !yield(c.Key(id, "user"), nil) {
-					break
-				}
-			}
-			if err != nil {
-				yield("", err)
-			}
-			return
-		}
 		keys, err := c.list(ctx, lister)
 		for _, key := range keys {
 			if !yield(key, nil) {
@@ -158,7 +154,7 @@ func (c *Cache) userKeys(ctx context.Context) iter.Seq2[string, error] {
 
 // list reads the keys of users.
 func (c *Cache) list(ctx context.Context, l storage.Lister) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	var keys []string
 	for key, err := range l.List(ctx, c.prefix) {
@@ -171,54 +167,4 @@ func (c *Cache) list(ctx context.Context, l storage.Lister) ([]string, error) {
 		}
 	}
 	return keys, nil
-}
-
-// registry is the key of the list of users, for a Store that cannot list.
-func (c *Cache) registry() string { return c.Key("", "users") }
-
-// register adds a user to the list, if the Store cannot list.
-func (c *Cache) register(ctx context.Context, userID string) error {
-	if _, ok := c.cfg.Store.(storage.Lister); ok {
-		return nil
-	}
-	return c.editRegistry(ctx, userID, true)
-}
-
-// unregister removes a user from the list. An earlier version or another wrapper
-// around the same Store may have written it even if this Store can list.
-func (c *Cache) unregister(ctx context.Context, userID string) error {
-	return c.editRegistry(ctx, userID, false)
-}
-
-// editAttempts bounds the attempts while other processes edit the list.
-const editAttempts = 12
-
-func (c *Cache) editRegistry(ctx context.Context, userID string, in bool) error {
-	for range editAttempts {
-		old, err := c.cfg.Store.Get(ctx, c.registry())
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return err
-		}
-		var users []string
-		if json.Unmarshal(old, &users) != nil {
-			users = nil
-		}
-		i := slices.Index(users, userID)
-		switch {
-		case in == (i >= 0):
-			return nil
-		case in:
-			users = append(users, userID)
-		default:
-			users = slices.Delete(users, i, i+1)
-		}
-		edited, err := json.Marshal(users)
-		if err != nil {
-			return err
-		}
-		if done, err := c.cfg.Store.CompareAndSwap(ctx, c.registry(), old, edited); err != nil || done {
-			return err
-		}
-	}
-	return errors.New("the list of users keeps changing")
 }

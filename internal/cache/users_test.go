@@ -2,9 +2,11 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,13 +52,13 @@ func TestAUserWhoIsRememberedIsFound(t *testing.T) {
 	})
 }
 
-func TestTheListOfUsersIsOnlyForStoresThatCannotList(t *testing.T) {
+func TestListsOfUsersAreOnlyForStoresThatCannotList(t *testing.T) {
 	stores(t, func(t *testing.T, s storage.Store) {
 		c := open(s)
 		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", "")
 		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", "")
 		_, lists := s.(storage.Lister)
-		list, listed := dump(t, s)[c.registry()]
+		list, listed := dump(t, s)[c.listKey(listOf("jo"))]
 		assert.Equal(t, !lists, listed)
 		if !lists {
 			assert.JSONEq(t, `["jo"]`, list)
@@ -64,7 +66,105 @@ func TestTheListOfUsersIsOnlyForStoresThatCannotList(t *testing.T) {
 		require.NoError(t, c.User("jo").Forget(t.Context()))
 		_, _, ok := c.FindUser(t.Context(), "", byID("jo"))
 		assert.False(t, ok)
+		assert.NotContains(t, fmt.Sprint(dump(t, s)), "jo")
 	})
+}
+
+// weighed counts what is written to a Store that cannot list, and how much is read.
+type weighed struct {
+	storage.Store
+	mu      sync.Mutex
+	written int
+	reads   int
+}
+
+func (s *weighed) Get(ctx context.Context, key string) ([]byte, error) {
+	s.mu.Lock()
+	s.reads++
+	s.mu.Unlock()
+	return s.Store.Get(ctx, key)
+}
+
+func (s *weighed) wrote(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written += n
+}
+
+func (s *weighed) Set(ctx context.Context, key string, value []byte) error {
+	s.wrote(len(value))
+	return s.Store.Set(ctx, key, value)
+}
+
+func (s *weighed) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	s.wrote(len(new))
+	return s.Store.CompareAndSwap(ctx, key, old, new)
+}
+
+// A login writes as much for the first user of a Store as for the 2,000th, also when all
+// of them log in at once, each in a Chat of its own, and all are found afterwards, with
+// those that an earlier version has listed.
+func TestALoginWritesNoListOfAllUsers(t *testing.T) {
+	t.Parallel()
+	const users = 2_000
+	inner := storage.NewMemory()
+	s := &weighed{Store: inner}
+	old := []string{}
+	for i := range 50 {
+		id := fmt.Sprint("old user ", i)
+		u := open(plain{storage.NewMemory()}).User(id)
+		u.cache.cfg.Store = plain{inner}
+		require.NoError(t, u.set(t.Context(), "user", record{toRow(contact(1, id)), "token"}))
+		old = append(old, id)
+	}
+	raw, err := json.Marshal(old)
+	require.NoError(t, err)
+	require.NoError(t, inner.Set(t.Context(), open(s).registry(), raw))
+	var background sync.WaitGroup
+	login := func(i int) {
+		id := fmt.Sprintf("%032d", i)
+		c := open(s)
+		c.cfg.Go = func(fn func()) bool { background.Go(fn); return true }
+		c.User(id).Remember(t.Context(), contact(int64(i), id), "token", id)
+	}
+	var costs []int
+	for i := range 20 {
+		before := s.written
+		login(i)
+		background.Wait()
+		costs = append(costs, s.written-before)
+	}
+	var wg sync.WaitGroup
+	for i := range users - 40 {
+		wg.Go(func() { login(20 + i) })
+	}
+	wg.Wait()
+	background.Wait()
+	for i := range 20 {
+		before := s.written
+		login(users - 20 + i)
+		background.Wait()
+		assert.Less(t, s.written-before, costs[0]+1000, "the first one wrote %d", costs[0])
+	}
+	assert.Less(t, s.written, users*2_000)
+	t.Logf("%d logins wrote %d bytes", users, s.written)
+	found := 0
+	for key, err := range open(s).userKeys(t.Context()) {
+		require.NoError(t, err)
+		require.NotEmpty(t, key)
+		found++
+	}
+	assert.Equal(t, users+len(old), found)
+	for _, i := range []int{0, users / 2, users - 1} {
+		before, id := s.reads, fmt.Sprintf("%032d", i)
+		_, _, ok := open(s).FindUser(t.Context(), id, byID(id))
+		assert.True(t, ok)
+		assert.Equal(t, 2, s.reads-before)
+	}
+	_, _, ok := open(s).FindUser(t.Context(), "", byID("old user 3"))
+	assert.True(t, ok)
+	require.NoError(t, open(s).User("old user 3").Forget(t.Context()))
+	assert.NotContains(t, fmt.Sprint(dump(t, inner)), "old user 3\"")
 }
 
 func TestAContactThatIsStoredUnderAnotherIDIsPassedOver(t *testing.T) {
@@ -117,7 +217,7 @@ func TestAStoreThatHangsIsAsGoodAsEmpty(t *testing.T) {
 		assert.False(t, ok)
 		rows, _ := c.User("3").Messages(t.Context())
 		assert.Empty(t, rows)
-		assert.Equal(t, 2*storeTimeout, time.Since(began))
+		assert.Equal(t, 2*readTimeout, time.Since(began))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, _, err := c.User("3").Contacts(ctx)

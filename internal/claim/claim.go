@@ -2,10 +2,12 @@
 // it.
 //
 // The holder writes to the key every few seconds. Whoever wants the key watches it,
-// and takes it when nobody holds it, or when it has not changed for [TTL] by the
-// watcher's own clock. Clocks therefore need not agree. On a store that only one
-// process can have open (see [storage.Exclusive]), what another process has left
-// behind is taken at once.
+// and takes it when nobody holds it, or when it was not renewed for [TTL] by the
+// watcher's own clock. Clocks therefore need not agree. A watcher notes in the key for
+// how long it has seen no renewal, and the next one goes on from there, so that watchers
+// who do not live for TTL find out together that a holder is dead. On a store that only
+// one process can have open (see [storage.Exclusive]), what another process has left
+// behind is taken at once, and so is what this one does not hold any more.
 //
 // A lease says who should work, not who may. A process that was suspended may go
 // on for a moment after another one has taken over. Whoever cannot bear that
@@ -19,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
@@ -33,6 +36,10 @@ const (
 	// poll is how often a waiter looks, and how soon a renewal that failed is
 	// tried again.
 	poll = time.Second
+	// note is for how long a key was not renewed when that is noted, patient the same for a
+	// watcher who has seen it renewed before.
+	note    = time.Second
+	patient = Beat + poll
 )
 
 // ErrLost says that somebody else has taken the lease.
@@ -41,12 +48,21 @@ var ErrLost = errors.New("another process took over")
 // thisProcess tells this process from others that used the same store.
 var thisProcess = sync.OnceValue(rand.Text)
 
+// living are the owners of the leases that this process holds, or has not given up.
+var living sync.Map
+
 // Config says which key is claimed.
 type Config struct {
 	Store storage.Store
 	Key   string
 	// Process identifies the process. Default: this one. Tests play others.
 	Process string
+	// Extra is for how much longer than TTL a key must not have been renewed to be free.
+	Extra time.Duration
+	// Told is told what each renewal in the background, and each look while the key is
+	// waited for, has met in the Store: nil when it did its work. It must not block. It may
+	// be nil.
+	Told func(error)
 }
 
 // State is what a look at the key found.
@@ -79,13 +95,20 @@ type record struct {
 	Owner   string `json:"owner"`
 	Process string `json:"process"`
 	Beat    uint64 `json:"beat"`
+	// Idle is for how long watchers have seen no renewal.
+	Idle time.Duration `json:"idle,omitempty"`
 }
+
+// renews reports whether a record is another one than old, and not only with a note.
+func (r record) renews(old record) bool { return r.Owner != old.Owner || r.Beat != old.Beat }
 
 // Claim is one contender for a key. It is safe for concurrent use. It runs nothing
 // and stores nothing before it holds the key.
 type Claim struct {
 	cfg   Config
 	owner string
+
+	beats atomic.Uint64 // so that no value comes twice, whoever has seen it
 
 	mu      sync.Mutex
 	looked  bool
@@ -118,28 +141,58 @@ func (c *Claim) Renewed() bool {
 
 // look reads the key, and judges it by how long it has not changed.
 func (c *Claim) look(ctx context.Context) (raw []byte, _ State, err error) {
-	raw, err = c.read(ctx)
+	within, cancel := context.WithTimeout(ctx, Beat)
+	defer cancel()
+	if raw, err = c.read(within); err != nil {
+		return nil, Held, unanswered(ctx, err)
+	}
+	r, readable := decode(raw)
+	state, unseen := c.judge(raw, r, readable)
+	if state != Held || unseen == 0 {
+		return raw, state, nil
+	}
+	// Somebody else may note the same time: then it counts from there.
+	r.Idle += unseen
+	noted, err := json.Marshal(r)
 	if err != nil {
 		return nil, Held, err
 	}
-	r, readable := decode(raw)
+	if ok, err := c.cfg.Store.CompareAndSwap(within, c.cfg.Key, raw, noted); err != nil || !ok {
+		return raw, Held, nil // it is not that important
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen, c.since = noted, time.Now()
+	return noted, Held, nil
+}
+
+// judge says what was read. unseen is for how long no renewal was seen, if that is to be
+// noted.
+func (c *Claim) judge(raw []byte, r record, readable bool) (_ State, unseen time.Duration) {
 	exclusive := c.exclusive()
+	_, lives := living.Load(r.Owner)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	if !c.looked || string(raw) != string(c.seen) {
-		c.renewed = c.looked
+		before, known := decode(c.seen)
+		if !c.looked || !known || !readable || r.renews(before) {
+			c.renewed = c.looked
+		}
 		c.looked, c.seen, c.since = true, raw, now
 	}
+	unseen = now.Sub(c.since)
 	switch {
 	case raw == nil:
-		return nil, Free, nil
+		return Free, 0
 	case readable && r.Owner == c.owner:
-		return raw, Mine, nil
-	case exclusive && (!readable || r.Process != c.cfg.Process), now.Sub(c.since) >= TTL:
-		return raw, Free, nil
+		return Mine, 0
+	case exclusive && (!readable || r.Process != c.cfg.Process || !lives), r.Idle+unseen >= TTL+c.cfg.Extra:
+		return Free, 0
+	case !readable, unseen < note, c.renewed && unseen < patient:
+		return Held, 0
 	}
-	return raw, Held, nil
+	return Held, unseen
 }
 
 // exclusive reports whether no other process can use the store now.
@@ -169,7 +222,9 @@ func (c *Claim) TryAcquire(ctx context.Context) (_ *Lease, ok bool, err error) {
 		return nil, false, err
 	}
 	l := newLease(c, raw)
+	l.late = raw != nil && state == Free && !c.exclusive()
 	if err := l.Renew(ctx); err != nil {
+		l.end()
 		if errors.Is(err, ErrLost) {
 			return nil, false, nil // somebody else was faster
 		}
@@ -185,14 +240,31 @@ func (c *Claim) Acquire(ctx context.Context) (*Lease, error) {
 		if err != nil || ok {
 			return l, err
 		}
+		c.told(nil)
 		if err := wait.Sleep(ctx, poll); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// told says what the Store has met.
+func (c *Claim) told(err error) {
+	if c.cfg.Told != nil {
+		c.cfg.Told(err)
+	}
+}
+
 func decode(raw []byte) (r record, ok bool) {
 	return r, json.Unmarshal(raw, &r) == nil
+}
+
+// unanswered says of an error of a call with less time than ctx leaves that it was the
+// Store that took too long.
+func unanswered(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("storage: no answer within %v: %w", Beat, err)
+	}
+	return err
 }
 
 // failed says what went wrong: the caller's context, or else the store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -249,7 +250,7 @@ func TestTheStoredForm(t *testing.T) {
 		store := storage.NewMemory()
 		require.NoError(t, store.Set(t.Context(), key, []byte(`{"owner":"o","process":"p","beat":7}`)))
 		observe(t, contender(store), claim.Held)
-		observe(t, contender(exclusive{store}, "p"), claim.Held)
+		observe(t, contender(exclusive{store}, "p"), claim.Free) // its process does not hold it any more
 		observe(t, contender(exclusive{store}), claim.Free)
 
 		require.NoError(t, store.Delete(t.Context(), key))
@@ -340,4 +341,82 @@ func TestARenewalThatWaitedForTheReleaseIsNoLoss(t *testing.T) {
 		require.NoError(t, in.Wait(t.Context()))
 		assert.Zero(t, lost.Load())
 	})
+}
+
+// Watchers that do not live long find out together that a holder is dead: none of the
+// time that one of them has watched counts twice.
+func TestWatchersFindOutTogetherThatAHolderIsDead(t *testing.T) {
+	for _, lives := range []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second, time.Hour} {
+		for _, together := range []int{1, 3} {
+			t.Run(fmt.Sprint(lives, together), func(t *testing.T) {
+				virtual(t, func(t *testing.T, _ *life.Life) {
+					store := storage.NewMemory()
+					_, err := contender(store, "dead").Acquire(t.Context())
+					require.NoError(t, err)
+					died := time.Now()
+					var mu sync.Mutex
+					var taken time.Duration
+					free := func() bool { mu.Lock(); defer mu.Unlock(); return taken == 0 }
+					var wg sync.WaitGroup
+					for i := range together {
+						wg.Go(func() {
+							time.Sleep(time.Duration(i) * 300 * time.Millisecond)
+							for n := 0; free() && n < 40; n++ {
+								ctx, cancel := context.WithTimeout(t.Context(), lives)
+								_, err := contender(store, fmt.Sprint(i, n)).Acquire(ctx)
+								cancel()
+								if err == nil && free() {
+									mu.Lock()
+									taken = time.Since(died)
+									mu.Unlock()
+								}
+							}
+						})
+					}
+					wg.Wait()
+					assert.GreaterOrEqual(t, taken, claim.TTL)
+					assert.LessOrEqual(t, taken, 2*claim.TTL+5*time.Second, "lives of %v, %d at a time", lives, together)
+				})
+			})
+		}
+	}
+}
+
+// Notes of watchers, at whatever moment, take no lease from a holder who lives, and cost
+// next to nothing.
+func TestAHolderIsNotDisturbedByThoseWhoWatch(t *testing.T) {
+	virtual(t, func(t *testing.T, in *life.Life) {
+		store := &swaps{Store: storage.NewMemory()}
+		held, err := contender(store, "holder").Acquire(t.Context())
+		require.NoError(t, err)
+		require.True(t, held.Keep(in, func() { t.Error("lost") }))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 270 * time.Millisecond)
+				_, err := contender(store, fmt.Sprint(i)).Acquire(ctx)
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+			})
+		}
+		wg.Wait()
+		store.mu.Lock()
+		defer store.mu.Unlock()
+		assert.Less(t, store.n, 3600/5+60)
+	})
+}
+
+// swaps counts them.
+type swaps struct {
+	storage.Store
+	mu sync.Mutex
+	n  int
+}
+
+func (s *swaps) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	s.mu.Lock()
+	s.n++
+	s.mu.Unlock()
+	return s.Store.CompareAndSwap(ctx, key, old, new)
 }

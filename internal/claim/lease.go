@@ -19,13 +19,13 @@ var errReleased = errors.New("the lease was given back")
 // Lease is a key that is held. It is safe for concurrent use.
 type Lease struct {
 	claim *Claim
+	late  bool            // see Late
 	over  context.Context // ends when the lease was given back or lost
 	end   context.CancelFunc
 
 	writing chan struct{} // holds a value while the key is being written
 	stored  []byte        // what is there; whoever is writing has it
-	beat    uint64
-	gone    bool // nothing there is ours any more
+	gone    bool          // nothing there is ours any more
 
 	taken atomic.Bool // by somebody else
 
@@ -35,7 +35,12 @@ type Lease struct {
 
 func newLease(c *Claim, stored []byte) *Lease {
 	l := &Lease{claim: c, writing: make(chan struct{}, 1), stored: stored}
-	l.over, l.end = context.WithCancel(context.Background())
+	over, end := context.WithCancel(context.Background())
+	living.Store(c.owner, l)
+	l.over, l.end = over, func() {
+		living.CompareAndDelete(c.owner, l)
+		end()
+	}
 	return l
 }
 
@@ -68,14 +73,21 @@ func (l *Lease) Keep(in *life.Life, lost func()) bool {
 			if err != nil {
 				next = poll
 			}
+			if ctx.Err() == nil {
+				l.claim.told(err)
+			}
 		}
 	})
 }
 
 // Renew renews the lease now. It returns [ErrLost] when somebody else has it.
 func (l *Lease) Renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, Beat)
+	within, cancel := context.WithTimeout(ctx, Beat)
 	defer cancel()
+	return unanswered(ctx, l.renew(within))
+}
+
+func (l *Lease) renew(ctx context.Context) error {
 	if err := l.write(ctx); err != nil {
 		return err
 	}
@@ -87,8 +99,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 		return errReleased
 	}
 	now := time.Now()
-	l.beat++
-	next, err := json.Marshal(record{Owner: l.claim.owner, Process: l.claim.cfg.Process, Beat: l.beat})
+	next, err := json.Marshal(record{Owner: l.claim.owner, Process: l.claim.cfg.Process, Beat: l.claim.beats.Add(1)})
 	if err != nil {
 		return err
 	}
@@ -124,31 +135,45 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 // swap replaces what is stored, and reports false when it is somebody else's. The
-// store may have written although it said that it failed: what the lease itself
-// has written is still its own.
+// store may have written although it said that it failed, and watchers make notes: what
+// names the lease itself is still its own.
 func (l *Lease) swap(ctx context.Context, next []byte) (bool, error) {
 	store, key := l.claim.cfg.Store, l.claim.cfg.Key
-	ok, err := store.CompareAndSwap(ctx, key, l.stored, next)
-	if err == nil && !ok {
-		now, readErr := l.claim.read(ctx)
-		if readErr != nil {
-			return false, readErr
+	for {
+		ok, err := store.CompareAndSwap(ctx, key, l.stored, next)
+		if err != nil {
+			return false, failed(ctx, err)
 		}
-		r, readable := decode(now)
-		if !readable || r.Owner != l.claim.owner || bytes.Equal(now, l.stored) {
+		if ok {
+			l.stored = next
+			return true, nil
+		}
+		now, err := l.claim.read(ctx)
+		if err != nil {
+			return false, err
+		}
+		if r, readable := decode(now); !readable || r.Owner != l.claim.owner || bytes.Equal(now, l.stored) {
 			return false, nil
 		}
 		l.stored = now
-		l.beat = max(l.beat, r.Beat)
-		ok, err = store.CompareAndSwap(ctx, key, now, next)
 	}
+}
+
+// Late reports whether the lease of another one ran out before this one began, TTL and
+// Extra after it was renewed last.
+func (l *Lease) Late() bool { return l.late }
+
+// Held reports whether the lease is still there, by a look at the key. It says nothing
+// about the next moment. The error is [ErrLost] if it is somebody else's.
+func (l *Lease) Held(ctx context.Context) error {
+	raw, err := l.claim.read(ctx)
 	if err != nil {
-		return false, failed(ctx, err)
+		return err
 	}
-	if ok {
-		l.stored = next
+	if r, readable := decode(raw); !readable || r.Owner != l.claim.owner {
+		return ErrLost
 	}
-	return ok, nil
+	return nil
 }
 
 // write waits until nobody else writes; written ends that.

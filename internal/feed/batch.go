@@ -13,6 +13,8 @@ type batch struct {
 	seen                map[int64]version
 	origins             map[originKey]int64
 	held                map[int64]*heldRows
+	late                map[int64]bool // rows whose time the poll had passed
+	byID                bool           // times do not tell the order of news
 }
 
 // heldRows are rows of a conversation the reader does not know yet.
@@ -33,6 +35,7 @@ func (b *batch) reset() {
 	clear(b.seen)
 	clear(b.origins)
 	clear(b.held)
+	b.late, b.byID = nil, false
 }
 
 func (b *batch) empty() bool {
@@ -135,7 +138,11 @@ func (b *batch) pending() int {
 }
 
 func (b *batch) sort() {
-	sortEvents(b.news, (*Row).createdKey)
+	if b.byID {
+		sortEvents(b.news, func(r *Row) Key { return Key{ID: r.ID} })
+	} else {
+		sortEvents(b.news, (*Row).createdKey)
+	}
 	sortEvents(b.updates, (*Row).updatedKey)
 }
 

@@ -90,6 +90,9 @@ func (r *reader) addNew(row *Row) {
 // history reports whether a new row was created before the listener began, as far as its
 // first reading shows it, or before the user joined.
 func (r *reader) history(row *Row) bool {
+	if r.batch.late[row.ID] {
+		return false
+	}
 	if until, ok := r.joined[row.Conversation]; ok && row.Created <= until {
 		return true
 	}
@@ -104,6 +107,12 @@ func (r *reader) version(id int64) (version, bool) {
 		v, known = r.mem.lookup(id)
 	}
 	return v, known
+}
+
+// had reports whether a row may have been delivered.
+func (r *reader) had(row *Row) bool {
+	_, known := r.version(row.ID)
+	return known || row.Deleted
 }
 
 // vacant reports whether the send of a row was delivered in another row that has become

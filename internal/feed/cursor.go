@@ -49,6 +49,7 @@ type savedReader struct {
 	FloorIDs      map[int64]int64 `json:"floorIds,omitempty"`
 	Bands         []band          `json:"bands,omitempty"`
 	MaxID         int64           `json:"maxId"`
+	Top           int64           `json:"top,omitempty"`
 	Gone          map[int64]Key   `json:"gone,omitempty"`
 	Conversations []int64         `json:"conversations"`
 	Joins         []int64         `json:"joins,omitempty"`   // of versions that stored no more of them
@@ -79,7 +80,7 @@ const cursorVersion = 2
 // acknowledged events do not come again.
 func (f *Feed) SubscribeDurable(now time.Time, start Start, s Stored) (ID, error) {
 	r := newReader(&f.cfg, now, start)
-	r.ledger = &ledger{journal: &journal{}}
+	r.ledger = &ledger{journal: &journal{writer: s.Writer, whole: s.Writer != "" && s.Base != nil}}
 	if s.Base != nil {
 		if err := r.open(s); err != nil {
 			return 0, err
@@ -97,7 +98,7 @@ func (r *reader) snapshot() []byte {
 		Version: cursorVersion, Phase: r.phase, Settled: r.settled, Firm: r.firm, Pos: r.pos,
 		Created: r.created, At: r.at, From: r.from, End: r.end, CreatedFrom: r.createdFrom,
 		Floor: r.mem.floor, Floors: r.mem.floors, FloorIDs: r.mem.floorIDs, Bands: slices.Clone(r.mem.bands), Joined: r.joined,
-		MaxID: r.mem.maxID, Gone: map[int64]Key{},
+		MaxID: r.mem.maxID, Top: r.top, Gone: map[int64]Key{},
 		Conversations: make([]int64, 0, len(r.conversations)),
 	}
 	if r.endSeen != r.end {
@@ -208,6 +209,13 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 	for _, k := range s.Known {
 		if mine(k) {
 			r.mem.set(k.ID, k.version())
+		}
+	}
+	r.top, r.gauged = s.Top, true
+	if r.top == 0 { // of an earlier version
+		r.top = s.MaxID
+		for _, k := range s.Known {
+			r.top = max(r.top, k.ID)
 		}
 	}
 	l := r.ledger

@@ -246,8 +246,9 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 		if lead.fresh() && e.fresh() {
 			// The first pages of a poll differ only in where they start.
 			if q.After.Compare(query.After) < 0 {
-				query = q
+				query.After = q.After
 			}
+			query.Beyond = lowest(query.Beyond, q.Beyond)
 		} else if q != query {
 			continue
 		}

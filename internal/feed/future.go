@@ -52,6 +52,10 @@ func (r *reader) pullBack(clock Time) bool {
 	if r.settled <= clock+skew {
 		r.pos, r.created, r.firm = Clamp(r.pos, clock), Clamp(r.created, clock), Clamp(r.firm, clock)
 		r.createdFrom, r.endSeen = Clamp(r.createdFrom, clock), Clamp(r.endSeen, clock)
+		if r.settled > clock && r.phase == live {
+			r.setBack(r.settled - clock + r.cfg.overlap())
+			return true
+		}
 		return false
 	}
 	// The newest creation that was certainly delivered. Ids tell what else was.
@@ -61,13 +65,18 @@ func (r *reader) pullBack(clock Time) bool {
 			known = max(known, k.Time-r.cfg.overlap())
 		}
 	}
+	floor := later(r.mem.floor, afterAll(r.settled))
 	r.mem.clamp(clock)
+	if r.top != 0 {
+		r.mem.raise(floor, r.top) // ids tell what lies below it from what came later
+	}
 	r.batch.reset()
 	r.polling, r.ending, r.window = false, false, window{}
 	r.limit = r.cfg.PageSize
 	if r.ledger == nil {
 		r.phase, r.missed, known = initial, false, beginning
 		r.mem.floor, r.mem.bands, r.mem.maxID = Key{Time: beginning}, nil, 0
+		r.top, r.gauged = 0, r.start == FromBeginning
 	} else {
 		r.phase, r.missed = measuring, true
 		r.at, r.seen = Key{Time: known}, known

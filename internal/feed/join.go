@@ -59,6 +59,7 @@ func (r *reader) takeNewest(p page, j *join) {
 		}
 	case all && j.created <= j.until:
 		r.leaveOut(j, nil, Key{Time: j.until + 1})
+		r.mem.idsBelow(j.conversation, p)
 	case r.start == FromNow && older:
 		r.leaveOut(j, p.rows, Key{Time: j.until + 1})
 	case p.full && first != (Key{}) && !all:

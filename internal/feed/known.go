@@ -221,6 +221,24 @@ func (m *memory) had(conversation int64) Key {
 	return later(m.gone[conversation], m.floors[conversation])
 }
 
+// idsBelow notes that what was skipped has lower ids than the rows of a page, whose times
+// are later.
+func (m *memory) idsBelow(conversation int64, p page) {
+	var lowest int64
+	for i := range p.rows {
+		if row := &p.rows[i]; !future(row.Created, p.clock) && (lowest == 0 || row.ID < lowest) {
+			lowest = row.ID
+		}
+	}
+	if lowest == 0 {
+		return
+	}
+	if m.floorIDs == nil {
+		m.floorIDs = map[int64]int64{}
+	}
+	m.floorIDs[conversation] = max(m.floorIDs[conversation], lowest-1)
+}
+
 // forget drops versions beyond the limit that are not needed, and raises the floor
 // above them. No row up to firm can still appear.
 func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {

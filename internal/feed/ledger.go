@@ -13,6 +13,10 @@ type Stored struct {
 	Log  [][]byte // the Log of each Commit since, in order; several may be joined to one
 	// Acked is what positions of version 1 have beside their Base.
 	Acked []byte
+	// Writer names who stores the position from now on. It is a part of every Base, so that
+	// no two writers store the same one, and where there is a Base the first Commit is one.
+	// "" is nobody in particular.
+	Writer string
 }
 
 // Commit is what the owner of a durable listener has to store: either a Base, which
@@ -55,6 +59,7 @@ type journal struct {
 	pending []savedVersion // acknowledged, and in no Commit yet
 	size    int            // of the last Base
 	whole   bool           // the next Commit is a Base
+	writer  string         // see Stored
 	parts   map[int64]*part
 }
 
@@ -141,13 +146,16 @@ func (r *reader) mark() {
 // in the middle of the page, the rest is read as a backlog, in the same order, even
 // if messages were sent meanwhile.
 func (r *reader) checkpointInitial(p page) {
-	if r.ledger == nil || len(p.rows) == 0 || r.start == FromNow {
+	oldest := r.before // of earlier pages
+	if len(p.rows) > 0 {
+		oldest = p.rows[0].createdKey()
+	}
+	if r.ledger == nil || oldest == (Key{}) || r.start == FromNow {
 		return
 	}
 	was := *r
 	mem := *r.mem
-	oldest := p.rows[0]
-	r.phase, r.at = catching, Key{oldest.Created, oldest.ID - 1}
+	r.phase, r.at = catching, Key{oldest.Time, oldest.ID - 1}
 	r.settled, r.createdFrom, r.end, r.endSeen = beginning, beginning, r.pos, r.pos
 	r.checkpoint()
 	l := r.ledger
@@ -209,6 +217,7 @@ type savedPosition struct {
 	Apart   map[int64]json.RawMessage `json:"apart,omitempty"` // by conversation
 	Acked   []byte                    `json:"acked,omitempty"`
 	Polled  int64                     `json:"polled,omitempty"`
+	Writer  string                    `json:"writer,omitempty"`
 }
 
 // milliseconds is a time that is stored whenever something is: 0 is none.
@@ -221,7 +230,7 @@ func (t Time) milliseconds() int64 {
 
 // encode makes a Base.
 func (l *ledger) encode() []byte {
-	s := savedPosition{Version: cursorVersion, Base: l.base, Polled: l.polled.milliseconds()}
+	s := savedPosition{Version: cursorVersion, Base: l.base, Polled: l.polled.milliseconds(), Writer: l.writer}
 	acked := l.acked
 	for id, p := range l.parts {
 		if s.Apart == nil {

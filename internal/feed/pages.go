@@ -97,6 +97,8 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.pos, r.missed = min(r.pos, r.firstClock), true
 	}
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
+	r.top = highest(r.top, p.rows)
+	r.gauged = r.top == 0 // there are no rows
 	r.polled = p.clock
 	if p.clock == 0 {
 		r.polled = r.pos
@@ -111,10 +113,17 @@ func (r *reader) takeInitial(now time.Time, p page) {
 func (r *reader) takeChanges(now time.Time, p page) {
 	last := r.at
 	r.pageFrom = r.at
+	first := r.phase == live && r.at == r.since()
+	if first && p.query.Beyond != 0 && !r.gauge(now, p) {
+		return
+	}
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.updatedKey()
-		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) ||
+		if first && k.Compare(r.at) <= 0 {
+			r.late(row)
+		}
+		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) && !(r.ahead && r.had(row)) ||
 			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
 			continue
 		}
@@ -128,6 +137,9 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	if r.first == beginning {
 		r.first, r.pollClock = r.seen, p.clock
 	}
+	if first {
+		r.pageTop = highest(r.top, p.rows)
+	}
 	switch {
 	case !p.full:
 		r.ending = true
@@ -136,10 +148,10 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		r.holdOrFlush()
 	case r.batch.pending() == 0:
 		r.flush()
-	case r.batch.pending()+len(r.batch.updates) > r.cfg.Collect:
+	case r.batch.pending()+len(r.batch.updates) > r.cfg.Collect && !r.batch.holdsLate():
 		// Too many to hold until the end of the poll. The batch is dropped, so the
 		// backlog delivers its rows, in order of creation.
-		r.batch.reset()
+		r.abandon()
 		r.polling, r.phase = false, measuring
 	}
 }
@@ -149,7 +161,7 @@ func (r *reader) takeLatest(p page) {
 	for i := range p.rows {
 		r.end, r.endSeen = max(r.end, p.rows[i].Updated), advance(r.endSeen, p.rows[i].Updated, p.clock)
 	}
-	r.createdFrom = max(r.created, r.settled)
+	r.createdFrom, r.pageTop = max(r.created, r.settled), r.top
 	r.phase, r.limit = catching, r.cfg.PageSize
 	r.at = r.since()
 	r.from = r.at.Time
@@ -165,12 +177,13 @@ func (r *reader) takeCreated(now time.Time, p page) {
 			continue
 		}
 		last = k
-		if row.Created > r.end && !future(row.Created, p.clock) && (p.ordered || !p.full) {
+		if min(row.Created, row.Updated) > r.end && !future(row.Created, p.clock) && (p.ordered || !p.full) {
 			// Newer than the backlog, so left for the next poll or backlog: a reader that
 			// is slower than the writers must not remember all their rows.
 			newer = true
 			continue
 		}
+		r.pageTop = max(r.pageTop, row.ID)
 		// Known rows and history come in the next step, in order of change.
 		if row.Deleted || r.batch.has(row.ID) || r.mem.old(row) {
 			continue

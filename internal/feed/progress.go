@@ -46,6 +46,7 @@ func (r *reader) finish(now time.Time) {
 		r.mended()
 	case live:
 		r.polling, r.changing, r.loading = false, nil, false
+		r.top = max(r.top, r.pageTop)
 		r.limit = r.cfg.PageSize
 		r.pos = max(r.pos, r.seen)
 		if r.pollClock != 0 {
@@ -62,6 +63,7 @@ func (r *reader) finish(now time.Time) {
 // come with the next poll, which begins at once.
 func (r *reader) mended() {
 	r.phase, r.missed = live, true
+	r.top = max(r.top, r.pageTop)
 	r.pos = max(r.pos, r.endSeen)
 	r.settle(r.endSeen - r.cfg.overlap())
 	r.forget()
@@ -154,5 +156,8 @@ func (r *reader) forget() {
 		})
 		return
 	}
-	r.mem.forget(r.firm, func(_ int64, v version) bool { return v.updated > r.firm || v.created > r.firm })
+	// Above top there may be rows with earlier times that are still to come.
+	r.mem.forget(r.firm, func(id int64, v version) bool {
+		return v.updated > r.firm || v.created > r.firm || r.top != 0 && id > r.top
+	})
 }

@@ -129,6 +129,9 @@ type Query struct {
 	After Key
 	// Before is the exclusive upper bound of Newest; the zero Key means none.
 	Before Key
+	// Beyond asks Changes for all rows with a higher id besides, whatever their time is; 0
+	// means none.
+	Beyond int64
 	// UpdatedTo and CreatedTo are inclusive upper bounds of Changes; 0 means none.
 	UpdatedTo, CreatedTo Time
 	Limit                int

@@ -69,6 +69,10 @@ type reader struct {
 	pollClock     Time // of the first page of the current poll
 	pageFrom      Key  // where the current page began
 
+	// top: no row with an id up to it is unread because its time is too early. pageTop is
+	// what it may become.
+	top, pageTop int64
+
 	ledger *ledger // what is acknowledged, for durable listeners
 
 	// A conversation that is set aside.
@@ -87,6 +91,7 @@ type reader struct {
 	loading      bool // rows of its first page come with the next poll
 	needsMembers bool // the batch holds rows of conversations that are not known
 	replay       bool // a reset asks for the newest page again
+	gauged       bool // top is known
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {
@@ -98,7 +103,7 @@ func newReader(cfg *Config, now time.Time, s Start) *reader {
 	r.batch.reset()
 	switch s {
 	case FromBeginning:
-		r.phase, r.missed = live, true
+		r.phase, r.missed, r.gauged = live, true, true
 	case FromNow:
 		r.limit = 1
 	}
@@ -129,7 +134,7 @@ func (r *reader) begin(now time.Time) {
 	r.polling, r.missed, r.pollBegan = true, false, now
 	r.at = r.since()
 	r.from, r.first, r.seen = r.at.Time, beginning, r.at.Time
-	r.limit = r.cfg.PageSize
+	r.limit, r.pageTop = r.cfg.PageSize, 0
 }
 
 // query is the reader's next query, if it has one.
@@ -159,7 +164,11 @@ func (r *reader) query() (Query, bool) {
 	}
 	switch {
 	case r.polling:
-		return Query{Kind: Changes, After: r.at, Limit: r.limit}, true
+		q := Query{Kind: Changes, After: r.at, Limit: r.limit}
+		if r.at == r.since() {
+			q.Beyond = r.top
+		}
+		return q, true
 	case r.replay:
 		return Query{Kind: Newest, Limit: r.limit}, true
 	}

@@ -42,12 +42,16 @@ func (f *Feed) setBack(sent, now time.Time, clock Time) bool {
 // setBack moves the reader back, so that it reads again what came since.
 func (r *reader) setBack(step Time) {
 	if r.phase == initial {
+		if r.before != (Key{}) {
+			r.firstClock -= step
+		}
 		return
 	}
 	if r.promise = 0; r.ledger != nil {
 		r.ledger.stepped = true
 	}
 	r.batch.reset()
+	r.batch.byID = true
 	r.ending, r.needsMembers = false, false
 	back := func(t *Time) {
 		if *t != beginning {

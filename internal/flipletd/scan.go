@@ -210,6 +210,9 @@ func (q *scan) walk(pick func(*source) *index, desc bool) (page []*version, tota
 		if from != nil {
 			start = min(ix.search(*from, id), end)
 		}
+		if q.order[0].column == "updatedAt" {
+			start = min(start, q.after.earliest(s, ix), end)
+		}
 		if list = list[start:end]; len(list) > 0 {
 			m.cursors = append(m.cursors, cursor{list: list, desc: desc})
 		}
@@ -264,18 +267,33 @@ func (q *scan) newestFirst(s *source) (page []*version, total int, err error) {
 }
 
 // keyset is a lower bound on (updatedAt, id), exclusive of nothing: rows
-// before it cannot match.
+// before it cannot match, unless they have an id beyond another bound.
 type keyset struct {
-	given bool
-	time  time.Time
-	id    int64
+	given  bool
+	time   time.Time
+	id     int64
+	beyond int64 // 0 is none
+}
+
+// earliest is where in an index the rows of a source begin that are beyond.
+func (k keyset) earliest(s *source, ix *index) int {
+	first := len(ix.list)
+	if k.beyond > 0 {
+		for _, v := range slices.Backward(s.rows) {
+			if v.ID <= k.beyond {
+				break
+			}
+			first = min(first, ix.search(ix.key(v), v.ID))
+		}
+	}
+	return first
 }
 
 // keysetOf recognizes the clause by which clients page through a stream,
 //
 //	{"$or":[{"updatedAt":{"$gt":T}},{"updatedAt":T,"id":{"$gt":N}}]}
 //
-// alone, beside other keys or inside an $and, so that a page costs the same
+// or without its second part, with or without {"id":{"$gt":M}} besides, alone, beside other keys or inside an $and, so that a page costs the same
 // wherever it lies within any number of rows of one millisecond. Anything
 // else gives no bound, which is always right.
 func keysetOf(where any) keyset {
@@ -291,31 +309,50 @@ func keysetOf(where any) keyset {
 		}
 	}
 	or, ok := w["$or"].([]any)
-	if !ok || len(or) != 2 {
+	if !ok || len(or) < 2 || len(or) > 3 {
 		return keyset{}
 	}
-	for i := range 2 {
-		later, _ := or[i].(map[string]any)
-		tied, _ := or[1-i].(map[string]any)
-		t, ok := loneOperand(later["updatedAt"], "$gt")
-		same, tie := tied["updatedAt"].(string)
-		if !tie {
-			if eq, ok := loneOperand(tied["updatedAt"], "$eq"); ok {
-				same, tie = eq.(string)
+	var beyond int64
+	var times []map[string]any
+	for _, e := range or {
+		part, _ := e.(map[string]any)
+		if id, ok := loneOperand(part["id"], "$gt"); ok && len(part) == 1 && beyond == 0 {
+			if n, number := wholeNumber(id); number && n > 0 {
+				beyond = n
+				continue
 			}
 		}
-		id, hasID := loneOperand(tied["id"], "$gt")
-		n, number := wholeNumber(id)
-		if !ok || !tie || !hasID || !number || t != any(same) {
-			continue
+		times = append(times, part)
+	}
+	switch {
+	case len(times) == 1 && beyond > 0 && len(times[0]) == 1:
+		if t, ok := loneOperand(times[0]["updatedAt"], "$gt"); ok {
+			return keysetAt(t, 0, beyond)
 		}
-		at, err := time.Parse(time.RFC3339Nano, same)
-		if err != nil || n >= 1<<62 {
-			continue
+	case len(times) == 2:
+		for i := range 2 {
+			later, tied := times[i], times[1-i]
+			t, ok := loneOperand(later["updatedAt"], "$gt")
+			same, tie := tied["updatedAt"].(string)
+			if !tie {
+				if eq, ok := loneOperand(tied["updatedAt"], "$eq"); ok {
+					same, tie = eq.(string)
+				}
+			}
+			id, hasID := loneOperand(tied["id"], "$gt")
+			n, number := wholeNumber(id)
+			if ok && tie && hasID && number && t == any(same) && n < 1<<62 {
+				return keysetAt(t, n+1, beyond)
+			}
 		}
-		return keyset{given: true, time: at, id: n + 1}
 	}
 	return keyset{}
+}
+
+func keysetAt(t any, id, beyond int64) keyset {
+	text, _ := t.(string)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	return keyset{given: err == nil, time: at, id: id, beyond: beyond}
 }
 
 // loneOperand is the operand of an object with that one operator.

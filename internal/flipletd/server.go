@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -227,7 +228,11 @@ func (c *call) injected() error {
 	case http.StatusTooManyRequests:
 		return tooMany(c.now.Add(orElse(c.fx.RetryIn, time.Second)))
 	}
-	return &refusal{status: c.fx.Status, message: http.StatusText(c.fx.Status)}
+	r := &refusal{status: c.fx.Status, message: http.StatusText(c.fx.Status)}
+	if r.status < 500 {
+		r.code = strings.ToLower(r.message) // nobody else's
+	}
+	return r
 }
 
 // errAnswered says that the answer is in the call already.

@@ -17,24 +17,31 @@ func (r *run) do(kind Kind, s *Sending) {
 	ctx, cancel := context.WithDeadline(datasource.AskAgain(r.life.Context()), r.deadline(kind))
 	defer cancel()
 	var row *datasource.Entry
-	var err error
+	var err, barred error
 	switch kind {
 	case Send:
-		row, err = cfg.Insert(ctx, s.rec)
+		if barred = r.journal.fence(ctx); barred == nil {
+			row, err = cfg.Insert(ctx, s.rec)
+		}
 	case LookUp:
 		row, err = cfg.LookUp(ctx, s.rec)
 	case Forget:
 		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
 	}
+	if errors.Is(barred, errLost) {
+		r.box.lose(r)
+	}
+	err = cmp.Or(err, barred)
 	// What the ports say is asked before the lock: they are not ours.
 	f := failure{err: err, hung: (ctx.Err() != nil || errors.Is(err, datasource.ErrNoAnswer)) && r.life.Context().Err() == nil}
 	switch ended := r.life.Context().Err() != nil; {
 	case err == nil && row != nil:
 		cfg.Sent()
+	case barred != nil: // nothing was sent
 	case err != nil && kind != Forget:
 		f.verdict, f.wait = cfg.Judge(err), cfg.RetryAfter(err)
 		// Whoever answered for the server may have passed the request on before.
-		f.doubtful = cfg.Doubtful(err) || kind == Send && f.verdict == Failing
+		f.doubtful = cfg.Doubtful(err) || kind == Send && (f.verdict == Failing || f.verdict == Refusing)
 	case err != nil && !ended:
 		cfg.Log.Warn("a message that is over cannot be removed from the outbox", "error", err)
 	}
@@ -50,6 +57,7 @@ func (r *run) do(kind Kind, s *Sending) {
 	case err == nil && row != nil:
 		if kind == Send {
 			r.stored++
+			clear(r.unavailable)
 		}
 		r.queue.Stored(s.id)
 		r.finish(s, row, nil)
@@ -66,9 +74,10 @@ func (r *run) do(kind Kind, s *Sending) {
 // absent notes that a look-up found nothing, and gives the message up if it is its
 // own fault that it is not there. mu is held.
 func (r *run) absent(s *Sending) {
-	s.inserts.answered(r.stored)
-	if r.queue.Absent(s.id) && s.inserts.own >= r.box.cfg.MaxAttempts {
-		r.park(s, r.givenUp(s.err))
+	s.inserts.answered(r.stored, len(r.unavailable) == 1)
+	why := s.inserts.spent(r.box.cfg.MaxAttempts)
+	if r.queue.Absent(s.id) && why != "" {
+		r.park(s, fmt.Errorf("%s: %w", why, s.err))
 		return
 	}
 	r.change(s, Queued, s.err)
@@ -97,11 +106,17 @@ func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
 		trial = &s.lookUps
 	}
 	trial.failed(f.verdict, r.stored)
+	why := trial.spent(r.box.cfg.MaxAttempts)
+	if kind == Send && f.verdict == Unavailable {
+		r.unavailable[s.rec.Conversation] = struct{}{}
+		// An outage of all answers no look-up, either.
+		f.doubtful = f.doubtful || f.wait == 0 && s.attempts%pingEvery == 0
+	}
 	switch {
 	case f.doubtful:
 		r.queue.Doubtful(now, s.id) // what may have been stored is looked up first
-	case f.verdict >= Unavailable && trial.own >= r.box.cfg.MaxAttempts:
-		r.park(s, maybeStored(kind, r.givenUp(f.err)))
+	case f.verdict >= Unavailable && why != "":
+		r.park(s, s.unknown(kind, fmt.Errorf("%s: %w", why, f.err)))
 		return
 	case f.hung && f.wait == 0:
 		r.queue.Unanswered(now, s.id)
@@ -116,14 +131,20 @@ func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
 // refuse ends a message that the server will never take. mu is held.
 func (r *run) refuse(kind Kind, s *Sending, err error) {
 	r.queue.Refused(s.id)
-	r.finish(s, nil, maybeStored(kind, err))
+	r.finish(s, nil, s.unknown(kind, err))
 }
 
-func maybeStored(kind Kind, err error) error {
-	if kind == LookUp {
+// unknown says what is not known of a message that could not be looked up. mu is held.
+func (s *Sending) unknown(kind Kind, err error) error {
+	switch {
+	case kind != LookUp:
+		return err
+	case s.sent:
 		return fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
+	case s.adopted:
+		return fmt.Errorf("it was not sent by this process, and cannot be looked up: %w", err)
 	}
-	return err
+	return fmt.Errorf("it was not sent, since it cannot be looked up whether one of its GUID was before: %w", err)
 }
 
 // park ends the attempts at a message that the server has not refused. It stays stored,
@@ -163,7 +184,7 @@ func (r *run) report(kind Kind, s *Sending, f failure) func() {
 		text = "a message could not be sent, and is kept in the outbox"
 	case s.state == Failed:
 		text = "the server refused a message, and it is not sent"
-	case f.verdict == Failing && s.attempts&(s.attempts-1) == 0:
+	case f.verdict >= Unavailable && f.verdict != Refused && s.attempts&(s.attempts-1) == 0:
 		level, text = slog.LevelWarn, "an attempt to send a message failed, and there will be another"
 	}
 	attempts, err := s.attempts, cmp.Or(s.err, f.err)
@@ -172,10 +193,6 @@ func (r *run) report(kind Kind, s *Sending, f failure) func() {
 			r.box.cfg.Log.Log(r.life.Context(), level, text, "conversation", s.rec.Conversation, "guid", s.rec.GUID, "attempts", attempts, "error", err)
 		}
 	}
-}
-
-func (r *run) givenUp(err error) error {
-	return fmt.Errorf("given up after %d attempts that failed while the server answered other calls: %w", r.box.cfg.MaxAttempts, err)
 }
 
 // deadline is when an action has to end. A request does not outlive the claim.

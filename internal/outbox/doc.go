@@ -46,7 +46,14 @@
 // stores nothing, and nothing of it runs.
 //
 // A process that finds segments of an owner who may be dead, but whose claim has
-// not run out, sends nothing until that is known: those messages come first.
+// not run out, sends nothing in the conversations of these messages until that is known:
+// they come first. What it has taken over from older segments it sends. So processes that
+// do not live long get on, too.
+//
+// Whoever waits for a claim to run out waits for Settle more, and no request outlives the
+// claim, so one look-up settles whether a message from there was stored. Right before
+// each insert a process looks at its own claim, since its clock may have stood still
+// while it was suspended. Only a request that has left already gets around that.
 //
 // # Proof
 //

@@ -42,6 +42,7 @@ type journal struct {
 	store   storage.Store
 	prefix  string
 	process string
+	settle  time.Duration
 	in      *life.Life // where the claim is kept
 	lost    func()
 
@@ -77,15 +78,17 @@ func (u *usage) describe(s *segment) {
 
 func newJournal(cfg *Config, in *life.Life, lost func()) *journal {
 	return &journal{
-		store: cfg.Store, prefix: cfg.Key, process: cfg.Process, in: in, lost: lost,
+		store: cfg.Store, prefix: cfg.Key, process: cfg.Process, settle: cfg.Settle, in: in, lost: lost,
 		others: map[string]*claim.Claim{}, version1: map[string]sighting{}, held: map[string]*usage{},
 	}
 }
 
 func (j *journal) key(at slot) string { return fmt.Sprintf("%s/%s/%d", j.prefix, at.segment, at.n) }
 
+// claimOf is the claim of an owner. That of another one is taken when what it was sending
+// last is visible if it was stored, since no request outlives the claim.
 func (j *journal) claimOf(owner string) *claim.Claim {
-	return claim.New(claim.Config{Store: j.store, Key: j.prefix + "/" + claims + "/" + owner, Process: j.process})
+	return claim.New(claim.Config{Store: j.store, Key: j.prefix + "/" + claims + "/" + owner, Process: j.process, Extra: j.settle})
 }
 
 // hold sees to it that we have a claim that is good for a while. changes is held.
@@ -133,6 +136,24 @@ func (j *journal) until() time.Time {
 		return time.Time{}
 	}
 	return j.lease.Until()
+}
+
+// fence looks whether the claim is still ours, right before something is sent: a process
+// that was suspended may not know what time it is.
+func (j *journal) fence(ctx context.Context) error {
+	j.mu.Lock()
+	lease := j.lease
+	j.mu.Unlock()
+	if lease == nil {
+		return errLost
+	}
+	within, cancel := context.WithTimeout(ctx, claim.Beat)
+	defer cancel()
+	err := lease.Held(within)
+	if errors.Is(err, claim.ErrLost) {
+		return errLost
+	}
+	return err
 }
 
 // holding reports whether there is a claim.

@@ -113,7 +113,7 @@ func TestAListenerMayPanicAndStopTheOutbox(t *testing.T) {
 			}
 		})
 		s := queue(t, b, 7, "a")
-		<-s.Done()
+		ended(t, s.Done())
 		require.NoError(t, n.Wait(t.Context()))
 		assert.Contains(t, logged.String(), "panicked")
 		assert.NotContains(t, logged.String(), "secret")

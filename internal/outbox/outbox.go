@@ -90,6 +90,9 @@ func New(cfg Config) *Outbox {
 	if cfg.Limit == 0 {
 		cfg.Limit = 1000
 	}
+	if cfg.Settle == 0 {
+		cfg.Settle = 5 * time.Second
+	}
 	if cfg.Judge == nil {
 		cfg.Judge = Judge
 	}

@@ -84,6 +84,7 @@ type item struct {
 	id           ID
 	conversation int64
 	state        state
+	loaded       bool      // an earlier owner saved it
 	busy         bool      // an action is under way
 	asked        time.Time // when that action began
 	due          time.Time // not before
@@ -105,7 +106,8 @@ type Queue struct {
 	// removing counts those of busy that are Forget.
 	removing int
 	held     bool
-	pause    time.Time // the server's word: no request before
+	back     map[int64]struct{} // conversations of which nothing is sent that was accepted here
+	pause    time.Time          // the server's word: no request before
 }
 
 // NewQueue returns an empty queue.
@@ -129,16 +131,16 @@ func (q *Queue) Accept(conversation int64, known bool) (ID, error) {
 }
 
 // Load takes messages that an earlier owner saved, in their order, ahead of those
-// of their conversations that have not been tried yet. They are in doubt. The
-// limit does not apply to them.
+// accepted here of their conversations that have not been tried yet, and behind those
+// loaded before. They are in doubt. The limit does not apply to them.
 func (q *Queue) Load(now time.Time, conversations []int64) []ID {
 	ids := make([]ID, len(conversations))
 	at := map[int64]int{}
 	for i, conv := range conversations {
 		it := q.add(conv)
-		it.state, it.doubt, ids[i] = inDoubt, now, it.id
+		it.state, it.doubt, it.loaded, ids[i] = inDoubt, now, true, it.id
 		if _, placed := at[conv]; !placed {
-			at[conv] = slices.IndexFunc(q.lines[conv], func(o *item) bool { return !o.busy && o.tries == 0 })
+			at[conv] = slices.IndexFunc(q.lines[conv], func(o *item) bool { return !o.busy && o.tries == 0 && !o.loaded })
 			if at[conv] < 0 {
 				at[conv] = len(q.lines[conv])
 			}
@@ -147,6 +149,14 @@ func (q *Queue) Load(now time.Time, conversations []int64) []ID {
 		at[conv]++
 	}
 	return ids
+}
+
+// Settled says of a loaded message that its row is visible if it was stored: the next
+// look-up is certain.
+func (q *Queue) Settled(now time.Time, id ID) {
+	if it := q.items[id]; it != nil && it.state == inDoubt {
+		it.doubt = now.Add(-q.cfg.Settle)
+	}
 }
 
 func (q *Queue) add(conversation int64) *item {
@@ -217,6 +227,9 @@ func (q *Queue) Next(now time.Time) Action {
 	}
 	for i, conv := range q.ring {
 		it := q.lines[conv][0]
+		if _, back := q.back[conv]; back && !it.loaded {
+			continue
+		}
 		kind := Send
 		switch it.state {
 		case saving:
@@ -380,6 +393,10 @@ func (q *Queue) random(below time.Duration) time.Duration {
 
 // Hold stops sending and looking up, or lets it go on.
 func (q *Queue) Hold(held bool) { q.held = held }
+
+// HoldBack names the conversations of which messages may turn up that come before those
+// accepted here. What was loaded is sent.
+func (q *Queue) HoldBack(conversations map[int64]struct{}) { q.back = conversations }
 
 // Len counts the messages that are saved or being saved, those included whose
 // copy is still to be removed.

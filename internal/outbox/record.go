@@ -11,8 +11,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// maxRecord bounds a stored message; see [storage.Store].
-const maxRecord = 1 << 20
+// MaxRecord bounds a stored message; see [storage.Store].
+const MaxRecord = 1 << 20
 
 // Record is a message as it is stored: the row as it goes on the wire.
 type Record struct {
@@ -44,8 +44,8 @@ func NewRecord(conversation int64, w datasource.Write) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("it cannot be written as JSON: %w", err)
 	}
-	if len(raw) > maxRecord {
-		return Record{}, fmt.Errorf("%d bytes with its files; the outbox stores at most %d, so upload large files first and give their URLs", len(raw), maxRecord)
+	if len(raw) > MaxRecord {
+		return Record{}, fmt.Errorf("%d bytes with its files; the outbox stores at most %d, so upload large files first and give their URLs", len(raw), MaxRecord)
 	}
 	// What is sent is what a later process would send: the stored form.
 	if rec, err = parseRecord(raw); err != nil {

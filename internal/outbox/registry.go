@@ -34,6 +34,8 @@ type segment struct {
 	// A claim of version 1 is renewed by changing Beat, and lapses at Until.
 	Beat  uint64    `json:"beat,omitempty"`
 	Until time.Time `json:"until,omitzero"`
+
+	settled bool // what its last owner has sent is visible
 }
 
 // claimedByVersion1 reports whether the claim on a segment is in the registry.

@@ -46,6 +46,9 @@ type run struct {
 	backlog   []*Sending           // what was left behind, until it is known what else was
 	busyAt    time.Time            // when there was something to send last
 	stored    int                  // how many inserts succeeded
+	// unavailable are the conversations in which an insert found the server so, since the
+	// last one that succeeded.
+	unavailable map[int64]struct{}
 
 	syncing bool
 	syncAt  time.Time
@@ -59,15 +62,18 @@ type sendKey struct {
 
 // Sending is a message on its way.
 type Sending struct {
-	id  ID
-	at  slot
-	rec Record
+	id      ID
+	at      slot
+	rec     Record
+	settled bool // what was sent of it before is visible
 
 	// The mutex of the outbox guards these; row and err do not change once done is
 	// closed.
 	kept     chan struct{} // closed when it is in the Store, or over
 	done     chan struct{} // closed when it is over, or left to another process
 	state    State
+	adopted  bool // from an earlier process
+	sent     bool // by this one, perhaps in vain
 	attempts int
 	inserts  trial
 	lookUps  trial
@@ -98,6 +104,7 @@ func newRun(o *Outbox) *run {
 		box: o, life: life.New(o.life.Context()), syncing: true, busyAt: time.Now(),
 		queue: NewQueue(QueueConfig{Limit: o.cfg.Limit, Settle: o.cfg.Settle}),
 		sends: map[ID]*Sending{}, known: map[sendKey]*Sending{}, parked: map[sendKey]*Sending{}, abandoned: map[string][]Waiting{},
+		unavailable: map[int64]struct{}{},
 	}
 	r.journal = newJournal(&o.cfg, r.life, func() { o.lose(r) })
 	r.timer = time.AfterFunc(time.Hour, func() {
@@ -130,7 +137,8 @@ func (r *run) kick() {
 		}
 	}
 	late := r.journal.until().Sub(now) < attemptMargin
-	r.queue.Hold(watching || late)
+	r.queue.Hold(!r.opened || r.unread || late)
+	r.queue.HoldBack(r.awaited())
 	if late && r.queue.Len() > 0 {
 		sooner(&wake, now.Add(time.Second))
 	}
@@ -143,6 +151,7 @@ func (r *run) kick() {
 			break
 		}
 		s := r.sends[a.ID]
+		s.sent = s.sent || a.Kind == Send
 		if a.Kind != Forget {
 			r.change(s, Running, s.err)
 		}
@@ -252,10 +261,22 @@ func (r *run) sync(ctx context.Context, reserve bool) error {
 		return err
 	}
 	r.opened, r.abandoned = true, abandoned
-	if len(abandoned) == 0 {
-		r.load(now, res.rank)
-	}
+	r.load(now, res.rank)
 	return nil
+}
+
+// awaited are the conversations with messages in abandoned segments. mu is held.
+func (r *run) awaited() map[int64]struct{} {
+	if len(r.abandoned) == 0 {
+		return nil
+	}
+	out := map[int64]struct{}{}
+	for _, list := range r.abandoned {
+		for _, w := range list {
+			out[w.Conversation] = struct{}{}
+		}
+	}
+	return out
 }
 
 // adopt reads the messages of segments that were taken over.
@@ -277,7 +298,7 @@ func (r *run) adopt(ctx context.Context, segments []segment) (left []*Sending, e
 				continue
 			}
 			sd := newSending(rec)
-			sd.at = f.at
+			sd.at, sd.settled, sd.adopted = f.at, s.settled, true
 			close(sd.kept)
 			left = append(left, sd)
 		}
@@ -285,12 +306,28 @@ func (r *run) adopt(ctx context.Context, segments []segment) (left []*Sending, e
 	return left, err
 }
 
-// load hands the backlog to the queue, the older segments first. mu is held.
+// load hands the backlog to the queue, the older segments first. A message stays behind
+// when one of its conversation may turn up in an older segment. mu is held.
 func (r *run) load(now time.Time, rank map[string]int) {
 	list := r.backlog
 	r.backlog = nil
 	slices.SortFunc(list, func(a, b *Sending) int {
 		return cmp.Or(cmp.Compare(rank[a.at.segment], rank[b.at.segment]), cmp.Compare(a.at.n, b.at.n))
+	})
+	first := map[int64]int{} // the oldest segment that is awaited, by conversation
+	for id, waiting := range r.abandoned {
+		for _, w := range waiting {
+			if oldest, known := first[w.Conversation]; !known || rank[id] < oldest {
+				first[w.Conversation] = rank[id]
+			}
+		}
+	}
+	list = slices.DeleteFunc(list, func(s *Sending) bool {
+		oldest, awaited := first[s.rec.Conversation]
+		if awaited = awaited && oldest < rank[s.at.segment]; awaited {
+			r.backlog = append(r.backlog, s)
+		}
+		return awaited
 	})
 	conversations := make([]int64, len(list))
 	for i, s := range list {
@@ -299,6 +336,9 @@ func (r *run) load(now time.Time, rank map[string]int) {
 	for i, id := range r.queue.Load(now, conversations) {
 		s := list[i]
 		s.id = id
+		if s.settled {
+			r.queue.Settled(now, id)
+		}
 		r.sends[id] = s
 		if r.known[s.key()] == nil {
 			r.known[s.key()] = s

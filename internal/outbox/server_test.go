@@ -40,7 +40,8 @@ type server struct {
 	fail     error     // of inserts
 	write    bool      // they store the row all the same
 	slow     time.Duration
-	notFound bool // look-ups find nothing
+	notFound bool  // look-ups find nothing
+	down     error // of look-ups
 }
 
 func newServer() *server { return &server{rows: map[int64][]string{}} }
@@ -93,6 +94,9 @@ func (s *server) lookUp(_ context.Context, r outbox.Record) (*datasource.Entry, 
 	defer s.mu.Unlock()
 	s.request()
 	s.lookUps++
+	if s.down != nil {
+		return nil, s.down
+	}
 	if s.notFound || !slices.Contains(s.rows[conversation], guid) {
 		return nil, nil //nolint:nilnil // the port says so
 	}

@@ -14,9 +14,6 @@ import (
 const (
 	// version1For is how long a claim of version 1 lasts that is not renewed.
 	version1For = 30 * time.Second
-	// version1Skew is how wrong clocks may be: a claim of version 1 that ended longer
-	// ago is dead whoever looks at it.
-	version1Skew = 10 * time.Minute
 	// tidyFor bounds the work on the Store that is left to do at the end.
 	tidyFor = 2 * time.Second
 )
@@ -78,27 +75,28 @@ func (j *journal) release(ctx context.Context, taken map[string]*claim.Lease) {
 }
 
 // inspect finds the segments whose owners are gone, and takes the claims of these
-// owners.
+// owners. The values say which segments are settled.
 func (j *journal) inspect(ctx context.Context, reg registry, taken map[string]*claim.Lease) (free map[string]bool, err error) {
 	free = map[string]bool{}
 	others, version1 := map[string]*claim.Claim{}, map[string]sighting{}
 	for _, s := range reg.Segments {
-		gone := s.Owner == ""
+		gone, settled := s.Owner == "", false
 		switch {
 		case gone, s.Owner == j.owner:
 		case s.claimedByVersion1():
 			version1[s.ID] = j.sight(&s)
-			gone = j.deadInVersion1(&s, version1[s.ID])
+			gone = j.deadInVersion1(version1[s.ID])
 		default:
 			if others[s.Owner] == nil {
 				if others[s.Owner], err = j.watch(ctx, s.Owner, taken); err != nil {
 					return nil, err
 				}
 			}
-			gone = taken[s.Owner] != nil
+			lease := taken[s.Owner]
+			gone, settled = lease != nil, lease != nil && lease.Late()
 		}
 		if gone {
-			free[s.ID] = true
+			free[s.ID] = settled
 		}
 	}
 	j.others, j.version1 = others, version1
@@ -130,11 +128,11 @@ func (j *journal) sight(s *segment) sighting {
 	return sighting{beat: s.Beat, since: time.Now(), renewed: known}
 }
 
-func (j *journal) deadInVersion1(s *segment, seen sighting) bool {
+func (j *journal) deadInVersion1(seen sighting) bool {
 	if one, ok := j.store.(storage.Exclusive); ok && one.Exclusive() {
 		return true // this process never wrote one
 	}
-	return time.Since(seen.since) >= version1For || time.Since(s.Until) > version1Skew
+	return time.Since(seen.since) >= version1For // whatever the clock of its process says
 }
 
 // maybeAbandoned reports whether a segment that another process has claimed may
@@ -165,6 +163,7 @@ func (j *journal) plan(reg registry, free map[string]bool, reserve bool) (plan, 
 	for _, s := range reg.Segments {
 		u := j.held[s.ID]
 		mine := j.owner != "" && s.Owner == j.owner
+		settled, gone := free[s.ID]
 		switch {
 		case mine && u != nil:
 			ours[s.ID] = true
@@ -175,8 +174,8 @@ func (j *journal) plan(reg registry, free map[string]bool, reserve bool) (plan, 
 			if s.ID == j.own {
 				s.First, s.Next, s.Used = min(s.First, j.next), u.next, nil
 			}
-		case mine, free[s.ID]:
-			s.Owner, s.Beat, s.Until = j.owner, 0, time.Time{}
+		case mine, gone:
+			s.Owner, s.Beat, s.Until, s.settled = j.owner, 0, time.Time{}, settled
 			p.synced.adopted = append(p.synced.adopted, s)
 		default:
 			p.synced.foreign = append(p.synced.foreign, s)

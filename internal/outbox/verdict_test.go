@@ -24,8 +24,10 @@ func TestWhatAnAnswerSaysAboutAMessage(t *testing.T) {
 		500: outbox.Failing, 501: outbox.Failing, 502: outbox.Unavailable, 503: outbox.Unavailable, 504: outbox.Unavailable, 507: outbox.Failing,
 	}
 	for status, verdict := range want {
-		assert.Equal(t, verdict, outbox.Judge(fmt.Errorf("insert: %w", &datasource.Error{StatusCode: status, FromService: true})), status)
+		assert.Equal(t, verdict, outbox.Judge(fmt.Errorf("insert: %w", &datasource.Error{StatusCode: status, FromService: true, Code: "no"})), status)
 		if verdict == outbox.Refused {
+			text := &datasource.Error{StatusCode: status, FromService: true, Message: "no"}
+			assert.Equal(t, outbox.Refusing, outbox.Judge(text), "%d: gateways give a message, too", status)
 			verdict = outbox.Failing
 		}
 		assert.Equal(t, verdict, outbox.Judge(&datasource.Error{StatusCode: status}), "%d of a proxy", status)
@@ -78,7 +80,7 @@ func TestAMessageThatOnlyItselfFailsIsGivenUpAfterTheStatedAttempts(t *testing.T
 				assert.Nil(t, row)
 				require.ErrorIs(t, err, fail)
 				assert.ErrorContains(t, err, "given up after 12 attempts")
-				<-behind.Done()
+				ended(t, behind.Done())
 				assert.Equal(t, []string{"good"}, srv.list(7))
 				inserts, _ := srv.asked()
 				assert.GreaterOrEqual(t, inserts, 12+1)
@@ -107,12 +109,14 @@ func TestAMessageThatOnlyItselfFailsIsGivenUpAfterTheStatedAttempts(t *testing.T
 
 func TestAnOutageIsNoReasonToGiveUp(t *testing.T) {
 	for name, tt := range map[string]struct {
-		fail   error
-		others bool // another message is stored before everything fails
+		fail    error
+		others  bool // another message is stored before everything fails
+		lookUps bool // are answered, but no conversation's inserts
 	}{
-		"nothing is answered": {errOutage, false},
-		"not available":       {errBusy, false},
-		"after a success":     {errBusy, true},
+		"nothing is answered": {errOutage, false, false},
+		"not available":       {errBusy, false, false},
+		"after a success":     {errBusy, true, false},
+		"inserts only":        {errBusy, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, func(t *testing.T) {
@@ -122,12 +126,21 @@ func TestAnOutageIsNoReasonToGiveUp(t *testing.T) {
 					<-queue(t, b, 8, "before").Done()
 				}
 				srv.failing(tt.fail, false)
+				if !tt.lookUps {
+					srv.mu.Lock()
+					srv.down = tt.fail
+					srv.mu.Unlock()
+				}
 				queue(t, b, 7, "a", "b")
+				queue(t, b, 9, "c")
 				time.Sleep(24 * time.Hour)
 				synctest.Wait()
 				waiting := b.Pending()
-				require.Len(t, waiting, 2)
+				require.Len(t, waiting, 3)
 				assert.Greater(t, waiting[0].Attempts, 1000)
+				srv.mu.Lock()
+				srv.down = nil
+				srv.mu.Unlock()
 				srv.failing(nil, false)
 				require.NoError(t, b.Flush(t.Context()))
 				assert.Equal(t, []string{"a", "b"}, srv.list(7))
@@ -135,6 +148,65 @@ func TestAnOutageIsNoReasonToGiveUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The server says that it is not available to each insert of the only conversation that
+// has any, and answers its look-ups: that is no outage.
+func TestAMessageThatAloneFindsTheServerUnavailableIsGivenUp(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		srv := newServer()
+		b := srv.box(newStore(), func(c *outbox.Config) { c.MaxAttempts = 8 })
+		srv.failing(errBusy, false)
+		began := time.Now()
+		s := queue(t, b, 7, "a")
+		select {
+		case <-s.Done():
+		case <-time.After(24 * time.Hour):
+			require.FailNow(t, "it is tried for ever")
+		}
+		_, err := s.Result()
+		require.ErrorIs(t, err, errBusy)
+		assert.ErrorContains(t, err, "given up after 80 attempts that found the server unavailable while it answered look-ups")
+		t.Logf("after %v", time.Since(began))
+		waiting := b.Pending()
+		require.Len(t, waiting, 1, "it is kept")
+		assert.Equal(t, outbox.Failed, waiting[0].State)
+		end(t, b)
+	})
+}
+
+// A conversation is gone whose first message may have been stored: what is said of those
+// behind it is true of them.
+func TestWhatIsSaidOfAMessageThatCannotBeLookedUp(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		srv, store := newServer(), newStore()
+		b := srv.box(store)
+		srv.failing(lostAnswer{}, false)
+		sent := queue(t, b, 7, "sent")
+		time.Sleep(time.Second)
+		given, err := b.Add(t.Context(), message(t, 7, "given"), true)
+		require.NoError(t, err)
+		killed := store.killed(t)
+		srv.mu.Lock()
+		srv.down = errRefused
+		srv.mu.Unlock()
+		said := func(s *outbox.Sending) string {
+			<-s.Done()
+			_, err := s.Result()
+			require.ErrorIs(t, err, errRefused)
+			return err.Error()
+		}
+		assert.Contains(t, said(sent), "it may have been stored")
+		assert.Contains(t, said(given), "it was not sent, since")
+		end(t, b)
+		next := srv.box(killed)
+		require.NoError(t, next.Start(t.Context()))
+		time.Sleep(10 * time.Second)
+		adopted, err := next.Add(t.Context(), message(t, 7, "own"), false)
+		require.NoError(t, err)
+		<-adopted.Done()
+		end(t, next)
+	})
 }
 
 // The server answers look-ups, and fails at every insert, so that each message is
@@ -147,7 +219,7 @@ func TestNothingIsGivenUpThatMayHaveBeenStored(t *testing.T) {
 		})
 		srv.failing(errOwn, true) // it stores the row and says that it failed
 		s := queue(t, b, 7, "a")
-		<-s.Done()
+		ended(t, s.Done())
 		row, err := s.Result()
 		require.NoError(t, err)
 		assert.NotNil(t, row)

@@ -22,10 +22,22 @@ type Draft struct {
 	Data       wire.M // nil when there are no further columns
 }
 
+// notThePages are the columns that the SDK or the server writes, and the fields of a row
+// and of a message in JSON. JavaScript would store them as columns beside the real ones, or
+// in their place: a page could hide a message, or mark it as read by others.
+var notThePages = []string{
+	wire.From, wire.ReadBy, wire.FlagDeleted, wire.FileIDs,
+	"id", "dataSourceId", "createdAt", "updatedAt", "deletedAt",
+	"isReadByCurrentUser", "isUpdate", "isReplay", "isHistory",
+}
+
 // ParseDraft reads a draft.
 func ParseDraft(raw []byte) (Draft, error) {
 	o, err := Parse(raw, maxDraftBytes)
 	if err != nil {
+		return Draft{}, err
+	}
+	if err := o.wellFormed(raw); err != nil {
 		return Draft{}, err
 	}
 	d := Draft{Body: o.Text(wire.Body), GUID: o.Text(wire.GUID)}
@@ -36,6 +48,12 @@ func ParseDraft(raw []byte) (Draft, error) {
 	for _, column := range o.Names() {
 		switch column {
 		case wire.Body, wire.GUID, wire.File, wire.FileSchema:
+			continue
+		}
+		if slices.Contains(notThePages, column) {
+			if o.Has(column) {
+				o.refuse(column, "not a page's to set: leave it out, and of a message that was received send columns of its data only")
+			}
 			continue
 		}
 		if d.Data == nil {

@@ -4,11 +4,17 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -76,6 +82,59 @@ func check(raw []byte, limit int) error {
 	return nil
 }
 
+// wellFormed refuses text that is not Unicode, which would be read as other text. raw is
+// what was parsed.
+func (o *Object) wellFormed(raw []byte) error {
+	if unicoded(raw) == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.fields)) {
+		if err := unicoded(o.fields[name]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return fmt.Errorf("the name of a field: %w", unicoded(raw))
+}
+
+// unicoded checks JSON: its bytes, and whether each escaped half of a character has its
+// other half.
+func unicoded(raw []byte) error {
+	if !utf8.Valid(raw) {
+		return errors.New("not UTF-8")
+	}
+	for rest := raw; ; {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 || i+1 >= len(rest) {
+			return nil
+		}
+		rest = rest[i:]
+		r, size := escaped(rest)
+		if utf16.IsSurrogate(r) {
+			low, more := escaped(rest[size:])
+			if utf16.DecodeRune(r, low) == utf8.RuneError {
+				return errors.New("half of a character, a surrogate without the other one; JavaScript's toWellFormed repairs that")
+			}
+			size += more
+		}
+		rest = rest[size:]
+	}
+}
+
+// escaped reads the escape that JSON begins with, and how long it is: 0 if there is none.
+func escaped(raw []byte) (r rune, size int) {
+	switch {
+	case len(raw) < 2 || raw[0] != '\\':
+		return 0, 0
+	case raw[1] != 'u' || len(raw) < 6:
+		return 0, 2
+	}
+	n, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	if err != nil {
+		return 0, 2
+	}
+	return rune(n), 6
+}
+
 // Err is what was wrong with the fields that were read.
 func (o *Object) Err() error { return o.err }
 
@@ -119,17 +178,46 @@ func (o *Object) refuse(name, want string) {
 	}
 }
 
-// Int is a whole number, or text that holds one.
+// Int is a whole number, however it is written, or text that holds one.
 func (o *Object) Int(name string) int64 {
 	v := o.Value(name)
 	if v == nil {
 		return 0
 	}
-	n, err := strconv.ParseInt(wire.Text(v), 10, 64)
+	text := wire.Text(v)
+	if _, number := v.(json.Number); number {
+		text = plain(text)
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		o.refuse(name, "want a whole number")
 	}
 	return n
+}
+
+// plain is a number of JSON without fraction and exponent, if it is whole and not too
+// large: 1 for 1.0, 1e0 and 10e-1.
+func plain(number string) string {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	shift, err := strconv.Atoi(cmp.Or(exponent, "0"))
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := whole + fraction
+	if err != nil || shift < -len(digits) || shift > 20 {
+		if strings.Trim(digits, "-0") == "" {
+			return "0"
+		}
+		return number
+	}
+	for shift -= len(fraction); shift < 0 && strings.HasSuffix(digits, "0"); shift++ {
+		digits = digits[:len(digits)-1]
+	}
+	if shift < 0 && strings.Trim(digits, "-0") != "" {
+		return number // there is something behind the point
+	}
+	if digits == "" || digits == "-" {
+		digits = "0"
+	}
+	return digits + strings.Repeat("0", max(shift, 0))
 }
 
 // Text is a text.

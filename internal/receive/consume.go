@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,10 +34,11 @@ type Consumer struct {
 	Ignore func(e feed.Event) bool
 	// Handle handles an event. After an error it is called with the same event again,
 	// unless the error is [Permanent]. Until then its conversation waits. It
-	// logs what has failed.
+	// logs what has failed, and what is given up without GiveUp.
 	Handle func(ctx context.Context, e feed.Event) error
 	// GiveUp takes an event that failed MaxAttempts times, or for good. If it is nil, the
-	// former is tried for ever, and the latter is dropped.
+	// former is tried for ever, and the latter is dropped. So is one for which GiveUp
+	// returns a [Permanent] error, which it logs; after any other the event is tried again.
 	GiveUp      func(ctx context.Context, e feed.Event, failed error) error
 	MaxAttempts int
 	// Outage reports errors that do not count as attempts. It may be nil.
@@ -44,15 +46,22 @@ type Consumer struct {
 	// MinBackoff and MaxBackoff bound the wait before another attempt. It doubles each
 	// time.
 	MinBackoff, MaxBackoff time.Duration
-	// OnError is told of failed polls. It must not block. It may be nil.
-	OnError func(error)
-	Log     *slog.Logger
+	// OnError is told of failed polls, OnStorage of a Store that fails, every 5 s or
+	// more rarely. They must not block. They may be nil.
+	OnError, OnStorage func(error)
+	Log                *slog.Logger
 
 	// Failing is what Handle has noted there.
 	Failing Failing
 
-	reader atomic.Pointer[Reader] // while it receives
+	reader  atomic.Pointer[Reader] // while it receives
+	storage atomic.Pointer[error]  // what the Store says; nil when it works
+	mu      sync.Mutex
+	toldAt  time.Time // when that was told last
 }
+
+// tellEvery is how often a Store that fails is told of.
+const tellEvery = 5 * time.Second
 
 // permanent is an error that another attempt would meet again.
 type permanent struct{ error }
@@ -62,7 +71,8 @@ func (p permanent) Unwrap() error { return p.error }
 // Permanent marks an error of [Consumer.Handle]: there is no second attempt.
 func Permanent(err error) error { return permanent{err} }
 
-func isPermanent(err error) bool {
+// IsPermanent reports whether an error is marked so.
+func IsPermanent(err error) bool {
 	var p permanent
 	return errors.As(err, &p)
 }
@@ -77,15 +87,61 @@ func (c *Consumer) Receiving() (lag int, ok bool) {
 	return rd.Pending(), true
 }
 
-// Run consumes until ctx ends or the Receiver stops, and returns the cause. Of
-// several consumers with the same key one runs; the others stand by.
-func (c *Consumer) Run(ctx context.Context) error {
-	for {
-		lease, err := c.acquire(ctx)
-		if err != nil {
-			return err
+// Storage is what the Store has met last, nil when it works.
+func (c *Consumer) Storage() error {
+	if err := c.storage.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// told notes what the Store has met, and tells it.
+func (c *Consumer) told(err error) {
+	if err == nil {
+		if c.storage.Load() != nil {
+			c.storage.Store(nil)
 		}
-		err = c.hold(ctx, lease)
+		return
+	}
+	c.storage.Store(&err)
+	c.mu.Lock()
+	now := time.Now()
+	soon := now.Sub(c.toldAt) < tellEvery
+	if !soon {
+		c.toldAt = now
+	}
+	c.mu.Unlock()
+	if soon {
+		return
+	}
+	c.Log.Warn("a consumer's Storage fails, and is asked again", "name", c.Name, "error", err)
+	if c.OnStorage != nil {
+		c.OnStorage(err)
+	}
+}
+
+// Run consumes until ctx ends or the Receiver stops, and returns the cause. Of
+// several consumers with the same key one runs; the others stand by. A Store that fails
+// is asked again, for as long as it takes.
+func (c *Consumer) Run(ctx context.Context) error {
+	contender := claim.New(claim.Config{Store: c.Store, Key: c.Key + "/lease", Told: c.told})
+	for backoff := time.Second; ; {
+		began := time.Now()
+		lease, err := c.acquire(ctx, contender)
+		if err == nil {
+			err = c.hold(ctx, lease)
+		}
+		if _, store := errors.AsType[storeError](err); store {
+			c.told(err)
+			if time.Since(began) > time.Minute {
+				backoff = time.Second
+			}
+			if err := c.pause(ctx, backoff); err != nil {
+				return err
+			}
+			backoff = min(2*backoff, 2*mostStoreBackoff)
+			continue
+		}
 		if !errors.Is(err, claim.ErrLost) {
 			return err
 		}
@@ -93,11 +149,25 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 }
 
-// acquire waits for the lease, for as long as ctx and the Receiver last.
-func (c *Consumer) acquire(ctx context.Context) (*claim.Lease, error) {
+// pause waits, for as long as ctx and the Receiver last.
+func (c *Consumer) pause(ctx context.Context, d time.Duration) error {
 	ctx, end := wait.Both(ctx, c.Receiver.life.Context())
 	defer end()
-	return claim.New(claim.Config{Store: c.Store, Key: c.Key + "/lease"}).Acquire(ctx)
+	return wait.Sleep(ctx, d)
+}
+
+// acquire waits for the lease, for as long as ctx and the Receiver last.
+func (c *Consumer) acquire(ctx context.Context, contender *claim.Claim) (*claim.Lease, error) {
+	ctx, end := wait.Both(ctx, c.Receiver.life.Context())
+	defer end()
+	lease, err := contender.Acquire(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, storeError{err}
+	}
+	return lease, nil
 }
 
 // hold consumes while the lease is kept, and gives it back.
@@ -106,7 +176,7 @@ func (c *Consumer) hold(ctx context.Context, lease *claim.Lease) error {
 	defer cancel(nil)
 	kept := life.New(ctx)
 	lease.Keep(kept, func() { cancel(claim.ErrLost) })
-	err := c.consume(ctx)
+	err := c.consume(ctx, lease)
 	kept.Stop(nil)
 	tidy, end := context.WithTimeout(context.Background(), grace)
 	defer end()
@@ -118,12 +188,13 @@ func (c *Consumer) hold(ctx context.Context, lease *claim.Lease) error {
 }
 
 // consume delivers until something ends it.
-func (c *Consumer) consume(ctx context.Context) error {
-	at := &position{store: c.Store, key: c.Key, log: c.Log, name: c.Name}
-	stored, err := at.load(ctx)
+func (c *Consumer) consume(ctx context.Context, lease *claim.Lease) error {
+	at := &position{store: c.Store, key: c.Key, told: c.told}
+	stored, err := at.take(ctx)
 	if err != nil {
 		return err
 	}
+	c.told(nil)
 	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id, err := f.SubscribeDurable(now, c.Start, stored)
 		if err != nil {
@@ -138,7 +209,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	c.reader.Store(rd)
 	defer c.reader.Store(nil)
 	d := &dispatcher{
-		Consumer: c, rd: durable{rd}, at: at, begun: stored.Base != nil,
+		Consumer: c, rd: durable{rd}, at: at, lease: lease,
 		lanes: map[int64]*lane{}, results: make(chan result, c.Parallel),
 	}
 	return d.run(ctx)

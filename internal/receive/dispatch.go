@@ -2,11 +2,14 @@ package receive
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 )
 
 const (
@@ -23,7 +26,7 @@ type dispatcher struct {
 	*Consumer
 	rd    durable
 	at    *position
-	begun bool // a position is stored
+	lease *claim.Lease
 
 	lanes   map[int64]*lane
 	list    []*lane // the same
@@ -41,7 +44,9 @@ type result struct {
 	failed error
 }
 
-// run dispatches until something ends it, and returns the cause.
+// run dispatches until something ends it, and returns the cause. What was handled is
+// stored before anything else is handled. So no more events are handled twice, when
+// another process takes over, than functions run at a time.
 func (d *dispatcher) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -51,10 +56,10 @@ func (d *dispatcher) run(ctx context.Context) error {
 		}
 		now := time.Now()
 		d.pull(now)
-		if d.begun {
-			d.start(ctx, now)
-		}
 		stored, err := d.store(ctx)
+		if err == nil && d.at.ours && !now.Before(d.lease.Until()) && d.running < d.Parallel && d.next(now) != nil {
+			err = d.renew(ctx)
+		}
 		if err != nil {
 			cancel(err)
 			for d.running > 0 {
@@ -62,11 +67,33 @@ func (d *dispatcher) run(ctx context.Context) error {
 			}
 			return err
 		}
+		// It may have taken long to store.
+		if now = time.Now(); d.at.ours && now.Before(d.lease.Until()) && d.over(ctx) == nil {
+			d.start(ctx, now)
+		}
 		if stored || d.relieve(now) {
 			continue
 		}
 		d.wait(ctx, now)
 	}
+}
+
+// renew renews a lease that has run out: this process may have been suspended, and
+// another one at work. A Store that fails is asked again, until ctx ends.
+func (d *dispatcher) renew(ctx context.Context) error {
+	for backoff := 10 * time.Millisecond; !time.Now().Before(d.lease.Until()); backoff = min(2*backoff, mostStoreBackoff) {
+		err := d.lease.Renew(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, claim.ErrLost):
+			return claim.ErrLost
+		}
+		if wait.Sleep(ctx, backoff) != nil {
+			return nil // which over says
+		}
+	}
+	return nil
 }
 
 // over is why no more events are handled, nil before.
@@ -125,12 +152,7 @@ func (d *dispatcher) tidy(l *lane) {
 // start starts what is due, in the order in which it came.
 func (d *dispatcher) start(ctx context.Context, now time.Time) {
 	for d.running < d.Parallel {
-		var l *lane
-		for _, other := range d.list {
-			if other.ready() && !now.Before(other.due(d.Policy)) && (l == nil || other.waiting[0].place < l.waiting[0].place) {
-				l = other
-			}
-		}
+		l := d.next(now)
 		if l == nil {
 			return
 		}
@@ -145,18 +167,26 @@ func (d *dispatcher) start(ctx context.Context, now time.Time) {
 	}
 }
 
+// next is the lane whose first event is to be handled now, nil if there is none.
+func (d *dispatcher) next(now time.Time) (l *lane) {
+	for _, other := range d.list {
+		if other.ready() && !now.Before(other.due(d.Policy)) && (l == nil || other.waiting[0].place < l.waiting[0].place) {
+			l = other
+		}
+	}
+	return l
+}
+
 // try makes one attempt.
 func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt int) error {
 	failed := d.Handle(ctx, e)
 	if failed == nil || ctx.Err() != nil {
 		return failed
 	}
-	permanent := isPermanent(failed)
-	switch {
-	case d.GiveUp != nil && (permanent || attempt >= d.MaxAttempts && !d.outage(failed)):
-		return d.GiveUp(ctx, e, failed)
-	case permanent:
-		d.Log.Error("a message is given up", "name", d.Name, "conversation", e.Conversation(), "message", e.Row.ID)
+	if d.GiveUp != nil && (IsPermanent(failed) || attempt >= d.MaxAttempts && !d.outage(failed)) {
+		failed = d.GiveUp(ctx, e, failed)
+	}
+	if IsPermanent(failed) && ctx.Err() == nil {
 		d.Failing.Note(e, nil)
 		return nil
 	}
@@ -291,12 +321,11 @@ func (d *dispatcher) relieve(now time.Time) bool {
 
 // store stores what has changed. It reports whether there may be something to do now.
 func (d *dispatcher) store(ctx context.Context) (bool, error) {
-	c, some := d.rd.commit(d.at.whole())
+	c, some := d.rd.commit(!d.at.ours)
 	if some {
 		if err := d.at.save(ctx, c); err != nil {
 			return false, err
 		}
-		d.begun = true
 	}
 	for _, l := range slices.Clone(d.list) {
 		if l.unsaved {
@@ -315,7 +344,7 @@ func (d *dispatcher) wait(ctx context.Context, now time.Time) {
 			next = t
 		}
 	}
-	if d.begun && d.running < d.Parallel {
+	if d.at.ours && d.running < d.Parallel {
 		for _, l := range d.list {
 			if l.ready() {
 				earlier(l.due(d.Policy))

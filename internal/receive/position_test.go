@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,8 +18,8 @@ import (
 
 func open(t *testing.T, s storage.Store) (*position, feed.Stored) {
 	t.Helper()
-	p := &position{store: s, key: "k", log: slog.New(slog.DiscardHandler)}
-	stored, err := p.load(t.Context())
+	p := &position{store: s, key: "k"}
+	stored, err := p.take(t.Context())
 	require.NoError(t, err)
 	return p, stored
 }
@@ -58,76 +57,105 @@ func TestAPositionIsReadAsItWasStored(t *testing.T) {
 			entry := fmt.Sprintf("%d of round %d;", i, round)
 			want += entry
 			require.NoError(t, p.save(t.Context(), log(entry)))
-			_, s := open(t, store)
+			s, err := (&position{store: store, key: "k"}).load(t.Context())
+			require.NoError(t, err)
 			require.Equal(t, want, text(s))
 		}
 		require.NoError(t, p.save(t.Context(), log(strings.Repeat("long", 100))))
 		want += strings.Repeat("long", 100)
-		_, s := open(t, store)
+		p, s = open(t, store)
 		require.Equal(t, want, text(s))
-		p, _ = open(t, store)
 	}
 	for _, k := range keys(t, store) {
 		v, err := store.Get(t.Context(), k)
 		require.NoError(t, err)
-		assert.LessOrEqual(t, len(v), 408, k)
+		assert.LessOrEqual(t, len(v), 416, k)
 	}
 	assert.Less(t, len(keys(t, store)), 10, "small entries share a key")
 }
 
+// Whatever the first write of a process is after another one has taken the position
+// over, it fails.
 func TestASuspendedProcessWritesOverNothingOfTheNextOne(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("large", 1000)
-	for name, tc := range map[string]struct {
-		base  string
-		stale feed.Commit
-	}{
-		"a base over a small one": {"a", base("stale")}, "a log to a small one": {"a", log("stale")},
-		"a base over a large one": {large, base("stale")}, "a log to a large one": {large, log(strings.Repeat("stale", 40))},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			store := storage.NewMemory()
-			first, _ := open(t, store)
-			require.NoError(t, first.save(t.Context(), base(tc.base)))
-			require.NoError(t, first.save(t.Context(), log("b")))
-			next, s := open(t, store)
-			assert.Equal(t, tc.base+"b", text(s))
-			want := tc.base + "bc"
-			if next.whole() {
-				want = "c"
-				require.NoError(t, next.save(t.Context(), base("c")))
-			} else {
-				require.NoError(t, next.save(t.Context(), log("c")))
+	for _, first := range []string{"a", large} {
+		for _, entries := range []int{0, 1, 3, 40} {
+			for _, stale := range []feed.Commit{base("stale"), log("stale"), log(strings.Repeat("stale", 40))} {
+				for _, progress := range []bool{false, true} {
+					t.Run(fmt.Sprintf("base of %d, %d entries, stale %d %d, progress %v", len(first), entries, len(stale.Base), len(stale.Log), progress), func(t *testing.T) {
+						t.Parallel()
+						store := storage.NewMemory()
+						former, _ := open(t, store)
+						require.NoError(t, former.save(t.Context(), base(first)))
+						want := first
+						for i := range entries {
+							want += fmt.Sprint(i)
+							require.NoError(t, former.save(t.Context(), log(fmt.Sprint(i))))
+						}
+						next, s := open(t, store)
+						require.Equal(t, want, text(s), "nothing of what was stored is lost")
+						if stale.Log != nil {
+							require.ErrorIs(t, former.save(t.Context(), stale), claim.ErrLost, "its log ends")
+						}
+						require.NoError(t, next.save(t.Context(), base("next")))
+						want = "next"
+						require.ErrorIs(t, former.save(t.Context(), stale), claim.ErrLost, "its first write fails")
+						if progress {
+							want = "nextd"
+							require.NoError(t, next.save(t.Context(), log("d")))
+						}
+						require.ErrorIs(t, former.save(t.Context(), base("stale")), claim.ErrLost)
+						require.NoError(t, next.save(t.Context(), log("e")), "what the other one wrote is not in the way")
+						_, s = open(t, store)
+						assert.Equal(t, want+"e", text(s))
+					})
+				}
 			}
-			err := first.save(t.Context(), tc.stale)
-			if tc.stale.Base != nil || tc.base == large {
-				require.ErrorIs(t, err, claim.ErrLost)
-			}
-			require.NoError(t, next.save(t.Context(), log("d")), "what the other one wrote is not in the way")
-			_, s = open(t, store)
-			assert.Equal(t, want+"d", text(s))
-			require.ErrorIs(t, errors.Join(first.save(t.Context(), log(large)), first.save(t.Context(), base("f"))), claim.ErrLost)
-			_, s = open(t, store)
-			assert.Equal(t, want+"d", text(s))
-		})
+		}
 	}
 }
 
-// A process may be suspended between sealing a log and replacing its base.
-func TestASealedLogIsFollowedByABase(t *testing.T) {
+// A process may die, or be suspended, at each step of taking a position over.
+func TestATakeOverThatIsInterruptedLosesNothing(t *testing.T) {
 	t.Parallel()
-	store := storage.NewMemory()
-	first, _ := open(t, store)
-	require.NoError(t, first.save(t.Context(), base(strings.Repeat("large", 1000))))
-	require.NoError(t, first.save(t.Context(), log("a")))
-	require.NoError(t, first.begin(t.Context(), nil))
-	next, _ := open(t, store)
-	require.True(t, next.whole())
-	require.NoError(t, next.save(t.Context(), base("next")))
-	require.ErrorIs(t, first.swap(t.Context(), "/base", &first.base, []byte("stale")), claim.ErrLost)
-	_, s := open(t, store)
-	assert.Equal(t, "next", text(s))
+	synctest.Test(t, func(t *testing.T) {
+		for steps := range 4 {
+			store := storage.NewMemory()
+			former, _ := open(t, store)
+			require.NoError(t, former.save(t.Context(), base("a")))
+			require.NoError(t, former.save(t.Context(), log("b")))
+			dying := &position{store: &limited{store, steps}, key: "k"}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // it does not try again
+			if _, err := dying.take(ctx); err == nil {
+				_ = dying.save(ctx, base("ab"))
+			}
+			_, s := open(t, store)
+			assert.Equal(t, "ab", text(s), "%d writes", steps)
+			next, s := open(t, store)
+			assert.Equal(t, "ab", text(s), "%d writes", steps)
+			require.NoError(t, next.save(t.Context(), base("abc")))
+			require.ErrorIs(t, former.save(t.Context(), log("stale")), claim.ErrLost)
+		}
+	})
+}
+
+// limited is a store that makes a few writes.
+type limited struct {
+	storage.Store
+	left int
+}
+
+func (s *limited) Get(ctx context.Context, key string) ([]byte, error) {
+	return s.Store.Get(context.WithoutCancel(ctx), key)
+}
+
+func (s *limited) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	if s.left--; s.left < 0 {
+		return false, errors.New("the power is gone")
+	}
+	return s.Store.CompareAndSwap(context.WithoutCancel(ctx), key, old, new)
 }
 
 // unsure is a store whose writes fail after they were made.
@@ -163,5 +191,5 @@ func TestAPositionOfAnEarlierVersionIsReplaced(t *testing.T) {
 	assert.Equal(t, "old acks", string(s.Acked))
 	assert.Empty(t, s.Log)
 	require.NoError(t, p.save(t.Context(), base("new")))
-	assert.Equal(t, []string{"k/base"}, keys(t, store))
+	assert.NotContains(t, keys(t, store), "k/acked")
 }

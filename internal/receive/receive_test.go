@@ -137,7 +137,7 @@ func TestPushersAndReadersGetTheSameInOrder(t *testing.T) {
 		assert.True(t, rd.Shared())
 		rd.Close()
 		p.Stop(nil)
-		<-p.Done()
+		ended(t, p.Done())
 		require.NoError(t, p.Err())
 		require.NoError(t, r.Wait(t.Context()))
 	})
@@ -195,7 +195,7 @@ func TestStopWaitsForNothingAndNoFunctionBeginsAfterIt(t *testing.T) {
 		default:
 		}
 		require.NoError(t, whole.Wait(t.Context()))
-		<-p.Done()
+		ended(t, p.Done())
 		require.ErrorIs(t, p.Err(), errEnd)
 		assert.Equal(t, []int64{1}, h.all())
 	})
@@ -241,7 +241,7 @@ func TestAListenerThatIsStoppedWhileItsEventIsPreparedIsNotCalled(t *testing.T) 
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 		p.Stop(errEnd)
-		<-p.Done()
+		ended(t, p.Done())
 		assert.True(t, h.ended, "its context ends with it")
 		assert.False(t, h.called)
 		r.Stop(errEnd)
@@ -279,7 +279,7 @@ func TestAHandlersErrorEndsItsPusherAlone(t *testing.T) {
 		require.NoError(t, err)
 		_, err = r.Push(t.Context(), good, from(feed.FromNewest))
 		require.NoError(t, err)
-		<-p.Done()
+		ended(t, p.Done())
 		require.ErrorIs(t, p.Err(), errEnd)
 		require.NoError(t, r.Poll(t.Context(), false))
 		assert.Equal(t, []int64{1, 2}, bad.all())
@@ -310,7 +310,7 @@ func TestAFailureThatEndsPollingEndsTheListenersWithIt(t *testing.T) {
 		r := newReceiver(&rows{fail: errEnd}, life.New(context.Background()))
 		p, err := r.Push(t.Context(), &handler{}, from(feed.FromNow))
 		require.NoError(t, err)
-		<-p.Done()
+		ended(t, p.Done())
 		require.ErrorIs(t, p.Err(), errEnd)
 		require.NoError(t, r.Wait(t.Context()))
 	})
@@ -364,4 +364,15 @@ func TestReceiversComeToRestInWhateverOrder(t *testing.T) {
 			Stop: r.Stop, Wait: r.Wait,
 		}
 	})
+}
+
+// ended waits until something has ended, and fails when it does not: a bare receive would
+// hold up the whole suite.
+func ended(t testing.TB, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(time.Hour): // of the bubble's time
+		require.FailNow(t, "it does not end")
+	}
 }

@@ -55,12 +55,19 @@ func keyset(w want) wire.Raw {
 	if w.newest {
 		beyond = "$lt"
 	}
+	var others []byte
+	if w.beyond != 0 {
+		others = fmt.Appendf(nil, `,{"id":{"$gt":%d}}`, w.beyond)
+	}
 	switch {
 	case !w.newest && w.after.WholeInstant():
 	case !w.newest && w.after.ID == 0:
 		beyond = "$gte"
 	default:
-		return fmt.Appendf(nil, `{"$or":[{%[1]q:{%[3]q:%[2]q}},{%[1]q:%[2]q,"id":{%[3]q:%[4]d}}]}`, w.column, t, beyond, w.after.ID)
+		return fmt.Appendf(nil, `{"$or":[{%[1]q:{%[3]q:%[2]q}},{%[1]q:%[2]q,"id":{%[3]q:%[4]d}}%[5]s]}`, w.column, t, beyond, w.after.ID, others)
+	}
+	if others != nil {
+		return fmt.Appendf(nil, `{"$or":[{%q:{%q:%q}}%s]}`, w.column, beyond, t, others)
 	}
 	return fmt.Appendf(nil, `{%q:{%q:%q}}`, w.column, beyond, t)
 }

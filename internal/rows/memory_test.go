@@ -65,13 +65,13 @@ func TestARowThatIsNotWantedIsNotHeld(t *testing.T) {
 				return len(found), err
 			},
 			"of one conversation": func() (int, error) {
-				found, err := source.Find(t.Context(), b.one, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 10, 0)
-				return len(found), err
+				found, err := source.Find(t.Context(), b.one, datasource.Query{Order: []datasource.Order{{Column: "id"}}, Limit: 10})
+				return len(found.Entries), err
 			},
 			"of one conversation, offset ignored": func() (int, error) {
 				defer b.Always(fliplettest.Query, fliplettest.Ignore("offset")).Off()
-				found, err := source.Find(t.Context(), b.one, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 10, 0)
-				return len(found), err
+				found, err := source.Find(t.Context(), b.one, datasource.Query{Order: []datasource.Order{{Column: "id"}}, Limit: 10})
+				return len(found.Entries), err
 			},
 			"counted": func() (int, error) {
 				b.cfg.Foreign = func(context.Context, []int64) (map[int64]bool, error) { return map[int64]bool{b.two: true}, nil }

@@ -70,6 +70,6 @@ func (s *Source) inPieces(ctx context.Context, w want, failed error) (out unchec
 		if !full || len(out.rows) >= limit || weight > maxPage {
 			return out, full, nil
 		}
-		w.after = w.end(rows)
+		w.after, w.beyond = w.end(rows), 0
 	}
 }

@@ -9,44 +9,108 @@ import (
 )
 
 // Readable reads the rows of a data source that match a query and can be read, in the
-// query's order, even if the server ignores order or limit. What is too large for one
-// answer it reads in pieces, with at most twice the requests of single rows. It fails when
-// the rows are more than about 256 MiB and the query has no limit, so that no row is
-// missing that was looked for.
+// query's order, even if the server ignores the condition, order, limit or offset. What is
+// too large for one answer it reads in pieces, with at most twice the requests of single
+// rows. It fails when the rows are more than about 256 MiB and the query has no limit, so
+// that no row is missing that was looked for.
 func Readable(ctx context.Context, client *datasource.Client, id int64, q datasource.Query) ([]datasource.Entry, error) {
-	return readable(ctx, client, id, q, true)
+	found, err := read(ctx, client, id, q, true)
+	return found.Entries, err
 }
 
 // Listed is Readable for lists, in which a row may be missing: of rows that are too large
-// together the largest are left out.
-func Listed(ctx context.Context, client *datasource.Client, id int64, q datasource.Query) ([]datasource.Entry, error) {
-	return readable(ctx, client, id, q, false)
+// together the largest are left out. Total is set if the query asks for it and it is known.
+func Listed(ctx context.Context, client *datasource.Client, id int64, q datasource.Query) (datasource.Result, error) {
+	return read(ctx, client, id, q, false)
 }
 
-func readable(ctx context.Context, client *datasource.Client, id int64, q datasource.Query, strict bool) ([]datasource.Entry, error) {
-	found, err := client.Find(ctx, id, q)
-	all := false
-	switch {
-	case tooLarge(err):
-		all = true
-		found, err = allOf(ctx, &pieces{client: client, id: id, q: q, strict: strict}, err)
-	case err == nil && !Arrange(found, q.Order) && (q.Limit > 0 || q.Offset > 0):
-		// In the wrong order limit and offset select the wrong rows: read them all.
-		all = true
-		whole := q
-		whole.Limit, whole.Offset, whole.NoLimit = 0, 0, true
-		found, err = readable(ctx, client, id, whole, strict)
-	}
+func read(ctx context.Context, client *datasource.Client, id int64, q datasource.Query, strict bool) (datasource.Result, error) {
+	m := match(&q)
+	r := reading{client: client, id: id, strict: strict, keep: m.keep}
+	found, err := r.rows(ctx, q)
 	if err != nil {
-		return nil, err
+		return datasource.Result{}, err
 	}
-	if all {
-		found = found[min(len(found), q.Offset):]
+	found.Entries = slices.DeleteFunc(found.Entries, func(e datasource.Entry) bool { return e.Err != nil })
+	return found, nil
+}
+
+// reading reads the rows of one data source.
+type reading struct {
+	client *datasource.Client
+	id     int64
+	keep   func(*datasource.Entry) bool
+	strict bool // rather fail than leave out the content of the largest rows
+}
+
+// rows are those that match a query, in its order.
+func (r *reading) rows(ctx context.Context, q datasource.Query) (datasource.Result, error) {
+	m := match(&q)
+	if Shaped(&q) {
+		return r.shaped(ctx, q, &m)
+	}
+	ask := q
+	// The rows of the offset are read, too: a server may ignore it.
+	if ask.Offset = 0; q.Limit > 0 {
+		ask.Limit = q.Offset + q.Limit
+	}
+	enough := ask.Limit
+	for {
+		p := pieces{client: r.client, id: r.id, q: ask, keep: r.keep, strict: r.strict}
+		found, err := r.client.Select(ctx, r.id, ask)
+		all := false
+		if tooLarge(err) {
+			if enough > 0 {
+				p.skip, p.most = q.Offset, enough
+			}
+			found = &datasource.Result{}
+			found.Entries, err = allOf(ctx, &p, err)
+			all = true
+		}
+		if err != nil {
+			return datasource.Result{}, err
+		}
+		full, kept := !all && ask.Limit > 0 && len(found.Entries) >= ask.Limit, Arrange(found.Entries, q.Order)
+		before := len(found.Entries)
+		found.Entries = slices.DeleteFunc(unique(found.Entries), func(e datasource.Entry) bool { return !r.keep(&e) })
+		switch missing := full && len(found.Entries) < enough; {
+		case full && !kept, missing && len(found.Entries) < before/2:
+			// In the wrong order, or among rows that do not match, the limit selects the wrong
+			// rows: read them all.
+			ask.Limit, ask.NoLimit = 0, true
+			continue
+		case missing: // some came twice, or are gone
+			ask.Limit *= 2
+			continue
+		}
+		if len(found.Entries) < before { // the server counts otherwise
+			if found.Total = nil; q.IncludePagination && ask.Limit == 0 && !all {
+				found.Total = new(len(found.Entries))
+			}
+		}
+		found.Entries = found.Entries[min(len(found.Entries), q.Offset):]
+		if q.Limit > 0 {
+			found.Entries = found.Entries[:min(len(found.Entries), q.Limit)]
+		}
+		m.project(found.Entries)
+		return *found, nil
+	}
+}
+
+// shaped are the rows of a query whose limit and offset are the server's.
+func (r *reading) shaped(ctx context.Context, q datasource.Query, m *matching) (datasource.Result, error) {
+	found, err := r.client.Select(ctx, r.id, q)
+	if err != nil {
+		return datasource.Result{}, err
+	}
+	if q.Aggregate == nil {
+		found.Entries = slices.DeleteFunc(unique(found.Entries), func(e datasource.Entry) bool { return !r.keep(&e) })
+		m.project(found.Entries)
 	}
 	if q.Limit > 0 {
-		found = found[:min(len(found), q.Limit)]
+		found.Entries = found.Entries[:min(len(found.Entries), q.Limit)]
 	}
-	return slices.DeleteFunc(found, func(e datasource.Entry) bool { return e.Err != nil }), nil
+	return *found, nil
 }
 
 // allOf reads what was too large for one answer, from the first row on.
@@ -55,9 +119,6 @@ func allOf(ctx context.Context, p *pieces, failed error) ([]datasource.Entry, er
 	ids, _ := in["$in"].([]int64)
 	switch {
 	case p.q.ID == nil:
-		if p.q.Limit > 0 {
-			p.skip, p.most = p.q.Offset, p.q.Offset+p.q.Limit
-		}
 		return p.read(ctx, failed)
 	case len(ids) < 2:
 		return nil, failed

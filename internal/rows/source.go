@@ -196,7 +196,7 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, sho
 			w.conversations = []int64{q.Conversation}
 		}
 	case feed.Changes:
-		w.column, w.after, w.deletions = updatedAt, q.After, true
+		w.column, w.after, w.beyond, w.deletions = updatedAt, q.After, q.Beyond, true
 		w.updatedTo, w.createdTo = q.UpdatedTo, q.CreatedTo
 	case feed.Latest:
 		w.column, w.newest, w.deletions = updatedAt, true, true

@@ -104,7 +104,8 @@ func TestEveryQuestionHasOneAnswerWithAndWithoutTheEndpoint(t *testing.T) {
 			return got.Shown, err
 		},
 		"found": func(s *rows.Source) ([]datasource.Entry, error) {
-			return s.Find(t.Context(), b.two, datasource.Query{Order: []datasource.Order{{Column: "id"}}}, 5, 5)
+			found, err := s.Find(t.Context(), b.two, datasource.Query{Order: []datasource.Order{{Column: "id"}}, Limit: 5, Offset: 5})
+			return found.Entries, err
 		},
 	}
 	only := map[string]int64{

@@ -22,6 +22,7 @@ type want struct {
 	newest bool // newest first
 	// after is the exclusive bound at which the page begins, in its order.
 	after         feed.Key
+	beyond        int64   // rows with a higher id besides, wherever they are; 0: none
 	conversations []int64 // none: all of the user
 	// What the rows must fulfil.
 	updatedTo, createdTo feed.Time // inclusive; 0: no bound
@@ -56,7 +57,7 @@ func (w *want) compare(a, b datasource.Entry) int {
 func (w *want) within(e *datasource.Entry) bool {
 	if !w.unbounded() {
 		n := w.key(e).Compare(w.after)
-		if w.newest && n >= 0 || !w.newest && n <= 0 {
+		if (w.newest && n >= 0 || !w.newest && n <= 0) && (w.beyond == 0 || e.ID <= w.beyond) {
 			return false
 		}
 	}

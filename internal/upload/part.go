@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -42,12 +43,26 @@ func (f File) Check() error {
 	case strings.ContainsFunc(f.ContentType, func(r rune) bool { return r < ' ' || r == 0x7F }):
 		return errors.New("ContentType: holds a character that a header cannot carry")
 	case wire.IsDataURL(f.URL):
-		if _, err := wire.ParseDataURL(f.URL); err != nil {
+		data, err := wire.ParseDataURL(f.URL)
+		if err != nil {
 			return fmt.Errorf("URL: %w", err)
 		}
+		return File{Name: cmp.Or(f.Name, data.Name), ContentType: cmp.Or(f.ContentType, data.ContentType), Content: data.Content}.checkName()
+	case f.Reader == nil && f.URL == "":
+		return f.checkName()
 	}
 	return nil
 }
+
+// checkName reports content without a name of which the type is not known.
+func (f File) checkName() error {
+	if strings.TrimSpace(f.Name) == "" && wire.NameFor(cmp.Or(f.ContentType, http.DetectContentType(f.Content))) == "" {
+		return errNoName
+	}
+	return nil
+}
+
+var errNoName = errors.New("Name: empty, and the content does not tell its type; give a name with an extension")
 
 // CheckURLs refuses what would store the content of a file in a row beside an encrypted
 // body: a data URL, or a value that is no list of URLs.
@@ -144,7 +159,7 @@ func part(ctx context.Context, f File, row wire.M) (datasource.Part, error) {
 	}
 	if p.Filename == "" {
 		if p.Filename = wire.NameFor(p.ContentType); p.Filename == "" {
-			return p, errors.New("Name: empty, and the content does not tell its type; give a name with an extension")
+			return p, errNoName
 		}
 	}
 	if strings.HasPrefix(p.ContentType, "image/") {

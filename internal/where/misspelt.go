@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 const (
@@ -14,15 +16,22 @@ const (
 	longestColumn = 60
 )
 
-// Misspelt names a column of the query that is not among those that exist, and lists
-// these. It is "" if there is none, or if it is not known which exist.
-func (l Login) Misspelt(columns []string) string {
-	for _, name := range l.Columns() {
-		if len(columns) > 0 && !slices.Contains(columns, name) {
-			return fmt.Sprintf("the column %s; there are %s", quoted(name), list(columns))
-		}
+// Unknown are the columns that the query names and that do not exist, in order. A name
+// with dots may be a path into a column. Those that only this SDK writes are never
+// unknown: they come with the first login.
+func (l Login) Unknown(exist map[string]bool) []string {
+	return slices.DeleteFunc(l.Columns(), func(name string) bool {
+		first, _, _ := strings.Cut(name, ".")
+		return exist[name] || exist[first] || name == wire.UserID || name == wire.UserToken
+	})
+}
+
+// Misspelt names a column that does not exist, and lists those that do.
+func Misspelt(name string, exist []string) string {
+	if len(exist) == 0 {
+		return fmt.Sprintf("the column %s, nor any other", quoted(name))
 	}
-	return ""
+	return fmt.Sprintf("the column %s; there are %s", quoted(name), list(exist))
 }
 
 // Columns are the columns that the query names, in order.

@@ -25,6 +25,11 @@ const (
 // own are the columns that name what a message is.
 var own = [...]string{Body, From, ReadBy, GUID, File, FlagDeleted, FileSchema, SealedFiles, UserToken}
 
+// MessageColumns are those without which a message cannot be read.
+func MessageColumns() []string {
+	return []string{Body, From, ReadBy, Conversation, GUID, File, FlagDeleted, PrivateMedia, SealedFiles}
+}
+
 // Resembles returns the column of a message that a screen or a server could take another
 // for: it is spelled alike in other letters, with space around it, or as a path or form
 // field. "" for none, and for the column itself.

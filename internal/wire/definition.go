@@ -13,6 +13,7 @@ const (
 	Group        = "group"
 	Metadata     = "metadata"
 	public       = "public"
+	readOnly     = "readOnly"
 )
 
 // Definition is a conversation's definition with all fields, also unknown ones: the

@@ -35,8 +35,25 @@ func DownloadKey(key string) url.Values { return url.Values{"encryptionKey": {ke
 // WithKey adds the key of a private file to its URL, as the JavaScript API does.
 func WithKey(file, key string) string { return setKey(file, DownloadKey(key)) }
 
-// WithoutKey undoes WithKey.
-func WithoutKey(file string) string { return setKey(file, nil) }
+// CutKey undoes WithKey, and returns the key; "" if there is none. It reports false for a
+// URL that may hold one and cannot be read.
+func CutKey(file string) (plain, key string, ok bool) {
+	u, err := url.Parse(file)
+	if err != nil {
+		return file, "", false
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return file, "", false
+	}
+	for name := range DownloadKey("") {
+		if values, has := query[name]; has {
+			key = values[0]
+			return setKey(file, nil), key, true
+		}
+	}
+	return file, "", true
+}
 
 func setKey(file string, params url.Values) string {
 	u, err := url.Parse(file)
@@ -44,12 +61,8 @@ func setKey(file string, params url.Values) string {
 		return file
 	}
 	query := u.Query()
-	had := len(query)
 	for name := range DownloadKey("") {
 		query.Del(name)
-	}
-	if had == len(query) && params == nil {
-		return file
 	}
 	maps.Copy(query, params)
 	u.RawQuery = query.Encode()

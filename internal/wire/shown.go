@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -55,4 +56,31 @@ func Hide(v any) (found bool) {
 		}
 	}
 	return found
+}
+
+// Mentions reports whether a text occurs anywhere in a value, as a server would read it.
+func Mentions(v any, text string) bool {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return false
+	}
+	var plain any
+	_ = json.Unmarshal(raw, &plain) // it was JSON just now
+	return within(plain, strings.ToLower(text))
+}
+
+func within(v any, text string) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.Contains(strings.ToLower(v), text)
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return within(e, text) })
+	case M:
+		for name, e := range v {
+			if within(name, text) || within(e, text) {
+				return true
+			}
+		}
+	}
+	return false
 }

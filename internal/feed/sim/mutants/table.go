@@ -34,8 +34,8 @@ var table = [...]Mutant{
 		What: "versions that a poll can bring again are forgotten",
 		Seed: 5,
 		Edits: edits("progress.go",
-			"r.mem.forget(r.firm, func(_ int64, v version) bool { return v.updated > r.firm || v.created > r.firm })",
-			"r.mem.forget(1<<63-1, func(int64, version) bool { return false })"),
+			"\tr.mem.forget(r.firm, func(id int64, v version) bool {", "\tr.mem.forget(1<<63-1, func(id int64, v version) bool {",
+			"return v.updated > r.firm || v.created > r.firm || r.top", "return false && r.top"),
 	},
 	{
 		What:  "deletions of known messages are dropped",
@@ -357,6 +357,51 @@ var table = [...]Mutant{
 		What:  "only the last acknowledgement is stored",
 		Seed:  33,
 		Edits: edits("ledger.go", "l.pending = append(l.pending, v)", "l.pending = []savedVersion{v}"),
+	},
+	{
+		What:  "a server's clock that is set back is not noticed",
+		Seed:  737,
+		Edits: edits("step.go", "stepped := f.dated && most+tick < f.ahead", "stepped := false && most+tick < f.ahead"),
+	},
+	{
+		What:  "rows with a new id and an old time are not asked for",
+		Seed:  2965,
+		Edits: edits("reader.go", "q.Beyond = r.top", "q.Beyond = 0"),
+	},
+	{
+		What:  "what comes after the first page of a poll is taken for read",
+		Seed:  7106,
+		Edits: edits("pages.go", "\tif first {\n\t\tr.pageTop", "\tif true {\n\t\tr.pageTop"),
+	},
+	{
+		What:  "a backlog drops rows whose time has passed",
+		Seed:  3750,
+		Edits: edits("pages.go", "r.abandon()", "r.batch.reset()"),
+	},
+	{
+		What:  "what came before the first poll is history, whatever its time is",
+		Seed:  3750,
+		Edits: edits("beyond.go", "- Time(now.Sub(r.subscribed).Microseconds()) - tick", "+ Time(1+now.Sub(now).Microseconds())"),
+	},
+	{
+		What:  "a clock that a restart finds set back a little is believed",
+		Seed:  215394,
+		Edits: edits("future.go", "if r.settled > clock && r.phase == live {", "if r.settled > clock && false {"),
+	},
+	{
+		What:  "rows are forgotten while earlier ones are still to come",
+		Seed:  61644,
+		Edits: edits("progress.go", " || r.top != 0 && id > r.top", " || r.top != 0 && id < 0"),
+	},
+	{
+		What:  "a position that is pulled back takes history for new",
+		Seed:  32702,
+		Edits: edits("future.go", "r.mem.raise(floor, r.top)", "r.mem.raise(earlier(floor, r.mem.floor), r.mem.maxID)"),
+	},
+	{
+		What:  "positions of what is set aside are not moved back with the clock",
+		Seed:  247748,
+		Edits: edits("step.go", "if p.entry == nil && !p.joined {", "if p.entry == nil && false {"),
 	},
 	{
 		What:  "a listener that is parked goes on behind what it dropped",

@@ -127,7 +127,7 @@ func (r *Runner) began(q feed.Query) {
 		if i == 0 || k.Compare(oldest) < 0 {
 			oldest = k
 		}
-		if k.Compare(newest) > 0 && !r.srv.future(k.Time) {
+		if k.Compare(newest) > 0 && !r.future(k.Time) {
 			newest = k
 		}
 		if i > 0 {
@@ -144,7 +144,7 @@ func (r *Runner) began(q feed.Query) {
 			l.limit *= 2 // the engine asks for a page that holds everything
 			continue
 		}
-		if full && r.srv.future(oldest.Time) {
+		if full && r.future(oldest.Time) {
 			l.limit, l.before = r.story.Config.PageSize, oldest // real times come with the next one
 			continue
 		}
@@ -156,6 +156,11 @@ func (r *Runner) began(q feed.Query) {
 			l.first = oldest
 		}
 	}
+}
+
+// future reports whether a time is later than that of the last answer.
+func (r *Runner) future(t feed.Time) bool {
+	return r.srv.future(t) || r.srv.traits.Shifts && t > r.clock+tick
 }
 
 // pushed notes what an answer put into the queues.
@@ -239,6 +244,9 @@ func (r *Runner) told(l *listener, e *feed.Event, from push) {
 		}
 	}
 	heard := l.heardOf(at)
+	if *heard && e.Update && s.traits.Shifts && r.forgets(l) {
+		return // of what is read again nobody knows whether the change was told
+	}
 	key := feed.Key{Time: row.created, ID: int64(v.row + 1)}
 	m := &talk.news
 	switch {
@@ -306,6 +314,9 @@ func (r *Runner) told(l *listener, e *feed.Event, from push) {
 // marked holds a new message against the mark of history, and against the promise that
 // a listener from now gets none.
 func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
+	if r.srv.traits.Shifts {
+		return // times do not tell
+	}
 	c := &r.srv.convs[row.conv]
 	latest := l.opened + tick
 	if c.changed >= l.since {
@@ -326,7 +337,7 @@ func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
 // history for a listener: that of the last poll before the join.
 func (r *Runner) certainly(l *listener, row *row, t *talk) feed.Time {
 	c := &r.srv.convs[row.conv]
-	if !c.member || c.changed < l.since || c.joins != 1 || r.srv.traits.Undated || r.srv.traits.Lag != 0 || row.imported || row.backdated || t.polled == beginning {
+	if !c.member || c.changed < l.since || c.joins != 1 || r.srv.traits.Undated || r.srv.traits.Lag != 0 || row.imported || row.backdated || t.polled == beginning || r.srv.traits.Shifts {
 		return beginning
 	}
 	return min(c.changed, t.polled) - tick
@@ -346,6 +357,18 @@ func (r *Runner) everybody(visible feed.Time, conv int) feed.Time {
 func (r *Runner) inOrder(l *listener, e *feed.Event, m *mark, key feed.Key, visible feed.Time, conv int, from push) {
 	if r.srv.future(key.Time) {
 		return // it is behind all others for ever, and comes when it is found
+	}
+	if r.srv.traits.Shifts { // times do not tell
+		if e.Update || e.Deleted {
+			return // of what is read again nobody knows whether it changed later
+		}
+		key.Time = r.srv.rows[e.Row.ID-1].made
+		if backlog := len(r.srv.rows) > r.story.Config.Collect; backlog || m.push == from.number {
+			if key.Compare(m.key) > 0 {
+				*m = mark{key, from.rested[conv], from.number}
+			}
+			return
+		}
 	}
 	if key.Compare(m.key) < 0 {
 		// A backlog is read by creation, and so is a joined conversation: what was imported
@@ -373,6 +396,10 @@ func (r *Runner) history(l *listener, id int32) bool {
 	passed := l.start == feed.FromNow || r.srv.ahead() > r.story.Config.Collect // not held, but for the first ones
 	if r.srv.future(row.created) && passed && l.loaded != 0 && r.srv.at(row, l.loaded) >= 0 {
 		return true
+	}
+	if r.srv.traits.Shifts { // times do not tell
+		return l.start != feed.FromBeginning && row.made <= l.loaded || c.changed >= l.since && (row.made <= c.changed || row.created <= c.stamped || row.imported) && l.start != feed.FromBeginning ||
+			c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late
 	}
 	if l.start == feed.FromNow && c.changed >= l.since && row.created < c.changed {
 		return true
@@ -423,6 +450,10 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 			continue
 		}
 		v := &s.versions[at]
+		if v.prev >= 0 && v.passed && (v.secret || l.opened >= v.visible || s.versions[v.prev].updated <= s.clock()+2*tick) ||
+			v.prev >= 0 && s.traits.Shifts && len(s.rows) > r.story.Config.Collect {
+			continue // nothing tells of it, it looks like the older version, or it fell into a backlog
+		}
 		h := *l.of(int32(i))
 		if h.version > at+1 {
 			continue // it knows better
@@ -449,7 +480,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 			// message is loaded, and this row is neither before it nor a change.
 		case r.anyDuplicateShown(l, int32(i)):
 		case r.history(l, int32(i)):
-			if v.updated != row.created && v.updated > l.loaded && !(r.srv.future(v.updated) && v.visible <= l.loaded) && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
+			if v.updated != row.created && v.updated > l.loaded && !s.traits.Shifts && !(r.srv.future(v.updated) && v.visible <= l.loaded) && c.changed <= l.loaded && c.joins == 1 && c.listed < l.since && c.listed > 0 {
 				r.fail("lost update", "listener %d was not told of %v, a change of its history", r.number(l), r.describeVersion(at))
 			}
 		default:

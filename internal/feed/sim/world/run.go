@@ -46,6 +46,7 @@ type Runner struct {
 	page     int           // the longest answer
 	pushes   int
 	backlogs int // how many may have begun
+	shifts   int // of the server's clock
 	polls    uint64
 	polled   time.Duration // when the last poll began
 	poked    uint64        // the poll somebody waits for, 0 for nobody
@@ -65,7 +66,7 @@ func (r *Runner) Play(s *Story) *Violation {
 	r.story, r.violation = s, nil
 	r.pcg.Seed(s.Seed, 0xfeed)
 	r.srv.reset(s.Traits, s.Config.PageSize, r.rnd)
-	r.elapsed, r.page, r.backlogs = 0, s.Config.PageSize, 0
+	r.elapsed, r.page, r.backlogs, r.shifts = 0, s.Config.PageSize, 0, 0
 	r.spare = append(r.spare, r.listeners...)
 	r.listeners = r.listeners[:0]
 	r.start()
@@ -139,6 +140,7 @@ func (r *Runner) now() time.Time { return time.UnixMicro(int64(epoch)).Add(r.ela
 
 func (r *Runner) pass(d time.Duration) {
 	r.elapsed += d
+	r.srv.latest = max(r.srv.latest, r.srv.clock())
 	r.srv.now = epoch + micros(r.story.Traits.Skew) + micros(r.elapsed)
 }
 
@@ -240,7 +242,7 @@ func (r *Runner) fetch() bool {
 		return false
 	}
 	r.fetched = r.srv.now
-	r.clock = r.srv.now / tick * tick
+	r.clock = r.srv.clock() / tick * tick
 	if r.query.Kind != feed.Members {
 		r.rows = append(r.rows[:0], r.srv.answer(r.query)...)
 		r.page, r.short = max(r.page, len(r.rows)), r.srv.short
@@ -265,6 +267,7 @@ func (r *Runner) answer(times int) bool {
 	q := r.query
 	r.query = feed.Query{}
 	r.named, r.wait, r.failing = 0, 0, false
+	r.srv.noticed = r.srv.noticed || q.Kind != feed.Members && r.clock == r.srv.clock()/tick*tick
 	for range times {
 		if q.Kind == feed.Members {
 			r.feed.Members(r.now(), r.srv.list)

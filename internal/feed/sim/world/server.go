@@ -29,6 +29,9 @@ type server struct {
 	rnd      *rand.Rand
 	page     int // the page size asked for, to know how much history a join shows
 	now      feed.Time
+	shift    feed.Time // of the clock that stamps rows and answers
+	noticed  bool      // an answer has shown its last move
+	latest   feed.Time // that it has been
 	convs    []conversation
 	rows     []row
 	versions []version
@@ -45,6 +48,7 @@ type server struct {
 type row struct {
 	conv      int
 	created   feed.Time
+	made      feed.Time // when it was inserted, whatever the clock said
 	visible   feed.Time // of its first version
 	origin    uint64
 	head      int32 // the newest version
@@ -59,12 +63,16 @@ type version struct {
 	updated feed.Time
 	visible feed.Time // from when on a read can show it
 	deleted bool
+	made    feed.Time // when it was written, whatever the clock said
+	// passed: its time was passed when it was written, and secret: no answer had shown that.
+	passed, secret bool
 }
 
 type conversation struct {
 	created feed.Time
 	member  bool
 	changed feed.Time // when the user joined or left last
+	stamped feed.Time // what the clock said then
 	joins   int
 	// listed is when a list first showed it after the last join, 0 for not yet.
 	listed feed.Time
@@ -76,7 +84,7 @@ func (c *conversation) defined(t Traits) feed.Time {
 	if t.Undated {
 		return 0
 	}
-	return c.changed / ms * ms
+	return c.stamped / ms * ms
 }
 
 type found struct {
@@ -88,9 +96,10 @@ func (s *server) reset(t Traits, page int, rnd *rand.Rand) {
 	s.traits, s.page, s.rnd = t, page, rnd
 	s.convs, s.rows, s.versions = s.convs[:0], s.rows[:0], s.versions[:0]
 	s.newest = beginning
-	s.origins, s.now = 0, epoch+micros(t.Skew)
+	s.origins, s.now, s.shift = 0, epoch+micros(t.Skew), 0
+	s.noticed, s.latest = true, beginning
 	for i := range t.Conversations {
-		c := conversation{created: s.now - 3_600_000*ms, changed: s.now - 3_600_000*ms}
+		c := conversation{created: s.now - 3_600_000*ms, changed: s.now - 3_600_000*ms, stamped: s.now - 3_600_000*ms}
 		if i < t.Joined {
 			c.member, c.joins = true, 1
 		}
@@ -115,7 +124,10 @@ func (s *server) ahead() (n int) {
 func (s *server) future(t feed.Time) bool { return t > s.now+aeon/2 }
 
 // stamp is the server's time as it prints it.
-func (s *server) stamp() feed.Time { return s.now / ms * ms }
+func (s *server) stamp() feed.Time { return s.clock() / ms * ms }
+
+// clock is what the server takes for the time.
+func (s *server) clock() feed.Time { return s.now + s.shift }
 
 // insert stores a row stamped at created and updated, visible from a time on.
 func (s *server) insert(conv int, created, updated, visible feed.Time, origin uint64) int {
@@ -125,7 +137,7 @@ func (s *server) insert(conv int, created, updated, visible feed.Time, origin ui
 		s.newest = max(s.newest, created)
 	}
 	s.rows = append(s.rows, row{
-		conv: conv, created: created, visible: max(visible, s.now), origin: origin, head: -1, backdated: backdated, imported: created != updated,
+		conv: conv, created: created, made: s.now, visible: max(visible, s.now), origin: origin, head: -1, backdated: backdated, imported: created != updated,
 	})
 	s.write(id, updated, visible, false)
 	return id
@@ -142,12 +154,17 @@ func (s *server) write(id int, updated, visible feed.Time, deleted bool) {
 			return // an old version would come back with every replica that is behind
 		case s.future(head.updated) && !s.future(updated):
 			visible = max(visible, head.visible)
+		case head.updated > updated && s.traits.Shifts:
+			visible = max(visible, head.visible)
 		case head.updated >= updated:
 			updated, visible = head.updated, head.visible
 		}
 	}
 	visible = max(visible, s.now) // a stamp may be a little older than its write
-	s.versions = append(s.versions, version{row: int32(id), prev: r.head, updated: updated, visible: visible, deleted: deleted})
+	passed := updated < s.latest
+	s.versions = append(s.versions, version{
+		row: int32(id), prev: r.head, updated: updated, visible: visible, deleted: deleted, made: s.now, passed: passed, secret: passed && !s.noticed,
+	})
 	r.head = int32(len(s.versions) - 1)
 }
 
@@ -215,7 +232,7 @@ func (s *server) answer(q feed.Query) []feed.Row {
 				s.found = append(s.found, found{created, at})
 			}
 		case feed.Changes:
-			if updated.Compare(q.After) > 0 && (q.UpdatedTo == 0 || v.updated <= q.UpdatedTo) && (q.CreatedTo == 0 || r.created <= q.CreatedTo) {
+			if (updated.Compare(q.After) > 0 || q.Beyond != 0 && created.ID > q.Beyond) && (q.UpdatedTo == 0 || v.updated <= q.UpdatedTo) && (q.CreatedTo == 0 || r.created <= q.CreatedTo) {
 				s.found = append(s.found, found{updated, at})
 			}
 		case feed.Latest:

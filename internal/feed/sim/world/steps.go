@@ -69,7 +69,7 @@ func (r *Runner) do(x *Step) {
 		if c.member == (x.Op == Enter) {
 			return
 		}
-		c.member, c.changed = x.Op == Enter, s.now
+		c.member, c.changed, c.stamped = x.Op == Enter, s.now, s.clock()
 		for _, l := range r.listeners {
 			l.talks[x.A%len(s.convs)].polled = l.polled
 			if l.durable && l.alive && r.feed.Apart(l.id, int64(x.A%len(s.convs)+1)) {
@@ -86,8 +86,13 @@ func (r *Runner) do(x *Step) {
 		}
 	case Found:
 		if len(s.convs) < mostConversations {
-			s.convs = append(s.convs, conversation{created: s.stamp(), member: true, changed: s.now, joins: 1})
+			s.convs = append(s.convs, conversation{created: s.stamp(), member: true, changed: s.now, stamped: s.clock(), joins: 1})
 		}
+	case Shift:
+		s.latest = max(s.latest, s.clock())
+		s.shift += micros(x.D)
+		s.noticed = false
+		r.shifts++
 	case Crash:
 		r.crash(x.A)
 	case Stick:
@@ -104,7 +109,7 @@ func (r *Runner) do(x *Step) {
 // mutate lets the server's users do something.
 func (r *Runner) mutate(x *Step) {
 	s := &r.srv
-	stamp := s.stamp()
+	stamp, now := s.stamp(), s.stamp()-s.shift
 	late := micros(x.D)
 	back := func(i int) (int, bool) {
 		i = len(s.rows) - 1 - (x.A + i)
@@ -127,13 +132,13 @@ func (r *Runner) mutate(x *Step) {
 				case 2:
 					updated = stamp
 				}
-				s.insert(x.A%len(s.convs), created, updated, stamp+late, s.origins)
+				s.insert(x.A%len(s.convs), created, updated, now+late, s.origins)
 				continue
 			}
 			if x.C == 0 {
-				s.insert(x.A%len(s.convs), stamp, stamp, stamp+late, s.origins)
+				s.insert(x.A%len(s.convs), stamp, stamp, now+late, s.origins)
 			} else {
-				s.insert(x.A%len(s.convs), stamp-late, stamp-late, stamp, s.origins)
+				s.insert(x.A%len(s.convs), stamp-late, stamp-late, now, s.origins)
 			}
 		}
 	case Resend:
@@ -143,28 +148,28 @@ func (r *Runner) mutate(x *Step) {
 				s.origins++
 				origin = s.origins
 			}
-			s.insert(s.rows[i].conv, stamp, stamp, stamp, origin)
+			s.insert(s.rows[i].conv, stamp, stamp, now, origin)
 		}
 	case Import:
 		for range x.B {
 			if len(s.rows) < mostRows {
 				s.origins++
-				s.insert(x.A%len(s.convs), stamp-late/ms*ms, stamp, stamp, s.origins)
+				s.insert(x.A%len(s.convs), stamp-late/ms*ms, stamp, now, s.origins)
 			}
 		}
 	case Edit:
 		for n := range x.B {
 			if i, ok := back(x.B - 1 - n); ok {
 				if s.traits.Future && s.traits.Lag == 0 && len(s.versions)%5 == 0 {
-					s.write(i, stamp+aeon, stamp+late, false)
+					s.write(i, stamp+aeon, now+late, false)
 				} else {
-					s.write(i, stamp, stamp+late, false)
+					s.write(i, stamp, now+late, false)
 				}
 			}
 		}
 	case Remove:
 		if i, ok := back(0); ok {
-			s.write(i, stamp, stamp+late, true)
+			s.write(i, stamp, now+late, true)
 		}
 	}
 }

@@ -36,6 +36,7 @@ const (
 	Stick // consumers fail with what comes from conversation A
 	Heal  // they do not any more
 	Aside // consumer A sets conversation B aside, although it need not
+	Shift // the server's clock goes forward by D, or back
 	Check // a poll; then everybody must know everything
 )
 
@@ -58,6 +59,7 @@ type Traits struct {
 	Poison        bool          // some versions cannot be read, and some pages end early
 	Future        bool          // some rows are stamped many years ahead
 	Undated       bool          // lists do not say when a definition was changed
+	Shifts        bool          // the clock is set back or forward now and then
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -112,6 +114,10 @@ func Tell(s *Story, seed uint64) {
 	t.Poison = seed*0xd1342543de82ef95>>61 == 0 && !t.Backwards && !t.Doubles && !t.Shuffle
 	t.Future = seed*0xbf58476d1ce4e5b9>>61 == 0
 	t.Undated = seed*0x94d049bb133111eb>>61 == 0
+	t.Shifts = seed*0xff51afd7ed558ccd>>61 == 0 && !t.Future && t.Lag == 0 && !t.Undated
+	if t.Shifts {
+		t.Late = 0 // what is in flight when a clock jumps forward is lost behind it
+	}
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))
 	}
@@ -142,6 +148,9 @@ func (s *Story) steps(d dice) {
 				bag = append(bag, Exit, Enter)
 			}
 		}
+	}
+	if s.Traits.Shifts {
+		bag = append(bag, Shift, Send)
 	}
 	durable := d.one(3)
 	s.Lazy = durable && d.one(3)
@@ -222,6 +231,8 @@ func (s *Story) step(d dice, op Op) Step {
 		if op == Aside {
 			x.A, x.B = x.A%3, d.IntN(4)
 		}
+	case Shift:
+		x.D = d.ms(-10_000, -70_000, -3_600_000, -86_400_000, 10_000, 3_600_000)
 	case Crash:
 		x.A = d.IntN(4)
 	}

@@ -10,7 +10,7 @@ import (
 
 var opNames = [...]string{
 	"Send", "Resend", "Import", "Edit", "Remove", "Pass", "Run", "Fetch", "Refuse", "Repeat", "Wait", "Drain",
-	"Subscribe", "Leave", "Poke", "Reset", "Joined", "Enter", "Exit", "Found", "Crash", "Stick", "Heal", "Aside", "Check",
+	"Subscribe", "Leave", "Poke", "Reset", "Joined", "Enter", "Exit", "Found", "Crash", "Stick", "Heal", "Aside", "Shift", "Check",
 }
 
 func (o Op) String() string { return opNames[o] }
@@ -71,6 +71,8 @@ func (x *Step) String() string {
 		return fmt.Sprintf("consumers get on with conversation %d again", x.A+1)
 	case Aside:
 		return fmt.Sprintf("listener %d sets conversation %d aside", x.A, x.B+1)
+	case Shift:
+		return fmt.Sprintf("the server's clock moves by %v", x.D)
 	case Crash:
 		return fmt.Sprintf("the process dies %s", [...]string{
 			"while nothing is handled", "before an event is acknowledged", "before a position is stored",
@@ -85,9 +87,9 @@ func (r *Runner) Tell(s *Story) string {
 	c, t := &s.Config, &s.Traits
 	fmt.Fprintf(&b, "seed %d: pages of %d, overlap %v, queue %d, collect %d, remember %d, list every %v\n",
 		s.Seed, c.PageSize, c.Overlap, c.Queue, c.Collect, c.Remember, c.Roster)
-	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v, poison %v; "+
+	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v, poison %v, clock moves %v; "+
 		"user in %d of %d conversations; blocked listeners %b, lazy %v, parallel %d\n",
-		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Poison, t.Joined, t.Conversations, s.Blocked, s.Lazy, s.Parallel)
+		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Poison, t.Shifts, t.Joined, t.Conversations, s.Blocked, s.Lazy, s.Parallel)
 	trace := r.Trace
 	r.Trace = func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	v := r.Play(s)
@@ -120,6 +122,9 @@ func describeQuery(q feed.Query) string {
 	}
 	if q.After != (feed.Key{}) {
 		out += " after " + describeKey(q.After)
+	}
+	if q.Beyond != 0 {
+		out += fmt.Sprintf(" or beyond row %d", q.Beyond)
 	}
 	if q.Before != (feed.Key{}) {
 		out += " before " + describeKey(q.Before)

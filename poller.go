@@ -25,10 +25,17 @@ func (c *Chat) newSession(contact *Contact) *session {
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 			LongestWait: datasource.LongestWait,
 		},
-		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work,
+		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached,
 	})
 	s.outbox = c.outboxOf(s)
 	return s
+}
+
+// detached copies a row that would keep the page that it came with.
+func detached(payload any) any {
+	row := *payload.(*datasource.Entry)
+	row.Data = wire.CloneMap(row.Data)
+	return &row
 }
 
 // pollFailure says what a failed poll means for later ones.

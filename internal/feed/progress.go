@@ -45,7 +45,7 @@ func (r *reader) finish(now time.Time) {
 	case mending:
 		r.mended()
 	case live:
-		r.polling, r.changing = false, nil
+		r.polling, r.changing, r.loading = false, nil, false
 		r.top = max(r.top, r.pageTop)
 		r.limit = r.cfg.PageSize
 		r.pos = max(r.pos, r.seen)

@@ -195,7 +195,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		}
 	} else {
 		for _, l := range r.listeners {
-			if !l.alive || l.pending >= cfg.Queue {
+			if !l.alive || l.parked || l.pending >= cfg.Queue {
 				continue
 			}
 			if r.polls > 0 {

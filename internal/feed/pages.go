@@ -184,7 +184,7 @@ func (r *reader) takeCreated(now time.Time, p page) {
 			newer = true
 			continue
 		}
-		if min(row.Created, row.Updated) <= r.end { // it was there when the end was measured
+		if min(row.Created, row.Updated) <= r.end && !r.unsure { // it was there when the end was measured
 			r.pageTop = max(r.pageTop, row.ID)
 		}
 		// Known rows and history come in the next step, in order of change.

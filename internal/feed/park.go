@@ -64,6 +64,7 @@ func (q *queue) rest() []item { return q.items[q.head+1:] }
 
 func (r *reader) park(detach func(any) any) {
 	bound := r.settled
+	changed := map[int64]PartSet{} // of rows with changes that are dropped
 	for _, e := range r.queue.rest() {
 		row := &e.Row
 		v, known := r.mem.lookup(row.ID)
@@ -72,12 +73,16 @@ func (r *reader) park(detach func(any) any) {
 			r.mem.unsee(row.ID, v)
 			r.loading = r.loading || e.History
 		case known: // it has had an earlier version
-			v.hash, v.deleted = ^v.hash, false
+			before, again := changed[row.ID]
+			if !again {
+				v.hash, v.deleted = ^v.hash, false
+			}
 			for i := range v.parts {
-				if e.Changed&(1<<i) != 0 {
+				if e.Changed&^before&(1<<i) != 0 {
 					v.parts[i] = ^v.parts[i]
 				}
 			}
+			changed[row.ID] = before | e.Changed
 			r.mem.rows[row.ID] = v
 		}
 		bound = min(bound, e.found()-1)

@@ -92,6 +92,7 @@ type reader struct {
 	needsMembers bool // the batch holds rows of conversations that are not known
 	replay       bool // a reset asks for the newest page again
 	gauged       bool // top is known
+	unsure       bool // a clock was set back during this backlog
 	hollow       bool // the poll brought nothing, not even a row that it has to bring
 }
 

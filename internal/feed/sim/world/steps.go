@@ -220,7 +220,7 @@ func (r *Runner) park(l *listener) bool {
 		return false
 	}
 	l.queued[0].events, l.queued = 1, l.queued[:1]
-	l.pending, l.parked = 1, true
+	l.pending, l.parked, r.left = 1, true, true
 	return true
 }
 

@@ -94,6 +94,20 @@ func (b *batch) mergeDuplicate(r *Row, history bool) (*Row, bool) {
 	return &hidden, true
 }
 
+// repeats takes out a new row of a send whose first row turns out to be history.
+func (b *batch) repeats(r *Row) {
+	other, ok := b.origins[originKey{r.Conversation, r.Origin}]
+	if !ok || r.Origin == 0 || r.Deleted || other <= r.ID {
+		return
+	}
+	news := len(b.news)
+	b.news = slices.DeleteFunc(b.news, func(e Event) bool { return e.Row.ID == other })
+	if v := b.seen[other]; len(b.news) < news {
+		v.duplicate = true
+		b.seen[other] = v
+	}
+}
+
 // hold keeps the newest version of a row of an unknown conversation until the
 // conversation is resolved.
 func (b *batch) hold(r *Row, after Time) {

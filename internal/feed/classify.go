@@ -39,6 +39,7 @@ func (r *reader) consider(row *Row) {
 		return
 	}
 	if r.mem.old(row) {
+		r.batch.repeats(row)
 		r.batch.see(row, row.Deleted) // the end of one row does not hide another of its send
 		if r.changed(row) {
 			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: AllParts, Deleted: row.Deleted})
@@ -109,10 +110,9 @@ func (r *reader) version(id int64) (version, bool) {
 	return v, known
 }
 
-// had reports whether a row may have been delivered.
-func (r *reader) had(row *Row) bool {
-	_, known := r.version(row.ID)
-	return known || row.Deleted
+func (r *reader) knows(id int64) bool {
+	_, known := r.version(id)
+	return known
 }
 
 // vacant reports whether the send of a row was delivered in another row that has become

@@ -92,13 +92,13 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		}
 		r.mem.atMost(p.rows)
 	}
+	r.top = highest(r.top, p.rows)
+	r.gauged = r.top == 0 // there are no rows
 	r.checkpointInitial(p)
 	if r.before != (Key{}) { // what changed since the first page is not on these pages
 		r.pos, r.missed = min(r.pos, r.firstClock), true
 	}
 	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
-	r.top = highest(r.top, p.rows)
-	r.gauged = r.top == 0 // there are no rows
 	r.polled = p.clock
 	if p.clock == 0 {
 		r.polled = r.pos
@@ -123,7 +123,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		if first && k.Compare(r.at) <= 0 {
 			r.late(row)
 		}
-		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) && !(r.ahead && r.had(row)) ||
+		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) && !(r.ahead && r.knows(row.ID)) ||
 			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
 			continue
 		}
@@ -139,7 +139,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	}
 	if first {
 		r.pageTop = highest(r.top, p.rows)
-		r.hollow = len(p.rows) == 0 && r.pos > r.settled
+		r.hollow = len(p.rows) == 0 && (r.pos > r.settled || !r.batch.empty())
 	}
 	switch {
 	case !p.full:

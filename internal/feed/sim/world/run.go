@@ -190,7 +190,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		if r.left {
 			longest = max(cfg.Outage, cfg.Max)
 		}
-		if r.wait > 0 {
+		if r.wait > 0 && !r.left {
 			longest = r.named - r.elapsed + r.wait/4 + cfg.Live
 		}
 	} else {

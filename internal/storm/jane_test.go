@@ -26,7 +26,10 @@ func (m *machine) off() bool {
 	return m.dead
 }
 
-func (d *disk) Exclusive() bool { return true }
+func (d *disk) Exclusive() bool {
+	one, ok := d.Store.(storage.Exclusive)
+	return ok && one.Exclusive()
+}
 
 func (d *disk) Get(ctx context.Context, key string) ([]byte, error) {
 	if d.m.off() {
@@ -56,13 +59,12 @@ func (d *disk) CompareAndSwap(ctx context.Context, key string, old, new []byte) 
 	return d.Store.CompareAndSwap(ctx, key, old, new)
 }
 
-// work is what Jane's process knows to do after it has died.
+// work is what outlives Jane's processes.
 type work struct {
-	n    int         // messages so far
-	rnd  *rand.Rand  //
-	next *sent       // what the outbox may or may not have accepted
-	seen *view       // what the consumer has handled
-	ends []time.Time // of lives
+	n    int // messages so far
+	rnd  *rand.Rand
+	next *sent // what the outbox may or may not have accepted
+	seen *view // what the consumer has handled
 }
 
 // jane runs one process after the other over one store. The last one begins before the
@@ -79,13 +81,13 @@ func (s *story) jane() {
 
 // life runs one process. It reports whether it has died, and another one is to follow.
 func (s *story) life(w *work) (again bool) {
-	store, err := s.file()
+	store, closes, err := s.open()
 	if err != nil {
 		s.wrong("jane's store: %v", err)
 		return false
 	}
 	defer func() {
-		if err := store.Close(); err != nil {
+		if err := closes(); err != nil {
 			s.wrong("jane's store: %v", err)
 		}
 	}()
@@ -93,6 +95,9 @@ func (s *story) life(w *work) (again bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	least := s.lasts / 12
+	if s.shared != nil {
+		least = s.lasts / 4
+	}
 	death := time.NewTimer(least + time.Duration(w.rnd.Int64N(int64(2*least))))
 	defer death.Stop()
 	go func() { // ends with the life

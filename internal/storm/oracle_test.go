@@ -177,7 +177,7 @@ func (s *story) missing() (out []string) {
 
 // settle waits until everything has arrived, and a little longer.
 func (s *story) settle() {
-	for until := time.Now().Add(settles); time.Now().Before(until) && len(s.missing()) > 0; {
+	for until := time.Now().Add(*settles); time.Now().Before(until) && len(s.missing()) > 0; {
 		time.Sleep(200 * time.Millisecond)
 	}
 	time.Sleep(2 * time.Second)

@@ -74,11 +74,14 @@ func New(backend string, seed uint64, share float64) (*Proxy, error) {
 	return p, nil
 }
 
-// Dial connects to the proxy, wherever it listens now.
-func (p *Proxy) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
-	p.mu.Lock()
-	addr := p.addr
-	p.mu.Unlock()
+// Dial connects to the proxy, wherever it listens now, instead of the server, and to all
+// others as it is.
+func (p *Proxy) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if addr == p.backend {
+		p.mu.Lock()
+		addr = p.addr
+		p.mu.Unlock()
+	}
 	return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, addr)
 }
 

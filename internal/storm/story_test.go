@@ -21,9 +21,8 @@ import (
 )
 
 const (
-	faulty   = 0.3              // of the requests
-	parallel = 4                // functions of the consumer at the same time
-	settles  = 90 * time.Second // what all of it may take when the storm is over
+	faulty   = 0.3 // of the requests
+	parallel = 4   // functions of the consumer at the same time
 )
 
 // people: Jane's process dies again and again, and sends through an outbox; Bob sends what
@@ -52,6 +51,7 @@ type story struct {
 	contacts int64
 	ids      map[string]int64
 	nets     map[string]*storm.Proxy
+	shared   storage.Store // Jane's, nil if she has a file
 	calm     chan struct{} // closed when the storm is over
 	end      chan struct{} // closed when everything has arrived, or has had the time to
 
@@ -87,6 +87,9 @@ func play(dir string, seed uint64, lasts time.Duration) *result {
 	}
 	if lasts > 20*time.Second {
 		s.pace = 800 * time.Millisecond
+	}
+	if seed%3 == 0 {
+		s.shared = storage.NewMemory()
 	}
 	began := time.Now()
 	if err := s.prepare(); err != nil {
@@ -402,7 +405,13 @@ func (s *story) remove(c *chat.Chat, conv, id int64, guid string) {
 	}
 }
 
-// file opens the store of Jane's process.
-func (s *story) file() (*boltstore.Store, error) {
-	return boltstore.Open(filepath.Join(s.dir, "jane.db"))
+// open opens the store of Jane's process: a file, or, with every third seed, something in
+// memory that stands for a store that several processes share. There, what a dead process
+// has claimed has to expire.
+func (s *story) open() (_ storage.Store, closes func() error, err error) {
+	if s.shared != nil {
+		return s.shared, func() error { return nil }, nil
+	}
+	file, err := boltstore.Open(filepath.Join(s.dir, "jane.db"))
+	return file, file.Close, err
 }

@@ -24,7 +24,7 @@ type exchange struct {
 	c    *conn
 	q    *request
 	rand *rand.Rand
-	n    int
+	n    uint64
 	sent int    // how often it was forwarded
 	note string // what the event says beside the kind
 }

@@ -54,7 +54,7 @@ func gateways() (all []kind) {
 	}
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		all = append(all, kind{strconv.Itoa(code) + " to another host", nil, func(x *exchange) bool {
-			a := answer{status: strconv.Itoa(code) + " Moved", headers: []string{"Location: http://" + x.c.p.elsewhere.l.Addr().String() + "/login?from=" + strconv.Itoa(x.n)}}
+			a := answer{status: strconv.Itoa(code) + " Moved", headers: []string{"Location: http://" + x.c.p.elsewhere.l.Addr().String() + "/login?from=" + strconv.FormatUint(x.n, 10)}}
 			return x.write(a.bytes())
 		}})
 	}

@@ -210,7 +210,7 @@ func (s *story) handle(w *work, m *machine) func(context.Context, *chat.Message)
 	rnd := s.draw(fmt.Sprint("handle ", w.n))
 	return func(_ context.Context, msg *chat.Message) error {
 		mu.Lock()
-		fails, before, behind := rnd.Float64() < 0.03, rnd.IntN(10), rnd.IntN(20)
+		fails, before, behind := rnd.Float64() < 0.03, rnd.IntN(10), rnd.IntN(200)
 		mu.Unlock()
 		time.Sleep(time.Duration(before) * time.Millisecond)
 		if fails {

@@ -18,7 +18,7 @@ import (
 // Event is what happened to one request.
 type Event struct {
 	At           time.Time
-	N            int // the request's number, from 1 on
+	N            uint64 // the request's number, from 1 on
 	Method, Path string
 	GUID         string // of the message that it inserts or looks up, "" otherwise
 	Fault        string // "" for none
@@ -45,8 +45,8 @@ type Proxy struct {
 	calm     bool
 	closed   bool
 	quit     chan struct{}
-	n        int // requests
-	stormy   int // those before the calm
+	n        uint64 // requests
+	stormy   int    // those before the calm
 	events   []Event
 	counts   map[string]int
 	doubled  map[string]int
@@ -82,8 +82,11 @@ func (p *Proxy) Dial(ctx context.Context, network, addr string) (net.Conn, error
 		addr = p.addr
 		p.mu.Unlock()
 	}
-	return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, addr)
+	return dialer.DialContext(ctx, network, addr)
 }
+
+// dialer gives up as a client does.
+var dialer = net.Dialer{Timeout: 10 * time.Second}
 
 // open begins to listen.
 func (p *Proxy) open(addr string) error {
@@ -262,7 +265,7 @@ func (c *conn) exchange(q *request) bool {
 		p.stormy++
 	}
 	p.mu.Unlock()
-	x := &exchange{c: c, q: q, rand: rand.New(rand.NewPCG(p.seed, uint64(n))), n: n}
+	x := &exchange{c: c, q: q, rand: rand.New(rand.NewPCG(p.seed, n)), n: n}
 	k := kind{do: pass}
 	if x.rand.Float64() < p.share && !calm {
 		k = x.draw()
@@ -313,7 +316,7 @@ func (c *conn) forward(q *request) (*answer, error) {
 		return nil, errCut
 	}
 	if c.back == nil {
-		back, err := net.DialTimeout("tcp", c.p.backend, 10*time.Second)
+		back, err := dialer.DialContext(context.Background(), "tcp", c.p.backend)
 		if err != nil {
 			return nil, err
 		}

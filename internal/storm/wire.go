@@ -28,17 +28,16 @@ type answer struct {
 const crlf = "\r\n"
 
 // readHead reads up to the empty line that ends a header.
-func readHead(r *bufio.Reader) (first string, headers []string, raw []byte, err error) {
+func readHead(r *bufio.Reader) (first string, headers []string, err error) {
 	for {
 		line, err := r.ReadBytes('\n')
-		raw = append(raw, line...)
 		if err != nil {
-			return "", nil, raw, err
+			return "", nil, err
 		}
 		text := strings.TrimRight(string(line), crlf)
 		switch {
 		case text == "" && first != "":
-			return first, headers, raw, nil
+			return first, headers, nil
 		case first == "":
 			first = text
 		default:
@@ -99,7 +98,7 @@ func readChunks(r *bufio.Reader) (raw, plain []byte, err error) {
 
 // readRequest reads one request. It asks for answers that are not compressed.
 func readRequest(r *bufio.Reader) (*request, error) {
-	first, headers, _, err := readHead(r)
+	first, headers, err := readHead(r)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +125,7 @@ func readRequest(r *bufio.Reader) (*request, error) {
 // readAnswer reads the final answer to a request of a method.
 func readAnswer(r *bufio.Reader, method string) (*answer, error) {
 	for {
-		first, headers, _, err := readHead(r)
+		first, headers, err := readHead(r)
 		if err != nil {
 			return nil, err
 		}

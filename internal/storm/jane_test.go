@@ -116,8 +116,9 @@ func (s *story) life(w *work) (again bool) {
 	c := s.boot(ctx, "jane", m, &disk{store, m}, outbox)
 	var runs sync.WaitGroup
 	if ctx.Err() == nil {
+		fn := s.handle(w, m)
 		runs.Go(func() {
-			err := c.Consume(context.Background(), "archive", s.handle(w, m), chat.StartAt(chat.FromBeginning), chat.Parallel(parallel),
+			err := c.Consume(context.Background(), "archive", fn, chat.StartAt(chat.FromBeginning), chat.Parallel(parallel),
 				chat.RetryBackoff(50*time.Millisecond, 500*time.Millisecond), chat.OnError(func(error) {}))
 			if !m.off() && ctx.Err() == nil && !errors.Is(err, chat.ErrClosed) {
 				s.wrong("Consume ended: %v", err)

@@ -153,7 +153,7 @@ func (p *Proxy) rest(d time.Duration) {
 }
 
 // Cut ends all connections, as if the client's machine had died. When it returns, nothing
-// that the client has sent before reaches the server any more.
+// that came on them reaches the server any more.
 func (p *Proxy) Cut() {
 	p.wire.Lock()
 	defer p.wire.Unlock()

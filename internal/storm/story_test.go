@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -101,8 +102,8 @@ func play(dir string, seed uint64, lasts time.Duration) *result {
 	lives.Go(s.bob)
 	lives.Go(s.eve)
 	time.Sleep(lasts)
-	for _, net := range s.nets {
-		net.Calm()
+	for _, proxy := range s.nets {
+		proxy.Calm()
 	}
 	close(s.calm)
 	s.posts.Wait()
@@ -110,11 +111,11 @@ func play(dir string, seed uint64, lasts time.Duration) *result {
 	r := s.judge(began)
 	close(s.end)
 	lives.Wait()
-	for _, net := range s.nets {
-		if n := net.Leaks(); n > 0 {
+	for _, proxy := range s.nets {
+		if n := proxy.Leaks(); n > 0 {
 			s.wrong("%d requests reached another host with a token or a body", n)
 		}
-		net.Close()
+		proxy.Close()
 	}
 	if err := s.srv.Close(); err != nil {
 		s.wrong("the server: %v", err)
@@ -229,8 +230,18 @@ type machine struct {
 
 func (s *story) machine(name string) *machine {
 	m := &machine{net: s.nets[name]}
-	m.pool = &http.Transport{DialContext: m.net.Dial, MaxIdleConnsPerHost: 8, DisableCompression: false}
+	m.pool = &http.Transport{DialContext: m.dial, MaxIdleConnsPerHost: 8}
 	return m
+}
+
+// dial connects to the network, while there is power.
+func (m *machine) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	nc, err := m.net.Dial(ctx, network, addr)
+	if err == nil && m.off() {
+		nc.Close()
+		return nil, errPower
+	}
+	return nc, err
 }
 
 func (m *machine) client(s *story) *datasource.Client {

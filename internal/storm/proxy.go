@@ -19,7 +19,7 @@ import (
 type Event struct {
 	At           time.Time
 	N            uint64 // the request's number, from 1 on
-	Method, Path string
+	Method, Path string // without the query, which has a token
 	GUID         string // of the message that it inserts or looks up, "" otherwise
 	Fault        string // "" for none
 	Forwarded    int    // how often the server got it
@@ -275,7 +275,7 @@ func (c *conn) exchange(q *request) bool {
 	if k.Name != "" {
 		p.mu.Lock()
 		p.counts[k.Name]++
-		p.events = append(p.events, Event{At: began, N: n, Method: q.method, Path: q.path, GUID: q.guid(), Fault: k.Name + x.note, Forwarded: x.sent})
+		p.events = append(p.events, Event{At: began, N: n, Method: q.method, Path: q.route(), GUID: q.guid(), Fault: k.Name + x.note, Forwarded: x.sent})
 		p.mu.Unlock()
 	}
 	return keep

@@ -97,7 +97,7 @@ func TestACutEndsConnectionsAndNothingMoreArrives(t *testing.T) {
 	p.Cut()
 	_, _ = io.WriteString(nc, ask)
 	_, _ = io.Copy(io.Discard, nc) // until it ends
-	p.Close() // waits for whoever might forward it
+	p.Close()                      // waits for whoever might forward it
 	assert.EqualValues(t, 1, arrived.Load())
 }
 

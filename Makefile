@@ -8,7 +8,7 @@ SEED     ?= 1
 VECTORS  ?= ../shared/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive long race cover bench fuzz mutate vectors vuln tidy docs quickstart
+.PHONY: help ci fmt vet lint test archive long race cover bench fuzz mutate parity vectors vuln tidy docs quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s) each
 
 mutate: ## MUTANTS (40) random defects of SEED (1), and which of them no test notices; goes on where it stopped
 	$(GO) run ./internal/mutate -n $(MUTANTS) -seed $(SEED)
+
+parity: ## break each row of docs/parity.md that has a defect, and see its test fail
+	CHAT_PARITY=1 $(GO) test -run 'TestParityRowsFailWhenTheyAreBroken|TestEveryParityRow' -timeout 60m -v .
 
 vectors: ## every test against VECTORS (../shared/vectors), with its counts
 	FLIPLET_CHAT_VECTORS=$(VECTORS) $(GO) test -count=1 -run Vectors -v ./internal/envelope/... ./internal/flipletd/...

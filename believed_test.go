@@ -86,7 +86,7 @@ func TestALookUpWithoutAListIsNoReasonToSendAgain(t *testing.T) {
 
 func TestAListThatIsNoneDoesNotEmptyTheConversations(t *testing.T) {
 	t.Parallel()
-	for _, body := range emptySuccesses {
+	for _, body := range append([]string{`{"dataSources":[]}`, `{"dataSources":null}`}, emptySuccesses...) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, fliplettest.InProcess())
 			jane, bob := w.login("jane"), w.login("bob", slowly)

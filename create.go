@@ -148,7 +148,7 @@ func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversa
 		return nil, err
 	}
 	conv := c.conversation(ds, s.userID)
-	c.settle(ctx)
+	c.settleOf(ctx, s)
 	conv.IsNew = true
 	return conv, nil
 }
@@ -219,7 +219,7 @@ func (c *Chat) conversationOf(ctx context.Context, s *session, people []string, 
 		}
 	}
 	conv := c.conversation(&best, s.userID)
-	c.settle(ctx)
+	c.settleOf(ctx, s)
 	return conv, nil
 }
 

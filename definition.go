@@ -75,6 +75,14 @@ func (c *Chat) freshDefinition(ctx context.Context, conversationID int64) (wire.
 	return d, nil
 }
 
+// settleOf is settle for what was read for a user, unless they have logged out since: then
+// nothing of them may be stored.
+func (c *Chat) settleOf(ctx context.Context, s *session) {
+	if c.current() == s {
+		c.settle(ctx)
+	}
+}
+
 // settle compares the keys in definitions that were read with those seen before. A
 // failure of Storage shows where a key is needed.
 func (c *Chat) settle(ctx context.Context) {

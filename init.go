@@ -227,12 +227,21 @@ func (c *Chat) shareUser(ctx context.Context, s *session, token string) {
 		return
 	}
 	for key, v := range map[string]string{userIDKey: s.userID, userTokenKey: token} {
-		raw, err := json.Marshal(v)
-		if v == "" || err != nil { // which it never is
-			raw = nil
+		var raw []byte
+		if v != "" {
+			raw, _ = json.Marshal(v) // a text always marshals
 		}
 		s.cache.Share(ctx, key, raw)
 	}
+}
+
+// sharedKeys are what a logout removes of what other components read.
+func sharedKeys(opts *Options) []string {
+	keys := []string{opts.CrossLoginEmailKey}
+	if opts.CrossLogin {
+		keys = append(keys, userIDKey, userTokenKey)
+	}
+	return keys
 }
 
 // shareLogin stores the login for other components, if CrossLogin is set.

@@ -73,13 +73,13 @@ func (c *Chat) rowsOf(s *session) *rows.Source {
 		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
 		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
 		Foreign:    s.roster.Foreign, Genuine: c.genuine(),
-		Members: func(ctx context.Context) ([]int64, error) {
+		Members: func(ctx context.Context) ([]rows.Member, error) {
 			sources, err := c.memberships(ctx, s)
-			ids := make([]int64, len(sources))
+			list := make([]rows.Member, len(sources))
 			for i := range sources {
-				ids[i] = sources[i].ID
+				list[i] = rows.Member{ID: sources[i].ID, Changed: sources[i].UpdatedAt}
 			}
-			return ids, err
+			return list, err
 		},
 	})
 }

@@ -17,13 +17,9 @@ import (
 // convert them to contacts, conversations and messages.
 
 func newCache(opts *Options, keepsMessages bool, work *life.Life) *cache.Cache {
-	shared := []string{opts.CrossLoginEmailKey}
-	if opts.CrossLogin {
-		shared = append(shared, userIDKey, userTokenKey)
-	}
 	return cache.New(cache.Config{
 		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
-		Shared: shared, Go: work.Go, Closing: work.Context, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
+		Shared: sharedKeys(opts), Go: work.Go, Closing: work.Context, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
 	})
 }
 

@@ -25,10 +25,17 @@ func (c *Chat) newSession(contact *Contact) *session {
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 			LongestWait: datasource.LongestWait,
 		},
-		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work,
+		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached,
 	})
 	s.outbox = c.outboxOf(s)
 	return s
+}
+
+// detached copies a row that would keep the page that it came with.
+func detached(payload any) any {
+	row := *payload.(*datasource.Entry)
+	row.Data = wire.CloneMap(row.Data)
+	return &row
 }
 
 // pollFailure says what a failed poll means for later ones.
@@ -43,14 +50,6 @@ func retryAfter(err error) time.Duration {
 		return time.Second // it has waited long enough: what is missing may be there
 	}
 	return askedToWait(err)
-}
-
-// askedToWait is how long the server asked to be left alone.
-func askedToWait(err error) time.Duration {
-	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
-		return refused.RetryAfter
-	}
-	return 0
 }
 
 // final reports whether later polls would fail, too: the contact was deleted, or the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -240,6 +242,64 @@ func footprint() int {
 	}
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc + m.StackInuse)
+}
+
+// It measures the memory of the process, so nothing runs beside it.
+//
+//nolint:paralleltest // see above
+func TestAThousandAbandonedLoopsCostLittleAndGoOnWhereTheyWere(t *testing.T) {
+	loops := longtest.Size(200, 1000)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+		conv := w.converse(jane, "bob")
+		long := strings.Repeat("x", 500)
+		for _, n := range numbers(0, 300) {
+			sayMany(w, jane, conv, []string{n + " " + long})
+		}
+		var nexts []func() (*chat.Message, error, bool)
+		before := footprint()
+		for range loops {
+			next, stop := iter.Pull2(bob.Events(t.Context()))
+			defer stop() // only so that the test can end
+			_, err, ok := next()
+			require.NoError(t, err)
+			require.True(t, ok)
+			nexts = append(nexts, next)
+			time.Sleep(3 * time.Second) // so that each has a page of its own
+		}
+		settle()
+		each := (footprint() - before) / loops
+		t.Logf("%d bytes each", each)
+		assert.Less(t, each, 32<<10)
+		_, err := bob.Stream(t.Context(), func(*chat.Message) {}) // somebody who does read
+		require.NoError(t, err)
+		for i := range 5 {
+			sayMany(w, jane, conv, numbers(1000*(i+1), 1000*(i+1)+100))
+			time.Sleep(time.Minute)
+		}
+		settle()
+		rows := 500 * 3 << 10 // of the server's, in this process
+		assert.Less(t, (footprint()-before-rows)/loops, 32<<10, "with more that waits")
+		for _, i := range []int{0, loops - 1} { // one that goes on after all
+			for n := range 199 + 500 {
+				m, err, ok := nexts[i]()
+				require.NoError(t, err)
+				require.True(t, ok)
+				require.False(t, m.IsUpdate)
+				if n < 199 {
+					require.Equal(t, fmt.Sprintf("%d %s", 101+n, long), m.Body)
+					require.True(t, m.IsHistory)
+				} else {
+					require.Equal(t, fmt.Sprint(1000*(1+(n-199)/100)+(n-199)%100), m.Body)
+					require.False(t, m.IsHistory)
+				}
+			}
+		}
+		began := time.Now()
+		require.NoError(t, bob.Close())
+		assert.Zero(t, time.Since(began))
+	})
 }
 
 // It measures the memory of the process, so nothing runs beside it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -298,4 +299,12 @@ func (c *Chat) gone(ctx context.Context, s *session, conversationID int64, err e
 		return err
 	}
 	return fmt.Errorf("conversation %d: %w", conversationID, ErrNotFound)
+}
+
+// askedToWait is how long the server asked to be left alone.
+func askedToWait(err error) time.Duration {
+	if refused, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrRateLimited) {
+		return refused.RetryAfter
+	}
+	return 0
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
@@ -53,9 +54,14 @@ func (s *session) login(c *Chat) where.Login {
 	return s.query.Login()
 }
 
+// startWithin is how long a login waits for the outbox to look into Storage.
+const startWithin = time.Second
+
 // startSending lets the outbox begin.
 func (s *session) startSending(ctx context.Context) {
 	if s != nil && s.outbox != nil {
+		ctx, cancel := context.WithTimeout(ctx, startWithin)
+		defer cancel()
 		_ = s.outbox.Start(ctx) // it fails when the session is over
 	}
 }

@@ -57,7 +57,11 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: q.Limit}, (*page).listing)
+	limit := q.Limit
+	if len(q.Join) > 0 { // an outer join adds rows
+		limit = 0
+	}
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: limit}, (*page).listing)
 	if err != nil {
 		return nil, err
 	}

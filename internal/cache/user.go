@@ -66,8 +66,8 @@ func (u *User) DropToken(ctx context.Context) {
 	}})
 }
 
-// Share stores a value for other components of the app, nil for none. A logout removes it
-// if its key is one of Config.Shared.
+// Share stores a value for other components of the app, or removes it if it is nil. A
+// logout removes it if its key is one of Config.Shared.
 func (u *User) Share(ctx context.Context, key string, value []byte) {
 	u.later(ctx, &write{name: "share/" + key, failed: "leaving the login for other components failed", change: func(ctx context.Context) error {
 		if value == nil {

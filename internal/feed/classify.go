@@ -96,7 +96,7 @@ func (r *reader) history(row *Row) bool {
 	if until, ok := r.joined[row.Conversation]; ok && row.Created <= until {
 		return true
 	}
-	first := r.phase == initial || r.start == FromBeginning && r.polled == beginning
+	first := r.phase == initial || r.loading || r.start == FromBeginning && r.polled == beginning
 	return first && row.Created <= r.began+tick
 }
 

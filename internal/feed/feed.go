@@ -376,6 +376,7 @@ func (f *Feed) Ack(id ID) (room bool) {
 	full := !e.room()
 	if ev, ok := e.queue.peek(); ok {
 		e.queue.finish(ev.number)
+		e.parked = false
 		if e.ledger != nil {
 			e.ledger.ack(&ev)
 			e.advance()

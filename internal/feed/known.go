@@ -69,6 +69,8 @@ type memory struct {
 	maxID int64
 	// gone is the newest creation key forgotten, by conversation.
 	gone map[int64]Key
+	// lost is the newest change forgotten.
+	lost Time
 }
 
 // band stands for the rows that one backlog delivered and forgot: created after From,
@@ -97,7 +99,7 @@ func widen(bands []band, from Time, to Key, maxID int64) []band {
 func newMemory(cfg *Config) *memory {
 	return &memory{
 		cfg:   cfg,
-		floor: Key{Time: beginning},
+		floor: Key{Time: beginning}, lost: beginning,
 	}
 }
 
@@ -310,6 +312,7 @@ func (m *memory) forgetOne(id int64) {
 func (m *memory) drop(id int64) {
 	v := m.rows[id]
 	delete(m.rows, id)
+	m.lost = max(m.lost, v.updated)
 	if m.gone == nil {
 		m.gone = map[int64]Key{}
 	}

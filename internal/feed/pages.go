@@ -139,6 +139,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	}
 	if first {
 		r.pageTop = highest(r.top, p.rows)
+		r.hollow = len(p.rows) == 0 && r.pos > r.settled
 	}
 	switch {
 	case !p.full:
@@ -183,7 +184,9 @@ func (r *reader) takeCreated(now time.Time, p page) {
 			newer = true
 			continue
 		}
-		r.pageTop = max(r.pageTop, row.ID)
+		if min(row.Created, row.Updated) <= r.end && !r.unsure { // it was there when the end was measured
+			r.pageTop = max(r.pageTop, row.ID)
+		}
 		// Known rows and history come in the next step, in order of change.
 		if row.Deleted || r.batch.has(row.ID) || r.mem.old(row) {
 			continue

@@ -45,7 +45,7 @@ func (r *reader) finish(now time.Time) {
 	case mending:
 		r.mended()
 	case live:
-		r.polling, r.changing = false, nil
+		r.polling, r.changing, r.loading = false, nil, false
 		r.top = max(r.top, r.pageTop)
 		r.limit = r.cfg.PageSize
 		r.pos = max(r.pos, r.seen)
@@ -54,7 +54,9 @@ func (r *reader) finish(now time.Time) {
 		} else {
 			r.polled = r.pos
 		}
-		r.observe(now)
+		if !r.hollow {
+			r.observe(now)
+		}
 	}
 }
 
@@ -62,7 +64,7 @@ func (r *reader) finish(now time.Time) {
 // no row older than the window before that end could become visible. Later changes
 // come with the next poll, which begins at once.
 func (r *reader) mended() {
-	r.phase, r.missed = live, true
+	r.phase, r.missed, r.unsure = live, true, false
 	r.top = max(r.top, r.pageTop)
 	r.pos = max(r.pos, r.endSeen)
 	r.settle(r.endSeen - r.cfg.overlap())

@@ -87,9 +87,13 @@ type reader struct {
 	ending       bool // the current page was the last: flush when no row is held
 	stored       bool // the position is an earlier program's, and no answer has confirmed it
 	ahead        bool // of a backlog: rows were delivered that were created in the future
+	parked       bool // it holds a position instead of rows
+	loading      bool // rows of its first page come with the next poll
 	needsMembers bool // the batch holds rows of conversations that are not known
 	replay       bool // a reset asks for the newest page again
 	gauged       bool // top is known
+	unsure       bool // a clock was set back during this backlog
+	hollow       bool // the poll brought nothing, not even a row that it has to bring
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {
@@ -109,7 +113,7 @@ func newReader(cfg *Config, now time.Time, s Start) *reader {
 }
 
 // room reports whether the reader may ask for another page.
-func (r *reader) room() bool { return r.queue.len() < r.cfg.Queue }
+func (r *reader) room() bool { return !r.parked && r.queue.len() < r.cfg.Queue }
 
 // idle reports whether the reader is doing nothing, so that a poll can begin.
 func (r *reader) idle() bool {

@@ -74,6 +74,6 @@ func (r *reader) setBack(step Time) {
 		r.polling, r.missed = false, true
 		return
 	}
-	r.phase = measuring // a backlog has to be measured again
+	r.phase, r.unsure = measuring, true // a backlog has to be measured again
 	r.at, r.seen = r.since(), r.since().Time
 }

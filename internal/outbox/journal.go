@@ -78,7 +78,7 @@ func (u *usage) describe(s *segment) {
 
 func newJournal(cfg *Config, in *life.Life, lost func()) *journal {
 	return &journal{
-		store: cfg.Store, prefix: cfg.Key, process: cfg.Process, settle: cfg.Settle, in: in, lost: lost,
+		store: prompt(cfg.Store), prefix: cfg.Key, process: cfg.Process, settle: cfg.Settle, in: in, lost: lost,
 		others: map[string]*claim.Claim{}, version1: map[string]sighting{}, held: map[string]*usage{},
 	}
 }

@@ -339,6 +339,28 @@ func TestNothingIsSentWithoutALookAtTheClaim(t *testing.T) {
 	})
 }
 
+// Removals that hang take no place of a request.
+func TestAStoreThatDoesNotRemoveHoldsUpNoMessage(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		srv, store := newServer(), newStore()
+		b := srv.box(stuck{store})
+		began := time.Now()
+		for i := range 20 {
+			<-queue(t, b, int64(i+1), "a").Done()
+		}
+		assert.Less(t, time.Since(began), time.Second)
+		end(t, b)
+	})
+}
+
+// stuck is a store that removes nothing.
+type stuck struct{ storage.Store }
+
+func (s stuck) Delete(ctx context.Context, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func TestSeveralProcessesSendWhatEachHasAccepted(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		srv, store := newServer(), newStore()

@@ -47,6 +47,9 @@ type listener struct {
 	taken   int  // how many a consumer has taken
 	acked   uint64
 	err     error
+
+	still   uint64    // acked when it was looked at last
+	stillAt time.Time // since when it has been that
 }
 
 // attach makes l a listener until ctx ends.
@@ -139,6 +142,21 @@ func (l *listener) leave() {
 		l.release(l.err)
 		l.feed.Unsubscribe(l.id)
 		l.r.announce()
+	}
+}
+
+// parkAfter is how long a listener may take nothing before it holds a position in place of
+// what it has not taken.
+const parkAfter = 30 * time.Second
+
+// park lets go of what is queued for a listener whose function does not return, or that
+// nobody asks any more. It gets it later, should it go on. mu is held.
+func (l *listener) park(now time.Time, detach func(any) any) {
+	switch {
+	case !l.busy || l.early || l.acked != l.still || l.stillAt.IsZero():
+		l.still, l.stillAt = l.acked, now
+	case now.Sub(l.stillAt) >= parkAfter:
+		l.feed.Park(l.id, detach)
 	}
 }
 

@@ -40,6 +40,8 @@ type Config struct {
 	Feed   feed.Config
 	// Judge says what a failed request means.
 	Judge func(error) Failure
+	// Detach copies the payload of a row, so that it shares no memory with those of its page.
+	Detach func(payload any) any
 	// Rested is called in the loop's goroutine when the loop has ended. May be nil.
 	Rested func()
 	Log    *slog.Logger
@@ -89,6 +91,10 @@ func (r *Receiver) Status() Status {
 
 // rest ends a poll: the engine has nothing more to ask for now. mu is held.
 func (r *Receiver) rest() {
+	now := time.Now()
+	for _, l := range r.listeners {
+		l.park(now, r.cfg.Detach)
+	}
 	if r.round.asked && !r.round.failed {
 		r.status = Status{Succeeded: time.Now()}
 	}

@@ -100,6 +100,18 @@ func (k *Known) get(id int64) (known, bool) {
 	return *e, true
 }
 
+// Of returns a conversation of a user that was in the last list, if one is known.
+func (k *Known) Of(userID string) (id int64, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for other, e := range k.defs {
+		if e.shows(userID) && (!ok || other < id) {
+			id, ok = other, true
+		}
+	}
+	return id, ok
+}
+
 // Len counts the definitions.
 func (k *Known) Len() int {
 	k.mu.Lock()

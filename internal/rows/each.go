@@ -15,25 +15,36 @@ import (
 const maxConcurrent = 8
 
 // fetchEach is fetch without the cross-source endpoint: it merges a page of each of
-// the user's conversations. It reads the list of conversations every time, which is
-// the only way to find new ones.
+// the user's conversations that may have rows of it. It reads the list of conversations
+// every time, which is the only way to find new ones.
 func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
-	ids, err := s.Members(ctx)
+	members, err := s.Members(ctx)
 	if err != nil {
 		return Page{}, err
 	}
-	if len(w.conversations) > 0 {
-		ids = slices.DeleteFunc(ids, func(id int64) bool { return !slices.Contains(w.conversations, id) })
+	if page, ok, err := s.fetchSome(ctx, members, w); ok {
+		return page, err
+	}
+	var ids []int64
+	for _, m := range members {
+		if len(w.conversations) == 0 || slices.Contains(w.conversations, m.ID) {
+			ids = append(ids, m.ID)
+		}
 	}
 	rows, err := s.concurrently(ctx, ids, w)
 	if err != nil {
 		return Page{}, err
 	}
+	return w.page(rows), nil
+}
+
+// page is the page that begins with these rows, the first of those that there are.
+func (w *want) page(rows []datasource.Entry) Page {
 	page := Page{Rows: rows, More: len(rows) >= w.limit}
 	if page.More {
 		page.Next = w.end(rows)
 	}
-	return page, nil
+	return page
 }
 
 // concurrently reads the pages of conversations, several at a time, and returns the first

@@ -31,6 +31,7 @@ type Endpoint struct {
 	counts atomic.Bool // its counts were compared with rows
 	leaks  atomic.Bool // it has sent rows of conversations that are not the user's
 	names  atomic.Bool // it says to which conversations rows belong
+	heads  heads
 }
 
 // nobodys is the conversation of a row of which it is not known.

@@ -22,8 +22,8 @@ type Config struct {
 	// Authorized calls fn with the user's chat token, and once more with a new token
 	// if the server refuses the first.
 	Authorized func(ctx context.Context, fn func(token string) error) error
-	// Members reads the ids of the user's conversations from the server.
-	Members func(ctx context.Context) ([]int64, error)
+	// Members reads the user's conversations from the server.
+	Members func(ctx context.Context) ([]Member, error)
 	// Foreign returns those of some conversations whose rows the user must not see. Every
 	// row that leaves the room has passed it, or comes from one conversation that the
 	// caller has checked.

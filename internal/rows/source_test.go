@@ -36,7 +36,7 @@ func newBench(t *testing.T) *bench {
 	b.cfg = rows.Config{
 		Client: b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
-		Members:    func(context.Context) ([]int64, error) { return []int64{b.one, b.two}, nil },
+		Members:    func(context.Context) ([]rows.Member, error) { return []rows.Member{{ID: b.one}, {ID: b.two}}, nil },
 		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },
 	}
 	return b
@@ -217,7 +217,7 @@ func TestOneFailureFailsTheWhole(t *testing.T) {
 	require.Error(t, err, "rather than a part goes missing")
 
 	gone := errors.New("no list")
-	b.cfg.Members = func(context.Context) ([]int64, error) { return nil, gone }
+	b.cfg.Members = func(context.Context) ([]rows.Member, error) { return nil, gone }
 	_, err = rows.New(b.cfg).Unread(t.Context(), 1000)
 	require.ErrorIs(t, err, gone)
 

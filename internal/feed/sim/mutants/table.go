@@ -151,7 +151,7 @@ var table = [...]Mutant{
 	{
 		What:  "a full queue does not stop the reading",
 		Seed:  129,
-		Edits: edits("reader.go", "return r.queue.len() < r.cfg.Queue", "return true"),
+		Edits: edits("reader.go", "return !r.parked && r.queue.len() < r.cfg.Queue", "return !r.parked"),
 	},
 	{
 		What:  "listeners with a full queue miss the poll for good",
@@ -402,5 +402,30 @@ var table = [...]Mutant{
 		What:  "positions of what is set aside are not moved back with the clock",
 		Seed:  247748,
 		Edits: edits("step.go", "if p.entry == nil && !p.joined {", "if p.entry == nil && false {"),
+	},
+	{
+		What:  "a poll that brought nothing settles rows that it had to bring",
+		Seed:  13541,
+		Edits: edits("progress.go", "if !r.hollow {", "if !r.hollow || true {"),
+	},
+	{
+		What:  "a listener that is parked goes on behind what it dropped",
+		Seed:  674,
+		Edits: edits("park.go", "bound = min(bound, e.found()-1)", "bound = min(bound, r.settled)"),
+	},
+	{
+		What:  "what a parked listener dropped counts as delivered",
+		Seed:  32,
+		Edits: edits("park.go", "\tdelete(m.rows, id)\n", ""),
+	},
+	{
+		What:  "a change that a parked listener dropped counts as delivered",
+		Seed:  356,
+		Edits: edits("park.go", "v.hash, v.deleted = ^v.hash, false", "v.deleted = false"),
+	},
+	{
+		What:  "a listener is parked although versions of what it would read again are forgotten",
+		Seed:  7106,
+		Edits: edits("park.go", "e.found() <= r.mem.lost ||", "false ||"),
 	},
 }

@@ -11,6 +11,7 @@ type listener struct {
 	durable bool
 	alive   bool
 	pending int
+	parked  bool
 	queued  []push // what is in its queue, in pushes
 	// rested is when it had been at rest last, by conversation.
 	rested [mostConversations]feed.Time

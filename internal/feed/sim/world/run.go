@@ -195,7 +195,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		}
 	} else {
 		for _, l := range r.listeners {
-			if !l.alive || l.pending >= cfg.Queue {
+			if !l.alive || l.parked || l.pending >= cfg.Queue {
 				continue
 			}
 			if r.polls > 0 {
@@ -288,6 +288,17 @@ func (r *Runner) answer(times int) bool {
 	r.fetched = 0
 	r.pushed()
 	return true
+}
+
+// lie answers with an empty list, as something on the way does that knows no better. It
+// can be told of the first page of a poll, where a row is known that has to be on it.
+func (r *Runner) lie() {
+	if !r.fetch() || r.query.Beyond == 0 {
+		return
+	}
+	r.note("the answer is empty")
+	r.rows, r.short = r.rows[:0], false
+	r.answer(1)
 }
 
 // refuse lets the request under way fail.

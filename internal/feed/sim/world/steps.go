@@ -28,6 +28,8 @@ func (r *Runner) do(x *Step) {
 		r.fetch()
 	case Refuse:
 		r.refuse(x.A, x.D)
+	case Lie:
+		r.lie()
 	case Repeat:
 		r.answer(2)
 	case Wait:
@@ -42,7 +44,7 @@ func (r *Runner) do(x *Step) {
 		}
 		r.run(1 << 30)
 	case Drain:
-		if i := x.A; i < len(r.listeners) && r.story.Blocked>>i&1 == 0 {
+		if i := x.A; i < len(r.listeners) && !r.park(r.listeners[i]) && r.story.Blocked>>i&1 == 0 {
 			r.drain(r.listeners[i], x.B)
 		}
 	case Subscribe:
@@ -211,6 +213,17 @@ func (r *Runner) open(l *listener) {
 	l.id = id
 }
 
+// park parks a listener now and then, in place of letting it take something. No story
+// changes for it.
+func (r *Runner) park(l *listener) bool {
+	if !l.alive || l.durable || (r.story.Seed+uint64(r.step))%3 != 0 || !r.feed.Park(l.id, func(payload any) any { return payload }) { //nolint:gosec // any number does
+		return false
+	}
+	l.queued[0].events, l.queued = 1, l.queued[:1]
+	l.pending, l.parked, r.left = 1, true, true
+	return true
+}
+
 // drain lets a listener take up to n events and returns how many it took.
 func (r *Runner) drain(l *listener, n int) (taken int) {
 	if !l.alive {
@@ -232,6 +245,7 @@ func (r *Runner) drain(l *listener, n int) (taken int) {
 		r.told(l, &e, from)
 		r.feed.Ack(l.id)
 		l.pending--
+		l.parked = false
 	}
 	return taken
 }

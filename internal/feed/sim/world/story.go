@@ -22,6 +22,7 @@ const (
 	Fetch               // a request is answered, the answer arrives later
 	Refuse              // a request fails: A is the way, D what the server names
 	Repeat              // an answer arrives twice
+	Lie                 // an answer says that there is nothing
 	Wait                // A times: run, then wait as long as the engine wants
 	Drain               // listener A takes B events
 	Subscribe           // A where it starts, B durable
@@ -60,6 +61,7 @@ type Traits struct {
 	Future        bool          // some rows are stamped many years ahead
 	Undated       bool          // lists do not say when a definition was changed
 	Shifts        bool          // the clock is set back or forward now and then
+	Lies          bool          // answers are empty now and then
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -115,6 +117,7 @@ func Tell(s *Story, seed uint64) {
 	t.Future = seed*0xbf58476d1ce4e5b9>>61 == 0
 	t.Undated = seed*0x94d049bb133111eb>>61 == 0
 	t.Shifts = seed*0xff51afd7ed558ccd>>61 == 0 && !t.Future && t.Lag == 0 && !t.Undated
+	t.Lies = seed*0xc4ceb9fe1a85ec53>>61 == 0 && !t.Shifts
 	if t.Shifts {
 		t.Late = 0 // what is in flight when a clock jumps forward is lost behind it
 	}
@@ -148,6 +151,9 @@ func (s *Story) steps(d dice) {
 				bag = append(bag, Exit, Enter)
 			}
 		}
+	}
+	if s.Traits.Lies {
+		bag = append(bag, Lie, Run)
 	}
 	if s.Traits.Shifts {
 		bag = append(bag, Shift, Send)

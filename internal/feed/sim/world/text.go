@@ -9,7 +9,7 @@ import (
 )
 
 var opNames = [...]string{
-	"Send", "Resend", "Import", "Edit", "Remove", "Pass", "Run", "Fetch", "Refuse", "Repeat", "Wait", "Drain",
+	"Send", "Resend", "Import", "Edit", "Remove", "Pass", "Run", "Fetch", "Refuse", "Repeat", "Lie", "Wait", "Drain",
 	"Subscribe", "Leave", "Poke", "Reset", "Joined", "Enter", "Exit", "Found", "Crash", "Stick", "Heal", "Aside", "Shift", "Check",
 }
 

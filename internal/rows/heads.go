@@ -1,0 +1,240 @@
+package rows
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Without the cross-source endpoint the rows of each conversation have to be asked for.
+// Most have none that a poll wants. One query can have any number of outer joins, each
+// with an order and a limit of its own, but without a condition on times and without
+// deleted rows. So it cannot have the rows themselves, but it has the newest row of each
+// of many conversations, which says whether there is anything to ask for. Deletions show
+// only in the time of the data source in the list of conversations, which is assumed to
+// move with its rows. A server on which one or the other is found not to be so is asked
+// for each conversation.
+
+const (
+	// headsFrom is from how many conversations on their newest rows are looked at first.
+	headsFrom = 9
+	// maxJoins is how many conversations one query asks about. How many a request may have
+	// is not documented.
+	maxJoins = 100
+	// headRows is how many of the newest rows are asked for: two show whether the server
+	// observes the order.
+	headRows = 2
+	// headsAgain is when a server that does not seem to have joins is asked again.
+	headsAgain = time.Hour
+	// bumpTime is how far the time of a data source may be behind that of a row, as the
+	// lists come from different moments. It is compared a poll later.
+	bumpTime = 10 * time.Second
+)
+
+// Member is a conversation of the user.
+type Member struct {
+	ID      int64
+	Changed time.Time // of its data source; zero if it is not known
+}
+
+// errHeads is why the newest rows of conversations cannot be trusted.
+var errHeads = errors.New("the server does not join other data sources as documented")
+
+// heads is what a server has shown of its joins. It is guarded by mu.
+type heads struct {
+	mu    sync.Mutex
+	off   time.Time           // when they are tried again; zero: they are trusted
+	newer map[int64]feed.Time // rows that were newer than their data source
+}
+
+func (h *heads) trusted(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !now.Before(h.off)
+}
+
+func (h *heads) distrust(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.off, h.newer = now.Add(headsAgain), nil
+}
+
+// behind reports whether the time of a data source has not moved with its rows: an
+// earlier look has seen a row that is newer than it is even now.
+func (h *heads) behind(m Member, newest feed.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed := Micros(m.Changed) + feed.Time(bumpTime.Microseconds())
+	if seen, ok := h.newer[m.ID]; ok && seen > changed {
+		return true
+	}
+	delete(h.newer, m.ID)
+	if newest > changed {
+		if h.newer == nil {
+			h.newer = map[int64]feed.Time{}
+		}
+		h.newer[m.ID] = newest
+	}
+	return false
+}
+
+// skims reports whether the newest rows of conversations say which of them a page needs:
+// not with a filter, and not for older rows.
+func (w *want) skims() bool {
+	return len(w.conversations) == 0 && w.unreadBy == "" && len(w.where) == 0 && w.match == nil && (!w.newest || w.unbounded())
+}
+
+// fetchSome is fetchEach for those conversations that may have rows of the page. ok is
+// false if it cannot be told which.
+func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Page, ok bool, _ error) {
+	now := time.Now()
+	if len(members) < headsFrom || !w.skims() || !s.Endpoint.heads.trusted(now) {
+		return Page{}, false, nil
+	}
+	if w.clock == nil {
+		w.clock = &clock{server: &s.time}
+	}
+	newest, err := s.newestOf(ctx, members, w)
+	if said, answer := errors.AsType[*datasource.Error](err); answer && said.StatusCode < 500 && !datasource.Temporary(err) {
+		err = fmt.Errorf("%w: %w", errHeads, err)
+	}
+	if err == nil && slices.ContainsFunc(members, func(m Member) bool { return s.Endpoint.heads.behind(m, newest[m.ID]) }) {
+		err = errHeads
+	}
+	var rows []datasource.Entry
+	if err == nil {
+		rows, err = s.read(ctx, members, newest, w)
+	}
+	if errors.Is(err, errHeads) {
+		s.Endpoint.heads.distrust(now)
+		s.Log.Warn("the newest rows of conversations cannot be had in one request, asking for each", "error", err)
+		return Page{}, false, nil
+	}
+	return w.page(rows), true, err
+}
+
+// read reads those conversations that may have rows of a page: first those that have
+// changed last.
+func (s *Source) read(ctx context.Context, members []Member, newest map[int64]feed.Time, w want) (rows []datasource.Entry, err error) {
+	var ids []int64
+	at := map[int64]feed.Time{} // not before the time of any row
+	for _, m := range members {
+		t, some := newest[m.ID]
+		if w.column == updatedAt || !some { // one may have been deleted, or not be shown
+			t = max(t, Micros(m.Changed))
+		}
+		if w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
+			ids, at[m.ID] = append(ids, m.ID), t
+		}
+	}
+	slices.SortStableFunc(ids, func(a, b int64) int { return cmp.Compare(at[b], at[a]) })
+	if !w.newest {
+		rows, err = s.concurrently(ctx, ids, w)
+		return rows, cmp.Or(err, s.compare(rows, newest, w))
+	}
+	for len(ids) > 0 {
+		if len(rows) >= w.limit && at[ids[0]] < w.key(&rows[w.limit-1]).Time {
+			break // those that are left have only older rows
+		}
+		n := min(maxConcurrent, len(ids))
+		part, err := s.concurrently(ctx, ids[:n], w)
+		if err != nil {
+			return nil, err
+		}
+		rows, ids = append(rows, part...), ids[n:]
+		slices.SortStableFunc(rows, w.compare)
+		rows = rows[:min(len(rows), w.limit)]
+	}
+	return rows, s.compare(rows, newest, w)
+}
+
+// compare looks for rows that should have been among the newest of their conversations.
+func (s *Source) compare(rows []datasource.Entry, newest map[int64]feed.Time, w want) error {
+	settled := w.clock.read() - feed.Time(bumpTime.Microseconds())
+	for i := range rows {
+		t := w.key(&rows[i]).Time
+		if shown, some := newest[rows[i].DataSourceID]; !deleted(&rows[i]) && t < settled && (!some || t > shown) {
+			return errHeads
+		}
+	}
+	return nil
+}
+
+// newestOf returns the time of the newest live row of each conversation that has one.
+func (s *Source) newestOf(ctx context.Context, members []Member, w want) (map[int64]feed.Time, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var mu sync.Mutex
+	out := make(map[int64]feed.Time, len(members))
+	chunks := make(chan []Member)
+	var wg sync.WaitGroup
+	for range min(maxConcurrent, (len(members)+maxJoins-1)/maxJoins) {
+		wg.Go(func() {
+			for chunk := range chunks {
+				found, err := s.chunk(ctx, chunk, w)
+				if err != nil {
+					cancel(err)
+					continue
+				}
+				mu.Lock()
+				maps.Copy(out, found)
+				mu.Unlock()
+			}
+		})
+	}
+	for chunk := range slices.Chunk(members, maxJoins) {
+		chunks <- chunk
+	}
+	close(chunks)
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
+}
+
+// chunk is newestOf for as many conversations as one query has.
+func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64]feed.Time, error) {
+	host, joins := members[0].ID, M{}
+	for _, m := range members[1:] {
+		joins["c"+strconv.FormatInt(m.ID, 10)] = M{
+			"dataSourceId": m.ID, "order": []string{w.column, string(datasource.Desc)}, "limit": headRows, "attributes": []string{wire.GUID},
+		}
+	}
+	answer, err := s.Client.Select(ctx, host, datasource.Query{
+		Type: "select", Attributes: []string{wire.GUID}, Limit: headRows, Join: joins,
+		Order: []datasource.Order{{Column: w.column, Direction: datasource.Desc}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.clock.note(answer.Answered)
+	newest, count := make(map[int64]feed.Time, len(members)), make(map[int64]int, len(members))
+	for _, m := range members {
+		count[m.ID] = 0
+	}
+	last := map[int64]feed.Time{}
+	for i := range answer.Entries {
+		e := &answer.Entries[i]
+		id, t := e.DataSourceID, w.key(e).Time
+		n, asked := count[id]
+		if !asked {
+			continue
+		}
+		if n >= headRows || n > 0 && t > last[id] {
+			return nil, errHeads // it ignores the limit, or the order
+		}
+		count[id], last[id], newest[id] = n+1, t, max(newest[id], t)
+	}
+	return newest, nil
+}

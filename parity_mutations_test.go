@@ -1,0 +1,104 @@
+package chat_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/patch"
+)
+
+// parityMutations are defects, one for a row of docs/parity.md: with it, the test that the
+// row names has to fail. They follow the code when it changes.
+var parityMutations = map[string]patch.Edit{
+	"2":    {File: "options.go", Old: "if o.DataSourceID <= 0 {", New: "if o.DataSourceID < 0 {"},
+	"3":    {File: "options.go", Old: "if o.Client == nil {", New: "if false {"},
+	"9":    {File: "internal/wire/conversation.go", Old: "if !push {", New: "if true {"},
+	"10":   {File: "init.go", Old: `if !c.opts.CrossLogin || email == "" || s == nil {`, New: `if c.opts.CrossLogin || email == "" || s == nil {`},
+	"10a":  {File: "offline.go", Old: "c.shareUser(ctx, s, token)", New: "_ = token"},
+	"11":   {File: "init.go", Old: "emailKey := cmp.Or(o.CrossLoginEmailKey, crossLoginEmailKey)", New: "emailKey := crossLoginEmailKey"},
+	"11a":  {File: "init.go", Old: "source := cmp.Or(c.opts.CrossLoginDataSourceID, c.opts.DataSourceID)", New: "source := c.opts.DataSourceID"},
+	"29":   {File: "chat.go", Old: "const batchSize = 200", New: "const batchSize = 100"},
+	"46":   {File: "logout.go", Old: "return errors.Join(c.clearToken(remote, s), outcome(remote, wiped))", New: "return outcome(remote, wiped)"},
+	"57":   {File: "internal/rows/matching.go", Old: "return e.Err != nil || !m.where.Contradicts(e.Data)", New: "return true"},
+	"57a":  {File: "queryoption.go", Old: "q = *o.query", New: "_ = o.query"},
+	"73":   {File: "create.go", Old: "if n.AllowInvite {", New: "if false {"},
+	"75a":  {File: "conversation.go", Old: " || def.Grouped())", New: ")"},
+	"85":   {File: "conversation.go", Old: "v.told.muted || v.current().Muted(v.userID)", New: "v.told.muted"},
+	"89":   {File: "channels.go", Old: `M{"public": true}`, New: `M{"public": false}`},
+	"90":   {File: "channels.go", Old: "if !h.foreign(&list[i]) {", New: "if h.foreign(&list[i]) {"},
+	"91":   {File: "conversation.go", Old: "v.IsChannel = def.Public()", New: "v.IsChannel = false"},
+	"92":   {File: "channels.go", Old: "if ds.Type != wire.TypeConversation || !wire.ParseDefinition(ds.Definition).Public() {", New: "if ds.Type != wire.TypeConversation {"},
+	"96":   {File: "send.go", Old: "readers = append([]string{s.userID}, readers...)", New: "readers = append([]string{}, readers...)"},
+	"99":   {File: "checkdraft.go", Old: `if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {`, New: "if false {"},
+	"111":  {File: "messages.go", Old: "slices.Reverse(found)", New: "_ = found"},
+	"112":  {File: "messages.go", Old: "Conversations: o.in, Order", New: "Order"},
+	"113":  {File: "messages.go", Old: "rows.Search{Where: o.where, ", New: "rows.Search{"},
+	"115":  {File: "markread.go", Old: " && !slices.Contains(m.ReadBy, s.userID) {", New: " {"},
+	"126":  {File: "internal/feed/feed.go", Old: "c.Base = cmp.Or(c.Base, 20*time.Second)", New: "c.Base = cmp.Or(c.Base, 10*time.Second)"},
+	"P8":   {File: "json.go", Old: "has && ct.withToken", New: "has"},
+	"P11a": {File: "message.go", Old: " && wire.Bool(m.Data[wire.PrivateMedia]) {", New: " {"},
+	"B9":   {File: "internal/wire/group.go", Old: "(name != readOnly || Bool(v))", New: `(name != "" || Bool(v))`},
+	"B41":  {File: "contacts.go", Old: "if contact := byUserID[id]; contact != nil {", New: "if contact := byUserID[id]; true {"},
+	"B51":  {File: "message.go", Old: "c.client.Delete(ctx, conversationID, messageID)", New: "c.client.DeleteDataSource(ctx, conversationID)"},
+}
+
+// unbroken are the rows of which nobody has shown yet that their test fails when what they
+// say is broken. Whoever writes a defect for one takes it out; new rows need a defect.
+const unbroken = `
+1 4 5 6 7 8 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45
+47 48 49 50 51 52 53 54 55 56 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 74 75 76 77 78 79 80 81 82 83 84 86
+87 88 93 94 95 97 98 100 101 102 103 104 105 106 107 108 109 110 114 116 117 118 119 120 121 122 123 124 125
+127 128 129 129a 130 131 132 133 134 135 136 137 138 139 140 141 141a 141b 141c 141d 142 143 144 145 146 147
+157 148 149 150 P1 P2 P3 P4 P5 P6 P7 P9 P10 P11 P12 B1 B2 B3 B4 B5 B6 B7 B8 B10 B11 B12 B13 B14 B15 B16 B17
+B18 B19 B20 B21 B22 B23 B24 B25 B26 B27 B28 B29 B30 B31 B32 B33 B34 B35 B36 B37 B38 B39 B40 B42 B43 B44 B45
+B46 B47 B48 B49 B50 B52 B53 B54 B55 B56
+ B57 B58 B59 B60 B61 B62
+`
+
+// mostUnbroken is how many rows may have no defect. It only becomes smaller.
+const mostUnbroken = 205
+
+func TestEveryParityRowHasADefectOrIsListed(t *testing.T) {
+	t.Parallel()
+	rows, listed := parityRows(t), map[string]bool{}
+	for _, number := range strings.Fields(unbroken) {
+		assert.NotEmpty(t, rows[number], "there is no row %s", number)
+		listed[number] = true
+	}
+	assert.LessOrEqual(t, len(listed), mostUnbroken)
+	for number := range rows {
+		_, has := parityMutations[number]
+		assert.NotEqual(t, has, listed[number], "row %s needs a defect in parityMutations; one that has one is not listed in unbroken", number)
+	}
+	for number, edit := range parityMutations {
+		assert.NotEmpty(t, rows[number], "there is no row %s", number)
+		_, err := patch.Apply(".", []patch.Edit{edit})
+		assert.NoError(t, err, "row %s", number)
+	}
+}
+
+// make parity runs it: it builds the tests once for each row.
+func TestParityRowsFailWhenTheyAreBroken(t *testing.T) {
+	if os.Getenv("CHAT_PARITY") == "" {
+		t.Skip("it takes minutes: make parity")
+	}
+	places := testPlaces(t)
+	for number, test := range parityRows(t) {
+		edit, has := parityMutations[number]
+		if !has {
+			continue
+		}
+		t.Run(number, func(t *testing.T) {
+			overlay, err := patch.Overlay(".", t.TempDir(), []patch.Edit{edit})
+			require.NoError(t, err)
+			out, err := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-timeout=2m", "-run=^"+test+"$", places[test]).CombinedOutput()
+			require.Error(t, err, "%s does not notice: %s", test, edit.Old)
+			assert.Regexp(t, `--- FAIL|panic:`, string(out), "it has to run")
+		})
+	}
+}

@@ -2,6 +2,10 @@ package chat_test
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,3 +146,37 @@ func TestALoginDoesNotTakeAnEmptyAnswerForAnUnknownContact(t *testing.T) {
 		require.NotErrorIs(t, err, chat.ErrNotFound)
 	}
 }
+
+// A gateway passes an insert on and then refuses it in its own words. The new login that
+// follows a 403 is no reason to believe that nothing was stored.
+func TestARefusalOfAGatewayThatPassedTheInsertOnDoublesNothing(t *testing.T) {
+	t.Parallel()
+	for name, outbox := range map[string]*chat.OutboxOptions{"a call": nil, "the outbox": {}} {
+		for _, code := range []int{401, 403} {
+			t.Run(fmt.Sprint(name, " ", code), func(t *testing.T) {
+				inOutbox(t, func(t *testing.T, w *world, conv int64) {
+					refused := 0
+					gateway := roundTripper(func(r *http.Request) (*http.Response, error) {
+						resp, err := w.Transport().RoundTrip(r)
+						if err == nil && refused == 0 && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/data") {
+							refused++
+							assert.NoError(t, resp.Body.Close())
+							resp.StatusCode, resp.Body, resp.ContentLength = code, io.NopCloser(strings.NewReader(proxyPage)), int64(len(proxyPage))
+						}
+						return resp, err
+					})
+					jane := w.login("jane", w.through(gateway), func(o *chat.Options) { o.EncryptMessages, o.Outbox = false, outbox })
+					m, err := jane.Message(t.Context(), conv, chat.Draft{Body: "hello", GUID: "g"})
+					require.NoError(t, err)
+					assert.Equal(t, "g", m.GUID)
+					assert.Equal(t, 1, refused)
+					assert.Len(t, w.Rows(conv), 1)
+				})
+			})
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -343,4 +344,40 @@ func (c *crowd) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.mu.Unlock()
 	}()
 	return c.RoundTripper.RoundTrip(r)
+}
+
+// Without the query over all conversations each is asked, and a gateway says of one that
+// it does not exist. Positions must not move on as if it were empty.
+func TestAGatewaysNotFoundLosesNoMessageOfAConversation(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{proxyPage, " ", `{"message":"no route"}`} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, fliplettest.InProcess())
+			jane := w.login("jane")
+			first, second := w.converse(jane, "bob"), w.converse(jane, "bob", "eve")
+			w.say(jane, first, "a")
+			w.say(jane, second, "b")
+			time.Sleep(time.Minute)
+			w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+			var blocked atomic.Bool
+			hidden := fmt.Sprintf("/%d/data/query", second.ID)
+			gateway := roundTripper(func(r *http.Request) (*http.Response, error) {
+				if blocked.Load() && strings.HasSuffix(r.URL.Path, hidden) {
+					return &http.Response{StatusCode: 404, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
+				}
+				return w.Transport().RoundTrip(r)
+			})
+			bob := w.login("bob", w.through(gateway))
+			blocked.Store(true)
+			r := newRecorder()
+			_, err := bob.Stream(t.Context(), r.add, chat.StartAt(chat.FromBeginning))
+			require.NoError(t, err)
+			time.Sleep(time.Minute)
+			blocked.Store(false)
+			w.say(jane, first, "c")
+			time.Sleep(10 * time.Minute)
+			assert.ElementsMatch(t, []string{"a", "b", "c"}, bodies(r.all()), body)
+			require.NoError(t, bob.Close())
+		})
+	}
 }

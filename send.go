@@ -98,8 +98,14 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 	}
 	row, err := c.transmit(ctx, s, conversationID, write)
 	if datasource.Doubtful(err) {
-		if stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write); lookErr == nil && stored != nil {
+		stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write)
+		_, passed := errors.AsType[*passedOnError](err)
+		switch {
+		case lookErr != nil:
+		case stored != nil:
 			row, err = stored, nil
+		case passed && errors.Is(err, datasource.ErrForbidden) && canRepeat(write.Files): // there was a new login
+			row, err = c.transmit(ctx, s, conversationID, write)
 		}
 	}
 	if err == nil {
@@ -114,13 +120,20 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	var row *datasource.Entry
 	var failed error
 	err := c.authorized(ctx, s, func(token string) error {
-		if failed != nil && !canRepeat(write.Files) {
+		switch {
+		case failed == nil:
+		case passedOn(failed):
+			return &passedOnError{failed}
+		case !canRepeat(write.Files):
 			return failed // a Reader cannot be sent twice
 		}
 		write.Params = wire.InsertParams(token)
 		row, failed = c.client.InsertEntry(ctx, conversationID, write)
 		return failed
 	})
+	if errors.Is(err, datasource.ErrUnauthorized) && passedOn(err) {
+		err = &passedOnError{err}
+	}
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
@@ -139,6 +152,20 @@ func (*unconfirmedError) Error() string {
 	return "the server's answer of success does not hold the message; it may have been stored"
 }
 func (*unconfirmedError) MayBeApplied() bool { return true }
+
+// passedOnError is a refusal in another form than the server's. Whoever gave it may have
+// passed the message on before.
+type passedOnError struct{ error }
+
+func (e *passedOnError) Unwrap() error    { return e.error }
+func (*passedOnError) MayBeApplied() bool { return true }
+
+// passedOn reports whether a refusal is one that a gateway may have given: what only the
+// service has is a type or code.
+func passedOn(err error) bool {
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return ok && (!answer.FromService || answer.Type == "" && answer.Code == "")
+}
 
 // restoreTypes stores the columns of an uploaded row again that the form has turned
 // into text. The message is sent by then, so a failure leaves text, which readers take.
@@ -238,6 +265,9 @@ func (d Draft) Format(f fmt.State, _ rune) {
 // judge says what a failure means for a message that waits. What a new login met says
 // nothing about the message.
 func judge(err error) outbox.Verdict {
+	if passed, ok := errors.AsType[*passedOnError](err); ok {
+		err = passed.error
+	}
 	if _, login := errors.AsType[*renewalError](err); login {
 		return outbox.Later
 	}

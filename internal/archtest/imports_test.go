@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/roster":                 {"internal/wait", "internal/wire"},
 	"internal/rows":                   {"datasource", "internal/feed", "internal/where", "internal/wire"},
 	"internal/serve":                  {},
+	"internal/storm":                  {},
 	"internal/upload":                 {"datasource", "internal/envelope", "internal/wire"},
 	"internal/wait":                   {},
 	"internal/where":                  {"internal/wire"},

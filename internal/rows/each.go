@@ -86,13 +86,13 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []
 }
 
 // pageOf reads at least w.limit matching rows of a conversation, or all of them. A
-// conversation that was deleted meanwhile has none.
+// conversation that was deleted meanwhile has none. Only the service can say so.
 func (s *Source) pageOf(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
 	var out []datasource.Entry
 	behind := w
 	for {
 		rows, more, err := s.step(ctx, id, behind)
-		if errors.Is(err, datasource.ErrNotFound) {
+		if answer, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrNotFound) && answer.FromService && answer.Type+answer.Code != "" {
 			return nil, nil
 		}
 		if err != nil {

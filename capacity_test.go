@@ -92,7 +92,7 @@ func TestCapacityOfServiceAccounts(t *testing.T) {
 		text, _, _ := strings.Cut(rest, " |")
 		want, err := strconv.ParseFloat(text, 64)
 		require.True(t, found && err == nil, "the page does not state: %s", row)
-		assert.InEpsilon(t, want, got, 0.1, row)
+		assert.InEpsilon(t, want, got, 0.2, row) // waits have jitter
 	}
 	for _, n := range []int{1, 500} {
 		synctest.Test(t, func(t *testing.T) {

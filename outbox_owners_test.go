@@ -62,7 +62,7 @@ func TestOutboxOwnersAreTheUsersWithMessagesThatWait(t *testing.T) {
 			owners, err := chat.OutboxOwners(t.Context(), store)
 			require.NoError(t, err)
 			assert.Empty(t, owners)
-			w.withOutbox(store) // a user without messages
+			require.NoError(t, w.withOutbox(store).Close()) // a user without messages; a live one would send others'
 			killed(t, w, store, conv, "a", "b")
 			owners, err = chat.OutboxOwners(t.Context(), store)
 			require.NoError(t, err)

@@ -62,7 +62,7 @@ func TestOutboxOwnersAreTheUsersWithMessagesThatWait(t *testing.T) {
 			owners, err := chat.OutboxOwners(t.Context(), store)
 			require.NoError(t, err)
 			assert.Empty(t, owners)
-			w.withOutbox(store) // a user without messages
+			w.withOutbox(store)                                               // a user without messages
 			killed(t, w, store, conv, fmt.Sprint("a", i), fmt.Sprint("b", i)) // what is stored already would be found
 			owners, err = chat.OutboxOwners(t.Context(), store)
 			require.NoError(t, err)

@@ -187,7 +187,8 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // The position costs one write of about 100 bytes a message, and less when several are
 // done with at once. Now and then, and when the user joins a conversation, it is
 // written as a whole: some kilobytes, or 36 bytes for each message of the last seconds.
-// While nothing comes nothing is written, but for a small lease every 5 seconds.
+// While nothing comes only a small lease is written, every 5 seconds. The cache of the
+// Chat comes besides: its list of conversations when that changes, its newest messages.
 //
 // fn's context ends with Consume and when the Chat is closed. If fn returns nil
 // after that, its message is acknowledged all the same. [Chat.Shutdown] waits for

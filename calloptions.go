@@ -164,7 +164,8 @@ type resetOption struct{}
 func (resetOption) applyPoll(c *callOptions) { c.reset = true }
 
 // Reset makes [Chat.Poll] deliver the newest messages again, with IsReplay and without
-// IsUpdate. What is new in the same poll, or history of a conversation joined since the
+// IsUpdate, to every listener of the Chat: one that began [FromNow] also gets what was
+// there before, and a consumer what it has acknowledged. What is new in the same poll, or history of a conversation joined since the
 // last one, does not come twice.
 func Reset() PollOption { return resetOption{} }
 

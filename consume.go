@@ -121,9 +121,11 @@ func Permanent(err error) error {
 
 // MaxAttempts is how often a message is handed to a failing function before it goes
 // to [DeadLetter]. Default 10. A restart of the process begins the count anew. An
-// attempt whose error says that the server is down ([ErrOffline], or
-// [datasource.Temporary]) does not count: an outage is waited out. One that met 500
-// counts while polls succeed, since a server may fail so at one message alone.
+// outage is waited out: an attempt does not count, whatever its error, when the last poll
+// has failed too. Nor does one whose error says that the server is down ([ErrOffline], or
+// [datasource.Temporary]), except for a 500, which a server may answer to one message
+// alone, nor one with [ErrQueued], whose message is in the outbox. Send with a
+// [Draft.GUID] made from the message, so that another attempt queues no second one.
 func MaxAttempts(n int) ConsumeOption {
 	return consumeOption(func(o *consumeOptions) {
 		if n <= 0 {
@@ -134,7 +136,8 @@ func MaxAttempts(n int) ConsumeOption {
 }
 
 // DeadLetter makes [Chat.Consume] call fn with a message that failed [MaxAttempts]
-// times, or with a [Permanent] error, and with the last error. If fn returns nil the
+// times, not counting those in an outage, or with a [Permanent] error, and with the last
+// error. If fn returns nil the
 // message is done with; a Permanent error of fn gives it up, in the log and to [OnError];
 // after any other it is tried again. Without DeadLetter a message that fails is tried for
 // ever, unless the error is Permanent, and only its conversation waits for it: nothing is
@@ -173,7 +176,8 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // the same time with [Parallel]; then all functions have to be safe for that. When fn
 // fails or panics, it gets the same message again after a growing wait. Meanwhile the
 // rest of its conversation waits, and other conversations go on. [MaxAttempts],
-// [DeadLetter] and [Permanent] are for giving up. After a crash Consume resumes, in the
+// [DeadLetter] and [Permanent] are for giving up, which an outage is no reason for.
+// After a crash Consume resumes, in the
 // same order, with the messages that fn had not finished.
 //
 // Memory is bounded: of a conversation that waits for long one message is kept, and the
@@ -183,7 +187,8 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // The position costs one write of about 100 bytes a message, and less when several are
 // done with at once. Now and then, and when the user joins a conversation, it is
 // written as a whole: some kilobytes, or 36 bytes for each message of the last seconds.
-// While nothing comes nothing is written, but for a small lease every 5 seconds.
+// While nothing comes only a small lease is written, every 5 seconds. The cache of the
+// Chat comes besides: its list of conversations when that changes, its newest messages.
 //
 // fn's context ends with Consume and when the Chat is closed. If fn returns nil
 // after that, its message is acknowledged all the same. [Chat.Shutdown] waits for
@@ -249,14 +254,18 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
 }
 
-// outage reports whether an error says that the server is down, and nothing about the
-// message that was being handled.
+// outage reports whether a failure says nothing about the message that was being handled:
+// the server is down, or it, or what stands before it, answers polls no better, or an
+// answer waits in the outbox.
 func (s *session) outage(err error) bool {
+	if errors.Is(err, ErrQueued) || s.receiver.Status().Failed > 0 {
+		return true
+	}
 	if !errors.Is(err, ErrOffline) && !datasource.Temporary(err) {
 		return false
 	}
 	answer, ok := errors.AsType[*datasource.Error](err)
-	return !ok || answer.StatusCode != http.StatusInternalServerError || s.receiver.Status().Failed > 0
+	return !ok || answer.StatusCode != http.StatusInternalServerError
 }
 
 // consumeFunc calls the functions of one Consume.

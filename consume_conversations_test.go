@@ -483,38 +483,80 @@ func TestAnOutageMakesNoDeadLetter(t *testing.T) {
 	})
 }
 
-// A server that is down as a whole says nothing about a message; one that fails at a
-// message alone does.
-func TestA500MakesADeadLetterOnlyWhilePollsSucceed(t *testing.T) {
+// A server that is down as a whole, or hidden behind a gateway, says nothing about a
+// message; one that fails at a message alone does. Nor does an answer that waits in the
+// outbox.
+func TestWhatAlsoPollsMeetMakesNoDeadLetter(t *testing.T) {
+	errOwn := errors.New("a bug")
+	page, missing := fliplettest.Answer(200, "<html>"), fliplettest.Answer(404, "<html>nothing</html>")
 	for name, is := range map[string]struct {
-		route fliplettest.Route
-		fault fliplettest.Fault
-		dead  bool
+		route    fliplettest.Route
+		fault    fliplettest.Fault
+		outbox   bool // and a deadline
+		own      error
+		attempts bool // many of them
+		dead     bool
 	}{
-		"everything answers 500": {fliplettest.AnyRoute, fliplettest.Status(500), false},
-		"everything answers 521": {fliplettest.AnyRoute, fliplettest.Status(521), false},
-		"sends answer 500":       {fliplettest.Insert, fliplettest.Status(500), true},
-		"sends answer 521":       {fliplettest.Insert, fliplettest.Status(521), false},
+		"everything answers 500":                 {route: fliplettest.AnyRoute, fault: fliplettest.Status(500), attempts: true},
+		"everything answers 521":                 {route: fliplettest.AnyRoute, fault: fliplettest.Status(521), attempts: true},
+		"everything answers a page":              {route: fliplettest.AnyRoute, fault: page, attempts: true},
+		"everything answers nothing":             {route: fliplettest.AnyRoute, fault: fliplettest.Answer(200, ""), attempts: true},
+		"everything is not found":                {route: fliplettest.AnyRoute, fault: missing, attempts: true},
+		"its own error, and everything is lost":  {route: fliplettest.AnyRoute, fault: fliplettest.LoseRequest(), own: errOwn, attempts: true},
+		"for good, and everything is lost":       {route: fliplettest.AnyRoute, fault: fliplettest.LoseRequest(), own: chat.Permanent(errOwn), dead: true},
+		"its own error, and polls are well":      {route: fliplettest.Insert, fault: page, own: errOwn, dead: true},
+		"sends answer 500":                       {route: fliplettest.Insert, fault: fliplettest.Status(500), dead: true},
+		"sends answer 521":                       {route: fliplettest.Insert, fault: fliplettest.Status(521), attempts: true},
+		"sends answer a page":                    {route: fliplettest.Insert, fault: page, dead: true},
+		"queued while everything answers 503":    {route: fliplettest.AnyRoute, fault: fliplettest.Status(503), outbox: true, attempts: true},
+		"queued while everything answers a page": {route: fliplettest.AnyRoute, fault: page, outbox: true, attempts: true},
+		"queued while sends take forever":        {route: fliplettest.Insert, fault: fliplettest.Delay(24 * time.Hour), outbox: true, attempts: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inTalks(t, 1, func(t *testing.T, w *talks) {
-				bob := w.bob()
-				var dead atomic.Int32
-				var begun atomic.Bool
+				bob := w.bob(func(o *chat.Options) {
+					if is.outbox {
+						o.Outbox = &chat.OutboxOptions{}
+					}
+				})
+				var dead, attempts atomic.Int32
+				var down atomic.Pointer[fliplettest.Lever]
 				stop := consume(bob, "bot", func(ctx context.Context, m *chat.Message) error {
 					if m.FromUserID == bob.User().UserID {
 						return nil
 					}
-					if begun.CompareAndSwap(false, true) {
-						w.Always(is.route, is.fault)
+					if attempts.Add(1) == 1 {
+						down.Store(w.Always(is.route, is.fault))
+						time.Sleep(30 * time.Second) // polls meet it, too
 					}
-					_, err := bob.Message(ctx, m.ConversationID, chat.Draft{Body: "reply"})
+					if is.own != nil {
+						return is.own
+					}
+					if is.outbox {
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
+						defer cancel()
+					}
+					_, err := bob.Message(ctx, m.ConversationID, chat.Draft{Body: "reply", GUID: fmt.Sprint("reply to ", m.ID)})
 					return err
 				}, chat.DeadLetter(func(context.Context, *chat.Message, error) error { dead.Add(1); return nil }))
 				time.Sleep(time.Second)
 				w.write(0, "question")
 				time.Sleep(2 * time.Hour)
 				assert.Equal(t, is.dead, dead.Load() > 0)
+				assert.Equal(t, is.attempts, attempts.Load() > 20, "%d attempts", attempts.Load())
+				down.Load().Off()
+				time.Sleep(time.Hour)
+				if is.own == nil && !is.dead {
+					replies := 0
+					for _, row := range w.Rows(w.convs[0]) {
+						if row.Data["fromUserId"] == bob.User().UserID {
+							replies++
+						}
+					}
+					assert.Equal(t, 1, replies)
+				}
+				assert.Equal(t, is.dead || is.own != nil, dead.Load() > 0, "what it meets when all is well is its own")
 				require.ErrorIs(t, stop(), context.Canceled)
 				require.NoError(t, bob.Close())
 				require.NoError(t, w.jane.Close())

@@ -51,7 +51,8 @@ type Message struct {
 	// IsHistory: a new message that was created before the stream began, as far as the
 	// first reading shows it, or before the user joined the conversation.
 	IsHistory bool
-	// IsReplay: the message was delivered again because of [Reset].
+	// IsReplay: the message is of the newest page that [Reset] asked for, which every
+	// listener gets, whether or not it has had the message, or acknowledged it.
 	IsReplay bool
 	// Change says what an update has changed. It is empty for messages that are no
 	// updates, and has all parts when the stream does not know the version before: it

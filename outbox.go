@@ -99,6 +99,7 @@ func (o OutboxOptions) prepare() (OutboxOptions, error) {
 var (
 	// ErrQueued: the message is stored in the outbox, but not sent yet. It will be,
 	// by this process or by the one that logs the user in next; do not send it again.
+	// So it is not [ErrOffline], also when the context's deadline ended the wait.
 	ErrQueued = named(outbox.ErrQueued)
 	// ErrOutboxFull: as many messages wait as OutboxOptions.Limit allows. This one was
 	// not accepted.

@@ -206,6 +206,8 @@ func TestWhoStopsWaitingDoesNotStopTheMessage(t *testing.T) {
 		_, err := jane.Message(ctx, conv, chat.Draft{Body: "a", GUID: "a"})
 		require.ErrorIs(t, err, chat.ErrQueued)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.NotErrorIs(t, err, chat.ErrOffline, "there is nothing to do again")
+		assert.False(t, datasource.Temporary(err))
 		down.Off()
 		require.NoError(t, jane.Outbox().Flush(t.Context()))
 		assert.Equal(t, []string{"a"}, guids(w, conv))

@@ -11,8 +11,8 @@ import (
 var errTemporary = errors.New("datasource: the server is down or busy")
 
 // Temporary reports whether err says that the server is down or busy for now: it could not be reached, the connection
-// broke, no answer came before the deadline of the context, or the answer was 429 or a 5xx of the service, or of a gateway
-// before it. The same call can succeed later; a write may have been applied nevertheless, see Doubtful.
+// broke, a request had no answer before the deadline of its context, or the answer was 429 or a 5xx of the service, or of a
+// gateway before it. The same call can succeed later; a write may have been applied nevertheless, see Doubtful.
 //
 // Temporary is false for an error of a context that was cancelled, and for what only a change of settings repairs, such
 // as a certificate that is not trusted, or 501 and 505.

@@ -62,7 +62,7 @@ func (b *bot) putAside(_ context.Context, m *chat.Message, err error) error {
 // a memory of its own knows what it has answered.
 func (b *bot) answer(ctx context.Context, m *chat.Message) error {
 	mine := m.FromUserID == b.chat.User().UserID
-	if mine || m.IsDeleted || m.IsUpdate || m.IsReadByCurrentUser || m.Err != nil {
+	if mine || m.IsDeleted || m.IsUpdate || m.IsReplay || m.IsReadByCurrentUser || m.Err != nil {
 		return nil
 	}
 	if text, ok := reply(m.Body); ok {

@@ -133,7 +133,7 @@ func ask(ctx context.Context, out io.Writer, jane *chat.Chat, conv *chat.Convers
 		if err != nil {
 			return err
 		}
-		if m.FromUserID == me || m.IsUpdate || m.IsReadByCurrentUser {
+		if m.FromUserID == me || m.IsUpdate || m.IsReplay || m.IsReadByCurrentUser {
 			continue
 		}
 		fmt.Fprintln(out, " Bot:", m.Body)

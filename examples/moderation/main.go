@@ -103,7 +103,7 @@ func run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if m.IsUpdate {
+		if m.IsUpdate || m.IsReplay {
 			continue
 		}
 		if err := mod.moderate(ctx, m); err != nil {

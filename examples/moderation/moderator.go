@@ -34,7 +34,7 @@ func (mod *moderator) serve(ctx context.Context) error {
 
 // moderate looks at one message, new or edited. A harmless one costs no request.
 func (mod *moderator) moderate(ctx context.Context, m *chat.Message) (err error) {
-	if m.IsDeleted || m.Err != nil {
+	if m.IsDeleted || m.IsReplay || m.Err != nil {
 		return nil
 	}
 	switch text := mod.masked.ReplaceAllStringFunc(m.Body, stars); {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -66,7 +67,19 @@ func (u *User) save(ctx context.Context, name string, v any) {
 		u.cache.cfg.Log.Warn(failed, "error", err)
 		return
 	}
+	sum := sha256.Sum256(raw)
 	u.later(ctx, &write{name: name, failed: failed, change: func(ctx context.Context) error {
-		return u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw)
+		if u.saved[name] == sum {
+			return nil
+		}
+		delete(u.saved, name) // a write that fails may have been made nevertheless
+		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw); err != nil {
+			return err
+		}
+		if u.saved == nil {
+			u.saved = map[string][sha256.Size]byte{}
+		}
+		u.saved[name] = sum
+		return nil
 	}})
 }

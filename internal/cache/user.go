@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,10 @@ type User struct {
 	id      string
 	account *account
 	since   int64 // account.logouts when the session began
+
+	// saved are the hashes of the lists that this session wrote last, which are not written
+	// again. account.changes is held.
+	saved map[string][sha256.Size]byte
 
 	recent recent
 }

@@ -97,10 +97,12 @@ func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
 	}
 }
 
-// fillAll is fill with a message and a login that are new.
+// fillAll is fill with a message, a login and lists that are new.
 func fillAll(u *User) {
 	u.Seen(context.Background(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(3, u.id)}, 0)
 	u.Remember(context.Background(), contact(1, u.id), "secret", "another login")
+	u.SaveContacts(context.Background(), []datasource.Entry{*contact(3, u.id)})
+	u.SaveConversations(context.Background(), []datasource.DataSource{{ID: 8}})
 	fill(context.Background(), u)
 }
 
@@ -218,4 +220,48 @@ func TestNoOrderOfSavesAndLogoutsLeavesAnything(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What this session has written is not written again, unless the Store failed since, or
+// the user has logged out.
+func TestAListIsWrittenWhenItIsNotTheLastOneThatWas(t *testing.T) {
+	t.Parallel()
+	writes, fails := 0, false
+	c := open(&gated{Store: storage.NewMemory(), set: func(context.Context, string) error {
+		writes++
+		if fails {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}})
+	u := c.User("jo")
+	one, two := []datasource.DataSource{{ID: 1}}, []datasource.DataSource{{ID: 1}, {ID: 2}}
+	for i, step := range []struct {
+		list  []datasource.DataSource
+		fails bool
+		want  int
+	}{
+		{list: one, want: 1},
+		{list: one, want: 1},
+		{list: two, want: 2},
+		{list: one, want: 3},
+		{list: two, fails: true, want: 4},
+		{list: one, want: 5}, // what failed may be there
+		{list: one, want: 5},
+	} {
+		fails = step.fails
+		u.SaveConversations(t.Context(), step.list)
+		assert.Equal(t, step.want, writes, "step %d", i)
+	}
+	u.SaveContacts(t.Context(), []datasource.Entry{*contact(7, "al")})
+	assert.Equal(t, 6, writes)
+	require.NoError(t, u.Forget(t.Context()))
+	writes = 0
+	again := c.User("jo")
+	again.SaveConversations(t.Context(), one)
+	assert.Equal(t, 1, writes)
+	list, ok, err := again.Conversations(t.Context())
+	require.NoError(t, err)
+	assert.True(t, ok)
+	assert.Len(t, list, 1)
 }

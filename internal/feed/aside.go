@@ -21,6 +21,9 @@ type part struct {
 	held   bool   // its event is not done with, so nothing is read
 	entry  *entry // while it is read
 	joined bool   // a part of the listener again, but not of the stored position
+	// told is the position after the event that is not done with, nil unless that is a gap:
+	// from the one before it a join would find the gap again.
+	told []byte
 	// missing is when the conversation was first not in a list, and was in none since.
 	missing time.Time
 }
@@ -87,11 +90,21 @@ func (f *Feed) SetAside(id ID, conversation int64, held bool) bool {
 		f.remove(p.entry)
 	}
 	fresh := p == nil
+	var told []byte
+	switch {
+	case !held:
+	case fresh || p.joined:
+		told = e.toldGap(conversation)
+	case p.held:
+		told = p.told
+	default:
+		told = p.toldGap(conversation)
+	}
 	if err := e.restoreAside(conversation, base, acked); err != nil {
 		return false
 	}
 	p = l.parts[conversation]
-	if p.held = held; fresh {
+	if p.held, p.told = held, told; fresh {
 		p.polled = max(p.polled, l.polled)
 	}
 	if until, ok := e.joined[conversation]; ok { // it was joined after the position, and may be joined again from there
@@ -102,6 +115,28 @@ func (f *Feed) SetAside(id ID, conversation int64, held bool) bool {
 	e.queue.remove(conversation)
 	e.advance()
 	return true
+}
+
+// toldGap is the position of a conversation when its oldest event is acknowledged, if that
+// is the gap of a join.
+func (r *reader) toldGap(conversation int64) []byte {
+	i := slices.IndexFunc(r.queue.items[r.queue.head:], func(it item) bool { return !it.done && it.Conversation() == conversation })
+	if i < 0 {
+		return nil
+	}
+	ev := r.queue.items[r.queue.head+i]
+	if ev.Gap == nil || ev.Gap.Row != 0 {
+		return nil
+	}
+	at := slices.IndexFunc(r.ledger.marks, func(m mark) bool { return m.after == ev.number })
+	if at < 0 {
+		return nil
+	}
+	base, err := restrict(r.ledger.marks[at].base, conversation)
+	if err != nil {
+		return nil
+	}
+	return base
 }
 
 // restrict leaves of a reader's position what concerns one conversation.
@@ -381,6 +416,11 @@ func (f *Feed) Finish(id ID, ev Event) (more bool) {
 		return false
 	}
 	p.held = false
+	if p.told != nil && e.restoreAside(p.only, p.told, nil) == nil {
+		after := e.ledger.parts[p.only]
+		after.polled, e.ledger.whole = max(p.polled, after.polled), true
+		return true
+	}
 	if ev.Gap == nil || ev.Gap.Row != 0 {
 		p.mem.put(&ev.Row)
 		p.created = max(p.created, ev.Row.Created)

@@ -71,7 +71,7 @@ var table = [...]Mutant{
 	{
 		What:  "what changed while a backlog was read waits for another poll",
 		Seed:  129,
-		Edits: edits("progress.go", "r.phase, r.missed = live, true", "r.phase, r.missed = live, false"),
+		Edits: edits("progress.go", "r.phase, r.missed, r.unsure = live, true, false", "r.phase, r.missed, r.unsure = live, false, false"),
 	},
 	{
 		What:  "changes among the older rows are skipped after a backlog",
@@ -399,11 +399,6 @@ var table = [...]Mutant{
 		Edits: edits("future.go", "r.mem.raise(floor, r.top)", "r.mem.raise(earlier(floor, r.mem.floor), r.mem.maxID)"),
 	},
 	{
-		What:  "positions of what is set aside are not moved back with the clock",
-		Seed:  247748,
-		Edits: edits("step.go", "if p.entry == nil && !p.joined {", "if p.entry == nil && false {"),
-	},
-	{
 		What:  "a poll that brought nothing settles rows that it had to bring",
 		Seed:  13541,
 		Edits: edits("progress.go", "if !r.hollow {", "if !r.hollow || true {"),
@@ -425,7 +420,7 @@ var table = [...]Mutant{
 	},
 	{
 		What:  "a listener is parked although versions of what it would read again are forgotten",
-		Seed:  7106,
+		Seed:  47771,
 		Edits: edits("park.go", "e.found() <= r.mem.lost ||", "false ||"),
 	},
 }

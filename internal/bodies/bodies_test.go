@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,11 +120,14 @@ func TestTheCallersKeysAreAskedOnceToTellWhatIsGenuine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := with(t, bodies.Encrypted, bodies.Plain)
-		asked, gone := 0, errors.New("gone")
+		var asked atomic.Int32
+		var gone atomic.Bool
+		gone.Store(true)
 		b.AtHand, b.Passphrase = nil, func(ctx context.Context, _ int64) (string, error) {
-			if asked++; gone != nil {
+			asked.Add(1)
+			if gone.Load() {
 				<-ctx.Done() // they take too long
-				return "", gone
+				return "", errors.New("gone")
 			}
 			return passphrase, nil
 		}
@@ -132,8 +136,8 @@ func TestTheCallersKeysAreAskedOnceToTellWhatIsGenuine(t *testing.T) {
 		for range 2 {
 			assert.False(t, b.Genuine(t.Context(), place, salted), "nobody knows")
 		}
-		assert.Equal(t, 1, asked, "not for every row of a page")
-		gone = nil
+		assert.EqualValues(t, 1, asked.Load(), "not for every row of a page")
+		gone.Store(false)
 		assert.Less(t, time.Since(began), time.Second, "nor for long")
 		time.Sleep(6 * time.Second)
 		for range 2 {
@@ -141,13 +145,13 @@ func TestTheCallersKeysAreAskedOnceToTellWhatIsGenuine(t *testing.T) {
 			assert.False(t, b.Genuine(t.Context(), place, forged))
 			assert.False(t, b.Genuine(t.Context(), place, "plain"))
 		}
-		assert.Equal(t, 2, asked)
+		assert.EqualValues(t, 2, asked.Load())
 		b.Forget()
 		_, _, err := b.Open(t.Context(), place, salted)
 		require.NoError(t, err)
-		gone = errors.New("gone")
+		gone.Store(true)
 		assert.True(t, b.Genuine(t.Context(), place, salted), "a message was opened with it")
-		assert.Equal(t, 3, asked)
+		assert.EqualValues(t, 3, asked.Load())
 	})
 }
 

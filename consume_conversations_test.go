@@ -78,13 +78,6 @@ func (h *witness) add(m *chat.Message) {
 	h.calls[m.Body]++
 }
 
-// at is when a message was handled last.
-func (h *witness) at(body string) time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.times[body]
-}
-
 func (h *witness) all() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -404,10 +397,11 @@ func TestDebounceWaitsUntilAConversationIsQuiet(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		require.Equal(t, []string{"3"}, h.all())
-		wait := h.at("3").Sub(last)
+		h.mu.Lock()
+		wait := h.times["3"].Sub(last)
+		h.mu.Unlock()
 		assert.GreaterOrEqual(t, wait, quiet)
 		assert.Less(t, wait, quiet+10*time.Second, "the quiet, and the time until a poll finds the message")
-
 		// One who never stops is heard all the same.
 		began := time.Now()
 		for i := range 100 {
@@ -415,7 +409,9 @@ func TestDebounceWaitsUntilAConversationIsQuiet(t *testing.T) {
 			time.Sleep(5 * time.Second)
 		}
 		first := h.all()[1]
-		assert.InDelta(t, 10*quiet.Seconds(), h.at(first).Sub(began).Seconds(), 10)
+		h.mu.Lock()
+		assert.InDelta(t, 10*quiet.Seconds(), h.times[first].Sub(began).Seconds(), 10)
+		h.mu.Unlock()
 		time.Sleep(time.Minute)
 		assert.Len(t, h.all(), 1+3, "every 200 s of 500, and the last one")
 		assert.Equal(t, "chatter 99", h.all()[3])

@@ -369,7 +369,7 @@ func TestThePanicOfAFunctionIsLoggedWithItsValueAndWithoutTheBody(t *testing.T) 
 					text += err.Error()
 				}
 				assert.NotContains(t, text, "SECRET", name)
-				assert.NotContains(t, text, "4711", name)
+				assert.NotContains(t, text, "TOP ", name) // a number may be in an address
 				assert.NotContains(t, text, strings.Repeat("x", 1001), name)
 			}
 		})

@@ -160,11 +160,10 @@ type passedOnError struct{ error }
 func (e *passedOnError) Unwrap() error    { return e.error }
 func (*passedOnError) MayBeApplied() bool { return true }
 
-// passedOn reports whether a refusal is one that a gateway may have given: what only the
-// service has is a type or code.
+// passedOn reports whether a refusal is one that a gateway may have given.
 func passedOn(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
-	return ok && (!answer.FromService || answer.Type == "" && answer.Code == "")
+	return ok && !answer.Coded()
 }
 
 // restoreTypes stores the columns of an uploaded row again that the form has turned

@@ -82,6 +82,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Coded reports whether the answer has a Type or Code, as only the service's own errors do: JSON of a proxy, gateway or
+// firewall may have a message, too, and counts as FromService then.
+func (e *Error) Coded() bool { return e.FromService && (e.Type != "" || e.Code != "") }
+
 // How the server says that security rules refused.
 const (
 	codeSource = "datasource.access"

@@ -84,9 +84,7 @@ func (b *batch) mergeDuplicate(r *Row, history bool) (*Row, bool) {
 		b.see(r, true)
 		return r, true
 	}
-	v := b.seen[other]
-	v.duplicate = true
-	b.seen[other] = v
+	b.hide(other)
 	hidden := b.news[i].Row
 	b.news[i] = Event{Row: *r, History: history}
 	b.updates = slices.DeleteFunc(b.updates, func(e Event) bool { return e.Row.ID == other })
@@ -102,10 +100,16 @@ func (b *batch) repeats(r *Row) {
 	}
 	news := len(b.news)
 	b.news = slices.DeleteFunc(b.news, func(e Event) bool { return e.Row.ID == other })
-	if v := b.seen[other]; len(b.news) < news {
-		v.duplicate = true
-		b.seen[other] = v
+	if len(b.news) < news {
+		b.hide(other)
 	}
+}
+
+// hide makes a row that was seen the duplicate of another one of its send.
+func (b *batch) hide(id int64) {
+	v := b.seen[id]
+	v.duplicate = true
+	b.seen[id] = v
 }
 
 // hold keeps the newest version of a row of an unknown conversation until the

@@ -60,7 +60,7 @@ func (r *reader) late(row *Row) {
 	if r.top == 0 || row.ID <= r.top || row.Deleted || row.Foreign || r.skips(row.Conversation) {
 		return
 	}
-	if _, known := r.version(row.ID); known || r.conversations.has(row.Conversation) && r.mem.old(row) {
+	if r.knows(row.ID) || r.conversations.has(row.Conversation) && r.mem.old(row) {
 		return
 	}
 	if r.batch.late == nil {

@@ -1,6 +1,9 @@
 package feed
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // A listener that takes nothing, since its function never returns or nobody calls its
 // iterator any more, would keep a page of rows for ever. It is parked: what is queued
@@ -92,17 +95,9 @@ func (r *reader) park(detach func(any) any) {
 	head.Row.Payload = detach(head.Row.Payload)
 	r.queue = queue{items: []item{head}, live: 1, last: head.number}
 	r.batch = batch{}
-	r.mem.rows, r.mem.origins = smaller(r.mem.rows), smaller(r.mem.origins)
+	// New maps have no room for what was deleted from these.
+	r.mem.rows, r.mem.origins = maps.Collect(maps.All(r.mem.rows)), maps.Collect(maps.All(r.mem.origins))
 	r.parked, r.missed = true, true
-}
-
-// smaller is a map without the room of what was deleted from it.
-func smaller[K comparable, V any](m map[K]V) map[K]V {
-	out := make(map[K]V, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
 }
 
 // unsee forgets a row as if it had not been delivered.

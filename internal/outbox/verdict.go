@@ -58,7 +58,7 @@ func Judge(err error) Verdict {
 	case errors.Is(err, datasource.ErrAccessDenied):
 		return Refused
 	case answer.FromService && (code == 400 || code == 403 || code == 404 || code == 422):
-		if answer.Type == "" && answer.Code == "" {
+		if !answer.Coded() {
 			return Refusing
 		}
 		return Refused

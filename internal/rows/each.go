@@ -92,7 +92,7 @@ func (s *Source) pageOf(ctx context.Context, id int64, w want) ([]datasource.Ent
 	behind := w
 	for {
 		rows, more, err := s.step(ctx, id, behind)
-		if answer, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrNotFound) && answer.FromService && answer.Type+answer.Code != "" {
+		if answer, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrNotFound) && answer.Coded() {
 			return nil, nil
 		}
 		if err != nil {

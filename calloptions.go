@@ -204,8 +204,8 @@ func (o StartOption) applyConsume(c *consumeOptions) { c.from = o.from }
 // It also says what comes of a conversation that the user joins later: at most its
 // newest 200 messages, nothing that was created before the join, or all of it. History
 // has [Message.IsHistory] and comes in order, before newer messages of the
-// conversation; what is left out is a [Gap]. A message from between the last poll
-// before the join and the join itself may come as new.
+// conversation; what is left out is a [Gap]. When somebody else adds the user, a message
+// from between the last poll before that and the join itself may come as new.
 func StartAt(from From) StartOption { return StartOption{from} }
 
 // GapOption is [OnGap].

@@ -105,10 +105,9 @@ func (h Channels) Join(ctx context.Context, id int64) (_ *Conversation, err erro
 		return nil, err
 	}
 	conv := h.chat.conversation(ds, s.userID)
-	if err := conv.join(ctx, since); err != nil {
+	if err := conv.join(ctx, s, since); err != nil {
 		return nil, err
 	}
-	s.receiver.Joined()
 	return conv, nil
 }
 

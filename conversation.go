@@ -3,7 +3,6 @@ package chat
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -233,7 +232,7 @@ func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSo
 	listed := c.known.Listing(s.userID)
 	sources, err := c.listConversations(ctx, c.apps(), wire.ByParticipant(s.userID), func(d wire.Definition) bool { return d.Has(s.userID) })
 	if err == nil && len(sources) == 0 {
-		err = c.confirmNone(ctx, s)
+		err = s.roster.ConfirmNone(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -246,25 +245,6 @@ func (c *Chat) memberships(ctx context.Context, s *session) ([]datasource.DataSo
 	c.settleOf(ctx, s)
 	s.cache.SaveConversations(ctx, sources)
 	return sources, nil
-}
-
-// confirmNone makes sure of an empty list of conversations, which something on the way may
-// have answered with: it reads one that the user was in, if one is known. A user who leaves
-// all conversations and is in all of them again would get their history again.
-func (c *Chat) confirmNone(ctx context.Context, s *session) error {
-	id, known := c.known.Of(s.userID)
-	if !known {
-		return nil
-	}
-	switch d, err := c.freshDefinition(ctx, id); {
-	case errors.Is(err, ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case d.Has(s.userID):
-		return fmt.Errorf("an empty list of conversations, although the user is in conversation %d", id)
-	}
-	return nil
 }
 
 // apps are those with conversations of this Chat. A list of them costs one request for

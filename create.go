@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -271,10 +272,9 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 			continue
 		}
 		conv := c.conversation(&found[0], s.userID)
-		if err := conv.join(ctx, since); err != nil {
+		if err := conv.join(ctx, s, since); err != nil {
 			return nil, err
 		}
-		s.receiver.Joined()
 		return conv, nil
 	}
 	return nil, fmt.Errorf("no conversation has this invite code: %w", ErrNotFound)
@@ -282,10 +282,15 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 
 // join makes the user a participant of a conversation that was read just now, since
 // the given time.
-func (v *Conversation) join(ctx context.Context, since time.Time) error {
-	return v.apply(ctx, roster.Change{
+func (v *Conversation) join(ctx context.Context, s *session, since time.Time) error {
+	var first sync.Once // another client may undo the change, which is made again then
+	err := v.apply(ctx, roster.Change{
 		First: &v.def, Since: since,
 		Edit: func(d wire.Definition) bool { return d.Add(v.userID) },
 		Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
-	})
+	}, func(at time.Time) { first.Do(func() { s.roster.Joined(v.ID, at) }) })
+	if err == nil {
+		s.receiver.Joined()
+	}
+	return err
 }

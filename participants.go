@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
@@ -11,11 +12,12 @@ import (
 // change edits a conversation's definition on the server; see [roster.Change]. member
 // has to be one.
 func (v *Conversation) change(ctx context.Context, member string, edit, kept func(wire.Definition) bool) error {
-	return v.apply(ctx, roster.Change{Member: member, Edit: edit, Kept: kept})
+	return v.apply(ctx, roster.Change{Member: member, Edit: edit, Kept: kept}, func(time.Time) {})
 }
 
-// apply makes a change of which Edit and Kept are given.
-func (v *Conversation) apply(ctx context.Context, change roster.Change) error {
+// apply makes a change of which Edit and Kept are given. made is called each time the
+// server has made it, with its time of that, which is zero if the server does not say.
+func (v *Conversation) apply(ctx context.Context, change roster.Change, made func(at time.Time)) error {
 	c := v.chat
 	change.Conversation, change.NotFound = v.ID, ErrNotFound
 	change.Read = func(ctx context.Context) (wire.Definition, error) { return c.freshDefinition(ctx, v.ID) }
@@ -23,6 +25,9 @@ func (v *Conversation) apply(ctx context.Context, change roster.Change) error {
 		ds, err := c.client.UpdateDataSource(ctx, v.ID, datasource.SourcePatch{Definition: def.JSON()})
 		if err == nil && len(ds.Definition) > 0 {
 			def = wire.ParseDefinition(ds.Definition)
+		}
+		if err == nil {
+			made(ds.UpdatedAt)
 		}
 		return def, missing(err, "conversation", v.ID)
 	}

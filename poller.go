@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -120,13 +121,17 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
+	began := time.Now()
 	sources, err := p.chat.memberships(datasource.AskAgain(ctx), p.session)
 	if err := p.judge(ctx, err); err != nil {
 		return nil, err
 	}
+	joined := p.session.roster.Joins(began, func(id int64) bool {
+		return slices.ContainsFunc(sources, func(ds datasource.DataSource) bool { return ds.ID == id })
+	})
 	members := make([]feed.Member, len(sources))
-	for i := range sources {
-		members[i] = feed.Member{Conversation: sources[i].ID, Created: rows.Micros(sources[i].CreatedAt), Changed: rows.Micros(sources[i].UpdatedAt)}
+	for i, ds := range sources {
+		members[i] = feed.Member{Conversation: ds.ID, Created: rows.Micros(ds.CreatedAt), Changed: rows.Micros(ds.UpdatedAt), Joined: rows.Micros(joined[ds.ID])}
 	}
 	return members, nil
 }

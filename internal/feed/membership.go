@@ -98,15 +98,19 @@ func (r *reader) enter(m Member, young bool) bool {
 }
 
 // joinedBy is a time at which the user was not in a conversation yet. What was created
-// later may be new, even if it is older than the join by the time between two polls.
+// later may be new, even if it is older than the join by the time between two polls,
+// unless the join itself was seen.
 func (r *reader) joinedBy(m Member) Time {
+	if m.Joined != 0 {
+		return m.Joined - 1 // what has the time of the join may have come after it
+	}
 	until := r.polled
 	if until == beginning {
 		until = r.pos
 	}
 	switch {
 	case m.Changed != 0:
-		return min(until, m.Changed-1) // what has the time of the join may have come after it
+		return min(until, m.Changed-1)
 	case until == beginning:
 		return until
 	}

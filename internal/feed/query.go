@@ -100,6 +100,9 @@ type Member struct {
 	// Changed is when its definition was changed last, by the clock that stamps rows: the
 	// user joined then or before. 0 if it is not known.
 	Changed Time
+	// Joined is when the user joined, by the same clock, if it was seen: the answer to their
+	// own request said it. Nothing that was created before is new. 0 if it is not known.
+	Joined Time
 }
 
 // Kind says what a [Query] asks for.

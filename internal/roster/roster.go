@@ -34,6 +34,7 @@ type Roster struct {
 
 	mu     sync.Mutex
 	denied map[int64]denial
+	joins  map[int64]ownJoin
 }
 
 // denial is why the rows of a conversation are not shown.
@@ -150,6 +151,22 @@ func (r *Roster) deny(id int64, err error) {
 		wait = min(2*before.wait, longestRest)
 	}
 	r.denied[id] = denial{err: err, at: time.Now(), wait: wait, final: errors.Is(err, ErrNoConversation)}
+}
+
+// ConfirmNone makes sure of an empty list of conversations, which something on the way may
+// have answered with: it reads one that the user was in, if one is known. A user who leaves
+// all conversations and is in all of them again would get their history again.
+func (r *Roster) ConfirmNone(ctx context.Context) error {
+	id, known := r.cfg.Known.Of(r.cfg.UserID)
+	if !known {
+		return nil
+	}
+	if err := r.cfg.Read(ctx, id); err != nil && !errors.Is(err, r.cfg.NotFound) {
+		return err
+	} else if e, ok := r.cfg.Known.get(id); err == nil && ok && e.has(r.cfg.UserID) {
+		return fmt.Errorf("an empty list of conversations, although the user is in conversation %d", id)
+	}
+	return nil
 }
 
 // Foreign returns those of some conversations whose rows must not be shown. One that is

@@ -123,7 +123,6 @@ func unique(rows []datasource.Entry) []datasource.Entry {
 // deleted reports whether a row is a deleted one.
 func deleted(e *datasource.Entry) bool { return wire.Deleted(e.DeletedAt, e.Data) }
 
-// Micros is a time as the receive engine counts it.
 // Micros is a time as the engine has it, 0 for none.
 func Micros(t time.Time) feed.Time {
 	if t.IsZero() {

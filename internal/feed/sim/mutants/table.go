@@ -423,4 +423,14 @@ var table = [...]Mutant{
 		Seed:  47771,
 		Edits: edits("park.go", "e.found() <= r.mem.lost ||", "false ||"),
 	},
+	{
+		What:  "the time of the user's own join is not used",
+		Seed:  143,
+		Edits: edits("membership.go", "if m.Joined != 0 {", "if false {"),
+	},
+	{
+		What:  "what has the time of the user's own join is taken for history",
+		Seed:  608,
+		Edits: edits("membership.go", "return m.Joined - 1", "return m.Joined + 1000"),
+	},
 }

@@ -334,10 +334,17 @@ func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
 }
 
 // certainly is a time before which a conversation that the user joined later is certainly
-// history for a listener: that of the last poll before the join.
+// history for a listener: that of the last poll before the join, or of the join itself if
+// it was the user's own call.
 func (r *Runner) certainly(l *listener, row *row, t *talk) feed.Time {
 	c := &r.srv.convs[row.conv]
-	if !c.member || c.changed < l.since || c.joins != 1 || r.srv.traits.Undated || r.srv.traits.Lag != 0 || row.imported || row.backdated || t.polled == beginning || r.srv.traits.Shifts {
+	if !c.member || c.changed < l.since || c.joins != 1 || r.srv.traits.Undated || r.srv.traits.Lag != 0 || row.imported || row.backdated || r.srv.traits.Shifts {
+		return beginning
+	}
+	switch {
+	case c.own:
+		return c.joined()
+	case t.polled == beginning:
 		return beginning
 	}
 	return min(c.changed, t.polled) - tick

@@ -76,12 +76,21 @@ type conversation struct {
 	joins   int
 	// listed is when a list first showed it after the last join, 0 for not yet.
 	listed feed.Time
+	own    bool // the user joined it with a call of their own
 	stuck  bool // consumers fail to handle what comes from it
 }
 
 // defined is when the definition was changed, as far as the server says it.
 func (c *conversation) defined(t Traits) feed.Time {
 	if t.Undated {
+		return 0
+	}
+	return c.stamped / ms * ms
+}
+
+// joined is when the user joined, if the answer to a call of theirs said so.
+func (c *conversation) joined() feed.Time {
+	if !c.own {
 		return 0
 	}
 	return c.stamped / ms * ms
@@ -202,7 +211,7 @@ func (s *server) members() []feed.Member {
 		if c.member && c.listed == 0 {
 			c.listed = s.now
 		}
-		s.list = append(s.list, feed.Member{Conversation: int64(i + 1), Created: c.created, Changed: c.defined(s.traits)})
+		s.list = append(s.list, feed.Member{Conversation: int64(i + 1), Created: c.created, Changed: c.defined(s.traits), Joined: c.joined()})
 	}
 	return s.list
 }

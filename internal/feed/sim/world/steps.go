@@ -82,7 +82,7 @@ func (r *Runner) do(x *Step) {
 			return
 		}
 		c.joins++
-		c.listed = 0
+		c.listed, c.own = 0, x.B == 2
 		if x.B != 0 {
 			r.feed.Joined(r.now())
 		}

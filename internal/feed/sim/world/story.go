@@ -30,7 +30,7 @@ const (
 	Poke                // A times
 	Reset
 	Joined
-	Enter // the user joins conversation A, told so if B
+	Enter // the user joins conversation A, told so if B is 1, with a call of their own if it is 2
 	Exit  // the user leaves conversation A
 	Found // a conversation is created and joined at once
 	Crash // the process dies: A is the moment
@@ -233,9 +233,14 @@ func (s *Story) step(d dice, op Op) Step {
 	case Stick, Heal:
 		x.A = d.IntN(4)
 	case Enter, Exit, Aside:
-		x.A, x.B = d.IntN(4), d.IntN(2)
-		if op == Aside {
+		x.A, x.B = d.IntN(8), d.IntN(2)
+		own := x.A >= 4
+		x.A %= 4
+		switch {
+		case op == Aside:
 			x.A, x.B = x.A%3, d.IntN(4)
+		case op == Enter && own:
+			x.B *= 2
 		}
 	case Shift:
 		x.D = d.ms(-10_000, -70_000, -3_600_000, -86_400_000, 10_000, 3_600_000)

@@ -60,7 +60,7 @@ func (x *Step) String() string {
 	case Poke:
 		return fmt.Sprintf("%d pokes", x.A)
 	case Enter:
-		return fmt.Sprintf("the user joins conversation %d", x.A+1)
+		return fmt.Sprintf("the user joins conversation %d%s", x.A+1, [...]string{"", ", and polls", " with a call of their own"}[x.B])
 	case Exit:
 		return fmt.Sprintf("the user leaves conversation %d", x.A+1)
 	case Found:

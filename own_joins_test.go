@@ -1,0 +1,164 @@
+package chat_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// Who joins by a call of their own knows when. What was written between the last poll
+// and the call is history, however long nobody had polled.
+func TestNothingFromBeforeTheUsersOwnJoinIsNew(t *testing.T) {
+	t.Parallel()
+	const old = 450 // more than two pages
+	for name, join := range map[string]func(t *testing.T, w *world, jane, bob *chat.Chat) (conv *chat.Conversation, join func()){
+		"a channel": func(t *testing.T, _ *world, jane, bob *chat.Chat) (*chat.Conversation, func()) {
+			channel, err := jane.Channels().Create(t.Context(), "news")
+			require.NoError(t, err)
+			conv, err := jane.Channels().Join(t.Context(), channel.ID)
+			require.NoError(t, err)
+			return conv, func() {
+				_, err := bob.Channels().Join(t.Context(), channel.ID)
+				require.NoError(t, err)
+			}
+		},
+		"an invitation": func(t *testing.T, w *world, jane, bob *chat.Chat) (*chat.Conversation, func()) {
+			conv, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["eve"]}, AllowInvite: true})
+			require.NoError(t, err)
+			code, err := conv.InviteCode(t.Context())
+			require.NoError(t, err)
+			return conv, func() {
+				_, err := bob.JoinConversation(t.Context(), code)
+				require.NoError(t, err)
+			}
+		},
+	} {
+		for _, start := range []struct {
+			name    string
+			from    chat.From
+			history []string
+		}{
+			{"now", chat.FromNow, nil},
+			{"newest", chat.FromNewest, numbers(old-200, old)},
+			{"beginning", chat.FromBeginning, numbers(0, old)},
+		} {
+			t.Run(name+", from "+start.name, func(t *testing.T) {
+				t.Parallel()
+				servers(t, func(t *testing.T, w *world) {
+					jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+					conv, joinNow := join(t, w, jane, bob)
+					other := w.converse(jane, "bob")
+					w.say(jane, other, "hello")
+					listeners := listening(t, bob, start.from)
+					settle()
+					for _, body := range numbers(0, old) { // since the last poll
+						w.AddRows(conv.ID, datasource.M{"body": body, "fromUserId": jane.User().UserID, "guid": "g" + body})
+					}
+					time.Sleep(2 * time.Millisecond)
+					joinNow()
+					live := []string{"a", "b", "c"}
+					for _, body := range live {
+						w.say(jane, conv, body)
+					}
+					settle()
+					for way, h := range listeners {
+						history, got, updates := h.in(conv)
+						// The newest page may hold live messages, too.
+						missing := max(len(start.history)-len(history), 0)
+						assert.LessOrEqual(t, missing, len(live), way)
+						if start.from == chat.FromBeginning {
+							assert.Zero(t, missing, way)
+						}
+						assert.Equal(t, start.history[missing:], history, way)
+						assert.Equal(t, live, got, way)
+						assert.Empty(t, updates, way)
+					}
+					require.NoError(t, bob.Close())
+				})
+			})
+		}
+	}
+}
+
+// A bot that was down joins first, and consumes then.
+func TestNothingFromBeforeTheUsersOwnJoinIsNewToAConsumerThatWasDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		store := storage.NewMemory()
+		kept := func(o *chat.Options) { asUsual(o); o.Storage = store }
+		jane, bob := w.login("jane", asUsual), w.login("bob", kept)
+		other := w.converse(jane, "bob")
+		channel, err := jane.Channels().Create(t.Context(), "news")
+		require.NoError(t, err)
+		conv, err := jane.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+		first := listening(t, bob, chat.FromNow)["consume"]
+		settle()
+		w.say(jane, other, "hello")
+		settle()
+		require.NoError(t, bob.Close())
+		_, got, _ := first.in(other)
+		require.Equal(t, []string{"hello"}, got)
+
+		for i := range 450 {
+			time.Sleep(7 * time.Second)
+			w.AddRows(conv.ID, datasource.M{"body": fmt.Sprint(i), "fromUserId": jane.User().UserID, "guid": fmt.Sprint("g", i)})
+		}
+		time.Sleep(2 * time.Millisecond)
+		w.say(jane, other, "while down")
+		bob = w.login("bob", kept)
+		_, err = bob.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+		w.say(jane, conv, "live")
+		second := listening(t, bob, chat.FromNow)["consume"]
+		settle()
+		_, got, _ = second.in(conv)
+		assert.Equal(t, []string{"live"}, got)
+		_, got, _ = second.in(other)
+		assert.Equal(t, []string{"while down"}, got)
+		require.NoError(t, bob.Close())
+	})
+}
+
+// A join is of use once: who is removed and added again by somebody else has been away.
+func TestAnOwnJoinIsForgottenWhenTheUserHasLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+		channel, err := jane.Channels().Create(t.Context(), "news")
+		require.NoError(t, err)
+		conv, err := jane.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+		listeners := listening(t, bob, chat.FromNow)
+		settle()
+		_, err = bob.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+		settle()
+		w.say(jane, conv, "first")
+		settle()
+		require.NoError(t, conv.Participants().Remove(t.Context(), w.ids["bob"]))
+		time.Sleep(20 * time.Minute)
+		w.say(jane, conv, "while away")
+		time.Sleep(20 * time.Minute)
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["bob"]))
+		time.Sleep(20 * time.Minute)
+		w.say(jane, conv, "second")
+		settle()
+		for way, h := range listeners {
+			_, got, _ := h.in(conv)
+			assert.Equal(t, []string{"first", "second"}, got, way)
+		}
+		require.NoError(t, bob.Close())
+	})
+}

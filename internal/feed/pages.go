@@ -6,9 +6,10 @@ import "time"
 type page struct {
 	query   Query
 	rows    []Row
-	ordered bool // the rows came in the requested order
-	full    bool // there may be more
-	clock   Time // of the server; 0 if it is not known
+	ordered bool    // the rows came in the requested order
+	full    bool    // there may be more
+	without []int64 // conversations whose rows it lacks, since they could not be read
+	clock   Time    // of the server; 0 if it is not known
 }
 
 func (r *reader) take(now time.Time, p page) {
@@ -113,6 +114,11 @@ func (r *reader) takeInitial(now time.Time, p page) {
 func (r *reader) takeChanges(now time.Time, p page) {
 	last := r.at
 	r.pageFrom = r.at
+	for _, id := range p.without {
+		r.partial = true
+		r.without.add(id)
+		r.batch.leave(id) // its earlier rows come with those that are missing, in order
+	}
 	first := r.phase == live && r.at == r.since()
 	if first && p.query.Beyond != 0 && !r.gauge(now, p) {
 		return
@@ -120,11 +126,15 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.updatedKey()
-		if first && k.Compare(r.at) <= 0 {
+		if first && k.Compare(r.at) <= 0 && !r.without.has(row.Conversation) {
 			r.late(row)
 		}
 		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) && !(r.ahead && r.knows(row.ID)) ||
 			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
+			continue
+		}
+		if r.without.has(row.Conversation) { // earlier rows of it must not come after later ones
+			last = k
 			continue
 		}
 		r.consider(row)
@@ -153,7 +163,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		// Too many to hold until the end of the poll. The batch is dropped, so the
 		// backlog delivers its rows, in order of creation.
 		r.abandon()
-		r.polling, r.phase = false, measuring
+		r.polling, r.phase, r.partial, r.without = false, measuring, false, nil
 	}
 }
 

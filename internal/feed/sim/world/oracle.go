@@ -471,6 +471,9 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		if c.changed >= l.since && v.visible <= c.changed && (c.listed == 0 || c.listed > joined) {
 			continue // not known to have been joined
 		}
+		if c.listed == 0 && r.elapsed < r.unlisted {
+			continue // the list that would show it could not be read
+		}
 		if s.at(row, s.now) != at {
 			continue // changed since
 		}

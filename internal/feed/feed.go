@@ -264,31 +264,33 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 // Page takes the answer to a query for rows, in the server's order. clock is the
 // server's own time of the answer, at least as late as any change in it; 0 if it is
 // not known.
-func (f *Feed) Page(now time.Time, rows []Row, clock Time) { f.page(now, rows, clock, false, nil) }
+func (f *Feed) Page(now time.Time, rows []Row, clock Time) {
+	f.answered(now, page{rows: rows, clock: clock})
+}
 
 // ShortPage is Page for an answer that has at least one row, in order, and ends before
 // the limit although there may be more: a larger one could not be read.
 func (f *Feed) ShortPage(now time.Time, rows []Row, clock Time) {
-	f.page(now, rows, clock, len(rows) > 0, nil)
+	f.answered(now, page{rows: rows, clock: clock, full: len(rows) > 0})
 }
 
 // PartialPage is Page for an answer without the rows of some conversations, which could
 // not be read. Only a query with Partial may be answered so. What there is is delivered,
 // and nothing is settled: later polls read from the same position until one lacks nothing.
 func (f *Feed) PartialPage(now time.Time, rows []Row, clock Time, without []int64) {
-	f.page(now, rows, clock, false, without)
+	f.answered(now, page{rows: rows, clock: clock, partial: true, without: without})
 }
 
-func (f *Feed) page(now time.Time, rows []Row, clock Time, short bool, without []int64) {
+func (f *Feed) answered(now time.Time, p page) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
 		return
 	}
 	f.flight = nil
 	f.clock.succeeded()
-	stepped := f.setBack(fl.sent, now, clock)
-	p := page{query: fl.query, full: short || len(rows) >= fl.query.Limit, without: without, clock: clock}
-	p.rows, p.ordered = sorted(fl.query.Kind, rows)
+	stepped := f.setBack(fl.sent, now, p.clock)
+	p.query, p.full = fl.query, p.full || len(p.rows) >= fl.query.Limit
+	p.rows, p.ordered = sorted(fl.query.Kind, p.rows)
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {
 			continue // unsubscribed meanwhile

@@ -8,7 +8,8 @@ type page struct {
 	rows    []Row
 	ordered bool    // the rows came in the requested order
 	full    bool    // there may be more
-	without []int64 // conversations whose rows it lacks, since they could not be read
+	partial bool    // rows are missing
+	without []int64 // of these conversations, at least
 	clock   Time    // of the server; 0 if it is not known
 }
 
@@ -114,8 +115,8 @@ func (r *reader) takeInitial(now time.Time, p page) {
 func (r *reader) takeChanges(now time.Time, p page) {
 	last := r.at
 	r.pageFrom = r.at
+	r.partial = r.partial || p.partial
 	for _, id := range p.without {
-		r.partial = true
 		r.without.add(id)
 		r.batch.leave(id) // its earlier rows come with those that are missing, in order
 	}

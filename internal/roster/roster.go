@@ -169,6 +169,13 @@ func (r *Roster) ConfirmNone(ctx context.Context) error {
 	return nil
 }
 
+// Unsure reports whether it is not known if a conversation is the user's, since it could not
+// be read.
+func (r *Roster) Unsure(id int64) bool {
+	d, denied := r.denial(id)
+	return denied && !errors.Is(d.err, r.cfg.NotFound)
+}
+
 // Foreign returns those of some conversations whose rows must not be shown. One that is
 // not known costs a request, several cost one for the list and at most a few more.
 //

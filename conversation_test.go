@@ -117,6 +117,22 @@ func TestContactsOfMembersComeInTheirOrderAndTheUnknownAreSkipped(t *testing.T) 
 	assert.Equal(t, []any{"jane@example.org", "eve@example.org", "bob@example.org"}, emails)
 }
 
+func TestIDsOfParticipantsAreACopyAndNeverNil(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	conv := w.converse(jane, "bob")
+	want := []string{jane.User().UserID, bob.User().UserID}
+	got := conv.Participants().IDs()
+	assert.Equal(t, want, got)
+	got[0] = "somebody"
+	assert.Equal(t, want, conv.Participants().IDs())
+	assert.Equal(t, want, conv.Definition.Participants)
+	for name, v := range map[string]*chat.Conversation{"nil": nil, "zero": {}} {
+		assert.Equal(t, []string{}, v.Participants().IDs(), name)
+	}
+}
+
 func TestMutingShowsOnTheValueAndForTheUserAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

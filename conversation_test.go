@@ -168,6 +168,31 @@ func TestAConversationIsWrittenAsJavaScriptSeesIt(t *testing.T) {
 	assert.NotContains(t, string(must(json.Marshal(conv))), conv.EncryptionKey())
 }
 
+func TestTheConversationWithTheLatestActivityComesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane", asUsual)
+		withBob := w.converse(jane, "bob")
+		time.Sleep(time.Second)
+		withEve := w.converse(jane, "eve")
+		order := func() (ids []int64) {
+			list, err := jane.Conversations(t.Context())
+			require.NoError(t, err)
+			for _, conv := range list {
+				ids = append(ids, conv.ID)
+			}
+			return ids
+		}
+		assert.Equal(t, []int64{withEve.ID, withBob.ID}, order())
+		time.Sleep(time.Second)
+		w.say(jane, withBob, "again")
+		assert.Equal(t, []int64{withBob.ID, withEve.ID}, order())
+		w.Always(fliplettest.ListSources, fliplettest.Ignore("order", "direction"))
+		assert.Equal(t, []int64{withBob.ID, withEve.ID}, order(), "whatever the server's order is")
+	})
+}
+
 func TestForeignSourcesInTheListAreLeftOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

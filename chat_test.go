@@ -67,6 +67,7 @@ func TestSameParticipantsGiveTheSameConversation(t *testing.T) {
 	w := newWorld(t)
 	jane, bob := w.login("jane"), w.login("bob")
 	first := w.converse(jane, "bob")
+	assert.True(t, first.IsNew)
 	for _, again := range []*chat.Conversation{w.converse(jane, "bob"), w.converse(bob, "jane")} {
 		assert.Equal(t, first.ID, again.ID)
 		assert.False(t, again.IsNew)

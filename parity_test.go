@@ -3,6 +3,7 @@ package chat_test
 import (
 	"context"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -115,7 +116,19 @@ func TestEveryCallNeedsALogin(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect()
 	ctx := t.Context()
+	first := func(all iter.Seq2[*chat.Message, error]) error {
+		for _, err := range all {
+			return err
+		}
+		return nil
+	}
 	for name, call := range map[string]func() error{
+		"Conversation":       func() error { _, err := c.Conversation(ctx, 1); return err },
+		"Channels.Create":    func() error { _, err := c.Channels().Create(ctx, "x"); return err },
+		"Channels.Join":      func() error { _, err := c.Channels().Join(ctx, 1); return err },
+		"Channels.Delete":    func() error { return c.Channels().Delete(ctx, 1) },
+		"History":            func() error { return first(c.History(ctx, 1)) },
+		"Events":             func() error { return first(c.Events(ctx)) },
 		"Conversations":      func() error { _, err := c.Conversations(ctx); return err },
 		"Create":             func() error { _, err := c.Create(ctx, chat.NewConversation{Participants: []int64{1}}); return err },
 		"JoinConversation":   func() error { _, err := c.JoinConversation(ctx, "x"); return err },

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ func parityRows(t *testing.T) map[string]string {
 	t.Helper()
 	table, err := os.ReadFile("docs/parity.md")
 	require.NoError(t, err)
-	rows := map[string]string{}
+	rows, last := map[string]string{}, ""
 	for line := range strings.Lines(string(table)) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
 		if len(cells) == 1 || strings.HasPrefix(line, "| # |") || strings.HasPrefix(line, "|---") {
@@ -60,10 +61,18 @@ func parityRows(t *testing.T) map[string]string {
 		number := strings.TrimSpace(cells[1])
 		require.Regexp(t, `^[BP]?\d+[a-z]?$`, number, line)
 		require.NotContains(t, rows, number, "two rows have one number")
-		rows[number] = strings.TrimSpace(cells[3])
+		require.Less(t, place(last), place(number), "rows are in the order of their numbers")
+		rows[number], last = strings.TrimSpace(cells[3]), number
 	}
 	require.Greater(t, len(rows), 220)
 	return rows
+}
+
+// place is where a row belongs: 9 comes before 10, 10 before 10a, and 150 before P1.
+func place(number string) string {
+	digits := regexp.MustCompile(`\d+`)
+	kind := map[byte]string{'P': "1", 'B': "2"}[(number + " ")[0]]
+	return kind + "0" + digits.ReplaceAllStringFunc(number, func(n string) string { return fmt.Sprintf("%4s", n) })
 }
 
 func TestConnectRefusesUnusableOptions(t *testing.T) {

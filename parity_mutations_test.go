@@ -52,17 +52,11 @@ var parityMutations = map[string]patch.Edit{
 // say is broken. Whoever writes a defect for one takes it out; new rows need a defect.
 const unbroken = `
 1 4 5 6 7 8 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45
-47 48 49 50 51 52 53 54 55 56 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 74 75 76 77 78 79 84 86
-88 98 103 106 108 109 114 119 120
-127 129a 136 140 141 141a 141b 141c 141d 142 143 144 145 146 147
-148 149 150 151 P1 P2 P3 P4 P5 P6 P7 P9 P10 P11 P12 B1 B2 B3 B4 B5 B6 B7 B8 B10 B11 B12 B13 B16 B17
-B18 B19 B20 B21 B22 B23 B24 B25 B26 B27 B28 B29 B30 B31 B32 B33 B34 B35 B36 B37 B38 B39 B40 B42 B43 B44 B45
-B46 B47 B48 B49 B50 B52 B53 B54 B55 B56
- B57 B58 B59 B60 B61 B62
+47 48 49 50 51 52 53 54 55 56 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 74 75 76 77 78 79
 `
 
 // mostUnbroken is how many rows may have no defect. It only becomes smaller.
-const mostUnbroken = 168
+const mostUnbroken = 70
 
 // parityDefects are the defects of all tables.
 func parityDefects(t *testing.T) map[string]patch.Edit {

@@ -240,21 +240,25 @@ func TestChannelsRefuseWhatIsNone(t *testing.T) {
 
 func TestDefaultsOfAMessage(t *testing.T) {
 	w := newWorld(t)
-	jane := w.login("jane")
+	jane, bob := w.login("jane"), w.login("bob")
 	conv := w.converse(jane, "bob")
-	data := chat.M{"readBy": []string{"somebody"}, "tag": "x"}
+	shout := strings.ToUpper(bob.User().UserID)
+	data := chat.M{"readBy": []string{shout}, "tag": "x"}
 	m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "hi", Data: data})
 	require.NoError(t, err)
 	me := jane.User().UserID
-	assert.Equal(t, chat.M{"readBy": []string{"somebody"}, "tag": "x"}, data, "the caller's map is untouched")
+	assert.Equal(t, chat.M{"readBy": []string{shout}, "tag": "x"}, data, "the caller's map is untouched")
 	assert.Equal(t, me, m.FromUserID)
-	assert.Equal(t, []string{me, "somebody"}, m.ReadBy)
+	assert.Equal(t, []string{me, shout}, m.ReadBy)
 	assert.NoError(t, uuid.Validate(m.GUID))
 	assert.EqualValues(t, "x", m.Data["tag"])
 	row, err := w.Client().FindByID(t.Context(), conv.ID, m.ID)
 	require.NoError(t, err)
 	assert.IsType(t, "", row.Data["fromUserId"])
-	assert.Equal(t, []any{me, "somebody"}, row.Data["readBy"])
+	assert.Equal(t, []any{me, shout}, row.Data["readBy"])
+	his, err := bob.Messages(t.Context())
+	require.NoError(t, err)
+	assert.False(t, his[0].IsReadByCurrentUser, "ids are compared exactly")
 	assert.Contains(t, row.Data, "conversationId")
 }
 

@@ -42,6 +42,7 @@ func TestLenCountsWhatAKilledProcessLeftBehind(t *testing.T) {
 		jane := w.withOutbox(disk, func(o *chat.OutboxOptions) { o.OnChange = seen.add })
 		assert.Equal(t, 3, jane.Outbox().Len(), "before the claim of the other process has run out")
 		waiting := jane.Outbox().Pending()
+		require.Len(t, waiting, 3)
 		assert.Equal(t, "a", waiting[0].GUID)
 		assert.Equal(t, conv, waiting[0].ConversationID)
 		queue(t, jane, conv, "d")

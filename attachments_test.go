@@ -259,7 +259,7 @@ func TestKeyAndTokenNeverReachAForeignHost(t *testing.T) {
 	}
 }
 
-func TestProgressOfTransfersEndsAtTheTotal(t *testing.T) {
+func TestTransfersTellTheirProgressAndCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	jane := w.login("jane")
@@ -281,6 +281,13 @@ func TestProgressOfTransfersEndsAtTheTotal(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, len(content), n)
 	assert.EqualValues(t, len(content), got)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = jane.Message(ctx, conv.ID, chat.Draft{
+		Files: []chat.File{{Name: "big.txt", Reader: bytes.NewReader(content)}}, Progress: func(int64, int64) { cancel() },
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, w.Rows(conv.ID), 1, "nothing of it is stored")
 }
 
 func TestAnUploadCanBeCancelledOnItsWay(t *testing.T) {

@@ -106,7 +106,7 @@ func TestOfflineLoginWithADeadTokenIsRepairedOnline(t *testing.T) {
 		d.run("bob", true, func(c *chat.Chat) {
 			_, err := c.Messages(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered")
+			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered, also for the login")
 		})
 	})
 }

@@ -184,6 +184,13 @@ func (w *ward) known(id int64) feed.Key {
 	return w.last[id]
 }
 
+// crowded forgets the newest change of a conversation, whose time does not tell it apart.
+func (w *ward) crowded(id int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.last, id)
+}
+
 // lacks notes whether a complete answer lacked the newest change that is known. It reports
 // whether the answer is not believed.
 func (w *ward) lacks(id int64, lacks bool) bool {
@@ -228,10 +235,15 @@ func (s *Source) visit(ctx context.Context, id int64, w want) ([]datasource.Entr
 		wider.limit++
 	}
 	rows, err := s.pageOf(ctx, id, wider)
+	if err == nil && wider.after != w.after && len(rows) >= wider.limit {
+		s.sick.crowded(id) // its time is that of more rows than a page has
+		rows, err = s.pageOf(ctx, id, w)
+		wider = w
+	}
 	if err != nil {
 		return nil, err
 	}
-	if known.ID != 0 && len(rows) < wider.limit {
+	if known.ID != 0 && known.Compare(wider.after) > 0 && len(rows) < wider.limit {
 		has := slices.ContainsFunc(rows, func(e datasource.Entry) bool { return e.ID == known.ID })
 		if s.sick.lacks(id, !has) {
 			return nil, errLacks

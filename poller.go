@@ -126,7 +126,7 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	if err := p.judge(ctx, err); err != nil {
 		return nil, err
 	}
-	joined := p.session.roster.Joins(began, func(id int64) bool {
+	joined := p.session.roster.Joins(ctx, began, func(id int64) bool {
 		return slices.ContainsFunc(sources, func(ds datasource.DataSource) bool { return ds.ID == id })
 	})
 	members := make([]feed.Member, len(sources))

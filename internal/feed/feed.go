@@ -340,7 +340,7 @@ func (f *Feed) Members(now time.Time, members []Member) {
 // Failed says that the query failed. wait is the wait that the server asked for, or 0.
 // The engine's own backoff grows with every failure in a row.
 func (f *Feed) Failed(now time.Time, wait time.Duration) {
-	if f.flight != nil && f.flight.query.Kind == Members && wait == 0 && f.goOn(now) {
+	if f.flight != nil && f.flight.query.Kind == Members && f.goOn(now) && wait == 0 {
 		return
 	}
 	f.flight = nil

@@ -96,6 +96,7 @@ type reader struct {
 	unsure       bool // a clock was set back during this backlog
 	hollow       bool // the poll brought nothing, not even a row that it has to bring
 	partial      bool // the poll lacks rows that could not be read
+	doubted      bool // the first page was empty, and is asked for again
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {

@@ -34,7 +34,7 @@ type Roster struct {
 
 	mu     sync.Mutex
 	denied map[int64]denial
-	joins  map[int64]ownJoin
+	joins  joins
 }
 
 // denial is why the rows of a conversation are not shown.

@@ -26,8 +26,8 @@ const (
 	giveUpAfter                 = time.Hour
 	// listRest is how long polls do without a list of conversations that could not be read.
 	listRest = 30 * time.Second
-	// doubts is how often an answer that lacks what was there is not believed.
-	doubts = 3
+	// doubtFor is how long answers that lack what was there are not believed.
+	doubtFor = 10 * time.Minute
 )
 
 // errLacks: an answer is not complete.
@@ -68,10 +68,10 @@ func (l *left) has(id int64) bool { return slices.Contains(l.ids, id) }
 type ward struct {
 	mu      sync.Mutex
 	beds    map[int64]*bed
-	last    map[int64]feed.Key // the newest change seen of a conversation
-	lacking map[int64]int      // how many answers in a row lacked it
-	members []Member           // as listed last
-	relist  time.Time          // until when no list is asked for, since one has failed
+	last    map[int64]feed.Key  // the newest change seen of a conversation
+	lacking map[int64]time.Time // since when answers lack it
+	members []Member            // as listed last
+	relist  time.Time           // until when no list is asked for, since one has failed
 }
 
 // bed is a conversation that cannot be read.
@@ -200,14 +200,19 @@ func (w *ward) lacks(id int64, lacks bool) bool {
 		delete(w.lacking, id)
 		return false
 	}
-	if w.lacking == nil {
-		w.lacking = map[int64]int{}
+	now, since := time.Now(), w.lacking[id]
+	if since.IsZero() {
+		if w.lacking == nil {
+			w.lacking = map[int64]time.Time{}
+		}
+		w.lacking[id] = now
+		return true
 	}
-	if w.lacking[id]++; w.lacking[id] < doubts {
+	if now.Sub(since) < doubtFor {
 		return true
 	}
 	delete(w.lacking, id)
-	delete(w.last, id) // it says so again and again
+	delete(w.last, id) // all that is said is that it has gone
 	return false
 }
 

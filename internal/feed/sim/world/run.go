@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -39,6 +40,7 @@ type Runner struct {
 	asked    int           // how many answers were read
 	partial  bool          // a page of this poll lacked a conversation
 	checking bool          // all conversations can be read
+	members  int           // how many conversations the last list had
 	unlisted time.Duration // until when the engine may do without a list
 	clock    feed.Time     // the time that the answer carries
 	fetched  feed.Time     // when, on the server's clock; 0 for not yet
@@ -125,7 +127,7 @@ func (r *Runner) start() {
 	r.query, r.rows, r.fetched = feed.Query{}, r.rows[:0], 0
 	r.failing, r.named, r.wait, r.busy = false, 0, 0, 0
 	r.polls, r.poked, r.asked = 0, 0, 0
-	r.partial, r.checking, r.unlisted = false, false, 0
+	r.partial, r.checking, r.unlisted, r.members = false, false, 0, 0
 }
 
 func (r *Runner) fail(rule, format string, args ...any) {
@@ -289,6 +291,7 @@ func (r *Runner) answer(times int) bool {
 	r.srv.noticed = r.srv.noticed || q.Kind != feed.Members && r.clock == r.srv.clock()/tick*tick
 	for range times {
 		if q.Kind == feed.Members {
+			r.members = len(r.srv.list)
 			r.feed.Members(r.now(), r.srv.list)
 		} else {
 			if r.srv.sick != 0 {
@@ -313,14 +316,25 @@ func (r *Runner) answer(times int) bool {
 }
 
 // lie answers with an empty list, as something on the way does that knows no better. It
-// can be told of the first page of a poll, where a row is known that has to be on it.
+// can be told of the first page of a poll, where a row is known that has to be on it, and,
+// when it is asked for again, of that of a listener.
 func (r *Runner) lie() {
-	if !r.fetch() || r.query.Beyond == 0 {
+	if !r.fetch() || r.query.Beyond == 0 && !r.doubts() {
 		return
 	}
 	r.note("the answer is empty")
 	r.rows, r.short = r.rows[:0], false
 	r.answer(1)
+}
+
+// doubts reports whether the request is for a first page that would not be believed if it
+// were empty.
+func (r *Runner) doubts() bool {
+	q := &r.query
+	if q.Kind != feed.Newest || q.Conversation != 0 || q.Before != (feed.Key{}) || r.members == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(r.listeners[:r.asking], func(l *listener) bool { return l.loaded == 0 && l.doubted })
 }
 
 // refuse lets the request under way fail.
@@ -333,12 +347,12 @@ func (r *Runner) refuse(way int, wait time.Duration) {
 	if r.query.Kind == 0 || r.violation != nil {
 		return
 	}
-	list := r.query.Kind == feed.Members
+	list, read := r.query.Kind == feed.Members, r.fetched
 	r.query, r.fetched = feed.Query{}, 0
 	r.failing, r.left, r.poked = true, false, 0
 	if list {
 		for i := range r.srv.convs {
-			if c := &r.srv.convs[i]; c.listed == r.srv.now {
+			if c := &r.srv.convs[i]; c.listed == read {
 				c.listed = 0 // the answer was lost
 			}
 		}

@@ -16,8 +16,14 @@ import (
 // Opener turns rows into messages, for exporters and auditors that read rows with a
 // [datasource.Client], from a file or from a data base. It needs no Chat and no login,
 // and makes no request, unless its Keys do. Bodies are opened and judged as by a Chat:
-// Message.Protection and Message.Err say the same, and of an authenticated body that is
-// stored in two rows the first row counts that was opened.
+// Message.Protection and Message.Err say the same.
+//
+// Of the rows of one conversation, sender and guid with an authenticated body that this
+// Opener has opened, the one with the lowest id counts, and every other is [ErrTampered];
+// without a guid, of those with the same sealed text. A row of which this Opener has read
+// something else before does not take over. A row that was opened before one with a lower
+// id has been returned as genuine: open rows in the order of their ids.
+// Of the last 4,096 authenticated bodies or more an Opener knows the row.
 //
 // Make one with [NewOpener] or [Conversation.Opener]. An Opener is safe for concurrent
 // use.

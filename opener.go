@@ -18,12 +18,11 @@ import (
 // and makes no request, unless its Keys do. Bodies are opened and judged as by a Chat:
 // Message.Protection and Message.Err say the same.
 //
-// Of the rows of one conversation, sender and guid with an authenticated body that this
-// Opener has opened, the one with the lowest id counts, and every other is [ErrTampered];
-// without a guid, of those with the same sealed text. A row of which this Opener has read
-// something else before does not take over. A row that was opened before one with a lower
-// id has been returned as genuine: open rows in the order of their ids.
-// Of the last 4,096 authenticated bodies or more an Opener knows the row.
+// Of the rows of one conversation, sender and guid (without a guid: with the same sealed
+// text) whose authenticated bodies this Opener has opened, the one with the lowest id
+// counts, unless the Opener has read something else in it before; every other is
+// [ErrTampered]. What was opened before a row with a lower id was returned as genuine, so
+// open rows in the order of their ids. The last 4,096 such rows or more are known.
 //
 // Make one with [NewOpener] or [Conversation.Opener]. An Opener is safe for concurrent
 // use.

@@ -462,10 +462,9 @@ func TestAnOutageMakesNoDeadLetter(t *testing.T) {
 	inTalks(t, 1, func(t *testing.T, w *talks) {
 		bob, h := w.bob(), newWitness()
 		var dead atomic.Int32
-		var failing atomic.Bool
-		failing.Store(true)
+		var works atomic.Bool
 		stop := consume(bob, "bot", func(_ context.Context, m *chat.Message) error {
-			if failing.Load() {
+			if !works.Load() {
 				return fmt.Errorf("reply: %w", chat.ErrOffline)
 			}
 			h.add(m)
@@ -478,7 +477,7 @@ func TestAnOutageMakesNoDeadLetter(t *testing.T) {
 		w.write(0, "question")
 		time.Sleep(2 * time.Hour)
 		assert.Zero(t, dead.Load())
-		failing.Store(false)
+		works.Store(true)
 		time.Sleep(3 * time.Minute)
 		assert.Equal(t, []string{"question"}, h.all())
 		require.ErrorIs(t, stop(), context.Canceled)

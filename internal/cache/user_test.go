@@ -46,7 +46,7 @@ func TestForgottenUsersLeaveNothing(t *testing.T) {
 		}
 		// A later login is not concerned.
 		fill(t.Context(), c.User("jo"))
-		_, _, ok := c.FindUser(t.Context(), "", byID("jo"))
+		_, _, ok := c.FindUser(t.Context(), "", nil, byID("jo"))
 		assert.True(t, ok)
 	})
 }
@@ -185,7 +185,7 @@ func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {
 	assert.Empty(t, dump(t, s))
 	fails = false
 	u.SaveConversations(t.Context(), nil)
-	_, token, ok := c.FindUser(t.Context(), "login", byID("jo"))
+	_, token, ok := c.FindUser(t.Context(), "login", nil, byID("jo"))
 	require.True(t, ok)
 	assert.Equal(t, "second", token)
 	contacts, _, err := u.Contacts(t.Context())
@@ -196,7 +196,7 @@ func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {
 	u.DropToken(t.Context())
 	fails = false
 	u.SaveContacts(t.Context(), nil)
-	_, _, ok = c.FindUser(t.Context(), "login", byID("jo"))
+	_, _, ok = c.FindUser(t.Context(), "login", nil, byID("jo"))
 	assert.False(t, ok, "the token was refused last")
 }
 

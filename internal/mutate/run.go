@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// round is the program of all mutants, and what its tests reach.
+type round struct {
+	*checker
+	dir      string // for files
+	limit    time.Duration
+	programs map[string]string      // the tests of a package, by its directory
+	reaching map[string][]*testCase // of a package, likewise
+}
+
+// testCase is one test of a package.
+type testCase struct {
+	name    string
+	took    time.Duration
+	reaches map[int]bool
+}
+
+// key names a mutant in the state.
+func (m *mutant) key() string { return fmt.Sprint(m.Line, m.String()) }
+
+// tested are the packages whose tests may notice a mutant.
+func (m *mutant) tested() []string { return slices.Compact([]string{m.dir(), "."}) }
+
+func (m *mutant) dir() string { return strings.TrimPrefix(m.pkg(), "./") }
+
+// prepare builds the program of some mutants, and runs each of its tests once without any.
+func (r *round) prepare(ctx context.Context, mutants []*mutant) error {
+	r.programs, r.reaching = map[string]string{}, map[string][]*testCase{}
+	edits := map[string][]edit{}
+	for _, m := range mutants {
+		edits[m.File] = append(edits[m.File], m.edit)
+	}
+	overlay, err := r.overlay("all", edits)
+	if err != nil {
+		return err
+	}
+	for _, m := range mutants {
+		for _, dir := range m.tested() {
+			if r.programs[dir] != "" {
+				continue
+			}
+			if r.programs[dir], err = r.build(ctx, overlay, dir); err != nil {
+				return err
+			}
+			if r.reaching[dir], err = r.reach(ctx, dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// overlay writes changed files, and the file that each of their packages needs.
+func (r *round) overlay(name string, edits map[string][]edit) (string, error) {
+	dir := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	write := func(of, text string) error {
+		if replace[of] != "" {
+			return nil // two files of one package
+		}
+		changed := filepath.Join(dir, strconv.Itoa(len(replace))+".go")
+		replace[of] = changed
+		return os.WriteFile(changed, []byte(text), 0o600)
+	}
+	for file, list := range edits {
+		p := r.dirs[filepath.ToSlash(filepath.Dir(file))]
+		source, err := os.ReadFile(filepath.Join(p.Dir, filepath.Base(file)))
+		if err != nil {
+			return "", err
+		}
+		if err := write(filepath.Join(p.Dir, filepath.Base(file)), apply(string(source), list...)); err != nil {
+			return "", err
+		}
+		if err := write(filepath.Join(p.Dir, runtimeName), runtimeOf(p.Name)); err != nil {
+			return "", err
+		}
+	}
+	raw, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, raw, 0o600)
+}
+
+// build makes the program of the tests of a package.
+func (r *round) build(ctx context.Context, overlay, dir string) (string, error) {
+	program := strings.TrimSuffix(overlay, ".json") + "-" + strings.ReplaceAll(dir, "/", "-") + ".test"
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay="+overlay, "-o", program, "./"+dir)
+	cmd.Dir = r.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("mutate: tests of %s: %w\n%s", dir, err, out)
+	}
+	return program, nil
+}
+
+// reach runs the tests of a package one by one.
+func (r *round) reach(ctx context.Context, dir string) ([]*testCase, error) {
+	names, err := r.test(ctx, dir, r.programs[dir], nil, "-test.list=.")
+	if err != nil {
+		return nil, fmt.Errorf("mutate: tests of %s: %w\n%s", dir, err, names)
+	}
+	var out []*testCase
+	var lock sync.Mutex
+	var workers sync.WaitGroup
+	free := make(chan bool, 2)
+	for name := range strings.FieldsSeq(string(names)) {
+		if strings.HasPrefix(name, "Benchmark") {
+			continue
+		}
+		free <- true
+		workers.Go(func() {
+			defer func() { <-free }()
+			file := filepath.Join(r.dir, strings.ReplaceAll(dir, "/", "-")+"-"+name)
+			began := time.Now()
+			said, err := r.test(ctx, dir, r.programs[dir], []string{reachedEnv + "=" + file}, "-test.run=^"+name+"$", "-test.timeout=5m")
+			c := &testCase{name: name, took: time.Since(began), reaches: map[int]bool{}}
+			raw, _ := os.ReadFile(file) // none if it reaches nothing
+			for line := range strings.FieldsSeq(string(raw)) {
+				if n, err := strconv.Atoi(line); err == nil {
+					c.reaches[n] = true
+				}
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			if err != nil {
+				fmt.Printf("not used, as it fails without a mutant: %s of %s: %v\n%s\n", name, dir, err, said[:min(len(said), 2000)])
+				return
+			}
+			out = append(out, c)
+		})
+	}
+	workers.Wait()
+	slices.SortFunc(out, func(a, b *testCase) int { return int(a.took - b.took) })
+	fmt.Printf("%s: %d tests\n", dir, len(out))
+	return out, ctx.Err()
+}
+
+func (r *round) test(ctx context.Context, dir, program string, env []string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = filepath.Join(r.root, filepath.FromSlash(dir)), append(os.Environ(), env...), 10*time.Second
+	return cmd.CombinedOutput()
+}
+
+// try turns a mutant on and runs the tests that reach it: those of its package first, and of
+// each package first those that take no time.
+func (r *round) try(ctx context.Context, m *mutant) (outcome, error) {
+	began := time.Now()
+	o := outcome{Site: m.String(), Line: m.Line, Fate: "survived"}
+	solo := ""
+	if m.solo {
+		var err error
+		if solo, err = r.overlay(fmt.Sprint(m.n), map[string][]edit{m.File: {m.plain()}}); err != nil {
+			return o, err
+		}
+		defer os.RemoveAll(filepath.Dir(solo))
+	}
+	for _, dir := range m.tested() {
+		program := r.programs[dir]
+		var steps [2][]*testCase
+		var sum time.Duration
+		for _, c := range r.reaching[dir] {
+			if !c.reaches[m.n] {
+				continue
+			}
+			step := 0
+			if sum += c.took; sum > 3*time.Second {
+				step = 1
+			}
+			steps[step] = append(steps[step], c)
+		}
+		if m.solo && len(steps[0])+len(steps[1]) > 0 {
+			var err error
+			if program, err = r.build(ctx, solo, dir); err != nil {
+				return o, err
+			}
+		}
+		o.Tests += len(steps[0]) + len(steps[1])
+		for _, step := range steps {
+			by, err := r.killer(ctx, m, dir, program, step)
+			if err != nil {
+				return o, err
+			}
+			if by != "" {
+				o.Fate, o.By, o.Second = "killed", by, int(time.Since(began).Seconds())
+				return o, nil
+			}
+		}
+	}
+	o.Second = int(time.Since(began).Seconds())
+	return o, nil
+}
+
+var (
+	failed  = regexp.MustCompile(`--- FAIL: ([^\s/]+)`)
+	running = regexp.MustCompile(`running tests:\s+([^\s/]+)`)
+)
+
+// killer is the test, of some, that notices a mutant. It must do so twice, because a test may
+// fail on a busy machine without a reason.
+func (r *round) killer(ctx context.Context, m *mutant, dir, program string, tests []*testCase) (string, error) {
+	for len(tests) > 0 {
+		out, err := r.fails(ctx, m, dir, program, tests)
+		if err != nil || out == nil {
+			return "", err
+		}
+		name, blamed := "the run", tests
+		for _, pattern := range []*regexp.Regexp{failed, running} {
+			if found := pattern.FindSubmatch(out); found != nil {
+				name = string(found[1])
+				blamed = slices.DeleteFunc(slices.Clone(tests), func(c *testCase) bool { return c.name != name })
+				break
+			}
+		}
+		if len(blamed) == 0 { // a name that a test has printed itself
+			name, blamed = "the run", tests
+		}
+		again, err := r.fails(ctx, m, dir, program, blamed)
+		if err != nil || again != nil {
+			return name, err
+		}
+		fmt.Printf("fails once only with mutant %d: %s\n", m.n, name)
+		tests = slices.DeleteFunc(slices.Clone(tests), func(c *testCase) bool { return slices.Contains(blamed, c) })
+	}
+	return "", nil
+}
+
+// fails runs some tests with a mutant, and returns what they say if one fails.
+func (r *round) fails(ctx context.Context, m *mutant, dir, program string, tests []*testCase) ([]byte, error) {
+	limit := r.limit
+	names := make([]string, len(tests))
+	for i, c := range tests {
+		names[i] = c.name
+		limit += 6 * c.took
+	}
+	limited, cancel := context.WithTimeout(ctx, limit+30*time.Second)
+	defer cancel()
+	out, err := r.test(limited, dir, program, []string{chosenEnv + "=" + strconv.Itoa(m.n)},
+		"-test.run=^("+strings.Join(names, "|")+")$", "-test.failfast", "-test.timeout="+limit.String())
+	if ctx.Err() != nil || err == nil {
+		return nil, ctx.Err() // it may have been killed by that
+	}
+	return append(out, '\n'), nil
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+// span is a piece of a file.
+type span struct{ from, to int }
+
+// checker tells, without the compiler, whether a changed file still fits its package.
+type checker struct {
+	root   string
+	export map[string]string // file of what a package exports, by import path
+	dirs   map[string]*listed
+	fset   *token.FileSet
+	types  types.Importer
+}
+
+// listed is what the go command says about a package.
+type listed struct {
+	ImportPath, Dir, Name, Export string
+	GoFiles                       []string
+}
+
+func newChecker(ctx context.Context, root string, dirs []string) (*checker, error) {
+	args := []string{"list", "-export", "-deps", "-json=ImportPath,Dir,Name,Export,GoFiles"}
+	for _, dir := range dirs {
+		args = append(args, "./"+dir)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &checker{root: root, export: map[string]string{}, dirs: map[string]*listed{}, fset: token.NewFileSet()}
+	c.types = importer.ForCompiler(c.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(c.export[path]) })
+	for dec := json.NewDecoder(out); ; {
+		var p listed
+		if err = dec.Decode(&p); err != nil {
+			break
+		}
+		c.export[p.ImportPath] = p.Export
+		if rel, err := filepath.Rel(root, p.Dir); err == nil && filepath.IsLocal(rel) {
+			c.dirs[filepath.ToSlash(rel)] = &p
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return c, errors.Join(err, cmd.Wait())
+}
+
+// checked is a package with one file in another version.
+type checked struct {
+	info types.Info
+	file *ast.File // the changed one
+	fset *token.FileSet
+	pkg  *types.Package
+}
+
+// check type-checks the package of a file, which has another text than on disk.
+func (c *checker) check(file, text string) (*checked, error) {
+	dir := filepath.ToSlash(filepath.Dir(file))
+	p := c.dirs[dir]
+	if p == nil {
+		return nil, fmt.Errorf("mutate: no package in %s", dir)
+	}
+	out := &checked{fset: c.fset, info: types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}}
+	runtime, err := parser.ParseFile(out.fset, runtimeName, runtimeOf(p.Name), parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	files := []*ast.File{runtime}
+	for _, name := range p.GoFiles {
+		var source any
+		if name == filepath.Base(file) {
+			source = text
+		}
+		tree, err := parser.ParseFile(out.fset, filepath.Join(p.Dir, name), source, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		if files = append(files, tree); source != nil {
+			out.file = tree
+		}
+	}
+	config := types.Config{Importer: c.types}
+	out.pkg, err = config.Check(p.ImportPath, out.fset, files, &out.info)
+	return out, err
+}
+
+// typeAt is the type, as the file would write it, of the expression or the field that is
+// exactly there.
+func (c *checked) typeAt(at span) (name string) {
+	ast.Inspect(c.file, func(n ast.Node) bool {
+		if n == nil || (span{c.fset.Position(n.Pos()).Offset, c.fset.Position(n.End()).Offset}) != at {
+			return n != nil
+		}
+		switch n := n.(type) {
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.Ident); ok {
+				if v, ok := c.info.Uses[key].(*types.Var); ok && v.IsField() {
+					name = types.TypeString(v.Type(), c.qualifier)
+				}
+			}
+			return false
+		case ast.Expr:
+			if t := c.info.Types[n].Type; t != nil && name == "" {
+				name = types.TypeString(types.Default(t), c.qualifier)
+			}
+		}
+		return true
+	})
+	return name
+}
+
+// qualifier is the name of a package in the file.
+func (c *checked) qualifier(p *types.Package) string {
+	if p == c.pkg {
+		return ""
+	}
+	for _, i := range c.file.Imports {
+		if path, err := strconv.Unquote(i.Path.Value); err == nil && path == p.Path() && i.Name != nil {
+			return i.Name.Name
+		}
+	}
+	return p.Name()
+}

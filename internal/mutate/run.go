@@ -42,11 +42,19 @@ func (m *mutant) dir() string { return strings.TrimPrefix(m.pkg(), "./") }
 // prepare builds the program of some mutants, and runs each of its tests once without any.
 func (r *round) prepare(ctx context.Context, mutants []*mutant) error {
 	r.programs, r.reaching = map[string]string{}, map[string][]*testCase{}
-	edits := map[string][]edit{}
+	switched := map[string][]insertion{}
 	for _, m := range mutants {
-		edits[m.File] = append(edits[m.File], m.edit)
+		switched[m.File] = append(switched[m.File], m.switched)
 	}
-	overlay, err := r.overlay("all", edits)
+	texts := map[string]string{}
+	for file, list := range switched {
+		source, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(file)))
+		if err != nil {
+			return err
+		}
+		texts[file] = insert(string(source), list)
+	}
+	overlay, err := r.overlay("all", texts)
 	if err != nil {
 		return err
 	}
@@ -67,7 +75,7 @@ func (r *round) prepare(ctx context.Context, mutants []*mutant) error {
 }
 
 // overlay writes changed files, and the file that each of their packages needs.
-func (r *round) overlay(name string, edits map[string][]edit) (string, error) {
+func (r *round) overlay(name string, texts map[string]string) (string, error) {
 	dir := filepath.Join(r.dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -81,13 +89,9 @@ func (r *round) overlay(name string, edits map[string][]edit) (string, error) {
 		replace[of] = changed
 		return os.WriteFile(changed, []byte(text), 0o600)
 	}
-	for file, list := range edits {
+	for file, text := range texts {
 		p := r.dirs[filepath.ToSlash(filepath.Dir(file))]
-		source, err := os.ReadFile(filepath.Join(p.Dir, filepath.Base(file)))
-		if err != nil {
-			return "", err
-		}
-		if err := write(filepath.Join(p.Dir, filepath.Base(file)), apply(string(source), list...)); err != nil {
+		if err := write(filepath.Join(p.Dir, filepath.Base(file)), text); err != nil {
 			return "", err
 		}
 		if err := write(filepath.Join(p.Dir, runtimeName), runtimeOf(p.Name)); err != nil {
@@ -168,8 +172,11 @@ func (r *round) try(ctx context.Context, m *mutant) (outcome, error) {
 	o := outcome{Site: m.String(), Line: m.Line, Fate: "survived"}
 	solo := ""
 	if m.solo {
-		var err error
-		if solo, err = r.overlay(fmt.Sprint(m.n), map[string][]edit{m.File: {m.plain()}}); err != nil {
+		source, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(m.File)))
+		if err != nil {
+			return o, err
+		}
+		if solo, err = r.overlay(fmt.Sprint(m.n), map[string]string{m.File: m.plain(string(source))}); err != nil {
 			return o, err
 		}
 		defer os.RemoveAll(filepath.Dir(solo))

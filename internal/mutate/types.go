@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"go/ast"
 	"go/importer"
 	"go/parser"
@@ -27,6 +26,7 @@ type checker struct {
 	dirs   map[string]*listed
 	fset   *token.FileSet
 	types  types.Importer
+	trees  map[string]*ast.File
 }
 
 // listed is what the go command says about a package.
@@ -36,7 +36,7 @@ type listed struct {
 }
 
 func newChecker(ctx context.Context, root string, dirs []string) (*checker, error) {
-	args := []string{"list", "-export", "-deps", "-json=ImportPath,Dir,Name,Export,GoFiles"}
+	args := []string{"list", "-export", "-deps", "-json=ImportPath,Dir,Name,Export,GoFiles", "os", "strconv", "sync/atomic"}
 	for _, dir := range dirs {
 		args = append(args, "./"+dir)
 	}
@@ -49,7 +49,7 @@ func newChecker(ctx context.Context, root string, dirs []string) (*checker, erro
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &checker{root: root, export: map[string]string{}, dirs: map[string]*listed{}, fset: token.NewFileSet()}
+	c := &checker{root: root, export: map[string]string{}, dirs: map[string]*listed{}, fset: token.NewFileSet(), trees: map[string]*ast.File{}}
 	c.types = importer.ForCompiler(c.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(c.export[path]) })
 	for dec := json.NewDecoder(out); ; {
 		var p listed
@@ -77,23 +77,19 @@ type checked struct {
 
 // check type-checks the package of a file, which has another text than on disk.
 func (c *checker) check(file, text string) (*checked, error) {
-	dir := filepath.ToSlash(filepath.Dir(file))
-	p := c.dirs[dir]
-	if p == nil {
-		return nil, fmt.Errorf("mutate: no package in %s", dir)
-	}
+	p := c.dirs[filepath.ToSlash(filepath.Dir(file))]
 	out := &checked{fset: c.fset, info: types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}}
-	runtime, err := parser.ParseFile(out.fset, runtimeName, runtimeOf(p.Name), parser.SkipObjectResolution)
+	woven, err := c.parse(filepath.Join(p.Dir, runtimeName), runtimeOf(p.Name))
 	if err != nil {
 		return nil, err
 	}
-	files := []*ast.File{runtime}
+	files := []*ast.File{woven}
 	for _, name := range p.GoFiles {
 		var source any
 		if name == filepath.Base(file) {
 			source = text
 		}
-		tree, err := parser.ParseFile(out.fset, filepath.Join(p.Dir, name), source, parser.SkipObjectResolution)
+		tree, err := c.parse(filepath.Join(p.Dir, name), source)
 		if err != nil {
 			return nil, err
 		}
@@ -102,8 +98,20 @@ func (c *checker) check(file, text string) (*checked, error) {
 		}
 	}
 	config := types.Config{Importer: c.types}
-	out.pkg, err = config.Check(p.ImportPath, out.fset, files, &out.info)
+	out.pkg, err = config.Check(p.ImportPath, c.fset, files, &out.info)
 	return out, err
+}
+
+// parse keeps the trees of files that are as on disk.
+func (c *checker) parse(name string, source any) (*ast.File, error) {
+	if tree := c.trees[name]; tree != nil && source == nil {
+		return tree, nil
+	}
+	tree, err := parser.ParseFile(c.fset, name, source, parser.SkipObjectResolution)
+	if source == nil {
+		c.trees[name] = tree
+	}
+	return tree, err
 }
 
 // typeAt is the type, as the file would write it, of the expression or the field that is

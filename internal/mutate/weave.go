@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,61 +53,82 @@ func mutantOn(n int) bool {
 `
 }
 
-// edit is another text for a piece of a file.
-type edit struct {
+// insertion surrounds a piece of a file. Those of one file may be inside each other.
+type insertion struct {
 	span
-	text string
+	n             int
+	before, after string
 }
 
-// apply makes edits that do not overlap.
-func apply(source string, edits ...edit) string {
-	edits = slices.SortedFunc(slices.Values(edits), func(a, b edit) int { return b.from - a.from })
-	for _, e := range edits {
-		source = source[:e.from] + e.text + source[e.to:]
+// insert makes some insertions.
+func insert(source string, list []insertion) string {
+	type end struct {
+		insertion
+		at, order, near int // near puts the inner one beside what it surrounds
+		text            string
 	}
-	return source
+	var ends []end
+	for _, i := range list {
+		ends = append(ends, end{i, i.from, 1, -i.to, i.before}, end{i, i.to, 0, -i.from, i.after})
+	}
+	slices.SortStableFunc(ends, func(a, b end) int {
+		inner := cmp.Compare(a.n, b.n) // of two that surround the same, the first is the outer one
+		if a.order == 0 {
+			inner = -inner
+		}
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.order, b.order), cmp.Compare(a.near, b.near), inner)
+	})
+	var out strings.Builder
+	done := 0
+	for _, e := range ends {
+		out.WriteString(source[done:e.at] + e.text)
+		done = e.at
+	}
+	return out.String() + source[done:]
 }
 
-// plain is the mutant without a switch.
-func (s site) plain() edit { return edit{span{s.from, s.to}, s.text} }
+// plain is the file with the mutant, without a switch.
+func (s site) plain(source string) string { return source[:s.from] + s.text + source[s.to:] }
 
 // probe tells only that the function of the mutant runs.
-func (s site) probe(n int) edit { return edit{span{s.body, s.body}, fmt.Sprintf(" mutantOn(%d); ", n)} }
+func (s site) probe(n int) insertion {
+	return insertion{span{s.body, s.body}, n, fmt.Sprintf(" mutantOn(%d); ", n), ""}
+}
 
 // woven is the mutant with a switch, if it can have one.
-func (s site) woven(n int, source string, c *checked) (edit, bool) {
+func (s site) woven(n int, source string, c *checked) (insertion, bool) {
 	was := strings.TrimRight(source[s.from:s.to], " \t,")
 	if strings.Contains(was, "recover()") { // works in the function itself only
-		return edit{}, false
+		return insertion{}, false
 	}
 	on := "mutantOn(" + strconv.Itoa(n) + ")"
-	e := edit{span: span{s.from, s.from + len(was)}}
-	typ := c.typeAt(e.span)
+	i := insertion{span: span{s.from, s.from + len(was)}, n: n}
+	typ := c.typeAt(i.span)
 	switch s.form {
 	case expression:
-		e.text = fmt.Sprintf("func() %s { if %s { return %s }; return %s }()", typ, on, s.text, was)
+		i.before, i.after = fmt.Sprintf("func() %s { if %s { return %s }; return ", typ, on, s.text), " }()"
 	case statement:
-		e.text = fmt.Sprintf("if !%s { %s }", on, was)
+		i.before, i.after = fmt.Sprintf("if !%s { ", on), " }"
 	case result:
-		e.text = fmt.Sprintf("if %s { %s }; %s", on, s.text, was)
+		i.before = fmt.Sprintf("if %s { %s }; ", on, s.text)
 	case field:
-		key, value, _ := strings.Cut(was, ":")
-		e.text = fmt.Sprintf("%s: func() (mutantZero %s) { if %s { return mutantZero }; return %s }()", key, typ, on, value)
+		i.from += strings.Index(was, ":") + 1
+		i.before, i.after = fmt.Sprintf(" func() (mutantZero %s) { if %s { return mutantZero }; return ", typ, on), " }()"
 	}
-	return e, typ != "" || s.form == statement || s.form == result
+	return i, typ != "" || s.form == statement || s.form == result
 }
 
 // mutant is a site that compiles, with what turns it on.
 type mutant struct {
 	site
-	n    int
-	edit edit
-	solo bool // needs a program of its own; the edit is a probe
+	n        int
+	switched insertion
+	solo     bool // needs a program of its own; the insertion is a probe
 }
 
 // choose makes mutants of the first sites that compile, until there are enough.
 func choose(c *checker, sites []site, enough int) (out []*mutant, invalid int, err error) {
-	edits := map[string][]edit{}
+	before := map[string]*checked{}
 	for _, s := range sites {
 		if len(out) == enough {
 			break
@@ -116,25 +138,24 @@ func choose(c *checker, sites []site, enough int) (out []*mutant, invalid int, e
 			return nil, 0, err
 		}
 		source := string(raw)
-		before, err := c.check(s.File, source)
-		if err != nil {
-			return nil, 0, err
+		if before[s.File] == nil {
+			if before[s.File], err = c.check(s.File, source); err != nil {
+				return nil, 0, err
+			}
 		}
-		if _, err := c.check(s.File, apply(source, s.plain())); err != nil {
+		if _, err := c.check(s.File, s.plain(source)); err != nil {
 			invalid++
 			continue
 		}
 		m := &mutant{site: s, n: len(out) + 1}
-		e, ok := s.woven(m.n, source, before)
-		ok = ok && !slices.ContainsFunc(edits[s.File], func(o edit) bool { return o.from < e.to && e.from < o.to })
-		if ok {
-			_, err := c.check(s.File, apply(source, e))
+		i, ok := s.woven(m.n, source, before[s.File])
+		if ok && s.form != statement && s.form != result { // which always may be surrounded
+			_, err := c.check(s.File, insert(source, []insertion{i}))
 			ok = err == nil
 		}
-		if m.edit = e; !ok {
-			m.solo, m.edit = true, s.probe(m.n)
+		if m.switched = i; !ok {
+			m.solo, m.switched = true, s.probe(m.n)
 		}
-		edits[s.File] = append(edits[s.File], m.edit)
 		out = append(out, m)
 	}
 	return out, invalid, nil

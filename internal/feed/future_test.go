@@ -143,3 +143,19 @@ func TestAClockThatIsALittleBehindLosesNothing(t *testing.T) {
 		assert.Equal(t, []int64{sent}, newIDs(h.drain(id)))
 	}
 }
+
+// A cache up to a moment that the clock of the next answer has not reached, by less than
+// clocks may differ, hides nothing that was stored meanwhile.
+func TestACacheThatIsALittleAheadHidesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{PageSize: 5}, 1)
+	h.dated = true
+	h.tick(50 * time.Second)
+	early := h.send(1)
+	h.tick(-50 * time.Second)
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	h.feed.Resume(id, []feed.Row{h.rows[early]}, h.rows[early].Updated)
+	missed := h.send(1)
+	h.poll()
+	assert.Equal(t, []int64{missed}, newIDs(h.drain(id)))
+}

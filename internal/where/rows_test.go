@@ -141,6 +141,8 @@ func TestConditionsThatCannotBeEvaluatedAreNamed(t *testing.T) {
 	for text, clause := range map[string]any{
 		`"body" is no field of rows`:   where.M{"body": "x"},
 		"createdAt $iLike":             where.M{"createdAt": where.M{"$iLike": "x"}},
+		"id $gt with this operand":     where.M{"id": where.M{"$gt": nil}},
+		"id $lt with this operand":     where.M{"id": where.M{"$lt": []any{1}}},
 		"data $contained":              where.M{"data": where.M{"$contained": where.M{}}},
 		"data as a whole":              where.M{"data": "x"},
 		"$nor":                         where.M{"$nor": []any{}},

@@ -115,21 +115,36 @@ func run(ctx context.Context) error {
 	}
 	counts := map[string]int{"invalid": invalid}
 	var alive []outcome
-	for i, m := range mutants {
-		o, done := known[m.key()]
-		if !done {
-			if o, err = r.try(ctx, m); err != nil {
+	count := func(m *mutant, o outcome) {
+		counts[o.Fate]++
+		fmt.Printf("%3d/%d %-8s %4ds  %d %s:%d  %s  %s\n", counts["killed"]+counts["survived"], len(mutants), o.Fate, o.Second, m.n, m.File, m.Line, m.What, o.By)
+		if o.Fate == "survived" {
+			alive = append(alive, o)
+		}
+	}
+	for _, m := range mutants {
+		if o, done := known[m.key()]; done {
+			count(m, o)
+		}
+	}
+	for _, last := range []bool{false, true} {
+		var undecided []*mutant
+		for _, m := range open {
+			o, decided, err := r.try(ctx, m, last)
+			if err != nil {
 				return err
+			}
+			if !decided {
+				fmt.Printf("undecided %d %s:%d  %s\n", m.n, m.File, m.Line, m.What)
+				undecided = append(undecided, m)
+				continue
 			}
 			if o.Seed = *seed; keep(*state, o) != nil {
 				return fmt.Errorf("mutate: cannot write %s", *state)
 			}
+			count(m, o)
 		}
-		counts[o.Fate]++
-		fmt.Printf("%3d/%d %-8s %4ds  %s:%d  %s  %s\n", i+1, len(mutants), o.Fate, o.Second, m.File, m.Line, m.What, o.By)
-		if o.Fate == "survived" {
-			alive = append(alive, o)
-		}
+		open = undecided
 	}
 	return report(counts, alive)
 }

@@ -165,56 +165,81 @@ func (r *round) test(ctx context.Context, dir, program string, env []string, arg
 	return cmd.CombinedOutput()
 }
 
-// try turns a mutant on and runs the tests that reach it: those of its package first, and of
-// each package first those that take no time.
-func (r *round) try(ctx context.Context, m *mutant) (outcome, error) {
-	began := time.Now()
-	o := outcome{Site: m.String(), Line: m.Line, Fate: "survived"}
-	solo := ""
-	if m.solo {
-		source, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(m.File)))
-		if err != nil {
-			return o, err
+// budgets are how long the tests of a step may take together. The tests that run at once do
+// not stop when one fails, so the first steps are small.
+var budgets = []time.Duration{time.Second, 4 * time.Second, 15 * time.Second, time.Hour}
+
+// quick is how many steps come first, for all mutants.
+const quick = 2
+
+// steps are the tests of a package that reach a mutant, the fastest first.
+func (r *round) steps(m *mutant, dir string) [][]*testCase {
+	out := make([][]*testCase, len(budgets))
+	step, sum := 0, time.Duration(0)
+	for _, c := range r.reaching[dir] {
+		if !c.reaches[m.n] {
+			continue
 		}
-		if solo, err = r.overlay(fmt.Sprint(m.n), map[string]string{m.File: m.plain(string(source))}); err != nil {
-			return o, err
+		for sum += c.took; sum > budgets[step] && step < len(budgets)-1; {
+			step++
 		}
-		defer os.RemoveAll(filepath.Dir(solo))
+		out[step] = append(out[step], c)
 	}
+	return out
+}
+
+// try turns a mutant on and runs the tests that reach it: those of its package first, and of
+// each package first those that take no time. Most mutants need no others, and slow tests are
+// left for later, when undecided mutants are tried with last set.
+func (r *round) try(ctx context.Context, m *mutant, last bool) (o outcome, decided bool, err error) {
+	began := time.Now()
+	m.outcome.Site, m.outcome.Line, m.outcome.Fate = m.String(), m.Line, "survived"
+	defer func() {
+		m.took += time.Since(began)
+		m.outcome.Second = int(m.took.Seconds())
+		o = m.outcome
+	}()
+	decided = true
 	for _, dir := range m.tested() {
+		all := r.steps(m, dir)
+		steps := all[:quick]
+		if last {
+			steps = all[quick:]
+		} else if len(all[quick])+len(all[quick+1]) > 0 {
+			decided = false
+		}
 		program := r.programs[dir]
-		var steps [2][]*testCase
-		var sum time.Duration
-		for _, c := range r.reaching[dir] {
-			if !c.reaches[m.n] {
-				continue
-			}
-			step := 0
-			if sum += c.took; sum > 3*time.Second {
-				step = 1
-			}
-			steps[step] = append(steps[step], c)
-		}
-		if m.solo && len(steps[0])+len(steps[1]) > 0 {
-			var err error
-			if program, err = r.build(ctx, solo, dir); err != nil {
-				return o, err
-			}
-		}
-		o.Tests += len(steps[0]) + len(steps[1])
 		for _, step := range steps {
+			if m.solo && len(step) > 0 && program == r.programs[dir] {
+				if program, err = r.alone(ctx, m, dir); err != nil {
+					return o, false, err
+				}
+			}
+			m.outcome.Tests += len(step)
 			by, err := r.killer(ctx, m, dir, program, step)
 			if err != nil {
-				return o, err
+				return o, false, err
 			}
 			if by != "" {
-				o.Fate, o.By, o.Second = "killed", by, int(time.Since(began).Seconds())
-				return o, nil
+				m.outcome.Fate, m.outcome.By = "killed", by
+				return o, true, nil
 			}
 		}
 	}
-	o.Second = int(time.Since(began).Seconds())
-	return o, nil
+	return o, decided, nil
+}
+
+// alone builds the program of one mutant, which is on.
+func (r *round) alone(ctx context.Context, m *mutant, dir string) (string, error) {
+	source, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(m.File)))
+	if err != nil {
+		return "", err
+	}
+	overlay, err := r.overlay(strconv.Itoa(m.n), map[string]string{m.File: m.plain(string(source))})
+	if err != nil {
+		return "", err
+	}
+	return r.build(ctx, overlay, dir)
 }
 
 var (

@@ -88,8 +88,9 @@ func TestMutantsOfEveryFormAreTriedInOneProgram(t *testing.T) {
 	require.NoError(t, r.prepare(t.Context(), mutants))
 	got := map[string]string{}
 	for _, m := range mutants {
-		o, err := r.try(t.Context(), m)
+		o, decided, err := r.try(t.Context(), m, false)
 		require.NoError(t, err)
+		require.True(t, decided)
 		name := m.What
 		if m.solo {
 			name += ", alone"

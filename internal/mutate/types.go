@@ -75,7 +75,9 @@ type checked struct {
 	pkg  *types.Package
 }
 
-// check type-checks the package of a file, which has another text than on disk.
+// check type-checks a file, which has another text than on disk, in its package. What is
+// wrong elsewhere does not count: there, functions have no bodies, because a mutant changes
+// none of their types.
 func (c *checker) check(file, text string) (*checked, error) {
 	p := c.dirs[filepath.ToSlash(filepath.Dir(file))]
 	out := &checked{fset: c.fset, info: types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}}
@@ -97,21 +99,33 @@ func (c *checker) check(file, text string) (*checked, error) {
 			out.file = tree
 		}
 	}
-	config := types.Config{Importer: c.types}
-	out.pkg, err = config.Check(p.ImportPath, c.fset, files, &out.info)
-	return out, err
+	var wrong error
+	config := types.Config{Importer: c.types, Error: func(err error) {
+		var of types.Error
+		if !errors.As(err, &of) || c.fset.File(of.Pos) == c.fset.File(out.file.FileStart) {
+			wrong = errors.Join(wrong, err)
+		}
+	}}
+	out.pkg, _ = config.Check(p.ImportPath, c.fset, files, &out.info)
+	return out, wrong
 }
 
-// parse keeps the trees of files that are as on disk.
+// parse keeps the trees of files that are as on disk, without the bodies of functions.
 func (c *checker) parse(name string, source any) (*ast.File, error) {
 	if tree := c.trees[name]; tree != nil && source == nil {
 		return tree, nil
 	}
 	tree, err := parser.ParseFile(c.fset, name, source, parser.SkipObjectResolution)
-	if source == nil {
-		c.trees[name] = tree
+	if err != nil || source != nil {
+		return tree, err
 	}
-	return tree, err
+	for _, decl := range tree.Decls {
+		if fn, ok := decl.(*ast.FuncDecl); ok {
+			fn.Body = nil
+		}
+	}
+	c.trees[name] = tree
+	return tree, nil
 }
 
 // typeAt is the type, as the file would write it, of the expression or the field that is

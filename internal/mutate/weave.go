@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Every program would have to be compiled and linked anew for every mutant, which takes ten
@@ -124,6 +125,8 @@ type mutant struct {
 	n        int
 	switched insertion
 	solo     bool // needs a program of its own; the insertion is a probe
+	outcome  outcome
+	took     time.Duration
 }
 
 // choose makes mutants of the first sites that compile, until there are enough.

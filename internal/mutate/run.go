@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -244,7 +245,7 @@ func (r *round) alone(ctx context.Context, m *mutant, dir string) (string, error
 
 var (
 	failed  = regexp.MustCompile(`--- FAIL: ([^\s/]+)`)
-	running = regexp.MustCompile(`running tests:\s+([^\s/]+)`)
+	running = regexp.MustCompile(`(?m)^\t+([^\s/]+)\S* \(.*s\)$`) // when the time was over
 )
 
 // killer is the test, of some, that notices a mutant. It must do so twice, because a test may
@@ -255,17 +256,7 @@ func (r *round) killer(ctx context.Context, m *mutant, dir, program string, test
 		if err != nil || out == nil {
 			return "", err
 		}
-		name, blamed := "the run", tests
-		for _, pattern := range []*regexp.Regexp{failed, running} {
-			if found := pattern.FindSubmatch(out); found != nil {
-				name = string(found[1])
-				blamed = slices.DeleteFunc(slices.Clone(tests), func(c *testCase) bool { return c.name != name })
-				break
-			}
-		}
-		if len(blamed) == 0 { // a name that a test has printed itself
-			name, blamed = "the run", tests
-		}
+		name, blamed := blame(out, tests)
 		again, err := r.fails(ctx, m, dir, program, blamed)
 		if err != nil || again != nil {
 			return name, err
@@ -274,6 +265,22 @@ func (r *round) killer(ctx context.Context, m *mutant, dir, program string, test
 		tests = slices.DeleteFunc(slices.Clone(tests), func(c *testCase) bool { return slices.Contains(blamed, c) })
 	}
 	return "", nil
+}
+
+// blame reads in what tests say which of them have failed, or were running when the time was
+// over: all of them if it does not say.
+func blame(out []byte, tests []*testCase) (string, []*testCase) {
+	names := failed.FindAllSubmatch(out, 1)
+	if names == nil && bytes.Contains(out, []byte("panic: test timed out")) {
+		names = running.FindAllSubmatch(out, -1)
+	}
+	blamed := slices.DeleteFunc(slices.Clone(tests), func(c *testCase) bool {
+		return !slices.ContainsFunc(names, func(n [][]byte) bool { return string(n[1]) == c.name })
+	})
+	if len(blamed) == 0 { // nothing, or a name that a test has printed itself
+		return "the run", tests
+	}
+	return string(names[0][1]), blamed
 }
 
 // fails runs some tests with a mutant, and returns what they say if one fails.

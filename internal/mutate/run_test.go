@@ -119,3 +119,22 @@ func TestMutantsOfEveryFormAreTriedInOneProgram(t *testing.T) {
 		"without the field wait: 5":                               "killed TestTwice",
 	}, got)
 }
+
+func TestWhoFailedIsReadFromWhatTheTestsSay(t *testing.T) {
+	t.Parallel()
+	tests := []*testCase{{name: "TestOne"}, {name: "TestTwo"}, {name: "ExampleThree"}}
+	for said, want := range map[string][]string{
+		"x\n--- FAIL: TestTwo (0.01s)\n    --- FAIL: TestTwo/sub (0.00s)\n":                                       {"TestTwo", "TestTwo"},
+		"--- FAIL: ExampleThree (0.00s)\ngot:\n":                                                                  {"ExampleThree", "ExampleThree"},
+		"panic: test timed out after 1s\n\trunning tests:\n\t\tTestOne (1s)\n\t\tTestTwo/sub (0s)\n\ngoroutine 1": {"TestOne", "TestOne", "TestTwo"},
+		"panic: in a goroutine":          {"the run", "TestOne", "TestTwo", "ExampleThree"},
+		"--- FAIL: TestOfAnother (0s)\n": {"the run", "TestOne", "TestTwo", "ExampleThree"},
+	} {
+		name, blamed := blame([]byte(said), tests)
+		got := []string{name}
+		for _, c := range blamed {
+			got = append(got, c.name)
+		}
+		assert.Equal(t, want, got, said)
+	}
+}

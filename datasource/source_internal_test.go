@@ -79,4 +79,10 @@ func TestOfDataSourcesThoseWithTheMostValuesAreLeftOut(t *testing.T) {
 		assert.Empty(t, list[1].Columns)
 		assert.Equal(t, []string{"a"}, list[2].Columns)
 	})
+	t.Run("as many columns as there may be", func(t *testing.T) {
+		list, err := decodeSources([]byte(`[`+source(8, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues-1)+`]`)+`,`+source(9, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues)+`]`)+`]`), row)
+		require.NoError(t, err)
+		assert.Len(t, list[0].Columns, maxRowValues)
+		assert.Empty(t, list[1].Columns)
+	})
 }

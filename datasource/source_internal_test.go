@@ -79,6 +79,16 @@ func TestOfDataSourcesThoseWithTheMostValuesAreLeftOut(t *testing.T) {
 		assert.Empty(t, list[1].Columns)
 		assert.Equal(t, []string{"a"}, list[2].Columns)
 	})
+	t.Run("as many unknown fields as there may be", func(t *testing.T) {
+		var fields strings.Builder
+		for i := range maxRowValues/containerCost + 1 {
+			fmt.Fprintf(&fields, `"f%d":null,`, i) // which is no value itself
+		}
+		list, err := decodeSources([]byte(`[{`+fields.String()+`"id":7}]`), row)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		assert.Equal(t, maxRowValues/containerCost, len(list[0].Extra))
+	})
 	t.Run("as many columns as there may be", func(t *testing.T) {
 		list, err := decodeSources([]byte(`[`+source(8, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues-1)+`]`)+`,`+source(9, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues)+`]`)+`]`), row)
 		require.NoError(t, err)

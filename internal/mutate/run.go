@@ -35,8 +35,13 @@ type testCase struct {
 // key names a mutant in the state.
 func (m *mutant) key() string { return fmt.Sprint(m.Line, m.String()) }
 
+// elsewhere are packages whose only purpose is to test another one.
+var elsewhere = map[string][]string{"internal/feed": {"internal/feed/sim/world"}}
+
 // tested are the packages whose tests may notice a mutant.
-func (m *mutant) tested() []string { return slices.Compact([]string{m.dir(), "."}) }
+func (m *mutant) tested() []string {
+	return slices.Compact(append(append([]string{m.dir()}, elsewhere[m.dir()]...), "."))
+}
 
 func (m *mutant) dir() string { return strings.TrimPrefix(m.pkg(), "./") }
 

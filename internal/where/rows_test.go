@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,6 +159,14 @@ func TestConditionsThatCannotBeEvaluatedAreNamed(t *testing.T) {
 		require.Error(t, err, text)
 		assert.ErrorContains(t, err, text)
 	}
+}
+
+func TestANumberMayHaveFourHundredDigits(t *testing.T) {
+	t.Parallel()
+	_, err := where.CompileRows(where.M{"id": where.M{"$lt": json.Number(strings.Repeat("1", 400))}})
+	require.NoError(t, err)
+	_, err = where.CompileRows(where.M{"id": where.M{"$lt": json.Number(strings.Repeat("1", 401))}})
+	require.ErrorContains(t, err, "want a number")
 }
 
 func TestOperandsMayBeGoValues(t *testing.T) {

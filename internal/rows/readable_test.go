@@ -150,3 +150,21 @@ func TestNoRowBehindTheEndOfABacklogIsSent(t *testing.T) {
 		})
 	}
 }
+
+// What has been read is not sent to somebody who asks for what has not.
+func TestNoRowThatWasReadIsSent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.say(b.one, 0, 3)
+	for i := range 30 {
+		b.AddRows(b.two, datasource.M{"body": fmt.Sprint(i), "readBy": []string{"u-bob", "u-jane"}})
+	}
+	counted := &sent{RoundTripper: b.Transport()}
+	client, err := datasource.NewClient(datasource.Config{Token: b.Token, BaseURL: b.URL, HTTPClient: &http.Client{Transport: counted}, Limiter: datasource.Unlimited()})
+	require.NoError(t, err)
+	b.cfg.Client = client
+	list, err := rows.New(b.cfg).Unread(t.Context(), 100)
+	require.NoError(t, err)
+	assert.Len(t, list, 3)
+	assert.Equal(t, 3, counted.rows)
+}

@@ -167,6 +167,25 @@ func TestAStoreThatHangsHoldsNobodyUpForLong(t *testing.T) {
 	})
 }
 
+// Whoever saves something waits for it again as soon as the store has become fast.
+func TestAStoreThatNoLongerHangsIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		takes := time.Second
+		u := open(&gated{Store: storage.NewMemory(), set: func(context.Context, string) error { time.Sleep(takes); return nil }}).User("jo")
+		began := time.Now()
+		u.SaveContacts(t.Context(), nil)
+		assert.Equal(t, patience, time.Since(began))
+		time.Sleep(time.Minute)
+		takes = patience / 20
+		u.SaveContacts(t.Context(), nil) // shows that it is fast, and is not waited for
+		time.Sleep(time.Minute)
+		began = time.Now()
+		u.SaveContacts(t.Context(), nil)
+		assert.GreaterOrEqual(t, time.Since(began), takes)
+	})
+}
+
 // Writes are made in their order, the newest of each key last, and those that failed
 // with the next one, whatever it is.
 func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {

@@ -159,3 +159,40 @@ func TestACacheThatIsALittleAheadHidesNothing(t *testing.T) {
 	h.poll()
 	assert.Equal(t, []int64{missed}, newIDs(h.drain(id)))
 }
+
+// Rows from the future may be on many pages of the first reading. What is edited while they
+// are read is not on the pages that follow.
+func TestAnEditDuringAFirstReadingOfManyPagesIsDelivered(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{PageSize: 4}, 1)
+	h.dated = true
+	recent := h.send(1)
+	h.pass(time.Hour)
+	var far int64
+	for range 6 {
+		far = h.ahead(1)
+	}
+	pages := 0
+	h.change = func(q feed.Query) {
+		if q.Kind != feed.Newest {
+			return
+		}
+		if pages++; pages == 2 {
+			h.edit(far)
+			h.pass(time.Minute)
+			h.edit(recent)
+		}
+	}
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	h.poll()
+	require.Greater(t, pages, 1)
+	for range 3 {
+		h.pass(time.Minute)
+		h.poll()
+	}
+	updates := map[int64]bool{}
+	for _, e := range h.drain(id) {
+		updates[e.Row.ID] = updates[e.Row.ID] || e.Row.Hash == 2
+	}
+	assert.True(t, updates[far], "it was edited behind its page")
+}

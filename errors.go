@@ -31,7 +31,8 @@ var (
 	ErrNoInviteCode = sentinel("the conversation has no invite code")
 	// ErrNotFound: no such conversation, channel or message. For every call about a
 	// conversation, so is one that the user is not in, a channel not joined, and a
-	// data source that is no conversation.
+	// data source that is no conversation. A 404 of a gateway on the way matches, too: then
+	// [datasource.Error.FromService] is false.
 	ErrNotFound = sentinel("not found")
 	// ErrSealed: an update would change a column that the message is sealed to.
 	ErrSealed = sentinel("the message is sealed to it")

@@ -102,11 +102,11 @@ func TestOfflineLoginWithADeadTokenIsRepairedOnline(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, d.token("bob"), c.User().Data["flUserToken"])
 		})
+		asked := d.Count(fliplettest.Query)
 		d.run("bob", true, func(c *chat.Chat) {
-			asked := d.Count(fliplettest.Query)
 			_, err := c.Messages(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered")
+			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered, also for the login")
 		})
 	})
 }

@@ -122,7 +122,7 @@ func TestTheServicesOwnRefusalIsFinalAndLogged(t *testing.T) {
 func TestAGatewaysMessageIsNoRefusalOfTheService(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{400, 403, 404, 422} {
-		for _, body := range []string{`{"entries":[]}`, `{"message":"Forbidden"}`, `{"message":"no Route matched with those values"}`} {
+		for _, body := range []string{`{"entries":[]}`, `{"message":"Forbidden"}`, `{"message":"no Route matched with those values"}`, `{"error":"Forbidden"}`} {
 			t.Run(fmt.Sprint(code, body), func(t *testing.T) {
 				inOutbox(t, func(t *testing.T, w *world, conv int64) {
 					var seen changes

@@ -82,9 +82,12 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Coded reports whether the answer has a Type or Code, as only the service's own errors do: JSON of a proxy, gateway or
-// firewall may have a message, too, and counts as FromService then.
-func (e *Error) Coded() bool { return e.FromService && (e.Type != "" || e.Code != "") }
+// Coded reports whether the answer has a Type, or a Code beside a message, as only the service's own errors do: JSON of
+// a proxy, gateway or firewall may have a message or the status text as its "error", and counts as FromService then.
+func (e *Error) Coded() bool {
+	code := e.Code != "" && e.Code != e.Message && e.Code != http.StatusText(e.StatusCode)
+	return e.FromService && (e.Type != "" || code)
+}
 
 // How the server says that security rules refused.
 const (

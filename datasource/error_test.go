@@ -198,3 +198,18 @@ func TestFromServiceIsSetForTheServicesOwnErrorsOnly(t *testing.T) {
 		assert.Equal(t, own, answered.FromService, body)
 	}
 }
+
+// What a proxy makes of a status has no type, and says no more than the status.
+func TestCodedIsSaidOfTheServicesOwnWordsOnly(t *testing.T) {
+	t.Parallel()
+	for body, own := range map[string]bool{
+		`{"error":"not found","message":"no such data source"}`: true, `{"type":"datasource.access","message":"no"}`: true, `{"type":"datasource.access"}`: true,
+		`{"error":"file.access","message":"You do not have permission"}`: true, `{"message":"no"}`: false, `{"error":"Not Found"}`: false, `{"error":"no"}`: false,
+		`{"status":404,"error":"Not Found","message":"No message available","path":"/x"}`: false, `<html>no</html>`: false,
+	} {
+		_, err := serve(t, answer(404, body)).client(t).FindByID(t.Context(), 1, 2)
+		answered, ok := errors.AsType[*datasource.Error](err)
+		require.True(t, ok, body)
+		assert.Equal(t, own, answered.Coded(), body)
+	}
+}

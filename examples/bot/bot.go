@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 // bot answers what people write to it.
@@ -47,8 +48,12 @@ func (b *bot) serve(ctx context.Context) error {
 }
 
 // permanent reports whether an answer can never be sent: the conversation was deleted,
-// or the bot was removed from it.
-func permanent(err error) bool { return errors.Is(err, chat.ErrNotFound) }
+// or the bot was removed from it. Only the service knows that: a gateway that answers 404
+// while the service restarts would make every question a dead letter.
+func permanent(err error) bool {
+	answer, answered := errors.AsType[*datasource.Error](err)
+	return errors.Is(err, chat.ErrNotFound) && (!answered || answer.FromService)
+}
 
 // putAside takes a question that cannot be answered, so that those behind it can. A
 // person looks at it later; the text of the question stays out of the log.

@@ -193,3 +193,16 @@ func TestBotTriesAQuestionOnceThatItCanNeverAnswer(t *testing.T) {
 		assert.Equal(t, []int64{m.ID}, b.aside)
 	})
 }
+
+func TestBotTriesAgainWhenAGatewayHasNothing(t *testing.T) {
+	serving(t, func(t *testing.T, s *fliplettest.Server, jane *chat.Chat, b *bot, conv *chat.Conversation) {
+		_, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "/sum 1 2"})
+		require.NoError(t, err)
+		refusals := s.Next(2, fliplettest.Insert, fliplettest.Answer(404, "<html>no such site</html>"))
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		assert.Equal(t, 2, refusals.Hits())
+		assert.Empty(t, b.aside)
+		assert.Equal(t, []string{"/sum 9 9", "/sum 1 2", "3"}, texts(t, jane, conv))
+	})
+}

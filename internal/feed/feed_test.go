@@ -25,6 +25,12 @@ func TestNewestPageComesFirstOldestToNewest(t *testing.T) {
 	got := h.drain(id)
 	assert.Equal(t, []int64{3, 4, 5}, ids(got))
 	assert.Equal(t, "nnn", kinds(got))
+	h.pass(time.Minute)
+	h.send(1)
+	h.poll()
+	got = h.drain(id)
+	assert.Equal(t, []int64{6}, ids(got))
+	assert.Equal(t, "n", kinds(got))
 }
 
 func TestNothingIsLostWhenTheChatWasEmptyAtTheStart(t *testing.T) {

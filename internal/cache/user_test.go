@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,6 +165,26 @@ func TestAStoreThatHangsHoldsNobodyUpForLong(t *testing.T) {
 		assert.Equal(t, patience, time.Since(began), "a logout ends the save")
 		time.Sleep(time.Hour)
 		assert.NotContains(t, fmt.Sprint(dump(t, c.cfg.Store.(*gated).Store)), "jo")
+	})
+}
+
+// Whoever saves something waits for it again as soon as the store has become fast.
+func TestAStoreThatNoLongerHangsIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var takes atomic.Int64
+		takes.Store(int64(time.Second))
+		u := open(&gated{Store: storage.NewMemory(), set: func(context.Context, string) error { time.Sleep(time.Duration(takes.Load())); return nil }}).User("jo")
+		began := time.Now()
+		u.SaveContacts(t.Context(), nil)
+		assert.Equal(t, patience, time.Since(began))
+		time.Sleep(time.Minute)
+		takes.Store(int64(patience / 20))
+		u.SaveContacts(t.Context(), []datasource.Entry{*contact(1, "jo")}) // shows that it is fast, and is not waited for
+		time.Sleep(time.Minute)
+		began = time.Now()
+		u.SaveContacts(t.Context(), nil)
+		assert.GreaterOrEqual(t, time.Since(began), patience/20)
 	})
 }
 

@@ -119,7 +119,7 @@ func (r *reader) snapshot() []byte {
 		s.Polled = &r.polled
 	}
 	backlog := r.phase == catching || r.phase == mending
-	end := r.endSeen - r.cfg.overlap()
+	end := r.endSettled()
 	maps.Copy(s.Gone, r.mem.gone)
 	var known []savedVersion
 	gone := func(id int64, v version) {

@@ -196,3 +196,47 @@ func TestAnEditDuringAFirstReadingOfManyPagesIsDelivered(t *testing.T) {
 	}
 	assert.True(t, updates[far], "it was edited behind its page")
 }
+
+// A backlog that is measured again, because the server's clock was set back, meets what it has
+// had already.
+func TestABacklogRepeatsNothingWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	for _, back := range []time.Duration{5 * time.Second, 10 * time.Minute, 2 * time.Hour} {
+		for _, had := range []int{1, 10, 30, 60} {
+			h := newHarness(feed.Config{PageSize: 4, Queue: 8, Collect: 8, Remember: 4}, 1)
+			h.dated = true
+			var sent []int64
+			for range 100 {
+				sent = append(sent, h.send(1))
+				h.pass(time.Second)
+			}
+			h.pass(time.Hour)
+			id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, feed.Stored{})
+			require.NoError(t, err)
+			h.poll()
+			var got []int64
+			take := func(n int) {
+				for range n {
+					if e, ok := h.feed.Take(id); ok {
+						got = append(got, e.Row.ID)
+						if h.feed.Ack(id) {
+							h.run()
+						}
+					}
+				}
+			}
+			take(had)
+			h.tick(-back)
+			h.poll()
+			take(200)
+			h.poll()
+			take(200)
+			for range 400 { // until the clock has caught up with what was sent
+				h.pass(time.Minute)
+				h.poll()
+				take(200)
+			}
+			assert.Equal(t, sent, got, "%v, after %d", back, had)
+		}
+	}
+}

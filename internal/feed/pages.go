@@ -173,6 +173,9 @@ func (r *reader) takeChanges(now time.Time, p page) {
 }
 
 func (r *reader) takeLatest(p page) {
+	if r.doubted = len(p.rows) == 0 && !r.doubted; r.doubted {
+		return // there are rows, or this would be no backlog
+	}
 	r.end, r.endSeen = r.at.Time, r.seen // where the abandoned poll was, if the answer is empty
 	for i := range p.rows {
 		r.end, r.endSeen = max(r.end, p.rows[i].Updated), advance(r.endSeen, p.rows[i].Updated, p.clock)

@@ -70,9 +70,15 @@ func (r *reader) mended() {
 	r.phase, r.missed, r.unsure = live, true, false
 	r.top = max(r.top, r.pageTop)
 	r.pos = max(r.pos, r.endSeen)
-	r.settle(r.endSeen - r.cfg.overlap())
+	r.settle(r.endSettled())
 	r.forget()
 	r.checkpoint()
+}
+
+// endSettled is what is settled once a backlog is read: its end but for the window, and
+// nothing if no end was seen.
+func (r *reader) endSettled() Time {
+	return max(r.endSeen, beginning+r.cfg.overlap()) - r.cfg.overlap()
 }
 
 func (r *reader) settle(upto Time) { r.settled = max(r.settled, upto) }
@@ -153,9 +159,8 @@ func (r *reader) unread(id int64, v version) bool {
 
 // forget bounds the memory to versions that a re-read may return again.
 func (r *reader) forget() {
-	overlap := r.cfg.overlap()
 	if r.phase == catching || r.phase == mending {
-		end, from := r.endSeen-overlap, r.createdFrom
+		end, from := r.endSettled(), r.createdFrom
 		r.mem.forgetAbove(from, func(id int64, v version) bool {
 			return v.updated > end || v.created > r.endSeen || v.created <= from || r.unread(id, v)
 		})

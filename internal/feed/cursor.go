@@ -87,7 +87,13 @@ func (f *Feed) SubscribeDurable(now time.Time, start Start, s Stored) (ID, error
 		}
 	}
 	f.nextID++
-	f.readers = append(f.readers, &entry{id: f.nextID, reader: r})
+	e := &entry{id: f.nextID, reader: r}
+	f.readers = append(f.readers, e)
+	if now.Before(f.roster.again) {
+		e.membership(now, f.roster.members, nil)
+		f.settle()
+		f.schedule(now)
+	}
 	return f.nextID, nil
 }
 
@@ -113,7 +119,7 @@ func (r *reader) snapshot() []byte {
 		s.Polled = &r.polled
 	}
 	backlog := r.phase == catching || r.phase == mending
-	end := r.endSeen - r.cfg.overlap()
+	end := r.endSettled()
 	maps.Copy(s.Gone, r.mem.gone)
 	var known []savedVersion
 	gone := func(id int64, v version) {

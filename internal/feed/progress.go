@@ -46,9 +46,12 @@ func (r *reader) finish(now time.Time) {
 		r.mended()
 	case live:
 		r.polling, r.changing, r.loading = false, nil, false
-		r.top = max(r.top, r.pageTop)
 		r.limit = r.cfg.PageSize
 		r.pos = max(r.pos, r.seen)
+		if r.partial {
+			return // the next poll reads all of it again
+		}
+		r.top = max(r.top, r.pageTop)
 		if r.pollClock != 0 {
 			r.polled = r.pollClock
 		} else {
@@ -67,9 +70,15 @@ func (r *reader) mended() {
 	r.phase, r.missed, r.unsure = live, true, false
 	r.top = max(r.top, r.pageTop)
 	r.pos = max(r.pos, r.endSeen)
-	r.settle(r.endSeen - r.cfg.overlap())
+	r.settle(r.endSettled())
 	r.forget()
 	r.checkpoint()
+}
+
+// endSettled is what is settled once a backlog is read: its end but for the window, and
+// nothing if no end was seen.
+func (r *reader) endSettled() Time {
+	return max(r.endSeen, beginning+r.cfg.overlap()) - r.cfg.overlap()
 }
 
 func (r *reader) settle(upto Time) { r.settled = max(r.settled, upto) }
@@ -150,9 +159,8 @@ func (r *reader) unread(id int64, v version) bool {
 
 // forget bounds the memory to versions that a re-read may return again.
 func (r *reader) forget() {
-	overlap := r.cfg.overlap()
 	if r.phase == catching || r.phase == mending {
-		end, from := r.endSeen-overlap, r.createdFrom
+		end, from := r.endSettled(), r.createdFrom
 		r.mem.forgetAbove(from, func(id int64, v version) bool {
 			return v.updated > end || v.created > r.endSeen || v.created <= from || r.unread(id, v)
 		})

@@ -40,13 +40,13 @@ import (
 // overtaken by one that the same process accepted later for the same conversation.
 //
 // An outage is waited out for as long as it takes. A message fails, which OnChange is
-// told and Options.Logger gets, and no longer holds back those behind it, when Fliplet
-// itself refuses it: with 400, 403, 404 or 422 and an error with a type or code, by its
-// security rules, or because the user is not in the conversation any more. Any other
-// failure may be one of a proxy on the way, and is tried again. One of these statuses with
-// a message in JSON and nothing else, three times in a row, makes it fail, too, and so do
-// MaxAttempts that were the message's own. Then it stays stored for you to decide: Pending
-// lists it, Discard removes it, and Add with its GUID or the next login tries it again.
+// told and Options.Logger gets, and no longer holds back those behind it, when the security
+// rules refuse it ([datasource.ErrAccessDenied]), or because the user is not in the
+// conversation any more. Any other failure may be one of a proxy on the way, and is tried
+// again: 400, 403, 404 or 422 with an error in JSON, three times in a row, makes it fail, too,
+// and so do MaxAttempts that were the message's own. Then it stays stored for you to decide:
+// Pending lists it, Discard removes it, and Add with its GUID or the next login tries it
+// again.
 //
 // A Storage that fails or hangs is asked again. Meanwhile nothing is accepted, and
 // nothing sent: a message is accepted when it is stored, and an attempt needs a look at the
@@ -59,14 +59,21 @@ type OutboxOptions struct {
 	// Settle is how long after a failed attempt its row may still become visible.
 	// Before that, not finding it proves nothing. Default 5 s.
 	Settle time.Duration
-	// MaxAttempts is after how many attempts a message is given up that the server
-	// answers with a failure of its own while it answers others. Default 40, which takes
-	// about five minutes. An attempt counts if it met a 5xx, or a 4xx that does not refuse
-	// it, and then another message of the user was stored, or if it met one other than 502,
-	// 503 and 504, or a success without the message, and then the server answered, in the
-	// same conversation, that it does not have the message. If it met 502, 503 or 504 and
-	// the server answered that, while no other conversation met them, it counts a tenth. A
-	// process that comes after this one begins to count anew.
+	// MaxAttempts is after how many attempts a message is given up that fail while the
+	// server answers others. Default 40, which takes about five minutes if it answers at
+	// once. What counts is
+	//
+	//   - any failure of a request, no answer included, when another message of the user was
+	//     stored before the next attempt; a 429 counts in this way only;
+	//   - a status that does not say that the server is unavailable, or a success without the
+	//     message, when the server then answered, in the same conversation, that it does not
+	//     have the message;
+	//   - a tenth for what says that it is unavailable (408, 425, 502, 503, 504, a connection
+	//     that breaks, or no answer in 15 s) when the server then answered that, and no other
+	//     conversation met it.
+	//
+	// In an outage nothing is answered or stored, so nothing counts. A process that comes
+	// after this one begins to count anew.
 	MaxAttempts int
 	// OnChange is told what becomes of each message, in order and one call at a time.
 	// When it is slow, steps in between are left out, never Stored or Failed. It runs

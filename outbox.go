@@ -63,14 +63,13 @@ type OutboxOptions struct {
 	// server answers others. Default 40, which takes about five minutes if it answers at
 	// once. What counts is
 	//
-	//   - any failure of a request, no answer included, when another message of the user was
-	//     stored before the next attempt; a 429 counts in this way only;
+	//   - any failure of a request when another message of the user was stored before the next
+	//     attempt; no answer, a connection that breaks, and 429 count in this way only;
 	//   - a status that does not say that the server is unavailable, or a success without the
 	//     message, when the server then answered, in the same conversation, that it does not
 	//     have the message;
-	//   - a tenth for what says that it is unavailable (408, 425, 502, 503, 504, a connection
-	//     that breaks, or no answer in 15 s) when the server then answered that, and no other
-	//     conversation met it.
+	//   - a tenth of a status that says so (408, 425, 502, 503, 504) when the server then
+	//     answered that, and no other conversation met one.
 	//
 	// In an outage nothing is answered or stored, so nothing counts. A process that comes
 	// after this one begins to count anew.

@@ -16,12 +16,12 @@ const (
 	// Later: nothing, since no request was made, or it was given up here. It is tried again
 	// for as long as it takes.
 	Later Verdict = iota
-	// Passing: not this message was meant, but how many there are, or the user. That speaks
-	// against it only if others are stored meanwhile.
+	// Passing: there was no answer, or one that does not mean this message, but how many there
+	// are, or the user. That speaks against it only if others are stored meanwhile.
 	Passing
-	// Unavailable: the server cannot be reached, does not answer, or says that it cannot
-	// serve now. That speaks against the message if others are stored meanwhile, and a
-	// little if its look-ups are answered and nobody else finds that.
+	// Unavailable: the server says that it cannot serve now. That speaks against the
+	// message if others are stored meanwhile, and a little if its look-ups are answered and
+	// no other conversation finds that.
 	Unavailable
 	// Failing: there was an answer, with a failure that is not final: one of the server,
 	// or of somebody on the way to it. That speaks against the message if the server
@@ -53,7 +53,7 @@ func Judge(err error) Verdict {
 	switch {
 	case ok:
 	case datasource.Temporary(err), datasource.Doubtful(err) && !errors.Is(err, context.Canceled):
-		return Unavailable
+		return Passing
 	default:
 		return Later
 	}

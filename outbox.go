@@ -61,18 +61,13 @@ type OutboxOptions struct {
 	Settle time.Duration
 	// MaxAttempts is after how many attempts a message is given up that fail while the
 	// server answers others. Default 40, which takes about five minutes if it answers at
-	// once. What counts is
-	//
-	//   - any failure of a request when another message of the user was stored before the next
-	//     attempt; no answer, a connection that breaks, and 429 count in this way only;
-	//   - a status that does not say that the server is unavailable, or a success without the
-	//     message, when the server then answered, in the same conversation, that it does not
-	//     have the message;
-	//   - a tenth of a status that says so (408, 425, 502, 503, 504) when the server then
-	//     answered that, and no other conversation met one.
-	//
-	// In an outage nothing is answered or stored, so nothing counts. A process that comes
-	// after this one begins to count anew.
+	// once. Any failure of a request counts when another message of the user was stored
+	// before the next attempt; no answer, a broken connection and 429 count only then. A
+	// status that does not say that the server is unavailable, or a success without the
+	// message, counts, too, when the server then answered, in the same conversation, that it
+	// does not have the message. One that says so (408, 425, 502, 503, 504) counts a tenth
+	// then, if no other conversation met one. In an outage nothing is answered or stored, so
+	// nothing counts. A process that comes after this one begins to count anew.
 	MaxAttempts int
 	// OnChange is told what becomes of each message, in order and one call at a time.
 	// When it is slow, steps in between are left out, never Stored or Failed. It runs

@@ -348,3 +348,30 @@ func TestAMessageThatAProxyNeverLetsThroughIsKeptForAPersonToDecide(t *testing.T
 		})
 	}
 }
+
+// A gateway refuses everything with a page of its own, also every login.
+func TestARefusalOfAGatewayEndsNoStream(t *testing.T) {
+	for _, code := range []int{401, 403} {
+		for name, body := range map[string]string{"a page": proxyPage, "nothing": " ", "other JSON": `{"blocked":true}`} {
+			t.Run(fmt.Sprint(code, " ", name), func(t *testing.T) {
+				throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+					jane, bob := w.login("jane", atLeisure), w.login("bob")
+					conv := w.converse(bob, "jane")
+					var errs errorList
+					got := newRecorder()
+					ended := run(jane, got.add, errs.add)
+					time.Sleep(time.Minute)
+					off := w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
+					time.Sleep(time.Hour)
+					off.Off()
+					assert.NotEmpty(t, errs.all(), "it is told")
+					w.say(bob, conv, "still here")
+					time.Sleep(time.Hour)
+					assert.Equal(t, []string{"still here"}, bodies(got.all()))
+					require.NoError(t, jane.Close())
+					require.ErrorIs(t, <-ended, chat.ErrClosed)
+				})
+			})
+		}
+	}
+}

@@ -28,8 +28,9 @@ import (
 // each sends what it accepted, under a claim that it renews every 5 s, and takes
 // over what another left behind when that one has closed, or has not renewed its
 // claim for 20 s and Settle, by the clocks of those who wait together. Meanwhile it sends
-// what goes to other conversations. So processes that live for seconds only get on, too,
-// and no two clocks need to agree. On a Storage that one process at a time has open, such
+// what goes to other conversations. So processes that live for seconds only get on, too, if
+// a life has room for a login and some requests: with 300 ms a request, lives below about
+// 3 s store little or nothing. No two clocks need to agree. On a Storage that one process at a time has open, such
 // as storage/boltstore, what a crash left behind is sent at once.
 //
 // A process that is suspended for longer, while others are at work, sends nothing when it

@@ -157,7 +157,8 @@ func tell(t *testing.T, w *world, l leniency, encrypt, across bool, store storag
 		st.listen(name)
 	}
 
-	// Conversations.
+	// Conversations, beside something else that names its participants.
+	w.AddDataSource(chat.M{"name": "Meetings", "definition": chat.M{"participants": []string{jane.User().UserID, bob.User().UserID}}})
 	direct := w.converse(jane, "bob")
 	assert.True(t, direct.IsNew)
 	assert.False(t, direct.IsGroup)

@@ -158,6 +158,9 @@ func TestAnUploadedMessageIsReadAndCountedLikeAnyOther(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, unread, 1)
 	assert.Equal(t, conv.ID, unread[0].ConversationID)
+	require.NoError(t, unread[0].Err)
+	assert.Empty(t, unread[0].Body)
+	assert.Empty(t, w.Rows(conv.ID)[0].Data["body"], "stored as it is: there is nothing to encrypt")
 	require.NoError(t, bob.MarkMessagesAsRead(t.Context(), unread...))
 	n, err = bob.Unread().Count(t.Context())
 	require.NoError(t, err)
@@ -235,7 +238,7 @@ func TestKeyAndTokenNeverReachAForeignHost(t *testing.T) {
 	jane := w.login("jane", func(o *chat.Options) { o.Client = client })
 	conv := w.converse(jane, "bob")
 	id := w.AddRows(conv.ID, datasource.M{
-		"file": []string{foreign.URL + "/x?y=1", foreign.URL + "/gone"}, "hasMediaFileWithPrivateEncryptionKey": "true", "readBy": []string{},
+		"file": []string{foreign.URL + "/x?y=1", foreign.URL + "/gone", w.URL + "/v1/user"}, "hasMediaFileWithPrivateEncryptionKey": "true", "readBy": []string{},
 	})[0]
 	msgs, err := jane.Messages(t.Context())
 	require.NoError(t, err)
@@ -244,6 +247,10 @@ func TestKeyAndTokenNeverReachAForeignHost(t *testing.T) {
 	assert.Equal(t, "foreign", content)
 	_, _, err = jane.Download(t.Context(), msgs[0], 1, io.Discard)
 	require.ErrorIs(t, err, chat.ErrNotFound)
+	before := len(w.Requests())
+	_, _, other := jane.Download(t.Context(), msgs[0], 2, io.Discard)
+	require.ErrorIs(t, other, datasource.ErrFileRefused, "another path of the API")
+	assert.Len(t, w.Requests(), before)
 	require.NotEmpty(t, seen)
 	for _, s := range append(seen, err.Error()) {
 		assert.NotContains(t, s, conv.EncryptionKey())
@@ -252,7 +259,7 @@ func TestKeyAndTokenNeverReachAForeignHost(t *testing.T) {
 	}
 }
 
-func TestProgressOfTransfersEndsAtTheTotal(t *testing.T) {
+func TestTransfersTellTheirProgressAndCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	jane := w.login("jane")
@@ -274,6 +281,13 @@ func TestProgressOfTransfersEndsAtTheTotal(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, len(content), n)
 	assert.EqualValues(t, len(content), got)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = jane.Message(ctx, conv.ID, chat.Draft{
+		Files: []chat.File{{Name: "big.txt", Reader: bytes.NewReader(content)}}, Progress: func(int64, int64) { cancel() },
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, w.Rows(conv.ID), 1, "nothing of it is stored")
 }
 
 func TestAnUploadCanBeCancelledOnItsWay(t *testing.T) {
@@ -405,11 +419,14 @@ func TestAFileInsideARowIsDownloadedWithoutARequest(t *testing.T) {
 
 func TestASendConfirmedWithNothingIsLookedUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	jane := w.login("jane")
-	conv := w.converse(jane, "bob")
-	w.Always(fliplettest.Insert, fliplettest.EmptyBody())
-	m := w.say(jane, conv, "hi")
-	assert.Equal(t, w.Rows(conv.ID)[0].ID, m.ID)
-	assert.Equal(t, "hi", m.Body)
+	for _, answer := range []fliplettest.Fault{fliplettest.EmptyBody(), fliplettest.CreatedOnInsert()} {
+		w := newWorld(t)
+		jane := w.login("jane")
+		conv := w.converse(jane, "bob")
+		w.Always(fliplettest.Insert, answer)
+		m := w.say(jane, conv, "hi")
+		require.Len(t, w.Rows(conv.ID), 1)
+		assert.Equal(t, w.Rows(conv.ID)[0].ID, m.ID)
+		assert.Equal(t, "hi", m.Body)
+	}
 }

@@ -157,6 +157,10 @@ func (OfflineOption) applyStream(c *callOptions) { c.offline = true }
 // Offline answers from what an earlier session stored: Login prefers the cached
 // contact, Contacts and Conversations read only the cache, which may be empty, and
 // streams begin with the cached messages.
+//
+// Login by M{"flUserId": id} takes one read of the Store. A query of an earlier login, apart
+// from case and $iLike, takes two, for the last 16 of each user. Any other reads one
+// remembered user after the other until one matches.
 func Offline() OfflineOption { return OfflineOption{} }
 
 type resetOption struct{}

@@ -265,3 +265,16 @@ func TestChannelsOfOtherAppsAreNotThere(t *testing.T) {
 	_, err = jane.Channels().Join(t.Context(), master)
 	require.NoError(t, err)
 }
+
+// A server that ignores which app is meant answers for both apps with the same conversations.
+func TestAConversationOfBothListsIsShownOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.WithApps(77))
+	jane := w.login("jane", func(o *chat.Options) { o.MasterAppID = 77 })
+	conv := w.converse(jane, "bob")
+	w.Always(fliplettest.ListSources, fliplettest.Ignore("appId"))
+	list, err := jane.Conversations(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	assert.Equal(t, conv.ID, list[0].ID)
+}

@@ -67,6 +67,7 @@ func TestSameParticipantsGiveTheSameConversation(t *testing.T) {
 	w := newWorld(t)
 	jane, bob := w.login("jane"), w.login("bob")
 	first := w.converse(jane, "bob")
+	assert.True(t, first.IsNew)
 	for _, again := range []*chat.Conversation{w.converse(jane, "bob"), w.converse(bob, "jane")} {
 		assert.Equal(t, first.ID, again.ID)
 		assert.False(t, again.IsNew)
@@ -139,11 +140,14 @@ func TestEditsArriveAsUpdatesAndDeletionsAsDeletions(t *testing.T) {
 	jane, bob := w.login("jane"), w.login("bob")
 	conv := w.converse(jane, "bob")
 	toBob := stream(t, bob)
-	m := w.say(jane, conv, "helo")
+	m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "helo", Data: chat.M{"room": "A1"}})
+	require.NoError(t, err)
 	toBob.wait(t, 1)
 	edited, err := jane.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"body": "hello", "isEdited": true})
 	require.NoError(t, err)
 	assert.Equal(t, "hello", edited.Body)
+	assert.Equal(t, "A1", edited.Data["room"], "other columns stay")
+	assert.NotContains(t, fmt.Sprint(w.Rows(conv.ID)[0].Data), "hello", "it is stored as ciphertext")
 	toBob.wait(t, 2)
 	require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
 	got := toBob.wait(t, 3)
@@ -177,6 +181,7 @@ func TestUnknownDefinitionKeysSurviveAMembershipChange(t *testing.T) {
 		w := newWorld(t, fliplettest.InProcess())
 		jane := w.login("jane")
 		conv := w.converse(jane, "bob")
+		key := conv.EncryptionKey()
 		ds, err := w.Client().DataSource(t.Context(), conv.ID)
 		require.NoError(t, err)
 		var def map[string]any
@@ -194,5 +199,6 @@ func TestUnknownDefinitionKeysSurviveAMembershipChange(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, string(ds.Definition), `"n":9007199254740993`)
 		assert.Contains(t, string(ds.Definition), `mutedParticipants`)
+		assert.Contains(t, string(ds.Definition), key)
 	})
 }

@@ -56,6 +56,29 @@ func TestContactsComeInTheOrderAskedForWhateverTheServerDoes(t *testing.T) {
 	}
 }
 
+func TestChatTokensOfOthersAreNotHandedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	require.NotEmpty(t, w.token("bob"))
+	conv, ctx := w.converse(jane, "bob"), t.Context()
+	check := func(list []*chat.Contact, err error) {
+		t.Helper()
+		require.NoError(t, err)
+		require.NotEmpty(t, list)
+		for _, contact := range list {
+			assert.NotContains(t, contact.Data, "flUserToken")
+			assert.NotContains(t, contact.Extra, "flUserToken")
+		}
+	}
+	check(jane.Contacts(ctx))
+	check(jane.Contacts(ctx, chat.Where(chat.M{"Email": "bob@example.org"})))
+	check(jane.Contacts(ctx, chat.Offline()))
+	check(conv.Participants().Fetch(ctx))
+	one, err := jane.ContactByUserID(ctx, bob.User().UserID)
+	check([]*chat.Contact{one}, err)
+}
+
 func rowIDs(list []*chat.Contact) []int64 {
 	out := []int64{}
 	for _, contact := range list {

@@ -117,6 +117,22 @@ func TestContactsOfMembersComeInTheirOrderAndTheUnknownAreSkipped(t *testing.T) 
 	assert.Equal(t, []any{"jane@example.org", "eve@example.org", "bob@example.org"}, emails)
 }
 
+func TestIDsOfParticipantsAreACopyAndNeverNil(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	conv := w.converse(jane, "bob")
+	want := []string{jane.User().UserID, bob.User().UserID}
+	got := conv.Participants().IDs()
+	assert.Equal(t, want, got)
+	got[0] = "somebody"
+	assert.Equal(t, want, conv.Participants().IDs())
+	assert.Equal(t, want, conv.Definition.Participants)
+	for name, v := range map[string]*chat.Conversation{"nil": nil, "zero": {}} {
+		assert.Equal(t, []string{}, v.Participants().IDs(), name)
+	}
+}
+
 func TestMutingShowsOnTheValueAndForTheUserAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -150,6 +166,31 @@ func TestAConversationIsWrittenAsJavaScriptSeesIt(t *testing.T) {
 	assert.Contains(t, got, "deletedAt")
 	assert.EqualValues(t, 2, got["nParticipants"])
 	assert.NotContains(t, string(must(json.Marshal(conv))), conv.EncryptionKey())
+}
+
+func TestTheConversationWithTheLatestActivityComesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane", asUsual)
+		withBob := w.converse(jane, "bob")
+		time.Sleep(time.Second)
+		withEve := w.converse(jane, "eve")
+		order := func() (ids []int64) {
+			list, err := jane.Conversations(t.Context())
+			require.NoError(t, err)
+			for _, conv := range list {
+				ids = append(ids, conv.ID)
+			}
+			return ids
+		}
+		assert.Equal(t, []int64{withEve.ID, withBob.ID}, order())
+		time.Sleep(time.Second)
+		w.say(jane, withBob, "again")
+		assert.Equal(t, []int64{withBob.ID, withEve.ID}, order())
+		w.Always(fliplettest.ListSources, fliplettest.Ignore("order", "direction"))
+		assert.Equal(t, []int64{withBob.ID, withEve.ID}, order(), "whatever the server's order is")
+	})
 }
 
 func TestForeignSourcesInTheListAreLeftOut(t *testing.T) {

@@ -286,14 +286,19 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 // join makes the user a participant of a conversation that was read just now, since
 // the given time.
 func (v *Conversation) join(ctx context.Context, s *session, since time.Time) error {
+	answered := sync.OnceFunc(s.roster.Joining(v.ID))
+	defer answered()
 	var first sync.Once // another client may undo the change, which is made again then
 	err := v.apply(ctx, roster.Change{
 		First: &v.def, Since: since,
 		Edit: func(d wire.Definition) bool { return d.Add(v.userID) },
 		Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
-	}, func(at time.Time) { first.Do(func() { s.roster.Joined(v.ID, at) }) })
-	if err == nil {
+	}, func(at time.Time) { first.Do(func() { s.roster.Joined(v.ID, at); answered() }) })
+	switch {
+	case err == nil:
 		s.receiver.Joined()
+	case datasource.Doubtful(err): // not before the definition without the user was read
+		s.roster.Joined(v.ID, v.UpdatedAt.Add(time.Microsecond))
 	}
 	return err
 }

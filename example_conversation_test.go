@@ -121,8 +121,12 @@ func ExampleConversation_EncryptionKey() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(key), strings.Contains(string(b), key))
-	// Output: 32 false
+	stored, err := s.server.Client().DataSource(context.Background(), conv.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(key), strings.Contains(string(stored.Definition), key), strings.Contains(string(b), key))
+	// Output: 32 true false
 }
 
 func ExampleConversation_IsMuted() {
@@ -207,8 +211,9 @@ func ExampleConversation_Participants() {
 func ExampleParticipants_IDs() {
 	s := newStage()
 	defer s.close()
-	fmt.Println(len(s.talk().Participants().IDs()))
-	// Output: 2
+	ids := s.talk().Participants().IDs() // of Jane, and of Bob, who was chosen by the id of his contact
+	fmt.Println(len(ids), ids[0] == s.jane.User().UserID, ids[1] == s.bob.User().UserID)
+	// Output: 2 true true
 }
 
 func ExampleParticipants_Fetch() {
@@ -263,9 +268,11 @@ func ExampleNotifications_Mute() {
 	s := newStage()
 	defer s.close()
 	ctx := context.Background()
-	if err := s.talk().Notifications().Mute(ctx); err != nil {
+	conv := s.talk()
+	if err := conv.Notifications().Mute(ctx); err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println("muted", conv.IsMuted())
 	for _, who := range []*chat.Chat{s.jane, s.bob} { // for the one who muted, not for others
 		list, err := who.Conversations(ctx)
 		if err != nil {
@@ -273,9 +280,15 @@ func ExampleNotifications_Mute() {
 		}
 		fmt.Println(who.User().Data["Name"], list[0].IsMuted())
 	}
+	if err := conv.Notifications().Unmute(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("muted", conv.IsMuted())
 	// Output:
+	// muted true
 	// Jane true
 	// Bob false
+	// muted false
 }
 
 func ExampleNotifications_Unmute() {

@@ -55,8 +55,8 @@ func ExampleDraft() {
 		log.Fatal(err)
 	}
 	all, err := s.jane.Messages(ctx)
-	fmt.Println(m.Body, len(all), err)
-	// Output: Paid 40 EUR 1 <nil>
+	fmt.Println(m.Body, m.GUID == draft.GUID, len(all), err)
+	// Output: Paid 40 EUR true 1 <nil>
 }
 
 // A draft prints without its content.
@@ -75,12 +75,16 @@ func ExampleChat_UpdateMessage() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	m, err = s.jane.UpdateMessage(ctx, conv.ID, m.ID, chat.M{"body": "See you Thursday", "isEdited": true})
-	if err != nil {
-		log.Fatal(err)
+	for _, columns := range []chat.M{{"body": "See you Thursday", "isEdited": true}, {"isEdited": false}, {"room": "B2"}} {
+		if m, err = s.jane.UpdateMessage(ctx, conv.ID, m.ID, columns); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(m.Body, m.Data["room"], m.Data["isEdited"])
 	}
-	fmt.Println(m.Body, m.Data["room"])
-	// Output: See you Thursday A1
+	// Output:
+	// See you Thursday A1 true
+	// See you Thursday A1 false
+	// See you Thursday B2 false
 }
 
 func ExampleChat_DeleteMessage() {
@@ -312,15 +316,21 @@ func ExampleConversationMessages_Fetch() {
 	defer s.close()
 	ctx := context.Background()
 	conv := s.talk("hello")
-	if _, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: "please look", Data: chat.M{"priority": "high"}}); err != nil {
-		log.Fatal(err)
+	for _, body := range []string{"please look", "thank you"} {
+		if _, err := s.jane.Message(ctx, conv.ID, chat.Draft{Body: body, Data: chat.M{"priority": "high"}}); err != nil {
+			log.Fatal(err)
+		}
 	}
 	msgs, err := conv.Messages().Fetch(ctx, chat.Where(chat.M{"priority": "high"}))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(msgs), msgs[0].Body)
-	// Output: 1 please look
+	for _, m := range msgs {
+		fmt.Println(m.Body)
+	}
+	// Output:
+	// please look
+	// thank you
 }
 
 // Read messages are left out, so marking again makes no request.
@@ -378,9 +388,21 @@ func ExampleUnread_Count() {
 	s := newStage()
 	defer s.close()
 	s.talk("one", "two")
-	n, err := s.bob.Unread().Count(context.Background())
+	ctx := context.Background()
+	n, err := s.bob.Unread().Count(ctx)
 	fmt.Println(n, err)
-	// Output: 2 <nil>
+	unread, err := s.bob.Unread().Get(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := s.bob.MarkMessagesAsRead(ctx, unread[0]); err != nil {
+		log.Fatal(err)
+	}
+	n, err = s.bob.Unread().Count(ctx)
+	fmt.Println(n, err)
+	// Output:
+	// 2 <nil>
+	// 1 <nil>
 }
 
 // Content is uploaded with the message. In a chat that encrypts, the file can be

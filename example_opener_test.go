@@ -28,7 +28,9 @@ func ExampleNewOpener() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	rows, err := s.server.Client().Find(ctx, conv.ID, datasource.Query{})
+	rows, err := s.server.Client().Find(ctx, conv.ID, datasource.Query{
+		Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}}, // of copies the first counts
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

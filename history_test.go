@@ -46,6 +46,17 @@ func countdown(n int) []string {
 	return out
 }
 
+func TestHistoryTakesEveryPositiveNumberForAConversation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane := w.login("jane", plainBodies)
+	for id, want := range map[int64]error{-1: chat.ErrInvalid, 0: chat.ErrInvalid, 1: chat.ErrNotFound} {
+		for _, err := range jane.History(t.Context(), id) {
+			require.ErrorIs(t, err, want, "%d", id)
+		}
+	}
+}
+
 func TestHistoryHoldsEveryMessageOnceNewestFirst(t *testing.T) {
 	t.Parallel()
 	for name, group := range map[string]int{"single": 1, "ties across pages": 7, "one timestamp": 450} {

@@ -42,7 +42,8 @@ func TestFirstLoginsAtOnceAgreeOnAnIdentity(t *testing.T) {
 		for i := range devices {
 			c := w.connect(func(o *chat.Options) { o.PrimaryKey = "" })
 			chats[i] = c
-			w.After(i, 1, fliplettest.Update, fliplettest.Delay(time.Duration(i)*time.Millisecond))
+			// All have found a contact without an identity before the first one stores it.
+			w.After(i, 1, fliplettest.Update, fliplettest.Delay(time.Duration(i+1)*time.Millisecond))
 			wg.Go(func() {
 				contact, err := c.Login(t.Context(), chat.M{"Email": "jane@example.org"})
 				if assert.NoError(t, err) {

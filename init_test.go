@@ -71,9 +71,12 @@ func start(t *testing.T, env chat.Environment, overrides ...func(*chat.Options))
 func TestInitLogsTheCurrentUserInWithEncryptionAndPush(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c, err := start(t, w.screen())
+	env := w.screen()
+	env.opts.PrimaryKey = "Full name"
+	env.user = chat.M{"Full name": "jane", "Email": "bob@example.org"}
+	c, err := start(t, env)
 	require.NoError(t, err)
-	assert.Equal(t, w.ids["jane"], c.User().ID)
+	assert.Equal(t, w.ids["jane"], c.User().ID, "by the primary key, whatever the other columns hold")
 	conv := w.converse(c, "bob")
 	sent := w.say(c, conv, "sealed")
 	row, err := w.Client().FindByID(t.Context(), conv.ID, sent.ID)

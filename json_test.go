@@ -90,9 +90,11 @@ func TestEachKindOfMessageComesBackFromItsJSON(t *testing.T) {
 		assert.Equal(t, m.Change, back.Change, name)
 		assert.Equal(t, m.Change == chat.ChangedReaders, strings.Contains(text, `"change":["readers"]`), name)
 		assert.NotContains(t, text, "_flSchema")
-		assert.Equal(t, m.IsReplay, strings.Contains(text, `"isReplay":true`), name)
-		assert.Equal(t, m.IsHistory, strings.Contains(text, `"isHistory":true`), name)
-		assert.Equal(t, m.Err != nil, strings.Contains(text, `"error":{"code":`), name)
+		for field, has := range map[string]bool{`"isReplay":true`: m.IsReplay, `"isHistory":true`: m.IsHistory, `"error":{"code":`: m.Err != nil, `"change":["`: m.Change != 0} {
+			name, _, _ := strings.Cut(field, ":")
+			assert.Equal(t, has, strings.Contains(text, field), name)
+			assert.Equal(t, has, strings.Contains(text, name), "no other message has %s", name)
+		}
 	}
 	back, _ := throughJSON[chat.Message](t, chat.Message{ID: 1, Data: chat.M{"readBy": `["a","b"]`, "file": "https://x/1", "body": "x"}})
 	assert.Equal(t, []string{"a", "b"}, back.ReadBy)

@@ -32,7 +32,7 @@ import (
 // Logging in as another contact ends the streams of the previous one.
 //
 // With [Offline] the contact cached by an earlier session is used if it satisfies
-// the query; otherwise the login is made online.
+// the query, and Offline says what finding it costs; otherwise the login is made online.
 //
 // When nobody is found, one more request reads the newest 100 contacts. If they lack a
 // column of the query, others read which are declared and whether an older contact has

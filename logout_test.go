@@ -51,10 +51,13 @@ func TestLogoutStopsPollingBeforeItClearsTheToken(t *testing.T) {
 		w.converse(jane, "bob")
 		stream(t, jane)
 		time.Sleep(time.Second)
+		w.Next(1, fliplettest.Update, fliplettest.Delay(10*time.Second))
+		asked := len(w.Requests())
 		require.NoError(t, jane.Logout(t.Context()))
 		time.Sleep(time.Hour)
-		all := w.Requests()
-		assert.Equal(t, fliplettest.Update, all[len(all)-1].Route, "nothing is asked after it")
+		all := w.Requests()[asked:]
+		require.Len(t, all, 1, "nothing is asked meanwhile, nor after it")
+		assert.Equal(t, fliplettest.Update, all[0].Route)
 	})
 }
 

@@ -60,15 +60,20 @@ func TestTwoHundredSimultaneousCreatesEndWithOneConversation(t *testing.T) {
 		others = append(others[i%10+1:], others[:i%10]...)
 		return clients[i%10].Create(t.Context(), chat.NewConversation{Participants: others})
 	}
-	atOnce(t, 200, func(i int) error {
+	given := make([]int64, 200)
+	atOnce(t, len(given), func(i int) error {
 		conv, err := create(i)
-		if err == nil && conv.NParticipants != 10 {
+		if err != nil {
+			return err
+		}
+		if given[i] = conv.ID; conv.NParticipants != 10 {
 			return fmt.Errorf("%d participants", conv.NParticipants)
 		}
-		return err
+		return nil
 	})
 	agreed, err := create(0)
 	require.NoError(t, err)
+	assert.Equal(t, slices.Repeat([]int64{agreed.ID}, len(given)), given, "nobody was given another one")
 	for i := range clients {
 		conv, err := create(i)
 		require.NoError(t, err)

@@ -41,7 +41,7 @@ func (c *Chat) rememberUser(ctx context.Context, s *session, query where.Login, 
 // cachedUser finds a user of an earlier session who satisfies the query, nil if there
 // is none.
 func (c *Chat) cachedUser(ctx context.Context, query where.Login) (contact *Contact, token string) {
-	_, token, _ = c.cache.FindUser(ctx, query.Fingerprint(), func(row *datasource.Entry) (string, bool) {
+	_, token, _ = c.cache.FindUser(ctx, query.Fingerprint(), query.Column(wire.UserID), func(row *datasource.Entry) (string, bool) {
 		if !query.Satisfied(row.Data) {
 			return "", false
 		}

@@ -102,11 +102,11 @@ func TestOfflineLoginWithADeadTokenIsRepairedOnline(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, d.token("bob"), c.User().Data["flUserToken"])
 		})
+		asked := d.Count(fliplettest.Query)
 		d.run("bob", true, func(c *chat.Chat) {
-			asked := d.Count(fliplettest.Query)
 			_, err := c.Messages(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered")
+			assert.Equal(t, asked, d.Count(fliplettest.Query), "the new token was remembered, also for the login")
 		})
 	})
 }
@@ -155,5 +155,58 @@ func TestOfflineLoginCostsTheSameForEveryUserOfAStore(t *testing.T) {
 	assert.Len(t, cost, 1, "reads of the Store: %v", cost)
 	for reads := range cost {
 		assert.Less(t, reads, int64(10))
+	}
+}
+
+func TestOfflineLoginByUserIDReadsNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	memory := storage.NewMemory()
+	store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
+	var people []datasource.M
+	for i := range 100 {
+		people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
+	}
+	contacts, ids := w.AddContacts(people...)
+	device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
+	var users []string
+	for i := range people {
+		c := w.connect(device)
+		_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
+		require.NoError(t, err)
+		users = append(users, c.User().UserID)
+		require.NoError(t, c.Close())
+	}
+	require.NoError(t, w.Close())
+	// login counts the reads of the Store.
+	login := func(query chat.M, user int64, want error) {
+		t.Helper()
+		c := w.connect(device)
+		before := store.reads.Load()
+		found, err := c.Login(t.Context(), query, chat.Offline())
+		require.ErrorIs(t, err, want)
+		if want == nil {
+			require.Equal(t, user, found.ID)
+		}
+		require.Less(t, store.reads.Load()-before, int64(10))
+		require.NoError(t, c.Close())
+	}
+	for _, i := range []int{0, 50, 99} {
+		login(chat.M{"flUserId": users[i]}, ids[i], nil)
+		login(chat.M{"where": chat.M{"flUserId": chat.M{"$eq": users[i]}}}, ids[i], nil)
+		login(chat.M{"flUserId": users[i], "Email": chat.M{"$iLike": people[i]["Email"]}}, ids[i], nil)
+		login(chat.M{"flUserId": users[i], "Email": "another"}, 0, chat.ErrOffline)
+		login(chat.M{"flUserId": chat.M{"$eq": users[i], "$iLike": "another"}}, 0, chat.ErrOffline)
+		login(chat.M{"flUserId": strings.ToUpper(users[i])}, 0, chat.ErrOffline) // compared exactly
+	}
+	login(chat.M{"flUserId": "nobody"}, 0, chat.ErrOffline)
+	// What does not ask for one of them exactly is still searched for.
+	for _, query := range []chat.M{
+		{"flUserId": chat.M{"$iLike": strings.ToUpper(users[50])}},
+		{"$or": []any{chat.M{"flUserId": "nobody"}, chat.M{"flUserId": users[50]}}},
+	} {
+		found, err := w.connect(device).Login(t.Context(), query, chat.Offline())
+		require.NoError(t, err)
+		assert.Equal(t, ids[50], found.ID)
 	}
 }

@@ -16,8 +16,13 @@ import (
 // Opener turns rows into messages, for exporters and auditors that read rows with a
 // [datasource.Client], from a file or from a data base. It needs no Chat and no login,
 // and makes no request, unless its Keys do. Bodies are opened and judged as by a Chat:
-// Message.Protection and Message.Err say the same, and of an authenticated body that is
-// stored in two rows the first row counts that was opened.
+// Message.Protection and Message.Err say the same.
+//
+// Of the rows of one conversation, sender and guid (without a guid: with the same sealed
+// text) whose authenticated bodies this Opener has opened, the one with the lowest id
+// counts, unless the Opener has read something else in it before; every other is
+// [ErrTampered]. What was opened before a row with a lower id was returned as genuine, so
+// open rows in the order of their ids. The last 4,096 such rows or more are known.
 //
 // Make one with [NewOpener] or [Conversation.Opener]. An Opener is safe for concurrent
 // use.

@@ -98,6 +98,36 @@ func TestAnOpenerReadsWhatAChatReads(t *testing.T) {
 	}
 }
 
+func TestOfRowsThatAnOpenerHasOpenedTheOneWithTheLowestIDCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fliplettest.InProcess())
+	cipher := newCipher(t, newKey(t, "k", 1))
+	conv := w.converse(w.login("jane"), "bob")
+	m := w.say(w.login("jane", sealing(cipher)), conv, "hello")
+	row, err := w.Client().FindByID(t.Context(), conv.ID, m.ID)
+	require.NoError(t, err)
+	w.AddRows(conv.ID, row.Data)
+	rows, err := w.Client().Find(t.Context(), conv.ID, datasource.Query{Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}}})
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	opener := func() *chat.Opener { return sure(chat.NewOpener(chat.OpenerOptions{Cipher: cipher})) }
+
+	inOrder := opener()
+	require.NoError(t, inOrder.Message(t.Context(), rows[0]).Err)
+	require.ErrorIs(t, inOrder.Message(t.Context(), rows[1]).Err, chat.ErrTampered)
+	backwards := opener()
+	require.NoError(t, backwards.Message(t.Context(), rows[1]).Err, "the other one is not known yet")
+	require.NoError(t, backwards.Message(t.Context(), rows[0]).Err)
+	require.ErrorIs(t, backwards.Message(t.Context(), rows[1]).Err, chat.ErrTampered)
+	other := opener()
+	moved := rows[0]
+	moved.Data = datasource.M{"guid": "another", "fromUserId": row.Data["fromUserId"], "body": "something else"}
+	require.NoError(t, other.Message(t.Context(), rows[1]).Err)
+	_ = other.Message(t.Context(), moved)
+	require.ErrorIs(t, other.Message(t.Context(), rows[0]).Err, chat.ErrTampered, "it was something else")
+	require.NoError(t, other.Message(t.Context(), rows[1]).Err)
+}
+
 func TestAnOpenerLeavesTheRowAsItIs(t *testing.T) {
 	t.Parallel()
 	o := sure(chat.NewOpener(chat.OpenerOptions{Keys: passphrases(func(int64) (string, error) { return agentKey, nil })}))

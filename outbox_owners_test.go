@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,7 @@ func TestLenCountsWhatAKilledProcessLeftBehind(t *testing.T) {
 		jane := w.withOutbox(disk, func(o *chat.OutboxOptions) { o.OnChange = seen.add })
 		assert.Equal(t, 3, jane.Outbox().Len(), "before the claim of the other process has run out")
 		waiting := jane.Outbox().Pending()
+		require.Len(t, waiting, 3)
 		assert.Equal(t, "a", waiting[0].GUID)
 		assert.Equal(t, conv, waiting[0].ConversationID)
 		queue(t, jane, conv, "d")
@@ -139,7 +141,9 @@ func TestMessagesForADeletedConversationFailAndHoldBackNoOther(t *testing.T) {
 			require.NoError(t, studio.DeleteDataSource(t.Context(), gone))
 			down.Off()
 			began := time.Now()
-			require.NoError(t, jane.Outbox().Flush(t.Context()))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // or it would be tried for ever
+			require.NoError(t, jane.Outbox().Flush(ctx))
+			cancel()
 			assert.Less(t, time.Since(began), 30*time.Second)
 			synctest.Wait()
 			for _, guid := range []string{"a", "b", "c"} {

@@ -1,7 +1,9 @@
 package chat_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,6 +161,171 @@ func TestAnOwnJoinIsForgottenWhenTheUserHasLeft(t *testing.T) {
 			_, got, _ := h.in(conv)
 			assert.Equal(t, []string{"first", "second"}, got, way)
 		}
+		require.NoError(t, bob.Close())
+	})
+}
+
+// ownJoin is a channel with old messages, in which Bob listens for what is new.
+func ownJoin(t *testing.T, test func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+		w.say(jane, w.converse(jane, "bob"), "hello")
+		channel, err := jane.Channels().Create(t.Context(), "news")
+		require.NoError(t, err)
+		conv, err := jane.Channels().Join(t.Context(), channel.ID)
+		require.NoError(t, err)
+		listeners := listening(t, bob, chat.FromNow)
+		settle()
+		for i := range 3 {
+			w.say(jane, conv, fmt.Sprint("old ", i))
+		}
+		time.Sleep(time.Second)
+		test(t, w, jane, bob, conv, listeners)
+		require.NoError(t, bob.Close())
+	})
+}
+
+func gotOnly(t *testing.T, listeners map[string]*heard, conv *chat.Conversation, want ...string) {
+	t.Helper()
+	for way, h := range listeners {
+		history, got, _ := h.in(conv)
+		assert.Empty(t, history, way)
+		assert.Equal(t, want, got, way)
+	}
+}
+
+func TestAnOwnJoinWhoseAnswerIsLostIsAJoin(t *testing.T) {
+	ownJoin(t, func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard) {
+		w.Next(1, fliplettest.UpdateSource, fliplettest.LoseAnswer())
+		_, err := bob.Channels().Join(t.Context(), conv.ID)
+		require.True(t, datasource.Doubtful(err), "%v", err)
+		_, err = bob.Channels().Join(t.Context(), conv.ID)
+		require.NoError(t, err)
+		w.say(jane, conv, "live")
+		settle()
+		gotOnly(t, listeners, conv, "live")
+	})
+}
+
+func TestAnOwnJoinIsForgottenWhenTheUserLeavesAtOnce(t *testing.T) {
+	ownJoin(t, func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard) {
+		joined, err := bob.Channels().Join(t.Context(), conv.ID)
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		require.NoError(t, joined.Participants().Remove(t.Context(), w.ids["bob"]))
+		settle()
+		w.say(jane, conv, "while away")
+		settle()
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["bob"]))
+		settle()
+		w.say(jane, conv, "live")
+		settle()
+		gotOnly(t, listeners, conv, "live")
+	})
+}
+
+// The clock that has stamped the join is set back right after it.
+func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockIsSetBack(t *testing.T) {
+	ownJoin(t, func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard) {
+		settle() // what is old is behind a poll
+		_, err := bob.Channels().Join(t.Context(), conv.ID)
+		require.NoError(t, err)
+		w.ShiftClock(-time.Hour)
+		w.say(jane, conv, "live 1")
+		settle()
+		w.say(jane, conv, "live 2")
+		settle()
+		for way, h := range listeners {
+			_, got, _ := h.in(conv)
+			require.GreaterOrEqual(t, len(got), 2, way)
+			assert.Equal(t, []string{"live 1", "live 2"}, got[len(got)-2:], "%s: what is older may come as well, for times do not tell", way)
+		}
+	})
+}
+
+// The list of conversations shows the join before its answer is there.
+func TestAListThatShowsAnOwnJoinWaitsForItsAnswer(t *testing.T) {
+	ownJoin(t, func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard) {
+		w.Next(1, fliplettest.UpdateSource, fliplettest.DelayAnswer(2*time.Second))
+		ended := make(chan error, 1)
+		go func() {
+			_, err := bob.Channels().Join(t.Context(), conv.ID)
+			ended <- err
+		}()
+		time.Sleep(time.Second)
+		w.say(jane, conv, "live")
+		require.NoError(t, bob.Poll(t.Context()))
+		require.NoError(t, <-ended)
+		settle()
+		gotOnly(t, listeners, conv, "live")
+	})
+}
+
+// A listener from now is told that something was missed, and does not get it.
+func TestWhatAnAbsenceMissedIsAGapForAListenerFromNow(t *testing.T) {
+	ownJoin(t, func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard) {
+		joined, err := bob.Channels().Join(t.Context(), conv.ID)
+		require.NoError(t, err)
+		w.say(jane, conv, "live 1")
+		settle()
+		require.NoError(t, joined.Participants().Remove(t.Context(), w.ids["bob"]))
+		settle()
+		w.say(jane, conv, "while away")
+		settle()
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["bob"]))
+		settle()
+		w.say(jane, conv, "live 2")
+		settle()
+		gotOnly(t, listeners, conv, "live 1", "live 2")
+		for way, h := range listeners {
+			assert.Len(t, h.gaps, 2, "%s: of the join and of the absence", way)
+		}
+	})
+}
+
+// What is history when a consumer joins is history after a restart.
+func TestHistoryOfAJoinStaysHistoryAfterARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		store := storage.NewMemory()
+		kept := func(o *chat.Options) { asUsual(o); o.Storage = store }
+		jane, bob := w.login("jane", asUsual), w.login("bob", kept)
+		w.say(jane, w.converse(jane, "bob"), "hello")
+		conv := w.converse(jane, "eve")
+		var handled, unmarked atomic.Int32
+		begin := func(ends int32) (stop func() error) {
+			return consume(bob, "archive", func(ctx context.Context, m *chat.Message) error {
+				if m.ConversationID != conv.ID {
+					return nil
+				}
+				if handled.Add(1) > ends {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				if !m.IsHistory {
+					unmarked.Add(1)
+				}
+				return nil
+			}, chat.StartAt(chat.FromBeginning))
+		}
+		stop := begin(50)
+		time.Sleep(time.Hour)
+		w.AddRows(conv.ID, textRows(jane, 300)...)
+		time.Sleep(time.Hour)
+		require.NoError(t, conv.Participants().Add(t.Context(), w.ids["bob"]))
+		settle()
+		require.Error(t, stop())
+		require.NoError(t, bob.Close())
+		bob = w.login("bob", kept)
+		stop = begin(1 << 30)
+		settle()
+		require.ErrorIs(t, stop(), context.Canceled)
+		assert.Zero(t, unmarked.Load())
+		assert.GreaterOrEqual(t, handled.Load(), int32(300))
 		require.NoError(t, bob.Close())
 	})
 }

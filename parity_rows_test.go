@@ -1,9 +1,12 @@
 package chat_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -130,4 +133,162 @@ func TestAResetReadsTheNewestPageAgain(t *testing.T) {
 		}
 		require.NoError(t, jane.Close())
 	})
+}
+
+func TestASendIsFollowedByAPoll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane", asUsual)
+		conv := w.converse(jane, "bob")
+		r := newRecorder()
+		_, err := jane.Stream(t.Context(), r.add)
+		require.NoError(t, err)
+		time.Sleep(3 * time.Hour) // by now polls are almost two minutes apart
+		w.say(jane, conv, "hello")
+		time.Sleep(time.Second)
+		assert.Equal(t, []string{"hello"}, bodies(r.all()))
+		require.NoError(t, jane.Close())
+	})
+}
+
+func TestUnreadIsWhatOthersHaveSentAndTheUserHasNotRead(t *testing.T) {
+	t.Parallel()
+	servers(t, func(t *testing.T, w *world) {
+		jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+		conv := w.converse(jane, "bob")
+		w.say(jane, conv, "own")
+		deleted := w.say(bob, conv, "deleted")
+		require.NoError(t, bob.DeleteMessage(t.Context(), conv.ID, deleted.ID))
+		require.NoError(t, jane.MarkMessagesAsRead(t.Context(), w.say(bob, conv, "read")))
+		w.say(bob, conv, "sent by another")
+		me := jane.User().UserID
+		w.AddRows(conv.ID, datasource.M{"body": "without readers"})
+		w.AddRows(conv.ID, datasource.M{"body": "with none", "readBy": []string{}})
+		w.AddRows(conv.ID, datasource.M{"body": "read by a longer id", "readBy": []string{me + "0"}})
+		unread, err := jane.Unread().Get(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"sent by another", "without readers", "with none", "read by a longer id"}, bodies(unread))
+		n, err := jane.Unread().Count(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 4, n)
+		require.NoError(t, jane.Close())
+		require.NoError(t, bob.Close())
+	})
+}
+
+func TestTheJSONOfAMessageHasTheIdsAndTimesOfItsRow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		conv := w.converse(jane, "bob")
+		m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "hello", GUID: "g1", Data: chat.M{"conversationId": 7}})
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		m, err = jane.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"isEdited": true})
+		require.NoError(t, err)
+		row := w.Rows(conv.ID)[0]
+		var got struct {
+			ID, DataSourceID     int64
+			CreatedAt, UpdatedAt time.Time
+			Data                 struct{ GUID string }
+		}
+		raw, err := json.Marshal(m)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(raw, &got))
+		assert.Equal(t, []any{row.ID, conv.ID, "g1"}, []any{got.ID, got.DataSourceID, got.Data.GUID})
+		assert.Equal(t, []time.Time{row.CreatedAt, row.UpdatedAt}, []time.Time{got.CreatedAt, got.UpdatedAt})
+		assert.Equal(t, time.Minute, got.UpdatedAt.Sub(got.CreatedAt).Round(time.Minute))
+		require.NoError(t, jane.Close())
+	})
+}
+
+func TestTheClockOfTheProgramDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	for name, ahead := range map[string]time.Duration{"it is slow": 12 * time.Hour, "it is fast": -48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers(t, func(t *testing.T, w *world) {
+				w.ShiftClock(ahead)
+				jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+				conv := w.converse(jane, "bob")
+				w.say(jane, conv, "old")
+				time.Sleep(time.Minute)
+				r := newRecorder()
+				_, err := bob.Stream(t.Context(), r.add)
+				require.NoError(t, err)
+				settle()
+				m := w.say(jane, conv, "new")
+				settle()
+				_, err = jane.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"body": "edited"})
+				require.NoError(t, err)
+				settle()
+				require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
+				settle()
+				var got []string
+				for _, m := range r.all() {
+					got = append(got, fmt.Sprint(m.Body, " ", m.IsHistory, m.IsUpdate, m.IsDeleted))
+				}
+				assert.Equal(t, []string{"old true false false", "new false false false", "edited false true false", " false true true"}, got)
+				require.NoError(t, jane.Close())
+				require.NoError(t, bob.Close())
+			})
+		})
+	}
+}
+
+func TestEveryReadingOfMessagesNamesItsOrder(t *testing.T) {
+	t.Parallel()
+	servers(t, func(t *testing.T, w *world) {
+		tap := &requestTap{next: w.Transport()}
+		jane := w.login("jane", plainBodies, w.through(tap))
+		conv := w.converse(jane, "bob")
+		archive(w, conv, 450, 7)
+		before := len(tap.all())
+		r := newRecorder()
+		_, err := jane.Stream(t.Context(), r.add)
+		require.NoError(t, err)
+		settle()
+		require.NoError(t, outcome(jane.Messages(t.Context())))
+		require.NoError(t, outcome(conv.Messages().Fetch(t.Context())))
+		require.NoError(t, outcome(jane.Unread().Get(t.Context())))
+		assert.Len(t, leaf(t, jane, conv.ID), 450)
+		asked := 0
+		for _, r := range tap.all()[before:] {
+			if r.method == "POST" && (strings.HasSuffix(r.url.Path, "/data/query") || strings.HasSuffix(r.url.Path, "/data-sources/data")) {
+				asked++
+				assert.Contains(t, r.body, `"order":[["`, "%s", r)
+			}
+		}
+		assert.Greater(t, asked, 8)
+		require.NoError(t, jane.Close())
+	})
+}
+
+func TestContactsComeWithoutTheTokensOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane, bob := w.login("jane"), w.login("bob")
+	token := w.token("bob")
+	require.NotEmpty(t, token)
+	conv := w.converse(jane, "bob")
+	for name, read := range map[string]func() ([]*chat.Contact, error){
+		"all": func() ([]*chat.Contact, error) { return jane.Contacts(t.Context()) },
+		"by a column": func() ([]*chat.Contact, error) {
+			return jane.Contacts(t.Context(), chat.Where(chat.M{"Email": "bob@example.org"}))
+		},
+		"offline": func() ([]*chat.Contact, error) { return jane.Contacts(t.Context(), chat.Offline()) },
+		"members": func() ([]*chat.Contact, error) { return conv.Participants().Fetch(t.Context()) },
+		"by id": func() ([]*chat.Contact, error) {
+			ct, err := jane.ContactByUserID(t.Context(), bob.User().UserID)
+			return []*chat.Contact{ct}, err
+		},
+	} {
+		contacts, err := read()
+		require.NoError(t, err, name)
+		for _, ct := range contacts {
+			assert.NotContains(t, fmt.Sprint(ct.Data), token, name)
+		}
+	}
 }

@@ -2,7 +2,9 @@ package chat_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -50,7 +52,7 @@ func parityRows(t *testing.T) map[string]string {
 	t.Helper()
 	table, err := os.ReadFile("docs/parity.md")
 	require.NoError(t, err)
-	rows := map[string]string{}
+	rows, last := map[string]string{}, ""
 	for line := range strings.Lines(string(table)) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
 		if len(cells) == 1 || strings.HasPrefix(line, "| # |") || strings.HasPrefix(line, "|---") {
@@ -60,10 +62,18 @@ func parityRows(t *testing.T) map[string]string {
 		number := strings.TrimSpace(cells[1])
 		require.Regexp(t, `^[BP]?\d+[a-z]?$`, number, line)
 		require.NotContains(t, rows, number, "two rows have one number")
-		rows[number] = strings.TrimSpace(cells[3])
+		require.Less(t, place(last), place(number), "rows are in the order of their numbers")
+		rows[number], last = strings.TrimSpace(cells[3]), number
 	}
 	require.Greater(t, len(rows), 220)
 	return rows
+}
+
+// place is where a row belongs: 9 comes before 10, 10 before 10a, and 150 before P1.
+func place(number string) string {
+	digits := regexp.MustCompile(`\d+`)
+	kind := map[byte]string{'P': "1", 'B': "2"}[(number + " ")[0]]
+	return kind + "0" + digits.ReplaceAllStringFunc(number, func(n string) string { return fmt.Sprintf("%4s", n) })
 }
 
 func TestConnectRefusesUnusableOptions(t *testing.T) {
@@ -115,7 +125,19 @@ func TestEveryCallNeedsALogin(t *testing.T) {
 	w := newWorld(t)
 	c := w.connect()
 	ctx := t.Context()
+	first := func(all iter.Seq2[*chat.Message, error]) error {
+		for _, err := range all {
+			return err
+		}
+		return nil
+	}
 	for name, call := range map[string]func() error{
+		"Conversation":       func() error { _, err := c.Conversation(ctx, 1); return err },
+		"Channels.Create":    func() error { _, err := c.Channels().Create(ctx, "x"); return err },
+		"Channels.Join":      func() error { _, err := c.Channels().Join(ctx, 1); return err },
+		"Channels.Delete":    func() error { return c.Channels().Delete(ctx, 1) },
+		"History":            func() error { return first(c.History(ctx, 1)) },
+		"Events":             func() error { return first(c.Events(ctx)) },
 		"Conversations":      func() error { _, err := c.Conversations(ctx); return err },
 		"Create":             func() error { _, err := c.Create(ctx, chat.NewConversation{Participants: []int64{1}}); return err },
 		"JoinConversation":   func() error { _, err := c.JoinConversation(ctx, "x"); return err },
@@ -231,21 +253,25 @@ func TestChannelsRefuseWhatIsNone(t *testing.T) {
 
 func TestDefaultsOfAMessage(t *testing.T) {
 	w := newWorld(t)
-	jane := w.login("jane")
+	jane, bob := w.login("jane"), w.login("bob")
 	conv := w.converse(jane, "bob")
-	data := chat.M{"readBy": []string{"somebody"}, "tag": "x"}
+	shout := strings.ToUpper(bob.User().UserID)
+	data := chat.M{"readBy": []string{shout}, "tag": "x"}
 	m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "hi", Data: data})
 	require.NoError(t, err)
 	me := jane.User().UserID
-	assert.Equal(t, chat.M{"readBy": []string{"somebody"}, "tag": "x"}, data, "the caller's map is untouched")
+	assert.Equal(t, chat.M{"readBy": []string{shout}, "tag": "x"}, data, "the caller's map is untouched")
 	assert.Equal(t, me, m.FromUserID)
-	assert.Equal(t, []string{me, "somebody"}, m.ReadBy)
+	assert.Equal(t, []string{me, shout}, m.ReadBy)
 	assert.NoError(t, uuid.Validate(m.GUID))
 	assert.EqualValues(t, "x", m.Data["tag"])
 	row, err := w.Client().FindByID(t.Context(), conv.ID, m.ID)
 	require.NoError(t, err)
 	assert.IsType(t, "", row.Data["fromUserId"])
-	assert.Equal(t, []any{me, "somebody"}, row.Data["readBy"])
+	assert.Equal(t, []any{me, shout}, row.Data["readBy"])
+	his, err := bob.Messages(t.Context())
+	require.NoError(t, err)
+	assert.False(t, his[0].IsReadByCurrentUser, "ids are compared exactly")
 	assert.Contains(t, row.Data, "conversationId")
 }
 

@@ -116,6 +116,9 @@ func (p Participants) edit(ctx context.Context, ids []int64, edit func(wire.Defi
 			return true
 		})
 	if err == nil {
+		if !p.v.current().Has(s.userID) {
+			s.roster.Left(p.v.ID)
+		}
 		s.receiver.Joined()
 	}
 	return err

@@ -118,7 +118,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 		return receive.Page{}, err
 	}
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock)
-	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock}, nil
+	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Partial: a.Partial, Without: a.Without, Err: a.Err}, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
@@ -127,7 +127,7 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	if err := p.judge(ctx, err); err != nil {
 		return nil, err
 	}
-	joined := p.session.roster.Joins(began, func(id int64) bool {
+	joined := p.session.roster.Joins(ctx, began, func(id int64) bool {
 		return slices.ContainsFunc(sources, func(ds datasource.DataSource) bool { return ds.ID == id })
 	})
 	members := make([]feed.Member, len(sources))

@@ -130,6 +130,7 @@ func TestConnectAndGetShareTheProcess(t *testing.T) {
 	require.NoError(t, err)
 	got, err := chat.Get(t.Context())
 	require.NoError(t, err)
-	assert.NotNil(t, got)
+	assert.Same(t, c, got)
+	assert.Zero(t, w.Count(fliplettest.AnyRoute), "no request was made")
 	require.NoError(t, c.Close())
 }

@@ -88,6 +88,7 @@ func TestLoginFindsTheContact(t *testing.T) {
 			assert.Equal(t, ids[1], contact.ID)
 			assert.Equal(t, contact.UserID, c.User().UserID)
 			assert.Equal(t, "a-known-token", contact.Data["flUserToken"], "a token that is there is used")
+			assert.Equal(t, contact.UserID, contact.Data["flUserId"])
 		})
 	}
 }

@@ -142,3 +142,20 @@ func TestAColumnThatAnotherHasChangedMeanwhileKeepsItsValue(t *testing.T) {
 	assert.Equal(t, json.Number("1"), m.Data["other"])
 	assert.Equal(t, []string{"somebody"}, m.ReadBy)
 }
+
+// A hook of the app may turn a number into text. Only what a form did is undone.
+func TestAMessageWithoutFilesIsLeftAsTheServerStoredIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	jane := w.login("jane", plainBodies)
+	conv := w.converse(jane, "bob")
+	_, err := w.Client().UpdateDataSource(t.Context(), conv.ID, datasource.SourcePatch{Hooks: json.RawMessage(`[{"type":"operations","runOn":["insert"],"payload":{"count":"{{count}}"}}]`)})
+	require.NoError(t, err)
+	before := len(w.Requests())
+	m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "look", Data: chat.M{"count": 7}})
+	require.NoError(t, err)
+	assert.Len(t, w.Requests(), before+1)
+	row, err := w.Client().FindByID(t.Context(), conv.ID, m.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "7", row.Data["count"])
+}

@@ -131,6 +131,30 @@ func TestSingleRowsAreReadInEveryShape(t *testing.T) {
 	}
 }
 
+func TestListsDataSourcesAndRowsAreReadWrappedAndBare(t *testing.T) {
+	t.Parallel()
+	for _, wrapped := range []bool{true, false} {
+		shape := func(name, text string) *datasource.Client {
+			if wrapped {
+				text = `{"` + name + `":` + text + `}`
+			}
+			return serve(t, answer(200, text)).client(t)
+		}
+		rows, err := shape("entries", `[{"id":1,"data":{}},{"id":2,"data":{}}]`).Find(t.Context(), 9, datasource.Query{})
+		require.NoError(t, err)
+		assert.Len(t, rows, 2, wrapped)
+		row, err := shape("entry", `{"id":5,"data":{"a":"b"}}`).FindByID(t.Context(), 9, 5)
+		require.NoError(t, err)
+		assert.Equal(t, M{"a": "b"}, row.Data, wrapped)
+		source, err := shape("dataSource", `{"id":9,"name":"x"}`).DataSource(t.Context(), 9)
+		require.NoError(t, err)
+		assert.Equal(t, "x", source.Name, wrapped)
+		sources, err := shape("dataSources", `[{"id":9,"name":"x"}]`).DataSources(t.Context(), datasource.SourceFilter{AppID: 1})
+		require.NoError(t, err)
+		assert.Len(t, sources, 1, wrapped)
+	}
+}
+
 // What anybody on the way may answer.
 var emptySuccesses = []string{``, `{}`, `null`, `[]`, `[{}]`, `{"id":0}`, `{"entries":[]}`, `{"entry":{}}`, `{"error":"no"}`, `{"ok":true}`,
 	`{"data":{}}`, `{"data":{"message":"maintenance"}}`, `{"entry":{"data":{}}}`, `{"entries":[{"status":"ok"}]}`, `{"data":{"a":2}}`}

@@ -424,12 +424,14 @@ func TestAForeignHostOfThisMachineOrNetworkIsRefusedByItsAddress(t *testing.T) {
 		client.CloseIdle()
 	}
 	assert.Zero(t, asked)
-	allowed, err := datasource.NewClient(datasource.Config{Token: token, AllowFile: all, FileNetworks: loopback})
-	require.NoError(t, err)
-	_, _, err = allowed.Download(t.Context(), server.URL, nil, io.Discard, nil)
-	require.NoError(t, err)
-	assert.Equal(t, 1, asked)
-	allowed.CloseIdle()
+	for i, networks := range [][]netip.Prefix{loopback[:1], loopback} {
+		allowed, err := datasource.NewClient(datasource.Config{Token: token, AllowFile: all, FileNetworks: networks})
+		require.NoError(t, err)
+		_, _, err = allowed.Download(t.Context(), server.URL, nil, io.Discard, nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1+i, asked)
+		allowed.CloseIdle()
+	}
 }
 
 func TestOnlyAddressesOnTheInternetArePublic(t *testing.T) {

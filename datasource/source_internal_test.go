@@ -79,4 +79,26 @@ func TestOfDataSourcesThoseWithTheMostValuesAreLeftOut(t *testing.T) {
 		assert.Empty(t, list[1].Columns)
 		assert.Equal(t, []string{"a"}, list[2].Columns)
 	})
+	t.Run("as many unknown fields as there may be", func(t *testing.T) {
+		var fields strings.Builder
+		for i := range maxRowValues/containerCost + 1 {
+			fmt.Fprintf(&fields, `"f%d":null,`, i) // which is no value itself
+		}
+		list, err := decodeSources([]byte(`[{`+fields.String()+`"id":7}]`), row)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		assert.Equal(t, maxRowValues/containerCost, len(list[0].Extra))
+	})
+	t.Run("an unknown field of too many values", func(t *testing.T) {
+		list, err := decodeSources([]byte(`[{"id":7,"many":[0`+strings.Repeat(`,0`, maxRowValues)+`],"few":[0]}]`), row)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		assert.NotContains(t, list[0].Extra, "many")
+	})
+	t.Run("as many columns as there may be", func(t *testing.T) {
+		list, err := decodeSources([]byte(`[`+source(8, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues-1)+`]`)+`,`+source(9, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues)+`]`)+`]`), row)
+		require.NoError(t, err)
+		assert.Len(t, list[0].Columns, maxRowValues)
+		assert.Empty(t, list[1].Columns)
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -83,6 +84,46 @@ func TestArchiveHearsThatTheMessageWasDeletedAtWhichItWasKilled(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, day(t.Context(), &out, dir, opts, 2))
 	assert.Equal(t, "2 versions, 0 messages are left\n  new hello\n  deletion \n", out.String())
+}
+
+// A gateway that answers 404 has deleted nothing, whichever of the two look-ups it answers.
+func TestArchiveTakesNoGatewaysWordForADeletion(t *testing.T) {
+	t.Parallel()
+	for name, route := range map[string]fliplettest.Route{"the conversation": fliplettest.GetSource, "the message": fliplettest.GetEntry} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := fliplettest.New(t, fliplettest.InProcess())
+				opts, jane, conv := talk(t, s)
+				m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "precious"})
+				require.NoError(t, err)
+				a, err := openArchive(t.Context(), filepath.Join(t.TempDir(), "archive.db"))
+				require.NoError(t, err)
+				defer a.close()
+				require.NoError(t, a.add(t.Context(), m))
+				archivist, err := chat.Connect(t.Context(), opts)
+				require.NoError(t, err)
+				defer archivist.Close()
+				_, err = archivist.Login(t.Context(), chat.M{"Email": "archive@example.org"})
+				require.NoError(t, err)
+				count := func(table string) (n int) {
+					require.NoError(t, a.db.QueryRowContext(t.Context(), `SELECT count(*) FROM `+table).Scan(&n))
+					return n
+				}
+
+				gateway := s.Always(route, fliplettest.Answer(404, "<html>no such site</html>"))
+				require.ErrorIs(t, a.reconcile(t.Context(), archivist), chat.ErrNotFound)
+				require.Positive(t, gateway.Hits())
+				assert.Equal(t, 1, count("messages"))
+				gateway.Off()
+				require.NoError(t, a.reconcile(t.Context(), archivist))
+				assert.Equal(t, 1, count("versions"), "nothing was deleted")
+				require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
+				require.NoError(t, a.reconcile(t.Context(), archivist))
+				assert.Zero(t, count("messages"), "the service has said so")
+			})
+		})
+	}
 }
 
 // TestArchiveThatIsKilledGoesOn kills the archive at many moments, while messages are

@@ -2,12 +2,12 @@
 //
 //	go run ./examples/migrate
 //
-// The migration itself is in migrate.go. Both apps are local Fliplets inside the process.
+// The migration itself is in migrate.go, which makes plans (plan.go) and then writes them
+// (write.go). Both apps are local Fliplets inside the process.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -26,15 +26,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "migrate:", err)
 		os.Exit(1)
 	}
-}
-
-// participants are the flUserIds in the definition of a conversation.
-func participants(ds *datasource.DataSource) []string {
-	var def struct{ Participants []string }
-	if json.Unmarshal(ds.Definition, &def) != nil {
-		return nil
-	}
-	return def.Participants
 }
 
 // app is a local Fliplet with contacts of these addresses.

@@ -98,3 +98,39 @@ func TestModeratorOf50ChannelsDeletesMasksAndMarks(t *testing.T) {
 		end()
 	})
 }
+
+func TestModeratorTriesAgainWhenAGatewayHasNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		f, err := open(t.Context(), s, 0)
+		require.NoError(t, err)
+		defer f.close()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.moderator().serve(ctx) }()
+		time.Sleep(time.Minute)
+		gateways := []*fliplettest.Lever{
+			s.Next(2, fliplettest.Delete, fliplettest.Answer(404, "<html>no such site</html>")),
+			s.Next(2, fliplettest.Update, fliplettest.Answer(404, "<html>no such site</html>")),
+		}
+		for _, text := range []string{"Win at our casino!", "damn"} {
+			_, err := f.jane.Message(t.Context(), f.channels[0], chat.Draft{Body: text})
+			require.NoError(t, err)
+		}
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, []string{"****"}, said(s, f.channels[0]))
+		for _, gateway := range gateways {
+			assert.Equal(t, 2, gateway.Hits())
+		}
+
+		// The service's own word is the end of it.
+		refusals := s.Always(fliplettest.Delete, fliplettest.Status(404))
+		_, err = f.jane.Message(t.Context(), f.channels[0], chat.Draft{Body: "casino"})
+		require.NoError(t, err)
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 1, refusals.Hits())
+		stop()
+		require.NoError(t, <-ended)
+	})
+}

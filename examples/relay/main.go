@@ -83,7 +83,7 @@ func run(ctx context.Context, out io.Writer) error {
 	defer r.close()
 	waiting, err := r.resume(ctx)
 	if err != nil {
-		return err
+		fmt.Fprintln(out, "not resumed:", err) // the others are
 	}
 	fmt.Fprintf(out, "the next relay logs in %d users\n", waiting)
 	if err := r.flush(ctx); err != nil {

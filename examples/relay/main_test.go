@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
@@ -80,5 +81,52 @@ func TestRelayOf500UsersSendsEachRequestOnce(t *testing.T) {
 			}
 			require.Equal(t, want, got, ids[i])
 		}
+	})
+}
+
+func TestRelayResumesTheOthersBesideADeletedContact(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		opts, ids, conversations := town(s, 6)
+		down := s.Always(fliplettest.Insert, fliplettest.LoseRequest())
+		first := newRelay(opts)
+		for i, id := range ids {
+			require.NoError(t, first.send(t.Context(), id, conversations[i], "vote", "I vote"))
+		}
+		time.Sleep(time.Minute)
+		first.close()
+		down.Off()
+		token, _ := s.AddToken(fliplettest.UserToken)
+		for _, row := range s.Rows(opts.DataSourceID) {
+			if row.Data["flUserId"] == ids[0] { // who would be the first to be resumed
+				require.NoError(t, s.ClientFor(token).Delete(t.Context(), opts.DataSourceID, row.ID))
+			}
+		}
+
+		second := newRelay(opts)
+		defer second.close()
+		n, err := second.resume(t.Context())
+		assert.Equal(t, 5, n)
+		require.ErrorIs(t, err, chat.ErrContactNotFound)
+		require.ErrorContains(t, err, ids[0])
+		assert.NotContains(t, err.Error(), ids[1])
+		require.NoError(t, second.flush(t.Context()))
+		assert.Equal(t, 5, rows(s, conversations))
+		assert.Empty(t, s.Rows(conversations[0]))
+
+		// The message waits for the contact to come back.
+		synctest.Wait()
+		owners, err := chat.OutboxOwners(t.Context(), opts.Storage)
+		require.NoError(t, err)
+		require.Len(t, owners, 1)
+		assert.Equal(t, ids[0], owners[0].UserID)
+		assert.Equal(t, 1, owners[0].Waiting)
+		s.AddRows(opts.DataSourceID, datasource.M{"Name": ids[0], "flUserId": ids[0]})
+		n, err = second.resume(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		require.NoError(t, second.flush(t.Context()))
+		assert.Len(t, s.Rows(conversations[0]), 1)
 	})
 }

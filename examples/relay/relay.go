@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/google/uuid"
@@ -47,21 +49,27 @@ func (r *relay) send(ctx context.Context, userID string, conversationID int64, k
 
 // resume logs in those for whom a process before has left messages behind, and nobody
 // else. Logging in is all it takes: their messages are sent.
+//
+// Who cannot be logged in, such as somebody whose contact was deleted, holds up nobody
+// else. The error names them all, and their messages stay in the store: another resume
+// sends them, once the contact is there again.
 func (r *relay) resume(ctx context.Context) (users int, err error) {
 	owners, err := chat.OutboxOwners(ctx, r.opts.Storage)
 	if err != nil {
 		return 0, err
 	}
+	var failed []error
 	for _, owner := range owners {
 		if owner.DataSourceID != r.opts.DataSourceID {
 			continue // another relay's, over the same store
 		}
 		if _, err := r.chatOf(ctx, owner.UserID); err != nil {
-			return users, err
+			failed = append(failed, fmt.Errorf("%d messages of %q wait: %w", owner.Waiting, owner.UserID, err))
+			continue
 		}
 		users++
 	}
-	return users, nil
+	return users, errors.Join(failed...)
 }
 
 // chatOf is the Chat of a user.

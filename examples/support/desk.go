@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,26 +36,28 @@ func (d *desk) watch(ctx context.Context, every time.Duration, failed func(error
 	}
 }
 
-// sweep escalates what nobody has answered, and says which conversations that was.
+// sweep escalates what nobody has answered, and says which conversations that was. One
+// that cannot be read or escalated holds up none behind it; the error names them all.
 func (d *desk) sweep(ctx context.Context, now time.Time) (escalated []int64, err error) {
 	conversations, err := d.chat.Conversations(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var failed []error
 	for _, conv := range conversations {
 		m, err := d.waiting(ctx, conv)
-		if err != nil {
-			return escalated, err
+		due := err == nil && m != nil && now.Sub(m.CreatedAt) >= d.patience
+		if due {
+			err = d.escalate(ctx, conv, m)
 		}
-		if m == nil || now.Sub(m.CreatedAt) < d.patience {
-			continue
+		switch {
+		case err != nil:
+			failed = append(failed, fmt.Errorf("conversation %d: %w", conv.ID, err))
+		case due:
+			escalated = append(escalated, conv.ID)
 		}
-		if err := d.escalate(ctx, conv, m); err != nil {
-			return escalated, err
-		}
-		escalated = append(escalated, conv.ID)
 	}
-	return escalated, nil
+	return escalated, errors.Join(failed...)
 }
 
 // waiting is the oldest message since the last answer; nil if nobody waits.

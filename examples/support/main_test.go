@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
@@ -86,5 +89,59 @@ func TestDeskEscalatesOnceWhatNobodyAnswersFor24Hours(t *testing.T) {
 		assert.Equal(t, 2, escalations(open), "another day without an answer")
 		stop()
 		synctest.Wait()
+	})
+}
+
+// The desk cannot send to the conversation with the latest activity, whose key was changed.
+// It comes first in each sweep.
+func TestDeskEscalatesBesideAConversationThatCannotBeEscalated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		o, err := open(t.Context(), s)
+		require.NoError(t, err)
+		defer o.close()
+		behind, err := o.ask(t.Context(), "Cem", "Where is room 5?")
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		broken, err := o.ask(t.Context(), "Ann", "My badge does not work.")
+		require.NoError(t, err)
+		d := o.desk()
+		escalated, err := d.sweep(t.Context(), time.Now()) // the desk has seen both keys
+		require.NoError(t, err)
+		require.Empty(t, escalated)
+
+		source, err := s.Client().DataSource(t.Context(), broken.ID)
+		require.NoError(t, err)
+		var definition map[string]any
+		require.NoError(t, json.Unmarshal(source.Definition, &definition))
+		for name, value := range definition {
+			if _, text := value.(string); text { // the key
+				definition[name] = "another key"
+			}
+		}
+		raw, err := json.Marshal(definition)
+		require.NoError(t, err)
+		_, err = s.Client().UpdateDataSource(t.Context(), broken.ID, datasource.SourcePatch{Definition: raw})
+		require.NoError(t, err)
+		time.Sleep(25 * time.Hour)
+		escalated, err = d.sweep(t.Context(), time.Now())
+		assert.Equal(t, []int64{behind.ID}, escalated)
+		require.ErrorIs(t, err, chat.ErrKeyChanged)
+		require.ErrorContains(t, err, fmt.Sprint("conversation ", broken.ID))
+
+		// Nor does one hold up others that cannot be read.
+		_, err = o.chats["Cem"].Message(t.Context(), behind.ID, chat.Draft{Body: "Hello?"})
+		require.NoError(t, err)
+		time.Sleep(25 * time.Hour)
+		s.Next(1, fliplettest.CrossSource, fliplettest.Status(400)) // the history of the one that is now the latest
+		unread := s.Next(1, fliplettest.Query, fliplettest.Status(400))
+		_, err = d.sweep(t.Context(), time.Now())
+		require.Equal(t, 1, unread.Hits())
+		require.ErrorContains(t, err, fmt.Sprintf("conversation %d: chat: history", behind.ID))
+		require.ErrorContains(t, err, fmt.Sprint("conversation ", broken.ID))
+		escalated, err = d.sweep(t.Context(), time.Now())
+		require.Error(t, err)
+		assert.Equal(t, []int64{behind.ID}, escalated)
 	})
 }

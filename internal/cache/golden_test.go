@@ -35,7 +35,7 @@ func TestAStoreOfAnEarlierVersionIsRead(t *testing.T) {
 	stores(t, func(t *testing.T, s storage.Store) {
 		golden(t, s)
 		c := open(s)
-		row, token, ok := c.FindUser(t.Context(), "", byID(bob))
+		row, token, ok := c.FindUser(t.Context(), "", nil, byID(bob))
 		require.True(t, ok)
 		assert.Equal(t, int64(5002), row.ID)
 		assert.Equal(t, "bob@example.org", row.Data["Email"])
@@ -80,7 +80,7 @@ func TestWhatIsStoredStaysAsItWas(t *testing.T) {
 	want := golden(t, from)
 	a, b := open(from), open(to)
 	for _, userID := range []string{jane, bob} {
-		row, token, ok := a.FindUser(t.Context(), "", byID(userID))
+		row, token, ok := a.FindUser(t.Context(), "", nil, byID(userID))
 		require.True(t, ok)
 		b.User(userID).Remember(t.Context(), row, token, "")
 	}
@@ -115,9 +115,9 @@ func TestALogoutRemovesWhatAnEarlierVersionStored(t *testing.T) {
 				assert.NotContains(t, v, jane, key)
 			}
 		}
-		_, _, ok := c.FindUser(t.Context(), "", byID(jane))
+		_, _, ok := c.FindUser(t.Context(), "", nil, byID(jane))
 		assert.False(t, ok)
-		_, _, ok = c.FindUser(t.Context(), "", byID(bob))
+		_, _, ok = c.FindUser(t.Context(), "", nil, byID(bob))
 		assert.True(t, ok)
 	})
 }

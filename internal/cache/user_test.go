@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,7 +47,7 @@ func TestForgottenUsersLeaveNothing(t *testing.T) {
 		}
 		// A later login is not concerned.
 		fill(t.Context(), c.User("jo"))
-		_, _, ok := c.FindUser(t.Context(), "", byID("jo"))
+		_, _, ok := c.FindUser(t.Context(), "", nil, byID("jo"))
 		assert.True(t, ok)
 	})
 }
@@ -167,6 +168,26 @@ func TestAStoreThatHangsHoldsNobodyUpForLong(t *testing.T) {
 	})
 }
 
+// Whoever saves something waits for it again as soon as the store has become fast.
+func TestAStoreThatNoLongerHangsIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var takes atomic.Int64
+		takes.Store(int64(time.Second))
+		u := open(&gated{Store: storage.NewMemory(), set: func(context.Context, string) error { time.Sleep(time.Duration(takes.Load())); return nil }}).User("jo")
+		began := time.Now()
+		u.SaveContacts(t.Context(), nil)
+		assert.Equal(t, patience, time.Since(began))
+		time.Sleep(time.Minute)
+		takes.Store(int64(patience / 20))
+		u.SaveContacts(t.Context(), []datasource.Entry{*contact(1, "jo")}) // shows that it is fast, and is not waited for
+		time.Sleep(time.Minute)
+		began = time.Now()
+		u.SaveContacts(t.Context(), nil)
+		assert.GreaterOrEqual(t, time.Since(began), patience/20)
+	})
+}
+
 // Writes are made in their order, the newest of each key last, and those that failed
 // with the next one, whatever it is.
 func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {
@@ -185,7 +206,7 @@ func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {
 	assert.Empty(t, dump(t, s))
 	fails = false
 	u.SaveConversations(t.Context(), nil)
-	_, token, ok := c.FindUser(t.Context(), "login", byID("jo"))
+	_, token, ok := c.FindUser(t.Context(), "login", nil, byID("jo"))
 	require.True(t, ok)
 	assert.Equal(t, "second", token)
 	contacts, _, err := u.Contacts(t.Context())
@@ -196,7 +217,7 @@ func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {
 	u.DropToken(t.Context())
 	fails = false
 	u.SaveContacts(t.Context(), nil)
-	_, _, ok = c.FindUser(t.Context(), "login", byID("jo"))
+	_, _, ok = c.FindUser(t.Context(), "login", nil, byID("jo"))
 	assert.False(t, ok, "the token was refused last")
 }
 

@@ -18,14 +18,25 @@ import (
 // accepts one. match returns the contact's id; if that is not the one under which the
 // contact was stored, the contact is skipped.
 //
+// userID is what the login asks the id to be, nil for nothing. Text, by itself or under
+// $eq, is that of the only user who can match, which costs one read of the Store.
+//
 // A Store that fails counts as empty.
-func (c *Cache) FindUser(ctx context.Context, login string, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
-	contact, token, err := c.userOf(ctx, login, match)
+func (c *Cache) FindUser(ctx context.Context, login string, userID any, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
+	only := exactly(userID)
+	find := c.userOf
+	if only != "" {
+		login, find = only, c.userByID
+	}
+	contact, token, err := find(ctx, login, match)
 	if contact != nil {
 		return contact, token, true
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		c.cfg.Log.Warn("reading the cached users failed", "error", err)
+		return nil, "", false
+	}
+	if only != "" {
 		return nil, "", false
 	}
 	for key, err := range c.userKeys(ctx) {
@@ -61,6 +72,20 @@ func (c *Cache) userOf(ctx context.Context, login string, match func(*datasource
 	if ok, err := c.tryLoad(ctx, c.loginKey(login), &id); !ok || err != nil || id == "" {
 		return nil, "", err
 	}
+	return c.userByID(ctx, id, match)
+}
+
+// exactly is the text that an operand asks for, "" for another one.
+func exactly(operand any) string {
+	if operators, ok := operand.(datasource.M); ok {
+		operand = operators["$eq"]
+	}
+	text, _ := operand.(string)
+	return text
+}
+
+// userByID is the user with this id, if match accepts them; nil if there is none.
+func (c *Cache) userByID(ctx context.Context, id string, match func(*datasource.Entry) (string, bool)) (*datasource.Entry, string, error) {
 	var r record
 	if ok, err := c.tryLoad(ctx, c.Key(id, "user"), &r); !ok || err != nil || r.Token == "" {
 		return nil, "", err

@@ -31,23 +31,23 @@ func TestAUserWhoIsRememberedIsFound(t *testing.T) {
 			require.NoError(t, s.Set(t.Context(), c.Key("user", name), []byte(`{"contact":{"data":{"flUserId":"thief"}},"token":"x"}`)))
 		}
 		for i, id := range ids {
-			row, token, ok := c.FindUser(t.Context(), "", byID(id))
+			row, token, ok := c.FindUser(t.Context(), "", nil, byID(id))
 			require.True(t, ok, id)
 			assert.Equal(t, int64(i+1), row.ID)
 			assert.Equal(t, "token of "+id, token)
 		}
-		_, _, ok := c.FindUser(t.Context(), "", byID("thief"))
+		_, _, ok := c.FindUser(t.Context(), "", nil, byID("thief"))
 		assert.False(t, ok)
 		seen := 0
-		c.FindUser(t.Context(), "", func(*datasource.Entry) (string, bool) { seen++; return "", false })
+		c.FindUser(t.Context(), "", nil, func(*datasource.Entry) (string, bool) { seen++; return "", false })
 		assert.Equal(t, len(ids), seen)
 
 		c.User("ü").DropToken(t.Context())
-		_, _, ok = c.FindUser(t.Context(), "", byID("ü"))
+		_, _, ok = c.FindUser(t.Context(), "", nil, byID("ü"))
 		assert.False(t, ok, "the token is dead")
 		// Other contacts and other hosts are other users.
 		other := New(Config{Store: s, BaseURL: host, DataSourceID: 1010, Log: c.cfg.Log})
-		_, _, ok = other.FindUser(t.Context(), "", byID("user"))
+		_, _, ok = other.FindUser(t.Context(), "", nil, byID("user"))
 		assert.False(t, ok)
 	})
 }
@@ -64,7 +64,7 @@ func TestListsOfUsersAreOnlyForStoresThatCannotList(t *testing.T) {
 			assert.JSONEq(t, `["jo"]`, list)
 		}
 		require.NoError(t, c.User("jo").Forget(t.Context()))
-		_, _, ok := c.FindUser(t.Context(), "", byID("jo"))
+		_, _, ok := c.FindUser(t.Context(), "", nil, byID("jo"))
 		assert.False(t, ok)
 		assert.NotContains(t, fmt.Sprint(dump(t, s)), "jo")
 	})
@@ -157,11 +157,11 @@ func TestALoginWritesNoListOfAllUsers(t *testing.T) {
 	assert.Equal(t, users+len(old), found)
 	for _, i := range []int{0, users / 2, users - 1} {
 		before, id := s.reads, fmt.Sprintf("%032d", i)
-		_, _, ok := open(s).FindUser(t.Context(), id, byID(id))
+		_, _, ok := open(s).FindUser(t.Context(), id, nil, byID(id))
 		assert.True(t, ok)
 		assert.Equal(t, 2, s.reads-before)
 	}
-	_, _, ok := open(s).FindUser(t.Context(), "", byID("old user 3"))
+	_, _, ok := open(s).FindUser(t.Context(), "", nil, byID("old user 3"))
 	assert.True(t, ok)
 	require.NoError(t, open(s).User("old user 3").Forget(t.Context()))
 	assert.NotContains(t, fmt.Sprint(dump(t, inner)), "old user 3\"")
@@ -172,7 +172,7 @@ func TestAContactThatIsStoredUnderAnotherIDIsPassedOver(t *testing.T) {
 		c := open(s)
 		c.User("a").Remember(t.Context(), contact(1, "z"), "token", "")
 		c.User("z").Remember(t.Context(), contact(2, "z"), "token", "")
-		row, _, ok := c.FindUser(t.Context(), "", byID("z"))
+		row, _, ok := c.FindUser(t.Context(), "", nil, byID("z"))
 		require.True(t, ok)
 		assert.Equal(t, int64(2), row.ID)
 	})
@@ -198,7 +198,7 @@ func TestOneValueThatCannotBeReadHidesNobodyElse(t *testing.T) {
 				storage.Lister
 			}{g, l}
 		}
-		_, _, ok := open(g).FindUser(t.Context(), "", byID("d"))
+		_, _, ok := open(g).FindUser(t.Context(), "", nil, byID("d"))
 		assert.True(t, ok)
 	})
 }
@@ -213,11 +213,13 @@ func TestAStoreThatHangsIsAsGoodAsEmpty(t *testing.T) {
 		}
 		c := open(&gated{Store: s, get: hang})
 		began := time.Now()
-		_, _, ok := c.FindUser(t.Context(), "", byID("3"))
+		_, _, ok := c.FindUser(t.Context(), "", nil, byID("3"))
 		assert.False(t, ok)
 		rows, _ := c.User("3").Messages(t.Context())
 		assert.Empty(t, rows)
-		assert.Equal(t, 2*readTimeout, time.Since(began))
+		_, _, ok = c.FindUser(t.Context(), "", "3", byID("3"))
+		assert.False(t, ok)
+		assert.Equal(t, 3*readTimeout, time.Since(began))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, _, err := c.User("3").Contacts(ctx)
@@ -253,7 +255,7 @@ func TestALoginFindsItsUserHoweverManyThereAre(t *testing.T) {
 		for _, i := range []int{0, 250, 499} {
 			id := fmt.Sprint("user ", i)
 			store := &counted{Store: s}
-			row, _, ok := open(store).FindUser(t.Context(), "login of "+id, byID(id))
+			row, _, ok := open(store).FindUser(t.Context(), "login of "+id, nil, byID(id))
 			require.True(t, ok)
 			assert.Equal(t, int64(i+1), row.ID)
 			assert.Equal(t, 2, store.reads)
@@ -267,13 +269,13 @@ func TestALoginFindsItsUserHoweverManyThereAre(t *testing.T) {
 				storage.Lister
 			}{store, l}
 		}
-		_, _, ok := open(listing).FindUser(t.Context(), "another login", byID("user 499"))
+		_, _, ok := open(listing).FindUser(t.Context(), "another login", nil, byID("user 499"))
 		require.True(t, ok)
 		assert.Greater(t, store.reads, 2)
 		open(s).User("user 499").Remember(t.Context(), contact(500, "user 499"), "token", "another login")
 		for _, login := range []string{"another login", "login of user 499"} {
 			store = &counted{Store: s}
-			_, _, ok = open(store).FindUser(t.Context(), login, byID("user 499"))
+			_, _, ok = open(store).FindUser(t.Context(), login, nil, byID("user 499"))
 			require.True(t, ok)
 			assert.Equal(t, 2, store.reads)
 		}
@@ -284,23 +286,51 @@ func TestALoginFindsItsUserHoweverManyThereAre(t *testing.T) {
 	})
 }
 
+func TestAUserIsFoundByIDWithOneReadOfTheStore(t *testing.T) {
+	stores(t, func(t *testing.T, s storage.Store) {
+		c := open(s)
+		ids := []string{"a/b", "ü", strings.Repeat("long", 100)}
+		for i := range 100 {
+			ids = append(ids, fmt.Sprint("user ", i))
+		}
+		for i, id := range ids {
+			c.User(id).Remember(t.Context(), contact(int64(i+1), id), "token of "+id, "")
+		}
+		c.User("dead").Remember(t.Context(), contact(200, "dead"), "token", "")
+		c.User("dead").DropToken(t.Context())
+		c.User("misplaced").Remember(t.Context(), contact(201, "another"), "token", "")
+		for i, id := range append(ids, "nobody", "dead", "misplaced", "another") {
+			store := &counted{Store: s}
+			row, token, ok := open(store).FindUser(t.Context(), "", id, byID(id))
+			assert.Equal(t, 1, store.reads, id)
+			require.Equal(t, i < len(ids), ok, id)
+			if ok {
+				assert.Equal(t, int64(i+1), row.ID)
+				assert.Equal(t, "token of "+id, token)
+			}
+		}
+		_, _, ok := c.FindUser(t.Context(), "", datasource.M{"$eq": "ü"}, func(*datasource.Entry) (string, bool) { return "", false })
+		assert.False(t, ok, "something else of the query does not match")
+	})
+}
+
 func TestALoginThatLeadsToSomebodyElseIsSearchedFor(t *testing.T) {
 	stores(t, func(t *testing.T, s storage.Store) {
 		c := open(s)
 		c.User("jo").Remember(t.Context(), contact(1, "jo"), "token", "of the team")
 		c.User("al").Remember(t.Context(), contact(2, "al"), "token", "of the team")
-		row, _, ok := c.FindUser(t.Context(), "of the team", byID("al"))
+		row, _, ok := c.FindUser(t.Context(), "of the team", nil, byID("al"))
 		require.True(t, ok)
 		assert.Equal(t, int64(2), row.ID)
-		row, _, ok = c.FindUser(t.Context(), "of the team", byID("jo"))
+		row, _, ok = c.FindUser(t.Context(), "of the team", nil, byID("jo"))
 		require.True(t, ok)
 		assert.Equal(t, int64(1), row.ID)
 		c.User("al").DropToken(t.Context())
-		_, _, ok = c.FindUser(t.Context(), "of the team", byID("al"))
+		_, _, ok = c.FindUser(t.Context(), "of the team", nil, byID("al"))
 		assert.False(t, ok)
 		for _, junk := range []string{`null`, `7`, `"nobody"`, `{`} {
 			require.NoError(t, s.Set(t.Context(), c.loginKey("of the team"), []byte(junk)))
-			_, _, ok = c.FindUser(t.Context(), "of the team", byID("jo"))
+			_, _, ok = c.FindUser(t.Context(), "of the team", nil, byID("jo"))
 			assert.True(t, ok, junk)
 		}
 	})
@@ -323,7 +353,7 @@ func TestALogoutForgetsHowAUserLoggedIn(t *testing.T) {
 		assert.Equal(t, maxLogins, leading, "the oldest are left out")
 		c.User("al").Remember(t.Context(), contact(2, "al"), "token", "login 31")
 		require.NoError(t, c.User("jo").Forget(t.Context()))
-		_, _, ok := c.FindUser(t.Context(), "login 31", byID("al"))
+		_, _, ok := c.FindUser(t.Context(), "login 31", nil, byID("al"))
 		assert.True(t, ok)
 		require.NoError(t, c.User("al").Forget(t.Context()))
 		for key := range dump(t, s) {

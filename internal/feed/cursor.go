@@ -87,7 +87,13 @@ func (f *Feed) SubscribeDurable(now time.Time, start Start, s Stored) (ID, error
 		}
 	}
 	f.nextID++
-	f.readers = append(f.readers, &entry{id: f.nextID, reader: r})
+	e := &entry{id: f.nextID, reader: r}
+	f.readers = append(f.readers, e)
+	if now.Before(f.roster.again) {
+		e.membership(now, f.roster.members, nil)
+		f.settle()
+		f.schedule(now)
+	}
 	return f.nextID, nil
 }
 

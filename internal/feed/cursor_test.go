@@ -246,6 +246,49 @@ func TestWhatIsSetAsideGoesOnWhereItWas(t *testing.T) {
 	assert.Zero(t, h.feed.Aside(id))
 }
 
+// What is set aside reads nothing while its event fails, so the server's clock may be set back
+// meanwhile.
+func TestWhatIsSetAsideMissesNothingWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{}, 1, 2)
+	h.dated = true
+	id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, feed.Stored{})
+	require.NoError(t, err)
+	pull := func() (out []feed.Event) {
+		h.poll()
+		for {
+			e, ok := h.feed.Pull(id)
+			if !ok {
+				return out
+			}
+			out = append(out, e)
+		}
+	}
+	old := h.send(1)
+	for range 300 { // until the position is a live one
+		h.pass(10 * time.Second)
+		h.send(1)
+		for _, e := range pull() {
+			h.feed.Finish(id, e)
+		}
+	}
+	h.send(1)
+	failing := pull()
+	require.Len(t, failing, 1)
+	require.True(t, h.feed.SetAside(id, 1, true))
+	h.pass(time.Hour)
+	h.poll()
+	h.tick(-90 * time.Minute)
+	h.edit(old)
+	missed := h.send(1)
+	other := h.send(2)
+	require.Equal(t, []int64{other}, ids(pull()))
+	h.pass(3 * time.Hour) // the clock is where it was, and nothing shows any more what happened
+	h.poll()
+	h.feed.Finish(id, failing[0])
+	assert.ElementsMatch(t, []int64{old, missed}, ids(pull()))
+}
+
 // The log says until when the user was not in other conversations, which the base, being
 // older, cannot.
 func TestWhatWasSentBeforeAJoinIsHistoryAlsoAfterARestart(t *testing.T) {

@@ -103,6 +103,7 @@ type roster struct {
 	read    time.Time
 	loaded  bool
 	stale   bool
+	again   time.Time // when it is asked for again, after a failure
 }
 
 // New returns an engine without listeners.
@@ -115,7 +116,7 @@ func New(cfg Config) *Feed {
 func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	f.nextID++
 	e := &entry{id: f.nextID, reader: newReader(&f.cfg, now, s)}
-	if f.roster.loaded && !f.roster.stale && now.Sub(f.roster.read) < f.cfg.Roster {
+	if f.roster.loaded && (!f.roster.stale && now.Sub(f.roster.read) < f.cfg.Roster || now.Before(f.roster.again)) {
 		e.membership(now, f.roster.members, nil)
 	}
 	f.readers = append(f.readers, e)
@@ -152,13 +153,13 @@ func (f *Feed) Reset(now time.Time) (ticket uint64) {
 	for _, e := range f.readers {
 		e.replay, e.replayed = e.phase != initial, nil
 	}
-	f.roster.stale = true
+	f.roster.stale, f.roster.again = true, time.Time{}
 	return f.Poke(now)
 }
 
 // Joined requests that the next poll reads the list of conversations again.
 func (f *Feed) Joined(now time.Time) {
-	f.roster.stale = true
+	f.roster.stale, f.roster.again = true, time.Time{}
 	f.clock.poke(now)
 }
 
@@ -221,7 +222,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 	for _, e := range f.readers {
 		wantsRoster = wantsRoster || e.needsMembers
 	}
-	if wantsRoster {
+	if wantsRoster && !(now.Before(f.roster.again) && f.withoutList()) {
 		f.flight = &flight{query: Query{Kind: Members}, sent: now}
 		return f.flight.query, true
 	}
@@ -263,24 +264,33 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 // Page takes the answer to a query for rows, in the server's order. clock is the
 // server's own time of the answer, at least as late as any change in it; 0 if it is
 // not known.
-func (f *Feed) Page(now time.Time, rows []Row, clock Time) { f.page(now, rows, clock, false) }
+func (f *Feed) Page(now time.Time, rows []Row, clock Time) {
+	f.answered(now, page{rows: rows, clock: clock})
+}
 
 // ShortPage is Page for an answer that has at least one row, in order, and ends before
 // the limit although there may be more: a larger one could not be read.
 func (f *Feed) ShortPage(now time.Time, rows []Row, clock Time) {
-	f.page(now, rows, clock, len(rows) > 0)
+	f.answered(now, page{rows: rows, clock: clock, full: len(rows) > 0})
 }
 
-func (f *Feed) page(now time.Time, rows []Row, clock Time, short bool) {
+// PartialPage is Page for an answer without the rows of some conversations, which could
+// not be read. Only a query with Partial may be answered so. What there is is delivered,
+// and nothing is settled: later polls read from the same position until one lacks nothing.
+func (f *Feed) PartialPage(now time.Time, rows []Row, clock Time, without []int64) {
+	f.answered(now, page{rows: rows, clock: clock, partial: true, without: without})
+}
+
+func (f *Feed) answered(now time.Time, p page) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
 		return
 	}
 	f.flight = nil
 	f.clock.succeeded()
-	stepped := f.setBack(fl.sent, now, clock)
-	p := page{query: fl.query, full: short || len(rows) >= fl.query.Limit, clock: clock}
-	p.rows, p.ordered = sorted(fl.query.Kind, rows)
+	stepped := f.setBack(fl.sent, now, p.clock)
+	p.query, p.full = fl.query, p.full || len(p.rows) >= fl.query.Limit
+	p.rows, p.ordered = sorted(fl.query.Kind, p.rows)
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {
 			continue // unsubscribed meanwhile
@@ -294,6 +304,9 @@ func (f *Feed) page(now time.Time, rows []Row, clock Time, short bool) {
 		if e.queue.len() > before {
 			f.clock.heard(now)
 		}
+	}
+	if now.Before(f.roster.again) && f.withoutList() {
+		f.unlisted(now)
 	}
 	f.rejoin()
 	f.settle()
@@ -327,6 +340,9 @@ func (f *Feed) Members(now time.Time, members []Member) {
 // Failed says that the query failed. wait is the wait that the server asked for, or 0.
 // The engine's own backoff grows with every failure in a row.
 func (f *Feed) Failed(now time.Time, wait time.Duration) {
+	if f.flight != nil && f.flight.query.Kind == Members && f.goOn(now) && wait == 0 {
+		return
+	}
 	f.flight = nil
 	f.clock.failed(now, wait)
 }

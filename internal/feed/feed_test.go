@@ -25,6 +25,12 @@ func TestNewestPageComesFirstOldestToNewest(t *testing.T) {
 	got := h.drain(id)
 	assert.Equal(t, []int64{3, 4, 5}, ids(got))
 	assert.Equal(t, "nnn", kinds(got))
+	h.pass(time.Minute)
+	h.send(1)
+	h.poll()
+	got = h.drain(id)
+	assert.Equal(t, []int64{6}, ids(got))
+	assert.Equal(t, "n", kinds(got))
 }
 
 func TestNothingIsLostWhenTheChatWasEmptyAtTheStart(t *testing.T) {
@@ -510,4 +516,50 @@ func TestForeignRowsOnlyTakeUpSpace(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is queued can be found again only when nothing else is under way.
+func TestOnlyAListenerAtRestIsParked(t *testing.T) {
+	t.Parallel()
+	keepAll := func(payload any) any { return payload }
+	full := func(subscribe func(h *harness) feed.ID) (*harness, feed.ID) {
+		h := newHarness(feed.Config{}, 1)
+		h.dated = true
+		id := subscribe(h)
+		h.poll()
+		for range 5 {
+			h.pass(time.Minute)
+			h.send(1)
+		}
+		h.poll()
+		return h, id
+	}
+	live := func(h *harness) feed.ID { return h.feed.Subscribe(h.now, feed.FromNewest) }
+	h, id := full(live)
+	assert.True(t, h.feed.Park(id, keepAll))
+	assert.False(t, h.feed.Park(id, keepAll), "it is parked")
+
+	h, id = full(live)
+	h.pass(time.Minute)
+	h.feed.Poke(h.now)
+	require.NotZero(t, h.feed.Next(h.now).Query.Kind)
+	assert.False(t, h.feed.Park(id, keepAll), "a poll is under way")
+
+	h, id = full(func(h *harness) feed.ID {
+		id, err := h.feed.SubscribeDurable(h.now, feed.FromNewest, feed.Stored{})
+		require.NoError(t, err)
+		return id
+	})
+	assert.False(t, h.feed.Park(id, keepAll), "its position says what was handled")
+
+	h = newHarness(feed.Config{PageSize: 4, Queue: 4, Collect: 4}, 1)
+	h.dated = true
+	for range 20 {
+		h.send(1)
+		h.pass(time.Minute)
+	}
+	id = h.feed.Subscribe(h.now, feed.FromBeginning)
+	h.poll()
+	require.Greater(t, h.feed.Pending(id), 1)
+	assert.False(t, h.feed.Park(id, keepAll), "it reads a backlog")
 }

@@ -143,3 +143,56 @@ func TestAClockThatIsALittleBehindLosesNothing(t *testing.T) {
 		assert.Equal(t, []int64{sent}, newIDs(h.drain(id)))
 	}
 }
+
+// A cache up to a moment that the clock of the next answer has not reached, by less than
+// clocks may differ, hides nothing that was stored meanwhile.
+func TestACacheThatIsALittleAheadHidesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{PageSize: 5}, 1)
+	h.dated = true
+	h.tick(50 * time.Second)
+	early := h.send(1)
+	h.tick(-50 * time.Second)
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	h.feed.Resume(id, []feed.Row{h.rows[early]}, h.rows[early].Updated)
+	missed := h.send(1)
+	h.poll()
+	assert.Equal(t, []int64{missed}, newIDs(h.drain(id)))
+}
+
+// Rows from the future may be on many pages of the first reading. What is edited while they
+// are read is not on the pages that follow.
+func TestAnEditDuringAFirstReadingOfManyPagesIsDelivered(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{PageSize: 4}, 1)
+	h.dated = true
+	recent := h.send(1)
+	h.pass(time.Hour)
+	var far int64
+	for range 6 {
+		far = h.ahead(1)
+	}
+	pages := 0
+	h.change = func(q feed.Query) {
+		if q.Kind != feed.Newest {
+			return
+		}
+		if pages++; pages == 2 {
+			h.edit(far)
+			h.pass(time.Minute)
+			h.edit(recent)
+		}
+	}
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	h.poll()
+	require.Greater(t, pages, 1)
+	for range 3 {
+		h.pass(time.Minute)
+		h.poll()
+	}
+	updates := map[int64]bool{}
+	for _, e := range h.drain(id) {
+		updates[e.Row.ID] = updates[e.Row.ID] || e.Row.Hash == 2
+	}
+	assert.True(t, updates[far], "it was edited behind its page")
+}

@@ -9,6 +9,7 @@ package feed
 type join struct {
 	conversation   int64
 	created, until Time
+	otherwise      Time // what until is if the server's clock was set back since the user joined
 	// at is how far the conversation was read by creation; before that is begun, its
 	// newest page is read.
 	at     Key
@@ -34,10 +35,21 @@ func (r *reader) takeJoin(p page) {
 		r.endJoin() // the one that reads it now has one of its own
 		return
 	}
+	if j.otherwise != 0 && p.clock != 0 {
+		if p.clock+tick <= j.until { // the page is younger than the join
+			j.until = min(j.until, j.otherwise)
+		}
+		j.otherwise = 0
+	}
 	if r.joined == nil {
 		r.joined = map[int64]Time{}
 	}
-	r.joined[j.conversation] = j.until
+	if was := r.joined[j.conversation]; was != j.until {
+		r.joined[j.conversation] = j.until
+		if r.start == FromBeginning {
+			r.checkpoint() // what is history stays history after a restart
+		}
+	}
 	if p.query.Kind == Newest {
 		r.takeNewest(p, j)
 	} else {
@@ -55,7 +67,7 @@ func (r *reader) takeNewest(p page, j *join) {
 	switch all := p.full && first != (Key{}) && first.Time > j.until; {
 	case again:
 		if older && r.start == FromNow {
-			r.mem.setFloor(j.conversation, later(r.mem.floors[j.conversation], afterAll(j.until)))
+			r.leaveOut(j, p.rows, Key{Time: j.until + 1})
 		}
 	case all && j.created <= j.until:
 		r.leaveOut(j, nil, Key{Time: j.until + 1})

@@ -92,7 +92,12 @@ func (r *reader) enter(m Member, young bool) bool {
 		return true
 	}
 	if !slices.ContainsFunc(r.joins, func(j join) bool { return j.conversation == m.Conversation }) {
-		r.joins = append(r.joins, join{conversation: m.Conversation, created: m.Created, until: until, limit: r.cfg.PageSize, at: Key{Time: beginning}})
+		j := join{conversation: m.Conversation, created: m.Created, until: until, limit: r.cfg.PageSize, at: Key{Time: beginning}}
+		if m.Joined != 0 {
+			m.Joined = 0
+			j.otherwise = r.joinedBy(m)
+		}
+		r.joins = append(r.joins, j)
 	}
 	return false
 }

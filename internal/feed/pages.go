@@ -6,9 +6,11 @@ import "time"
 type page struct {
 	query   Query
 	rows    []Row
-	ordered bool // the rows came in the requested order
-	full    bool // there may be more
-	clock   Time // of the server; 0 if it is not known
+	ordered bool    // the rows came in the requested order
+	full    bool    // there may be more
+	partial bool    // rows are missing
+	without []int64 // of these conversations, at least
+	clock   Time    // of the server; 0 if it is not known
 }
 
 func (r *reader) take(now time.Time, p page) {
@@ -51,6 +53,10 @@ func (r *reader) unreliable(p page, last Key) bool {
 func (r *reader) takeInitial(now time.Time, p page) {
 	if p.full && !p.ordered {
 		r.limit = p.query.Limit * 2
+		return
+	}
+	if len(p.rows) == 0 && !r.doubted && len(r.conversations) > 0 && r.before == (Key{}) {
+		r.doubted = true // something on the way may have answered: all there is would be new
 		return
 	}
 	// Rows from the future may be many. They are read to find where real times begin; what
@@ -113,6 +119,11 @@ func (r *reader) takeInitial(now time.Time, p page) {
 func (r *reader) takeChanges(now time.Time, p page) {
 	last := r.at
 	r.pageFrom = r.at
+	r.partial = r.partial || p.partial
+	for _, id := range p.without {
+		r.without.add(id)
+		r.batch.leave(id) // its earlier rows come with those that are missing, in order
+	}
 	first := r.phase == live && r.at == r.since()
 	if first && p.query.Beyond != 0 && !r.gauge(now, p) {
 		return
@@ -120,11 +131,15 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.updatedKey()
-		if first && k.Compare(r.at) <= 0 {
+		if first && k.Compare(r.at) <= 0 && !r.without.has(row.Conversation) {
 			r.late(row)
 		}
 		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) && !(r.ahead && r.knows(row.ID)) ||
 			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
+			continue
+		}
+		if r.without.has(row.Conversation) { // earlier rows of it must not come after later ones
+			last = k
 			continue
 		}
 		r.consider(row)
@@ -153,7 +168,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		// Too many to hold until the end of the poll. The batch is dropped, so the
 		// backlog delivers its rows, in order of creation.
 		r.abandon()
-		r.polling, r.phase = false, measuring
+		r.polling, r.phase, r.partial, r.without = false, measuring, false, nil
 	}
 }
 

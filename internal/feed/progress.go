@@ -46,9 +46,12 @@ func (r *reader) finish(now time.Time) {
 		r.mended()
 	case live:
 		r.polling, r.changing, r.loading = false, nil, false
-		r.top = max(r.top, r.pageTop)
 		r.limit = r.cfg.PageSize
 		r.pos = max(r.pos, r.seen)
+		if r.partial {
+			return // the next poll reads all of it again
+		}
+		r.top = max(r.top, r.pageTop)
 		if r.pollClock != 0 {
 			r.polled = r.pollClock
 		} else {

@@ -138,6 +138,9 @@ type Query struct {
 	// UpdatedTo and CreatedTo are inclusive upper bounds of Changes; 0 means none.
 	UpdatedTo, CreatedTo Time
 	Limit                int
+	// Partial: the answer may lack conversations that cannot be read, see
+	// [Feed.PartialPage].
+	Partial bool
 }
 
 // Event is one message or gap for one listener.

@@ -66,8 +66,9 @@ type reader struct {
 	// last complete poll: who has joined a conversation that was unknown did it later.
 	subscribed    time.Time
 	began, polled Time
-	pollClock     Time // of the first page of the current poll
-	pageFrom      Key  // where the current page began
+	pollClock     Time  // of the first page of the current poll
+	pageFrom      Key   // where the current page began
+	without       idSet // the conversations that a page of the current poll lacked
 
 	// top: no row with an id up to it is unread because its time is too early. pageTop is
 	// what it may become.
@@ -94,6 +95,8 @@ type reader struct {
 	gauged       bool // top is known
 	unsure       bool // a clock was set back during this backlog
 	hollow       bool // the poll brought nothing, not even a row that it has to bring
+	partial      bool // the poll lacks rows that could not be read
+	doubted      bool // the first page was empty, and is asked for again
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {
@@ -136,7 +139,7 @@ func (r *reader) begin(now time.Time) {
 	r.polling, r.missed, r.pollBegan = true, false, now
 	r.at = r.since()
 	r.from, r.first, r.seen = r.at.Time, beginning, r.at.Time
-	r.limit, r.pageTop = r.cfg.PageSize, 0
+	r.limit, r.pageTop, r.partial, r.without = r.cfg.PageSize, 0, false, nil
 }
 
 // query is the reader's next query, if it has one.
@@ -166,7 +169,7 @@ func (r *reader) query() (Query, bool) {
 	}
 	switch {
 	case r.polling:
-		q := Query{Kind: Changes, After: r.at, Limit: r.limit}
+		q := Query{Kind: Changes, After: r.at, Limit: r.limit, Partial: r.only == 0}
 		if r.at == r.since() {
 			q.Beyond = r.top
 		}

@@ -3,6 +3,7 @@ package flipletd_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,16 @@ func TestChatTokenIsNeverStoredInAMessage(t *testing.T) {
 	assert.Len(t, k.Rows(102), 1)
 	for _, r := range k.Requests() {
 		assert.NotContains(t, r.Query, "ta")
+	}
+}
+
+func TestTheLogOfRequestsShowsOnlyHarmlessFilters(t *testing.T) {
+	t.Parallel()
+	k := talk(t)
+	for filter, shown := range map[string]bool{`{"participants":"a"}`: true, `{"group":{"public":true},"participants":"a"}`: true, `{"key":"a"}`: false, `{"participants":"a","invite":"b"}`: false, `{`: false} {
+		k.do("GET", "/v1/data-sources?definition="+url.QueryEscape(filter), "")
+		list := k.Requests()
+		assert.Equal(t, shown, strings.Contains(list[len(list)-1].Query, url.QueryEscape(filter)), filter)
 	}
 }
 

@@ -156,4 +156,8 @@ func TestRateLimit(t *testing.T) {
 	k.do("GET", "/v1/data-sources", "").ok(429)
 	k.Shift(time.Millisecond)
 	k.do("GET", "/v1/data-sources", "").ok(200)
+
+	k = start(t, func(c *flipletd.Config) { c.RateLimit = flipletd.Limits{Requests: 1, Window: time.Minute} })
+	k.do("GET", "/v1/data-sources", "").ok(200)
+	k.do("GET", "/v1/data-sources", "").ok(429)
 }

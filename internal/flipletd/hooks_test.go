@@ -63,6 +63,11 @@ func TestOtherHooksAreRecorded(t *testing.T) {
 		Payload: m{"to": []any{m{"email": "jo@x.com"}}, "subject": "Hi Jo {{"},
 	}, calls[0])
 	assert.EqualValues(t, 7, calls[1].AppID)
+	k.do("POST", "/v1/data-sources/101/data/query", `{"type":"update","where":{"Name":"Amy"},"data":{"Name":"Eve"}}`).ok(200)
+	calls = k.HookCalls()
+	if assert.Len(t, calls, 3, "an update by query is one, too") {
+		assert.Equal(t, "update", calls[2].RunOn)
+	}
 }
 
 func TestPushAfterThirtySecondsUnread(t *testing.T) {

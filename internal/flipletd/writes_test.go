@@ -346,3 +346,10 @@ func TestAFailingJournalChangesNothing(t *testing.T) {
 	assert.Equal(t, json.Number("1"), k.Rows(source)[0].Data["n"])
 	assert.Len(t, k.Faults(), 3, "the server remembers why")
 }
+
+func TestAServerDoesNotStartWithoutAllOfItsJournal(t *testing.T) {
+	t.Parallel()
+	j := &journal{records: map[string]flipletd.Record{"entry5001": {Kind: "entry", ID: 5001, Value: []byte("cut")}}}
+	_, err := flipletd.New(flipletd.Config{Token: token, Journal: j})
+	require.Error(t, err)
+}

@@ -4,8 +4,8 @@
 //	go run ./internal/mutate -n 40 -seed 1
 //
 // A mutant is one change of one statement, operator, result or field in a package that
-// carries promises. Only the tests of its package run, and then those of the root. A mutant
-// that does not compile is not counted. The outcome of each is kept in the file of -state, so
+// carries promises. Of the tests of its package, and then of the root, those run that reach
+// it. A mutant that does not compile is not counted. The outcome of each is kept in the file of -state, so
 // that a run that was stopped goes on where it was. Survivors with a reason are in
 // survivors.txt.
 package main
@@ -19,12 +19,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,8 +45,9 @@ type outcome struct {
 	Site   string `json:"site"`
 	Line   int    `json:"line"`
 	Seed   uint64 `json:"seed"`
-	Fate   string `json:"fate"` // killed, survived or invalid
+	Fate   string `json:"fate"` // killed or survived
 	By     string `json:"by,omitempty"`
+	Tests  int    `json:"tests"` // which reach it, until it was killed
 	Second int    `json:"seconds"`
 }
 
@@ -63,7 +64,8 @@ func main() {
 func run(ctx context.Context) error {
 	n := flag.Int("n", 40, "how many mutants that compile")
 	seed := flag.Uint64("seed", 1, "which ones")
-	limit := flag.Duration("limit", 4*time.Minute, "for the tests of one package; a mutant that takes longer is killed")
+	limit := flag.Duration("limit", 10*time.Second, "for the tests of a mutant, beside six times what they take without; one that takes longer is killed")
+	again := flag.Bool("again", false, "try those again that have survived")
 	state := flag.String("state", "", "file of the outcomes; default bin/mutate-<seed>.jsonl")
 	in := flag.String("in", "", "only these packages, such as internal/feed,datasource")
 	flag.Parse()
@@ -86,28 +88,63 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := round{root: root, limit: *limit, seed: *seed, state: *state}
+	if *again {
+		maps.DeleteFunc(known, func(_ string, o outcome) bool { return o.Fate == "survived" })
+	}
 	rng := rand.New(rand.NewPCG(*seed, 12))
 	rng.Shuffle(len(sites), func(i, k int) { sites[i], sites[k] = sites[k], sites[i] })
-	counts := map[string]int{}
+	c, err := newChecker(ctx, root, dirs)
+	if err != nil {
+		return err
+	}
+	mutants, invalid, err := choose(c, sites, *n)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	r := &round{checker: c, dir: dir, limit: *limit}
+	open := slices.DeleteFunc(slices.Clone(mutants), func(m *mutant) bool { return known[m.key()].Fate != "" })
+	alone := len(slices.DeleteFunc(slices.Clone(open), func(m *mutant) bool { return !m.solo }))
+	fmt.Printf("%d mutants to try, %d of them in a program of their own; %d did not compile\n", len(open), alone, invalid)
+	if err := r.prepare(ctx, open); err != nil {
+		return err
+	}
+	counts := map[string]int{"invalid": invalid}
 	var alive []outcome
-	for _, s := range sites {
-		if counts["killed"]+counts["survived"] == *n {
-			break
-		}
-		o, done := known[fmt.Sprint(s.Line, s)]
-		if !done {
-			if o, err = r.try(ctx, s); err != nil {
-				return err
-			}
-		}
-		if counts[o.Fate]++; o.Fate == "invalid" {
-			continue
-		}
-		fmt.Printf("%3d/%d %-8s %4ds  %s:%d  %s  %s\n", counts["killed"]+counts["survived"], *n, o.Fate, o.Second, s.File, s.Line, s.What, o.By)
+	count := func(m *mutant, o outcome) {
+		counts[o.Fate]++
+		fmt.Printf("%3d/%d %-8s %4ds  %d %s:%d  %s  %s\n", counts["killed"]+counts["survived"], len(mutants), o.Fate, o.Second, m.n, m.File, m.Line, m.What, o.By)
 		if o.Fate == "survived" {
 			alive = append(alive, o)
 		}
+	}
+	for _, m := range mutants {
+		if o, done := known[m.key()]; done {
+			count(m, o)
+		}
+	}
+	for _, last := range []bool{false, true} {
+		var undecided []*mutant
+		for _, m := range open {
+			o, decided, err := r.try(ctx, m, last)
+			if err != nil {
+				return err
+			}
+			if !decided {
+				fmt.Printf("undecided %d %s:%d  %s\n", m.n, m.File, m.Line, m.What)
+				undecided = append(undecided, m)
+				continue
+			}
+			if o.Seed = *seed; keep(*state, o) != nil {
+				return fmt.Errorf("mutate: cannot write %s", *state)
+			}
+			count(m, o)
+		}
+		open = undecided
 	}
 	return report(counts, alive)
 }
@@ -147,98 +184,13 @@ func outcomes(state string) (map[string]outcome, error) {
 	return out, errors.Join(err, lines.Err())
 }
 
-type round struct {
-	root, state string
-	limit       time.Duration
-	seed        uint64
-}
-
-// try makes one mutant and tests it.
-func (r *round) try(ctx context.Context, s site) (outcome, error) {
-	began := time.Now()
-	o := outcome{Site: s.String(), Line: s.Line, Seed: r.seed}
-	dir, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return o, err
-	}
-	defer os.RemoveAll(dir)
-	overlay, err := r.overlay(dir, s)
-	if err != nil {
-		return o, err
-	}
-	o.Fate = "survived"
-	if !built(ctx, r, overlay, s) {
-		o.Fate = "invalid"
-	}
-	for _, pkg := range []string{s.pkg(), "."} {
-		if o.Fate != "survived" {
-			break
-		}
-		limited, cancel := context.WithTimeout(ctx, r.limit+time.Minute)
-		out, err := r.command(limited, "test", "-failfast", "-timeout="+r.limit.String(), "-overlay="+overlay, pkg)
-		cancel()
-		if err != nil {
-			o.Fate, o.By = "killed", killer(out)
-		}
-		if s.pkg() == "./." {
-			break
-		}
-	}
-	if ctx.Err() != nil {
-		return o, ctx.Err() // it may have been killed by that
-	}
-	o.Second = int(time.Since(began).Seconds())
-	return o, r.keep(o)
-}
-
-// built reports whether a mutant compiles.
-func built(ctx context.Context, r *round, overlay string, s site) bool {
-	_, err := r.command(ctx, "build", "-overlay="+overlay, "-o", os.DevNull, s.pkg())
-	return err == nil
-}
-
-var failed = regexp.MustCompile(`--- FAIL: (\S+)`)
-
-// killer is the test that has noticed a mutant.
-func killer(out []byte) string {
-	if m := failed.FindSubmatch(out); m != nil {
-		return string(m[1])
-	}
-	return "the run"
-}
-
-func (r *round) overlay(dir string, s site) (string, error) {
-	name := filepath.Join(r.root, filepath.FromSlash(s.File))
-	source, err := os.ReadFile(name)
-	if err != nil {
-		return "", err
-	}
-	changed := filepath.Join(dir, filepath.Base(name))
-	text := append(append(append([]byte{}, source[:s.from]...), s.text...), source[s.to:]...)
-	if err := os.WriteFile(changed, text, 0o600); err != nil {
-		return "", err
-	}
-	raw, err := json.Marshal(map[string]map[string]string{"Replace": {name: changed}})
-	if err != nil {
-		return "", err
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	return overlay, os.WriteFile(overlay, raw, 0o600)
-}
-
-func (r *round) command(ctx context.Context, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.WaitDelay = r.root, 10*time.Second
-	return cmd.CombinedOutput()
-}
-
 // keep appends an outcome to the state.
-func (r *round) keep(o outcome) error {
+func keep(state string, o outcome) error {
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(r.state, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(state, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,19 @@ type site struct {
 	What     string // the change, for a person
 	from, to int    // bytes of the file
 	text     string // takes their place
+	form     form   // how it is woven in
+	body     int    // where the body of its function begins
 }
+
+// form is what kind of syntax a site is.
+type form int
+
+const (
+	expression form = iota
+	statement       // which is left out
+	result          // a return statement
+	field           // of a literal, which is left out
+)
 
 // String names the site independently of where it is in its file, so that survivors are
 // recognised after the file has changed.
@@ -63,6 +75,7 @@ type finder struct {
 	file   string
 	source []byte
 	fset   *token.FileSet
+	body   int
 	out    []site
 }
 
@@ -75,6 +88,7 @@ func sitesIn(file string, source []byte) ([]site, error) {
 	for _, decl := range tree.Decls {
 		fn, ok := decl.(*ast.FuncDecl)
 		if ok && fn.Body != nil && !slices.Contains([]string{"String", "GoString", "Format", "LogValue", "Error"}, fn.Name.Name) {
+			f.body = f.offset(fn.Body.Lbrace) + 1
 			ast.Inspect(fn.Body, f.visit)
 		}
 	}
@@ -88,20 +102,20 @@ func (f *finder) textOf(n ast.Node) string {
 }
 
 // add notes that the text of a node becomes another.
-func (f *finder) add(n ast.Node, kind, text string) {
+func (f *finder) add(n ast.Node, as form, kind, text string) {
 	was := strings.Join(strings.Fields(f.textOf(n)), " ")
 	if len(was) > 100 {
 		was = was[:100] + "…"
 	}
 	f.out = append(f.out, site{
-		File: f.file, Line: f.fset.Position(n.Pos()).Line, What: fmt.Sprintf("%s %s", kind, was), from: f.offset(n.Pos()), to: f.offset(n.End()), text: text,
+		File: f.file, Line: f.fset.Position(n.Pos()).Line, What: fmt.Sprintf("%s %s", kind, was), from: f.offset(n.Pos()), to: f.offset(n.End()), text: text, form: as, body: f.body,
 	})
 }
 
 func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.IfStmt:
-		f.add(n.Cond, "negate", "!("+f.textOf(n.Cond)+")")
+		f.add(n.Cond, expression, "negate", "!("+f.textOf(n.Cond)+")")
 	case *ast.BinaryExpr:
 		f.binary(n)
 	case *ast.ReturnStmt:
@@ -126,13 +140,13 @@ var others = map[token.Token]token.Token{
 
 func (f *finder) binary(n *ast.BinaryExpr) {
 	if other, ok := others[n.Op]; ok {
-		f.add(n, "use "+other.String()+" in", f.textOf(n.X)+" "+other.String()+" "+f.textOf(n.Y))
+		f.add(n, expression, "use "+other.String()+" in", f.textOf(n.X)+" "+other.String()+" "+f.textOf(n.Y))
 	}
 	if n.Op == token.ADD || n.Op == token.SUB || other(n.Op) {
 		for _, side := range []ast.Expr{n.X, n.Y} {
 			if lit, ok := side.(*ast.BasicLit); ok && lit.Kind == token.INT {
 				if v, err := strconv.Atoi(lit.Value); err == nil {
-					f.add(lit, "in "+f.textOf(n)+" add 1 to", strconv.Itoa(v+1))
+					f.add(lit, expression, "in "+f.textOf(n)+" add 1 to", strconv.Itoa(v+1))
 				}
 			}
 		}
@@ -145,11 +159,11 @@ func (f *finder) returned(n *ast.ReturnStmt) {
 	for i, r := range n.Results {
 		switch text := f.textOf(r); {
 		case text == "true":
-			f.add(n, "return false for", f.with(n, i, "false"))
+			f.add(n, result, "return false for", f.with(n, i, "false"))
 		case text == "false":
-			f.add(n, "return true for", f.with(n, i, "true"))
+			f.add(n, result, "return true for", f.with(n, i, "true"))
 		case text == "err":
-			f.add(n, "return nil for", f.with(n, i, "nil"))
+			f.add(n, result, "return nil for", f.with(n, i, "nil"))
 		}
 	}
 }
@@ -179,7 +193,7 @@ func (f *finder) fields(n *ast.CompositeLit) {
 		for to < len(f.source) && strings.ContainsRune(" \t,", rune(f.source[to])) {
 			to++
 		}
-		f.add(kv, "without the field", "")
+		f.add(kv, field, "without the field", "")
 		f.out[len(f.out)-1].to = to
 	}
 }
@@ -189,14 +203,14 @@ func (f *finder) statements(list []ast.Stmt) {
 		switch s := s.(type) {
 		case *ast.ExprStmt:
 			if call, ok := s.X.(*ast.CallExpr); ok && !logs(f.textOf(call.Fun)) {
-				f.add(s, "without", "")
+				f.add(s, statement, "without", "")
 			}
 		case *ast.AssignStmt:
 			if s.Tok != token.DEFINE && !strings.HasPrefix(f.textOf(s), "_") {
-				f.add(s, "without", "")
+				f.add(s, statement, "without", "")
 			}
 		case *ast.IncDecStmt, *ast.DeferStmt:
-			f.add(s, "without", "")
+			f.add(s, statement, "without", "")
 		}
 	}
 }

@@ -193,3 +193,43 @@ func TestAPositionOfAnEarlierVersionIsReplaced(t *testing.T) {
 	require.NoError(t, p.save(t.Context(), base("new")))
 	assert.NotContains(t, keys(t, store), "k/acked")
 }
+
+// deaf is a store that cannot be read for a while.
+type deaf struct {
+	storage.Store
+	now bool
+}
+
+func (s *deaf) Get(ctx context.Context, key string) ([]byte, error) {
+	if s.now {
+		return nil, errors.New("the store is deaf")
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// What an earlier base left in the place of a log has to be known to be replaced.
+func TestALogThatCannotBeBegunIsTheStoresFailureAndNoLossOfTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &deaf{Store: storage.NewMemory()}
+		large := strings.Repeat("large", 80) // one value each
+		former, _ := open(t, store)
+		require.NoError(t, former.save(t.Context(), base("a")))
+		require.NoError(t, former.save(t.Context(), log(large)))
+		require.NoError(t, former.save(t.Context(), log(large)))
+		require.NoError(t, former.save(t.Context(), base("b")))
+		p, _ := open(t, store)
+		require.NoError(t, p.save(t.Context(), base("c")))
+		require.NoError(t, p.save(t.Context(), log(large)))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		store.now = true
+		err := p.save(ctx, log(large))
+		require.ErrorContains(t, err, "the store is deaf")
+		require.NotErrorIs(t, err, claim.ErrLost)
+		store.now = false
+		require.NoError(t, p.save(t.Context(), log(large)))
+		_, s := open(t, store)
+		assert.Equal(t, "c"+large+large, text(s))
+	})
+}

@@ -19,6 +19,11 @@ type Page struct {
 	// then they are in order.
 	Short bool
 	Clock feed.Time // the server's own time of the answer, 0 if unknown
+	// Partial: rows are missing, which only a query with Partial may have; of the
+	// conversations in Without as far as these are known. Err is why, where that is new.
+	Partial bool
+	Without []int64
+	Err     error
 }
 
 // Source answers the engine's queries. One call runs at a time.
@@ -248,11 +253,30 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 		return
 	}
 	page, err := r.cfg.Source.Page(p.ctx, q)
-	take := r.feed.Page
-	if page.Short {
-		take = r.feed.ShortPage
+	r.answer(p, err, func(now time.Time) {
+		switch {
+		case page.Partial:
+			r.feed.PartialPage(now, page.Rows, page.Clock, page.Without)
+		case page.Short:
+			r.feed.ShortPage(now, page.Rows, page.Clock)
+		default:
+			r.feed.Page(now, page.Rows, page.Clock)
+		}
+		if page.Err != nil {
+			r.missed(page.Err)
+		}
+	})
+}
+
+// missed says that a part of a poll failed, while the rest goes on. mu is held.
+func (r *Receiver) missed(err error) {
+	r.lastErr = err
+	r.failures++
+	for _, l := range r.listeners {
+		if l.failed != nil {
+			l.failed(err)
+		}
 	}
-	r.answer(p, err, func(now time.Time) { take(now, page.Rows, page.Clock) })
 }
 
 // answer gives the engine the outcome of a request, and notifies the listeners.
@@ -284,6 +308,9 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 		return true
 	}
 	r.feed.Failed(time.Now(), failure.Wait)
+	for _, l := range r.listeners {
+		l.notify() // a poll may go on without the list of conversations
+	}
 	r.lastErr = err
 	r.failures++
 	r.round.failed = true

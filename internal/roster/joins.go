@@ -1,12 +1,46 @@
 package roster
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// rejoin is how long a list that lacks a conversation may be behind the user's own join.
-const rejoin = time.Minute
+const (
+	// rejoin is how long a list that lacks a conversation may be behind the user's own join.
+	rejoin = time.Minute
+	// answerWait is how long a list of conversations waits for the answer to a join that is
+	// under way: the list may show it already.
+	answerWait = 5 * time.Second
+)
 
 // ownJoin is a join by a call of the user: its time by the server's clock, and by ours.
 type ownJoin struct{ at, seen time.Time }
+
+// joins are the joins by calls of the user, guarded by Roster.mu.
+type joins struct {
+	made    map[int64]ownJoin
+	running map[int64]chan struct{} // closed at the end
+}
+
+// Joining notes that a call of the user is making them a member. The function that it
+// returns is called at the end.
+func (r *Roster) Joining(id int64) (done func()) {
+	ch := make(chan struct{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.joins.running == nil {
+		r.joins.running = map[int64]chan struct{}{}
+	}
+	r.joins.running[id] = ch
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.joins.running[id] == ch {
+			delete(r.joins.running, id)
+		}
+		close(ch)
+	}
+}
 
 // Joined remembers that a call of the user made them a member, and when: the server's own
 // time of the change.
@@ -16,19 +50,28 @@ func (r *Roster) Joined(id int64, at time.Time) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.joins == nil {
-		r.joins = map[int64]ownJoin{}
+	if r.joins.made == nil {
+		r.joins.made = map[int64]ownJoin{}
 	}
-	r.joins[id] = ownJoin{at, time.Now()}
+	r.joins.made[id] = ownJoin{at, time.Now()}
+}
+
+// Left forgets a join: a call of the user has taken them out again.
+func (r *Roster) Left(id int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.joins.made, id)
 }
 
 // Joins returns when the user joined the conversations of a list, as far as their own calls
-// did it. What is not listed they have left since; began is when the list was asked for.
-func (r *Roster) Joins(began time.Time, listed func(id int64) bool) map[int64]time.Time {
+// did it. What is not listed they have left since; began is when the list was asked for. It
+// waits a little for calls that are under way.
+func (r *Roster) Joins(ctx context.Context, began time.Time, listed func(id int64) bool) map[int64]time.Time {
+	r.await(ctx, listed)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out map[int64]time.Time
-	for id, j := range r.joins {
+	for id, j := range r.joins.made {
 		switch {
 		case listed(id):
 			if out == nil {
@@ -36,8 +79,32 @@ func (r *Roster) Joins(began time.Time, listed func(id int64) bool) map[int64]ti
 			}
 			out[id] = j.at
 		case began.Sub(j.seen) > rejoin:
-			delete(r.joins, id)
+			delete(r.joins.made, id)
 		}
 	}
 	return out
+}
+
+// await waits for the joins under way of listed conversations.
+func (r *Roster) await(ctx context.Context, listed func(id int64) bool) {
+	var running []chan struct{}
+	r.mu.Lock()
+	for id, ch := range r.joins.running {
+		if listed(id) {
+			running = append(running, ch)
+		}
+	}
+	r.mu.Unlock()
+	if len(running) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	for _, ch := range running {
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return
+		}
+	}
 }

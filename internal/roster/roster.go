@@ -34,7 +34,7 @@ type Roster struct {
 
 	mu     sync.Mutex
 	denied map[int64]denial
-	joins  map[int64]ownJoin
+	joins  joins
 }
 
 // denial is why the rows of a conversation are not shown.
@@ -167,6 +167,13 @@ func (r *Roster) ConfirmNone(ctx context.Context) error {
 		return fmt.Errorf("an empty list of conversations, although the user is in conversation %d", id)
 	}
 	return nil
+}
+
+// Unsure reports whether it is not known if a conversation is the user's, since it could not
+// be read.
+func (r *Roster) Unsure(id int64) bool {
+	d, denied := r.denial(id)
+	return denied && !errors.Is(d.err, r.cfg.NotFound)
 }
 
 // Foreign returns those of some conversations whose rows must not be shown. One that is

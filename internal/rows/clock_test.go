@@ -20,6 +20,8 @@ func TestTheEarliestOfTheLastDatesIsTheServersTime(t *testing.T) {
 		"behind":                      {[]time.Duration{0, -time.Hour, 0}, []time.Duration{0, -time.Hour, -time.Hour}},
 		"no date":                     {[]time.Duration{none, -time.Minute, none}, []time.Duration{0, -time.Minute, -time.Minute}},
 		"1970":                        {[]time.Duration{0, -30 * 365 * 24 * time.Hour, 0}, []time.Duration{0, 0, 0}},
+		"1989":                        {[]time.Duration{0, -103_000 * time.Hour, 0}, []time.Duration{0, 0, 0}},
+		"1990":                        {[]time.Duration{0, -91_980 * time.Hour, 0}, []time.Duration{0, -91_980 * time.Hour, -91_980 * time.Hour}},
 		"set forward, after eight":    {[]time.Duration{0, 60, 60, 60, 60, 60, 60, 60, 60, 60}, []time.Duration{0, 0, 0, 0, 0, 0, 0, 0, 60, 60}},
 		"two machines, one set wrong": {[]time.Duration{30, 0, 30, 0, 30}, []time.Duration{30, 0, 0, 0, 0}},
 	} {

@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -18,10 +19,29 @@ const maxConcurrent = 8
 // the user's conversations that may have rows of it. It reads the list of conversations
 // every time, which is the only way to find new ones.
 func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
-	members, err := s.Members(ctx)
-	if err != nil {
-		return Page{}, err
+	members, rests := s.sick.listed()
+	var err error
+	if !w.partial || !rests {
+		var listed []Member
+		if listed, err = s.Members(ctx); err == nil {
+			s.sick.list(listed)
+			return s.fetchOf(ctx, listed, w)
+		}
+		if !w.partial || len(members) == 0 || ctx.Err() != nil {
+			return Page{}, err
+		}
+		s.sick.unlisted()
 	}
+	page, failed := s.fetchOf(ctx, members, w)
+	if failed != nil {
+		return Page{}, cmp.Or(err, failed)
+	}
+	page.Left.any, page.Left.err = true, err // new conversations are missing
+	return page, nil
+}
+
+// fetchOf is fetchEach for these conversations of the user.
+func (s *Source) fetchOf(ctx context.Context, members []Member, w want) (Page, error) {
 	if page, ok, err := s.fetchSome(ctx, members, w); ok {
 		return page, err
 	}
@@ -31,11 +51,13 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 			ids = append(ids, m.ID)
 		}
 	}
-	rows, err := s.concurrently(ctx, ids, w)
+	rows, left, err := s.concurrently(ctx, ids, w)
 	if err != nil {
 		return Page{}, err
 	}
-	return w.page(rows), nil
+	page := w.page(rows)
+	page.Left = left
+	return page, nil
 }
 
 // page is the page that begins with these rows, the first of those that there are.
@@ -48,22 +70,30 @@ func (w *want) page(rows []datasource.Entry) Page {
 }
 
 // concurrently reads the pages of conversations, several at a time, and returns the first
-// w.limit of their rows. The first failure cancels the others.
-func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []datasource.Entry, err error) {
+// w.limit of their rows. The first failure cancels the others, unless some may be left out.
+func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []datasource.Entry, l left, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if w.partial {
+		ids, l = s.sick.visit(ids)
+	}
+	asked, failed := len(ids), 0
 	var mu sync.Mutex
 	next := make(chan int64)
 	var wg sync.WaitGroup
 	for range min(maxConcurrent, len(ids)) {
 		wg.Go(func() {
 			for id := range next {
-				page, err := s.pageOf(ctx, id, w)
-				if err != nil {
+				page, err := s.visit(ctx, id, w)
+				if err != nil && (!w.partial || ctx.Err() != nil || errors.Is(err, datasource.ErrRateLimited)) {
 					cancel(err)
 					continue
 				}
 				mu.Lock()
+				if err != nil {
+					failed++
+					l.add(id, err)
+				}
 				rows = append(rows, page...)
 				slices.SortStableFunc(rows, w.compare)
 				if len(rows) > w.limit {
@@ -80,19 +110,28 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []
 	close(next)
 	wg.Wait()
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, left{}, context.Cause(ctx)
 	}
-	return rows, nil
+	if asked > 0 && failed == asked && !w.skimmed {
+		return nil, left{}, l.err // nothing shows that the server is not down
+	}
+	if w.partial {
+		for _, id := range s.sick.note(s.Log, ids, l.failed) {
+			l.forget(id)
+		}
+	}
+	return rows, l, nil
 }
 
 // pageOf reads at least w.limit matching rows of a conversation, or all of them. A
-// conversation that was deleted meanwhile has none. Only the service can say so.
+// conversation that was deleted meanwhile has none. Only the service can say so, and for a
+// poll the next list says it.
 func (s *Source) pageOf(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
 	var out []datasource.Entry
 	behind := w
 	for {
 		rows, more, err := s.step(ctx, id, behind)
-		if answer, ok := errors.AsType[*datasource.Error](err); ok && errors.Is(err, datasource.ErrNotFound) && answer.Coded() {
+		if answer, ok := errors.AsType[*datasource.Error](err); ok && !w.partial && errors.Is(err, datasource.ErrNotFound) && answer.Coded() {
 			return nil, nil
 		}
 		if err != nil {

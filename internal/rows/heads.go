@@ -104,7 +104,14 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 	if w.clock == nil {
 		w.clock = &clock{server: &s.time}
 	}
+	all := members
+	if w.partial {
+		members = slices.DeleteFunc(slices.Clone(all), func(m Member) bool { return s.sick.resting(m.ID) })
+	}
 	newest, err := s.newestOf(ctx, members, w)
+	if err != nil && w.partial && len(members) <= maxJoins && ctx.Err() == nil && !errors.Is(err, datasource.ErrRateLimited) {
+		return Page{}, false, nil // one of them may be why: each by itself tells
+	}
 	if said, answer := errors.AsType[*datasource.Error](err); answer && said.StatusCode < 500 && !datasource.Temporary(err) {
 		err = fmt.Errorf("%w: %w", errHeads, err)
 	}
@@ -112,20 +119,23 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		err = errHeads
 	}
 	var rows []datasource.Entry
-	if err == nil {
-		rows, err = s.read(ctx, members, newest, w)
+	var l left
+	if w.skimmed = true; err == nil {
+		rows, l, err = s.read(ctx, all, newest, w)
 	}
 	if errors.Is(err, errHeads) {
 		s.Endpoint.heads.distrust(now)
 		s.Log.Warn("the newest rows of conversations cannot be had in one request, asking for each", "error", err)
 		return Page{}, false, nil
 	}
-	return w.page(rows), true, err
+	page := w.page(rows)
+	page.Left = l
+	return page, true, err
 }
 
 // read reads those conversations that may have rows of a page: first those that have
 // changed last.
-func (s *Source) read(ctx context.Context, members []Member, newest map[int64]feed.Time, w want) (rows []datasource.Entry, err error) {
+func (s *Source) read(ctx context.Context, members []Member, newest map[int64]feed.Time, w want) (rows []datasource.Entry, l left, err error) {
 	var ids []int64
 	at := map[int64]feed.Time{} // not before the time of any row
 	for _, m := range members {
@@ -133,29 +143,30 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64]fe
 		if w.column == updatedAt || !some { // one may have been deleted, or not be shown
 			t = max(t, Micros(m.Changed))
 		}
-		if w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
+		lacks := w.partial && (!some && s.sick.known(m.ID).ID != 0 || s.sick.resting(m.ID)) // it had one, or was not asked
+		if lacks || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
 			ids, at[m.ID] = append(ids, m.ID), t
 		}
 	}
 	slices.SortStableFunc(ids, func(a, b int64) int { return cmp.Compare(at[b], at[a]) })
 	if !w.newest {
-		rows, err = s.concurrently(ctx, ids, w)
-		return rows, cmp.Or(err, s.compare(rows, newest, w))
+		rows, l, err = s.concurrently(ctx, ids, w)
+		return rows, l, cmp.Or(err, s.compare(rows, newest, w))
 	}
 	for len(ids) > 0 {
 		if len(rows) >= w.limit && at[ids[0]] < w.key(&rows[w.limit-1]).Time {
 			break // those that are left have only older rows
 		}
 		n := min(maxConcurrent, len(ids))
-		part, err := s.concurrently(ctx, ids[:n], w)
+		part, _, err := s.concurrently(ctx, ids[:n], w)
 		if err != nil {
-			return nil, err
+			return nil, left{}, err
 		}
 		rows, ids = append(rows, part...), ids[n:]
 		slices.SortStableFunc(rows, w.compare)
 		rows = rows[:min(len(rows), w.limit)]
 	}
-	return rows, s.compare(rows, newest, w)
+	return rows, left{}, s.compare(rows, newest, w)
 }
 
 // compare looks for rows that should have been among the newest of their conversations.

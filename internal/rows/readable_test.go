@@ -1,16 +1,20 @@
 package rows_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 )
 
@@ -100,4 +104,67 @@ func TestAPageOfOneConversationThatIsTooLargeIsReadInPieces(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sent counts the rows in answers.
+type sent struct {
+	http.RoundTripper
+	rows int
+}
+
+func (s *sent) RoundTrip(q *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(q)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(resp.Body)
+	s.rows += bytes.Count(raw, []byte(`"body"`))
+	resp.Body = io.NopCloser(bytes.NewReader(raw))
+	return resp, err
+}
+
+// A backlog is read up to a time. What was stored later is not sent, also by a server that
+// is asked for each conversation.
+func TestNoRowBehindTheEndOfABacklogIsSent(t *testing.T) {
+	t.Parallel()
+	for name, faults := range map[string][]fliplettest.Fault{"with the endpoint": nil, "without": {fliplettest.Status(404)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.say(b.one, 0, 3)
+			end := feed.Time(b.Now().UnixMicro())
+			b.FreezeClockAt(b.Now().Add(time.Hour))
+			b.say(b.one, 3, 30)
+			b.say(b.two, 33, 30)
+			if faults != nil {
+				b.Always(fliplettest.CrossSource, faults...)
+			}
+			counted := &sent{RoundTripper: b.Transport()}
+			client, err := datasource.NewClient(datasource.Config{Token: b.Token, BaseURL: b.URL, HTTPClient: &http.Client{Transport: counted}, Limiter: datasource.Unlimited()})
+			require.NoError(t, err)
+			b.cfg.Client = client
+			answer, err := rows.New(b.cfg).Answer(t.Context(), feed.Query{Kind: feed.Changes, UpdatedTo: end, Limit: 100})
+			require.NoError(t, err)
+			assert.Len(t, answer.Rows, 3)
+			assert.Equal(t, 3, counted.rows)
+		})
+	}
+}
+
+// What has been read is not sent to somebody who asks for what has not.
+func TestNoRowThatWasReadIsSent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.say(b.one, 0, 3)
+	for i := range 30 {
+		b.AddRows(b.two, datasource.M{"body": fmt.Sprint(i), "readBy": []string{"u-bob", "u-jane"}})
+	}
+	counted := &sent{RoundTripper: b.Transport()}
+	client, err := datasource.NewClient(datasource.Config{Token: b.Token, BaseURL: b.URL, HTTPClient: &http.Client{Transport: counted}, Limiter: datasource.Unlimited()})
+	require.NoError(t, err)
+	b.cfg.Client = client
+	list, err := rows.New(b.cfg).Unread(t.Context(), 100)
+	require.NoError(t, err)
+	assert.Len(t, list, 3)
+	assert.Equal(t, 3, counted.rows)
 }

@@ -3,6 +3,7 @@ package rows
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -28,6 +29,9 @@ type Config struct {
 	// row that leaves the room has passed it, or comes from one conversation that the
 	// caller has checked.
 	Foreign func(ctx context.Context, conversations []int64) (map[int64]bool, error)
+	// Unsure reports whether it is not known if a foreign one is the user's, since it could
+	// not be read.
+	Unsure func(conversation int64) bool
 	// Genuine is what Feed is told; nil: all rows are.
 	Genuine func(context.Context, *datasource.Entry) bool
 	// PageSize is the number of rows in a request.
@@ -40,6 +44,7 @@ type Source struct {
 	Config
 	dates deletionDates
 	time  serverClock
+	sick  ward
 }
 
 // New returns a Source. It makes no request.
@@ -50,6 +55,7 @@ type Page struct {
 	Rows []datasource.Entry
 	Next feed.Key // where the next page begins
 	More bool     // there may be a next page
+	Left left     // what could not be read
 }
 
 // Search asks for rows of several conversations.
@@ -139,7 +145,7 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 // Answer makes the request for a query of the receive engine. It does not check the
 // answer; the engine does.
 func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
-	found, short, at, err := s.answer(ctx, q)
+	found, left, short, at, err := s.answer(ctx, q)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -147,13 +153,21 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	if q.Partial {
+		for id := range foreign {
+			if s.Unsure(id) {
+				left.add(id, nil)
+			}
+		}
+		found.rows = slices.DeleteFunc(found.rows, func(e datasource.Entry) bool { return left.has(e.DataSourceID) })
+	}
 	genuine := s.Genuine
 	if genuine != nil && len(foreign) > 0 { // no key is asked for on behalf of such rows
 		genuine = func(ctx context.Context, row *datasource.Entry) bool {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
 		}
 	}
-	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at}
+	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at, Partial: left.any, Without: left.ids, Err: left.err}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -180,10 +194,15 @@ type Answer struct {
 	// Short: there may be more rows, although these are fewer than the limit.
 	Short bool
 	Clock feed.Time // the server's time of the answer
+	// Partial: rows are missing, of the conversations in Without as far as these are known. Err
+	// is why, where it has just been found.
+	Partial bool
+	Without []int64
+	Err     error
 }
 
-func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, short bool, at feed.Time, err error) {
-	w := want{limit: q.Limit, clock: &clock{server: &s.time}}
+func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, l left, short bool, at feed.Time, err error) {
+	w := want{limit: q.Limit, clock: &clock{server: &s.time}, partial: q.Partial}
 	if q.Conversation != 0 {
 		w.conversations = []int64{q.Conversation}
 	}
@@ -208,10 +227,11 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, sho
 		return err
 	})
 	if there {
-		return found, short && len(found.rows) < q.Limit, w.clock.read(), err
+		return found, left{}, short && len(found.rows) < q.Limit, w.clock.read(), err
 	}
 	page, err := s.fetchEach(ctx, w)
-	return unchecked{page.Rows}, false, w.clock.read(), err
+	s.sick.saw(page.Rows)
+	return unchecked{page.Rows}, page.Left, false, w.clock.read(), err
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.

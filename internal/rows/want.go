@@ -33,6 +33,8 @@ type want struct {
 	deletions            bool        // deleted rows, too
 	limit                int
 	clock                *clock // notes the times of the answers; may be nil
+	partial              bool   // conversations that cannot be read may be left out
+	skimmed              bool   // the server has just shown which conversations have rows
 }
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +142,8 @@ func TestConditionsThatCannotBeEvaluatedAreNamed(t *testing.T) {
 	for text, clause := range map[string]any{
 		`"body" is no field of rows`:   where.M{"body": "x"},
 		"createdAt $iLike":             where.M{"createdAt": where.M{"$iLike": "x"}},
+		"id $gt with this operand":     where.M{"id": where.M{"$gt": nil}},
+		"id $lt with this operand":     where.M{"id": where.M{"$lt": []any{1}}},
 		"data $contained":              where.M{"data": where.M{"$contained": where.M{}}},
 		"data as a whole":              where.M{"data": "x"},
 		"$nor":                         where.M{"$nor": []any{}},
@@ -156,6 +159,14 @@ func TestConditionsThatCannotBeEvaluatedAreNamed(t *testing.T) {
 		require.Error(t, err, text)
 		assert.ErrorContains(t, err, text)
 	}
+}
+
+func TestANumberMayHaveFourHundredDigits(t *testing.T) {
+	t.Parallel()
+	_, err := where.CompileRows(where.M{"id": where.M{"$lt": json.Number(strings.Repeat("1", 400))}})
+	require.NoError(t, err)
+	_, err = where.CompileRows(where.M{"id": where.M{"$lt": json.Number(strings.Repeat("1", 401))}})
+	require.ErrorContains(t, err, "want a number")
 }
 
 func TestOperandsMayBeGoValues(t *testing.T) {

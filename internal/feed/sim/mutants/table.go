@@ -433,4 +433,24 @@ var table = [...]Mutant{
 		Seed:  608,
 		Edits: edits("membership.go", "return m.Joined - 1", "return m.Joined + 1000"),
 	},
+	{
+		What:  "a poll that lacks a conversation settles what it has not read",
+		Seed:  557,
+		Edits: edits("progress.go", "if r.partial {\n\t\t\treturn", "if r.partial && false {\n\t\t\treturn"),
+	},
+	{
+		What:  "later messages of a conversation come before those that a page lacked",
+		Seed:  227,
+		Edits: edits("pages.go", "\t\tr.batch.leave(id)", "\t\t_ = id"),
+	},
+	{
+		What:  "an empty first page is believed at once",
+		Seed:  1139,
+		Edits: edits("pages.go", "if len(p.rows) == 0 && !r.doubted", "if false && !r.doubted"),
+	},
+	{
+		What:  "what a list that failed would have shown counts as read",
+		Seed:  13014,
+		Edits: edits("unlisted.go", "e.needsMembers, e.partial = false, true", "e.needsMembers, e.partial = false, false"),
+	},
 }

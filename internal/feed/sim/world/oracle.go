@@ -23,10 +23,12 @@ type listener struct {
 	limit  int       // rows of the first page
 	before feed.Key  // where it ends
 	loaded feed.Time // when its first page was read, 0 for not yet
-	first  feed.Key  // of the oldest row of that page, if there may be older ones
-	had    []had     // by row
-	heard  []bool    // by version
-	talks  [mostConversations]talk
+	// doubted: the first page was empty, and is asked for again.
+	doubted bool
+	first   feed.Key // of the oldest row of that page, if there may be older ones
+	had     []had    // by row
+	heard   []bool   // by version
+	talks   [mostConversations]talk
 
 	consumer
 	stored bool
@@ -85,7 +87,7 @@ func (r *Runner) listener() *listener {
 func (l *listener) forget() {
 	clear(l.had)
 	clear(l.heard)
-	l.first, l.loaded, l.before = feed.Key{Time: beginning}, 0, feed.Key{}
+	l.first, l.loaded, l.before, l.doubted = feed.Key{Time: beginning}, 0, feed.Key{}, false
 	for i := range l.talks {
 		none := mark{key: feed.Key{Time: beginning}, rested: beginning, push: -1}
 		l.talks[i] = talk{news: none, updates: none, gap: beginning, polled: beginning}
@@ -138,6 +140,10 @@ func (r *Runner) began(q feed.Query) {
 	full := len(r.rows) >= q.Limit || r.short
 	for _, l := range r.listeners[:r.asking] {
 		if !l.alive || l.loaded != 0 || l.limit != q.Limit || l.before != q.Before {
+			continue
+		}
+		if len(r.rows) == 0 && !l.doubted && r.members > 0 && q.Before == (feed.Key{}) {
+			l.doubted = true // it asks again
 			continue
 		}
 		if full && !descending {
@@ -470,6 +476,9 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		}
 		if c.changed >= l.since && v.visible <= c.changed && (c.listed == 0 || c.listed > joined) {
 			continue // not known to have been joined
+		}
+		if c.listed == 0 && r.elapsed < r.unlisted {
+			continue // the list that would show it could not be read
 		}
 		if s.at(row, s.now) != at {
 			continue // changed since

@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -36,6 +37,11 @@ type Runner struct {
 	asking   int           // how many listeners there were when it was made
 	rows     []feed.Row    // its answer, once fetched
 	short    bool          // it ends early
+	asked    int           // how many answers were read
+	partial  bool          // a page of this poll lacked a conversation
+	checking bool          // all conversations can be read
+	members  int           // how many conversations the last list had
+	unlisted time.Duration // until when the engine may do without a list
 	clock    feed.Time     // the time that the answer carries
 	fetched  feed.Time     // when, on the server's clock; 0 for not yet
 	failing  bool          // the last request failed
@@ -120,7 +126,8 @@ func (r *Runner) start() {
 	r.feed = feed.New(cfg)
 	r.query, r.rows, r.fetched = feed.Query{}, r.rows[:0], 0
 	r.failing, r.named, r.wait, r.busy = false, 0, 0, 0
-	r.polls, r.poked = 0, 0
+	r.polls, r.poked, r.asked = 0, 0, 0
+	r.partial, r.checking, r.unlisted, r.members = false, false, 0, 0
 }
 
 func (r *Runner) fail(rule, format string, args ...any) {
@@ -152,7 +159,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		if r.polls > 0 && r.elapsed-r.polled < r.story.Config.MinGap {
 			r.fail("gap between polls", "a poll began %v after the one before", r.elapsed-r.polled)
 		}
-		r.polls, r.polled = n, r.elapsed
+		r.polls, r.polled, r.partial = n, r.elapsed, false
 		if n >= r.poked {
 			r.poked = 0
 		}
@@ -196,6 +203,9 @@ func (r *Runner) next() (until time.Duration, request bool) {
 	} else {
 		for _, l := range r.listeners {
 			if !l.alive || l.parked || l.pending >= cfg.Queue {
+				continue
+			}
+			if r.partial {
 				continue
 			}
 			if r.polls > 0 {
@@ -242,8 +252,10 @@ func (r *Runner) fetch() bool {
 		return false
 	}
 	r.fetched = r.srv.now
+	r.asked++
 	r.clock = r.srv.clock() / tick * tick
 	if r.query.Kind != feed.Members {
+		r.ail()
 		r.rows = append(r.rows[:0], r.srv.answer(r.query)...)
 		r.page, r.short = max(r.page, len(r.rows)), r.srv.short
 		if r.Trace != nil {
@@ -259,6 +271,15 @@ func (r *Runner) fetch() bool {
 	return true
 }
 
+// ail lets a conversation be unreadable now and then.
+func (r *Runner) ail() {
+	s := &r.srv
+	if s.sick = 0; s.traits.Sick && r.query.Partial && !r.checking && r.asked%3 == 0 {
+		s.sick = 1 + r.asked/3%len(s.convs)
+		r.note("conversation %d cannot be read", s.sick)
+	}
+}
+
 // answer hands the answer over, times times.
 func (r *Runner) answer(times int) bool {
 	if !r.fetch() {
@@ -270,9 +291,13 @@ func (r *Runner) answer(times int) bool {
 	r.srv.noticed = r.srv.noticed || q.Kind != feed.Members && r.clock == r.srv.clock()/tick*tick
 	for range times {
 		if q.Kind == feed.Members {
+			r.members = len(r.srv.list)
 			r.feed.Members(r.now(), r.srv.list)
 		} else {
-			if r.short {
+			if r.srv.sick != 0 {
+				r.partial = true
+				r.feed.PartialPage(r.now(), r.rows, r.clock, []int64{int64(r.srv.sick)})
+			} else if r.short {
 				r.feed.ShortPage(r.now(), r.rows, r.clock)
 			} else {
 				r.feed.Page(r.now(), r.rows, r.clock)
@@ -291,14 +316,25 @@ func (r *Runner) answer(times int) bool {
 }
 
 // lie answers with an empty list, as something on the way does that knows no better. It
-// can be told of the first page of a poll, where a row is known that has to be on it.
+// can be told of the first page of a poll, where a row is known that has to be on it, and,
+// when it is asked for again, of that of a listener.
 func (r *Runner) lie() {
-	if !r.fetch() || r.query.Beyond == 0 {
+	if !r.fetch() || r.query.Beyond == 0 && !r.doubts() {
 		return
 	}
 	r.note("the answer is empty")
 	r.rows, r.short = r.rows[:0], false
 	r.answer(1)
+}
+
+// doubts reports whether the request is for a first page that would not be believed if it
+// were empty.
+func (r *Runner) doubts() bool {
+	q := &r.query
+	if q.Kind != feed.Newest || q.Conversation != 0 || q.Before != (feed.Key{}) || r.members == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(r.listeners[:r.asking], func(l *listener) bool { return l.loaded == 0 && l.doubted })
 }
 
 // refuse lets the request under way fail.
@@ -311,8 +347,17 @@ func (r *Runner) refuse(way int, wait time.Duration) {
 	if r.query.Kind == 0 || r.violation != nil {
 		return
 	}
+	list, read := r.query.Kind == feed.Members, r.fetched
 	r.query, r.fetched = feed.Query{}, 0
 	r.failing, r.left, r.poked = true, false, 0
+	if list {
+		for i := range r.srv.convs {
+			if c := &r.srv.convs[i]; c.listed == read {
+				c.listed = 0 // the answer was lost
+			}
+		}
+		r.left, r.unlisted = true, r.elapsed+relist // it goes on without
+	}
 	if way != 0 {
 		wait = 0
 	}
@@ -320,6 +365,7 @@ func (r *Runner) refuse(way int, wait time.Duration) {
 	r.named = r.elapsed + r.wait
 	r.note("the request fails, the server names %v", wait)
 	r.feed.Failed(r.now(), wait)
+	r.pushed()
 }
 
 // run answers up to n requests.
@@ -331,9 +377,14 @@ func (r *Runner) run(n int) {
 	}
 }
 
+// relist is how long the engine does without a list that could not be read.
+const relist = 30 * time.Second
+
 // check polls, drains the listeners of the set, and holds what they know against
 // the server.
 func (r *Runner) check(set uint) {
+	r.checking = true
+	defer func() { r.checking = false }()
 	asOf := r.srv.now - r.srv.traits.Lag
 	joined := r.srv.now
 	ticket := r.feed.Poke(r.now())

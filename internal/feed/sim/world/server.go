@@ -41,6 +41,7 @@ type server struct {
 	found []found
 	out   []feed.Row
 	short bool // out ends early
+	sick  int  // the conversation that cannot be read now, from 1 on; 0 for none
 	list  []feed.Member
 }
 
@@ -222,7 +223,7 @@ func (s *server) answer(q feed.Query) []feed.Row {
 	s.found = s.found[:0]
 	for i := range s.rows {
 		r := &s.rows[i]
-		if !s.convs[r.conv].member || q.Conversation != 0 && q.Conversation != int64(r.conv+1) {
+		if !s.convs[r.conv].member || r.conv+1 == s.sick || q.Conversation != 0 && q.Conversation != int64(r.conv+1) {
 			continue
 		}
 		at := s.at(r, asOf)

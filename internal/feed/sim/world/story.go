@@ -62,6 +62,7 @@ type Traits struct {
 	Undated       bool          // lists do not say when a definition was changed
 	Shifts        bool          // the clock is set back or forward now and then
 	Lies          bool          // answers are empty now and then
+	Sick          bool          // a conversation cannot be read now and then
 	Conversations int
 	Joined        int // the user is in the first few of them
 }
@@ -118,6 +119,7 @@ func Tell(s *Story, seed uint64) {
 	t.Undated = seed*0x94d049bb133111eb>>61 == 0
 	t.Shifts = seed*0xff51afd7ed558ccd>>61 == 0 && !t.Future && t.Lag == 0 && !t.Undated
 	t.Lies = seed*0xc4ceb9fe1a85ec53>>61 == 0 && !t.Shifts
+	t.Sick = seed*0x2545f4914f6cdd1d>>61 == 0 && !t.Shifts && !t.Lies
 	if t.Shifts {
 		t.Late = 0 // what is in flight when a clock jumps forward is lost behind it
 	}

@@ -22,6 +22,12 @@ import (
 // emptySuccesses are answers with status 200 that anybody on the way may give.
 var emptySuccesses = []string{``, `{}`, `null`, `[]`, `{"id":0}`, `{"entries":[]}`, `{"error":"no"}`}
 
+// lists are answers to a query that do not say what is there.
+var lists = []string{
+	``, `{}`, `null`, `[]`, `{"id":0}`, `{"error":"no"}`, `[{"status":"ok"}]`, `[{"name":"x"}]`, `{"entries":[{"status":"ok"}]}`, `{"entries":[null]}`,
+	`{"entries":[],"error":"upstream"}`, `{"entries":[],"message":"upstream"}`,
+}
+
 // The insert does not reach the server, and is answered with success.
 func TestASuccessWithoutTheRowIsNotTakenForASentMessage(t *testing.T) {
 	t.Parallel()
@@ -67,7 +73,7 @@ func TestTheOutboxKeepsAMessageWhoseInsertWasAnsweredWithNothing(t *testing.T) {
 // the server.
 func TestALookUpWithoutAListIsNoReasonToSendAgain(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{``, `{}`, `null`, `[]`, `{"id":0}`, `{"error":"no"}`} {
+	for _, body := range lists {
 		t.Run(body, func(t *testing.T) {
 			inOutbox(t, func(t *testing.T, w *world, conv int64) {
 				jane := w.withOutbox(storage.NewMemory())
@@ -118,7 +124,7 @@ func slowly(o *chat.Options) {
 
 func TestAPollWithoutAListIsAFailureAndNoMessageIsMissed(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{``, `{}`, `null`, `[]`, `{"error":"no"}`} {
+	for _, body := range lists {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, fliplettest.InProcess())
 			jane, bob := w.login("jane"), w.login("bob", slowly)
@@ -137,13 +143,130 @@ func TestAPollWithoutAListIsAFailureAndNoMessageIsMissed(t *testing.T) {
 
 func TestALoginDoesNotTakeAnEmptyAnswerForAnUnknownContact(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{``, `{}`, `null`, `[]`, `{"error":"no"}`} {
+	for _, body := range lists {
 		w := newWorld(t)
 		c := w.connect()
 		w.Always(fliplettest.Query, fliplettest.Answer(200, body))
 		_, err := c.Login(context.Background(), chat.M{"Email": "jane@example.org"})
-		require.ErrorContains(t, err, "no list of rows", body)
-		require.NotErrorIs(t, err, chat.ErrNotFound)
+		require.ErrorContains(t, err, "the answer ", body)
+		require.NotErrorIs(t, err, chat.ErrNotFound, body)
+	}
+}
+
+// Nobody on the way can say that people are not there, or that there are no messages.
+func TestNoCallTakesAListThatIsNoneForNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range lists {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			jane := w.login("jane")
+			conv := w.converse(jane, "bob")
+			for _, route := range []fliplettest.Route{fliplettest.Query, fliplettest.CrossSource, fliplettest.ListSources} {
+				w.Always(route, fliplettest.Answer(200, body))
+			}
+			for name, call := range map[string]func() error{
+				"ContactByUserID": func() error { _, err := jane.ContactByUserID(t.Context(), "nobody"); return err },
+				"Contacts":        func() error { _, err := jane.Contacts(t.Context()); return err },
+				"Create": func() error {
+					_, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["eve"]}})
+					return err
+				},
+				"Add":              func() error { return conv.Participants().Add(t.Context(), w.ids["eve"]) },
+				"Messages":         func() error { _, err := jane.Messages(t.Context()); return err },
+				"Fetch":            func() error { _, err := conv.Messages().Fetch(t.Context()); return err },
+				"Channels":         func() error { _, err := jane.Channels().List(t.Context()); return err },
+				"JoinConversation": func() error { _, err := jane.JoinConversation(t.Context(), "abc"); return err },
+			} {
+				err := call()
+				require.Error(t, err, name)
+				require.NotErrorIs(t, err, chat.ErrNotFound, name)
+			}
+		})
+	}
+}
+
+// A row that has neither its id nor what was sent may come from somebody on the way.
+func TestAnObjectThatIsCalledDataIsNotTakenForARow(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"data":{}}`, `{"data":{"message":"maintenance"}}`, `{"entry":{"data":{}}}`} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			jane := w.login("jane")
+			conv := w.converse(jane, "bob")
+			m := w.say(jane, conv, "hello")
+			f := &forger{next: w.Transport()}
+			eve := w.login("jane", w.through(f))
+			f.answer = func(r *http.Request) string {
+				if strings.Contains(r.URL.Path, "/data/") && r.Method != http.MethodPost {
+					return body
+				}
+				return ""
+			}
+			_, err := eve.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"x": 1})
+			assert.True(t, datasource.Doubtful(err), "%v", err)
+			v, err := eve.Conversation(t.Context(), conv.ID)
+			require.NoError(t, err)
+			_, err = v.Messages().Get(t.Context(), m.ID)
+			require.Error(t, err)
+			require.NotErrorIs(t, err, chat.ErrNotFound)
+			require.Error(t, eve.Logout(t.Context()))
+			assert.NotEmpty(t, w.Rows(w.contacts)[0].Data["flUserToken"])
+
+			// The write arrives, and only its answer comes from somebody else: the row is read.
+			eve = w.login("jane", w.through(f))
+			f.answer = func(r *http.Request) string {
+				if !strings.Contains(r.URL.Path, "/data/") || r.Method != http.MethodPut {
+					return ""
+				}
+				resp, err := f.next.RoundTrip(r)
+				if assert.NoError(t, err) {
+					assert.NoError(t, resp.Body.Close())
+				}
+				return body
+			}
+			got, err := eve.UpdateMessage(t.Context(), conv.ID, m.ID, chat.M{"x": 1})
+			require.NoError(t, err)
+			assert.Equal(t, "hello", got.Body)
+		})
+	}
+}
+
+// An id alone does not say that a conversation was created.
+func TestAConversationIsCreatedWhenTheAnswerNamesIt(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"5", "contacts", "conversation"} {
+		for _, arrives := range []bool{false, true} {
+			t.Run(fmt.Sprint(id, " ", arrives), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				f := &forger{next: w.Transport()}
+				jane := w.login("jane", w.through(f))
+				other := w.converse(jane, "bob")
+				body := `{"dataSource":{"id":` + map[string]string{"5": "5", "contacts": fmt.Sprint(w.contacts), "conversation": fmt.Sprint(other.ID)}[id] + `}}`
+				f.answer = func(r *http.Request) string {
+					if r.Method != http.MethodPost || r.URL.Path != "/v1/data-sources" {
+						return ""
+					}
+					if arrives {
+						resp, err := f.next.RoundTrip(r)
+						if assert.NoError(t, err) {
+							assert.NoError(t, resp.Body.Close())
+						}
+					}
+					return body
+				}
+				_, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["eve"]}})
+				assert.True(t, datasource.Doubtful(err), "%v", err)
+				_, err = jane.Channels().Create(t.Context(), "News")
+				assert.True(t, datasource.Doubtful(err), "%v", err)
+				f.answer = nil
+				v, err := jane.Create(t.Context(), chat.NewConversation{Participants: []int64{w.ids["eve"]}})
+				require.NoError(t, err)
+				assert.Equal(t, !arrives, v.IsNew)
+			})
+		}
 	}
 }
 

@@ -80,8 +80,8 @@ func (d *Draft) checkText() error {
 	if !utf8.ValidString(d.Body) {
 		return invalid("Draft.Body: not UTF-8 text")
 	}
-	if len(d.GUID) > 255 || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
-		return invalid("Draft.GUID: want at most 255 printable characters, such as a UUID")
+	if len(d.GUID) > 255 || !utf8.ValidString(d.GUID) || strings.ContainsFunc(d.GUID, func(r rune) bool { return r < ' ' }) {
+		return invalid("Draft.GUID: want at most 255 bytes of UTF-8 without control characters, such as a UUID")
 	}
 	for _, column := range []string{wire.Body, wire.File, wire.FileParts, wire.GUID, wire.From, wire.UserToken, wire.FileSchema, wire.SealedFiles} {
 		if _, ok := d.Data[column]; ok {

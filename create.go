@@ -35,7 +35,10 @@ const duplicatesWithin = time.Minute
 // The server does not keep two clients from creating the same conversation at once.
 // Both then get the one with the lower id; the duplicate stays unused.
 //
-// What is refused has written nothing.
+// What is refused here, with [ErrInvalid], [ErrContactNotFound] or [datasource.ErrRowLimit],
+// has written nothing. When the server refuses the new conversation, or fails at it,
+// participants without flUserId may have got theirs: it is the one that they would have
+// got with their first login.
 //
 // Errors: [ErrInvalid] for no participants, or for only the user, and, with
 // [datasource.ErrRowLimit], for a Group or Metadata that could not be read again, see

@@ -179,6 +179,9 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	if hasBody && (!isText || !utf8.ValidString(text)) {
 		return nil, invalid("data: column %q is not UTF-8 text", wire.Body)
 	}
+	if guid, ok := patch[wire.GUID].(string); ok && !utf8.ValidString(guid) {
+		return nil, invalid("data: column %q is not UTF-8 text", wire.GUID)
+	}
 	if err := c.made(); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ func TestUnusableMessagesAreRefusedBeforeAnyRequest(t *testing.T) {
 		`column "file[]"`:                 {Body: "x", Data: chat.M{"file[]": "y"}},
 		`column "_flSchema"`:              {Body: "x", Data: chat.M{"_flSchema": "y"}},
 		"255":                             {Body: "x", GUID: strings.Repeat("g", 300)},
+		"bytes of UTF-8":                  {Body: "x", GUID: "a\xff"},
 		"Draft.Files[0]: neither URL nor": {Body: "x", Files: make([]chat.File, 1)},
 	} {
 		_, err := jane.Message(t.Context(), conv.ID, d)
@@ -38,6 +39,10 @@ func TestUnusableMessagesAreRefusedBeforeAnyRequest(t *testing.T) {
 		"conversationID": func() error { _, err := jane.Message(t.Context(), 0, chat.Draft{Body: "x"}); return err },
 		"messageID":      func() error { _, err := jane.UpdateMessage(t.Context(), conv.ID, 0, chat.M{"a": 1}); return err },
 		"data: empty":    func() error { _, err := jane.UpdateMessage(t.Context(), conv.ID, 1, nil); return err },
+		`"guid" is not`: func() error {
+			_, err := jane.UpdateMessage(t.Context(), conv.ID, 1, chat.M{"guid": "a\xff"})
+			return err
+		},
 		"credential": func() error {
 			_, err := jane.UpdateMessage(t.Context(), conv.ID, 1, chat.M{"flUserToken": "x"})
 			return err

@@ -28,8 +28,9 @@ import (
 // each sends what it accepted, under a claim that it renews every 5 s, and takes
 // over what another left behind when that one has closed, or has not renewed its
 // claim for 20 s and Settle, by the clocks of those who wait together. Meanwhile it sends
-// what goes to other conversations. So processes that live for seconds only get on, too,
-// and no two clocks need to agree. On a Storage that one process at a time has open, such
+// what goes to other conversations. So processes that live for seconds only get on, too, if
+// a life has room for a login and some requests: with 300 ms a request, lives below about
+// 3 s store little or nothing. No two clocks need to agree. On a Storage that one process at a time has open, such
 // as storage/boltstore, what a crash left behind is sent at once.
 //
 // A process that is suspended for longer, while others are at work, sends nothing when it
@@ -40,13 +41,13 @@ import (
 // overtaken by one that the same process accepted later for the same conversation.
 //
 // An outage is waited out for as long as it takes. A message fails, which OnChange is
-// told and Options.Logger gets, and no longer holds back those behind it, when Fliplet
-// itself refuses it: with 400, 403, 404 or 422 and an error with a type or code, by its
-// security rules, or because the user is not in the conversation any more. Any other
-// failure may be one of a proxy on the way, and is tried again. One of these statuses with
-// a message in JSON and nothing else, three times in a row, makes it fail, too, and so do
-// MaxAttempts that were the message's own. Then it stays stored for you to decide: Pending
-// lists it, Discard removes it, and Add with its GUID or the next login tries it again.
+// told and Options.Logger gets, and no longer holds back those behind it, when the security
+// rules refuse it ([datasource.ErrAccessDenied]), or because the user is not in the
+// conversation any more. Any other failure may be one of a proxy on the way, and is tried
+// again: 400, 403, 404 or 422 with an error in JSON, three times in a row, makes it fail, too,
+// and so do MaxAttempts that were the message's own. Then it stays stored for you to decide:
+// Pending lists it, Discard removes it, and Add with its GUID or the next login tries it
+// again.
 //
 // A Storage that fails or hangs is asked again. Meanwhile nothing is accepted, and
 // nothing sent: a message is accepted when it is stored, and an attempt needs a look at the
@@ -59,14 +60,15 @@ type OutboxOptions struct {
 	// Settle is how long after a failed attempt its row may still become visible.
 	// Before that, not finding it proves nothing. Default 5 s.
 	Settle time.Duration
-	// MaxAttempts is after how many attempts a message is given up that the server
-	// answers with a failure of its own while it answers others. Default 40, which takes
-	// about five minutes. An attempt counts if it met a 5xx, or a 4xx that does not refuse
-	// it, and then another message of the user was stored, or if it met one other than 502,
-	// 503 and 504, or a success without the message, and then the server answered, in the
-	// same conversation, that it does not have the message. If it met 502, 503 or 504 and
-	// the server answered that, while no other conversation met them, it counts a tenth. A
-	// process that comes after this one begins to count anew.
+	// MaxAttempts is after how many attempts a message is given up that fail while the
+	// server answers others. Default 40, which takes about five minutes if it answers at
+	// once. Any failure of a request counts when another message of the user was stored
+	// before the next attempt; no answer, a broken connection and 429 count only then. A
+	// status that does not say that the server is unavailable, or a success without the
+	// message, counts, too, when the server then answered, in the same conversation, that it
+	// does not have the message. One that says so (408, 425, 502, 503, 504) counts a tenth
+	// then, if no other conversation met one. In an outage nothing is answered or stored, so
+	// nothing counts. A process that comes after this one begins to count anew.
 	MaxAttempts int
 	// OnChange is told what becomes of each message, in order and one call at a time.
 	// When it is slow, steps in between are left out, never Stored or Failed. It runs

@@ -144,7 +144,7 @@ func TestARefusedMessageIsReportedAndHoldsNobodyBack(t *testing.T) {
 	inOutbox(t, func(t *testing.T, w *world, conv int64) {
 		var seen changes
 		jane := w.withOutbox(storage.NewMemory(), func(o *chat.OutboxOptions) { o.OnChange = seen.add })
-		w.Next(1, fliplettest.Insert, fliplettest.Status(400))
+		w.Next(1, fliplettest.Insert, fliplettest.Answer(400, `{"type":"datasource.access","message":"no"}`))
 		_, err := jane.Message(t.Context(), conv, chat.Draft{Body: "first", GUID: "first"})
 		var refused *datasource.Error
 		require.ErrorAs(t, err, &refused)

@@ -80,8 +80,8 @@ type polledRows struct {
 }
 
 // judge says what a poll's error means. After a refusal it tries a login, unless the
-// poll has done so: when that is refused, too, and when nothing was accepted between
-// two such polls, the token was revoked.
+// poll has done so: when the service itself refuses that, too, and when nothing was
+// accepted between two such polls, the token was revoked.
 func (p *polledRows) judge(ctx context.Context, err error) error {
 	if err == nil {
 		p.refused = time.Time{}
@@ -105,10 +105,11 @@ func (p *polledRows) judge(ctx context.Context, err error) error {
 	return err
 }
 
-// refused reports whether the server did not take a token. What access rules refuse is
-// something else.
+// refused reports whether the service did not take a token. What access rules refuse is
+// something else, and so is what a gateway refuses with a page of its own.
 func refused(err error) bool {
-	return (errors.Is(err, datasource.ErrUnauthorized) || errors.Is(err, datasource.ErrForbidden)) && !errors.Is(err, datasource.ErrAccessDenied)
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return ok && answer.FromService && (errors.Is(err, datasource.ErrUnauthorized) || errors.Is(err, datasource.ErrForbidden)) && !errors.Is(err, datasource.ErrAccessDenied)
 }
 
 func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,10 +71,8 @@ func TestAProxyThatRefusesOnceCostsNoMessage(t *testing.T) {
 					states, last := seen.of("a")
 					assert.Equal(t, chat.SendStored, last.State)
 					assert.NotContains(t, states, chat.SendFailed)
-					if code != 401 {
-						assert.Contains(t, log.String(), "an attempt to send a message failed, and there will be another")
-						assert.Regexp(t, fmt.Sprint("(status=|HTTP )", code), log.String())
-					}
+					assert.Contains(t, log.String(), "an attempt to send a message failed, and there will be another")
+					assert.Regexp(t, fmt.Sprint("(status=|HTTP )", code), log.String())
 				})
 			})
 		}
@@ -94,15 +95,19 @@ func TestAProxyThatHidesAConversationCostsNoMessage(t *testing.T) {
 func TestTheServicesOwnRefusalIsFinalAndLogged(t *testing.T) {
 	t.Parallel()
 	for body, code := range map[string]int{
-		`{"error":"malformed","message":"Malformed."}`: 400, `{"message":"The security rules do not allow it.","type":"datasource.access"}`: 401,
-		`{"error":"not found","message":"Not found."}`: 404, `{"error":{"message":"Refused.","type":"upload"}}`: 422,
+		`{"message":"The security rules do not allow it.","type":"datasource.access"}`: 400, `{"type":"datasource.access"}`: 401,
+		`{"error":{"message":"Refused.","type":"datasource.access"}}`: 403,
 	} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			inOutbox(t, func(t *testing.T, w *world, conv int64) {
 				var seen changes
 				log := &logText{}
 				jane := w.logged(storage.NewMemory(), log, chat.OutboxOptions{OnChange: seen.add})
-				w.Next(1, fliplettest.Insert, fliplettest.Answer(code, body))
+				attempts := 1
+				if code == 403 { // a new login and one more try come first
+					attempts = 2
+				}
+				w.Next(attempts, fliplettest.Insert, fliplettest.Answer(code, body))
 				queue(t, jane, conv, "a")
 				require.NoError(t, jane.Outbox().Flush(t.Context()))
 				synctest.Wait()
@@ -117,12 +122,15 @@ func TestTheServicesOwnRefusalIsFinalAndLogged(t *testing.T) {
 	}
 }
 
-// Gateways give messages in JSON, too. One answer of that kind is no refusal; three in a
-// row are, and the message is kept.
+// Gateways give messages, types and codes in JSON, too. One answer of that kind is no
+// refusal; three in a row are, and the message is kept.
 func TestAGatewaysMessageIsNoRefusalOfTheService(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{400, 403, 404, 422} {
-		for _, body := range []string{`{"entries":[]}`, `{"message":"Forbidden"}`, `{"message":"no Route matched with those values"}`, `{"error":"Forbidden"}`} {
+		for _, body := range []string{`{"entries":[]}`, `{"message":"Forbidden"}`, `{"message":"no Route matched with those values"}`, `{"error":"Forbidden"}`,
+			`{"timestamp":"2026-01-01T00:00:00.000+00:00","status":404,"error":"Not Found","path":"/v1/x"}`,
+			`{"type":"about:blank","title":"Forbidden","status":403,"detail":"blocked"}`, `{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED"}}`,
+			`{"code":"AccessDenied","message":"Access Denied"}`, `{"error":"malformed","message":"Malformed."}`, `{"error":{"message":"Refused.","type":"upload"}}`} {
 			t.Run(fmt.Sprint(code, body), func(t *testing.T) {
 				inOutbox(t, func(t *testing.T, w *world, conv int64) {
 					var seen changes
@@ -190,6 +198,102 @@ func TestAMessageWhoseInsertsAreAnsweredWithNothingIsGivenUp(t *testing.T) {
 	}
 }
 
+// unanswered are answers that speak of no message, and none at all.
+var unanswered = map[string]func(*http.Request) (*http.Response, error){
+	"a redirect": status(302), "101": status(101), "300": status(300), "304": status(304), "401": status(401), "408": status(408), "425": status(425),
+	"429":     status(429),
+	"dropped": func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+	"hangs":   func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+}
+
+func status(code int) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		header := http.Header{}
+		if code == 302 {
+			header.Set("Location", "https://blocked.example.org/")
+		}
+		return &http.Response{StatusCode: code, Header: header, Body: io.NopCloser(strings.NewReader(proxyPage)), Request: r}, nil
+	}
+}
+
+// The inserts of one message are answered so, and the server stores others.
+func TestAMessageThatAloneIsNeverTakenIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, answer := range unanswered {
+		t.Run(name, func(t *testing.T) {
+			inOutbox(t, func(t *testing.T, w *world, conv int64) {
+				var tries atomic.Int64
+				gate := roundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, fmt.Sprint("/", conv, "/data")) {
+						body, err := io.ReadAll(r.Body)
+						if err != nil {
+							return nil, err
+						}
+						if r.Body = io.NopCloser(bytes.NewReader(body)); bytes.Contains(body, []byte(`"guid":"bad"`)) {
+							tries.Add(1)
+							return answer(r)
+						}
+					}
+					return w.Transport().RoundTrip(r)
+				})
+				var seen changes
+				jane := w.login("jane", w.through(gate), func(o *chat.Options) {
+					o.EncryptMessages, o.Storage, o.Outbox = false, storage.NewMemory(), &chat.OutboxOptions{MaxAttempts: 4, OnChange: seen.add}
+				})
+				other := w.converse(jane, "bob", "eve")
+				queue(t, jane, conv, "bad", "behind")
+				last, sent := chat.SendChange{}, 0
+				for ; sent < 24*6 && last.State != chat.SendFailed; sent++ {
+					queue(t, jane, other.ID, fmt.Sprint(sent))
+					time.Sleep(10 * time.Minute)
+					_, last = seen.of("bad")
+				}
+				assert.Equal(t, chat.SendFailed, last.State)
+				require.ErrorContains(t, last.Err, "given up after ")
+				assert.Len(t, w.Rows(conv), 1, "it holds nothing back")
+				assert.Len(t, w.Rows(other.ID), sent)
+				kept := jane.Outbox().Pending()
+				require.Len(t, kept, 1, "for somebody to decide")
+				assert.Equal(t, "bad", kept[0].GUID)
+				assert.LessOrEqual(t, tries.Load(), int64(400))
+			})
+		})
+	}
+}
+
+// Everything is answered so: that is an outage, and says nothing of a message.
+func TestAnOutageOfAnyKindCostsNoMessage(t *testing.T) {
+	t.Parallel()
+	for name, answer := range unanswered {
+		t.Run(name, func(t *testing.T) {
+			inOutbox(t, func(t *testing.T, w *world, conv int64) {
+				var out atomic.Bool
+				gate := roundTripper(func(r *http.Request) (*http.Response, error) {
+					if out.Load() {
+						return answer(r)
+					}
+					return w.Transport().RoundTrip(r)
+				})
+				jane := w.login("jane", w.through(gate), func(o *chat.Options) {
+					o.EncryptMessages, o.Storage, o.Outbox = false, storage.NewMemory(), &chat.OutboxOptions{MaxAttempts: 2}
+				})
+				other := w.converse(jane, "bob", "eve")
+				queue(t, jane, other.ID, "before")
+				require.NoError(t, jane.Outbox().Flush(t.Context()))
+				out.Store(true)
+				queue(t, jane, conv, "a", "b")
+				queue(t, jane, other.ID, "c")
+				time.Sleep(2 * time.Hour)
+				assert.Equal(t, 3, jane.Outbox().Len())
+				out.Store(false)
+				require.NoError(t, jane.Outbox().Flush(t.Context()))
+				assert.Len(t, w.Rows(conv), 2)
+				assert.Len(t, w.Rows(other.ID), 2)
+			})
+		})
+	}
+}
+
 // Every insert is refused by a firewall, and everything else is answered.
 func TestAMessageThatAProxyNeverLetsThroughIsKeptForAPersonToDecide(t *testing.T) {
 	t.Parallel()
@@ -242,5 +346,32 @@ func TestAMessageThatAProxyNeverLetsThroughIsKeptForAPersonToDecide(t *testing.T
 				assert.Zero(t, jane.Outbox().Len())
 			})
 		})
+	}
+}
+
+// A gateway refuses everything with a page of its own, also every login.
+func TestARefusalOfAGatewayEndsNoStream(t *testing.T) {
+	for _, code := range []int{401, 403} {
+		for name, body := range map[string]string{"a page": proxyPage, "nothing": " ", "other JSON": `{"blocked":true}`} {
+			t.Run(fmt.Sprint(code, " ", name), func(t *testing.T) {
+				throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+					jane, bob := w.login("jane", atLeisure), w.login("bob")
+					conv := w.converse(bob, "jane")
+					var errs errorList
+					got := newRecorder()
+					ended := run(jane, got.add, errs.add)
+					time.Sleep(time.Minute)
+					off := w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
+					time.Sleep(time.Hour)
+					off.Off()
+					assert.NotEmpty(t, errs.all(), "it is told")
+					w.say(bob, conv, "still here")
+					time.Sleep(time.Hour)
+					assert.Equal(t, []string{"still here"}, bodies(got.all()))
+					require.NoError(t, jane.Close())
+					require.ErrorIs(t, <-ended, chat.ErrClosed)
+				})
+			})
+		}
 	}
 }

@@ -261,22 +261,22 @@ func (d Draft) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "draft of %d bytes with %d files", len(d.Body), len(d.Files))
 }
 
-// judge says what a failure means for a message that waits. What a new login met says
-// nothing about the message.
+// judge says what a failure means for a message that waits. What a new login met was not
+// said of the message.
 func judge(err error) outbox.Verdict {
 	if passed, ok := errors.AsType[*passedOnError](err); ok {
 		err = passed.error
 	}
 	if _, login := errors.AsType[*renewalError](err); login {
-		return outbox.Later
+		return outbox.Passing
 	}
 	if _, answer := errors.AsType[*datasource.Error](err); !answer && errors.Is(err, ErrNotFound) {
 		return outbox.Refused // the user is not a member
 	}
-	if verdict := outbox.Judge(err); verdict != outbox.Later || !answered(err) {
-		return verdict
+	if answered(err) {
+		return outbox.Failing
 	}
-	return outbox.Failing
+	return outbox.Judge(err)
 }
 
 // answered reports whether an insert had an answer of success that does not hold the

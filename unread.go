@@ -34,7 +34,8 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 	return h.chat.messages(ctx, found, s.userID), nil
 }
 
-// Count counts the unread messages, on the server.
+// Count counts the unread messages, on the server, with one request or a few. A server
+// without the query over all conversations takes at least two for each.
 //
 // Errors: [ErrNotLoggedIn], [ErrClosed].
 func (h Unread) Count(ctx context.Context) (_ int, err error) {

@@ -45,7 +45,7 @@ func (c *Client) SelectAcross(ctx context.Context, body []byte, into []Entry) (*
 		}); err != nil {
 			return err
 		}
-		return p.listing()
+		return p.some()
 	})
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package datasource
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -11,6 +13,8 @@ type page struct {
 	entries, deleted []Entry
 	listed           bool // there was a list of entries
 	faulty           bool // it names an error
+	message          bool // it has a message
+	odd              int  // how many elements of the list are no row with an id
 	total            *int
 	answered         time.Time // as in call
 	clientIDs        []ClientID
@@ -28,16 +32,40 @@ var (
 	errNoCount   = errors.New("the answer does not say what was deleted")
 	errNoFiles   = errors.New("the answer holds no file")
 	errNoUser    = errors.New("the answer does not say whose the token is")
+	errNoIDs     = errors.New("the answer holds a list, and not one of rows with ids")
 	errFaulty    = errors.New("the answer has a status of success and names an error")
 )
 
-// listing wants a list of rows. Without one the answer does not say that there are none.
+// listing wants a list. Without one, or beside an error, or with nothing but a message, the answer does not say that
+// there are no rows.
 func (p *page) listing() error {
-	if !p.listed {
+	switch {
+	case !p.listed:
 		return errNoList
+	case p.faulty, p.message && len(p.entries) == 0:
+		return errFaulty
 	}
 	return nil
 }
+
+// some wants a list that is empty or has a row with an id in it.
+func (p *page) some() error {
+	if p.odd > 0 && p.odd >= len(p.entries) && !slices.ContainsFunc(p.entries, func(e Entry) bool { return e.identified() }) {
+		return cmp.Or(p.listing(), errNoIDs)
+	}
+	return p.listing()
+}
+
+// all wants a list of rows with ids, and nothing else in it: what is no row could be the one that is looked for.
+func (p *page) all() error {
+	if p.odd > 0 {
+		return cmp.Or(p.listing(), errNoIDs)
+	}
+	return p.listing()
+}
+
+// identified reports whether this is a row of the server, which gives all of them an id.
+func (e *Entry) identified() bool { return e.ID > 0 || e.Err != nil }
 
 // counting wants to hear what was deleted, in one of two forms.
 func (p *page) counting() error {
@@ -73,8 +101,10 @@ var errNotRows = errors.New("the answer is neither an object nor an array")
 func (d *decoder) page(p *page) (err error) {
 	switch d.peek() {
 	case '[':
+		before := d.odd
 		p.entries, err = d.entries(p.entries)
-		p.listed = len(p.entries) > 0
+		p.odd = d.odd - before
+		p.listed = len(p.entries) > 0 || p.odd > 0
 	case '{':
 		err = d.object(func(name []byte) error { return d.pageField(p, name) })
 	case 'n':
@@ -93,10 +123,13 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 	case "entries":
 		c := d.peek()
 		p.listed = c == '[' || c == 'n' // a list, or null for an empty one
+		before := d.odd
 		p.entries, err = d.entries(p.entries)
+		p.odd = d.odd - before
 	case "error":
-		p.faulty = d.peek() != 'n'
-		err = d.skip()
+		p.faulty, err = d.says()
+	case "message":
+		p.message, err = d.says()
 	case "deletedEntries":
 		most, exact, left := d.most, d.exact, d.left
 		d.most, d.exact, d.gone = maxRows, false, true // a limit does not hold for these
@@ -134,6 +167,17 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 		err = d.skip()
 	}
 	return err
+}
+
+// says reads the value of an "error" or "message". null, false and "" say nothing.
+func (d *decoder) says() (bool, error) {
+	d.peek()
+	start := d.i
+	if err := d.skip(); err != nil {
+		return false, err
+	}
+	text := string(d.b[start:d.i])
+	return text != "null" && text != "false" && text != `""`, nil
 }
 
 func (d *decoder) count() (*int, error) {
@@ -221,8 +265,9 @@ func first(rows []Entry, e *Entry) bool {
 }
 
 // wrapped calls element at every object that an answer consists of: an array or object below its name
-// (many or one), or bare. listed reports a list under its name, which may be empty.
-func (d *decoder) wrapped(many, one string, element func() error) (listed bool, err error) {
+// (many or one), or bare. listed reports a list under its name, which may be empty. beside, if not nil, is called at the
+// fields beside these.
+func (d *decoder) wrapped(many, one string, element func() error, beside func(name []byte) error) (listed bool, err error) {
 	switch d.peek() {
 	case 0:
 		return false, nil
@@ -240,6 +285,9 @@ func (d *decoder) wrapped(many, one string, element func() error) (listed bool, 
 	start, found := d.i, false
 	err = d.object(func(name []byte) error {
 		if string(name) != many && string(name) != one {
+			if beside != nil {
+				return beside(name)
+			}
 			return d.skip()
 		}
 		found = true

@@ -21,6 +21,7 @@ type decoder struct {
 	most    int        // how many rows of a list are kept
 	exact   bool       // more rows than that make the answer too large
 	gone    bool       // the rows are deleted ones
+	odd     int        // how many elements of lists of rows were no row with an id
 	columns int        // of the row before: the next one is likely to have as many
 	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
 	values  [128]any   // short strings and numbers, which often repeat from row to row

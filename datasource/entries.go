@@ -40,8 +40,9 @@ type Write struct {
 	Progress func(sent, total int64)
 }
 
-// Find returns the rows that match q. A row that is not an object is left out, and one that breaks a limit comes with
-// Entry.Err. Of more rows than twice Query.Limit the rest is left out.
+// Find returns the rows that match q. A row that breaks a limit comes with Entry.Err. Of more rows than twice Query.Limit
+// the rest is left out. A list with something in it that is not a row with an id is an error, unless Aggregate, Distinct,
+// Attributes or Join ask for something else, and so is one beside an error: neither says what is not there.
 func (c *Client) Find(ctx context.Context, dataSourceID int64, q Query) ([]Entry, error) {
 	r, err := c.Select(ctx, dataSourceID, q)
 	if err != nil {
@@ -61,11 +62,19 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	if len(q.Join) > 0 { // an outer join adds rows
 		limit = 0
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: limit}, (*page).listing)
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: limit}, q.believe())
 	if err != nil {
 		return nil, err
 	}
 	return &Result{Entries: p.entries, Deleted: p.deleted, Total: p.total, Answered: p.answered}, nil
+}
+
+// believe is what makes an answer one to this query. What is made from rows has no ids.
+func (q *Query) believe() func(*page) error {
+	if q.Aggregate != nil || q.Distinct != "" || q.Join != nil || len(q.Attributes) > 0 {
+		return (*page).listing
+	}
+	return (*page).all
 }
 
 // FindByID returns one row. A row that does not exist is ErrNotFound. Another row than the one asked for is an error, as
@@ -75,7 +84,7 @@ func (c *Client) FindByID(ctx context.Context, dataSourceID, entryID int64) (*En
 	if err != nil {
 		return nil, err
 	}
-	return c.row(ctx, dataSourceID, entryID, &call{method: http.MethodGet, path: path, read: true})
+	return c.row(ctx, dataSourceID, entryID, &call{method: http.MethodGet, path: path, read: true}, nil)
 }
 
 // Insert stores one row and returns it as the server has it. An answer of success without the row, and its id, is an
@@ -94,8 +103,8 @@ func (c *Client) InsertEntry(ctx context.Context, dataSourceID int64, w Write) (
 }
 
 // Update merges data into one row: other columns stay, nested values are replaced whole, nil is stored as null. It
-// returns the whole row. When the answer of success does not hold it, a second request reads it; if it does not have the
-// columns, the error is Doubtful.
+// returns the whole row. When the answer of success does not hold it, with its id or what was sent, a second request reads
+// it; if it does not have the columns, the error is Doubtful.
 func (c *Client) Update(ctx context.Context, dataSourceID, entryID int64, data M) (*Entry, error) {
 	return c.UpdateEntry(ctx, dataSourceID, entryID, Write{Data: data})
 }
@@ -147,7 +156,7 @@ func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path st
 			return nil, fmt.Errorf("datasource: Data: %w", err)
 		}
 	}
-	return c.row(ctx, dataSourceID, entryID, cl)
+	return c.row(ctx, dataSourceID, entryID, cl, w.Data)
 }
 
 // Delete removes one row for good: there is no trash for rows.
@@ -169,7 +178,7 @@ func (c *Client) UpdateWhere(ctx context.Context, dataSourceID int64, q Query, p
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body}, (*page).listing)
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body}, (*page).some)
 	return p.entries, err
 }
 
@@ -219,8 +228,8 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call, believe 
 	return p, nil
 }
 
-// row makes a call that answers with one row: entryID, or one that is new if that is 0.
-func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call) (*Entry, error) {
+// row makes a call that answers with one row: entryID, or one that is new if that is 0. sent are the columns of a write.
+func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call, sent M) (*Entry, error) {
 	e, found := new(Entry), false
 	err := c.do(ctx, cl, func(body []byte) error {
 		return decode(body, func(d *decoder) (err error) {
@@ -235,7 +244,7 @@ func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call)
 	err = cmp.Or(e.belongs(dataSourceID, entryID), errorOf("row", e.ID, e.Err))
 	switch id := cmp.Or(e.ID, entryID); {
 	case err != nil:
-	case !found, id <= 0, e.ID == 0 && e.Data == nil, e.Data == nil && entryID != 0 && !cl.read:
+	case !found, id <= 0, e.Data == nil && entryID != 0 && !cl.read, e.ID == 0 && !e.vouched(cl.read, sent):
 		err = errNoRow
 	}
 	if err != nil {
@@ -243,6 +252,20 @@ func (c *Client) row(ctx context.Context, dataSourceID, entryID int64, cl *call)
 	}
 	e.DataSourceID, e.ID = dataSourceID, cmp.Or(entryID, e.ID) // some answers leave them out
 	return e, nil
+}
+
+// vouched reports whether what has no id is a row nevertheless: read, by another field that rows have beside columns;
+// written, by the columns that were sent. Anybody on the way may put a message into an object called data.
+func (e *Entry) vouched(read bool, sent M) bool {
+	if read {
+		return len(e.Data) > 0 && (e.DataSourceID != 0 || !e.CreatedAt.IsZero() || !e.UpdatedAt.IsZero())
+	}
+	for name := range sent {
+		if _, ok := e.Data[name]; !ok {
+			return false
+		}
+	}
+	return len(sent) > 0 && e.holds(sent)
 }
 
 // belongs refuses a row that is not the one asked for. It could be one that the user must not see, and would be taken

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -130,7 +131,6 @@ func TestSingleRowsAreReadInEveryShape(t *testing.T) {
 	}
 }
 
-// What anybody on the way may answer.
 func TestListsDataSourcesAndRowsAreReadWrappedAndBare(t *testing.T) {
 	t.Parallel()
 	for _, wrapped := range []bool{true, false} {
@@ -155,7 +155,9 @@ func TestListsDataSourcesAndRowsAreReadWrappedAndBare(t *testing.T) {
 	}
 }
 
-var emptySuccesses = []string{``, `{}`, `null`, `[]`, `[{}]`, `{"id":0}`, `{"entries":[]}`, `{"entry":{}}`, `{"error":"no"}`, `{"ok":true}`}
+// What anybody on the way may answer.
+var emptySuccesses = []string{``, `{}`, `null`, `[]`, `[{}]`, `{"id":0}`, `{"entries":[]}`, `{"entry":{}}`, `{"error":"no"}`, `{"ok":true}`,
+	`{"data":{}}`, `{"data":{"message":"maintenance"}}`, `{"entry":{"data":{}}}`, `{"entries":[{"status":"ok"}]}`, `{"data":{"a":2}}`}
 
 func TestASuccessWithoutTheRowIsADoubt(t *testing.T) {
 	t.Parallel()
@@ -206,6 +208,30 @@ func TestAnAnswerWithoutAListDoesNotSayThatThereIsNothing(t *testing.T) {
 	}
 }
 
+// A list of what is no row may hold the row that is looked for, or come from somebody on the way.
+func TestAListCountsOnlyWithRowsAndWithoutAnError(t *testing.T) {
+	t.Parallel()
+	none := []string{`[{"status":"ok"}]`, `[{"name":"x"}]`, `{"entries":[{"status":"ok"}]}`, `{"entries":[null]}`, `{"entries":["x"]}`, `{"entries":[{"id":0}]}`}
+	faults := []string{`{"entries":[],"error":"upstream"}`, `{"message":"upstream","entries":[]}`, `{"entries":null,"error":{"code":1}}`, `{"entries":[{"id":1}],"error":"upstream"}`}
+	some := []string{`{"entries":[{"id":1},null]}`, `[{"status":"ok"},{"id":1}]`}
+	good := []string{`{"entries":[]}`, `{"entries":[],"error":null,"message":""}`, `{"entries":[],"error":false}`, `{"entries":[{"id":1}],"message":"done"}`}
+	for _, body := range slices.Concat(none, faults, some, good) {
+		client := serve(t, answer(200, body)).client(t)
+		fault, mixed, fine := slices.Contains(faults, body), slices.Contains(some, body), slices.Contains(good, body)
+		_, err := client.Find(t.Context(), 7, datasource.Query{})
+		assert.Equal(t, fine, err == nil, "%s: %v", body, err)
+		assert.False(t, datasource.Doubtful(err), body)
+		_, err = client.FindAcross(t.Context(), []byte(`{}`), nil)
+		assert.Equal(t, fine || mixed, err == nil, "%s: %v", body, err)
+		_, err = client.UpdateWhere(t.Context(), 7, datasource.Query{ID: 1}, M{"a": 1})
+		assert.Equal(t, !fine && !mixed, datasource.Doubtful(err), "%s: %v", body, err)
+		for _, q := range []datasource.Query{{Aggregate: []M{{"$group": M{}}}}, {Distinct: "a"}, {Attributes: []string{"a"}}, {Join: M{"a": M{}}}} {
+			_, err = client.Find(t.Context(), 7, q)
+			assert.Equal(t, !fault, err == nil, "%s: what is made of rows needs no ids: %v", body, err)
+		}
+	}
+}
+
 func TestADeletionOrBatchConfirmedWithAnErrorOrAPageIsADoubt(t *testing.T) {
 	t.Parallel()
 	for body, ok := range map[string]bool{``: true, `{}`: true, `{"error":"no"}`: false, `{"error":{"code":5}}`: false, `<html></html>`: false} {
@@ -243,10 +269,17 @@ func TestAnotherRowThanTheOneAskedForIsAnErrorAndInDoubtAfterAWrite(t *testing.T
 		assert.Equal(t, news, err == nil, "%s: %v", body, err)
 		assert.Equal(t, !news, datasource.Doubtful(err))
 	}
-	client := serve(t, answer(200, `{"data":{"a":1}}`)).client(t)
-	row, err := client.FindByID(t.Context(), 7, 8)
+	for _, field := range []string{`"dataSourceId":7`, `"createdAt":"2026-02-01T08:01:00.000Z"`, `"updatedAt":"2026-02-01T08:01:00.000Z"`} {
+		client := serve(t, answer(200, `{"data":{"a":1},`+field+`}`)).client(t)
+		row, err := client.FindByID(t.Context(), 7, 8)
+		require.NoError(t, err)
+		assert.Equal(t, []int64{7, 8}, []int64{row.DataSourceID, row.ID}, "an answer may leave the id out")
+	}
+	server := serve(t, answer(200, `{"data":{"a":1,"b":2,"gone":null}}`))
+	row, err := server.client(t).Update(t.Context(), 7, 8, M{"a": 1, "gone": nil})
 	require.NoError(t, err)
-	assert.Equal(t, []int64{7, 8}, []int64{row.DataSourceID, row.ID}, "an answer may leave them out")
+	assert.Equal(t, []int64{7, 8}, []int64{row.DataSourceID, row.ID}, "what was sent says whose answer it is")
+	assert.Len(t, server.seen(), 1)
 }
 
 func TestUpdateFindByIDAndDeleteUseTheRowsPath(t *testing.T) {

@@ -153,9 +153,13 @@ func (d *decoder) entries(into []Entry) ([]Entry, error) {
 			return d.passed()
 		}
 		into = append(into, Entry{})
-		ok, err := d.entry(&into[len(into)-1])
+		e := &into[len(into)-1]
+		ok, err := d.entry(e)
 		if !ok {
 			into = into[:len(into)-1]
+		}
+		if !ok || !e.identified() {
+			d.odd++
 		}
 		return err
 	})

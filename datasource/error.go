@@ -35,7 +35,8 @@ type Error struct {
 	// StatusCode is the HTTP status; 3xx stands for a redirect that was refused.
 	StatusCode int
 	// FromService is set when the body was JSON with the fields that Fliplet's errors have. Otherwise a proxy, gateway or
-	// firewall on the way may have answered, and the server may know nothing of the request.
+	// firewall on the way may have answered, and the server may know nothing of the request. Gateways send such JSON, too:
+	// see Coded.
 	FromService bool
 	// Type is "type" in the body: "datasource.access" when security rules refused.
 	Type string
@@ -56,6 +57,7 @@ type Error struct {
 
 	op       string
 	doubtful bool
+	coded    bool // "error" is a text beside a message, and not that of the status
 }
 
 func (e *Error) Error() string {
@@ -82,12 +84,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Coded reports whether the answer has a Type, or a Code beside a message, as only the service's own errors do: JSON of
-// a proxy, gateway or firewall may have a message or the status text as its "error", and counts as FromService then.
-func (e *Error) Coded() bool {
-	code := e.Code != "" && e.Code != e.Message && e.Code != http.StatusText(e.StatusCode)
-	return e.FromService && (e.Type != "" || code)
-}
+// Coded reports whether the answer is in the words of the service: type datasource.access, or an "error" that is a text
+// beside a "message" of its own, and not the status text. JSON of a proxy, gateway or firewall may have a message, type or
+// code as well, or the status text as its "error", and counts as FromService then.
+func (e *Error) Coded() bool { return e.FromService && (e.Type == codeSource || e.coded) }
 
 // How the server says that security rules refused.
 const (

@@ -199,13 +199,19 @@ func TestFromServiceIsSetForTheServicesOwnErrorsOnly(t *testing.T) {
 	}
 }
 
-// What a proxy makes of a status has no type, and says no more than the status.
+// What a proxy makes of a status may have a type, a code and a message, in forms of its own.
 func TestCodedIsSaidOfTheServicesOwnWordsOnly(t *testing.T) {
 	t.Parallel()
 	for body, own := range map[string]bool{
 		`{"error":"not found","message":"no such data source"}`: true, `{"type":"datasource.access","message":"no"}`: true, `{"type":"datasource.access"}`: true,
 		`{"error":"file.access","message":"You do not have permission"}`: true, `{"message":"no"}`: false, `{"error":"Not Found"}`: false, `{"error":"no"}`: false,
 		`{"status":404,"error":"Not Found","message":"No message available","path":"/x"}`: false, `<html>no</html>`: false,
+		`{"error":"Forbidden"}`: false, `{"code":"AccessDenied","message":"Access Denied"}`: false, `{"error":"AccessDenied","code":"x","message":"Access Denied"}`: true,
+		`{"timestamp":"2026-01-01T00:00:00.000+00:00","status":404,"error":"Not Found","path":"/v1/x"}`: false,
+		`{"type":"about:blank","title":"Forbidden","status":403,"detail":"blocked"}`:                    false, `{"type":"upload","message":"no"}`: false,
+		`{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED"}}`: false, `{"error":{"error":"no","message":"not here"}}`: false,
+		`{"error":"no","error_message":"not here"}`: false, `{"error":"no","responseJSON":{"message":"not here"}}`: false, `{"error":"no","message":"no"}`: false,
+		`{"error":5,"message":"no"}`: false, `{"error":{"type":"datasource.access"}}`: true,
 	} {
 		_, err := serve(t, answer(404, body)).client(t).FindByID(t.Context(), 1, 2)
 		answered, ok := errors.AsType[*datasource.Error](err)

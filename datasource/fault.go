@@ -72,11 +72,14 @@ func (d *decoder) fault(e *Error) (named string, err error) {
 	if d.peek() != '{' {
 		return "", d.skip()
 	}
-	var second string // used when there is no message
+	var second string     // used when there is no message
+	var words, own string // "error" and "message" of this object, if they are texts
 	err = d.object(func(name []byte) (err error) {
 		switch string(name) {
 		case "message":
-			err = d.setText(&e.Message)
+			if err = d.setText(&own); own != "" {
+				e.Message = own
+			}
 		case "error_message", "description", "responseText":
 			err = d.setText(&second)
 		case "type":
@@ -92,13 +95,21 @@ func (d *decoder) fault(e *Error) (named string, err error) {
 			named, err = d.str()
 		case "referenceUrl":
 			e.ReferenceURL, err = d.str()
-		case "error", "responseJSON":
+		case "error":
+			if d.peek() == '"' {
+				words, err = d.str()
+				e.Code = words
+				return err
+			}
+			fallthrough
+		case "responseJSON":
 			err = d.faultInside(e, &named)
 		default:
 			err = d.skip()
 		}
 		return err
 	})
+	e.coded = words != "" && own != "" && words != own && words != http.StatusText(e.StatusCode)
 	if e.Message == "" {
 		e.Message = second
 	}

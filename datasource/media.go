@@ -52,7 +52,7 @@ func (c *Client) Upload(ctx context.Context, query url.Values, parts []Part, pro
 	err = c.do(ctx, &call{method: http.MethodPost, path: "v1/media/files", query: query.Encode(), form: body}, func(answer []byte) error {
 		files = nil
 		err := decode(answer, func(d *decoder) error {
-			_, err := d.wrapped("files", "file", func() error { return d.mediaFile(&files) })
+			_, err := d.wrapped("files", "file", func() error { return d.mediaFile(&files) }, nil)
 			return err
 		})
 		if err == nil && len(files) == 0 {

@@ -21,7 +21,7 @@ func TestCallsDoNotFollowARedirectToAnotherHost(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		for _, op := range operations {
-			other := serve(t, answer(200, `{"id":1,"data":{}}`))
+			other := serve(t, answer(200, `{"id":1,"name":"n","data":{}}`))
 			server := serve(t, redirect(other.URL+"/canary?flUserToken=canary", code))
 			err := op.run(t.Context(), server.client(t))
 			require.ErrorContains(t, err, other.URL, op.name)
@@ -40,7 +40,7 @@ func TestCallsFollowARedirectOnTheirHostUnlessItTurnsAWriteIntoARead(t *testing.
 	t.Parallel()
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		for _, op := range operations {
-			server := serve(t, redirect("/moved", code), answer(200, `{"id":1,"data":{}}`))
+			server := serve(t, redirect("/moved", code), answer(200, `{"id":1,"name":"n","data":{}}`))
 			err := op.run(t.Context(), server.client(t))
 			seen := server.seen()
 			method, _, _ := strings.Cut(seen[0].line, " ")

@@ -131,7 +131,7 @@ func TestReadsAreRepeatedAndWritesOnlyWhenTheyCannotHaveBeenApplied(t *testing.T
 func TestARepeatedCallSendsTheSameRequestAndSucceeds(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {
-		server := serve(t, answer(429, `{}`), answer(429, ``), answer(200, `{"id":1,"data":{}}`))
+		server := serve(t, answer(429, `{}`), answer(429, ``), answer(200, `{"id":1,"name":"n","data":{}}`))
 		_ = op.run(t.Context(), server.client(t))
 		seen := server.seen()
 		require.Len(t, seen, 3, op.name)

@@ -185,7 +185,7 @@ func TestTheLargestDefinitionsGiveWayWhenAllTogetherAreTooLarge(t *testing.T) {
 
 func TestManyEmptyRowsCostNoMoreThanARowEach(t *testing.T) {
 	for name, query := range map[string]datasource.Query{"with a limit": {Limit: 200}, "without one": {NoLimit: true}} {
-		server := serve(t, stream(`[{}`, repeated(",{}", 10<<20), `]`))
+		server := serve(t, stream(`[{"id":1}`, repeated(`,{"id":1}`, 10<<20), `]`))
 		client := server.client(t)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

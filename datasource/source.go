@@ -14,6 +14,33 @@ type sourceList struct {
 	sources     []DataSource
 	free, spare []int
 	listed      bool // the answer has a list, which may be empty
+	odd         int  // how many elements are no data source with an id
+	faulty      bool // the answer names an error
+	message     bool // it has a message
+}
+
+// believe says what the answer lacks. What is no data source in a list could be the one that is looked for.
+func (l *sourceList) believe() error {
+	switch none := len(l.sources) == 0; {
+	case l.listed && (l.faulty || l.message && none):
+		return errFaulty
+	case none && !l.listed, l.odd > 0:
+		return errNoSources
+	}
+	return nil
+}
+
+// beside reads a field beside the list.
+func (l *sourceList) beside(d *decoder, name []byte) (err error) {
+	switch string(name) {
+	case "error":
+		l.faulty, err = d.says()
+	case "message":
+		l.message, err = d.says()
+	default:
+		err = d.skip()
+	}
+	return err
 }
 
 // decodeSources reads an answer with data sources, of which a field may have rowText bytes.
@@ -25,11 +52,11 @@ func decodeSources(body []byte, rowText int) ([]DataSource, error) {
 	err := decode(body, func(d *decoder) error {
 		d.rowText = rowText
 		var err error
-		list.listed, err = d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) })
+		list.listed, err = d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) }, func(name []byte) error { return list.beside(d, name) })
 		return err
 	})
-	if err == nil && len(list.sources) == 0 && !list.listed {
-		err = errNoSources
+	if err == nil {
+		err = list.believe()
 	}
 	for _, i := range tooMany(list.free) {
 		list.sources[i].empty(errAllValues)
@@ -68,9 +95,10 @@ func (ds *DataSource) empty(broken error) {
 }
 
 // source appends the data source at the current byte to list. Anything but an object, and an object without an id, is
-// left out.
+// odd, and left out.
 func (d *decoder) source(list *sourceList) error {
 	if d.peek() != '{' {
+		list.odd++
 		return d.skip()
 	}
 	var s DataSource
@@ -117,6 +145,9 @@ func (d *decoder) source(list *sourceList) error {
 	if d.row < 0 {
 		s.empty(errRowValues)
 		d.row = maxRowValues
+	}
+	if s.ID <= 0 && s.Err == nil {
+		list.odd++
 	}
 	if s.ID != 0 {
 		list.sources = append(list.sources, s)

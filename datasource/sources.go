@@ -180,7 +180,8 @@ func (o *object) addFlag(name string, flag *bool) {
 	}
 }
 
-// DataSources lists data sources.
+// DataSources lists data sources. A list with something in it that is not a data source with an id, or beside an error, is
+// an error.
 func (c *Client) DataSources(ctx context.Context, f SourceFilter) ([]DataSource, error) {
 	query, err := f.query()
 	if err != nil {
@@ -208,13 +209,29 @@ func (c *Client) DataSourceByName(ctx context.Context, name string) (*DataSource
 	return c.source(ctx, &call{method: http.MethodGet, path: "v1/data-sources/" + url.PathEscape(name), query: "dsn", read: true})
 }
 
-// CreateDataSource creates a data source and returns it as the server has it.
+// CreateDataSource creates a data source and returns it as the server has it. When the answer of success has neither its
+// name nor its type, a second request reads what has its id; a data source of another name or type is an error that is
+// Doubtful.
 func (c *Client) CreateDataSource(ctx context.Context, n NewDataSource) (*DataSource, error) {
 	body, err := n.body()
 	if err != nil {
 		return nil, err
 	}
-	return c.source(ctx, &call{method: http.MethodPost, path: "v1/data-sources", body: body})
+	cl := &call{method: http.MethodPost, path: "v1/data-sources", body: body}
+	ds, err := c.source(ctx, cl)
+	if err != nil || n.is(ds) {
+		return ds, err
+	}
+	if stored, failed := c.DataSource(ctx, ds.ID); failed == nil && stored.ID == ds.ID && n.is(stored) {
+		return stored, nil
+	}
+	return nil, &callError{op: cl.op(), err: errors.New("the answer does not hold the new data source"), doubtful: true}
+}
+
+// is reports whether a data source has the name or type of the new one, and no others.
+func (n *NewDataSource) is(ds *DataSource) bool {
+	name, kind := strings.TrimSpace(ds.Name), ds.Type
+	return (name == "" || name == strings.TrimSpace(n.Name)) && (kind == "" || n.Type == "" || kind == n.Type) && (name != "" || kind != "" && n.Type != "")
 }
 
 // UpdateDataSource changes a data source and returns it as the server has it. Two clients that change the definition at

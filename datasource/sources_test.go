@@ -41,7 +41,7 @@ func TestDataSourcesAreReadInEveryShape(t *testing.T) {
 		AccessRules: json.RawMessage(`[]`), Columns: []string{"body", "guid"},
 		CreatedAt: ms("2026-02-01T08:01:00.000Z"), UpdatedAt: ms("2026-02-01T08:01:00.500Z"),
 		Extra: map[string]json.RawMessage{"bundle": json.RawMessage("false"), "appCapabilities": json.RawMessage("null")}}
-	for _, body := range []string{`{"dataSources":[` + text + `]}`, `[null,` + text + `,3,{}]`, `{"dataSource":` + text + `}`, text} {
+	for _, body := range []string{`{"dataSources":[` + text + `]}`, `[` + text + `]`, `{"dataSource":` + text + `}`, text} {
 		list, err := serve(t, answer(200, body)).client(t).DataSources(t.Context(), datasource.SourceFilter{})
 		require.NoError(t, err, body)
 		assert.Equal(t, []datasource.DataSource{want}, list, body)
@@ -51,7 +51,8 @@ func TestDataSourcesAreReadInEveryShape(t *testing.T) {
 	}
 	for body, isList := range map[string]bool{
 		`{"dataSources":null}`: true, `{"dataSources":[]}`: true, ``: false, `null`: false, `[]`: false, `{}`: false, `{"error":"no"}`: false,
-		`{"dataSources":{}}`: false, `{"dataSources":7}`: false, `{"dataSource":[]}`: false,
+		`{"dataSources":{}}`: false, `{"dataSources":7}`: false, `{"dataSource":[]}`: false, `[null]`: false, `[{"name":"x"}]`: false,
+		`{"dataSources":[{"name":"x"}]}`: false, `{"dataSources":[3]}`: false, `{"dataSources":[{"id":0}]}`: false,
 	} {
 		list, err := serve(t, answer(200, body)).client(t).DataSources(t.Context(), datasource.SourceFilter{})
 		if assert.Empty(t, list, body); isList {
@@ -62,7 +63,10 @@ func TestDataSourcesAreReadInEveryShape(t *testing.T) {
 		_, err = serve(t, answer(200, body)).client(t).DataSource(t.Context(), 777)
 		require.ErrorContains(t, err, "the answer holds no", body)
 	}
-	for _, body := range []string{`"x"`, `{"dataSources":[{]}`, `{"dataSource":{"id":1}`} {
+	for _, body := range []string{
+		`"x"`, `{"dataSources":[{]}`, `{"dataSource":{"id":1}`, `[null,` + text + `,3,{}]`, `{"dataSources":[],"error":"upstream"}`,
+		`{"dataSources":[],"message":"upstream"}`, `{"error":{"code":1},"dataSources":[` + text + `]}`,
+	} {
 		_, err := serve(t, answer(200, body)).client(t).DataSources(t.Context(), datasource.SourceFilter{})
 		require.Error(t, err, body)
 	}
@@ -119,10 +123,41 @@ func TestADataSourceIsCreatedAsDocumented(t *testing.T) {
 		`"hooks":[{"runOn":["insert"],"type":"push-message","appId":9}],`+
 		`"accessRules":[{"type":["select","insert","update","delete"],"allow":"all"}]}`, server.last(t).body)
 
+	server = serve(t, answer(201, `{"id":7,"name":"n"}`))
 	_, err = server.client(t).CreateDataSource(t.Context(), datasource.NewDataSource{
 		OrganizationID: 2, Name: "n", Columns: []string{"a"}, Entries: []M{{"a": 1}}, Encrypted: new(true), AppCapabilities: json.RawMessage("null")})
 	require.NoError(t, err)
 	assert.Equal(t, `{"organizationId":2,"name":"n","columns":["a"],"entries":[{"a":1}],"encrypted":true,"appCapabilities":null}`, server.last(t).body)
+}
+
+func TestACreatedDataSourceIsTheOneThatWasSent(t *testing.T) {
+	t.Parallel()
+	sent := datasource.NewDataSource{AppID: 9, Type: "conversation", Name: "Project Phoenix"}
+	for _, c := range []struct {
+		answer, stored string
+		ok             bool
+		requests       int
+	}{
+		{`{"id":7,"name":"Project Phoenix"}`, ``, true, 1},
+		{`{"dataSource":{"id":7,"type":"conversation"}}`, ``, true, 1},
+		{`{"id":7}`, `{"id":7,"name":"Project Phoenix","type":"conversation"}`, true, 2},
+		{`{"dataSource":{"id":7}}`, `{"id":7,"name":"Contacts","type":null}`, false, 2},
+		{`{"id":7}`, `{"id":8,"name":"Project Phoenix"}`, false, 2},
+		{`{"id":7}`, `{"id":7}`, false, 2},
+		{`{"id":7,"name":"Contacts"}`, `{"id":7,"name":"Contacts"}`, false, 2},
+		{`{"id":7,"name":"Project Phoenix","type":"bookings"}`, `{"id":7,"name":"Project Phoenix","type":"bookings"}`, false, 2},
+	} {
+		server := serve(t, answer(200, c.answer), answer(200, c.stored))
+		got, err := server.client(t).CreateDataSource(t.Context(), sent)
+		assert.Len(t, server.seen(), c.requests, "%s %s", c.answer, c.stored)
+		assert.Equal(t, !c.ok, datasource.Doubtful(err), "%s %s: %v", c.answer, c.stored, err)
+		if c.ok {
+			require.NoError(t, err)
+			assert.EqualValues(t, 7, got.ID)
+		} else {
+			assert.Nil(t, got)
+		}
+	}
 }
 
 func TestOnlyWhatIsSetIsPatched(t *testing.T) {

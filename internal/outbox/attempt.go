@@ -115,7 +115,7 @@ func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
 	switch {
 	case f.doubtful:
 		r.queue.Doubtful(now, s.id) // what may have been stored is looked up first
-	case f.verdict >= Unavailable && why != "":
+	case f.verdict > Later && why != "":
 		r.park(s, s.unknown(kind, fmt.Errorf("%s: %w", why, f.err)))
 		return
 	case f.hung && f.wait == 0:
@@ -184,7 +184,7 @@ func (r *run) report(kind Kind, s *Sending, f failure) func() {
 		text = "a message could not be sent, and is kept in the outbox"
 	case s.state == Failed:
 		text = "the server refused a message, and it is not sent"
-	case f.verdict >= Unavailable && f.verdict != Refused && s.attempts&(s.attempts-1) == 0:
+	case f.verdict > Later && f.verdict != Refused && s.attempts&(s.attempts-1) == 0:
 		level, text = slog.LevelWarn, "an attempt to send a message failed, and there will be another"
 	}
 	attempts, err := s.attempts, cmp.Or(s.err, f.err)

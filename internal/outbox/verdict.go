@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,10 +13,15 @@ import (
 type Verdict uint8
 
 const (
-	// Later: nothing. It is tried again for as long as it takes, as in an outage.
+	// Later: nothing, since no request was made, or it was given up here. It is tried again
+	// for as long as it takes.
 	Later Verdict = iota
+	// Passing: there was no answer, or one that does not mean this message, but how many there
+	// are, or the user. That speaks against it only if others are stored meanwhile.
+	Passing
 	// Unavailable: the server says that it cannot serve now. That speaks against the
-	// message only if others are stored meanwhile.
+	// message if others are stored meanwhile, and a little if its look-ups are answered and
+	// no other conversation finds that.
 	Unavailable
 	// Failing: there was an answer, with a failure that is not final: one of the server,
 	// or of somebody on the way to it. That speaks against the message if the server
@@ -24,7 +30,7 @@ const (
 	// Refusing: it refuses the message, in a form that gateways have, too. That is final
 	// when it was said often enough, and the message is kept.
 	Refusing
-	// Refused: no later attempt will succeed.
+	// Refused: the security rules do not allow it, and no later attempt will succeed.
 	Refused
 )
 
@@ -38,30 +44,30 @@ const (
 	pingEvery = 5
 )
 
-// Judge says what the failure of a request means. Only the service itself can refuse: in
-// its own form, and with a status that it is known to give to what it will not take. A
-// proxy or firewall gives every status there is, and lets the next attempt through, and
-// its JSON may have a message, too: what only the service has is a type or code beside it.
-// A valid token repairs 401, and time repairs 408, 425 and 429.
+// Judge says what the failure of a request means. Only the security rules of the service
+// refuse in words that nobody else has. A proxy, gateway or firewall gives every other
+// status there is, also in JSON with a message, type or code, and lets the next attempt
+// through: what looks like a refusal of the service has to come several times in a row.
 func Judge(err error) Verdict {
 	answer, ok := errors.AsType[*datasource.Error](err)
-	if !ok || errors.Is(err, datasource.ErrUnauthorized) {
+	switch {
+	case ok:
+	case datasource.Temporary(err), datasource.Doubtful(err) && !errors.Is(err, context.Canceled):
+		return Passing
+	default:
 		return Later
 	}
 	switch code := answer.StatusCode; {
-	case code == 502, code == 503, code == 504:
+	case code == 408, code == 425, code == 502, code == 503, code == 504:
 		return Unavailable
 	case code >= 500:
 		return Failing
-	case code == 408, code == 425, code == 429, code < 400, datasource.Doubtful(err):
-		return Later
+	case code == 429:
+		return Passing
 	case errors.Is(err, datasource.ErrAccessDenied):
 		return Refused
 	case answer.FromService && (code == 400 || code == 403 || code == 404 || code == 422):
-		if !answer.Coded() {
-			return Refusing
-		}
-		return Refused
+		return Refusing
 	}
 	return Failing
 }
@@ -94,7 +100,7 @@ func (t *trial) failed(v Verdict, stored int) {
 
 // heard counts the last failure if another message was stored since.
 func (t *trial) heard(stored int) {
-	if t.last >= Unavailable && stored > t.others {
+	if t.last > Later && stored > t.others {
 		t.last = Later
 		t.own++
 	}

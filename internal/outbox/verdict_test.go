@@ -19,21 +19,22 @@ import (
 func TestWhatAnAnswerSaysAboutAMessage(t *testing.T) {
 	t.Parallel()
 	want := map[int]outbox.Verdict{ // in the form of the service
-		302: outbox.Later, 400: outbox.Refused, 401: outbox.Later, 403: outbox.Refused, 404: outbox.Refused, 408: outbox.Later,
-		405: outbox.Failing, 409: outbox.Failing, 413: outbox.Failing, 422: outbox.Refused, 425: outbox.Later, 429: outbox.Later, 451: outbox.Failing,
+		101: outbox.Failing, 302: outbox.Failing, 400: outbox.Refusing, 401: outbox.Failing, 403: outbox.Refusing, 404: outbox.Refusing, 408: outbox.Unavailable,
+		405: outbox.Failing, 409: outbox.Failing, 413: outbox.Failing, 422: outbox.Refusing, 425: outbox.Unavailable, 429: outbox.Passing, 451: outbox.Failing,
 		500: outbox.Failing, 501: outbox.Failing, 502: outbox.Unavailable, 503: outbox.Unavailable, 504: outbox.Unavailable, 507: outbox.Failing,
 	}
 	for status, verdict := range want {
-		assert.Equal(t, verdict, outbox.Judge(fmt.Errorf("insert: %w", &datasource.Error{StatusCode: status, FromService: true, Code: "no"})), status)
-		if verdict == outbox.Refused {
-			text := &datasource.Error{StatusCode: status, FromService: true, Message: "no"}
-			assert.Equal(t, outbox.Refusing, outbox.Judge(text), "%d: gateways give a message, too", status)
+		assert.Equal(t, verdict, outbox.Judge(fmt.Errorf("insert: %w", &datasource.Error{StatusCode: status, FromService: true, Type: "a", Code: "no"})), status)
+		if verdict == outbox.Refusing {
 			verdict = outbox.Failing
 		}
 		assert.Equal(t, verdict, outbox.Judge(&datasource.Error{StatusCode: status}), "%d of a proxy", status)
 	}
-	assert.Equal(t, outbox.Refused, outbox.Judge(&datasource.Error{StatusCode: 401, FromService: true, Type: "datasource.access"}))
-	assert.Equal(t, outbox.Later, outbox.Judge(errors.New("the network is down")))
+	for _, status := range []int{400, 401, 403, 404, 422} {
+		assert.Equal(t, outbox.Refused, outbox.Judge(&datasource.Error{StatusCode: status, FromService: true, Type: "datasource.access"}), status)
+	}
+	assert.Equal(t, outbox.Later, outbox.Judge(errors.New("the key cannot be read")))
+	assert.Equal(t, outbox.Later, outbox.Judge(context.DeadlineExceeded), "of what no request was made for")
 }
 
 // withOwn lets inserts of one message fail, others succeed.

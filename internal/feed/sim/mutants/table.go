@@ -191,7 +191,7 @@ var table = [...]Mutant{
 	{
 		What:  "a backlog settles the future",
 		Seed:  71,
-		Edits: edits("progress.go", "r.settle(r.endSeen - r.cfg.overlap())", "r.settle(r.end - r.cfg.overlap())"),
+		Edits: edits("progress.go", "r.settle(r.endSettled())", "r.settle(r.end - r.cfg.overlap())"),
 	},
 	{
 		What:  "an edit of a row from the future is taken for an old version",
@@ -221,7 +221,7 @@ var table = [...]Mutant{
 	{
 		What:  "a page that ends early is taken for the last one",
 		Seed:  49,
-		Edits: edits("feed.go", "full: short || len(rows) >=", "full: len(rows) >="),
+		Edits: edits("feed.go", "p.full || len(p.rows) >=", "len(p.rows) >="),
 	},
 	{
 		What:  "a row that cannot be read is delivered as if it could",
@@ -426,7 +426,7 @@ var table = [...]Mutant{
 	{
 		What:  "the time of the user's own join is not used",
 		Seed:  143,
-		Edits: edits("membership.go", "if m.Joined != 0 {", "if false {"),
+		Edits: edits("membership.go", "if m.Joined != 0 {\n\t\treturn", "if false {\n\t\treturn"),
 	},
 	{
 		What:  "what has the time of the user's own join is taken for history",

@@ -84,8 +84,9 @@ func TestPageInChromium(t *testing.T) {
 	}
 }
 
-// foreign is a page of another origin that even knows the token. It tries to read and
-// to write, and then says so in its title.
+// foreign is a page of another origin that even knows the token, but sends it where every
+// page's requests could have it. It tries to read and to write, and then says so in its
+// title.
 const foreign = `<!DOCTYPE html><title>trying</title><img src="TARGET/"><img src="TARGET/live.json"><script src="TARGET/live.json"></script>
 <iframe src="TARGET/"></iframe><iframe name="answer"></iframe>
 <form method="POST" target="answer" action="TARGET/v1/data-sources?auth_token=TOKEN"><input name="appId" value="1"><input name="name" value="planted"></form>
@@ -98,7 +99,8 @@ const foreign = `<!DOCTYPE html><title>trying</title><img src="TARGET/"><img src
   for (const [path, options] of [
     ["/", {}], ["/live.json", {}], ["/live.json", { mode: "no-cors" }], ["/v1/data-sources?auth_token=TOKEN", {}],
     ["/v1/data-sources?auth_token=TOKEN", { method: "POST", mode: "no-cors", body: json }],
-    ["/v1/data-sources", { method: "POST", body: json, headers: { "Auth-token": "TOKEN", "Content-Type": "application/json" } }],
+    ["/v1/data-sources", { method: "POST", body: json, headers: { "Content-Type": "application/json" } }],
+    ["/v1/data-sources", { method: "PUT", body: json, credentials: "include" }],
     ["/v1/data-sources/101?auth_token=TOKEN", { method: "DELETE" }],
   ]) {
     try {
@@ -107,6 +109,23 @@ const foreign = `<!DOCTYPE html><title>trying</title><img src="TARGET/"><img src
   }
   document.title = "tried";
 })();
+</script>`
+
+// app is a page of another origin that signs in with a token, as Fliplet's apps do: it
+// reads, writes and reads again.
+const app = `<!DOCTYPE html><title>trying</title><pre id="read"></pre>
+<script>
+(async () => {
+  const headers = { "Auth-token": "TOKEN", "Content-Type": "application/json" };
+  const call = async (method, path, body) => (await fetch("TARGET/v1/" + path, { method, headers, body: body && JSON.stringify(body) })).json();
+  const list = (await call("GET", "data-sources")).dataSources;
+  const id = list.find((d) => d.name === "People").id;
+  const row = await call("PUT", "data-sources/" + id + "/data", { Note: "written by a page" });
+  await call("PUT", "data-sources/" + id + "/data/" + row.id, { Note: "changed by a page" });
+  const found = await call("POST", "data-sources/" + id + "/data/query", { where: { Note: "changed by a page" } });
+  document.getElementById("read").textContent = JSON.stringify(found.entries.map((e) => e.data.Note));
+  document.title = "done";
+})().catch((err) => { document.getElementById("read").textContent = String(err); });
 </script>`
 
 // TestForeignPageInChromium opens that page, and then the local Fliplet under a name
@@ -152,6 +171,15 @@ func TestForeignPageInChromium(t *testing.T) {
 	mu.Unlock()
 	assert.Empty(t, s.Requests(), "nothing got through")
 	assert.Equal(t, before, s.Sources())
+
+	another := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = strings.NewReplacer("TARGET", server.URL, "TOKEN", "eu--canary-token").WriteString(w, app)
+	}))
+	defer another.Close()
+	output = s.browse(path, profile, "--virtual-time-budget=5000", "--dump-dom", another.URL)
+	assert.Contains(t, output, "<title>done</title>", "%s", output)
+	assert.Contains(t, output, `["changed by a page"]`)
 
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	require.NoError(t, err)

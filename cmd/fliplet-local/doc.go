@@ -19,7 +19,11 @@
 //	-host        another name under which clients reach it, or name:port; may be repeated
 //	-data        a file that keeps the state; without it, the state ends with the program
 //	-rate-limit  enforce the documented 200 requests per 10 s
-//	-seed-demo   add contacts and a conversation, if they are not there yet
+//	-seed-demo   add contacts and a conversation, if they are not there yet; the line then
+//	             ends with "contacts" and the id of their data source
+//	-studio-user add a user of Studio with this e-mail address, who passes every access
+//	             rule; the line then ends with "studio-user", the address, "password", a
+//	             random one, "studio-token" and the user's token
 //
 // With -data, a request is answered when its changes are on the disk: they
 // survive kill -9. SIGINT and SIGTERM end the program with status 0 after the
@@ -29,6 +33,7 @@
 // It is meant for development: it speaks plain HTTP and has one token. It answers
 // requests for localhost and for the address that it listens on, not for other names,
 // unless -host gives them. Requests that a browser sends for a page of another origin
-// are refused, also images, forms and links; no CORS header grants them anything.
+// are refused, also images, forms and links, unless they go to the API with a token in a
+// header, which no browser adds by itself.
 // Programs without an Origin, such as curl and the SDKs, need the token only.
 package main

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
 // guard stands before everything that the program serves. A web page from elsewhere
@@ -35,8 +37,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !g.isOurs(r):
 		g.refuse(w, r, fmt.Sprintf("The host %.100q is not one of this server's: name it with -host if it is.", r.Host))
-	case isForeign(r):
-		g.refuse(w, r, "Pages of another origin may not send requests here: open the address in a tab of its own.")
+	case isForeign(r) && !mayAsk(r):
+		g.refuse(w, r, "Pages of another origin may not send requests here without a token in a header: open the address in a tab of its own.")
 	default:
 		g.next.ServeHTTP(w, r)
 	}
@@ -76,7 +78,7 @@ func (g *guard) isOurs(r *http.Request) bool {
 // isForeign says that a browser sent the request for a page of another origin, or of
 // one that does not tell. New browsers say so about every request, old ones only in
 // Origin, when something may be changed or read, or in Referer. A page of another port
-// of this machine is foreign, too. Whoever lets some origins in has to do it here.
+// of this machine is foreign, too.
 func isForeign(r *http.Request) bool {
 	ours := func(origin string) bool {
 		return strings.EqualFold(origin, "http://"+r.Host) || strings.EqualFold(origin, "https://"+r.Host)
@@ -98,6 +100,13 @@ func isForeign(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// mayAsk says that a foreign page asks the API and has shown a token: a header that no
+// browser adds by itself. What it may do is the API's to say. The page at / and what it
+// fetches is for nobody else.
+func mayAsk(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/v1/") && r.Header.Get("Origin") != "" && flipletd.Credentialed(r)
 }
 
 // refuse answers as the API does.

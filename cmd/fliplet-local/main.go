@@ -23,6 +23,7 @@ func main() {
 // config is what the arguments say.
 type config struct {
 	addr, token, data   string
+	studioUser          string // an e-mail address; "" is nobody
 	hosts               []string
 	rateLimit, seedDemo bool
 }
@@ -56,6 +57,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.StringVar(&cfg.data, "data", "", "keep the state in this `file`; without it, it ends with the program")
 	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented 200 requests per 10 s")
 	f.BoolVar(&cfg.seedDemo, "seed-demo", false, "add contacts and a conversation, if they are not there yet")
+	f.StringVar(&cfg.studioUser, "studio-user", "", "add a user of Studio with this `e-mail` address, who passes every access rule; the line at the start has the password and the token")
 	if err := f.Parse(args); err != nil {
 		return cfg, err
 	}
@@ -75,6 +77,9 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	if !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return refuse("-token: give a region, two dashes and a name without spaces, such as eu--local")
+	}
+	if name, domain, ok := strings.Cut(cfg.studioUser, "@"); cfg.studioUser != "" && (!ok || name == "" || domain == "" || strings.ContainsFunc(cfg.studioUser, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		return refuse("-studio-user: give an e-mail address without spaces, such as studio@example.org")
 	}
 	return cfg, nil
 }

@@ -37,7 +37,7 @@ type program struct {
 	http  http.Client
 }
 
-var readyLine = regexp.MustCompile(`^fliplet-local: (http://127\.0\.0\.1:[0-9]+) token eu--local app 1 organization 1\n$`)
+var readyLine = regexp.MustCompile(`^fliplet-local: (http://127\.0\.0\.1:[0-9]+) token eu--local app 1 organization 1(?: contacts ([0-9]+))?\n$`)
 
 func launch(t *testing.T, args ...string) *program {
 	t.Helper()
@@ -355,4 +355,32 @@ func (l *ledger) check(p *program, round int) {
 		assert.Equal(p.t, want, got, "round %d: entry %d", round, id)
 	}
 	clear(l.doubt)
+}
+
+// What clients in other languages need to know is in the one line.
+func TestTheReadyLineNamesContactsAndAStudioUser(t *testing.T) {
+	t.Parallel()
+	p := spawn(t, "-seed-demo", "-studio-user", "studio@example.org")
+	ready, err := p.out.ReadString('\n')
+	require.NoError(t, err, p.errs)
+	match := regexp.MustCompile(`^fliplet-local: (http://\S+) token (\S+) app 1 organization 1 contacts ([0-9]+) studio-user studio@example\.org password (\S+) studio-token (eu--\S+)\n$`).FindStringSubmatch(ready)
+	require.NotNil(t, match, ready)
+	p.url, p.token = match[1], match[2]
+	var rows struct {
+		Entries []struct{ Data map[string]any }
+	}
+	p.get("GET", "/v1/data-sources/"+match[3]+"/data", "", &rows)
+	assert.Len(t, rows.Entries, 3)
+	var user map[string]any
+	p.get("POST", "/v1/auth/login", fmt.Sprintf(`{"email":"studio@example.org","password":%q}`, match[4]), &user)
+	assert.Equal(t, match[5], user["auth_token"])
+	p.token = match[5]
+	status, _, err := p.call("DELETE", "/v1/data-sources/"+match[3], "")
+	require.NoError(t, err)
+	assert.Equal(t, 200, status, "access rules are for others")
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	_, rest := p.end()
+	for _, secret := range []string{match[2], match[4], match[5]} {
+		assert.NotContains(t, rest+p.errs.String(), secret)
+	}
 }

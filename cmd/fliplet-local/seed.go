@@ -30,37 +30,37 @@ var demoMessages = []struct {
 }
 
 // seed adds what is missing of the demo, so that starting again with the same
-// file adds nothing.
-func seed(core *flipletd.Server) error {
+// file adds nothing. It returns the id of the contacts.
+func seed(core *flipletd.Server) (contacts int64, err error) {
 	existing := map[string]flipletd.Source{}
 	for _, s := range core.Sources() {
 		existing[s.Name] = s
 	}
-	if _, ok := existing[demoContacts]; !ok {
+	contacts = existing[demoContacts].ID
+	if contacts == 0 {
 		people := make([]any, len(demoPeople))
 		for i, p := range demoPeople {
 			people[i] = p
 		}
-		if _, err := core.CreateSource(map[string]any{
+		if contacts, err = core.CreateSource(map[string]any{
 			"name": demoContacts, "entries": people,
 			"accessRules": []any{map[string]any{"type": []any{"select", "update"}, "allow": "all", "enabled": true}},
 		}); err != nil {
-			return fmt.Errorf("contacts: %w", err)
+			return 0, fmt.Errorf("contacts: %w", err)
 		}
 	}
 	conversation, ok := existing[demoConversation]
 	if !ok {
-		var err error
 		if conversation.ID, err = core.CreateSource(map[string]any{
 			"name": demoConversation, "type": "conversation",
 			"definition":  map[string]any{"participants": []any{"demo-jane", "demo-bob"}, "group": map[string]any{}},
 			"accessRules": []any{map[string]any{"type": []any{"select", "insert", "update", "delete"}, "allow": "all"}},
 		}); err != nil {
-			return fmt.Errorf("conversation: %w", err)
+			return 0, fmt.Errorf("conversation: %w", err)
 		}
 	}
 	if conversation.Live+conversation.Deleted > 0 {
-		return nil
+		return contacts, nil
 	}
 	rows := make([]map[string]any, len(demoMessages))
 	for i, m := range demoMessages {
@@ -70,7 +70,7 @@ func seed(core *flipletd.Server) error {
 		}
 	}
 	if _, err := core.Insert(conversation.ID, rows...); err != nil {
-		return fmt.Errorf("messages: %w", err)
+		return 0, fmt.Errorf("messages: %w", err)
 	}
-	return nil
+	return contacts, nil
 }

@@ -19,10 +19,14 @@ func TestDemoIsAChatToLogInTo(t *testing.T) {
 	core, err := flipletd.New(flipletd.Config{Token: "eu--local"})
 	require.NoError(t, err)
 	t.Cleanup(core.Close)
-	require.NoError(t, seed(core))
-	require.NoError(t, seed(core), "a second start")
+	contacts, err := seed(core)
+	require.NoError(t, err)
+	again, err := seed(core)
+	require.NoError(t, err, "a second start")
+	assert.Equal(t, contacts, again)
+	assert.Equal(t, "Demo contacts", core.Sources()[0].Name)
+	assert.Equal(t, core.Sources()[0].ID, contacts)
 	require.Len(t, core.Sources(), 2)
-	contacts := core.Sources()[0].ID
 
 	server := httptest.NewServer(newPage(core, ""))
 	t.Cleanup(server.Close)

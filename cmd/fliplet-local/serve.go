@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -53,11 +54,10 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	if err != nil {
 		return fmt.Errorf("-addr: %w", err)
 	}
-	if cfg.seedDemo {
-		if err := seed(core); err != nil {
-			listener.Close()
-			return fmt.Errorf("-seed-demo: %w", err)
-		}
+	extra, err := populate(core, cfg)
+	if err != nil {
+		listener.Close()
+		return err
 	}
 	if name, _ := splitHost(cfg.addr); name != "" && net.ParseIP(name) == nil {
 		cfg.hosts = append(cfg.hosts, name)
@@ -69,7 +69,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	if _, err := fmt.Fprintf(stdout, "fliplet-local: %s token %s app %d organization %d\n", url, cfg.token, appID, organizationID); err != nil {
+	if _, err := fmt.Fprintf(stdout, "fliplet-local: %s token %s app %d organization %d%s\n", url, cfg.token, appID, organizationID, extra); err != nil {
 		server.Close()
 		<-served
 		return err
@@ -92,6 +92,26 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 		return err
 	}
 	return nil
+}
+
+// populate adds what flags ask for. It returns what the line at the start says of it.
+func populate(core *flipletd.Server, cfg config) (line string, err error) {
+	if cfg.seedDemo {
+		contacts, err := seed(core)
+		if err != nil {
+			return "", fmt.Errorf("-seed-demo: %w", err)
+		}
+		line += fmt.Sprintf(" contacts %d", contacts)
+	}
+	if cfg.studioUser != "" {
+		password := rand.Text()
+		token, _, err := core.AddUser(cfg.studioUser, "Studio", "User", password)
+		if err != nil {
+			return "", fmt.Errorf("-studio-user: %w", err)
+		}
+		line += fmt.Sprintf(" studio-user %s password %s studio-token %s", cfg.studioUser, password, token)
+	}
+	return line, nil
 }
 
 // explain says what to do about a file that cannot be used.

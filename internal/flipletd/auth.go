@@ -11,20 +11,26 @@ import (
 // query or in a cookie. Which one wins is not; this is the order here. A
 // Bearer value that is the raw token is taken too: public clients send it.
 func presentedToken(r *http.Request, query map[string][]string) string {
-	if t := r.Header.Get("Auth-Token"); t != "" {
+	if t := headerToken(r); t != "" {
 		return t
-	}
-	if a := r.Header.Get("Authorization"); a != "" {
-		scheme, value, _ := strings.Cut(a, " ")
-		if strings.EqualFold(scheme, "Bearer") {
-			return bearer(strings.TrimSpace(value))
-		}
 	}
 	if t := query["auth_token"]; len(t) > 0 && t[0] != "" {
 		return t[0]
 	}
 	if cookie, err := r.Cookie("auth_token"); err == nil {
 		return cookie.Value
+	}
+	return ""
+}
+
+// headerToken is the token of a header, "" if there is none.
+func headerToken(r *http.Request) string {
+	if t := r.Header.Get("Auth-Token"); t != "" {
+		return t
+	}
+	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return bearer(strings.TrimSpace(value))
 	}
 	return ""
 }

@@ -90,7 +90,7 @@ func TestLoginAnswersWithTheUser(t *testing.T) {
 	user := login("email=JO%40x.com&password=secret").ok(200)
 	assert.Equal(t, m{
 		"id": float64(id), "email": "jo@x.com", "firstName": "Jo", "lastName": "March", "fullName": "Jo March",
-		"auth_token": token, "isAdmin": true,
+		"auth_token": token, "isAdmin": false,
 	}, user)
 	login("email=jo%40x.com&password=wrong").refused(401)
 	login("email=jo%40x.com").refused(401)

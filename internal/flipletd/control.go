@@ -53,18 +53,22 @@ func (s *Server) Pull(r Rule) *Lever {
 // Release takes every rule out of force.
 func (s *Server) Release() { s.levers.clear() }
 
-// AddToken makes a token of a kind for an app (0 for user tokens) and returns
+// AddToken makes a token of a kind for an app (0 for tokens of users and organizations) and returns
 // it with the id that access rules know it by. An empty token is made up.
 func (s *Server) AddToken(kind string, appID, userID int64, token string) (string, int64, error) {
 	switch kind {
-	case UserToken, APIToken, AppToken:
+	case UserToken, APIToken, AppToken, OrganizationToken:
 	default:
 		return "", 0, fmt.Errorf("flipletd: there is no kind of token called %q", kind)
 	}
 	if token == "" {
 		token = newToken()
 	}
-	c, err := s.people.addToken(kind, appID, s.orgID, userID, token)
+	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token}
+	if kind != UserToken {
+		c.name = "Another " + kind + " token"
+	}
+	c, err := s.people.addToken(c)
 	if err != nil {
 		return "", 0, err
 	}
@@ -261,7 +265,7 @@ func (s *Server) AddUser(email, firstName, lastName, password string) (token str
 	id = s.people.addPerson(person{
 		orgID: s.orgID, email: email, firstName: firstName, lastName: lastName, password: password, token: token,
 	})
-	_, err = s.people.addToken(UserToken, 0, s.orgID, id, token)
+	_, err = s.people.addToken(&credential{kind: UserToken, orgID: s.orgID, userID: id, token: token})
 	return token, id, err
 }
 

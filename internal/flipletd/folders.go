@@ -12,7 +12,7 @@ import (
 type mediaFolder struct {
 	ID, ParentID, AppID, OrganizationID int64
 	Name                                string
-	CreatedAt                           time.Time
+	CreatedAt, UpdatedAt, DeletedAt     time.Time
 }
 
 // mediaPlace is where an upload goes: an app, an organisation or a folder that
@@ -52,7 +52,7 @@ func (c *call) mediaPlace(fields map[string]any) (mediaFolder, error) {
 		folderID = parent
 	}
 	if folderID != 0 {
-		f := c.st.folders[folderID]
+		f := c.st.folder(folderID)
 		if f == nil || f.OrganizationID != c.cred.orgID {
 			return at, denied
 		}
@@ -73,22 +73,38 @@ func (c *call) mediaPlace(fields map[string]any) (mediaFolder, error) {
 	return at, nil
 }
 
+// folder is one that is not in the trash, nil if there is none. The caller holds the lock.
+func (st *store) folder(id int64) *mediaFolder {
+	if f := st.folders[id]; f != nil && f.DeletedAt.IsZero() {
+		return f
+	}
+	return nil
+}
+
 // listMedia serves the files and folders of an app or folder.
-func (c *call) listMedia() error {
+func (c *call) listMedia() error { return c.media(false) }
+
+// listDeletedMedia serves what is in the trash, whatever the folder.
+func (c *call) listDeletedMedia() error { return c.media(true) }
+
+func (c *call) media(trash bool) error {
 	c.st.mu.RLock()
 	defer c.st.mu.RUnlock()
 	place, err := c.mediaPlace(nil)
 	if err != nil {
 		return err
 	}
+	here := func(orgID, appID, folderID int64, deleted time.Time) bool {
+		return orgID == c.cred.orgID && deleted.IsZero() != trash && (trash || folderID == place.ID) && (place.AppID == 0 || appID == place.AppID)
+	}
 	folders, files := []any{}, []any{}
 	for _, id := range slices.Sorted(maps.Keys(c.st.folders)) {
-		if f := c.st.folders[id]; f.OrganizationID == c.cred.orgID && f.ParentID == place.ID && (place.AppID == 0 || f.AppID == place.AppID) {
+		if f := c.st.folders[id]; here(f.OrganizationID, f.AppID, f.ParentID, f.DeletedAt) {
 			folders = append(folders, f.fields())
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.st.files)) {
-		if f := c.st.files[id]; f.orgID == c.cred.orgID && f.folderID == place.ID && (place.AppID == 0 || f.appID == place.AppID) {
+		if f := c.st.files[id]; here(f.orgID, f.appID, f.folderID, f.deletedAt) {
 			files = append(files, c.fileFields(f))
 		}
 	}
@@ -96,10 +112,14 @@ func (c *call) listMedia() error {
 }
 
 func (f *mediaFolder) fields() map[string]any {
-	return map[string]any{
+	fields := map[string]any{
 		"id": f.ID, "name": f.Name, "appId": nullable(f.AppID), "parentId": nullable(f.ParentID),
-		"organizationId": nullable(f.OrganizationID), "createdAt": timeText(f.CreatedAt), "updatedAt": timeText(f.CreatedAt),
+		"organizationId": nullable(f.OrganizationID), "createdAt": timeText(f.CreatedAt), "updatedAt": timeText(f.UpdatedAt),
 	}
+	if !f.DeletedAt.IsZero() {
+		fields["deletedAt"] = timeText(f.DeletedAt)
+	}
+	return fields
 }
 
 func (c *call) createFolder() error {
@@ -120,7 +140,7 @@ func (c *call) createFolder() error {
 	tx := c.st.begin(c.now, c.fx)
 	f := &mediaFolder{
 		ID: c.st.newID(kindFolder), ParentID: place.ID, AppID: place.AppID, OrganizationID: place.OrganizationID,
-		Name: name, CreatedAt: tx.stamp,
+		Name: name, CreatedAt: tx.stamp, UpdatedAt: tx.stamp,
 	}
 	tx.extra = append(tx.extra, f.record())
 	tx.after = append(tx.after, func() { c.st.folders[f.ID] = f })
@@ -130,18 +150,90 @@ func (c *call) createFolder() error {
 	return c.value(http.StatusOK, f.fields())
 }
 
-func (c *call) deleteFolder() error {
+// renamed reads the name and the folder that a change asks for; what it does not name
+// stays. The caller holds the lock.
+func (c *call) renamed(fields map[string]any, name string, folder int64) (string, int64, error) {
+	if v, given := fields["name"]; given {
+		text, ok := v.(string)
+		if !ok || text == "" {
+			return name, folder, badRequest("name must be a text that is not empty.")
+		}
+		name = text
+	}
+	for _, key := range []string{"mediaFolderId", "folderId", "parentId"} {
+		v, given := fields[key]
+		if !given {
+			continue
+		}
+		id, ok := wholeNumber(v)
+		if f := c.st.folder(id); v != nil && (!ok || f == nil || f.OrganizationID != c.cred.orgID) {
+			return name, folder, badRequest("%s must be the id of a folder.", key)
+		}
+		folder = id
+	}
+	return name, folder, nil
+}
+
+func (c *call) changeFolder(change func(f *mediaFolder) error) (*mediaFolder, error) {
 	id, _ := wholeNumber(c.args[0])
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	if f := c.st.folders[id]; f == nil || f.OrganizationID != c.cred.orgID {
-		return notFound("The folder")
+	old := c.st.folder(id)
+	if old == nil || old.OrganizationID != c.cred.orgID {
+		return nil, notFound("The folder")
 	}
+	f := *old
 	tx := c.st.begin(c.now, c.fx)
-	tx.extra = append(tx.extra, Record{Kind: kindFolder, ID: id}, c.st.counters())
-	tx.after = append(tx.after, func() { delete(c.st.folders, id) })
-	c.status, c.out = http.StatusOK, append(c.out[:0], "{}"...)
-	return tx.commit()
+	f.UpdatedAt = tx.stamp
+	if err := change(&f); err != nil {
+		return nil, err
+	}
+	tx.extra = append(tx.extra, f.record())
+	tx.after = append(tx.after, func() { c.st.folders[f.ID] = &f })
+	return &f, tx.commit()
+}
+
+// updateFolder renames a folder, or moves it into another.
+func (c *call) updateFolder() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	f, err := c.changeFolder(func(f *mediaFolder) error {
+		name, parent, err := c.renamed(fields, f.Name, f.ParentID)
+		if err == nil && c.st.within(parent, f.ID) {
+			return badRequest("parentId must not be the folder itself or one inside it.")
+		}
+		f.Name, f.ParentID = name, parent
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, f.fields())
+}
+
+// within reports whether a folder is another one or inside it.
+func (st *store) within(id, outer int64) bool {
+	for id != 0 {
+		if id == outer {
+			return true
+		}
+		f := st.folders[id]
+		if f == nil {
+			return false
+		}
+		id = f.ParentID
+	}
+	return false
+}
+
+// deleteFolder moves a folder to the trash.
+func (c *call) deleteFolder() error {
+	if _, err := c.changeFolder(func(f *mediaFolder) error { f.DeletedAt = f.UpdatedAt; return nil }); err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, map[string]any{})
 }
 
 func (f *mediaFolder) record() Record {
@@ -153,6 +245,9 @@ func (st *store) loadFolder(raw []byte) error {
 	var f mediaFolder
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return err
+	}
+	if f.UpdatedAt.IsZero() { // of a journal that is older than the field
+		f.UpdatedAt = f.CreatedAt
 	}
 	st.folders[f.ID] = &f
 	st.lastID[kindFolder] = max(st.lastID[kindFolder], f.ID)

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"image"
 	_ "image/gif" // the formats whose size an upload reports
 	_ "image/jpeg"
@@ -21,13 +22,14 @@ import (
 	"time"
 )
 
-// mediaFile is an uploaded file. It is not changed after it was stored.
+// mediaFile is an uploaded file. It is not changed after it was stored: a change is
+// another one.
 type mediaFile struct {
 	id, appID, orgID, folderID, entryID, userID int64
 	name, contentType                           string
 	key                                         string // the private key that a reader must show; "" is none
 	content                                     []byte
-	createdAt                                   time.Time
+	createdAt, updatedAt, deletedAt             time.Time
 }
 
 // Extensions that uploads are documented to be refused for.
@@ -73,7 +75,7 @@ func (c *call) checkFile(f *filePart) error {
 func (c *call) newFile(tx *tx, part *filePart) *mediaFile {
 	f := &mediaFile{
 		id: c.st.newID(kindFile), name: part.name, contentType: part.contentType, content: part.content,
-		createdAt: tx.stamp, userID: c.cred.userID,
+		createdAt: tx.stamp, updatedAt: tx.stamp, userID: c.cred.userID,
 	}
 	tx.files = append(tx.files, f)
 	return f
@@ -92,17 +94,38 @@ func (c *call) fileURL(f *mediaFile) string {
 	return c.baseURL() + "/v1/media/files/" + strconv.FormatInt(f.id, 10) + "/contents/" + url.PathEscape(f.name)
 }
 
+// path is where a file is in the storage behind the service.
+func (f *mediaFile) path() string {
+	return fmt.Sprintf("organizations/%d/files/%d/%s", f.orgID, f.id, url.PathEscape(f.name))
+}
+
+// thumbnail is the address of a picture's preview, which is the picture itself here.
+func (c *call) thumbnail(f *mediaFile) any {
+	if !strings.HasPrefix(f.contentType, "image/") {
+		return nil
+	}
+	return fmt.Sprintf("%s/v1/media/files/%d/thumb/preview.jpg", c.baseURL(), f.id)
+}
+
 // fileFields is a file as the API describes it.
 func (c *call) fileFields(f *mediaFile) map[string]any {
 	sum := md5.Sum(f.content)
 	fields := map[string]any{
 		"id": f.id, "name": f.name, "contentType": f.contentType,
-		"path": "files/" + strconv.FormatInt(f.id, 10), "url": c.fileURL(f), "thumbnail": nil, "size": nil,
-		"isEncrypted": f.key != "", "versions": map[string]any{}, "isOrganizationMedia": f.appID == 0,
-		"createdAt": timeText(f.createdAt), "updatedAt": timeText(f.createdAt), "deletedAt": nil,
+		"path": f.path(), "url": c.fileURL(f), "thumbnail": c.thumbnail(f), "size": nil,
+		"isEncrypted": nil, "versions": map[string]any{}, "isOrganizationMedia": f.appID == 0,
+		"createdAt": timeText(f.createdAt), "updatedAt": timeText(f.updatedAt), "deletedAt": nil, "masterMediaFileId": nil,
 		"appId": nullable(f.appID), "dataSourceEntryId": nullable(f.entryID), "dataTrackingId": nil,
 		"mediaFolderId": nullable(f.folderID), "userId": nullable(f.userID), "organizationId": nullable(f.orgID),
-		"metadata": map[string]any{"size": len(f.content), "checksum": hex.EncodeToString(sum[:])},
+		"metadata": map[string]any{
+			"size": len(f.content), "checksum": hex.EncodeToString(sum[:]), "av": map[string]any{"status": "clean"},
+		},
+	}
+	if f.key != "" {
+		fields["isEncrypted"] = true
+	}
+	if !f.deletedAt.IsZero() {
+		fields["deletedAt"] = timeText(f.deletedAt)
 	}
 	if strings.HasPrefix(f.contentType, "image/") {
 		if cfg, _, err := image.DecodeConfig(bytes.NewReader(f.content)); err == nil {
@@ -191,7 +214,7 @@ func (c *call) fileContents() error {
 	}
 	id, _ := wholeNumber(c.args[0])
 	c.st.mu.RLock()
-	f := c.st.files[id]
+	f := c.st.file(id)
 	c.st.mu.RUnlock()
 	if f == nil {
 		return notFound("The file")
@@ -217,18 +240,56 @@ func toBeSaved(name string) http.Header {
 	}
 }
 
-func (c *call) deleteFile() error {
+// file is one that is not in the trash, nil if there is none. The caller holds the lock.
+func (st *store) file(id int64) *mediaFile {
+	if f := st.files[id]; f != nil && f.deletedAt.IsZero() {
+		return f
+	}
+	return nil
+}
+
+// changeFile answers with a file of the path after a change of it.
+func (c *call) changeFile(change func(f *mediaFile) error) (*mediaFile, error) {
 	id, _ := wholeNumber(c.args[0])
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	if f := c.st.files[id]; f == nil || f.orgID != c.cred.orgID {
-		return notFound("The file")
+	old := c.st.file(id)
+	if old == nil || old.orgID != c.cred.orgID {
+		return nil, notFound("The file")
 	}
+	f := *old
 	tx := c.st.begin(c.now, c.fx)
-	tx.extra = append(tx.extra, Record{Kind: kindFile, ID: id}, c.st.counters())
-	tx.after = append(tx.after, func() { delete(c.st.files, id) })
-	c.status, c.out = http.StatusOK, append(c.out[:0], "{}"...)
-	return tx.commit()
+	f.updatedAt = tx.stamp
+	if err := change(&f); err != nil {
+		return nil, err
+	}
+	tx.files = append(tx.files, &f)
+	return &f, tx.commit()
+}
+
+// updateFile renames a file, or moves it to another folder.
+func (c *call) updateFile() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	f, err := c.changeFile(func(f *mediaFile) error {
+		name, folder, err := c.renamed(fields, f.name, f.folderID)
+		f.name, f.folderID = name, folder
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, map[string]any{"file": c.fileFields(f)})
+}
+
+// deleteFile moves a file to the trash.
+func (c *call) deleteFile() error {
+	if _, err := c.changeFile(func(f *mediaFile) error { f.deletedAt = f.updatedAt; return nil }); err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, map[string]any{})
 }
 
 // storedFile is a file in the journal.
@@ -236,12 +297,12 @@ type storedFile struct {
 	ID, AppID, OrganizationID, FolderID, EntryID, UserID int64
 	Name, ContentType, Key                               string
 	Content                                              []byte
-	CreatedAt                                            time.Time
+	CreatedAt, UpdatedAt, DeletedAt                      time.Time
 }
 
 func (f *mediaFile) record() Record {
 	raw, _ := json.Marshal(storedFile{
-		f.id, f.appID, f.orgID, f.folderID, f.entryID, f.userID, f.name, f.contentType, f.key, f.content, f.createdAt,
+		f.id, f.appID, f.orgID, f.folderID, f.entryID, f.userID, f.name, f.contentType, f.key, f.content, f.createdAt, f.updatedAt, f.deletedAt,
 	}) // plain fields always marshal
 	return Record{Kind: kindFile, ID: f.id, Value: raw}
 }
@@ -251,9 +312,13 @@ func (st *store) loadFile(raw []byte) error {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return err
 	}
+	if s.UpdatedAt.IsZero() { // of a journal that is older than the field
+		s.UpdatedAt = s.CreatedAt
+	}
 	st.putFile(&mediaFile{
 		id: s.ID, appID: s.AppID, orgID: s.OrganizationID, folderID: s.FolderID, entryID: s.EntryID, userID: s.UserID,
 		name: s.Name, contentType: s.ContentType, key: s.Key, content: s.Content, createdAt: s.CreatedAt,
+		updatedAt: s.UpdatedAt, deletedAt: s.DeletedAt,
 	})
 	return nil
 }

@@ -163,12 +163,13 @@ func TestMediaFiles(t *testing.T) {
 	files := k.form("POST", "/v1/media/files?appId=1", part{name: "files[0]", file: "x.png", content: picture.String()}, part{name: "name[0]", content: "../nice.png"}).ok(201)["files"].([]any)
 	require.Len(t, files, 1)
 	assert.Equal(t, m{
-		"id": 901.0, "name": "nice.png", "contentType": "image/png", "path": "files/901", "url": "http://example.com/v1/media/files/901/contents/nice.png",
-		"thumbnail": nil, "size": []any{3.0, 2.0}, "isEncrypted": false, "versions": m{}, "isOrganizationMedia": false,
+		"id": 901.0, "name": "nice.png", "contentType": "image/png", "path": "organizations/1/files/901/nice.png", "url": "http://example.com/v1/media/files/901/contents/nice.png",
+		"thumbnail": "http://example.com/v1/media/files/901/thumb/preview.jpg", "size": []any{3.0, 2.0}, "isEncrypted": nil, "masterMediaFileId": nil, "versions": m{}, "isOrganizationMedia": false,
 		"createdAt": strings.Trim(at, `"`), "updatedAt": strings.Trim(at, `"`), "deletedAt": nil, "appId": 1.0, "dataSourceEntryId": nil,
 		"dataTrackingId": nil, "mediaFolderId": nil, "userId": nil, "organizationId": 1.0,
-		"metadata": m{"size": float64(picture.Len()), "checksum": hex.EncodeToString(sum[:])},
+		"metadata": m{"size": float64(picture.Len()), "checksum": hex.EncodeToString(sum[:]), "av": m{"status": "clean"}},
 	}, files[0])
+	assert.Equal(t, picture.String(), k.do("GET", "/v1/media/files/901/thumb/preview.jpg", "").body)
 	folder := k.do("POST", "/v1/media/folders", `{"name":"Pictures","appId":1}`).ok(200)
 	assert.Equal(t, "Pictures", folder["name"])
 	in := fmt.Sprintf("/v1/media/files?folderId=%.0f", folder["id"])

@@ -113,6 +113,10 @@ const maxPooled = 1 << 20
 // ServeHTTP serves the REST API. It never panics, except with
 // [http.ErrAbortHandler] where a lever drops the connection.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if allowOrigin(w.Header(), r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	buffer := s.buffers.Get().(*[]byte)
 	c := &call{srv: s, st: s.st, req: r, out: (*buffer)[:0], contentType: "application/json; charset=utf-8"}
 	defer func() {

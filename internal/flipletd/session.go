@@ -2,6 +2,7 @@ package flipletd
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -20,22 +21,30 @@ func (c *call) user() map[string]any {
 		return p.fields(c.cred.token)
 	}
 	return map[string]any{
-		"id": c.cred.id, "email": nil, "firstName": nil, "lastName": nil, "fullName": nil,
+		"id": c.cred.id, "email": c.cred.email(), "firstName": c.cred.name, "lastName": nil, "fullName": c.cred.name,
 		"auth_token": c.cred.token, "isAdmin": false, "type": c.userType(),
 	}
 }
 
+// email is the address that a token has for want of a person.
+func (c *credential) email() string {
+	return fmt.Sprintf("token-%d-%d@fliplet.com", c.id, c.appID)
+}
+
 func (c *call) userType() string {
-	if c.cred.kind == UserToken {
+	switch c.cred.kind {
+	case UserToken:
 		return "user"
+	case OrganizationToken:
+		return "integrationToken"
 	}
-	return c.cred.kind + "Token"
+	return "appToken"
 }
 
 func (p *person) fields(token string) map[string]any {
 	return map[string]any{
 		"id": p.id, "email": p.email, "firstName": p.firstName, "lastName": p.lastName,
-		"fullName": strings.TrimSpace(p.firstName + " " + p.lastName), "auth_token": token, "isAdmin": true,
+		"fullName": strings.TrimSpace(p.firstName + " " + p.lastName), "auth_token": token, "isAdmin": false, // which is for Fliplet's own staff
 	}
 }
 
@@ -112,50 +121,6 @@ func (d *directory) organizationList(id int64) []any {
 		}
 	}
 	return list
-}
-
-// appFields is an app as the API describes it. The user's role is there for
-// user tokens only.
-func (c *call) appFields(a *app) map[string]any {
-	fields := map[string]any{
-		"id": a.id, "name": a.name, "icon": nil, "version": 1, "settings": map[string]any{}, "releases": []any{},
-		"dependencies": []any{}, "slug": nil, "createdAt": timeText(a.createdAt), "updatedAt": timeText(a.updatedAt),
-		"deletedAt": nil, "organizationId": a.orgID, "startingPageId": nil, "productionAppId": nullable(a.productionID),
-	}
-	if c.cred.studio() {
-		fields["appUser"] = map[string]any{"appRoleId": 1, "appId": a.id, "userId": c.cred.userID}
-	}
-	return fields
-}
-
-// seesApp: API and app tokens see their own app only, not the draft of it.
-func (c *call) seesApp(a *app) bool {
-	return a.orgID == c.cred.orgID && (c.cred.studio() || a.id == c.cred.appID)
-}
-
-func (c *call) listApps() error {
-	list := []any{}
-	for _, a := range c.srv.people.appList() {
-		if c.seesApp(&a) {
-			list = append(list, c.appFields(&a))
-		}
-	}
-	return c.value(http.StatusOK, map[string]any{"apps": list})
-}
-
-func (d *directory) appList() []app {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return append([]app(nil), d.apps...)
-}
-
-func (c *call) getApp() error {
-	id, _ := wholeNumber(c.args[0])
-	a := c.srv.people.app(id)
-	if a == nil || !c.seesApp(a) {
-		return notFound("The app")
-	}
-	return c.value(http.StatusOK, map[string]any{"app": c.appFields(a)})
 }
 
 // getSession serves the session of the token: who it is, and the row of a data

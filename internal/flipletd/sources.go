@@ -206,12 +206,34 @@ func (c *call) attributes() map[string]bool {
 
 func (c *call) appendSource(b []byte, l listed, attributes map[string]bool) []byte {
 	b = appendSource(b, l.meta, attributes, &c.fx.Shape)
+	if attributes["apps"] {
+		b = append(b[:len(b)-1], `,"apps":`...)
+		b = append(appendValue(b, c.appsOf(l.meta)), '}')
+	}
 	if c.has("includeEntriesCount") || c.has("includeCount") {
 		b = append(b[:len(b)-1], `,"entriesCount":`...)
 		b = strconv.AppendInt(b, int64(l.live), 10)
 		b = append(b, '}')
 	}
 	return b
+}
+
+// appsOf names the apps that use a source: the one it belongs to.
+func (c *call) appsOf(m *meta) []any {
+	if a := c.srv.people.app(m.appID); a != nil {
+		return []any{map[string]any{"id": a.id, "name": a.name}}
+	}
+	return []any{}
+}
+
+// validationCode: scripts that validate writes are not kept here.
+func (c *call) validationCode() error {
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	if _, _, err := c.source(c.asOf); err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, map[string]any{"code": nil})
 }
 
 // oneSource answers with {"dataSource":{…}}.
@@ -264,8 +286,11 @@ func (c *call) createSource() error {
 	defer c.st.mu.Unlock()
 	tx := c.st.begin(c.now, c.fx)
 	tx.create(m)
-	for _, r := range rows {
-		tx.insert(m, 0, withGUID(m, r.data), nil)
+	for i, r := range rows {
+		if _, twice := tx.byID[r.id]; twice || r.id != 0 && c.st.entries[r.id] != nil {
+			return badRequest("entries[%d].id is taken.", i)
+		}
+		tx.insert(m, r.id, withGUID(m, r.data), nil)
 	}
 	if err := tx.commit(); err != nil {
 		return err

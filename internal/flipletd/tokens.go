@@ -15,11 +15,12 @@ import (
 // The kinds of token. A user token belongs to somebody in Studio and passes
 // every access rule; an API token belongs to one app and needs rules that
 // grant it something; an app token is what a running app has, anonymous until
-// its session holds a row of a data source.
+// its session holds a row of a data source; an organization's token belongs to no app.
 const (
-	UserToken = "user"
-	APIToken  = "api"
-	AppToken  = "app"
+	UserToken         = "user"
+	APIToken          = "api"
+	AppToken          = "app"
+	OrganizationToken = "organization"
 )
 
 // credential is a token and what it stands for. Its session changes; the rest
@@ -28,13 +29,17 @@ type credential struct {
 	id     int64
 	token  string
 	kind   string
-	appID  int64 // 0 for user tokens
+	name   string // what Studio shows; "" for user tokens
+	appID  int64  // 0 for tokens of users and organizations
 	orgID  int64
 	userID int64
 
 	mu  sync.Mutex
 	row int64 // the entry that the session is logged in with; 0 is nobody
 }
+
+// governs says that the holder may see what is the organization's: its tokens and its log.
+func (c *credential) governs() bool { return c.kind == UserToken || c.kind == OrganizationToken }
 
 // studio says that access rules do not apply.
 func (c *credential) studio() bool { return c.kind == UserToken }
@@ -92,7 +97,7 @@ func (d *directory) populate(orgID, appID int64, token string, now time.Time) er
 	if token == "" {
 		token = newToken()
 	}
-	_, err := d.addToken(APIToken, appID, orgID, 0, token)
+	_, err := d.addToken(&credential{kind: APIToken, name: "Local token", appID: appID, orgID: orgID, token: token})
 	return err
 }
 
@@ -105,18 +110,19 @@ func randomHex(n int) string {
 	return hex.EncodeToString(raw)
 }
 
-func (d *directory) addToken(kind string, appID, orgID, userID int64, token string) (*credential, error) {
-	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+// addToken registers a token and gives it its id.
+func (d *directory) addToken(c *credential) (*credential, error) {
+	if c.token == "" || strings.ContainsFunc(c.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("flipletd: a token is made of ASCII characters that a header can carry, without spaces")
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.tokens[token] != nil {
+	if d.tokens[c.token] != nil {
 		return nil, errors.New("flipletd: that token exists already")
 	}
 	d.lastID++
-	c := &credential{id: d.lastID, token: token, kind: kind, appID: appID, orgID: orgID, userID: userID}
-	d.tokens[token] = c
+	c.id = d.lastID
+	d.tokens[c.token] = c
 	return c, nil
 }
 

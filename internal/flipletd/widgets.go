@@ -1,8 +1,10 @@
 package flipletd
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
 )
 
 // widget is the settings of a widget in an app.
@@ -15,6 +17,26 @@ type widget struct {
 type widgetKey struct {
 	name  string
 	appID int64
+}
+
+// listInstances serves the widgets of an app with their settings.
+func (c *call) listInstances() error {
+	appID, _, err := c.scope()
+	if err != nil {
+		return err
+	}
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	list := []any{}
+	for key, w := range c.st.widgets {
+		if key.appID == appID {
+			list = append(list, map[string]any{"id": w.id, "package": key.name, "appId": appID, "settings": w.settings})
+		}
+	}
+	slices.SortFunc(list, func(a, b any) int {
+		return cmp.Compare(a.(map[string]any)["id"].(int64), b.(map[string]any)["id"].(int64))
+	})
+	return c.value(http.StatusOK, map[string]any{"widgetInstances": list})
 }
 
 // getWidget serves the settings of a widget in an app.

@@ -1,0 +1,62 @@
+package flipletd
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Apps of Fliplet run in browsers, on other origins than the API. A page sends its token
+// in a header: that is the proof that it may ask, since no browser adds a header to what
+// a foreign page sends. A token in a cookie or in an address is none, for a browser sends
+// those for anybody. So an answer may be read by pages of all origins when a header has
+// a token, and by no other origin otherwise.
+
+// tokenHeaders are the headers that a token can come in.
+var tokenHeaders = []string{"Auth-Token", "Authorization"}
+
+// Credentialed reports whether a page of another origin may send a request and read the
+// answer: it has a token in a header, or it is the preflight of one that will have.
+func Credentialed(r *http.Request) bool {
+	if isPreflight(r) {
+		for _, list := range r.Header.Values("Access-Control-Request-Headers") {
+			for name := range strings.SplitSeq(list, ",") {
+				if slices.Contains(tokenHeaders, http.CanonicalHeaderKey(strings.TrimSpace(name))) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return headerToken(r) != ""
+}
+
+// isPreflight reports whether a browser asks if a page may send a request.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// allowOrigin tells a browser that the page may read the answer. It reports whether that
+// was all that the browser wanted to know.
+func allowOrigin(h http.Header, r *http.Request) (preflight bool) {
+	origin := r.Header.Get("Origin")
+	if origin == "" || strings.EqualFold(origin, "http://"+r.Host) || strings.EqualFold(origin, "https://"+r.Host) {
+		return false
+	}
+	preflight = isPreflight(r)
+	if !Credentialed(r) {
+		return preflight
+	}
+	h.Set("Access-Control-Allow-Origin", "*")
+	if !preflight {
+		h.Set("Access-Control-Expose-Headers", "Content-Disposition, Content-Length, Date")
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Auth-Token, Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", "600")
+	if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
+		h.Set("Access-Control-Allow-Private-Network", "true")
+	}
+	return true
+}

@@ -84,6 +84,7 @@ func TestAKeptLeaseStaysWithItsHolder(t *testing.T) {
 		observe(t, other, claim.Free)
 		held, err := one.Acquire(t.Context())
 		require.NoError(t, err)
+		assert.False(t, held.Late(), "nobody had it")
 		require.True(t, held.Keep(in, func() { t.Error("it was lost") }))
 		observe(t, one, claim.Mine)
 		for range 300 {
@@ -106,8 +107,9 @@ func TestASharedStoreGivesTheLeaseOfADeadProcessAfterItRanOut(t *testing.T) {
 		time.Sleep(time.Hour) // the clock that counts is that of whoever waits
 		began := time.Now()
 		next := contender(store)
-		_, err = next.Acquire(t.Context())
+		lease, err := next.Acquire(t.Context())
 		require.NoError(t, err)
+		assert.True(t, lease.Late())
 		assert.GreaterOrEqual(t, time.Since(began), claim.TTL)
 		assert.LessOrEqual(t, time.Since(began), claim.TTL+time.Second)
 	})

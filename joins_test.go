@@ -329,6 +329,7 @@ func TestAResetReplaysWithoutUpdatesAndWithoutWhatAJoinHasBrought(t *testing.T) 
 		_, err := bob.Stream(t.Context(), toBob.message)
 		require.NoError(t, err)
 		settle()
+		require.NoError(t, bob.Poll(t.Context())) // so that none of its own comes between the join and the reset
 		require.NoError(t, second.Participants().Add(t.Context(), w.ids["bob"]))
 		require.NoError(t, bob.Poll(t.Context(), chat.Reset()))
 		settle()

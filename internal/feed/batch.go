@@ -105,6 +105,21 @@ func (b *batch) repeats(r *Row) {
 	}
 }
 
+// stands notes the send of a row that is not new, so that a later row of it is not, either.
+func (b *batch) stands(r *Row) {
+	if r.Origin == 0 {
+		return
+	}
+	b.repeats(r)
+	k := originKey{r.Conversation, r.Origin}
+	if b.origins == nil {
+		b.origins = map[originKey]int64{}
+	}
+	if _, ok := b.origins[k]; !ok {
+		b.origins[k] = r.ID
+	}
+}
+
 // hide makes a row that was seen the duplicate of another one of its send.
 func (b *batch) hide(id int64) {
 	v := b.seen[id]

@@ -180,6 +180,8 @@ func (r *reader) takeLatest(p page) {
 	for i := range p.rows {
 		r.end, r.endSeen = max(r.end, p.rows[i].Updated), advance(r.endSeen, p.rows[i].Updated, p.clock)
 	}
+	// Of rows with such times a later one may be behind an earlier one that is not read.
+	r.unsure = r.unsure || future(r.end, p.clock)
 	r.createdFrom, r.pageTop = max(r.created, r.settled), r.top
 	r.phase, r.limit = catching, r.cfg.PageSize
 	r.at = r.since()
@@ -206,7 +208,11 @@ func (r *reader) takeCreated(now time.Time, p page) {
 			r.pageTop = max(r.pageTop, row.ID)
 		}
 		// Known rows and history come in the next step, in order of change.
-		if row.Deleted || r.batch.has(row.ID) || r.mem.old(row) {
+		if row.Deleted || r.batch.has(row.ID) {
+			continue
+		}
+		if r.mem.old(row) {
+			r.batch.stands(row)
 			continue
 		}
 		if _, known := r.mem.lookup(row.ID); !known {

@@ -348,10 +348,10 @@ func (r *Runner) certainly(l *listener, row *row, t *talk) feed.Time {
 		return beginning
 	}
 	switch {
+	case t.polled == beginning: // it had not begun
+		return beginning
 	case c.own:
 		return c.joined()
-	case t.polled == beginning:
-		return beginning
 	}
 	return min(c.changed, t.polled) - tick
 }

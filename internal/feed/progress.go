@@ -162,6 +162,9 @@ func (r *reader) forget() {
 	if r.phase == catching || r.phase == mending {
 		end, from := r.endSettled(), r.createdFrom
 		r.mem.forgetAbove(from, func(id int64, v version) bool {
+			if _, joined := r.joined[v.conversation]; joined && r.top != 0 && id > max(r.top, r.pageTop) {
+				return true // a join has read it ahead of the backlog
+			}
 			return v.updated > end || v.created > r.endSeen || v.created <= from || r.unread(id, v)
 		})
 		return

@@ -77,6 +77,7 @@ type conversation struct {
 	joins   int
 	// listed is when a list first showed it after the last join, 0 for not yet.
 	listed feed.Time
+	hidden bool // a list of a lagging replica has not shown it after one that has
 	own    bool // the user joined it with a call of their own
 	stuck  bool // consumers fail to handle what comes from it
 }
@@ -207,6 +208,9 @@ func (s *server) members() []feed.Member {
 			member = !member
 		}
 		if !member {
+			if c.member && c.listed != 0 {
+				c.hidden = true // it looks as if the user had left
+			}
 			continue
 		}
 		if c.member && c.listed == 0 {

@@ -59,16 +59,16 @@ func TestEveryValueHasAProtection(t *testing.T) {
 	}{
 		"nothing":           {nil, "", bodies.Plain, nil},
 		"empty":             {"", "", bodies.Plain, nil},
-		"text":              {"hi", "hi", bodies.Plain, nil},
+		"text":              {"good morning", "good morning", bodies.Plain, nil},
 		"a number":          {7, "7", bodies.Plain, nil},
 		"a flag":            {false, "false", bodies.Plain, nil},
-		"a list":            {[]any{"hi"}, "", bodies.Plain, nil},
+		"a list":            {[]any{"good morning"}, "", bodies.Plain, nil},
 		"an object":         {wire.M{"a": 1}, "", bodies.Plain, nil},
-		"passphrase":        {seal(t, bodies.Encrypted, place, "hi"), "hi", bodies.Encrypted, nil},
-		"sealed":            {seal(t, bodies.Authenticated, place, "hi"), "hi", bodies.Authenticated, nil},
-		"sealed elsewhere":  {seal(t, bodies.Authenticated, elsewhere, "hi"), "", bodies.Plain, bodies.ErrTampered},
+		"passphrase":        {seal(t, bodies.Encrypted, place, "good morning"), "good morning", bodies.Encrypted, nil},
+		"sealed":            {seal(t, bodies.Authenticated, place, "good morning"), "good morning", bodies.Authenticated, nil},
+		"sealed elsewhere":  {seal(t, bodies.Authenticated, elsewhere, "good morning"), "", bodies.Plain, bodies.ErrTampered},
 		"damaged":           {"U2FsdGVkX1 typed", "", bodies.Plain, bodies.ErrMalformed},
-		"sealed, in a list": {[]any{seal(t, bodies.Authenticated, place, "hi")}, "", bodies.Plain, nil},
+		"sealed, in a list": {[]any{seal(t, bodies.Authenticated, place, "good morning")}, "", bodies.Plain, nil},
 	} {
 		for _, least := range []bodies.Protection{bodies.Plain, bodies.Encrypted, bodies.Authenticated} {
 			text, had, err := with(t, bodies.Authenticated, least).Open(t.Context(), place, c.stored)
@@ -83,7 +83,7 @@ func TestEveryValueHasAProtection(t *testing.T) {
 			case c.had < least:
 				require.ErrorIs(t, err, bodies.ErrUnprotected, name)
 				require.ErrorIs(t, err, bodies.ErrUnreadable, name)
-				assert.NotContains(t, text, "hi", name)
+				assert.NotContains(t, text, "good morning", name)
 			default:
 				require.NoError(t, err, name)
 				assert.Equal(t, c.text, text, name)

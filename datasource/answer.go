@@ -12,9 +12,8 @@ import (
 type page struct {
 	entries, deleted []Entry
 	listed           bool // there was a list of entries
-	faulty           bool // it names an error
-	message          bool // it has a message
-	odd              int  // how many elements of the list are no row with an id
+	aside            aside
+	odd              int // how many elements of the list are no row with an id
 	total            *int
 	answered         time.Time // as in call
 	clientIDs        []ClientID
@@ -42,7 +41,7 @@ func (p *page) listing() error {
 	switch {
 	case !p.listed:
 		return errNoList
-	case p.faulty, p.message && len(p.entries) == 0:
+	case p.aside.denies(len(p.entries) == 0):
 		return errFaulty
 	}
 	return nil
@@ -77,7 +76,7 @@ func (p *page) counting() error {
 
 // confirming is for batches, which the server may confirm with nothing at all.
 func (p *page) confirming() error {
-	if p.faulty && !p.listed {
+	if p.aside.faulty && !p.listed {
 		return errFaulty
 	}
 	return nil
@@ -126,10 +125,8 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 		before := d.odd
 		p.entries, err = d.entries(p.entries)
 		p.odd = d.odd - before
-	case "error":
-		p.faulty, err = d.says()
-	case "message":
-		p.message, err = d.says()
+	case "error", "message":
+		err = p.aside.read(d, name)
 	case "deletedEntries":
 		most, exact, left := d.most, d.exact, d.left
 		d.most, d.exact, d.gone = maxRows, false, true // a limit does not hold for these
@@ -168,6 +165,28 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 	}
 	return err
 }
+
+// aside is what an answer says beside its list.
+type aside struct {
+	faulty  bool // it names an error
+	message bool // it has a message
+}
+
+// read reads a field beside the list.
+func (a *aside) read(d *decoder, name []byte) (err error) {
+	switch string(name) {
+	case "error":
+		a.faulty, err = d.says()
+	case "message":
+		a.message, err = d.says()
+	default:
+		err = d.skip()
+	}
+	return err
+}
+
+// denies reports whether the answer is a failure: it names an error, or has a message in place of what a list would hold.
+func (a *aside) denies(empty bool) bool { return a.faulty || a.message && empty }
 
 // says reads the value of an "error" or "message". null, false and "" say nothing.
 func (d *decoder) says() (bool, error) {

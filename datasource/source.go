@@ -15,32 +15,18 @@ type sourceList struct {
 	free, spare []int
 	listed      bool // the answer has a list, which may be empty
 	odd         int  // how many elements are no data source with an id
-	faulty      bool // the answer names an error
-	message     bool // it has a message
+	aside       aside
 }
 
 // believe says what the answer lacks. What is no data source in a list could be the one that is looked for.
 func (l *sourceList) believe() error {
 	switch none := len(l.sources) == 0; {
-	case l.listed && (l.faulty || l.message && none):
+	case l.listed && l.aside.denies(none):
 		return errFaulty
 	case none && !l.listed, l.odd > 0:
 		return errNoSources
 	}
 	return nil
-}
-
-// beside reads a field beside the list.
-func (l *sourceList) beside(d *decoder, name []byte) (err error) {
-	switch string(name) {
-	case "error":
-		l.faulty, err = d.says()
-	case "message":
-		l.message, err = d.says()
-	default:
-		err = d.skip()
-	}
-	return err
 }
 
 // decodeSources reads an answer with data sources, of which a field may have rowText bytes.
@@ -52,7 +38,7 @@ func decodeSources(body []byte, rowText int) ([]DataSource, error) {
 	err := decode(body, func(d *decoder) error {
 		d.rowText = rowText
 		var err error
-		list.listed, err = d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) }, func(name []byte) error { return list.beside(d, name) })
+		list.listed, err = d.wrapped("dataSources", "dataSource", func() error { return d.source(&list) }, func(name []byte) error { return list.aside.read(d, name) })
 		return err
 	})
 	if err == nil {

@@ -80,11 +80,8 @@ func (g *guard) isOurs(r *http.Request) bool {
 // Origin, when something may be changed or read, or in Referer. A page of another port
 // of this machine is foreign, too.
 func isForeign(r *http.Request) bool {
-	ours := func(origin string) bool {
-		return strings.EqualFold(origin, "http://"+r.Host) || strings.EqualFold(origin, "https://"+r.Host)
-	}
 	for _, origin := range r.Header.Values("Origin") {
-		if !ours(origin) {
+		if !flipletd.SameOrigin(r, origin) {
 			return true
 		}
 	}
@@ -95,7 +92,7 @@ func isForeign(r *http.Request) bool {
 	}
 	for _, referrer := range r.Header.Values("Referer") {
 		u, err := url.Parse(referrer)
-		if err != nil || !ours(u.Scheme+"://"+u.Host) {
+		if err != nil || !flipletd.SameOrigin(r, u.Scheme+"://"+u.Host) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 )
@@ -132,7 +133,7 @@ func (d *directory) credentials() []*credential {
 	for _, t := range d.tokens {
 		list = append(list, t)
 	}
-	slices.SortFunc(list, func(a, b *credential) int { return int(a.id - b.id) })
+	slices.SortFunc(list, func(a, b *credential) int { return cmp.Compare(a.id, b.id) })
 	return list
 }
 

@@ -31,6 +31,11 @@ func Credentialed(r *http.Request) bool {
 	return headerToken(r) != ""
 }
 
+// SameOrigin reports whether an origin is that of the address under which the request came.
+func SameOrigin(r *http.Request, origin string) bool {
+	return strings.EqualFold(origin, "http://"+r.Host) || strings.EqualFold(origin, "https://"+r.Host)
+}
+
 // isPreflight reports whether a browser asks if a page may send a request.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
@@ -39,8 +44,7 @@ func isPreflight(r *http.Request) bool {
 // allowOrigin tells a browser that the page may read the answer. It reports whether that
 // was all that the browser wanted to know.
 func allowOrigin(h http.Header, r *http.Request) (preflight bool) {
-	origin := r.Header.Get("Origin")
-	if origin == "" || strings.EqualFold(origin, "http://"+r.Host) || strings.EqualFold(origin, "https://"+r.Host) {
+	if origin := r.Header.Get("Origin"); origin == "" || SameOrigin(r, origin) {
 		return false
 	}
 	preflight = isPreflight(r)

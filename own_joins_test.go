@@ -17,6 +17,16 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
+// newsOf is a channel that Jane has made and joined.
+func newsOf(t *testing.T, jane *chat.Chat) *chat.Conversation {
+	t.Helper()
+	channel, err := jane.Channels().Create(t.Context(), "news")
+	require.NoError(t, err)
+	conv, err := jane.Channels().Join(t.Context(), channel.ID)
+	require.NoError(t, err)
+	return conv
+}
+
 // Who joins by a call of their own knows when. What was written between the last poll
 // and the call is history, however long nobody had polled.
 func TestNothingFromBeforeTheUsersOwnJoinIsNew(t *testing.T) {
@@ -24,12 +34,9 @@ func TestNothingFromBeforeTheUsersOwnJoinIsNew(t *testing.T) {
 	const old = 450 // more than two pages
 	for name, join := range map[string]func(t *testing.T, w *world, jane, bob *chat.Chat) (conv *chat.Conversation, join func()){
 		"a channel": func(t *testing.T, _ *world, jane, bob *chat.Chat) (*chat.Conversation, func()) {
-			channel, err := jane.Channels().Create(t.Context(), "news")
-			require.NoError(t, err)
-			conv, err := jane.Channels().Join(t.Context(), channel.ID)
-			require.NoError(t, err)
+			conv := newsOf(t, jane)
 			return conv, func() {
-				_, err := bob.Channels().Join(t.Context(), channel.ID)
+				_, err := bob.Channels().Join(t.Context(), conv.ID)
 				require.NoError(t, err)
 			}
 		},
@@ -100,10 +107,7 @@ func TestNothingFromBeforeTheUsersOwnJoinIsNewToAConsumerThatWasDown(t *testing.
 		kept := func(o *chat.Options) { asUsual(o); o.Storage = store }
 		jane, bob := w.login("jane", asUsual), w.login("bob", kept)
 		other := w.converse(jane, "bob")
-		channel, err := jane.Channels().Create(t.Context(), "news")
-		require.NoError(t, err)
-		conv, err := jane.Channels().Join(t.Context(), channel.ID)
-		require.NoError(t, err)
+		conv := newsOf(t, jane)
 		first := listening(t, bob, chat.FromNow)["consume"]
 		settle()
 		w.say(jane, other, "hello")
@@ -119,7 +123,7 @@ func TestNothingFromBeforeTheUsersOwnJoinIsNewToAConsumerThatWasDown(t *testing.
 		time.Sleep(2 * time.Millisecond)
 		w.say(jane, other, "while down")
 		bob = w.login("bob", kept)
-		_, err = bob.Channels().Join(t.Context(), channel.ID)
+		_, err := bob.Channels().Join(t.Context(), conv.ID)
 		require.NoError(t, err)
 		w.say(jane, conv, "live")
 		second := listening(t, bob, chat.FromNow)["consume"]
@@ -138,13 +142,10 @@ func TestAnOwnJoinIsForgottenWhenTheUserHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fliplettest.InProcess())
 		jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
-		channel, err := jane.Channels().Create(t.Context(), "news")
-		require.NoError(t, err)
-		conv, err := jane.Channels().Join(t.Context(), channel.ID)
-		require.NoError(t, err)
+		conv := newsOf(t, jane)
 		listeners := listening(t, bob, chat.FromNow)
 		settle()
-		_, err = bob.Channels().Join(t.Context(), channel.ID)
+		_, err := bob.Channels().Join(t.Context(), conv.ID)
 		require.NoError(t, err)
 		settle()
 		w.say(jane, conv, "first")
@@ -173,10 +174,7 @@ func ownJoin(t *testing.T, test func(t *testing.T, w *world, jane, bob *chat.Cha
 		w := newWorld(t, fliplettest.InProcess())
 		jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
 		w.say(jane, w.converse(jane, "bob"), "hello")
-		channel, err := jane.Channels().Create(t.Context(), "news")
-		require.NoError(t, err)
-		conv, err := jane.Channels().Join(t.Context(), channel.ID)
-		require.NoError(t, err)
+		conv := newsOf(t, jane)
 		listeners := listening(t, bob, chat.FromNow)
 		settle()
 		for i := range 3 {

@@ -44,7 +44,7 @@ func (r *reader) takeJoin(p page) {
 	if r.joined == nil {
 		r.joined = map[int64]Time{}
 	}
-	if was := r.joined[j.conversation]; was != j.until {
+	if r.joined[j.conversation] != j.until {
 		r.joined[j.conversation] = j.until
 		if r.start == FromBeginning {
 			r.checkpoint() // what is history stays history after a restart

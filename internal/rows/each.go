@@ -77,7 +77,6 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []
 	if w.partial {
 		ids, l = s.sick.visit(ids)
 	}
-	asked, failed := len(ids), 0
 	var mu sync.Mutex
 	next := make(chan int64)
 	var wg sync.WaitGroup
@@ -91,7 +90,6 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []
 				}
 				mu.Lock()
 				if err != nil {
-					failed++
 					l.add(id, err)
 				}
 				rows = append(rows, page...)
@@ -112,7 +110,7 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []
 	if ctx.Err() != nil {
 		return nil, left{}, context.Cause(ctx)
 	}
-	if asked > 0 && failed == asked && !w.skimmed {
+	if len(ids) > 0 && len(l.failed) == len(ids) && !w.skimmed {
 		return nil, left{}, l.err // nothing shows that the server is not down
 	}
 	if w.partial {

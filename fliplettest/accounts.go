@@ -21,6 +21,9 @@ const (
 	// AppToken is what a running app has: anonymous until the session is
 	// authorized with a row of a data source.
 	AppToken = TokenKind(flipletd.AppToken)
+	// OrganizationToken belongs to the organisation and to no app. It needs grants
+	// as an API token does, and may read the audit log.
+	OrganizationToken = TokenKind(flipletd.OrganizationToken)
 )
 
 // AddToken makes another token of the server's app and returns it with the id
@@ -32,10 +35,20 @@ func (s *Server) AddToken(kind TokenKind) (token string, id int64) {
 // AddTokenIn makes a token of another app; see [WithApps]. It panics on a kind
 // that does not exist.
 func (s *Server) AddTokenIn(appID int64, kind TokenKind) (token string, id int64) {
-	if kind == UserToken {
+	if kind == UserToken || kind == OrganizationToken {
 		appID = 0
 	}
 	token, id, err := s.core.AddToken(string(kind), appID, 0, "")
+	if err != nil {
+		panic("fliplettest: " + err.Error())
+	}
+	return token, id
+}
+
+// AddTwin makes another token of whoever has this one, as for a second device: of the
+// same kind, app and user. It panics when there is no such token.
+func (s *Server) AddTwin(of string) (token string, id int64) {
+	token, id, err := s.core.AddTwin(of, "")
 	if err != nil {
 		panic("fliplettest: " + err.Error())
 	}

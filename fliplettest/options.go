@@ -1,6 +1,8 @@
 package fliplettest
 
 import (
+	"time"
+
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
@@ -40,10 +42,18 @@ func WithApps(ids ...int64) Option {
 // WithSeed sets the seed of everything random in levers; the default is 1.
 func WithSeed(seed uint64) Option { return func(c *config) { c.Seed = seed } }
 
-// WithRateLimit switches on the documented rate limit of 200 requests per 10 s
-// and token. Without it there is none. [Server.RateLimit] sets others.
+// WithRateLimit switches on the documented rate limits: 200 requests of data
+// sources per 10 s and user, 30 of the audit log, and those of calls that are
+// not served here. Without it there is none. [WithLimit], [Server.Limit] and
+// [Server.RateLimit] set others.
 func WithRateLimit() Option {
-	return func(c *config) { c.RateLimit = flipletd.DocumentedLimits() }
+	return func(c *config) { c.Limits = append(c.Limits, flipletd.DocumentedLimits()...) }
+}
+
+// WithLimit limits a group of calls for every token, user, app or organisation,
+// beside the other limits. [Start] fails for one that makes no sense.
+func WithLimit(calls Calls, scope Scope, requests int, window time.Duration) Option {
+	return func(c *config) { c.Limits = append(c.Limits, newLimit(calls, scope, requests, window)) }
 }
 
 // WithMaxBody sets the size in bytes above which a request body is refused

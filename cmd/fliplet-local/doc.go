@@ -18,7 +18,11 @@
 //	-token       the API token that clients show (default a random one, in the line above)
 //	-host        another name under which clients reach it, or name:port; may be repeated
 //	-data        a file that keeps the state; without it, the state ends with the program
-//	-rate-limit  enforce the documented 200 requests per 10 s
+//	-rate-limit  enforce the documented limits: 200 requests per 10 s and user, 30 of the
+//	             audit log
+//	-limit       a limit of all that share a token, user, app or organization, such as
+//	             organization=500/10s or, for the audit log, logs:user=5/1m; may be
+//	             repeated; 0/1s lifts one of -rate-limit
 //	-seed-demo   add contacts and a conversation, if they are not there yet; the line then
 //	             ends with "contacts" and the id of their data source
 //	-studio-user add a user of Studio with this e-mail address, who passes every access

@@ -142,7 +142,7 @@ func (c *call) commitEntries() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceCommit)
 	dropped, err := c.checkCommit(tx, s, m, q)
 	if err != nil {
 		return err

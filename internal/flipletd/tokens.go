@@ -33,6 +33,7 @@ type credential struct {
 	appID  int64  // 0 for tokens of users and organizations
 	orgID  int64
 	userID int64
+	twinOf int64 // the token whose user this one has, for want of a userID; 0 is none
 
 	mu  sync.Mutex
 	row int64 // the entry that the session is logged in with; 0 is nobody

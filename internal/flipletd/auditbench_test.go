@@ -1,7 +1,6 @@
 package flipletd_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,7 +34,21 @@ func BenchmarkWrites(b *testing.B) {
 				k.ServeHTTP(&discard{header: make(http.Header)}, r)
 			}
 			b.StopTimer()
-			require.NotEmpty(b, fmt.Sprint(len(k.Rows(101))))
+			require.Empty(b, k.Faults())
 		})
+	}
+}
+
+// BenchmarkLogs asks for pages of a full audit log.
+func BenchmarkLogs(b *testing.B) {
+	s, err := flipletd.New(flipletd.Config{Token: token})
+	require.NoError(b, err)
+	k := (&kit{Server: s, t: b, token: token}).studio()
+	source := k.source(m{"name": "Things"})
+	for range 100 {
+		k.put(source, make([]map[string]any, 1000)...)
+	}
+	for _, question := range []string{`{}`, `{"limit":500}`, `{"sort":"type"}`, `{"type":"dataSource.entry.delete"}`} {
+		b.Run(question, func(b *testing.B) { k.measure(b, "/v1/organizations/1/logs", question, `"query"`) })
 	}
 }

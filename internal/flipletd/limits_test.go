@@ -188,6 +188,10 @@ func TestTheLatestOfSeveralScopesIsNamed(t *testing.T) {
 	require.NoError(t, k.Limit(dataLimit(flipletd.PerApp, 0, 0)))
 	k.list().ok(200)
 	assert.Equal(t, 14*time.Second, k.list().until(t), "the token's own")
+
+	k = limited(t, dataLimit(flipletd.PerToken, 1, 10*time.Second), dataLimit(flipletd.PerOrganization, 1, 2*time.Second))
+	k.list().ok(200)
+	assert.Equal(t, 10*time.Second, k.list().until(t), "whichever scope it is")
 }
 
 func TestARefusedRequestCountsForNobody(t *testing.T) {

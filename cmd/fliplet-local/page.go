@@ -7,13 +7,22 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
-	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
 //go:embed page.html page.css page*.js
 var pageFiles embed.FS
+
+// files are what the page is made of, beside its HTML.
+var files = []struct{ name, contentType string }{
+	{"page.css", "text/css; charset=utf-8"},
+	{"page.js", "text/javascript; charset=utf-8"},
+	{"page_chart.js", "text/javascript; charset=utf-8"},
+	{"page_dom.js", "text/javascript; charset=utf-8"},
+	{"page_lists.js", "text/javascript; charset=utf-8"},
+	{"page_talk.js", "text/javascript; charset=utf-8"},
+}
 
 // page answers / and what it fetches, and leaves everything else to the server. It only
 // reads.
@@ -41,11 +50,13 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, p.look(wishOf(r)))
 	case "/messages.json":
 		p.serveTalk(w, r)
-	case "/page.css":
-		serveFile(w, "page.css", "text/css; charset=utf-8")
-	case "/page.js", "/page_chart.js", "/page_dom.js", "/page_lists.js", "/page_talk.js":
-		serveFile(w, strings.TrimPrefix(r.URL.Path, "/"), "text/javascript; charset=utf-8")
 	default:
+		for _, f := range files {
+			if r.URL.Path == "/"+f.name {
+				serveFile(w, f.name, f.contentType)
+				return
+			}
+		}
 		p.core.ServeHTTP(w, r)
 	}
 }

@@ -394,6 +394,7 @@ func TestThousandsInChromium(t *testing.T) {
 	p.until(`document.getElementById("messages").scrollTop = 0, bubbles.firstElementChild.innerText.includes("Message 9500")`)
 	assert.LessOrEqual(t, p.eval(`bubbles.children.length`), 200.0)
 	p.until(`!document.getElementById("later").hidden`)
+	p.eval(`(async (m) => { m.scrollTop = m.scrollHeight / 2; await new Promise((done) => setTimeout(done, 700)); })(document.getElementById("messages"))`)
 	assert.Equal(t, false, p.eval(`bubbles.lastElementChild.innerText.includes("Message 9999")`))
 	first := p.eval(`(() => { const top = document.getElementById("messages").getBoundingClientRect().top; return [...bubbles.children].find((b) => b.getBoundingClientRect().bottom > top).innerText; })()`)
 	_, err := s.Insert(1104, m{"fromUserId": "u-bob", "body": "While reading"})

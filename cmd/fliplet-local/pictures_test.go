@@ -43,6 +43,7 @@ func TestPicturesInChromium(t *testing.T) {
 	phone := b.open(url, 360, 740)
 	phone.eval(`document.querySelector("#list button").click()`)
 	phone.until(`document.querySelectorAll("#bubbles li").length > 8`)
+	phone.eval(`document.activeElement.blur()`)
 	shoot(phone, "page-phone.png")
 
 	s.hurry()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
@@ -67,9 +66,9 @@ func (p *page) traffic() traffic {
 	for _, r := range slices.Backward(p.core.LastRequests(shownRequests)) {
 		t.Requests = append(t.Requests, newRequest(r))
 	}
-	calls, ran := p.core.LastHookCalls(shownHooks)
-	t.Ran = ran
-	for _, h := range slices.Backward(calls) {
+	calls := p.core.HookCalls()
+	t.Ran = len(calls)
+	for _, h := range slices.Backward(calls[max(0, len(calls)-shownHooks):]) {
 		t.Hooks = append(t.Hooks, newHook(h))
 	}
 	return t
@@ -129,9 +128,6 @@ func newHook(h flipletd.HookCall) hook {
 	}
 	return out
 }
-
-// addresses finds URLs in a text.
-var addresses = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"']*`)
 
 // hostOf is all of an address that is shown: its path may be what opens the door.
 func hostOf(address string) string {

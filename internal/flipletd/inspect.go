@@ -31,14 +31,6 @@ func (s *Server) Rates(seconds int) []Rate {
 	return s.log.rates.last(now, seconds)
 }
 
-// LastHookCalls is the end of [Server.HookCalls], and says how many there are.
-func (s *Server) LastHookCalls(n int) (calls []HookCall, total int) {
-	s.st.mu.RLock()
-	defer s.st.mu.RUnlock()
-	all := s.st.pushes.calls
-	return slices.Clone(all[max(0, len(all)-max(0, n)):]), len(all)
-}
-
 // RowsBefore returns the newest n entries of a data source that were created before
 // an entry with this time and id, the oldest first, tombstones included; for the zero
 // time the newest of all. It says whether there are older ones.

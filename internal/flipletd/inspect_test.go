@@ -103,18 +103,3 @@ func TestRatesCountRequestsOfASecondByStatus(t *testing.T) {
 	k.Freeze(moment.Add(301 * time.Second))
 	assert.Zero(t, k.Rates(2)[0].OK, "what was in the place of this second is over")
 }
-
-func TestLastHookCallsAreTheNewest(t *testing.T) {
-	t.Parallel()
-	k := start(t)
-	k.source(m{"hooks": []any{m{"type": "web", "runOn": []any{"insert"}, "payload": m{}}}})
-	for range 3 {
-		k.do("PUT", "/v1/data-sources/101/data", `{}`).ok(200)
-	}
-	calls, total := k.LastHookCalls(2)
-	assert.Equal(t, 3, total)
-	assert.EqualValues(t, 5002, calls[0].EntryID)
-	assert.EqualValues(t, 5003, calls[1].EntryID)
-	calls, _ = k.LastHookCalls(-1)
-	assert.Empty(t, calls)
-}

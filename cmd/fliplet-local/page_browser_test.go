@@ -28,7 +28,6 @@ type shown struct {
 
 func show(t *testing.T, s *site) *shown {
 	t.Helper()
-	longtest.Only(t, "it starts a browser")
 	b := drive(t) // before the server, so that it ends after it
 	out := &shown{site: s, browser: b}
 	server := httptest.NewServer(newGuard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,6 +51,7 @@ func show(t *testing.T, s *site) *shown {
 
 func TestBubblesInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	s := show(t, newSite(t))
 	p := s.open(s.url+"/?#102", 1280, 800)
 	p.until(`document.querySelectorAll("#bubbles > li").length === 7`)
@@ -93,6 +93,7 @@ func TestBubblesInChromium(t *testing.T) {
 
 func TestGraphInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	s := show(t, newSite(t))
 	start := time.Date(2026, 5, 4, 12, 30, 0, 0, time.UTC)
 	s.Freeze(start)
@@ -132,6 +133,7 @@ func TestGraphInChromium(t *testing.T) {
 
 func TestHooksInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	s := show(t, newSite(t))
 	p := s.open(s.url, 1280, 800)
 	s.add(m{"name": "Orders", "hooks": []any{m{"type": "web", "runOn": []any{"insert"}, "payload": m{"endpoint": "http://127.0.0.1:9000/canary", "body": "canary"}}}})
@@ -150,6 +152,7 @@ func TestHooksInChromium(t *testing.T) {
 // be seen to be.
 func TestKeyboardReachesEverythingInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	s := show(t, newSite(t))
 	for i := range 120 {
 		s.add(m{"name": fmt.Sprint("Talk ", i), "type": "conversation", "definition": m{"participants": []any{"u-jane"}}})
@@ -219,6 +222,7 @@ func TestKeyboardReachesEverythingInChromium(t *testing.T) {
 
 func TestPhoneInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	s := show(t, newSite(t))
 	long := strings.Repeat("Averyverylongwordwithoutanyspace", 10)
 	s.Freeze(s.Now().Add(time.Hour))
@@ -269,6 +273,7 @@ const contrasts = `(async () => {
 
 func TestDarkAndLightInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	site, url := demo(t)
 	s := show(t, site)
 	site.hurry()
@@ -313,6 +318,7 @@ var hostile = []string{
 
 func TestHostileMarkupInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	core, err := flipletd.New(flipletd.Config{Token: "eu--canary-token"})
 	require.NoError(t, err)
 	t.Cleanup(core.Close)
@@ -370,6 +376,7 @@ func TestHostileMarkupInChromium(t *testing.T) {
 
 func TestThousandsInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	site := newSite(t)
 	for i := range 1000 {
 		site.add(m{"name": fmt.Sprint("Talk ", i), "type": "conversation", "definition": m{"participants": []any{"u-jane", "u-bob"}}, "entries": []any{m{"fromUserId": "u-bob", "body": fmt.Sprint("Number ", i)}}})
@@ -412,6 +419,7 @@ func TestThousandsInChromium(t *testing.T) {
 
 func TestPageRestsWhileNobodyLooksInChromium(t *testing.T) {
 	t.Parallel()
+	longtest.Only(t, "it starts a browser")
 	s := show(t, newSite(t))
 	p := s.open(s.url, 1280, 800)
 	p.eval(`Object.defineProperty(document, "hidden", { configurable: true, get: () => true }); document.dispatchEvent(new Event("visibilitychange"))`)

@@ -97,7 +97,12 @@ func TestPageShowsWhatThereIsAndNoSecret(t *testing.T) {
 	s.do("GET", "/v1/<b>?x=<i>", "")
 	s.do("PUT", "/v1/data-sources/102/data?flUserToken=canary-dead", `{"body":"canary-body"}`)
 	page := s.do("GET", "/", "")
-	_, live := s.live("")
+	got, live := s.live("")
+	for _, source := range got.Stored.Sources {
+		for _, secret := range []string{"flUserToken", "encryptionKey", "flSealedFiles", "_flSchema"} {
+			assert.NotContains(t, source.Columns, secret)
+		}
+	}
 	for _, text := range []string{page.Body.String(), live} {
 		for _, want := range []string{
 			`"Jane Doe"`, `"Bob Roe"`, `"odd@example.org"`, `{"name":"u-nobody","id":"u-nobody","known":false}`, `Tea \u003cimg`, `"kind":"channel"`,

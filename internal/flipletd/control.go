@@ -169,17 +169,21 @@ func (s *Server) EachRow(dataSourceID int64) iter.Seq[Row] {
 		}
 		s.st.mu.RUnlock()
 		for _, v := range versions { // which are never changed
-			data, _ := copyValue(v.data()) // decoded JSON can be copied
-			row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
-			row.Data, _ = data.(map[string]any)
-			if !v.live() {
-				row.DeletedAt = &v.deleted
-			}
-			if !yield(row) {
+			if !yield(copyRow(v)) {
 				return
 			}
 		}
 	}
+}
+
+func copyRow(v *version) Row {
+	data, _ := copyValue(v.data()) // decoded JSON can be copied
+	row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
+	row.Data, _ = data.(map[string]any)
+	if !v.live() {
+		row.DeletedAt = &v.deleted
+	}
+	return row
 }
 
 // Source describes a data source.

@@ -24,6 +24,7 @@ type store struct {
 	versions map[int64][]*snapshot // per data source, oldest first
 	widgets  map[widgetKey]*widget
 	pushes   pushLog
+	revision uint64 // counts the writes
 
 	lastID map[string]int64 // per kind of record
 

@@ -1,9 +1,6 @@
 package fliplettest
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -71,10 +68,4 @@ func (s *Server) SetWidget(name string, settings datasource.M) {
 	if err := s.core.SetWidget(name, s.AppID, settings); err != nil {
 		panic("fliplettest: " + err.Error())
 	}
-}
-
-func randomToken() string {
-	raw := make([]byte, 20)
-	_, _ = rand.Read(raw) // never fails
-	return "eu--" + hex.EncodeToString(raw)
 }

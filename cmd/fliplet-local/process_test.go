@@ -384,3 +384,18 @@ func TestTheReadyLineNamesContactsAndAStudioUser(t *testing.T) {
 		assert.NotContains(t, rest+p.errs.String(), secret)
 	}
 }
+
+func TestASeedMakesTheSameTokensInEveryStart(t *testing.T) {
+	t.Parallel()
+	port := regexp.MustCompile(`:[0-9]+ `)
+	lines := map[string]int{}
+	for _, args := range [][]string{{"-seed", "7"}, {"-seed", "7"}, {"-seed", "8"}, {}, {}} {
+		p := spawn(t, append([]string{"-seed-demo", "-studio-user", "studio@example.org"}, args...)...)
+		ready, err := p.out.ReadString('\n')
+		require.NoError(t, err, p.errs)
+		lines[port.ReplaceAllString(ready, " ")]++
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+		p.end()
+	}
+	assert.Len(t, lines, 4, "the two starts with one seed say the same, and no other two")
+}

@@ -106,7 +106,7 @@ func (c *call) createOrganizationToken() error {
 	if name == "" {
 		return badRequest("name must be a text that is not empty.")
 	}
-	t, err := c.srv.people.addToken(&credential{kind: OrganizationToken, name: name, orgID: c.cred.orgID, token: newToken()})
+	t, err := c.srv.people.addToken(&credential{kind: OrganizationToken, name: name, orgID: c.cred.orgID, token: c.srv.random.token()})
 	if err != nil {
 		return err
 	}

@@ -177,7 +177,7 @@ func readMeta(raw []byte) (*meta, error) {
 // set takes over the fields that a create and an update may both send, after
 // checking all of them.
 func (m *meta) set(fields map[string]any) error {
-	for key, v := range fields {
+	for key, v := range inOrder(fields) {
 		switch key {
 		case "name":
 			s, ok := v.(string)

@@ -195,5 +195,5 @@ func (c *call) authorizeDataSource() error {
 
 // authorizeState hands out the one-time state that starts a SAML login.
 func (c *call) authorizeState() error {
-	return c.value(http.StatusOK, map[string]any{"state": randomHex(16)})
+	return c.value(http.StatusOK, map[string]any{"state": c.srv.random.hex(16)})
 }

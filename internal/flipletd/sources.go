@@ -64,7 +64,7 @@ func (c *call) reaches(m *meta) bool { return m.orgID == c.cred.orgID }
 // app of the token stands in for one that is not named.
 func (c *call) scope() (appID, orgID int64, err error) {
 	appID = c.cred.appID
-	for name, to := range map[string]*int64{"appId": &appID, "organizationId": &orgID} {
+	for name, to := range inOrder(map[string]*int64{"appId": &appID, "organizationId": &orgID}) {
 		if v := c.param(name); v != "" {
 			n, ok := wholeNumber(v)
 			if !ok {
@@ -290,7 +290,7 @@ func (c *call) createSource() error {
 		if _, twice := tx.byID[r.id]; twice || r.id != 0 && c.st.entries[r.id] != nil {
 			return badRequest("entries[%d].id is taken.", i)
 		}
-		tx.insert(m, r.id, withGUID(m, r.data), nil)
+		tx.insert(m, r.id, c.st.withGUID(m, r.data), nil)
 	}
 	if err := tx.commit(); err != nil {
 		return err
@@ -300,7 +300,7 @@ func (c *call) createSource() error {
 
 // place puts a new source into an app or organisation that the token reaches.
 func (c *call) place(m *meta, fields map[string]any) error {
-	for name, to := range map[string]*int64{"appId": &m.appID, "organizationId": &m.orgID} {
+	for name, to := range inOrder(map[string]*int64{"appId": &m.appID, "organizationId": &m.orgID}) {
 		v := fields[name]
 		if v == nil && c.param(name) != "" {
 			v = c.param(name)

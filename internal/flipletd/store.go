@@ -12,6 +12,7 @@ import (
 type store struct {
 	mu      sync.RWMutex
 	journal Journal
+	random  *randomness
 
 	sources map[int64]*source
 	entries map[int64]*version // the newest version of every entry

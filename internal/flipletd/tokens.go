@@ -2,8 +2,6 @@ package flipletd
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -94,20 +92,8 @@ func (d *directory) populate(orgID, appID int64, token string, now time.Time) er
 	d.lastID = 40000
 	d.organizations = []organization{{id: orgID, name: "Local organization"}}
 	d.apps = []app{{id: appID, orgID: orgID, name: "Local app", createdAt: now, updatedAt: now}}
-	if token == "" {
-		token = newToken()
-	}
 	_, err := d.addToken(&credential{kind: APIToken, name: "Local token", appID: appID, orgID: orgID, token: token})
 	return err
-}
-
-// newToken makes a token of the documented form.
-func newToken() string { return "eu--" + randomHex(20) }
-
-func randomHex(n int) string {
-	raw := make([]byte, n)
-	_, _ = rand.Read(raw) // never fails since Go 1.24
-	return hex.EncodeToString(raw)
 }
 
 // addToken registers a token and gives it its id.

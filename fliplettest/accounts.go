@@ -18,6 +18,9 @@ const (
 	// AppToken is what a running app has: anonymous until the session is
 	// authorized with a row of a data source.
 	AppToken = TokenKind(flipletd.AppToken)
+	// OrganizationToken belongs to the organization: it sees all apps, and needs grants as
+	// an APIToken does.
+	OrganizationToken = TokenKind(flipletd.OrganizationToken)
 )
 
 // AddToken makes another token of the server's app and returns it with the id
@@ -29,7 +32,7 @@ func (s *Server) AddToken(kind TokenKind) (token string, id int64) {
 // AddTokenIn makes a token of another app; see [WithApps]. It panics on a kind
 // that does not exist.
 func (s *Server) AddTokenIn(appID int64, kind TokenKind) (token string, id int64) {
-	if kind == UserToken {
+	if kind == UserToken || kind == OrganizationToken {
 		appID = 0
 	}
 	token, id, err := s.core.AddToken(string(kind), appID, 0, "")

@@ -110,14 +110,14 @@ func pick[T any](s *story, of ...T) T { return of[s.IntN(len(of))] }
 // common are the routes that change or show most, so that the story has enough of them.
 var common = []fliplettest.Route{
 	fliplettest.Insert, fliplettest.Insert, fliplettest.Update, fliplettest.Delete, fliplettest.Bulk, fliplettest.Commit, fliplettest.Query,
-	fliplettest.Query, fliplettest.CrossSource, fliplettest.ListEntries, fliplettest.ListSources, fliplettest.CreateSource, fliplettest.UpdateSource,
+	fliplettest.Query, fliplettest.CrossSource, fliplettest.GetEntry, fliplettest.ListSources, fliplettest.UpdateSource,
 }
 
 // ask makes the next request and returns everything that came back.
 func (s *story) ask(t *testing.T) string {
 	t.Helper()
 	route := pick(s, s.routes...)
-	if s.IntN(3) > 0 {
+	if s.IntN(4) > 0 {
 		route = pick(s, common...)
 	}
 	method, path, _ := strings.Cut(string(route), " ")
@@ -125,11 +125,17 @@ func (s *story) ask(t *testing.T) string {
 	for i, segment := range segments {
 		switch segment {
 		case ":ds":
-			segments[i] = pick(s, "101", "102", "102", "103", "103", fmt.Sprint(104+s.IntN(40)), "Talk", "Things", "Made", "x")
+			if route == fliplettest.DeleteSource {
+				segments[i] = fmt.Sprint(104 + s.IntN(100)) // not one that the story needs
+				continue
+			}
+			segments[i] = pick(s, "101", "102", "102", "102", "103", "103", "103", fmt.Sprint(104+s.IntN(40)), "Talk", "Things", "Made", "x")
 		case ":entry":
 			segments[i] = pick(s, fmt.Sprint(5001+s.IntN(200)), fmt.Sprint(5001+s.IntN(20_000)), "session", "x")
 		case ":app", ":organization":
 			segments[i] = pick(s, "1", "1", "1", "9", "x")
+		case ":token":
+			segments[i] = fmt.Sprint(40010 + s.IntN(30)) // not one that the story needs
 		case ":columns":
 			segments[i] = "a,n,body"
 		case ":widget":

@@ -10,7 +10,7 @@ import (
 // user tokens only.
 func (c *call) appFields(a *app) map[string]any {
 	fields := map[string]any{
-		"id": a.id, "name": a.name, "icon": nil, "version": 1, "settings": map[string]any{}, "releases": []any{},
+		"id": a.id, "name": a.name, "icon": nil, "version": nullable(a.version), "settings": map[string]any{}, "releases": []any{},
 		"dependencies": []any{}, "slug": nil, "createdAt": timeText(a.createdAt), "updatedAt": timeText(a.updatedAt),
 		"deletedAt": nil, "organizationId": a.orgID, "startingPageId": nil, "productionAppId": nullable(a.productionID),
 		"dataSourcesInUse": c.st.inUse(a.id),
@@ -21,12 +21,12 @@ func (c *call) appFields(a *app) map[string]any {
 	return fields
 }
 
-// inUse names the data sources of an app, by id. The caller holds the store's lock.
+// inUse is the ids of an app's data sources. The caller holds the store's lock.
 func (st *store) inUse(appID int64) []any {
 	list := []any{}
 	for _, s := range st.sorted() {
 		if m := s.meta; m.appID == appID && m.deletedAt.IsZero() {
-			list = append(list, map[string]any{"id": m.id, "name": m.name})
+			list = append(list, m.id)
 		}
 	}
 	return list
@@ -55,74 +55,24 @@ func (d *directory) appList() []app {
 	return append([]app(nil), d.apps...)
 }
 
-func (c *call) getApp() error {
+// app is the app of the path.
+func (c *call) app() (*app, error) {
 	id, _ := wholeNumber(c.args[0])
 	a := c.srv.people.app(id)
 	if a == nil || !c.seesApp(a) {
-		return notFound("The app")
+		return nil, notFound("The app")
+	}
+	return a, nil
+}
+
+func (c *call) getApp() error {
+	a, err := c.app()
+	if err != nil {
+		return err
 	}
 	c.st.mu.RLock()
 	defer c.st.mu.RUnlock()
 	return c.value(http.StatusOK, map[string]any{"app": c.appFields(a)})
-}
-
-// listAppTokens serves the tokens of the apps that the token sees, without the tokens
-// themselves.
-func (c *call) listAppTokens() error {
-	return c.tokenList(func(t *credential) bool {
-		a := c.srv.people.app(t.appID)
-		return t.kind == APIToken && a != nil && c.seesApp(a)
-	})
-}
-
-// listOrganizationTokens serves those of the organization.
-func (c *call) listOrganizationTokens() error {
-	if err := c.governed(); err != nil {
-		return err
-	}
-	return c.tokenList(func(t *credential) bool { return t.kind == OrganizationToken && t.orgID == c.cred.orgID })
-}
-
-func (c *call) tokenList(wanted func(*credential) bool) error {
-	list := []any{}
-	for _, t := range c.srv.people.credentials() {
-		if wanted(t) {
-			list = append(list, map[string]any{"id": t.id, "name": t.name, "appId": nullable(t.appID)})
-		}
-	}
-	return c.value(http.StatusOK, map[string]any{"tokens": list})
-}
-
-// createOrganizationToken makes a token, which is in this answer only.
-func (c *call) createOrganizationToken() error {
-	fields, err := c.object()
-	if err != nil {
-		return err
-	}
-	if err := c.governed(); err != nil {
-		return err
-	}
-	name, _ := fields["name"].(string)
-	if name == "" {
-		return badRequest("name must be a text that is not empty.")
-	}
-	t, err := c.srv.people.addToken(&credential{kind: OrganizationToken, name: name, orgID: c.cred.orgID, token: c.srv.random.token()})
-	if err != nil {
-		return err
-	}
-	return c.value(http.StatusCreated, map[string]any{"token": t.token, "id": t.id, "name": t.name})
-}
-
-// governed refuses an organization that is not the token's, and tokens that do not stand
-// for one.
-func (c *call) governed() error {
-	if id, _ := wholeNumber(c.args[0]); id != c.cred.orgID {
-		return notFound("The organization")
-	}
-	if !c.cred.governs() {
-		return &refusal{status: http.StatusForbidden, code: "forbidden", message: "This needs a token of the organization or one of its users."}
-	}
-	return nil
 }
 
 // credentials are the tokens, by id.
@@ -139,13 +89,53 @@ func (d *directory) credentials() []*credential {
 
 // listPages: apps have no pages here.
 func (c *call) listPages() error {
-	id, _ := wholeNumber(c.args[0])
-	if a := c.srv.people.app(id); a == nil || !c.seesApp(a) {
-		return notFound("The app")
+	if _, err := c.app(); err != nil {
+		return err
 	}
 	return c.value(http.StatusOK, map[string]any{"pages": []any{}})
 }
 
-// listWidgets and listAssets: there are no widgets to install here.
+// publishApp counts an update of an app; there is nothing to build here.
+func (c *call) publishApp() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	release, ok := fields["release"].(map[string]any)
+	if kind, _ := release["type"].(string); !ok || !slices.Contains([]string{"silent", "visible", "forced"}, kind) {
+		return badRequest("release.type must be silent, visible or forced.")
+	}
+	version := c.srv.people.publish(a.id, c.now)
+	return c.value(http.StatusCreated, map[string]any{
+		"app": map[string]any{"id": a.id, "version": version, "updatedAt": timeText(c.now)},
+	})
+}
+
+// listSubscriptions: no device registers here. API tokens are documented to be refused.
+func (c *call) listSubscriptions() error {
+	if _, err := c.app(); err != nil {
+		return err
+	}
+	if !c.cred.studio() {
+		return forbidden("This needs a user of Studio.")
+	}
+	return c.value(http.StatusOK, map[string]any{"subscriptions": []any{}})
+}
+
+// listAnalytics: nobody's visits are counted here.
+func (c *call) listAnalytics() error {
+	if _, err := c.app(); err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, map[string]any{"sessions": []any{}})
+}
+
+// listWidgets and listAssets: there are no widgets to install here, and anybody may know.
 func (c *call) listWidgets() error { return c.value(http.StatusOK, map[string]any{"widgets": []any{}}) }
-func (c *call) listAssets() error  { return c.value(http.StatusOK, map[string]any{"assets": []any{}}) }
+func (c *call) listAssets() error {
+	return c.value(http.StatusOK, map[string]any{"assets": map[string]any{}})
+}

@@ -71,7 +71,7 @@ func (s *Server) AddToken(kind string, appID, userID int64, token string) (strin
 	if token == "" {
 		token = s.random.token()
 	}
-	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token}
+	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token, createdAt: s.clock.now()}
 	if kind != UserToken {
 		c.name = "Another " + kind + " token"
 	}

@@ -174,6 +174,26 @@ func (c *call) renamed(fields map[string]any, name string, folder int64) (string
 	return name, folder, nil
 }
 
+// moved reads the app that a file moves to, or 0 when it moves to the organization.
+func (c *call) moved(fields map[string]any, appID int64) (int64, error) {
+	if v := fields["organizationId"]; v != nil {
+		if id, ok := wholeNumber(v); !ok || id != c.cred.orgID {
+			return appID, badRequest("organizationId must be the token's.")
+		}
+		if fields["appId"] == nil {
+			return 0, nil
+		}
+	}
+	if v := fields["appId"]; v != nil {
+		id, _ := wholeNumber(v)
+		if a := c.srv.people.app(id); a == nil || !c.seesApp(a) {
+			return appID, badRequest("appId must be the id of an app.")
+		}
+		return id, nil
+	}
+	return appID, nil
+}
+
 func (c *call) changeFolder(change func(f *mediaFolder) error) (*mediaFolder, error) {
 	id, _ := wholeNumber(c.args[0])
 	c.st.mu.Lock()

@@ -132,6 +132,10 @@ func appendSource(b []byte, m *meta, attributes map[string]bool, sh *Shape) []by
 	if o.wants(&b, "encrypted") {
 		b = strconv.AppendBool(b, m.encrypted)
 	}
+	// What follows is of roles that people have on a source; access rules took their place.
+	b = o.raw(b, "permissions", nil, `"crudq"`)
+	b = o.raw(b, "masterDataSourceId", nil, "null")
+	b = o.raw(b, "dataSourceRoles", nil, "[]")
 	b = o.time(b, "createdAt", m.createdAt)
 	b = o.time(b, "updatedAt", m.updatedAt)
 	if !m.deletedAt.IsZero() {

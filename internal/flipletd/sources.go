@@ -81,6 +81,7 @@ type sourceFilter struct {
 	appID, orgID int64
 	orgWide      bool // sources of no app are meant too
 	kind         string
+	untyped      bool // only sources without a type: type=null
 	exclude      []string
 	definition   any
 	order        func(a, b *meta) int
@@ -88,6 +89,9 @@ type sourceFilter struct {
 
 func (c *call) sourceFilter() (*sourceFilter, error) {
 	f := &sourceFilter{kind: c.param("type")}
+	if f.kind == "null" {
+		f.kind, f.untyped = "", true
+	}
 	appID, orgID, err := c.scope()
 	if err != nil {
 		return nil, err
@@ -140,7 +144,7 @@ func sourceOrder(column, direction string) (func(a, b *meta) int, error) {
 
 func (f *sourceFilter) matches(m *meta) bool {
 	return (f.appID == 0 || m.appID == f.appID || f.orgWide && m.appID == 0) && (f.orgID == 0 || m.orgID == f.orgID) &&
-		(f.kind == "" || m.kind == f.kind) && !slices.Contains(f.exclude, m.kind) &&
+		(f.kind == "" || m.kind == f.kind) && (!f.untyped || m.kind == "") && !slices.Contains(f.exclude, m.kind) &&
 		(f.definition == nil || rowquery.Contains(m.definition, f.definition))
 }
 

@@ -26,6 +26,8 @@ type store struct {
 	widgets  map[widgetKey]*widget
 	pushes   pushLog
 
+	notifications []*notification // by id
+
 	lastID map[string]int64 // per kind of record
 
 	// lastVisible is the latest time at which anything becomes visible, and
@@ -48,7 +50,7 @@ func newStore(j Journal) *store {
 		versions:   make(map[int64][]*snapshot),
 		widgets:    make(map[widgetKey]*widget),
 		lastID: map[string]int64{
-			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700,
+			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700, kindNotification: 600,
 		},
 	}
 }

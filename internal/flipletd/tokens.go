@@ -32,8 +32,11 @@ type credential struct {
 	orgID  int64
 	userID int64
 
-	mu  sync.Mutex
-	row int64 // the entry that the session is logged in with; 0 is nobody
+	createdAt time.Time
+
+	mu     sync.Mutex
+	row    int64 // the entry that the session is logged in with; 0 is nobody
+	signed int64 // the user who signed in to the session with a password; 0 is nobody
 }
 
 // governs says that the holder may see what is the organization's: its tokens and its log.
@@ -46,6 +49,20 @@ func (c *credential) login(entryID int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.row = entryID
+}
+
+// signIn notes who signed in with a password, 0 for nobody.
+func (c *credential) signIn(userID int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signed = userID
+}
+
+// signedIn is the user of the session: the token's own, or who signed in.
+func (c *credential) signedIn() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return orElse(c.userID, c.signed)
 }
 
 func (c *credential) loggedInWith() int64 {
@@ -68,6 +85,7 @@ type app struct {
 	id, orgID            int64
 	name                 string
 	productionID         int64 // 0 is null
+	version              int64 // of the last update; 0 is null
 	createdAt, updatedAt time.Time
 }
 
@@ -92,7 +110,7 @@ func (d *directory) populate(orgID, appID int64, token string, now time.Time) er
 	d.lastID = 40000
 	d.organizations = []organization{{id: orgID, name: "Local organization"}}
 	d.apps = []app{{id: appID, orgID: orgID, name: "Local app", createdAt: now, updatedAt: now}}
-	_, err := d.addToken(&credential{kind: APIToken, name: "Local token", appID: appID, orgID: orgID, token: token})
+	_, err := d.addToken(&credential{kind: APIToken, name: "Local token", appID: appID, orgID: orgID, token: token, createdAt: now})
 	return err
 }
 
@@ -119,13 +137,17 @@ func (d *directory) revoke(token string) {
 }
 
 func (d *directory) authenticate(r *http.Request, query map[string][]string) (*credential, error) {
-	token := presentedToken(r, query)
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if c := d.tokens[token]; c != nil {
+	if c := d.byToken(presentedToken(r, query)); c != nil {
 		return c, nil
 	}
 	return nil, notAuthorised()
+}
+
+// byToken returns what a token stands for, or nil.
+func (d *directory) byToken(token string) *credential {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.tokens[token]
 }
 
 func (d *directory) addApp(a app) {
@@ -146,6 +168,19 @@ func (d *directory) app(id int64) *app {
 		}
 	}
 	return nil
+}
+
+// publish counts an update of an app and returns its version.
+func (d *directory) publish(id int64, now time.Time) int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.apps {
+		if a := &d.apps[i]; a.id == id {
+			a.version, a.updatedAt = a.version+1, now
+			return a.version
+		}
+	}
+	return 0
 }
 
 // related says whether two apps are the same one, or the draft and the

@@ -77,8 +77,8 @@ func (c *call) createAppToken() error {
 	if err != nil {
 		return err
 	}
-	if !c.cred.studio() {
-		return forbidden("This needs a user of Studio.")
+	if err := c.edits(); err != nil {
+		return err
 	}
 	t, err := c.makeToken(&credential{kind: APIToken, appID: a.id})
 	if err != nil {
@@ -95,8 +95,8 @@ func (c *call) deleteAppToken() error {
 	if err != nil {
 		return err
 	}
-	if !c.cred.studio() {
-		return forbidden("This needs a user of Studio.")
+	if err := c.edits(); err != nil {
+		return err
 	}
 	return c.revokeToken(func(t *credential) bool { return t.kind == APIToken && t.appID == a.id })
 }

@@ -114,7 +114,7 @@ func (c *call) media(trash bool) error {
 func (f *mediaFolder) fields() map[string]any {
 	fields := map[string]any{
 		"id": f.ID, "name": f.Name, "appId": nullable(f.AppID), "parentId": nullable(f.ParentID),
-		"organizationId": nullable(f.OrganizationID), "createdAt": timeText(f.CreatedAt), "updatedAt": timeText(f.UpdatedAt),
+		"organizationId": nullable(f.OrganizationID), "createdAt": timeText(f.CreatedAt), "updatedAt": timeText(f.UpdatedAt), "deletedAt": nil,
 	}
 	if !f.DeletedAt.IsZero() {
 		fields["deletedAt"] = timeText(f.DeletedAt)

@@ -86,6 +86,7 @@ type app struct {
 	name                 string
 	productionID         int64 // 0 is null
 	version              int64 // of the last update; 0 is null
+	settings             map[string]any
 	createdAt, updatedAt time.Time
 }
 
@@ -170,17 +171,36 @@ func (d *directory) app(id int64) *app {
 	return nil
 }
 
-// publish counts an update of an app and returns its version.
-func (d *directory) publish(id int64, now time.Time) int64 {
+// change replaces an app by a copy that change has changed, and returns that.
+func (d *directory) change(id int64, now time.Time, change func(*app)) app {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range d.apps {
-		if a := &d.apps[i]; a.id == id {
-			a.version, a.updatedAt = a.version+1, now
-			return a.version
+		if d.apps[i].id == id {
+			change(&d.apps[i])
+			d.apps[i].updatedAt = now
+			return d.apps[i]
 		}
 	}
-	return 0
+	return app{}
+}
+
+// newApp registers an app under the next id.
+func (d *directory) newApp(a app) app {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, other := range d.apps {
+		a.id = max(a.id, other.id)
+	}
+	a.id++
+	d.apps = append(d.apps, a)
+	return a
+}
+
+func (d *directory) removeApp(id int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.apps = slices.DeleteFunc(slices.Clone(d.apps), func(a app) bool { return a.id == id })
 }
 
 // related says whether two apps are the same one, or the draft and the

@@ -150,6 +150,18 @@ func (c *call) createFolder() error {
 	return c.value(http.StatusOK, f.fields())
 }
 
+// getFolder serves what is known of a folder.
+func (c *call) getFolder() error {
+	id, _ := wholeNumber(c.args[0])
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	f := c.st.folder(id)
+	if f == nil || f.OrganizationID != c.cred.orgID {
+		return notFound("The folder")
+	}
+	return c.value(http.StatusOK, f.fields())
+}
+
 // renamed reads the name and the folder that a change asks for; what it does not name
 // stays. The caller holds the lock.
 func (c *call) renamed(fields map[string]any, name string, folder int64) (string, int64, error) {

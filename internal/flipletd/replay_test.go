@@ -102,6 +102,7 @@ func TestCallsOfPublicClientsAreReplayed(t *testing.T) {
 		{file, "PUT", "/v1/media/files/901", `{"name":"renamed.png","mediaFolderId":801}`, "studio", 200, "file"},
 		{file, "PUT", "/v1/media/files/901", `{"appId":1,"mediaFolderId":null}`, "studio", 200, "file"},
 		{file, "GET", "/v1/media/zip?appId=1&files=901&folders=801", "", "studio", 200, "zip"},
+		{file, "GET", "/v1/media/folders/801", "", "studio", 200, "id name parentId"},
 		{file, "DELETE", "/v1/media/files/901", "", "studio", 200, "-"},
 		{file, "POST", "/v1/media/files/901/restore", "", "studio", 200, "file"},
 		{file, "DELETE", "/v1/media/folders/801", "", "studio", 200, "-"},

@@ -81,6 +81,7 @@ var routes = []*route{
 	put("/v1/media/files/:file", (*call).updateFile),
 	del("/v1/media/files/:file", (*call).deleteFile),
 	post("/v1/media/folders", (*call).createFolder),
+	get("/v1/media/folders/:folder", (*call).getFolder),
 	put("/v1/media/folders/:folder", (*call).updateFolder),
 	del("/v1/media/folders/:folder", (*call).deleteFolder),
 

@@ -64,11 +64,14 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.levers.seed = orElse(cfg.Seed, 1)
 	s.random = newRandomness(cfg.Seed)
-	s.st.random = s.random
 	s.limiter.limits = cfg.RateLimit
 	s.buffers.New = func() any { return new([]byte) }
 	if err := s.st.load(); err != nil {
 		return nil, err
+	}
+	s.st.random = s.random
+	if cfg.Seed != 0 { // what a journal has GUIDs of already gets no others like them
+		s.st.random = newRandomness(orElse(mix(cfg.Seed^mix(uint64(s.st.lastID[kindEntry]))), 1))
 	}
 	if cfg.Token == "" {
 		cfg.Token = s.random.token()

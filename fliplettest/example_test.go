@@ -100,7 +100,8 @@ func ExampleWithSeed() {
 		defer srv.Close()
 		return srv.AddUser("jane@example.org", "Jane", "Doe", "secret")
 	}
-	fmt.Println(token(7) == token(7), token(7) == token(8))
+	first, again, other := token(7), token(7), token(8)
+	fmt.Println(first == again, first == other)
 	// Output: true false
 }
 

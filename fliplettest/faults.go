@@ -181,7 +181,8 @@ func OmitFields(names ...string) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Shape.Omit = add(fx.Shape.Omit, names) })
 }
 
-// NullFields sends fields of entries and data sources as null.
+// NullFields sends fields of entries and data sources as null. NullFields("organizationId")
+// is what data sources of an app can be like: their appId is there.
 func NullFields(names ...string) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Shape.Null = add(fx.Shape.Null, names) })
 }

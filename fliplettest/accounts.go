@@ -1,9 +1,6 @@
 package fliplettest
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -21,6 +18,9 @@ const (
 	// AppToken is what a running app has: anonymous until the session is
 	// authorized with a row of a data source.
 	AppToken = TokenKind(flipletd.AppToken)
+	// OrganizationToken belongs to the organization: it sees all apps, and needs grants as
+	// an APIToken does.
+	OrganizationToken = TokenKind(flipletd.OrganizationToken)
 )
 
 // AddToken makes another token of the server's app and returns it with the id
@@ -32,7 +32,7 @@ func (s *Server) AddToken(kind TokenKind) (token string, id int64) {
 // AddTokenIn makes a token of another app; see [WithApps]. It panics on a kind
 // that does not exist.
 func (s *Server) AddTokenIn(appID int64, kind TokenKind) (token string, id int64) {
-	if kind == UserToken {
+	if kind == UserToken || kind == OrganizationToken {
 		appID = 0
 	}
 	token, id, err := s.core.AddToken(string(kind), appID, 0, "")
@@ -71,10 +71,4 @@ func (s *Server) SetWidget(name string, settings datasource.M) {
 	if err := s.core.SetWidget(name, s.AppID, settings); err != nil {
 		panic("fliplettest: " + err.Error())
 	}
-}
-
-func randomToken() string {
-	raw := make([]byte, 20)
-	_, _ = rand.Read(raw) // never fails
-	return "eu--" + hex.EncodeToString(raw)
 }

@@ -35,6 +35,8 @@ const (
 	Upload       Route = "POST /v1/media/files"
 	Contents     Route = "GET /v1/media/files/:file/contents/:name"
 	Session      Route = "GET /v1/session"
+	User         Route = "GET /v1/user"
+	SignIn       Route = "POST /v1/auth/login" // with an e-mail address and a password
 )
 
 // Routes lists every call that the server knows.

@@ -22,6 +22,8 @@
 //	-rate-limit  enforce the documented 200 requests per 10 s
 //	-seed-demo   add contacts and a conversation, if they are not there yet; the line then
 //	             ends with "contacts" and the id of their data source
+//	-seed        draw tokens, passwords and GUIDs from this number, the same in every start;
+//	             who knows it knows them
 //	-studio-user add a user of Studio with this e-mail address, who passes every access
 //	             rule; the line then ends with "studio-user", the address, "password", a
 //	             random one, "studio-token" and the user's token

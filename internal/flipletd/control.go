@@ -21,6 +21,13 @@ type Row struct {
 	DeletedAt            *time.Time // nil while the entry lives
 }
 
+// Token is the first API token.
+func (s *Server) Token() string { return s.token }
+
+// Secret makes up a text that nobody can guess, such as a password; with a seed, who knows
+// the seed can.
+func (s *Server) Secret() string { return s.random.hex(16) }
+
 // Now is the server's time.
 func (s *Server) Now() time.Time { return s.clock.now() }
 
@@ -62,9 +69,9 @@ func (s *Server) AddToken(kind string, appID, userID int64, token string) (strin
 		return "", 0, fmt.Errorf("flipletd: there is no kind of token called %q", kind)
 	}
 	if token == "" {
-		token = newToken()
+		token = s.random.token()
 	}
-	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token}
+	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token, createdAt: s.clock.now()}
 	if kind != UserToken {
 		c.name = "Another " + kind + " token"
 	}
@@ -116,7 +123,7 @@ func (s *Server) CreateSource(fields map[string]any) (int64, error) {
 	tx := s.st.begin(s.clock.now(), &Effects{})
 	tx.create(m)
 	for _, r := range rows {
-		tx.insert(m, 0, withGUID(m, r.data), nil)
+		tx.insert(m, 0, s.st.withGUID(m, r.data), nil)
 	}
 	if err := tx.commit(); err != nil {
 		return 0, err
@@ -147,7 +154,7 @@ func (s *Server) Insert(dataSourceID int64, rows ...map[string]any) ([]int64, er
 	edited := tx.edit(src)
 	ids := make([]int64, len(copies))
 	for i, data := range copies {
-		ids[i] = tx.insert(edited, 0, withGUID(m, data), nil).ID
+		ids[i] = tx.insert(edited, 0, s.st.withGUID(m, data), nil).ID
 	}
 	return ids, tx.commit()
 }
@@ -265,7 +272,7 @@ func (s *Server) Routes() []Route {
 // AddUser makes a Studio user who can log in with the password, unless that is
 // empty, and returns the user's token.
 func (s *Server) AddUser(email, firstName, lastName, password string) (token string, id int64, err error) {
-	token = newToken()
+	token = s.random.token()
 	id = s.people.addPerson(person{
 		orgID: s.orgID, email: email, firstName: firstName, lastName: lastName, password: password, token: token,
 	})

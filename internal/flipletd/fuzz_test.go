@@ -69,6 +69,7 @@ func FuzzRouter(f *testing.F) {
 		{"PUT", "/v1/widget-instances/com.fliplet.chat?appId=1", `{"settings":{}}`}, {"POST", "/v1/auth/login", "email=a&password=b"},
 		{"POST", "/v1/apps/1/notifications", `{"where":{"data":{"$contains":{"a":1}}},"scope":[{"a":1}],"limit":1,"order":"id"}`},
 		{"PUT", "/v1/apps/1/notifications", `{"data":{"a":1},"scope":{"a":1},"orderAt":1577836800,"status":"published"}`},
+		{"PUT", "/v1/media/apps/1/accessRules", `{"accessRules":[{"type":["read"],"allow":"all"}]}`},
 		{"POST", "/v1/media/files/aggregate", `{"files":[901,"x"],"attributes":["name"]}`}, {"GET", "/v1/media/zip?files=901&folders=801", ""},
 		{"POST", "/v1/apps/1/publish", `{"release":{"type":"silent"}}`}, {"PUT", "/v1/apps/1", `{"name":"a","settings":{}}`},
 		{"POST", "/v1/communicate/email/batch", `{"emails":[{"to":[{"email":"a"}]}]}`}, {"POST", "/v1/session/authorize/flipletLogin", `{"email":"a","password":"b"}`},

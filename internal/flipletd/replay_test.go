@@ -103,6 +103,11 @@ func TestCallsOfPublicClientsAreReplayed(t *testing.T) {
 		{file, "PUT", "/v1/media/files/901", `{"appId":1,"mediaFolderId":null}`, "studio", 200, "file"},
 		{file, "GET", "/v1/media/zip?appId=1&files=901&folders=801", "", "studio", 200, "zip"},
 		{file, "GET", "/v1/media/folders/801", "", "studio", 200, "id name parentId"},
+		{rest, "GET", "/v1/media/files/901/accessRules", "", "studio", 200, "accessRules effectiveRules inheritedFrom"},
+		{rest, "PUT", "/v1/media/files/901/accessRules", `{"accessRules":[{"type":["read"],"allow":"loggedIn","enabled":true}]}`, "studio", 200, "accessRules effectiveRules inheritedFrom"},
+		{rest, "PUT", "/v1/media/folders/801/accessRules", `{"accessRules":null}`, "studio", 200, "accessRules effectiveRules inheritedFrom"},
+		{rest, "GET", "/v1/media/apps/1/accessRules", "", "studio", 200, "accessRules"},
+		{rest, "GET", "/v1/media/apps/1/accessRules", "", "", 403, "message"},
 		{file, "DELETE", "/v1/media/files/901", "", "studio", 200, "-"},
 		{file, "POST", "/v1/media/files/901/restore", "", "studio", 200, "file"},
 		{file, "DELETE", "/v1/media/folders/801", "", "studio", 200, "-"},
@@ -317,6 +322,35 @@ func TestAppsAndTheirTokens(t *testing.T) {
 	studio.do("DELETE", "/v1/apps/1", "").refused(400)
 	studio.do("DELETE", "/v1/apps/2", "").ok(200)
 	studio.do("GET", "/v1/apps/2", "").refused(404)
+}
+
+func TestRulesOfMediaAreInherited(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	studio := k.studio()
+	outer := k.do("POST", "/v1/media/folders", `{"name":"Outer","appId":1}`).ok(200)["id"]
+	inner := k.do("POST", "/v1/media/folders", fmt.Sprintf(`{"name":"Inner","parentId":%v}`, outer)).ok(200)["id"]
+	k.form("POST", fmt.Sprintf("/v1/media/files?folderId=%v", inner), part{name: "files[0]", file: "x.png", content: "x"}).ok(201)
+	const file, app = "/v1/media/files/901/accessRules", "/v1/media/apps/1/accessRules"
+	folder := fmt.Sprintf("/v1/media/folders/%v/accessRules", outer)
+	set := func(path, rules string) m { return studio.do("PUT", path, `{"accessRules":`+rules+`}`).ok(200) }
+	rule := []any{m{"allow": "all", "type": []any{"read"}}}
+	const text = `[{"type":["read"],"allow":"all"}]`
+	assert.Equal(t, m{"accessRules": nil, "effectiveRules": []any{}, "inheritedFrom": nil}, studio.do("GET", file, "").ok(200))
+	assert.Equal(t, m{"accessRules": rule}, set(app, text))
+	assert.Equal(t, m{"accessRules": nil, "effectiveRules": rule, "inheritedFrom": m{"type": "app", "appId": 1.0}}, studio.do("GET", file, "").ok(200))
+	set(folder, text)
+	assert.Equal(t, m{"type": "folder", "folderId": outer, "folderName": "Outer"}, studio.do("GET", file, "").ok(200)["inheritedFrom"])
+	assert.Equal(t, m{"accessRules": []any{}, "effectiveRules": []any{}, "inheritedFrom": nil}, set(file, `[]`), "no rules of its own are rules")
+	assert.Equal(t, "folder", set(file, `null`)["inheritedFrom"].(m)["type"])
+	for _, bad := range []string{`{}`, `{"accessRules":1}`, `{"accessRules":[1]}`, `{"accessRules":[` + strings.Repeat("{},", 20) + `{}]}`} {
+		studio.do("PUT", file, bad).refused(400)
+	}
+	for _, path := range []string{"/v1/media/files/7/accessRules", "/v1/media/folders/7/accessRules", "/v1/media/apps/7/accessRules"} {
+		studio.do("GET", path, "").refused(404)
+		studio.do("PUT", path, `{"accessRules":null}`).refused(404)
+	}
+	k.do("PUT", file, `{"accessRules":null}`).refused(403)
 }
 
 func TestMediaComesBackFromTheTrash(t *testing.T) {

@@ -28,6 +28,7 @@ type store struct {
 	revision uint64 // counts the writes
 
 	notifications []*notification // by id
+	mediaRules    mediaRules
 
 	lastID map[string]int64 // per kind of record
 
@@ -50,6 +51,7 @@ func newStore(j Journal) *store {
 		folders:    make(map[int64]*mediaFolder),
 		versions:   make(map[int64][]*snapshot),
 		widgets:    make(map[widgetKey]*widget),
+		mediaRules: make(mediaRules),
 		lastID: map[string]int64{
 			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700, kindNotification: 600,
 		},

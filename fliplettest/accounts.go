@@ -1,9 +1,6 @@
 package fliplettest
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -21,8 +18,8 @@ const (
 	// AppToken is what a running app has: anonymous until the session is
 	// authorized with a row of a data source.
 	AppToken = TokenKind(flipletd.AppToken)
-	// OrganizationToken belongs to the organisation and to no app. It needs grants
-	// as an API token does, and may read the audit log.
+	// OrganizationToken belongs to the organization: it sees all apps, needs grants as an
+	// APIToken does, and may read the audit log.
 	OrganizationToken = TokenKind(flipletd.OrganizationToken)
 )
 
@@ -84,10 +81,4 @@ func (s *Server) SetWidget(name string, settings datasource.M) {
 	if err := s.core.SetWidget(name, s.AppID, settings); err != nil {
 		panic("fliplettest: " + err.Error())
 	}
-}
-
-func randomToken() string {
-	raw := make([]byte, 20)
-	_, _ = rand.Read(raw) // never fails
-	return "eu--" + hex.EncodeToString(raw)
 }

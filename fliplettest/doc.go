@@ -50,7 +50,7 @@
 //     through the answer.
 //   - [Delay], [DelayAnswer]: slow before or after the request is applied.
 //   - [Twice]: a request arrives two times. [Partial]: a batch is half applied.
-//   - [RefuseToken], [RefuseChatToken]: 401 and 403.
+//   - [RefuseToken], [RefuseChatToken]: 401 and 403. [SecondFactor]: a login's 428.
 //   - [Server.RateLimit], [WithRateLimit]: the documented limits and their 429.
 //     [Server.Limit], [WithLimit]: limits that users, apps or an organisation share.
 //
@@ -79,7 +79,8 @@
 //   - [OmitDeletedAt], [ShowDeletedAt], [KeepTombstoneData]: deletion.
 //   - [OmitFields], [NullFields], [NullLists], [UnknownFields],
 //     [IDsAsStrings]: anything else that a field can be.
-//   - [DenyWith401]: the status of a refused write.
+//   - [DenyWith401]: the status of a refused write. [Host]: another base of the API in
+//     v1/user. [CDN]: media objects that lead to the CDN.
 //
 // # Looking inside
 //

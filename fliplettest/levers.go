@@ -80,7 +80,8 @@ type Rates struct {
 }
 
 // WithFaults lets requests of every route go wrong at random, the same ones
-// for the same seed and the same calls of each route. Delays and losses add
+// for the same seed and the same calls of each route. As with [WithSeed], tokens are
+// drawn from the seed, too. Delays and losses add
 // up: a request can be slow and lost.
 func WithFaults(seed uint64, r Rates) Option {
 	return func(c *config) {

@@ -9,12 +9,12 @@ import (
 // Calls is a group of calls that have limits together.
 type Calls string
 
-// The groups that Fliplet publishes limits for. Calls of the last three are not served
+// The groups that Fliplet publishes limits for. Calls of the last two are not served
 // here: they are 404, and 429 once there were too many with a token.
 const (
 	DataSourceCalls  = Calls(flipletd.DataSourceCalls)  // 200 per 10 s and user
 	LogCalls         = Calls(flipletd.LogCalls)         // the audit log; 30 per 10 s and user
-	CommunicateCalls = Calls(flipletd.CommunicateCalls) // e-mail, SMS, push; 20 per 30 s and user
+	CommunicateCalls = Calls(flipletd.CommunicateCalls) // e-mail and SMS; 20 per 30 s and user
 	AICalls          = Calls(flipletd.AICalls)          // 10 per 60 s and user
 	ActionCalls      = Calls(flipletd.ActionCalls)      // runs of app actions; 60 per 60 s and app
 )
@@ -22,8 +22,8 @@ const (
 // Scope says whose requests count together.
 type Scope string
 
-// The scopes. The user of a token is the person it belongs to, else the entry that its
-// session is logged in with, else the token itself, as API tokens are users of their own.
+// The scopes. The user of a token is the person it belongs to or who has signed in to its
+// session, else the entry that the session is logged in with, else the token itself, as API tokens are users of their own.
 // Tokens of no app, such as a person's or an organisation's, count for no app.
 const (
 	PerToken        = Scope(flipletd.PerToken)

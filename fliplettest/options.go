@@ -39,7 +39,10 @@ func WithApps(ids ...int64) Option {
 	return func(c *config) { c.apps = append(c.apps, ids...) }
 }
 
-// WithSeed sets the seed of everything random in levers; the default is 1.
+// WithSeed sets the seed of everything random, in levers as well as in tokens, GUIDs and
+// the like: the same requests get the same answers, byte for byte, as long as the clock
+// tells the same, as it does in a testing/synctest bubble or after
+// [Server.FreezeClockAt]. Without it levers have the seed 1, and nobody can guess a token.
 func WithSeed(seed uint64) Option { return func(c *config) { c.Seed = seed } }
 
 // WithRateLimit switches on the documented rate limits: 200 requests of data

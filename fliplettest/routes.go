@@ -37,6 +37,8 @@ const (
 	Session      Route = "GET /v1/session"
 	Logs         Route = "POST /v1/organizations/:organization/logs" // the audit log
 	GetLogs      Route = "GET /v1/organizations/:organization/logs"
+	User         Route = "GET /v1/user"
+	SignIn       Route = "POST /v1/auth/login" // with an e-mail address and a password
 )
 
 // Routes lists every call that the server knows.

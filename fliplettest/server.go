@@ -70,15 +70,12 @@ func Start(opts ...Option) (*Server, error) {
 	for _, o := range opts {
 		o(&cfg)
 	}
-	if cfg.Token == "" {
-		cfg.Token = randomToken()
-	}
 	core, err := flipletd.New(cfg.Config)
 	if err != nil {
 		return nil, fmt.Errorf("fliplettest: %w", err)
 	}
 	s := &Server{
-		Token: cfg.Token, AppID: max(cfg.AppID, 1), OrganizationID: max(cfg.OrganizationID, 1), core: core,
+		Token: core.Token(), AppID: max(cfg.AppID, 1), OrganizationID: max(cfg.OrganizationID, 1), core: core,
 	}
 	for _, id := range cfg.apps {
 		core.AddApp(id, "App "+strconv.FormatInt(id, 10), 0)

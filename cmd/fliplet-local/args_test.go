@@ -18,6 +18,8 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 		"-token: give a region":                {"-token", "local"},
 		"without spaces":                       {"-token", "eu--a b"},
 		"such as eu--local":                    {"-token", ""},
+		"-seed: give a number above 0":         {"-seed", "0"},
+		`invalid value "x" for flag -seed`:     {"-seed", "x"},
 		`invalid value "http://a.test"`:        {"-host", "http://a.test"},
 		`invalid value "a.test/x"`:             {"-host", "a.test/x"},
 		`invalid value "*.test"`:               {"-host", "*.test"},

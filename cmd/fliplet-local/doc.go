@@ -8,9 +8,10 @@
 //	fliplet-local: http://127.0.0.1:8899 token eu--local app 1 organization 1
 //
 // The address goes into datasource.Config.BaseURL and the token into
-// datasource.Config.Token. A page at / shows a person what is stored and which
-// requests come in; it asks for no token, so every user of the machine can read the
-// names on it. Everything else that there is to say goes to standard error,
+// datasource.Config.Token. A page at / shows a person the conversations, the data
+// sources, which requests come in and which hooks run; it asks for no token, so every
+// user of the machine can read the names and messages on it. What is encrypted stays so,
+// and no token, key or other column of a row is shown. Everything else that there is to say goes to standard error,
 // and never holds a token, a key or a message. Without -token, each start makes a
 // token of its own.
 //
@@ -25,6 +26,8 @@
 //	             repeated; 0/1s lifts one of -rate-limit
 //	-seed-demo   add contacts and a conversation, if they are not there yet; the line then
 //	             ends with "contacts" and the id of their data source
+//	-seed        draw tokens, passwords and GUIDs from this number, the same in every start;
+//	             who knows it knows them
 //	-studio-user add a user of Studio with this e-mail address, who passes every access
 //	             rule; the line then ends with "studio-user", the address, "password", a
 //	             random one, "studio-token" and the user's token

@@ -29,6 +29,7 @@ type config struct {
 	hosts               []string
 	rateLimit, seedDemo bool
 	limits              []flipletd.Limit
+	seed                uint64 // 0: everything is random
 }
 
 // run is the program; it returns its exit status.
@@ -65,6 +66,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		return err
 	})
 	f.BoolVar(&cfg.seedDemo, "seed-demo", false, "add contacts and a conversation, if they are not there yet")
+	f.Uint64Var(&cfg.seed, "seed", 0, "draw tokens, passwords and GUIDs from this `number`, so that every start gives the same; who knows it knows them")
 	f.StringVar(&cfg.studioUser, "studio-user", "", "add a user of Studio with this `e-mail` address, who passes every access rule; the line at the start has the password and the token")
 	if err := f.Parse(args); err != nil {
 		return cfg, err
@@ -78,12 +80,15 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if f.NArg() > 0 {
 		return refuse("%q is no flag; they all begin with -", f.Arg(0))
 	}
-	given := false
-	f.Visit(func(set *flag.Flag) { given = given || set.Name == "token" })
-	if !given {
+	given := map[string]bool{}
+	f.Visit(func(set *flag.Flag) { given[set.Name] = true })
+	if given["seed"] && cfg.seed == 0 {
+		return refuse("-seed: give a number above 0, or leave it out for tokens that nobody can guess")
+	}
+	if !given["token"] && cfg.seed == 0 { // with a seed the server draws it
 		cfg.token = "eu--" + rand.Text()
 	}
-	if !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if drawn := !given["token"] && cfg.seed != 0; !drawn && !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return refuse("-token: give a region, two dashes and a name without spaces, such as eu--local")
 	}
 	if name, domain, ok := strings.Cut(cfg.studioUser, "@"); cfg.studioUser != "" && (!ok || name == "" || domain == "" || strings.ContainsFunc(cfg.studioUser, func(r rune) bool { return r <= ' ' || r > '~' })) {

@@ -118,7 +118,7 @@ func TestALineOfTheLog(t *testing.T) {
 	k.do("PUT", fmt.Sprintf("/v1/data-sources/%d/data", source), `{}`).ok(200)
 	lines := jo.logs("fields=userId,data")
 	assert.Equal(t, m{"userId": nil, "data": m{"_userEmail": nil, "dataSource": m{"id": float64(source), "name": "Things"}}}, lines[0])
-	assert.Equal(t, m{"userId": 40001.0, "data": m{"_userEmail": "token-40001-1@fliplet.com", "columns": []any{}}}, lines[2])
+	assert.Equal(t, m{"userId": 40001.0, "data": m{"_userEmail": "token-1-local-token-40001@fliplet.com", "columns": []any{}}}, lines[2])
 }
 
 func TestWritesOfOneRequestShareItsID(t *testing.T) {
@@ -316,7 +316,7 @@ func TestTheLogAsCSV(t *testing.T) {
 	assert.Equal(t, `attachment; filename="logs.csv"`, a.header.Get("Content-Disposition"))
 	assert.Equal(t, "id,type,data,dataSourceEntryId,userId\r\n"+
 		`1,dataSource.create,"{""_userEmail"":null,""dataSource"":{""id"":101,""name"":""=1+1, \""x\""\r\ny""}}",,`+"\r\n"+
-		`2,dataSource.entry.create,"{""_userEmail"":""token-40002-0@fliplet.com"",""columns"":[""=c"",""a,b""]}",5001,1`+"\r\n", a.body)
+		`2,dataSource.entry.create,"{""_userEmail"":""token-1-x-40002@fliplet.com"",""columns"":[""=c"",""a,b""]}",5001,1`+"\r\n", a.body)
 	records, err := csv.NewReader(strings.NewReader(k.do("POST", logsPath, `{"format":"csv"}`).body)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, records, 3)

@@ -24,8 +24,8 @@ var logFields = []logField{
 	{"requestId", false, func(c *call, e *change) any { return requestID(c.srv.levers.seed, e.request) }},
 	{"createdAt", false, func(_ *call, e *change) any { return timeText(e.time()) }},
 	{"updatedAt", false, func(_ *call, e *change) any { return timeText(e.time()) }},
-	{"sessionId", false, func(_ *call, e *change) any { return e.whose((*credential).number) }},
-	{"userId", false, func(_ *call, e *change) any { return e.whose((*credential).userNumber) }},
+	{"sessionId", false, func(_ *call, e *change) any { return e.session() }},
+	{"userId", false, func(_ *call, e *change) any { return orElse[any](nullable(e.userID), e.session()) }},
 	{"appId", false, func(_ *call, e *change) any { return nullable(e.appID) }},
 	{"dataSourceId", false, func(_ *call, e *change) any { return nullable(e.sourceID) }},
 	{"dataSourceEntryId", false, func(_ *call, e *change) any { return nullable(e.entryID) }},
@@ -44,29 +44,28 @@ var logFields = []logField{
 		switch {
 		case e.by == nil:
 			return nil
-		case e.by.kind == UserToken:
+		case e.userID != 0:
 			return "studio"
 		}
 		return "app"
 	}},
 }
 
-// whose is a number of who made the change, null for the test kit.
-func (e *change) whose(number func(*credential) int64) any {
+// session is the number of the token that made the change, null for the test kit: v1/session
+// has it as the id of the session, and v1/user as that of a user who is nobody else.
+func (e *change) session() any {
 	if e.by == nil {
 		return nil
 	}
-	return number(e.by)
+	return e.by.id
 }
-
-func (c *credential) number() int64 { return c.id }
 
 // logEmail is the address of who made a change.
 func (c *call) logEmail(e *change) any {
 	if e.by == nil {
 		return nil
 	}
-	if p := c.srv.people.person(e.by.userID); p != nil {
+	if p := c.srv.people.person(e.userID); p != nil {
 		return p.email
 	}
 	return e.by.email()

@@ -89,9 +89,6 @@ func attributes(fields map[string]any) []string {
 	return slices.Clip(list)
 }
 
-// userNumber is "userId": who v1/user says the holder of a token is.
-func (c *credential) userNumber() int64 { return orElse(c.userID, c.id) }
-
 // appOf is "appId": the app of the data source, else that of the token.
 func appOf(m *meta, by *credential) int64 {
 	if m.appID == 0 && by != nil {

@@ -18,6 +18,7 @@ type change struct {
 	seen     int64 // when readers get to see it, by the system's clock, in nanoseconds
 	request  uint64
 	by       *credential // nil is the test kit
+	userID   int64       // of the person who was signed in; 0 is nobody
 	sourceID int64
 	entryID  int64 // 0 is null
 	appID    int64 // 0 is null
@@ -76,6 +77,9 @@ func (l *auditLog) note(t *tx) {
 		seen = time.Now()
 	}
 	e := change{at: t.now.UnixMilli(), seen: seen.UnixNano(), request: l.requests, by: t.by}
+	if t.by != nil {
+		e.userID = t.by.signedIn()
+	}
 	var whole *wholeChange
 	if t.logs != logRowsOnly {
 		m := t.described()

@@ -205,7 +205,7 @@ func (c *call) commitEntries() error {
 		if left--; left < 0 {
 			return c.breakOff(tx, 0)
 		}
-		data := withGUID(m, r.data)
+		data := c.st.withGUID(m, r.data)
 		if q.hooks[runInsert] {
 			data = c.runHooks(m, runInsert, data)
 		}

@@ -21,6 +21,13 @@ type Row struct {
 	DeletedAt            *time.Time // nil while the entry lives
 }
 
+// Token is the first API token.
+func (s *Server) Token() string { return s.token }
+
+// Secret makes up a text that nobody can guess, such as a password; with a seed, who knows
+// the seed can.
+func (s *Server) Secret() string { return s.random.hex(16) }
+
 // Now is the server's time.
 func (s *Server) Now() time.Time { return s.clock.now() }
 
@@ -83,9 +90,9 @@ func (s *Server) AddToken(kind string, appID, userID int64, token string) (strin
 		return "", 0, fmt.Errorf("flipletd: there is no kind of token called %q", kind)
 	}
 	if token == "" {
-		token = newToken()
+		token = s.random.token()
 	}
-	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token}
+	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token, createdAt: s.clock.now()}
 	if kind != UserToken {
 		c.name = "Another " + kind + " token"
 	}
@@ -106,11 +113,11 @@ func (s *Server) AddTwin(of, token string) (string, int64, error) {
 		return "", 0, errors.New("flipletd: there is no such token")
 	}
 	if token == "" {
-		token = newToken()
+		token = s.random.token()
 	}
 	c, err := s.people.addToken(&credential{
 		kind: first.kind, name: first.name, appID: first.appID, orgID: first.orgID, userID: first.userID,
-		twinOf: orElse(first.twinOf, first.id), token: token, row: first.loggedInWith(),
+		twinOf: orElse(first.twinOf, first.id), token: token, createdAt: s.clock.now(), row: first.loggedInWith(), signed: first.signedIn(),
 	})
 	if err != nil {
 		return "", 0, err
@@ -160,7 +167,7 @@ func (s *Server) CreateSource(fields map[string]any) (int64, error) {
 	tx.logs = logSourceCreate
 	tx.create(m)
 	for _, r := range rows {
-		tx.insert(m, 0, withGUID(m, r.data), nil)
+		tx.insert(m, 0, s.st.withGUID(m, r.data), nil)
 	}
 	if err := tx.commit(); err != nil {
 		return 0, err
@@ -191,7 +198,7 @@ func (s *Server) Insert(dataSourceID int64, rows ...map[string]any) ([]int64, er
 	edited := tx.edit(src)
 	ids := make([]int64, len(copies))
 	for i, data := range copies {
-		ids[i] = tx.insert(edited, 0, withGUID(m, data), nil).ID
+		ids[i] = tx.insert(edited, 0, s.st.withGUID(m, data), nil).ID
 	}
 	return ids, tx.commit()
 }
@@ -213,17 +220,21 @@ func (s *Server) EachRow(dataSourceID int64) iter.Seq[Row] {
 		}
 		s.st.mu.RUnlock()
 		for _, v := range versions { // which are never changed
-			data, _ := copyValue(v.data()) // decoded JSON can be copied
-			row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
-			row.Data, _ = data.(map[string]any)
-			if !v.live() {
-				row.DeletedAt = &v.deleted
-			}
-			if !yield(row) {
+			if !yield(copyRow(v)) {
 				return
 			}
 		}
 	}
+}
+
+func copyRow(v *version) Row {
+	data, _ := copyValue(v.data()) // decoded JSON can be copied
+	row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
+	row.Data, _ = data.(map[string]any)
+	if !v.live() {
+		row.DeletedAt = &v.deleted
+	}
+	return row
 }
 
 // Source describes a data source.
@@ -305,7 +316,7 @@ func (s *Server) Routes() []Route {
 // AddUser makes a Studio user who can log in with the password, unless that is
 // empty, and returns the user's token.
 func (s *Server) AddUser(email, firstName, lastName, password string) (token string, id int64, err error) {
-	token = newToken()
+	token = s.random.token()
 	id = s.people.addPerson(person{
 		orgID: s.orgID, email: email, firstName: firstName, lastName: lastName, password: password, token: token,
 	})

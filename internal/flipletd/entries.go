@@ -154,7 +154,7 @@ func (c *call) insertEntry() error {
 	}
 	tx := c.begin(logRowsOnly)
 	c.keep(tx, m, sub, nil)
-	data := withGUID(m, grant.drop(sub.data))
+	data := c.st.withGUID(m, grant.drop(sub.data))
 	data = c.runHooks(m, runInsert, data)
 	v := tx.insert(tx.edit(s), 0, data, nil)
 	tx.attach(v)

@@ -67,6 +67,14 @@ func FuzzRouter(f *testing.F) {
 		{"POST", "/v1/data-sources/101/versions/1/restore", ""}, {"GET", "/v1/media/files/1/contents/a?encryptionKey=%00", ""},
 		{"POST", "/v1/session/authorize/dataSource", `{"dataSourceId":101,"where":{"flUserId":"a"}}`},
 		{"PUT", "/v1/widget-instances/com.fliplet.chat?appId=1", `{"settings":{}}`}, {"POST", "/v1/auth/login", "email=a&password=b"},
+		{"POST", "/v1/apps/1/notifications", `{"where":{"data":{"$contains":{"a":1}}},"scope":[{"a":1}],"limit":1,"order":"id"}`},
+		{"PUT", "/v1/apps/1/notifications", `{"data":{"a":1},"scope":{"a":1},"orderAt":1577836800,"status":"published"}`},
+		{"PUT", "/v1/media/apps/1/accessRules", `{"accessRules":[{"type":["read"],"allow":"all"}]}`},
+		{"POST", "/v1/media/files/aggregate", `{"files":[901,"x"],"attributes":["name"]}`}, {"GET", "/v1/media/zip?files=901&folders=801", ""},
+		{"POST", "/v1/apps/1/publish", `{"release":{"type":"silent"}}`}, {"PUT", "/v1/apps/1", `{"name":"a","settings":{}}`},
+		{"POST", "/v1/communicate/email/batch", `{"emails":[{"to":[{"email":"a"}]}]}`}, {"POST", "/v1/session/authorize/flipletLogin", `{"email":"a","password":"b"}`},
+		{"DELETE", "/v1/organizations/1/tokens/40001", ""}, {"PUT", "/v1/widget-instances/701", `{"a":1}`}, {"GET", "/organizations/1/files/901/x.png", ""},
+		{"GET", "/v1/apps/1/tokens?type=appToken&order=id&direction=desc", ""}, {"POST", "/v1/session/providers/copy", `{"source_session_auth_token":"eu--test-token"}`},
 	} {
 		f.Add(seed[0], seed[1], seed[2], true)
 		f.Add(seed[0], seed[1], seed[2], false)

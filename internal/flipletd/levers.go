@@ -30,6 +30,7 @@ type Effects struct {
 	Twice bool // apply the request twice, answer once
 
 	RefuseChatToken bool
+	SecondFactor    string // what a login with a password has to show besides
 	RefuseToken     bool
 
 	VisibleAfter time.Duration // writes are seen that much later

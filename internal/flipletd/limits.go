@@ -15,7 +15,7 @@ import (
 // Calls is a group of calls that have limits together.
 type Calls string
 
-// The groups that Fliplet publishes numbers for. The local server answers the first two;
+// The groups that Fliplet publishes numbers for. The local server answers the first three;
 // calls of the others are 404, and counted.
 const (
 	DataSourceCalls  Calls = "data-sources"
@@ -28,8 +28,8 @@ const (
 // Scope says whose requests count together.
 type Scope string
 
-// The scopes. The user of a token is the person it belongs to, else the entry that its
-// session is logged in with, else the token. Tokens of no app count for no app.
+// The scopes. The user of a token is the person it belongs to or who has signed in to its
+// session, else the entry that the session is logged in with, else the token. Tokens of no app count for no app.
 const (
 	PerToken        Scope = "token"
 	PerUser         Scope = "user"
@@ -86,6 +86,8 @@ func callsOf(path string) Calls {
 		return DataSourceCalls
 	case path == "/v1/organizations/:organization/logs":
 		return LogCalls
+	case strings.HasPrefix(path, "/v1/communicate/"):
+		return CommunicateCalls
 	}
 	return ""
 }

@@ -131,7 +131,7 @@ func TestEachGroupOfCallsHasItsOwnNumbers(t *testing.T) {
 		{"GET", "/v1/data-sources", 200, 200, 10 * time.Second},
 		{"GET", "/v1/organizations/1/logs", 200, 30, 10 * time.Second},
 		{"POST", "/v1/organizations/1/logs", 200, 30, 10 * time.Second},
-		{"POST", "/v1/communicate/email", 404, 20, 30 * time.Second},
+		{"POST", "/v1/communicate/email", 400, 20, 30 * time.Second},
 		{"POST", "/v1/ai/completion", 404, 10, time.Minute},
 		{"POST", "/v1/apps/1/actions/7/run", 404, 60, time.Minute},
 	} {

@@ -3,6 +3,7 @@ package flipletd
 import (
 	"cmp"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -107,8 +108,8 @@ func (c *credential) holders(calls Calls) [len(AllScopes)]holder {
 
 // user is who makes the requests of a token.
 func (c *credential) user() (holderKind, int64) {
-	if c.userID != 0 {
-		return ofUser, c.userID
+	if id := c.signedIn(); id != 0 {
+		return ofUser, id
 	}
 	if row := c.loggedInWith(); row != 0 {
 		return ofEntry, row
@@ -197,6 +198,19 @@ func (l *limiter) set(limits ...Limit) {
 			}
 		}
 	}
+}
+
+// tightest is the limit of a group that lets the fewest requests through in a second.
+func (l *limiter) tightest(calls Calls) (tightest Limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rate := math.Inf(1)
+	for _, limit := range l.limits[slices.Index(AllCalls[:], calls)] {
+		if r := float64(limit.Requests) / limit.Window.Seconds(); limit.Requests > 0 && r < rate {
+			tightest, rate = limit, r
+		}
+	}
+	return tightest
 }
 
 // Usage is how many requests of a group a holder of a scope has made.

@@ -16,10 +16,10 @@ import (
 // Config is what a server starts with. Zero fields have the defaults named
 // at each.
 type Config struct {
-	Token          string  // the first API token; random
+	Token          string  // the first API token; a random one
 	AppID          int64   // the app that token belongs to; 1
 	OrganizationID int64   // 1
-	Seed           uint64  // of everything random in levers; 1
+	Seed           uint64  // of everything random: the same requests get the same answers; 0 is 1 for levers, and the system's randomness for tokens and GUIDs
 	Limits         []Limit // none
 	MaxBody        int64   // bytes of a request body; 1 GiB as documented
 	MaxFile        int64   // bytes of one file; 500 MiB as documented
@@ -33,12 +33,14 @@ type Config struct {
 // Server is a local Fliplet. It is an [http.Handler], safe for concurrent use.
 type Server struct {
 	st      *store
+	random  *randomness
 	clock   clock
 	levers  levers
 	people  directory
 	limiter limiter
 	log     requestLog
 
+	token            string // the first one
 	appID, orgID     int64
 	maxBody, maxFile int64
 	queryTimeout     time.Duration
@@ -61,6 +63,7 @@ func New(cfg Config) (*Server, error) {
 		s.log.logger = slog.New(slog.DiscardHandler)
 	}
 	s.levers.seed = orElse(cfg.Seed, 1)
+	s.random = newRandomness(cfg.Seed)
 	for _, l := range cfg.Limits {
 		if err := l.Check(); err != nil {
 			return nil, fmt.Errorf("flipletd: %w", err)
@@ -76,6 +79,14 @@ func New(cfg Config) (*Server, error) {
 		// lines in a millisecond.
 		s.st.audit.lastID = time.Now().UnixMilli() * 1000
 	}
+	s.st.random = s.random
+	if cfg.Seed != 0 { // what a journal has GUIDs of already gets no others like them
+		s.st.random = newRandomness(orElse(mix(cfg.Seed^mix(uint64(s.st.lastID[kindEntry]))), 1))
+	}
+	if cfg.Token == "" {
+		cfg.Token = s.random.token()
+	}
+	s.token = cfg.Token
 	if err := s.people.populate(s.orgID, s.appID, cfg.Token, s.clock.now()); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 type store struct {
 	mu      sync.RWMutex
 	journal Journal
+	random  *randomness
 
 	sources map[int64]*source
 	entries map[int64]*version // the newest version of every entry
@@ -25,6 +26,10 @@ type store struct {
 	widgets  map[widgetKey]*widget
 	pushes   pushLog
 	audit    auditLog
+	revision uint64 // counts the writes
+
+	notifications []*notification // by id
+	mediaRules    mediaRules
 
 	lastID map[string]int64 // per kind of record
 
@@ -47,8 +52,9 @@ func newStore(j Journal) *store {
 		folders:    make(map[int64]*mediaFolder),
 		versions:   make(map[int64][]*snapshot),
 		widgets:    make(map[widgetKey]*widget),
+		mediaRules: make(mediaRules),
 		lastID: map[string]int64{
-			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700,
+			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700, kindNotification: 600,
 		},
 	}
 }

@@ -158,6 +158,7 @@ func (t *tx) commit() error {
 		}
 	}
 	t.st.audit.note(t)
+	t.st.revision++
 	for _, id := range t.order {
 		t.st.putMeta(t.metas[id])
 	}

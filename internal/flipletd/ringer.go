@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -40,6 +42,7 @@ type ringer struct {
 	workers int
 	waiting int                   // calls that are not over yet
 	late    map[*ring]*time.Timer // calls that a lever delays
+	taken   uint64                // of them
 	idle    []chan struct{}       // closed when no call waits
 	left    []chan struct{}       // closed when no worker runs
 }
@@ -65,6 +68,8 @@ type ring struct {
 	record *HookCall
 
 	late       time.Duration
+	due        time.Time // when it is late, and which of those it is
+	number     uint64
 	outOfOrder bool
 	lost       bool
 	unheard    bool // the answer is lost
@@ -94,14 +99,30 @@ func (r *ringer) add(x *ring) {
 		r.push(x)
 		return
 	}
+	r.taken++
+	x.due, x.number = time.Now().Add(x.late), r.taken
 	r.late[x] = time.AfterFunc(x.late, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if _, still := r.late[x]; still {
-			delete(r.late, x)
-			r.push(x)
-		}
+		r.pushLate(x.due)
 	})
+}
+
+// pushLate puts what is due by then into the lanes. Of calls that are due at the same moment
+// the earlier one comes first, whichever timer did.
+func (r *ringer) pushLate(due time.Time) {
+	var list []*ring
+	for x := range r.late {
+		if !x.due.After(due) {
+			list = append(list, x)
+		}
+	}
+	slices.SortFunc(list, func(a, b *ring) int { return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.number, b.number)) })
+	for _, x := range list {
+		r.late[x].Stop()
+		delete(r.late, x)
+		r.push(x)
+	}
 }
 
 // push puts a call into its lane. The caller holds the lock, here and below.
@@ -273,7 +294,7 @@ func (r *ringer) send(x *ring) {
 	r.log.change(x.record, func(h *HookCall) { h.Sent = r.clock.now() })
 	status, err := r.ask(req)
 	if err == nil && x.unheard {
-		status, err = 0, errors.New("the answer was lost by a lever")
+		status, err = 0, HookError("the answer was lost by a lever")
 	}
 	if err != nil {
 		r.fail(x, r.reason(ctx, err))

@@ -20,13 +20,21 @@ type hookHosts map[string]bool
 func parseHookHosts(list []string) (hookHosts, error) {
 	hosts := make(hookHosts, len(list))
 	for _, text := range list {
-		host, port, err := splitAuthority(text)
-		if err != nil {
-			return nil, fmt.Errorf("flipletd: the host of web hooks %.100q %w: give a name or an address, such as hooks.example.org or hooks.example.org:8443", text, err)
+		if err := CheckHookHost(text); err != nil {
+			return nil, fmt.Errorf("flipletd: the host of web hooks %.100q: %w", text, err)
 		}
+		host, port, _ := splitAuthority(text) // which was checked
 		hosts[joinAuthority(host, port)] = true
 	}
 	return hosts, nil
+}
+
+// CheckHookHost says what is wrong with a host of Config.
+func CheckHookHost(text string) error {
+	if _, _, err := splitAuthority(text); err != nil {
+		return fmt.Errorf("it %w; give a name or an address, such as hooks.example.org or hooks.example.org:8443", err)
+	}
+	return nil
 }
 
 // named says that an option allows a host, which may then be anywhere.

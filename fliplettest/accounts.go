@@ -18,8 +18,8 @@ const (
 	// AppToken is what a running app has: anonymous until the session is
 	// authorized with a row of a data source.
 	AppToken = TokenKind(flipletd.AppToken)
-	// OrganizationToken belongs to the organization: it sees all apps, needs grants as an
-	// APIToken does, and may read the audit log.
+	// OrganizationToken belongs to the organization and to no app: it sees all of them, needs
+	// grants as an APIToken does, and may read the audit log.
 	OrganizationToken = TokenKind(flipletd.OrganizationToken)
 )
 

@@ -66,6 +66,84 @@ func ExampleStatus() {
 	// Output: 1 <nil> 3
 }
 
+// A login that has to show a second factor.
+func ExampleSecondFactor() {
+	srv, err := fliplettest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	srv.AddUser("jane@example.org", "Jane", "Doe", "secret")
+	srv.Always(fliplettest.SignIn, fliplettest.SecondFactor("123456"))
+	login := func(form url.Values) {
+		resp, err := http.PostForm(srv.URL+"/v1/auth/login", form)
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp.Body.Close()
+		fmt.Println(resp.Status)
+	}
+	form := url.Values{"email": {"jane@example.org"}, "password": {"secret"}}
+	login(form)
+	form.Set("twofactor", "123456")
+	login(form)
+	// Output:
+	// 428 Precondition Required
+	// 200 OK
+}
+
+// The same seed gives the same tokens and GUIDs, here of a user of Studio.
+func ExampleWithSeed() {
+	token := func(seed uint64) string {
+		srv, err := fliplettest.Start(fliplettest.WithSeed(seed), fliplettest.InProcess())
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer srv.Close()
+		return srv.AddUser("jane@example.org", "Jane", "Doe", "secret")
+	}
+	first, again, other := token(7), token(7), token(8)
+	fmt.Println(first == again, first == other)
+	// Output: true false
+}
+
+// Public clients switch to the base of the API that v1/user names.
+func ExampleHost() {
+	srv, err := fliplettest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	srv.Always(fliplettest.User, fliplettest.Host("https://us.api.fliplet.com/"))
+	resp, err := http.Get(srv.URL + "/v1/user?auth_token=" + srv.Token)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ Host string }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.Host)
+	// Output: https://us.api.fliplet.com/
+}
+
+// Media objects that lead to the CDN instead of the API, which wants a token.
+func ExampleCDN() {
+	srv, err := fliplettest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	srv.Always(fliplettest.AnyRoute, fliplettest.CDN())
+	files, err := srv.Client().Upload(context.Background(), url.Values{"appId": {"1"}}, []datasource.Part{{Field: "files[0]", Filename: "hello.txt", Content: []byte("hello")}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.TrimPrefix(files[0].URL, srv.URL))
+	// Output: /organizations/1/files/901/hello.txt
+}
+
 // The users of an app share a limit: one of them uses it up.
 func ExampleServer_Limit() {
 	srv, err := fliplettest.Start(fliplettest.InProcess())
@@ -178,82 +256,4 @@ func ExampleLogLag() {
 	// Output:
 	// 1
 	// 0
-}
-
-// A login that has to show a second factor.
-func ExampleSecondFactor() {
-	srv, err := fliplettest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer srv.Close()
-	srv.AddUser("jane@example.org", "Jane", "Doe", "secret")
-	srv.Always(fliplettest.SignIn, fliplettest.SecondFactor("123456"))
-	login := func(form url.Values) {
-		resp, err := http.PostForm(srv.URL+"/v1/auth/login", form)
-		if err != nil {
-			log.Fatal(err)
-		}
-		resp.Body.Close()
-		fmt.Println(resp.Status)
-	}
-	form := url.Values{"email": {"jane@example.org"}, "password": {"secret"}}
-	login(form)
-	form.Set("twofactor", "123456")
-	login(form)
-	// Output:
-	// 428 Precondition Required
-	// 200 OK
-}
-
-// The same seed gives the same tokens and GUIDs, here of a user of Studio.
-func ExampleWithSeed() {
-	token := func(seed uint64) string {
-		srv, err := fliplettest.Start(fliplettest.WithSeed(seed), fliplettest.InProcess())
-		if err != nil {
-			log.Fatal(err)
-		}
-		defer srv.Close()
-		return srv.AddUser("jane@example.org", "Jane", "Doe", "secret")
-	}
-	first, again, other := token(7), token(7), token(8)
-	fmt.Println(first == again, first == other)
-	// Output: true false
-}
-
-// Public clients switch to the base of the API that v1/user names.
-func ExampleHost() {
-	srv, err := fliplettest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer srv.Close()
-	srv.Always(fliplettest.User, fliplettest.Host("https://us.api.fliplet.com/"))
-	resp, err := http.Get(srv.URL + "/v1/user?auth_token=" + srv.Token)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var answer struct{ Host string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(answer.Host)
-	// Output: https://us.api.fliplet.com/
-}
-
-// Media objects that lead to the CDN instead of the API, which wants a token.
-func ExampleCDN() {
-	srv, err := fliplettest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer srv.Close()
-	srv.Always(fliplettest.AnyRoute, fliplettest.CDN())
-	files, err := srv.Client().Upload(context.Background(), url.Values{"appId": {"1"}}, []datasource.Part{{Field: "files[0]", Filename: "hello.txt", Content: []byte("hello")}}, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(strings.TrimPrefix(files[0].URL, srv.URL))
-	// Output: /organizations/1/files/901/hello.txt
 }

@@ -23,7 +23,8 @@ const (
 type Scope string
 
 // The scopes. The user of a token is the person it belongs to or who has signed in to its
-// session, else the entry that the session is logged in with, else the token itself, as API tokens are users of their own.
+// session, else the entry that the session is logged in with, else the token itself, as
+// API tokens are users of their own.
 // Tokens of no app, such as a person's or an organisation's, count for no app.
 const (
 	PerToken        = Scope(flipletd.PerToken)

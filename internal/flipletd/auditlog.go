@@ -104,9 +104,6 @@ func (l *auditLog) note(t *tx) {
 		old := t.st.entries[v.ID]
 		switch {
 		case !v.live():
-			if old == nil || !old.live() {
-				continue
-			}
 			e.kind, e.columns = logEntryDelete, nil
 		case old == nil || !old.live():
 			e.kind, e.columns = logEntryCreate, l.columns(v.data())

@@ -29,7 +29,8 @@ const (
 type Scope string
 
 // The scopes. The user of a token is the person it belongs to or who has signed in to its
-// session, else the entry that the session is logged in with, else the token. Tokens of no app count for no app.
+// session, else the entry that the session is logged in with, else the token. Tokens of no
+// app count for no app.
 const (
 	PerToken        Scope = "token"
 	PerUser         Scope = "user"

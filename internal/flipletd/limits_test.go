@@ -120,6 +120,26 @@ func TestTheRowThatASessionIsLoggedInWithIsAUser(t *testing.T) {
 		k.used(flipletd.DataSourceCalls, flipletd.PerUser, "entry", ids[0]))
 }
 
+func TestWhoSignsInToASessionIsItsUser(t *testing.T) {
+	t.Parallel()
+	k := limited(t, dataLimit(flipletd.PerUser, 2, time.Second))
+	source := k.source(m{"name": "Things"})
+	jo, id, err := k.AddUser("jo@example.org", "Jo", "March", "secret")
+	require.NoError(t, err)
+	token, _, err := k.AddToken(flipletd.AppToken, 1, 0, "")
+	require.NoError(t, err)
+	page := k.as(token)
+	page.list().ok(200)
+	page.do("POST", "/v1/auth/login", `{"email":"jo@example.org","password":"secret"}`).ok(200)
+	page.do("PUT", fmt.Sprintf("/v1/data-sources/%d/data", source), `{}`).ok(200)
+	k.as(jo).list().ok(200)
+	page.list().ok(429)
+	page.do("POST", "/v1/auth/logout", "").ok(200)
+	page.list().ok(200)
+	line := k.as(jo).logs("type=dataSource.entry.create&fields=userId,user.email")[0]
+	assert.Equal(t, m{"userId": float64(id), "user": m{"email": "jo@example.org"}}, line, "who it was then")
+}
+
 func TestEachGroupOfCallsHasItsOwnNumbers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -132,6 +152,8 @@ func TestEachGroupOfCallsHasItsOwnNumbers(t *testing.T) {
 		{"GET", "/v1/organizations/1/logs", 200, 30, 10 * time.Second},
 		{"POST", "/v1/organizations/1/logs", 200, 30, 10 * time.Second},
 		{"POST", "/v1/communicate/email", 400, 20, 30 * time.Second},
+		{"POST", "/v1/communicate/sms", 400, 20, 30 * time.Second},
+		{"POST", "/v1/communicate/nothing", 404, 20, 30 * time.Second},
 		{"POST", "/v1/ai/completion", 404, 10, time.Minute},
 		{"POST", "/v1/apps/1/actions/7/run", 404, 60, time.Minute},
 	} {

@@ -3,7 +3,6 @@ package flipletd
 import (
 	"cmp"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -198,19 +197,6 @@ func (l *limiter) set(limits ...Limit) {
 			}
 		}
 	}
-}
-
-// tightest is the limit of a group that lets the fewest requests through in a second.
-func (l *limiter) tightest(calls Calls) (tightest Limit) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	rate := math.Inf(1)
-	for _, limit := range l.limits[slices.Index(AllCalls[:], calls)] {
-		if r := float64(limit.Requests) / limit.Window.Seconds(); limit.Requests > 0 && r < rate {
-			tightest, rate = limit, r
-		}
-	}
-	return tightest
 }
 
 // Usage is how many requests of a group a holder of a scope has made.

@@ -25,11 +25,11 @@ type store struct {
 	versions map[int64][]*snapshot // per data source, oldest first
 	widgets  map[widgetKey]*widget
 	pushes   pushLog
-	audit    auditLog
 	revision uint64 // counts the writes
 
 	notifications []*notification // by id
 	mediaRules    mediaRules
+	audit         auditLog
 
 	lastID map[string]int64 // per kind of record
 

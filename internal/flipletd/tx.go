@@ -157,8 +157,8 @@ func (t *tx) commit() error {
 			}
 		}
 	}
-	t.st.audit.note(t)
 	t.st.revision++
+	t.st.audit.note(t)
 	for _, id := range t.order {
 		t.st.putMeta(t.metas[id])
 	}

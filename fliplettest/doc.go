@@ -51,6 +51,7 @@
 //   - [Delay], [DelayAnswer]: slow before or after the request is applied.
 //   - [Twice]: a request arrives two times. [Partial]: a batch is half applied.
 //   - [RefuseToken], [RefuseChatToken]: 401 and 403.
+//   - [MaxJoins], [WithMaxJoins]: 400 for a query with more joins.
 //   - [Server.RateLimit], [WithRateLimit]: the documented limit and its 429.
 //
 // Time and consistency:

@@ -9,6 +9,16 @@ import (
 // SetQueryTimeout changes how long the clauses of a request may take.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
 
+// Plain makes queries look at every row, or not.
+func (s *Server) Plain(on bool) {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	s.st.plain = on
+}
+
+// Looked is how many rows queries have looked at.
+func (s *Server) Looked() int64 { return s.st.looked.Load() }
+
 // Check verifies what the store promises itself: its indexes agree with its
 // rows.
 func (s *Server) Check() error {

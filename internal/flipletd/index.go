@@ -32,6 +32,19 @@ func (ix *index) search(t time.Time, id int64) int {
 	return lo
 }
 
+// between is the part from (from, id) to the end of to; nil is no bound.
+func (ix *index) between(from, to *time.Time, id int64) []*version {
+	end := len(ix.list)
+	if to != nil {
+		end = ix.search(to.Add(time.Nanosecond), 0)
+	}
+	start := 0
+	if from != nil {
+		start = min(ix.search(*from, id), end)
+	}
+	return ix.list[start:end]
+}
+
 func (ix *index) add(v *version) {
 	if n := len(ix.list); n == 0 || ix.before(ix.list[n-1], v) {
 		ix.list = append(ix.list, v)

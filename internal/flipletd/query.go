@@ -84,7 +84,17 @@ func (c *call) entryQuery() (*entryQuery, error) {
 			q.attributes[strings.TrimPrefix(n, "data.")] = true
 		}
 	}
-	return q, q.readShaping(fields, c.body)
+	if err := q.readShaping(fields, c.body); err != nil {
+		return nil, err
+	}
+	most := c.srv.maxJoins
+	if c.fx.MaxJoins != nil {
+		most = *c.fx.MaxJoins
+	}
+	if n := len(q.joins); n > most && (most > 0 || c.fx.MaxJoins != nil) {
+		return nil, badRequest("The query has %d joins, more than the %d that are allowed.", n, most)
+	}
+	return q, nil
 }
 
 // readMetadata takes the filters that stand beside where. They are conditions
@@ -181,17 +191,16 @@ func (c *call) selectEntries(q *entryQuery) error {
 	if err != nil {
 		return err
 	}
-	rows, extra, err := c.shapeRows(q, rows)
+	page, err := c.shapeRows(q, rows)
 	if err != nil {
 		return err
 	}
-	columns := grant.view(q.attributes)
+	l := &listing{shape: &c.fx.Shape, columns: grant.view(q.attributes), views: page.views, extra: page.extra}
 	if q.pipeline != nil {
-		return c.aggregate(q, rows, columns, s.id)
+		return c.aggregate(q, page.rows, l, s.id)
 	}
-	rows = c.fx.arrange(rows)
+	rows = c.fx.arrange(page.rows)
 	c.status = http.StatusOK
-	l := &listing{shape: &c.fx.Shape, columns: columns, extra: extra}
 	b := appendEntries(append(c.out[:0], `{"entries":`...), rows, l)
 	b = append(b, `,"dataSourceId":`...)
 	b = strconv.AppendInt(b, s.id, 10)

@@ -23,6 +23,7 @@ type Config struct {
 	RateLimit      Limits  // off
 	MaxBody        int64   // bytes of a request body; 1 GiB as documented
 	MaxFile        int64   // bytes of one file; 500 MiB as documented
+	MaxJoins       int     // joins of one query; any number, as documented
 	Journal        Journal // keeps state across restarts; none
 
 	// Logger hears of every request at level Info and of the server's own errors
@@ -41,6 +42,7 @@ type Server struct {
 
 	appID, orgID     int64
 	maxBody, maxFile int64
+	maxJoins         int // 0 is any
 	queryTimeout     time.Duration
 	buffers          sync.Pool // *[]byte, for answers
 
@@ -54,7 +56,7 @@ func New(cfg Config) (*Server, error) {
 		st:    newStore(cfg.Journal),
 		appID: orElse(cfg.AppID, 1), orgID: orElse(cfg.OrganizationID, 1),
 		maxBody: orElse(cfg.MaxBody, 1<<30), maxFile: orElse(cfg.MaxFile, 500<<20),
-		queryTimeout: defaultQueryTimeout, closed: make(chan struct{}),
+		maxJoins: cfg.MaxJoins, queryTimeout: defaultQueryTimeout, closed: make(chan struct{}),
 	}
 	s.log.logger = cfg.Logger
 	if s.log.logger == nil {

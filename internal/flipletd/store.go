@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,9 @@ type store struct {
 	// history whether overtaken versions are kept: see version.asOf.
 	lastVisible time.Time
 	history     bool
+
+	looked atomic.Int64 // rows that queries looked at
+	plain  bool         // tests: queries look at every row
 }
 
 // The ids of each kind start in a range of their own, so that a mistaken kind

@@ -126,8 +126,9 @@ func (q *entryQuery) scan(c *call, s *source, m *meta, keep func(*version) (bool
 	}
 	sc := &scan{
 		st: c.st, sources: []*source{s}, at: c.asOf, order: order,
-		offset: q.offset, limit: q.limit, all: q.paginated,
+		offset: q.offset, limit: q.limit, all: q.paginated, probes: siftProbes(q.filter),
 	}
+	sc.probes.alone = sc.probes.alone && q.meta == nil && len(q.views) == 0
 	if q.meta != nil {
 		sc.bounds = q.meta.Bounds()
 	}
@@ -216,6 +217,7 @@ func (c *call) selectEntries(q *entryQuery) error {
 			}
 			return q.meta.Match(&v.Row)
 		}
+		sc.probes, sc.found = probes{}, nil
 		var buried []*version
 		if err := sc.gather(func(v *version) { buried = append(buried, v) }); err != nil {
 			return err

@@ -19,11 +19,13 @@ type scan struct {
 	keep    func(*version) (bool, error) // sees tombstones too
 	bounds  rowquery.Bounds              // what keep implies
 	after   keyset                       // what keep implies about (updatedAt, id)
+	probes  probes                       // what keep implies about columns; none when it keeps tombstones
 	order   []ordering
 	offset  int
 	limit   int  // 0 is none
 	all     bool // the total is wanted, not only the page
 
+	found  []*candidates // of each source; none of the state of an earlier time
 	looked int64
 }
 
@@ -40,18 +42,49 @@ func (q *scan) current() bool { return !q.st.plain && q.st.current(q.at) }
 // when all is set.
 func (q *scan) run() (page []*version, total int, err error) {
 	defer func() { q.st.looked.Add(q.looked) }()
+	q.narrow()
+	if q.all && q.probes.alone && q.current() {
+		if total, err = q.countAll(); err != nil {
+			return nil, 0, err
+		}
+		q.all = false
+		page, _, err = q.page()
+		return page, total, err
+	}
+	return q.page()
+}
+
+// narrow leaves only sources in which something can match.
+func (q *scan) narrow() {
 	if q.bounds.DataSourceIDs != nil {
 		q.sources = slices.DeleteFunc(slices.Clone(q.sources), func(s *source) bool {
 			_, in := slices.BinarySearch(q.bounds.DataSourceIDs, s.id)
 			return !in
 		})
 	}
+	if !q.current() || q.bounds.IDs != nil {
+		return
+	}
+	q.found = make([]*candidates, len(q.sources))
+	for i, s := range q.sources {
+		q.found[i] = q.candidates(s)
+	}
+}
+
+func (q *scan) page() (page []*version, total int, err error) {
 	if q.current() && q.bounds.IDs == nil {
-		if w, ok := q.indexed(); ok {
-			return q.walk(w)
+		w, indexed := q.indexed()
+		if !indexed && len(q.order) == 0 && len(q.sources) == 1 && q.sources[0].ordered == 0 {
+			w, indexed = newestFirst(), true
 		}
-		if len(q.order) == 0 && len(q.sources) == 1 && q.sources[0].ordered == 0 {
-			return q.newestFirst(q.sources[0])
+		if indexed {
+			lists := make([][]*version, len(q.sources))
+			for i, s := range q.sources {
+				lists[i] = q.within(s, &w)
+			}
+			if !q.few(lists) {
+				return q.walk(w, lists)
+			}
 		}
 	}
 	var rows []*version
@@ -60,6 +93,24 @@ func (q *scan) run() (page []*version, total int, err error) {
 	}
 	sortRows(rows, q.order)
 	return paginate(rows, q.offset, q.limit), len(rows), nil
+}
+
+// few says that it is less work to sort what can match than to walk an order until the
+// page is full. Matches are taken to lie anywhere in it.
+func (q *scan) few(lists [][]*version) bool {
+	can, walked := 0, 0
+	for i, s := range q.sources {
+		n := len(lists[i])
+		walked += n
+		if c := q.found[i]; c != nil {
+			n = min(n, c.n)
+		}
+		can += min(n, len(q.fromBounds(s)))
+	}
+	if q.all || q.limit == 0 {
+		return can < walked/2
+	}
+	return can == 0 || can < walked && can < walked/can*(q.offset+q.limit)
 }
 
 func paginate(rows []*version, offset, limit int) []*version {
@@ -73,64 +124,112 @@ func paginate(rows []*version, offset, limit int) []*version {
 // count counts without sorting.
 func (q *scan) count() (n int, err error) {
 	defer func() { q.st.looked.Add(q.looked) }()
-	err = q.gather(func(*version) { n++ })
-	return n, err
+	q.narrow()
+	return q.countAll()
+}
+
+func (q *scan) countAll() (n int, err error) {
+	if q.bounds.IDs != nil {
+		err = q.gather(func(*version) { n++ })
+		return n, err
+	}
+	for i := range q.sources {
+		c := q.foundIn(i)
+		if c != nil && q.probes.alone {
+			var some int
+			some, err = c.count(q)
+			n += some
+		} else {
+			err = q.gatherIn(i, func(*version) { n++ })
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+func (q *scan) foundIn(i int) *candidates {
+	if i < len(q.found) {
+		return q.found[i]
+	}
+	return nil
 }
 
 // gather passes every kept entry to fn, in no order.
 func (q *scan) gather(fn func(*version)) error {
-	visit := func(v *version) error {
-		ok, err := q.keeps(v)
-		if ok && err == nil {
-			fn(v)
-		}
-		return err
-	}
 	if q.bounds.IDs != nil {
-		for _, id := range q.bounds.IDs {
-			v := q.st.entries[id]
-			if v == nil || !slices.ContainsFunc(q.sources, func(s *source) bool { return s.id == v.DataSourceID }) {
-				continue
-			}
-			if v = v.asOf(q.at); v == nil {
-				continue
-			}
-			if err := visit(v); err != nil {
-				return err
-			}
-		}
-		return nil
+		return q.gatherIDs(fn)
 	}
-	for _, s := range q.sources {
-		if q.current() && (q.bounds.UpdatedFrom != nil || q.bounds.CreatedFrom != nil) {
-			for _, v := range q.fromBounds(s) {
-				if v.replaced {
-					continue
-				}
-				if err := visit(v); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		var err error
-		q.st.each(s, q.at, func(v *version) bool {
-			err = visit(v)
-			return err == nil
-		})
-		if err != nil {
+	for i := range q.sources {
+		if err := q.gatherIn(i, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// visit passes an entry to fn if it is kept.
+func (q *scan) visit(v *version, fn func(*version)) error {
+	ok, err := q.keeps(v)
+	if ok && err == nil {
+		fn(v)
+	}
+	return err
+}
+
+func (q *scan) gatherIDs(fn func(*version)) error {
+	for _, id := range q.bounds.IDs {
+		v := q.st.entries[id]
+		if v == nil || !slices.ContainsFunc(q.sources, func(s *source) bool { return s.id == v.DataSourceID }) {
+			continue
+		}
+		if v = v.asOf(q.at); v == nil {
+			continue
+		}
+		if err := q.visit(v, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gatherIn is gather for one of the sources.
+func (q *scan) gatherIn(i int, fn func(*version)) (err error) {
+	s := q.sources[i]
+	c := q.foundIn(i)
+	if q.current() && (q.bounds.UpdatedFrom != nil || q.bounds.CreatedFrom != nil) {
+		if list := q.fromBounds(s); c == nil || len(list) < c.n {
+			for _, v := range list {
+				if v.replaced {
+					continue
+				}
+				if err := q.visit(v, fn); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	if c != nil {
+		return c.each(q.st, func(v *version) error { return q.visit(v, fn) })
+	}
+	q.st.each(s, q.at, func(v *version) bool {
+		err = q.visit(v, fn)
+		return err == nil
+	})
+	return err
+}
+
 // fromBounds is the part of an index that the bounds leave.
 func (q *scan) fromBounds(s *source) []*version {
-	if from := q.bounds.UpdatedFrom; from != nil {
-		return s.updated.list[s.updated.search(*from, 0):]
+	switch {
+	case q.bounds.UpdatedFrom != nil:
+		return s.updated.between(q.bounds.UpdatedFrom, q.bounds.UpdatedTo, 0)
+	case q.bounds.CreatedFrom != nil:
+		return s.created.between(q.bounds.CreatedFrom, q.bounds.CreatedTo, 0)
 	}
-	return s.created.list[s.created.search(*q.bounds.CreatedFrom, 0):]
+	return s.rows
 }
 
 // sequence is an order that an index delivers by itself: by a time and then by the
@@ -268,10 +367,10 @@ func (q *scan) within(s *source, w *sequence) []*version {
 }
 
 // walk merges the indexes of all sources and stops when the page is full.
-func (q *scan) walk(w sequence) (page []*version, total int, err error) {
+func (q *scan) walk(w sequence, lists [][]*version) (page []*version, total int, err error) {
 	m := &merged{sequence: w}
-	for _, s := range q.sources {
-		if list := q.within(s, &m.sequence); len(list) > 0 {
+	for _, list := range lists {
+		if len(list) > 0 {
 			c := cursor{sequence: &m.sequence, rest: list}
 			c.load()
 			m.cursors = append(m.cursors, c)
@@ -307,23 +406,10 @@ func (q *scan) walk(w sequence) (page []*version, total int, err error) {
 
 // newestFirst is the default order of a source whose rows have no order of
 // their own: by falling id.
-func (q *scan) newestFirst(s *source) (page []*version, total int, err error) {
-	for _, v := range slices.Backward(s.rows) {
-		ok, err := q.keeps(v)
-		if err != nil {
-			return nil, 0, err
-		}
-		if !ok {
-			continue
-		}
-		if total++; total > q.offset && (q.limit == 0 || len(page) < q.limit) {
-			page = append(page, v)
-		}
-		if !q.all && q.limit > 0 && len(page) == q.limit {
-			break
-		}
+func newestFirst() sequence {
+	return sequence{
+		list: func(s *source) []*version { return s.rows }, key: noTime, column: "id", desc: true, descending: true,
 	}
-	return page, total, nil
 }
 
 // keyset is a lower bound on (updatedAt, id), exclusive of nothing: rows

@@ -280,7 +280,7 @@ func (c *call) joinSide(j *join) ([]*version, *columnView, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	sc := &scan{st: c.st, sources: []*source{s}, at: c.asOf, order: j.order}
+	sc := &scan{st: c.st, sources: []*source{s}, at: c.asOf, order: j.order, probes: siftProbes(j.filter)}
 	if j.on == nil {
 		sc.limit = j.limit
 	}

@@ -33,6 +33,8 @@ type store struct {
 	lastVisible time.Time
 	history     bool
 
+	columns columnIndexer
+
 	looked atomic.Int64 // rows that queries looked at
 	plain  bool         // tests: queries look at every row
 }
@@ -50,6 +52,7 @@ func newStore(j Journal) *store {
 		folders:    make(map[int64]*mediaFolder),
 		versions:   make(map[int64][]*snapshot),
 		widgets:    make(map[widgetKey]*widget),
+		columns:    columnIndexer{most: mostBytes},
 		lastID: map[string]int64{
 			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700,
 		},
@@ -72,6 +75,9 @@ type source struct {
 	created index
 	live    int // entries that are not deleted
 	ordered int // live entries with an order of their own
+
+	columns map[string]*postings // indexes of columns
+	asked   map[string]int       // queries that could have used one more
 }
 
 func newSource(m *meta) *source {
@@ -169,6 +175,7 @@ func (st *store) put(s *source, v *version) {
 		st.indexToken(s, old, false)
 	}
 	s.count(v, +1)
+	st.indexColumns(s, old, v)
 	st.indexToken(s, v, true)
 	st.lastID[kindEntry] = max(st.lastID[kindEntry], v.ID)
 }
@@ -258,6 +265,9 @@ func (st *store) purge(s *source) {
 	for _, v := range s.rows {
 		st.indexToken(s, v, false)
 		delete(st.entries, v.ID)
+	}
+	for _, p := range s.columns {
+		st.columns.drop(p)
 	}
 	delete(st.versions, s.id)
 	delete(st.sources, s.id)

@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -51,6 +52,14 @@ func (ix *index) add(v *version) {
 		return
 	}
 	ix.list = slices.Insert(ix.list, ix.search(ix.key(v), v.ID), v)
+}
+
+// fill makes the index that of these rows, each the newest version.
+func (ix *index) fill(rows []*version) {
+	ix.list = slices.Clone(rows)
+	slices.SortFunc(ix.list, func(a, b *version) int {
+		return cmp.Or(ix.key(a).Compare(ix.key(b)), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 func (ix *index) before(a, b *version) bool {

@@ -280,6 +280,27 @@ func TestOtherConditionsThanEqualityHaveNoIndex(t *testing.T) {
 	}
 }
 
+// A row on which a comparison fails makes the query fail, also when a later condition
+// would have left it out.
+func TestAnIndexDoesNotHideARowThatCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.source(m{})
+	for i := range 50 {
+		k.put(101, m{"a": "x", "b": fmt.Sprint(i)})
+	}
+	k.put(101, m{"a": m{"toString": 1}, "b": "none"})
+	for range 3 {
+		assert.Len(t, equality(k, 101, "b", "7"), 1)
+	}
+	assert.Equal(t, []string{"b"}, k.Columns(101))
+	for range 3 { // without an index of a, and with one
+		k.do("POST", "/v1/data-sources/101/data/query", `{"where":{"a":"x","b":"7"}}`).refused(400)
+		k.do("POST", "/v1/data-sources/101/data/query", `{"where":{"b":"7","a":"x"}}`).ok(200)
+	}
+	assert.Equal(t, []string{"a", "b"}, k.Columns(101))
+}
+
 func TestIndexesOfColumnsGoWhenNobodyUsesThemOrThereAreTooMany(t *testing.T) {
 	t.Parallel()
 	k := start(t)

@@ -180,6 +180,27 @@ func (st *store) put(s *source, v *version) {
 	st.lastID[kindEntry] = max(st.lastID[kindEntry], v.ID)
 }
 
+// fill puts entries into an empty store: each index is sorted once, which takes no longer
+// when rows were written in another order than they were created.
+func (st *store) fill(rows []*version) {
+	slices.SortFunc(rows, func(a, b *version) int { return cmp.Compare(a.ID, b.ID) })
+	for _, v := range rows {
+		s := st.sources[v.DataSourceID]
+		if s == nil {
+			continue
+		}
+		st.entries[v.ID] = v
+		s.rows = append(s.rows, v)
+		s.count(v, +1)
+		st.indexToken(s, v, true)
+		st.lastID[kindEntry] = max(st.lastID[kindEntry], v.ID)
+	}
+	for _, s := range st.sources {
+		s.updated.fill(s.rows)
+		s.created.fill(s.rows)
+	}
+}
+
 func (s *source) position(id int64) int {
 	i, _ := slices.BinarySearchFunc(s.rows, id, func(v *version, id int64) int { return cmp.Compare(v.ID, id) })
 	return i

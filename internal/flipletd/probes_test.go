@@ -362,6 +362,43 @@ func TestIndexesOfColumnsGoWithTheirSource(t *testing.T) {
 	require.NoError(t, k.Check())
 }
 
+// Every value is looked for in every way among rows with every value.
+func TestEachValueIsFoundThroughAnIndexAsWithoutIt(t *testing.T) {
+	t.Parallel()
+	k := talk(t)
+	k.put(102, m{"other": "column"})
+	for _, value := range oddValues {
+		require.Equal(t, 200, k.do("PUT", "/v1/data-sources/102/data", `{"a":`+value+`}`).status)
+	}
+	const sift, across = "/v1/data-sources/102/data/query", "/v1/data-sources/data"
+	compare := func(path, body string) {
+		got := k.do("POST", path, body)
+		k.Plain(true)
+		want := k.do("POST", path, body)
+		k.Plain(false)
+		require.Equal(t, want.status, got.status, "%s %s", path, body)
+		require.True(t, want.status == 400 || want.body == got.body, "%s %s\n%s\n%s", path, body, want.body, got.body)
+	}
+	equality(k, 102, "a", "x")
+	equality(k, 102, "a", "x")
+	require.Equal(t, []string{"a"}, k.Columns(102))
+	for _, value := range oddValues {
+		for _, clause := range []string{
+			`{"a":%s}`, `{"a":{"$eq":%s}}`, `{"a":{"$ne":%s}}`, `{"$not":{"a":%s}}`, `{"$not":{"a":{"$ne":%s}}}`, `{"a":{"$in":[%s]}}`, `{"a":{"$in":["a",%s]}}`,
+			`{"a":{"$nin":[%s]}}`, `{"$not":{"a":{"$in":[%s]}}}`, `{"$and":[{"a":%s},{"a":{"$ne":"b"}}]}`,
+		} {
+			compare(sift, `{"includePagination":true,"where":`+fmt.Sprintf(clause, value)+`}`)
+		}
+		for _, clause := range []string{
+			`{"data":{"$contains":{"a":%s}}}`, `{"data":{"$contains":{"a":[%s]}}}`, `{"data":{"$contains":{"a":[%s,"a"]}}}`, `{"$not":{"data":{"$contains":{"a":%s}}}}`,
+			`{"$not":{"data":{"$contains":{"a":[%s]}}}}`, `{"data":{"a":%s}}`, `{"data.a":{"$eq":%s}}`, `{"data":{"a":{"$in":[%s,"a"]}}}`, `{"data":{"a":{"$in":["a",%s]}}}`,
+		} {
+			compare(across, `{"flUserToken":"ta","limit":0,"where":`+fmt.Sprintf(clause, value)+`}`)
+			compare(across, `{"flUserToken":"ta","count":true,"where":`+fmt.Sprintf(clause, value)+`}`)
+		}
+	}
+}
+
 // writeSomething changes one source, or fails to.
 func writeSomething(k *kit, r clauses, j *journal) {
 	k.Shift(time.Duration(r.IntN(3)) * time.Millisecond)

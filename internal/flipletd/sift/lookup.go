@@ -52,8 +52,8 @@ func lookups(n node, found []Lookup) ([]Lookup, bool) {
 }
 
 func (n *path) lookup() (l Lookup, ok bool) {
-	if len(n.segments) != 1 || n.segments[0].common {
-		return l, false // a name that values inherit is never missing
+	if len(n.segments) != 1 {
+		return l, false
 	}
 	l = Lookup{Column: n.segments[0].name, Exact: true}
 	switch cond := n.cond.(type) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,6 +143,43 @@ func (r clauses) row() m {
 		row[column] = v
 	}
 	return row
+}
+
+// Readers build indexes beside each other, and writers come in between.
+func TestManyReadersBuildIndexesAtOnce(t *testing.T) {
+	t.Parallel()
+	k := talk(t)
+	row := func(i int) m {
+		row := m{}
+		for c := range 12 {
+			row[fmt.Sprint("c", c)] = fmt.Sprint(i)
+		}
+		return row
+	}
+	for i := range 200 {
+		k.put(102, row(i))
+		k.put(103, row(i))
+	}
+	var wg sync.WaitGroup
+	for reader := range 6 {
+		wg.Go(func() {
+			for i := range 150 {
+				column, value := fmt.Sprint("c", (i/5+reader)%12), fmt.Sprint(i)
+				assert.Equal(t, 200, k.do("POST", "/v1/data-sources/102/data/query", fmt.Sprintf(`{"where":{%q:%q}}`, column, value)).status)
+				a := k.across(fmt.Sprintf(`{"flUserToken":"ta","count":true,"where":{"data":{"$contains":{%q:%q}}}}`, column, value))
+				assert.Equal(t, `{"entries":2,"count":2}`, a.body)
+			}
+		})
+	}
+	wg.Go(func() {
+		for i := range 100 {
+			k.put(102, row(1000+i))
+			assert.Equal(t, 200, k.do("DELETE", fmt.Sprint("/v1/data-sources/103/data/", k.put(103, row(i + 1000))[0]), "").status)
+		}
+	})
+	wg.Wait()
+	require.NoError(t, k.Check())
+	assert.NotEmpty(t, k.Columns(102))
 }
 
 // An index gives the answer that looking at every row gives, whatever the rows, the

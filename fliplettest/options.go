@@ -1,6 +1,8 @@
 package fliplettest
 
 import (
+	"net/http"
+
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
@@ -12,6 +14,7 @@ type config struct {
 	inProcess bool
 	apps      []int64
 	rules     []flipletd.Rule
+	onHook    http.Handler
 }
 
 // InProcess makes a server without a socket. It is reached through

@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -99,6 +100,9 @@ func (s *Server) CreateSource(fields map[string]any) (int64, error) {
 	m := &meta{orgID: s.orgID, appID: s.appID}
 	if in["name"] == nil {
 		return 0, errors.New("flipletd: a data source needs a name")
+	}
+	if err := s.checkHooks(in["hooks"]); err != nil {
+		return 0, err
 	}
 	if err := m.set(in); err != nil {
 		return 0, err
@@ -223,12 +227,12 @@ func (s *Server) Pushes() []Push {
 	return slices.Clone(s.st.pushes.sent)
 }
 
-// HookCalls returns the hooks that ran without doing anything.
-func (s *Server) HookCalls() []HookCall {
-	s.st.mu.RLock()
-	defer s.st.mu.RUnlock()
-	return slices.Clone(s.st.pushes.calls)
-}
+// HookCalls returns the hooks that ran, the oldest first; of very many the last ten thousand.
+func (s *Server) HookCalls() []HookCall { return s.hooks.all() }
+
+// WaitForHooks returns when no request of a web hook is waiting or under way, or with the
+// cause of ctx.
+func (s *Server) WaitForHooks(ctx context.Context) error { return s.ringer.wait(ctx) }
 
 // Requests returns the requests seen, the oldest first; of very many the last
 // ten thousand.
@@ -285,8 +289,11 @@ func (s *Server) SetWidget(name string, appID int64, settings map[string]any) er
 	return s.st.setWidget(s.st.begin(s.clock.now(), &Effects{}), name, appID, copied)
 }
 
-// Count is how often a route, or the routes of a group, were called.
+// Count is how often a route, or the routes of a group, were called, or web hooks rang.
 func (s *Server) Count(r Route) int {
+	if r == WebHook {
+		return s.hooks.count()
+	}
 	counts := s.log.counters()
 	n := 0
 	for _, rt := range append(routes[:len(routes):len(routes)], unknownRoute) {

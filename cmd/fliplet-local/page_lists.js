@@ -100,7 +100,7 @@ export function traffic(t, names) {
   count("requests", t.seen);
   show(byId("hooks"), t.hooks.map((h, i) => ({ ...h, n: t.ran - i, name: names.get(h.source) ?? "" })), (h) => h.n, (h) => el("li", null,
     el("time", { class: "soft", datetime: h.time, title: exact(h.time) }, second(h.time)),
-    el("strong", { class: "status " + h.class }, h.status ? String(h.status) : h.error ? "failed" : "noted"),
+    el("strong", { class: "status " + h.class }, h.result),
     el("span", { class: "what" }, el("bdi", null, h.type || "hook"), " on " + h.runOn, h.to && el("span", { class: "mono" }, " → " + h.to),
       el("small", { class: "soft" }, h.name && el("bdi", null, h.name), " entry " + h.entry),
       h.error && el("small", { class: "failed" }, el("bdi", null, h.error)))));

@@ -306,7 +306,7 @@ func TestTrafficHasRatesTheLimitAndHooks(t *testing.T) {
 	require.Len(t, got.Traffic.Hooks, 4)
 	assert.Equal(t, 4, got.Traffic.Ran)
 	assert.Equal(t, cut(markup, 40), got.Traffic.Hooks[0].Type)
-	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[1].Entry, To: "http://127.0.0.1:9", Class: "open"}, got.Traffic.Hooks[1])
+	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[1].Entry, To: "http://127.0.0.1:9", Result: "noted", Class: "open"}, got.Traffic.Hooks[1])
 }
 
 func TestPageOnlyReads(t *testing.T) {

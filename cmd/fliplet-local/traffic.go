@@ -56,9 +56,9 @@ type hook struct {
 	Source int64  `json:"source"`
 	Entry  int64  `json:"entry"`
 	To     string `json:"to"`     // the host that a web hook calls
-	Status int    `json:"status"` // of its answer, 0 for none
+	Result string `json:"result"` // noted when nothing is sent
 	Error  string `json:"error"`
-	Class  string `json:"class"` // as of requests; open when only recorded
+	Class  string `json:"class"` // of the result, as of requests
 }
 
 func (p *page) traffic() traffic {
@@ -118,7 +118,7 @@ func newLimit(l flipletd.Limits) limit {
 }
 
 func newHook(h flipletd.HookCall) hook {
-	out := hook{Time: timeText(h.Time), Type: cut(h.Type, 40), RunOn: h.RunOn, Source: h.DataSourceID, Entry: h.EntryID, Class: "open"}
+	out := hook{Time: timeText(h.Time), Type: cut(h.Type, 40), RunOn: h.RunOn, Source: h.DataSourceID, Entry: h.EntryID, Result: "noted", Class: "open"}
 	payload, _ := h.Payload.(map[string]any)
 	for _, name := range []string{"endpoint", "url"} {
 		if address, _ := payload[name].(string); address != "" {

@@ -138,17 +138,17 @@ func (r *ringer) push(x *ring) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if l.held == x {
-				r.release(x.key, l)
+				r.release(l)
 			}
 		})
 		return
 	}
 	l.queue = append(l.queue, x)
-	r.release(x.key, l)
+	r.release(l)
 }
 
 // release sends what a lane has.
-func (r *ringer) release(key laneKey, l *lane) {
+func (r *ringer) release(l *lane) {
 	if l.held != nil {
 		l.timer.Stop()
 		l.queue, l.held = append(l.queue, l.held), nil

@@ -76,7 +76,7 @@ func (t textNode) render(r *renderer, _ *scope) error { return r.write(string(t)
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;", "=", "&#x3D;")
 
 func (n *valueNode) render(r *renderer, in *scope) error {
-	v, _ := r.find(n.path, in)
+	v := r.find(n.path, in)
 	s := text(v)
 	if !n.raw {
 		s = escaper.Replace(s)
@@ -88,7 +88,7 @@ func (n *blockNode) render(r *renderer, in *scope) error {
 	if n.refused {
 		return nil
 	}
-	v, _ := r.find(n.path, in)
+	v := r.find(n.path, in)
 	switch n.kind {
 	case "if", "unless":
 		if truthy(v) == (n.kind == "if") {
@@ -127,11 +127,11 @@ func (n *blockNode) render(r *renderer, in *scope) error {
 	return r.all(n.inverse, in)
 }
 
-// find looks a path up.
-func (r *renderer) find(p path, in *scope) (any, bool) {
+// find looks a path up; what is not there is nil.
+func (r *renderer) find(p path, in *scope) any {
 	for range p.up {
 		if in = in.parent; in == nil {
-			return nil, false
+			return nil
 		}
 	}
 	if p.local != "" {
@@ -142,40 +142,42 @@ func (r *renderer) find(p path, in *scope) (any, bool) {
 		value = r.root
 	} else if fields, ok := value.(map[string]any); ok {
 		if v, ok := fields[p.whole]; ok {
-			return v, true
+			return v
 		}
 	}
 	if v, ok := walk(value, p.parts); ok {
-		return v, true
+		return v
 	}
 	// data.Column: what a row is called elsewhere. Only from the row itself.
 	if in.parent == nil && len(p.parts) > 0 && p.parts[0] == "data" {
 		if _, isColumn := r.root["data"]; !isColumn {
 			if v, ok := r.root[strings.TrimPrefix(p.whole, "data.")]; ok {
-				return v, true
+				return v
 			}
-			return walk(any(r.root), p.parts[1:])
+			v, _ := walk(r.root, p.parts[1:])
+			return v
 		}
 	}
-	return nil, false
+	return nil
 }
 
-func (s *scope) local(name string) (any, bool) {
+// local is what @name means: of the innermost each.
+func (s *scope) local(name string) any {
 	for ; s != nil; s = s.parent {
 		if !s.each {
 			continue
 		}
 		switch name {
 		case "first":
-			return s.index == 0, true
+			return s.index == 0
 		case "last":
-			return s.last, true
+			return s.last
 		case "index":
-			return json.Number(strconv.Itoa(s.index)), true
+			return json.Number(strconv.Itoa(s.index))
 		}
-		return s.key, true
+		return s.key
 	}
-	return nil, false
+	return nil
 }
 
 func walk(v any, parts []string) (any, bool) {

@@ -74,9 +74,9 @@ export function arrows(list, selector, follow) {
 
 export function sources(stored) {
   show(byId("rows"), stored.sources, (s) => s.id, (s) => el("tr", null,
-    cell("Id", "mono soft", String(s.id)),
+    cell("Id", "id mono soft", String(s.id)),
     cell("Name", "name", el("bdi", null, s.name), s.trashed && el("span", { class: "chip" }, "in the trash")),
-    cell("Type", "soft", s.type || "–"),
+    cell("Type", "type soft", s.type || "–"),
     cell("Entries", "number", String(s.live)),
     cell("Deleted", "number soft", String(s.deleted)),
     cell("Columns", "columns soft", el("bdi", null, s.columns || "–")),

@@ -225,11 +225,12 @@ func TestConversationsAreListedAsOnePersonSeesThem(t *testing.T) {
 	s.Freeze(s.Now().Add(time.Minute))
 	s.add(m{"name": "Two", "type": "conversation", "definition": m{"participants": []any{"u-jane", "u-bob"}, "group": m{"readOnly": false}}, "entries": []any{m{"fromUserId": "u-bob", "body": "Last"}}})
 	s.add(m{"name": "Gone", "type": "conversation"})
+	s.add(m{"name": "Others", "type": "conversation", "definition": m{"participants": []any{"u-bob"}}, "entries": []any{m{"fromUserId": "u-bob", "body": "Not for Jane"}}})
 	w := s.do("DELETE", "/v1/data-sources/105", "")
 	require.Equal(t, 400, w.Code, "an API token may not")
 	got, _ := s.live("")
 	list := got.Stored.Conversations
-	require.Len(t, list, 4)
+	require.Len(t, list, 5)
 	at := func(name string) conversation {
 		for _, c := range list {
 			if strings.HasPrefix(c.Name, name) {
@@ -248,10 +249,10 @@ func TestConversationsAreListedAsOnePersonSeesThem(t *testing.T) {
 	jane, _ := s.live("?as=u-jane")
 	assert.Equal(t, "u-jane", jane.Stored.As.UserID)
 	for _, c := range jane.Stored.Conversations {
-		assert.Equal(t, map[string]int{"Two": 1, "News": 0, "Gone": 0}[c.Name]+len(strings.Split(c.Name, "Tea "))*4-4, c.Unread, c.Name)
+		assert.Equal(t, map[string]int{"Two": 1, "News": 0, "Gone": 0, "Others": 0}[c.Name]+len(strings.Split(c.Name, "Tea "))*4-4, c.Unread, c.Name)
 	}
 	found, _ := s.live("?q=bOb&n=1")
-	assert.Equal(t, []int{1, 2, 4}, []int{len(found.Stored.Conversations), found.Stored.Found, found.Stored.Total}, "people's names count, too")
+	assert.Equal(t, []int{1, 3, 5}, []int{len(found.Stored.Conversations), found.Stored.Found, found.Stored.Total}, "people's names count, too")
 }
 
 func TestWhatIsStoredIsSentWhenItHasChanged(t *testing.T) {

@@ -41,11 +41,21 @@ func TestRowsAreReadInPiecesInTheOrderOfCreation(t *testing.T) {
 	assert.Equal(t, "false", ids(k.RowsFrom(999, time.Time{}, 0, 100)))
 	assert.Equal(t, "false", ids(k.RowsBefore(999, time.Time{}, 0, 100)))
 
+	k.source(m{"name": "Again", "entries": []any{m{}, m{}}})
+	k.Freeze(moment.Add(2 * time.Hour))
+	k.do("POST", "/v1/data-sources/102/data", `{"entries":[{"id":5007}]}`) // which makes it anew
+	for _, rows := range [][]flipletd.Row{first(k.RowsBefore(102, time.Time{}, 0, 9)), first(k.RowsFrom(102, time.Time{}, 0, 9))} {
+		assert.Len(t, rows, 2, "each entry once")
+		assert.EqualValues(t, 5007, rows[1].ID)
+	}
+
 	row, _ := k.RowsFrom(101, moment, 5002, 1)
 	row[0].Data["n"] = "changed"
 	row, _ = k.RowsFrom(101, moment, 5002, 1)
 	assert.NotEqual(t, "changed", row[0].Data["n"], "rows are copies")
 }
+
+func first[T any](v T, _ bool) T { return v }
 
 func TestUnreadIsWhatOthersSentAndOneHasNotRead(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,7 @@ func (s *Server) Sometimes(share float64, route Route, faults ...Fault) *Lever {
 func (s *Server) Release() { s.core.Release() }
 
 func (s *Server) pull(r flipletd.Rule, faults []Fault) *Lever {
-	if !slices.Contains(append(s.Routes(), AnyRoute, AnyRead, AnyWrite), Route(r.Route)) {
+	if !slices.Contains(append(s.Routes(), AnyRoute, AnyRead, AnyWrite, WebHook), Route(r.Route)) {
 		panic("fliplettest: there is no route " + string(r.Route))
 	}
 	for _, f := range faults {
@@ -124,9 +124,3 @@ func (s *Server) ShiftClock(d time.Duration) { s.core.Shift(d) }
 
 // Now is the server's time.
 func (s *Server) Now() time.Time { return s.core.Now() }
-
-// RateLimit allows that many data source requests per token in any such
-// window; 0 requests switch the limit off.
-func (s *Server) RateLimit(requests int, window time.Duration) {
-	s.core.Limit(flipletd.Limits{Requests: requests, Window: window})
-}

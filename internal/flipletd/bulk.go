@@ -75,6 +75,7 @@ func (c *call) importEntries() error {
 	hooks := true
 	if v, ok := fields["runHooks"]; ok {
 		hooks = truthy(v)
+		c.asksForHooks = hooks
 	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
@@ -85,7 +86,11 @@ func (c *call) importEntries() error {
 	if err := c.allowBulk(m, verbInsert, rows); err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	logs := logSourceImport
+	if appending {
+		logs = logRowsOnly
+	}
+	tx := c.begin(logs)
 	edited := tx.edit(s)
 	dropped := 0
 	if !appending {

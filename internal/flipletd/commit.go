@@ -142,7 +142,8 @@ func (c *call) commitEntries() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	c.asksForHooks = true // where runHooks names them
+	tx := c.begin(logSourceCommit)
 	dropped, err := c.checkCommit(tx, s, m, q)
 	if err != nil {
 		return err

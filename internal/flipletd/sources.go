@@ -272,6 +272,9 @@ func (c *call) createSource() error {
 	if err := m.set(fields); err != nil {
 		return err
 	}
+	if err := c.srv.checkHooks(fields["hooks"]); err != nil {
+		return err
+	}
 	switch kind := fields["type"].(type) {
 	case nil:
 	case string:
@@ -288,7 +291,7 @@ func (c *call) createSource() error {
 	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceCreate)
 	tx.create(m)
 	for i, r := range rows {
 		if _, twice := tx.byID[r.id]; twice || r.id != 0 && c.st.entries[r.id] != nil {
@@ -344,13 +347,17 @@ func (c *call) updateSource() error {
 	if err := (&meta{}).set(fields); err != nil {
 		return err
 	}
+	if err := c.srv.checkHooks(fields["hooks"]); err != nil {
+		return err
+	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
 	s, _, err := c.source(primary)
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceUpdate)
+	tx.attributes = attributes(fields)
 	m := tx.edit(s)
 	if err := m.set(fields); err != nil {
 		return err

@@ -105,14 +105,11 @@ export function traffic(t, names) {
       el("small", { class: "soft" }, h.name && el("bdi", null, h.name), " entry " + h.entry),
       h.error && el("small", { class: "failed" }, el("bdi", null, h.error)))));
   count("hooks", t.ran);
-  byId("tab-log").hidden = !t.log;
-  if (t.log) {
-    show(byId("log"), t.log, (e) => e.id, (e) => el("li", null,
-      el("time", { class: "soft", datetime: e.time, title: exact(e.time) }, second(e.time)),
-      el("span", { class: "what" }, el("bdi", { class: "mono" }, e.type),
-        el("small", { class: "soft" }, e.source ? el("bdi", null, names.get(e.source) ?? "data source " + e.source) : "", e.entry ? " entry " + e.entry : ""))));
-    count("log", t.logged);
-  }
+  show(byId("log"), t.log.map((e) => ({ ...e, name: names.get(e.source) ?? "" })), (e) => e.id, (e) => el("li", null,
+    el("time", { class: "soft", datetime: e.time, title: exact(e.time) }, second(e.time)),
+    el("span", { class: "what" }, el("span", { class: "mono" }, e.type),
+      el("small", { class: "soft" }, e.name && el("bdi", null, e.name), e.entry ? " entry " + e.entry : "", e.columns && [": ", el("bdi", null, e.columns)]))));
+  count("log", t.log[0]?.id ?? 0);
 }
 
 function count(name, n) {

@@ -314,8 +314,31 @@ func TestTrafficHasRatesTheLimitAndHooks(t *testing.T) {
 	assert.Equal(t, "toomany", got.Traffic.Requests[1].Class)
 	require.Len(t, got.Traffic.Hooks, 4)
 	assert.Equal(t, 4, got.Traffic.Ran)
+	assert.Equal(t, logged{ID: got.Traffic.Log[0].ID, Time: "2026-05-04T12:30:00.000Z", Type: "dataSource.entry.create", Source: 104, Entry: got.Traffic.Hooks[0].Entry, Columns: "Item"}, got.Traffic.Log[0])
+	assert.Equal(t, "dataSource.create", got.Traffic.Log[2].Type)
 	assert.Equal(t, cut(markup, 40), got.Traffic.Hooks[0].Type)
 	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[1].Entry, To: "http://127.0.0.1:9", Result: "202", Class: "ok"}, got.Traffic.Hooks[1])
+}
+
+func TestHooksSayHowTheyEnded(t *testing.T) {
+	t.Parallel()
+	sent := time.Now()
+	for _, c := range []struct {
+		call                 flipletd.HookCall
+		result, class, error string
+	}{
+		{flipletd.HookCall{Type: "email", Status: 200}, "noted", "open", ""},
+		{flipletd.HookCall{Type: "web"}, "waits", "open", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent}, "sent", "open", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent, Status: 200}, "200", "ok", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent, Status: 404}, "404", "refused", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent, Status: 500, Lever: "twice"}, "500", "failed", "lever: twice"},
+		{flipletd.HookCall{Type: "web", Sent: sent, Err: "connection refused"}, "failed", "failed", "connection refused"},
+		{flipletd.HookCall{Type: "web", Err: "lost by a lever", Lever: "lost"}, "failed", "failed", "lost by a lever, lever: lost"},
+	} {
+		h := newHook(c.call)
+		assert.Equal(t, []string{c.result, c.class, c.error}, []string{h.Result, h.Class, h.Error}, c.call)
+	}
 }
 
 func TestPageOnlyReads(t *testing.T) {

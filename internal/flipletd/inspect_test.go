@@ -119,3 +119,22 @@ func TestRatesCountRequestsOfASecondByStatus(t *testing.T) {
 	k.Freeze(moment.Add(301 * time.Second))
 	assert.Zero(t, k.Rates(2)[0].OK, "what was in the place of this second is over")
 }
+
+func TestLastLoggedIsTheEndOfTheAuditLog(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.Freeze(moment)
+	k.source(m{"name": "Talk"})
+	assert.Empty(t, k.LastLogged(-1))
+	for range 3 {
+		k.do("PUT", "/v1/data-sources/101/data", `{"body":"secret"}`).ok(200)
+	}
+	k.do("DELETE", "/v1/data-sources/101/data/5002", "").ok(200)
+	assert.Equal(t, []flipletd.Logged{
+		{ID: 4, Time: moment, Type: "dataSource.entry.create", DataSourceID: 101, EntryID: 5003, Columns: []string{"body"}},
+		{ID: 5, Time: moment, Type: "dataSource.entry.delete", DataSourceID: 101, EntryID: 5002},
+	}, k.LastLogged(2))
+	all := k.LastLogged(100)
+	assert.Len(t, all, 5)
+	assert.Equal(t, "dataSource.create", all[0].Type)
+}

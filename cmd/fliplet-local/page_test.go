@@ -234,11 +234,12 @@ func TestConversationsAreListedAsOnePersonSeesThem(t *testing.T) {
 	s.Freeze(s.Now().Add(time.Minute))
 	s.add(m{"name": "Two", "type": "conversation", "definition": m{"participants": []any{"u-jane", "u-bob"}, "group": m{"readOnly": false}}, "entries": []any{m{"fromUserId": "u-bob", "body": "Last"}}})
 	s.add(m{"name": "Gone", "type": "conversation"})
+	s.add(m{"name": "Others", "type": "conversation", "definition": m{"participants": []any{"u-bob"}}, "entries": []any{m{"fromUserId": "u-bob", "body": "Not for Jane"}}})
 	w := s.do("DELETE", "/v1/data-sources/105", "")
 	require.Equal(t, 400, w.Code, "an API token may not")
 	got, _ := s.live("")
 	list := got.Stored.Conversations
-	require.Len(t, list, 4)
+	require.Len(t, list, 5)
 	at := func(name string) conversation {
 		for _, c := range list {
 			if strings.HasPrefix(c.Name, name) {
@@ -257,10 +258,10 @@ func TestConversationsAreListedAsOnePersonSeesThem(t *testing.T) {
 	jane, _ := s.live("?as=u-jane")
 	assert.Equal(t, "u-jane", jane.Stored.As.UserID)
 	for _, c := range jane.Stored.Conversations {
-		assert.Equal(t, map[string]int{"Two": 1, "News": 0, "Gone": 0}[c.Name]+len(strings.Split(c.Name, "Tea "))*4-4, c.Unread, c.Name)
+		assert.Equal(t, map[string]int{"Two": 1, "News": 0, "Gone": 0, "Others": 0}[c.Name]+len(strings.Split(c.Name, "Tea "))*4-4, c.Unread, c.Name)
 	}
 	found, _ := s.live("?q=bOb&n=1")
-	assert.Equal(t, []int{1, 2, 4}, []int{len(found.Stored.Conversations), found.Stored.Found, found.Stored.Total}, "people's names count, too")
+	assert.Equal(t, []int{1, 3, 5}, []int{len(found.Stored.Conversations), found.Stored.Found, found.Stored.Total}, "people's names count, too")
 }
 
 func TestWhatIsStoredIsSentWhenItHasChanged(t *testing.T) {
@@ -316,6 +317,8 @@ func TestTrafficHasRatesTheLimitAndHooks(t *testing.T) {
 	require.Len(t, got.Traffic.Hooks, 4)
 	assert.Equal(t, 4, got.Traffic.Ran)
 	slices.SortFunc(got.Traffic.Hooks, func(a, b hook) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(b.Entry, a.Entry)) })
+	assert.Equal(t, logged{ID: got.Traffic.Log[0].ID, Time: "2026-05-04T12:30:00.000Z", Type: "dataSource.entry.create", Source: 104, Entry: got.Traffic.Hooks[0].Entry, Columns: "Item"}, got.Traffic.Log[0])
+	assert.Equal(t, "dataSource.create", got.Traffic.Log[2].Type)
 	assert.Equal(t, cut(markup, 40), got.Traffic.Hooks[0].Type)
 	assert.Equal(t, "noted", got.Traffic.Hooks[0].Result)
 	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[2].Entry, To: "http://127.0.0.1:9", Result: "204", Class: "ok"}, got.Traffic.Hooks[2])

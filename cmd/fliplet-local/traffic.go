@@ -14,6 +14,7 @@ const (
 	shownRequests = 100
 	shownSeconds  = 120
 	shownHooks    = 50
+	shownLogged   = 100
 )
 
 // traffic is what the server was asked and what it did.
@@ -24,6 +25,7 @@ type traffic struct {
 	Limit    limit     `json:"limit"`
 	Ran      int       `json:"ran"` // hooks since the start
 	Hooks    []hook    `json:"hooks"`
+	Log      []logged  `json:"log"` // the audit log
 }
 
 // request, and everything else in lists, comes the newest first.
@@ -45,6 +47,17 @@ type rates struct {
 	Failed  []int `json:"failed"`
 }
 
+// logged is a change as the audit log has it: no value of a row is in it.
+type logged struct {
+	ID      int64  `json:"id"`
+	Time    string `json:"time"`
+	Type    string `json:"type"`
+	Source  int64  `json:"source"`
+	Entry   int64  `json:"entry"` // 0 for changes of the data source
+	Columns string `json:"columns"`
+}
+
+// limit is that of the calls of data sources: the lowest, when several are in force.
 type limit struct {
 	Requests int     `json:"requests"`
 	Seconds  float64 `json:"seconds"`
@@ -65,7 +78,7 @@ type hook struct {
 }
 
 func (p *page) traffic() traffic {
-	t := traffic{Seen: p.core.Count(flipletd.AnyRoute), Requests: []request{}, Rates: newRates(p.core.Rates(shownSeconds)), Limit: newLimit(p.core.RateLimit()), Hooks: []hook{}}
+	t := traffic{Seen: p.core.Count(flipletd.AnyRoute), Requests: []request{}, Rates: newRates(p.core.Rates(shownSeconds)), Limit: newLimit(p.core.RateLimit()), Hooks: []hook{}, Log: []logged{}}
 	for _, r := range slices.Backward(p.core.LastRequests(shownRequests)) {
 		t.Requests = append(t.Requests, newRequest(r))
 	}
@@ -73,6 +86,10 @@ func (p *page) traffic() traffic {
 	t.Ran = len(calls)
 	for _, h := range slices.Backward(calls[max(0, len(calls)-shownHooks):]) {
 		t.Hooks = append(t.Hooks, newHook(h))
+	}
+	for _, e := range slices.Backward(p.core.LastLogged(shownLogged)) {
+		columns := slices.DeleteFunc(slices.Clone(e.Columns), isSecret)
+		t.Log = append(t.Log, logged{ID: e.ID, Time: timeText(e.Time), Type: e.Type, Source: e.DataSourceID, Entry: e.EntryID, Columns: cut(strings.Join(columns, ", "), shownName)})
 	}
 	return t
 }

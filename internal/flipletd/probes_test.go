@@ -227,6 +227,12 @@ func TestIndexesOfColumnsChangeNoAnswer(t *testing.T) {
 				}
 				require.NoError(t, k.Check())
 			}
+			again, err := flipletd.New(flipletd.Config{Token: token, Journal: j})
+			require.NoError(t, err)
+			require.NoError(t, again.Check(), "after a restart")
+			for source := int64(102); source < 105; source++ {
+				require.Len(t, again.Rows(source), len(k.Rows(source)))
+			}
 			assert.Less(t, refused, answers/2)
 			assert.Less(t, looked, looking*3/4, "the indexes were used")
 			t.Logf("%d answers, %d refused; %d rows looked at, %d without an index", answers, refused, looked, looking)
@@ -405,6 +411,9 @@ func TestEachValueIsFoundThroughAnIndexAsWithoutIt(t *testing.T) {
 	t.Parallel()
 	k := talk(t)
 	k.put(102, m{"other": "column"})
+	for range 100 { // so that what does not match is few
+		k.put(102, m{"a": []any{true, "a"}})
+	}
 	for _, value := range oddValues {
 		require.Equal(t, 200, k.do("PUT", "/v1/data-sources/102/data", `{"a":`+value+`}`).status)
 	}

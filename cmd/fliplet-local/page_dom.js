@@ -15,7 +15,7 @@ function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value !== null && value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.filter((c) => c !== null && c !== false));
+  node.append(...children.flat().filter((c) => c !== null && c !== false));
   return node;
 }
 

@@ -74,9 +74,9 @@ export function arrows(list, selector, follow) {
 
 export function sources(stored) {
   show(byId("rows"), stored.sources, (s) => s.id, (s) => el("tr", null,
-    cell("Id", "mono soft", String(s.id)),
+    cell("Id", "id mono soft", String(s.id)),
     cell("Name", "name", el("bdi", null, s.name), s.trashed && el("span", { class: "chip" }, "in the trash")),
-    cell("Type", "soft", s.type || "–"),
+    cell("Type", "type soft", s.type || "–"),
     cell("Entries", "number", String(s.live)),
     cell("Deleted", "number soft", String(s.deleted)),
     cell("Columns", "columns soft", el("bdi", null, s.columns || "–")),
@@ -105,14 +105,11 @@ export function traffic(t, names) {
       el("small", { class: "soft" }, h.name && el("bdi", null, h.name), " entry " + h.entry),
       h.error && el("small", { class: "failed" }, el("bdi", null, h.error)))));
   count("hooks", t.ran);
-  byId("tab-log").hidden = !t.log;
-  if (t.log) {
-    show(byId("log"), t.log, (e) => e.id, (e) => el("li", null,
-      el("time", { class: "soft", datetime: e.time, title: exact(e.time) }, second(e.time)),
-      el("span", { class: "what" }, el("bdi", { class: "mono" }, e.type),
-        el("small", { class: "soft" }, e.source ? el("bdi", null, names.get(e.source) ?? "data source " + e.source) : "", e.entry ? " entry " + e.entry : ""))));
-    count("log", t.logged);
-  }
+  show(byId("log"), t.log.map((e) => ({ ...e, name: names.get(e.source) ?? "" })), (e) => e.id, (e) => el("li", null,
+    el("time", { class: "soft", datetime: e.time, title: exact(e.time) }, second(e.time)),
+    el("span", { class: "what" }, el("span", { class: "mono" }, e.type),
+      el("small", { class: "soft" }, e.name && el("bdi", null, e.name), e.entry ? " entry " + e.entry : "", e.columns && [": ", el("bdi", null, e.columns)]))));
+  count("log", t.log[0]?.id ?? 0);
 }
 
 function count(name, n) {

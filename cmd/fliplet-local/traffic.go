@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -13,6 +14,7 @@ const (
 	shownRequests = 100
 	shownSeconds  = 120
 	shownHooks    = 50
+	shownLogged   = 100
 )
 
 // traffic is what the server was asked and what it did.
@@ -23,6 +25,7 @@ type traffic struct {
 	Limit    limit     `json:"limit"`
 	Ran      int       `json:"ran"` // hooks since the start
 	Hooks    []hook    `json:"hooks"`
+	Log      []logged  `json:"log"` // the audit log
 }
 
 // request, and everything else in lists, comes the newest first.
@@ -44,6 +47,17 @@ type rates struct {
 	Failed  []int `json:"failed"`
 }
 
+// logged is a change as the audit log has it: no value of a row is in it.
+type logged struct {
+	ID      int64  `json:"id"`
+	Time    string `json:"time"`
+	Type    string `json:"type"`
+	Source  int64  `json:"source"`
+	Entry   int64  `json:"entry"` // 0 for changes of the data source
+	Columns string `json:"columns"`
+}
+
+// limit is that of the calls of data sources: the lowest, when several are in force.
 type limit struct {
 	Requests int     `json:"requests"`
 	Seconds  float64 `json:"seconds"`
@@ -58,13 +72,13 @@ type hook struct {
 	Source int64  `json:"source"`
 	Entry  int64  `json:"entry"`
 	To     string `json:"to"`     // the host that a web hook calls
-	Result string `json:"result"` // noted when nothing is sent
+	Result string `json:"result"` // the status of the answer, failed, sent, waits; noted where nothing is sent
 	Error  string `json:"error"`
 	Class  string `json:"class"` // of the result, as of requests
 }
 
 func (p *page) traffic() traffic {
-	t := traffic{Seen: p.core.Count(flipletd.AnyRoute), Requests: []request{}, Rates: newRates(p.core.Rates(shownSeconds)), Limit: newLimit(p.core.RateLimit()), Hooks: []hook{}}
+	t := traffic{Seen: p.core.Count(flipletd.AnyRoute), Requests: []request{}, Rates: newRates(p.core.Rates(shownSeconds)), Limit: newLimit(p.core.RateLimit()), Hooks: []hook{}, Log: []logged{}}
 	for _, r := range slices.Backward(p.core.LastRequests(shownRequests)) {
 		t.Requests = append(t.Requests, newRequest(r))
 	}
@@ -72,6 +86,10 @@ func (p *page) traffic() traffic {
 	t.Ran = len(calls)
 	for _, h := range slices.Backward(calls[max(0, len(calls)-shownHooks):]) {
 		t.Hooks = append(t.Hooks, newHook(h))
+	}
+	for _, e := range slices.Backward(p.core.LastLogged(shownLogged)) {
+		columns := slices.DeleteFunc(slices.Clone(e.Columns), isSecret)
+		t.Log = append(t.Log, logged{ID: e.ID, Time: timeText(e.Time), Type: e.Type, Source: e.DataSourceID, Entry: e.EntryID, Columns: cut(strings.Join(columns, ", "), shownName)})
 	}
 	return t
 }
@@ -121,18 +139,22 @@ func newLimit(l flipletd.Limit) limit {
 
 func newHook(h flipletd.HookCall) hook {
 	out := hook{Time: timeText(h.Time), Type: cut(h.Type, 40), RunOn: h.RunOn, Source: h.DataSourceID, Entry: h.EntryID, Result: "noted", Class: "open"}
+	if h.Type != "web" {
+		return out
+	}
+	out.To = hostOf(h.URL)
 	switch {
 	case h.Err != "":
-		out.Result, out.Class = cut(h.Err, 60), "failed"
-	case h.Status > 0:
+		out.Result, out.Error, out.Class = "failed", cut(h.Err, 200), "failed"
+	case h.Status != 0:
 		out.Result, out.Class = strconv.Itoa(h.Status), class(h.Status)
+	case !h.Sent.IsZero():
+		out.Result = "sent"
+	default:
+		out.Result = "waits"
 	}
-	payload, _ := h.Payload.(map[string]any)
-	for _, name := range []string{"endpoint", "url"} {
-		if address, _ := payload[name].(string); address != "" {
-			out.To = hostOf(address)
-			break
-		}
+	if h.Lever != "" {
+		out.Error = strings.TrimPrefix(out.Error+", lever: "+h.Lever, ", ")
 	}
 	return out
 }

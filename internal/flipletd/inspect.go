@@ -29,6 +29,30 @@ func (s *Server) RateLimit() (tightest Limit) {
 	return tightest
 }
 
+// Logged is a line of the audit log, without who made the change.
+type Logged struct {
+	ID                    int64
+	Time                  time.Time
+	Type                  string
+	DataSourceID, EntryID int64
+	Columns               []string // names; nobody may change the list
+}
+
+// LastLogged returns the newest n lines of the audit log, the oldest first, also those that
+// a lever shows to readers later.
+func (s *Server) LastLogged(n int) []Logged {
+	s.st.mu.RLock()
+	defer s.st.mu.RUnlock()
+	ring, start := s.st.audit.ring, s.st.audit.start
+	n = min(max(n, 0), len(ring))
+	list := make([]Logged, n)
+	for i := range list {
+		e := &ring[(start+len(ring)-n+i)%len(ring)]
+		list[i] = Logged{ID: e.id, Time: e.time(), Type: e.kind.String(), DataSourceID: e.sourceID, EntryID: e.entryID, Columns: e.columns}
+	}
+	return list
+}
+
 // Rates counts the requests of the last seconds, the current one included and last.
 // Of more than five minutes it knows nothing.
 func (s *Server) Rates(seconds int) []Rate {

@@ -42,11 +42,21 @@ func TestRowsAreReadInPiecesInTheOrderOfCreation(t *testing.T) {
 	assert.Equal(t, "false", ids(k.RowsFrom(999, time.Time{}, 0, 100)))
 	assert.Equal(t, "false", ids(k.RowsBefore(999, time.Time{}, 0, 100)))
 
+	k.source(m{"name": "Again", "entries": []any{m{}, m{}}})
+	k.Freeze(moment.Add(2 * time.Hour))
+	k.do("POST", "/v1/data-sources/102/data", `{"entries":[{"id":5007}]}`) // which makes it anew
+	for _, rows := range [][]flipletd.Row{first(k.RowsBefore(102, time.Time{}, 0, 9)), first(k.RowsFrom(102, time.Time{}, 0, 9))} {
+		assert.Len(t, rows, 2, "each entry once")
+		assert.EqualValues(t, 5007, rows[1].ID)
+	}
+
 	row, _ := k.RowsFrom(101, moment, 5002, 1)
 	row[0].Data["n"] = "changed"
 	row, _ = k.RowsFrom(101, moment, 5002, 1)
 	assert.NotEqual(t, "changed", row[0].Data["n"], "rows are copies")
 }
+
+func first[T any](v T, _ bool) T { return v }
 
 func TestUnreadIsWhatOthersSentAndOneHasNotRead(t *testing.T) {
 	t.Parallel()
@@ -108,4 +118,23 @@ func TestRatesCountRequestsOfASecondByStatus(t *testing.T) {
 	assert.Len(t, k.Rates(1_000_000), 300, "it is bounded")
 	k.Freeze(moment.Add(301 * time.Second))
 	assert.Zero(t, k.Rates(2)[0].OK, "what was in the place of this second is over")
+}
+
+func TestLastLoggedIsTheEndOfTheAuditLog(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.Freeze(moment)
+	k.source(m{"name": "Talk"})
+	assert.Empty(t, k.LastLogged(-1))
+	for range 3 {
+		k.do("PUT", "/v1/data-sources/101/data", `{"body":"secret"}`).ok(200)
+	}
+	k.do("DELETE", "/v1/data-sources/101/data/5002", "").ok(200)
+	assert.Equal(t, []flipletd.Logged{
+		{ID: 4, Time: moment, Type: "dataSource.entry.create", DataSourceID: 101, EntryID: 5003, Columns: []string{"body"}},
+		{ID: 5, Time: moment, Type: "dataSource.entry.delete", DataSourceID: 101, EntryID: 5002},
+	}, k.LastLogged(2))
+	all := k.LastLogged(100)
+	assert.Len(t, all, 5)
+	assert.Equal(t, "dataSource.create", all[0].Type)
 }

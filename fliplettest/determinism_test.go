@@ -55,35 +55,54 @@ func TestTheSameSeedGivesTheSameAnswers(t *testing.T) {
 	}
 }
 
-// tell returns every answer of a server with a seed, and what it has noted beside them.
-// What is asked is the same for all seeds.
+// TestNoOtherClockIsInAnAnswer tells the story in real time, to servers whose own clock
+// stands still.
+func TestNoOtherClockIsInAnAnswer(t *testing.T) {
+	t.Parallel()
+	told := func() []string {
+		srv := fliplettest.New(t, fliplettest.InProcess(), fliplettest.WithSeed(7), fliplettest.WithClockAt(time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC)))
+		return tellTo(t, srv, 1_500, func(time.Duration) {})
+	}
+	first, second := told(), told()
+	require.Len(t, second, len(first))
+	for i := range first {
+		require.Equal(t, first[i], second[i], "answer %d", i)
+	}
+}
+
+// tell returns every answer of a server with a seed, and what it has noted beside them, on
+// virtual time. What is asked is the same for all seeds.
 func tell(t *testing.T, requests int, seed uint64, faults fliplettest.Rates) (answers []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		srv := fliplettest.New(t, fliplettest.InProcess(), fliplettest.WithFaults(seed, faults))
-		srv.FreezeClockAt(time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC))
-		srv.ThawClock()
-		studio := srv.AddUser("studio@example.org", "Stu", "Dio", "secret")
-		srv.AddContacts(
-			datasource.M{"Email": "jane@example.org", "flUserId": "a", "flUserToken": "ta"},
-			datasource.M{"Email": "bob@example.org", "flUserId": "b", "flUserToken": "tb"})
-		srv.AddDataSource(datasource.M{"name": "Talk", "type": "conversation", "definition": datasource.M{"participants": []any{"a", "b"}}, "hooks": []any{
-			datasource.M{"type": "push-message", "runOn": []any{"insert"}}, datasource.M{"type": "email", "runOn": []any{"insert", "update"}, "payload": datasource.M{"to": "{{body}}"}},
-			datasource.M{"type": "sms", "runOn": []any{"insert"}, "payload": datasource.M{"to": "{{n}}", "text": "{{body}}"}},
-		}})
-		srv.AddDataSource(datasource.M{"name": "Things", "definition": datasource.M{"guid": "g", "views": []any{
-			datasource.M{"name": "v", "filter": datasource.M{"a": "session.Email", "b": 1}}, datasource.M{"name": "w", "filter": datasource.M{"n": datasource.M{"$gt": 2}}},
-		}}})
-		srv.SetWidget("com.fliplet.chat", datasource.M{"a": 1, "b": 2})
-		answers = append(answers, srv.Token, studio)
-		story := newStory(srv, studio)
-		for range requests {
-			answers = append(answers, story.ask(t))
-			time.Sleep(story.within(40 * time.Millisecond))
-		}
-		time.Sleep(time.Minute)
-		answers = append(answers, fmt.Sprint(srv.Pushes()), fmt.Sprint(srv.HookCalls()), srv.String(), fmt.Sprint(srv.Requests()))
+		answers = tellTo(t, srv, requests, time.Sleep)
 	})
+	return answers
+}
+
+func tellTo(t *testing.T, srv *fliplettest.Server, requests int, pause func(time.Duration)) (answers []string) {
+	t.Helper()
+	studio := srv.AddUser("studio@example.org", "Stu", "Dio", "secret")
+	srv.AddContacts(
+		datasource.M{"Email": "jane@example.org", "flUserId": "a", "flUserToken": "ta"},
+		datasource.M{"Email": "bob@example.org", "flUserId": "b", "flUserToken": "tb"})
+	srv.AddDataSource(datasource.M{"name": "Talk", "type": "conversation", "definition": datasource.M{"participants": []any{"a", "b"}}, "hooks": []any{
+		datasource.M{"type": "push-message", "runOn": []any{"insert"}}, datasource.M{"type": "email", "runOn": []any{"insert", "update"}, "payload": datasource.M{"to": "{{body}}"}},
+		datasource.M{"type": "sms", "runOn": []any{"insert"}, "payload": datasource.M{"to": "{{n}}", "text": "{{body}}"}},
+	}})
+	srv.AddDataSource(datasource.M{"name": "Things", "definition": datasource.M{"guid": "g", "views": []any{
+		datasource.M{"name": "v", "filter": datasource.M{"a": "session.Email", "b": 1}}, datasource.M{"name": "w", "filter": datasource.M{"n": datasource.M{"$gt": 2}}},
+	}}})
+	srv.SetWidget("com.fliplet.chat", datasource.M{"a": 1, "b": 2})
+	answers = append(answers, srv.Token, studio)
+	story := newStory(srv, studio)
+	for range requests {
+		answers = append(answers, story.ask(t))
+		pause(story.within(40 * time.Millisecond))
+	}
+	pause(time.Minute)
+	answers = append(answers, fmt.Sprint(srv.Pushes()), fmt.Sprint(srv.HookCalls()), srv.String(), fmt.Sprint(srv.Requests()))
 	return answers
 }
 

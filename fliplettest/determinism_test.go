@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,8 +76,22 @@ func TestNoOtherClockIsInAnAnswer(t *testing.T) {
 func tell(t *testing.T, requests int, seed uint64, faults fliplettest.Rates) (answers []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		srv := fliplettest.New(t, fliplettest.InProcess(), fliplettest.WithFaults(seed, faults))
+		var mu sync.Mutex
+		var rung []string
+		srv := fliplettest.New(t, fliplettest.InProcess(), fliplettest.WithFaults(seed, faults), fliplettest.OnHook(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			mu.Lock()
+			defer mu.Unlock()
+			rung = append(rung, fmt.Sprint(time.Now(), r.URL, string(body)))
+		})))
+		srv.AddDataSource(datasource.M{"name": "Rings", "hooks": []any{
+			datasource.M{"type": "web", "runOn": []any{"insert", "update"}, "payload": datasource.M{"endpoint": "http://localhost/{{n}}", "body": datasource.M{"body": "{{body}}", "a": "{{a}}"}}},
+		}})
 		answers = tellTo(t, srv, requests, time.Sleep)
+		mu.Lock()
+		defer mu.Unlock()
+		require.True(t, requests < 1_000 || len(rung) > 0, "web hooks ring")
+		answers = append(answers, rung...)
 	})
 	return answers
 }
@@ -145,10 +160,10 @@ func (s *story) ask(t *testing.T) string {
 		switch segment {
 		case ":ds":
 			if route == fliplettest.DeleteSource {
-				segments[i] = fmt.Sprint(104 + s.IntN(100)) // not one that the story needs
+				segments[i] = fmt.Sprint(105 + s.IntN(100)) // not one that the story needs
 				continue
 			}
-			segments[i] = pick(s, "101", "102", "102", "102", "103", "103", "103", fmt.Sprint(104+s.IntN(40)), "Talk", "Things", "Made", "x")
+			segments[i] = pick(s, "101", "102", "103", "103", "103", "104", "104", "104", fmt.Sprint(105+s.IntN(40)), "Talk", "Things", "Rings", "Made", "x")
 		case ":entry":
 			segments[i] = pick(s, fmt.Sprint(5001+s.IntN(200)), fmt.Sprint(5001+s.IntN(20_000)), "session", "x")
 		case ":app", ":organization":

@@ -24,6 +24,12 @@
 // knows the token is served. The token is random unless [WithToken] gives one. A server
 // that browsers or other machines can reach is cmd/fliplet-local.
 //
+// # Web hooks
+//
+// A hook of type web sends its request after the write, in the background: to this
+// machine and to what [HookHosts] names, or to the handler of [OnHook], which works in
+// a bubble, too. [Server.WaitForHooks] waits for what is due.
+//
 // # Levers
 //
 // A real service loses, delays and misspells. Each fault is one line, acts on a
@@ -52,6 +58,12 @@
 //   - [Twice]: a request arrives two times. [Partial]: a batch is half applied.
 //   - [RefuseToken], [RefuseChatToken]: 401 and 403. [SecondFactor]: a login's 428.
 //   - [Server.RateLimit], [WithRateLimit]: the documented limit and its 429.
+//
+// Web hooks, on [WebHook]: [LoseRequest], [LoseAnswer], [Twice], [Delay], and
+//
+//   - [OutOfOrder]: behind the next call of the hook.
+//   - [ForgeBody], [Server.ForgeHook]: what whoever knows the endpoint can send.
+//   - [HookSeesID]: templates know the id of the row.
 //
 // Time and consistency:
 //
@@ -84,7 +96,7 @@
 //
 // [Server.Requests] and [Server.Count] tell what was asked, [Server.Rows] and
 // [Server.Sources] what is stored, [Server.Pushes] and [Server.HookCalls] what
-// would have been sent, [Server.RowsDropped] what a careless commit destroyed.
+// hooks have sent or would have, [Server.RowsDropped] what a careless commit destroyed.
 // When a test fails, [New] logs the state and the last requests: never a token,
 // a key or the contents of a message.
 //

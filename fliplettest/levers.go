@@ -54,7 +54,7 @@ func (s *Server) Sometimes(share float64, route Route, faults ...Fault) *Lever {
 func (s *Server) Release() { s.core.Release() }
 
 func (s *Server) pull(r flipletd.Rule, faults []Fault) *Lever {
-	if !slices.Contains(append(s.Routes(), AnyRoute, AnyRead, AnyWrite), Route(r.Route)) {
+	if !slices.Contains(append(s.Routes(), AnyRoute, AnyRead, AnyWrite, WebHook), Route(r.Route)) {
 		panic("fliplettest: there is no route " + string(r.Route))
 	}
 	for _, f := range faults {

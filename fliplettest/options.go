@@ -1,6 +1,7 @@
 package fliplettest
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
@@ -14,6 +15,7 @@ type config struct {
 	inProcess bool
 	apps      []int64
 	rules     []flipletd.Rule
+	onHook    http.Handler
 }
 
 // InProcess makes a server without a socket. It is reached through

@@ -24,6 +24,10 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 		`invalid value "a.test/x"`:             {"-host", "a.test/x"},
 		`invalid value "*.test"`:               {"-host", "*.test"},
 		`invalid value ""`:                     {"-host", ""},
+		`invalid value "http://b.test"`:        {"-hook-hosts", "http://b.test"},
+		`invalid value "b.test,"`:              {"-hook-hosts", "b.test,"},
+		`invalid value "b.test:0"`:             {"-hook-hosts", "b.test:0"},
+		"such as hooks.example.org":            {"-hook-hosts", "u@b.test"},
 	} {
 		var out, errs bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), args, &out, &errs), want)

@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
 func main() {
@@ -25,6 +27,7 @@ type config struct {
 	addr, token, data   string
 	studioUser          string // an e-mail address; "" is nobody
 	hosts               []string
+	hookHosts           []string
 	rateLimit, seedDemo bool
 	seed                uint64 // 0: everything is random
 }
@@ -54,6 +57,16 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.Func("host", "also answer requests for this `name`, or name:port; may be given several times", func(value string) error {
 		cfg.hosts = append(cfg.hosts, value)
 		return checkHost(value)
+	})
+	f.Func("hook-hosts", "let web hooks send requests to these `hosts`, too: names or addresses, perhaps with a port, between commas; may be given several times (default this machine only)", func(value string) error {
+		for host := range strings.SplitSeq(value, ",") {
+			host = strings.TrimSpace(host)
+			if err := flipletd.CheckHookHost(host); err != nil {
+				return err
+			}
+			cfg.hookHosts = append(cfg.hookHosts, host)
+		}
+		return nil
 	})
 	f.StringVar(&cfg.data, "data", "", "keep the state in this `file`; without it, it ends with the program")
 	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented 200 requests per 10 s")

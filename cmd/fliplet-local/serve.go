@@ -25,7 +25,7 @@ const grace = 5 * time.Second
 
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logger) (err error) {
-	settings := flipletd.Config{Token: cfg.token, Seed: cfg.seed, AppID: appID, OrganizationID: organizationID, Logger: logger}
+	settings := flipletd.Config{Token: cfg.token, Seed: cfg.seed, AppID: appID, OrganizationID: organizationID, Logger: logger, HookHosts: cfg.hookHosts}
 	if cfg.rateLimit {
 		settings.RateLimit = flipletd.DocumentedLimits()
 	}

@@ -75,6 +75,7 @@ func (c *call) importEntries() error {
 	hooks := true
 	if v, ok := fields["runHooks"]; ok {
 		hooks = truthy(v)
+		c.asksForHooks = hooks
 	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()

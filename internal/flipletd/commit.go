@@ -142,6 +142,7 @@ func (c *call) commitEntries() error {
 	if err != nil {
 		return err
 	}
+	c.asksForHooks = true // where runHooks names them
 	tx := c.st.begin(c.now, c.fx)
 	dropped, err := c.checkCommit(tx, s, m, q)
 	if err != nil {

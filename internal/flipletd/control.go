@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -107,6 +108,9 @@ func (s *Server) CreateSource(fields map[string]any) (int64, error) {
 	if in["name"] == nil {
 		return 0, errors.New("flipletd: a data source needs a name")
 	}
+	if err := s.checkHooks(in["hooks"]); err != nil {
+		return 0, err
+	}
 	if err := m.set(in); err != nil {
 		return 0, err
 	}
@@ -176,17 +180,21 @@ func (s *Server) EachRow(dataSourceID int64) iter.Seq[Row] {
 		}
 		s.st.mu.RUnlock()
 		for _, v := range versions { // which are never changed
-			data, _ := copyValue(v.data()) // decoded JSON can be copied
-			row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
-			row.Data, _ = data.(map[string]any)
-			if !v.live() {
-				row.DeletedAt = &v.deleted
-			}
-			if !yield(row) {
+			if !yield(copyRow(v)) {
 				return
 			}
 		}
 	}
+}
+
+func copyRow(v *version) Row {
+	data, _ := copyValue(v.data()) // decoded JSON can be copied
+	row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
+	row.Data, _ = data.(map[string]any)
+	if !v.live() {
+		row.DeletedAt = &v.deleted
+	}
+	return row
 }
 
 // Source describes a data source.
@@ -226,12 +234,12 @@ func (s *Server) Pushes() []Push {
 	return slices.Clone(s.st.pushes.sent)
 }
 
-// HookCalls returns the hooks that ran without doing anything.
-func (s *Server) HookCalls() []HookCall {
-	s.st.mu.RLock()
-	defer s.st.mu.RUnlock()
-	return slices.Clone(s.st.pushes.calls)
-}
+// HookCalls returns the hooks that ran, the oldest first; of very many the last ten thousand.
+func (s *Server) HookCalls() []HookCall { return s.hooks.all() }
+
+// WaitForHooks returns when no request of a web hook is waiting or under way, or with the
+// cause of ctx.
+func (s *Server) WaitForHooks(ctx context.Context) error { return s.ringer.wait(ctx) }
 
 // Requests returns the requests seen, the oldest first; of very many the last
 // ten thousand.
@@ -288,8 +296,11 @@ func (s *Server) SetWidget(name string, appID int64, settings map[string]any) er
 	return s.st.setWidget(s.st.begin(s.clock.now(), &Effects{}), name, appID, copied)
 }
 
-// Count is how often a route, or the routes of a group, were called.
+// Count is how often a route, or the routes of a group, were called, or web hooks rang.
 func (s *Server) Count(r Route) int {
+	if r == WebHook {
+		return s.hooks.count()
+	}
 	counts := s.log.counters()
 	n := 0
 	for _, rt := range append(routes[:len(routes):len(routes)], unknownRoute) {

@@ -2,12 +2,16 @@ package flipletd
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
 
 // SetQueryTimeout changes how long the clauses of a request may take.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
+
+// LocalTransport is what carries hooks to this machine.
+func LocalTransport() http.RoundTripper { return hookTransport(true) }
 
 // Check verifies what the store promises itself: its indexes agree with its
 // rows.

@@ -47,6 +47,8 @@ type Effects struct {
 
 	Shape Shape
 
+	Hook HookEffects
+
 	random *rand.Rand
 }
 
@@ -66,6 +68,9 @@ const (
 )
 
 func (r Route) matches(rt *route) bool {
+	if rt == hookRoute {
+		return r == WebHook
+	}
 	switch r {
 	case AnyRoute, "":
 		return true

@@ -26,6 +26,10 @@ type Config struct {
 	MaxFile        int64     // bytes of one file; 500 MiB as documented
 	Journal        Journal   // keeps state across restarts; none
 
+	HookHosts     []string          // where web hooks may lead beside this machine: names or addresses, with or without a port
+	HookTransport http.RoundTripper // what carries their requests, instead of sockets
+	HookTimeout   time.Duration     // how long one may take; 10 s
+
 	// Logger hears of every request at level Info and of the server's own errors
 	// at level Error, never of a token, a key or a body. Nothing is logged without.
 	Logger *slog.Logger
@@ -40,6 +44,8 @@ type Server struct {
 	people  directory
 	limiter limiter
 	log     requestLog
+	hooks   hookLog
+	ringer  ringer
 
 	token            string // the first one
 	appID, orgID     int64
@@ -63,6 +69,15 @@ func New(cfg Config) (*Server, error) {
 	if s.log.logger == nil {
 		s.log.logger = slog.New(slog.DiscardHandler)
 	}
+	hosts, err := parseHookHosts(cfg.HookHosts)
+	if err != nil {
+		return nil, err
+	}
+	s.ringer = ringer{
+		hosts: hosts, timeout: orElse(cfg.HookTimeout, defaultHookTimeout), custom: cfg.HookTransport,
+		clock: &s.clock, log: &s.hooks, logger: s.log.logger,
+	}
+	s.ringer.start()
 	s.levers.seed = orElse(cfg.Seed, 1)
 	s.random = newRandomness(cfg.Seed)
 	s.limiter.limits = cfg.RateLimit
@@ -95,8 +110,14 @@ func orElse[T comparable](v, otherwise T) T {
 	return v
 }
 
-// Close ends delays in progress. The state stays readable.
-func (s *Server) Close() { s.closeOnce.Do(func() { close(s.closed) }) }
+// Close ends delays in progress and what web hooks are sending, and drops what they have not
+// sent yet. The state stays readable.
+func (s *Server) Close() {
+	s.closeOnce.Do(func() {
+		close(s.closed)
+		s.ringer.close()
+	})
+}
 
 // call is one request on its way through the server.
 type call struct {
@@ -115,6 +136,8 @@ type call struct {
 	began    time.Time // by the system's clock
 	rowsSeen int       // by clauses; see match
 	gaveUp   bool
+
+	asksForHooks bool // the request says that hooks run
 
 	status      int
 	contentType string

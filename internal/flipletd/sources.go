@@ -272,6 +272,9 @@ func (c *call) createSource() error {
 	if err := m.set(fields); err != nil {
 		return err
 	}
+	if err := c.srv.checkHooks(fields["hooks"]); err != nil {
+		return err
+	}
 	switch kind := fields["type"].(type) {
 	case nil:
 	case string:
@@ -342,6 +345,9 @@ func (c *call) updateSource() error {
 		return err
 	}
 	if err := (&meta{}).set(fields); err != nil {
+		return err
+	}
+	if err := c.srv.checkHooks(fields["hooks"]); err != nil {
 		return err
 	}
 	c.st.mu.Lock()

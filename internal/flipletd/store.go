@@ -25,6 +25,7 @@ type store struct {
 	versions map[int64][]*snapshot // per data source, oldest first
 	widgets  map[widgetKey]*widget
 	pushes   pushLog
+	revision uint64 // counts the writes
 
 	notifications []*notification // by id
 	mediaRules    mediaRules

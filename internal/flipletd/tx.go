@@ -133,6 +133,7 @@ func (t *tx) commit() error {
 			}
 		}
 	}
+	t.st.revision++
 	for _, id := range t.order {
 		t.st.putMeta(t.metas[id])
 	}

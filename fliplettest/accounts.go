@@ -18,8 +18,8 @@ const (
 	// AppToken is what a running app has: anonymous until the session is
 	// authorized with a row of a data source.
 	AppToken = TokenKind(flipletd.AppToken)
-	// OrganizationToken belongs to the organization: it sees all apps, and needs grants as
-	// an APIToken does.
+	// OrganizationToken belongs to the organization and to no app: it sees all of them, needs
+	// grants as an APIToken does, and may read the audit log.
 	OrganizationToken = TokenKind(flipletd.OrganizationToken)
 )
 
@@ -36,6 +36,16 @@ func (s *Server) AddTokenIn(appID int64, kind TokenKind) (token string, id int64
 		appID = 0
 	}
 	token, id, err := s.core.AddToken(string(kind), appID, 0, "")
+	if err != nil {
+		panic("fliplettest: " + err.Error())
+	}
+	return token, id
+}
+
+// AddTwin makes another token of whoever has this one, as for a second device: of the
+// same kind, app and user. It panics when there is no such token.
+func (s *Server) AddTwin(of string) (token string, id int64) {
+	token, id, err := s.core.AddTwin(of, "")
 	if err != nil {
 		panic("fliplettest: " + err.Error())
 	}

@@ -6,7 +6,7 @@
 //	rows, err := srv.Client().Find(t.Context(), contacts, datasource.Query{})
 //
 // The server is stateful and complete as far as chats and data sources go:
-// tokens of three kinds, apps, sessions, data sources with access rules and
+// tokens of four kinds, apps, sessions, data sources with access rules and
 // hooks, entries, files, queries in both of Fliplet's languages, commits whose
 // defaults destroy, versions and trash. It answers in the documented shapes and
 // is strict where Fliplet is. What Fliplet has not published is assumed, and
@@ -57,7 +57,8 @@
 //   - [Delay], [DelayAnswer]: slow before or after the request is applied.
 //   - [Twice]: a request arrives two times. [Partial]: a batch is half applied.
 //   - [RefuseToken], [RefuseChatToken]: 401 and 403. [SecondFactor]: a login's 428.
-//   - [Server.RateLimit], [WithRateLimit]: the documented limit and its 429.
+//   - [Server.RateLimit], [WithRateLimit]: the documented limits and their 429.
+//     [Server.Limit], [WithLimit]: limits that users, apps or an organisation share.
 //
 // Web hooks, on [WebHook]: [LoseRequest], [LoseAnswer], [Twice], [Delay], and
 //
@@ -71,7 +72,7 @@
 //   - [Backdate]: the next writes carry an older timestamp.
 //   - [Server.FreezeClock], [Server.ThawClock], [Server.ShiftClock]: equal
 //     timestamps, clocks that are wrong.
-//   - [Lag]: reads from a replica that is behind.
+//   - [Lag]: reads from a replica that is behind. [LogLag]: an audit log that is.
 //
 // Answers that are not what was asked for:
 //
@@ -79,6 +80,7 @@
 //     includeDeleted, definition, type, attributes, ….
 //   - [Everybody]: rows of other people's conversations.
 //   - [Reverse], [Shuffle], [DuplicateRow]: rows out of order or twice.
+//   - [LogWithoutChats], [LogWithoutRows]: an audit log that does not have everything.
 //
 // The other documented shape:
 //
@@ -96,7 +98,9 @@
 //
 // [Server.Requests] and [Server.Count] tell what was asked, [Server.Rows] and
 // [Server.Sources] what is stored, [Server.Pushes] and [Server.HookCalls] what
-// hooks have sent or would have, [Server.RowsDropped] what a careless commit destroyed.
+// hooks have sent or would have, [Server.RowsDropped] what a careless commit destroyed, and
+// [Server.Usage] and [Server.Used] how many requests each token, user, app and organization
+// has made.
 // When a test fails, [New] logs the state and the last requests: never a token,
 // a key or the contents of a message.
 //

@@ -3,6 +3,7 @@ package fliplettest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -166,4 +167,118 @@ func ExampleCDN() {
 	}
 	fmt.Println(strings.TrimPrefix(files[0].URL, srv.URL))
 	// Output: /organizations/1/files/901/hello.txt
+}
+
+// The users of an app share a limit: one of them uses it up.
+func ExampleServer_Limit() {
+	srv, err := fliplettest.Start(fliplettest.InProcess())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	ds := srv.AddDataSource(datasource.M{"name": "Orders"})
+	another, _ := srv.AddToken(fliplettest.APIToken)
+	impatient, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+
+	srv.Limit(fliplettest.DataSourceCalls, fliplettest.PerApp, 1, time.Hour)
+	_, err = srv.Client().Find(impatient, ds, datasource.Query{})
+	fmt.Println(err)
+	_, err = srv.ClientFor(another).Find(impatient, ds, datasource.Query{})
+	fmt.Println(errors.Is(err, datasource.ErrRateLimited))
+
+	app := srv.Used(fliplettest.DataSourceCalls, fliplettest.PerApp, srv.AppID)
+	fmt.Println(app.InWindow, app.Total, app.Refused)
+	// Output:
+	// <nil>
+	// true
+	// 1 1 1
+}
+
+// A limit of a whole organisation from the start.
+func ExampleWithLimit() {
+	srv, err := fliplettest.Start(fliplettest.InProcess(),
+		fliplettest.WithLimit(fliplettest.DataSourceCalls, fliplettest.PerOrganization, 500, 10*time.Second))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	ds := srv.AddDataSource(datasource.M{"name": "Orders"})
+	for range 3 {
+		if _, err := srv.Client().Find(context.Background(), ds, datasource.Query{}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	fmt.Println(srv.Used(fliplettest.DataSourceCalls, fliplettest.PerOrganization, srv.OrganizationID).InWindow)
+	// Output: 3
+}
+
+// Who has asked how often, without any limit.
+func ExampleServer_Usage() {
+	srv, err := fliplettest.Start(fliplettest.InProcess())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	ds := srv.AddDataSource(datasource.M{"name": "Orders"})
+	_, _ = srv.Client().Find(context.Background(), ds, datasource.Query{})
+	for _, u := range srv.Usage() {
+		fmt.Println(u.Calls, u.Scope, u.Total)
+	}
+	// Output:
+	// data-sources token 1
+	// data-sources user 1
+	// data-sources app 1
+	// data-sources organization 1
+}
+
+// A second device of a person has a token of its own and shares the limit of the user.
+func ExampleServer_AddTwin() {
+	srv, err := fliplettest.Start(fliplettest.InProcess())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	ds := srv.AddDataSource(datasource.M{"name": "Orders"})
+	phone := srv.AddUser("jo@example.org", "Jo", "March", "secret")
+	tablet, _ := srv.AddTwin(phone)
+	for _, token := range []string{phone, tablet} {
+		_, _ = srv.ClientFor(token).Find(context.Background(), ds, datasource.Query{})
+	}
+	fmt.Println(srv.Used(fliplettest.DataSourceCalls, fliplettest.PerUser, 1).Total)
+	// Output: 2
+}
+
+// The audit log has a write a minute late, and no messages at all.
+func ExampleLogLag() {
+	srv, err := fliplettest.Start(fliplettest.InProcess())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	admin, _ := srv.AddToken(fliplettest.OrganizationToken)
+	srv.AddDataSource(datasource.M{"name": "Orders"})
+	lines := func() int {
+		req, _ := http.NewRequest(http.MethodGet, srv.URL+"/v1/organizations/1/logs", nil)
+		req.Header.Set("Auth-token", admin)
+		res, err := srv.Transport().RoundTrip(req)
+		if err != nil {
+			return -1
+		}
+		defer res.Body.Close()
+		var answer struct{ Logs []struct{ Type string } }
+		_ = json.NewDecoder(res.Body).Decode(&answer)
+		return len(answer.Logs)
+	}
+	fmt.Println(lines())
+	srv.Always(fliplettest.GetLogs, fliplettest.LogLag(time.Minute), fliplettest.LogWithoutChats())
+	fmt.Println(lines())
+	// Output:
+	// 1
+	// 0
 }

@@ -130,6 +130,24 @@ func Lag(d time.Duration) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Lag = d })
 }
 
+// LogLag lets the audit log have a change only d after it was written, by the clock that
+// [Lag] goes by. It acts on [GetLogs] and [Logs], as the next two do.
+func LogLag(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LogLag = d })
+}
+
+// LogWithoutChats leaves the changes of rows of conversations out of the audit log: whether
+// Fliplet logs messages is not published. The data sources themselves stay in it.
+func LogWithoutChats() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LogWithoutChats = true })
+}
+
+// LogWithoutRows leaves the single rows of a commit, an import, a restored version and a
+// new data source out of the audit log, which then has only the change as a whole.
+func LogWithoutRows() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LogWithoutRows = true })
+}
+
 // Ignore serves the request as if these parameters had not been sent, neither
 // in the query string nor at the top level of a JSON body: order, limit,
 // offset, where, includeDeleted, definition, type, attributes, count,

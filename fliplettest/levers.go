@@ -124,9 +124,3 @@ func (s *Server) ShiftClock(d time.Duration) { s.core.Shift(d) }
 
 // Now is the server's time.
 func (s *Server) Now() time.Time { return s.core.Now() }
-
-// RateLimit allows that many data source requests per token in any such
-// window; 0 requests switch the limit off.
-func (s *Server) RateLimit(requests int, window time.Duration) {
-	s.core.Limit(flipletd.Limits{Requests: requests, Window: window})
-}

@@ -28,6 +28,12 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 		`invalid value "b.test,"`:              {"-hook-hosts", "b.test,"},
 		`invalid value "b.test:0"`:             {"-hook-hosts", "b.test:0"},
 		"such as hooks.example.org":            {"-hook-hosts", "u@b.test"},
+		`invalid value "app"`:                  {"-limit", "app"},
+		"give a scope, a number":               {"-limit", "app=many/10s"},
+		`invalid value "app=1/second"`:         {"-limit", "app=1/second"},
+		"there are [token user app":            {"-limit", "galaxy=1/1s"},
+		"there are [data-sources logs":         {"-limit", "tea:app=1/1s"},
+		"a millisecond or more":                {"-limit", "app=1/0s"},
 	} {
 		var out, errs bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), args, &out, &errs), want)

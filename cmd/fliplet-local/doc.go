@@ -21,7 +21,11 @@
 //	-hook-hosts  hosts that web hooks of data sources may send requests to, beside this
 //	             machine, between commas; may be repeated
 //	-data        a file that keeps the state; without it, the state ends with the program
-//	-rate-limit  enforce the documented 200 requests per 10 s
+//	-rate-limit  enforce the documented limits: 200 requests per 10 s and user, 30 of the
+//	             audit log
+//	-limit       a limit of all that share a token, user, app or organization, such as
+//	             organization=500/10s or, for the audit log, logs:user=5/1m; may be
+//	             repeated; 0/1s lifts one of -rate-limit
 //	-seed-demo   add contacts and a conversation, if they are not there yet; the line then
 //	             ends with "contacts" and the id of their data source
 //	-seed        draw tokens, passwords and GUIDs from this number, the same in every start;

@@ -30,6 +30,7 @@ type config struct {
 	hookHosts           []string
 	rateLimit, seedDemo bool
 	seed                uint64 // 0: everything is random
+	limits              []flipletd.Limit
 }
 
 // run is the program; it returns its exit status.
@@ -69,7 +70,12 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		return nil
 	})
 	f.StringVar(&cfg.data, "data", "", "keep the state in this `file`; without it, it ends with the program")
-	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented 200 requests per 10 s")
+	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented limits: 200 requests per 10 s and user, 30 of the audit log")
+	f.Func("limit", "a `limit` of all that share a token, user, app or organization, such as organization=500/10s or logs:user=5/1m; may be given several times", func(value string) error {
+		limit, err := parseLimit(value)
+		cfg.limits = append(cfg.limits, limit)
+		return err
+	})
 	f.BoolVar(&cfg.seedDemo, "seed-demo", false, "add contacts and a conversation, if they are not there yet")
 	f.Uint64Var(&cfg.seed, "seed", 0, "draw tokens, passwords and GUIDs from this `number`, so that every start gives the same; who knows it knows them")
 	f.StringVar(&cfg.studioUser, "studio-user", "", "add a user of Studio with this `e-mail` address, who passes every access rule; the line at the start has the password and the token")

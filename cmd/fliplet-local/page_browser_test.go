@@ -99,7 +99,7 @@ func TestGraphInChromium(t *testing.T) {
 	s.Freeze(start)
 	p := s.open(s.url, 1280, 800)
 	assert.Contains(t, p.text("#chart"), "limit 200 in 10 s, not enforced")
-	s.Limit(flipletd.Limits{Requests: 30, Window: 3 * time.Second})
+	s.LimitTokens(30, 3*time.Second)
 	for range 40 {
 		s.do("GET", "/v1/data-sources", "")
 	}

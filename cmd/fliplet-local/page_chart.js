@@ -75,7 +75,7 @@ function redraw() {
   box.setAttribute("aria-valuemin", String(1 - n));
   box.setAttribute("aria-valuenow", String(at - all + 1));
   box.setAttribute("aria-valuetext", read);
-  setText(byId("rates-limit"), limit.enforced ? "limit " + name + " for each token" : "no limit is enforced");
+  setText(byId("rates-limit"), limit.enforced ? "limit " + name + " for each " + limit.of : "no limit is enforced");
   legend(rates, span);
 }
 

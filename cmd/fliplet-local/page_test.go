@@ -27,9 +27,16 @@ type site struct {
 
 const markup = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 
+// accepting is whoever the web hooks of a site call.
+type accepting struct{}
+
+func (accepting) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody, Header: http.Header{}}, nil
+}
+
 func newSite(t *testing.T) *site {
 	t.Helper()
-	core, err := flipletd.New(flipletd.Config{Token: "eu--canary-token"})
+	core, err := flipletd.New(flipletd.Config{Token: "eu--canary-token", HookTransport: accepting{}})
 	require.NoError(t, err)
 	t.Cleanup(core.Close)
 	s := &site{Server: core, page: newPage(core, "http://127.0.0.1:1"), t: t}
@@ -285,19 +292,20 @@ func TestTrafficHasRatesTheLimitAndHooks(t *testing.T) {
 	s := newSite(t)
 	s.Freeze(time.Date(2026, 5, 4, 12, 30, 0, 0, time.UTC))
 	s.add(m{"name": "Orders", "hooks": []any{
-		m{"type": "web", "runOn": []any{"insert"}, "payload": m{"endpoint": "http://me:canary@127.0.0.1:9/canary?key=canary", "headers": m{"Authorization": "canary"}}},
+		m{"type": "web", "runOn": []any{"insert"}, "payload": m{"endpoint": "http://127.0.0.1:9/canary?key=canary", "headers": m{"Authorization": "canary"}}},
 		m{"type": markup, "runOn": []any{"insert"}, "payload": m{"to": "canary"}},
 	}})
 	got, _ := s.live("")
-	assert.Equal(t, limit{Requests: 200, Seconds: 10}, got.Traffic.Limit, "the documented one")
-	s.Limit(flipletd.Limits{Requests: 2, Window: 4 * time.Second})
+	assert.Equal(t, limit{Requests: 200, Seconds: 10, Of: "user"}, got.Traffic.Limit, "the documented one")
+	s.LimitTokens(2, 4*time.Second)
 	for range 3 {
 		s.do("PUT", "/v1/data-sources/104/data", `{"Item":"Tea"}`)
 	}
 	s.do("GET", "/v1/nothing", "")
+	require.NoError(t, s.WaitForHooks(t.Context()))
 	got, text := s.live("")
 	assert.NotContains(t, text, "canary")
-	assert.Equal(t, limit{Requests: 2, Seconds: 4, Enforced: true}, got.Traffic.Limit)
+	assert.Equal(t, limit{Requests: 2, Seconds: 4, Of: "token", Enforced: true}, got.Traffic.Limit)
 	r := got.Traffic.Rates
 	assert.Len(t, r.OK, shownSeconds)
 	assert.Equal(t, s.Now().Unix()-shownSeconds+1, r.From)
@@ -306,7 +314,7 @@ func TestTrafficHasRatesTheLimitAndHooks(t *testing.T) {
 	require.Len(t, got.Traffic.Hooks, 4)
 	assert.Equal(t, 4, got.Traffic.Ran)
 	assert.Equal(t, cut(markup, 40), got.Traffic.Hooks[0].Type)
-	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[1].Entry, To: "http://127.0.0.1:9", Result: "noted", Class: "open"}, got.Traffic.Hooks[1])
+	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[1].Entry, To: "http://127.0.0.1:9", Result: "202", Class: "ok"}, got.Traffic.Hooks[1])
 }
 
 func TestPageOnlyReads(t *testing.T) {

@@ -132,7 +132,7 @@ func (s *site) talk(name string, definition m, end time.Duration, lines ...strin
 
 // hurry lets clients ask for more than the limit, and the server fail once.
 func (s *site) hurry() {
-	s.Limit(flipletd.DocumentedLimits())
+	require.NoError(s.t, s.Limit(flipletd.DocumentedLimits()[0]))
 	for i := range 100 {
 		s.Freeze(noon.Add(time.Duration(i) * time.Second))
 		n := 6 + i%5

@@ -27,8 +27,9 @@ const grace = 5 * time.Second
 func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logger) (err error) {
 	settings := flipletd.Config{Token: cfg.token, Seed: cfg.seed, AppID: appID, OrganizationID: organizationID, Logger: logger, HookHosts: cfg.hookHosts}
 	if cfg.rateLimit {
-		settings.RateLimit = flipletd.DocumentedLimits()
+		settings.Limits = flipletd.DocumentedLimits()
 	}
+	settings.Limits = append(settings.Limits[:len(settings.Limits):len(settings.Limits)], cfg.limits...) // the last of a kind counts
 	if cfg.data != "" {
 		journal, err := boltjournal.Open(cfg.data)
 		if err != nil {

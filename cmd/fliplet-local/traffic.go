@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -46,6 +47,7 @@ type rates struct {
 type limit struct {
 	Requests int     `json:"requests"`
 	Seconds  float64 `json:"seconds"`
+	Of       string  `json:"of"`       // whose requests count together: token, user, app, organization
 	Enforced bool    `json:"enforced"` // otherwise it is the documented one
 }
 
@@ -109,16 +111,22 @@ func newRates(list []flipletd.Rate) rates {
 	return r
 }
 
-func newLimit(l flipletd.Limits) limit {
-	enforced := l.Requests > 0 && l.Window > 0
+func newLimit(l flipletd.Limit) limit {
+	enforced := l.Requests > 0
 	if !enforced {
-		l = flipletd.DocumentedLimits()
+		l = flipletd.DocumentedLimits()[0]
 	}
-	return limit{Requests: l.Requests, Seconds: l.Window.Seconds(), Enforced: enforced}
+	return limit{Requests: l.Requests, Seconds: l.Window.Seconds(), Of: string(l.Scope), Enforced: enforced}
 }
 
 func newHook(h flipletd.HookCall) hook {
 	out := hook{Time: timeText(h.Time), Type: cut(h.Type, 40), RunOn: h.RunOn, Source: h.DataSourceID, Entry: h.EntryID, Result: "noted", Class: "open"}
+	switch {
+	case h.Err != "":
+		out.Result, out.Class = cut(h.Err, 60), "failed"
+	case h.Status > 0:
+		out.Result, out.Class = strconv.Itoa(h.Status), class(h.Status)
+	}
 	payload, _ := h.Payload.(map[string]any)
 	for _, name := range []string{"endpoint", "url"} {
 		if address, _ := payload[name].(string); address != "" {

@@ -86,7 +86,11 @@ func (c *call) importEntries() error {
 	if err := c.allowBulk(m, verbInsert, rows); err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	logs := logSourceImport
+	if appending {
+		logs = logRowsOnly
+	}
+	tx := c.begin(logs)
 	edited := tx.edit(s)
 	dropped := 0
 	if !appending {

@@ -143,7 +143,7 @@ func (c *call) commitEntries() error {
 		return err
 	}
 	c.asksForHooks = true // where runHooks names them
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceCommit)
 	dropped, err := c.checkCommit(tx, s, m, q)
 	if err != nil {
 		return err

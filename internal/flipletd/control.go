@@ -41,8 +41,29 @@ func (s *Server) Thaw() { s.clock.thaw() }
 // Shift moves the clock by d, which may be negative.
 func (s *Server) Shift(d time.Duration) { s.clock.shift(d) }
 
-// Limit sets the rate limit and forgets what was counted.
-func (s *Server) Limit(l Limits) { s.limiter.set(l) }
+// Limit sets one limit and forgets what was counted for it.
+func (s *Server) Limit(l Limit) error {
+	if err := l.Check(); err != nil {
+		return fmt.Errorf("flipletd: %w", err)
+	}
+	s.limiter.set(l)
+	return nil
+}
+
+// LimitTokens limits the data source calls of each token, and of nobody else; 0 requests is
+// no limit.
+func (s *Server) LimitTokens(requests int, window time.Duration) {
+	for _, scope := range AllScopes {
+		l := Limit{Calls: DataSourceCalls, Scope: scope}
+		if scope == PerToken {
+			l.Requests, l.Window = requests, window
+		}
+		s.limiter.set(l)
+	}
+}
+
+// Usage is how many requests everybody has made, by group of calls, scope and id.
+func (s *Server) Usage() []Usage { return s.limiter.usage(s.clock.now()) }
 
 // Pull puts a rule into force.
 func (s *Server) Pull(r Rule) *Lever {
@@ -77,6 +98,28 @@ func (s *Server) AddToken(kind string, appID, userID int64, token string) (strin
 		c.name = "Another " + kind + " token"
 	}
 	c, err := s.people.addToken(c)
+	if err != nil {
+		return "", 0, err
+	}
+	return token, c.id, nil
+}
+
+// AddTwin makes another token of whoever has this one, as for a second device: of the same
+// kind, app and user.
+func (s *Server) AddTwin(of, token string) (string, int64, error) {
+	s.people.mu.RLock()
+	first := s.people.tokens[of]
+	s.people.mu.RUnlock()
+	if first == nil {
+		return "", 0, errors.New("flipletd: there is no such token")
+	}
+	if token == "" {
+		token = s.random.token()
+	}
+	c, err := s.people.addToken(&credential{
+		kind: first.kind, name: first.name, appID: first.appID, orgID: first.orgID, userID: first.userID,
+		twinOf: orElse(first.twinOf, first.id), token: token, createdAt: s.clock.now(), row: first.loggedInWith(),
+	})
 	if err != nil {
 		return "", 0, err
 	}
@@ -125,6 +168,7 @@ func (s *Server) CreateSource(fields map[string]any) (int64, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
 	tx := s.st.begin(s.clock.now(), &Effects{})
+	tx.logs = logSourceCreate
 	tx.create(m)
 	for _, r := range rows {
 		tx.insert(m, 0, s.st.withGUID(m, r.data), nil)

@@ -152,7 +152,7 @@ func (c *call) insertEntry() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logRowsOnly)
 	c.keep(tx, m, sub, nil)
 	data := c.st.withGUID(m, grant.drop(sub.data))
 	data = c.runHooks(m, runInsert, data)
@@ -188,7 +188,7 @@ func (c *call) updateEntry() error {
 	if err := c.checkSender(m, sub); err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logRowsOnly)
 	old := tx.entry(s, id)
 	if old == nil || !old.live() {
 		return notFound("The data source entry")
@@ -221,7 +221,7 @@ func (c *call) deleteEntry() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logRowsOnly)
 	old := tx.entry(s, id)
 	if old == nil || !old.live() {
 		return notFound("The data source entry")

@@ -15,11 +15,18 @@ func (s *Server) Revision() uint64 {
 	return s.st.revision
 }
 
-// RateLimit is the limit in force.
-func (s *Server) RateLimit() Limits {
+// RateLimit is the limit of data source calls in force, of several the tightest; without
+// any it has no requests.
+func (s *Server) RateLimit() (tightest Limit) {
 	s.limiter.mu.Lock()
 	defer s.limiter.mu.Unlock()
-	return s.limiter.limits
+	rate := func(l Limit) float64 { return float64(l.Requests) / l.Window.Seconds() }
+	for _, l := range s.limiter.limits[slices.Index(AllCalls[:], DataSourceCalls)] {
+		if l.Requests > 0 && (tightest.Requests == 0 || rate(l) < rate(tightest)) {
+			tightest = l
+		}
+	}
+	return tightest
 }
 
 // Rates counts the requests of the last seconds, the current one included and last.

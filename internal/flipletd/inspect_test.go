@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -84,8 +85,13 @@ func TestRatesCountRequestsOfASecondByStatus(t *testing.T) {
 	t.Parallel()
 	k := start(t)
 	k.Freeze(moment)
-	k.Limit(flipletd.Limits{Requests: 3, Window: 10 * time.Second})
-	assert.Equal(t, flipletd.Limits{Requests: 3, Window: 10 * time.Second}, k.RateLimit())
+	assert.Zero(t, k.RateLimit())
+	looser := flipletd.Limit{Calls: flipletd.DataSourceCalls, Scope: flipletd.PerApp, Requests: 30, Window: 10 * time.Second}
+	tightest := flipletd.Limit{Calls: flipletd.DataSourceCalls, Scope: flipletd.PerUser, Requests: 3, Window: 10 * time.Second}
+	require.NoError(t, k.Limit(tightest))
+	require.NoError(t, k.Limit(looser))
+	require.NoError(t, k.Limit(flipletd.Limit{Calls: flipletd.LogCalls, Scope: flipletd.PerUser, Requests: 1, Window: time.Hour}))
+	assert.Equal(t, tightest, k.RateLimit())
 	for range 5 {
 		k.do("GET", "/v1/data-sources", "")
 	}

@@ -41,9 +41,14 @@ type Effects struct {
 
 	Ignore    map[string]bool // parameters treated as if they were not sent
 	Everybody bool            // a query over conversations covers those of others, too
-	Reverse   bool            // result rows in reverse
-	Shuffle   bool            // result rows in a random order
-	Duplicate bool            // a result row comes twice
+
+	LogLag          time.Duration // the audit log has changes that much later
+	LogWithoutChats bool          // and those of messages never
+	LogWithoutRows  bool          // nor the single rows of commits, imports, restores and new sources
+
+	Reverse   bool // result rows in reverse
+	Shuffle   bool // result rows in a random order
+	Duplicate bool // a result row comes twice
 
 	Shape Shape
 

@@ -12,7 +12,8 @@ type route struct {
 	method   string
 	segments []string // ":…" is a parameter
 	writes   bool
-	open     bool // needs no token
+	calls    Calls // that it is limited with
+	open     bool  // needs no token
 	handle   func(*call) error
 }
 
@@ -26,6 +27,7 @@ func newRoute(method, path string, writes bool, h func(*call) error) *route {
 	return &route{
 		name: Route(method + " " + path), method: method,
 		segments: strings.Split(strings.Trim(path, "/"), "/"), writes: writes, handle: h,
+		calls: callsOf(path),
 	}
 }
 
@@ -101,6 +103,8 @@ var routes = []*route{
 	get("/v1/organizations/:organization/tokens", (*call).listOrganizationTokens),
 	post("/v1/organizations/:organization/tokens", (*call).createOrganizationToken),
 	del("/v1/organizations/:organization/tokens/:token", (*call).deleteOrganizationToken),
+	get("/v1/organizations/:organization/logs", (*call).organizationLogs),
+	query("/v1/organizations/:organization/logs", (*call).organizationLogs),
 	get("/v1/apps", (*call).listApps),
 	get("/v1/apps/tokens", (*call).listAppTokens),
 	post("/v1/apps", (*call).createApp),

@@ -20,7 +20,7 @@ type Config struct {
 	AppID          int64     // the app that token belongs to; 1
 	OrganizationID int64     // 1
 	Seed           uint64    // of everything random: the same requests get the same answers; 0 is 1 for levers, and the system's randomness for tokens and GUIDs
-	RateLimit      Limits    // off
+	Limits         []Limit   // none
 	ClockAt        time.Time // where the clock stands still until it is thawed; it runs
 	MaxBody        int64     // bytes of a request body; 1 GiB as documented
 	MaxFile        int64     // bytes of one file; 500 MiB as documented
@@ -80,7 +80,12 @@ func New(cfg Config) (*Server, error) {
 	s.ringer.start()
 	s.levers.seed = orElse(cfg.Seed, 1)
 	s.random = newRandomness(cfg.Seed)
-	s.limiter.limits = cfg.RateLimit
+	for _, l := range cfg.Limits {
+		if err := l.Check(); err != nil {
+			return nil, fmt.Errorf("flipletd: %w", err)
+		}
+	}
+	s.limiter.set(cfg.Limits...)
 	s.buffers.New = func() any { return new([]byte) }
 	if !cfg.ClockAt.IsZero() {
 		s.clock.freeze(cfg.ClockAt)
@@ -96,6 +101,11 @@ func New(cfg Config) (*Server, error) {
 		cfg.Token = s.random.token()
 	}
 	s.token = cfg.Token
+	if cfg.Journal != nil {
+		// The log starts anew, and its ids must not: there were fewer than a thousand
+		// lines in a millisecond.
+		s.st.audit.lastID = time.Now().UnixMilli() * 1000
+	}
 	if err := s.people.populate(s.orgID, s.appID, cfg.Token, s.clock.now()); err != nil {
 		return nil, err
 	}
@@ -243,7 +253,7 @@ func (c *call) admit() error {
 		return c.injected()
 	}
 	if c.route.open {
-		return nil
+		return c.limitUnserved()
 	}
 	if c.fx.RefuseToken {
 		return notAuthorised()
@@ -252,7 +262,20 @@ func (c *call) admit() error {
 	if c.cred, err = c.srv.people.authenticate(c.req, c.query); err != nil {
 		return err
 	}
-	return c.srv.limiter.allow(c.cred.token, c.route, c.now)
+	return c.srv.limiter.allow(c.cred, c.route.calls, c.now)
+}
+
+// limitUnserved lets calls that are not served here have their limit, if they show a token.
+func (c *call) limitUnserved() error {
+	calls := c.route.group(c.req)
+	if calls == "" {
+		return nil
+	}
+	cred, err := c.srv.people.authenticate(c.req, c.query)
+	if err != nil {
+		return nil
+	}
+	return c.srv.limiter.allow(cred, calls, c.now)
 }
 
 // injected is the answer of a Status lever: the documented body of that status

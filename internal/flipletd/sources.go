@@ -291,7 +291,7 @@ func (c *call) createSource() error {
 	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceCreate)
 	tx.create(m)
 	for i, r := range rows {
 		if _, twice := tx.byID[r.id]; twice || r.id != 0 && c.st.entries[r.id] != nil {
@@ -356,7 +356,8 @@ func (c *call) updateSource() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceUpdate)
+	tx.attributes = attributes(fields)
 	m := tx.edit(s)
 	if err := m.set(fields); err != nil {
 		return err

@@ -29,6 +29,7 @@ type store struct {
 
 	notifications []*notification // by id
 	mediaRules    mediaRules
+	audit         auditLog
 
 	lastID map[string]int64 // per kind of record
 

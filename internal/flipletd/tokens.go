@@ -31,6 +31,7 @@ type credential struct {
 	appID  int64  // 0 for tokens of users and organizations
 	orgID  int64
 	userID int64
+	twinOf int64 // the token whose user this one has, for want of a userID; 0 is none
 
 	createdAt time.Time
 

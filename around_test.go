@@ -1,10 +1,12 @@
 package chat_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -101,6 +103,88 @@ func TestAConversationThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 							assert.Equal(t, fmt.Sprint("sick ", i), body, way)
 						}
 					}
+					require.NoError(t, bob.Close())
+				})
+			})
+		}
+	}
+}
+
+// So many conversations are looked at together, and one that spoils the look at others
+// is found.
+func TestAConversationThatSpoilsTheLookAtManyHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for _, answer := range append(slices.Clone(sickAnswers), sickAnswer{"no access", 403, `{"message":"no","type":"datasource.access"}`}) {
+		for conversations, sickOnes := range map[int]int{150: 1, 500: 3} {
+			if answer.body == `{"entries":[]}` {
+				continue // it spoils no look: a hundred conversations are asked for, each
+			}
+			if conversations == 500 && answer.status != 0 && answer.status != 500 {
+				continue
+			}
+			t.Run(fmt.Sprint(answer.name, ", ", sickOnes, " of ", conversations), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, fliplettest.InProcess())
+					w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+					jane, bobID := w.login("jane"), w.login("bob").User().UserID
+					var ids []int64
+					for i := range conversations {
+						ids = append(ids, w.AddDataSource(datasource.M{"name": fmt.Sprint(i), "type": "conversation", "appId": w.AppID,
+							"definition": chat.M{"participants": []string{jane.User().UserID, bobID}}}))
+						w.AddRows(ids[i], textRows(jane, 1)...)
+					}
+					talk := func(i int) *chat.Conversation {
+						conv, err := jane.Conversation(t.Context(), ids[i])
+						require.NoError(t, err)
+						return conv
+					}
+					sickTalks, healthy := []*chat.Conversation{talk(40), talk(41), talk(conversations - 1)}[:sickOnes], talk(42)
+					var sick atomic.Bool
+					var asked atomic.Int32
+					bob := w.login("bob", asUsual, w.through(roundTripper(func(r *http.Request) (*http.Response, error) {
+						asked.Add(1)
+						if sick.Load() && strings.HasSuffix(r.URL.Path, "/data/query") {
+							body, err := io.ReadAll(r.Body)
+							if err != nil {
+								return nil, err
+							}
+							r.Body = io.NopCloser(bytes.NewReader(body))
+							for _, conv := range sickTalks {
+								if strings.HasSuffix(r.URL.Path, fmt.Sprintf("/%d/data/query", conv.ID)) || bytes.Contains(body, fmt.Appendf(nil, `"dataSourceId":%d`, conv.ID)) {
+									return answer.give(r)
+								}
+							}
+						}
+						return w.Transport().RoundTrip(r)
+					})))
+					time.Sleep(time.Hour)
+					r := newRecorder()
+					_, err := bob.Stream(t.Context(), r.add, chat.StartAt(chat.FromNow))
+					require.NoError(t, err)
+					time.Sleep(30 * time.Minute)
+					sick.Store(true)
+					var want, late []string
+					for i := range 5 {
+						for k, conv := range sickTalks {
+							w.say(jane, conv, fmt.Sprint("sick ", k, ", ", i))
+							late = append(late, fmt.Sprint("sick ", k, ", ", i))
+						}
+						want = append(want, fmt.Sprint(i))
+						w.say(jane, healthy, want[i])
+						settle()
+						assert.Equal(t, want, bodies(r.all()))
+					}
+					before := asked.Load()
+					time.Sleep(10 * time.Minute)
+					polls := int32(10*60/16) + 1
+					assert.Less(t, asked.Load()-before, polls*int32(conversations/100+6), "a poll costs hardly more than before")
+					sick.Store(false)
+					settle()
+					if answer.status == 403 {
+						late = nil // given up: what it got is not told
+					}
+					assert.ElementsMatch(t, append(want, late...), bodies(r.all()), "what could not be read comes in the end")
 					require.NoError(t, bob.Close())
 				})
 			})

@@ -288,14 +288,20 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 func (v *Conversation) join(ctx context.Context, s *session, since time.Time) error {
 	answered := sync.OnceFunc(s.roster.Joining(v.ID))
 	defer answered()
-	var first sync.Once // another client may undo the change, which is made again then
+	made := 0 // more than once if another client undoes the change
 	err := v.apply(ctx, roster.Change{
 		First: &v.def, Since: since,
 		Edit: func(d wire.Definition) bool { return d.Add(v.userID) },
 		Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
-	}, func(at time.Time) { first.Do(func() { s.roster.Joined(v.ID, at); answered() }) })
+	}, func(at time.Time) {
+		if made++; made == 1 {
+			s.roster.Joined(v.ID, at)
+			answered()
+			s.receiver.Joined() // what is stored before the first look at the conversation cannot be told from what was there
+		}
+	})
 	switch {
-	case err == nil:
+	case err == nil && (made > 1 || !s.roster.Listed(v.ID)):
 		s.receiver.Joined()
 	case datasource.Doubtful(err): // not before the definition without the user was read
 		s.roster.Joined(v.ID, v.UpdatedAt.Add(time.Microsecond))

@@ -94,7 +94,7 @@ func (r *reader) history(row *Row) bool {
 	if r.batch.late[row.ID] {
 		return false
 	}
-	if until, ok := r.joined[row.Conversation]; ok && row.Created <= until {
+	if until, ok := r.joined[row.Conversation]; ok && r.beforeJoin(row, until) {
 		return true
 	}
 	first := r.phase == initial || r.loading || r.start == FromBeginning && r.polled == beginning

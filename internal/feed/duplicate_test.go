@@ -86,3 +86,62 @@ func TestASendThatMovesIsNewOnce(t *testing.T) {
 	}
 	assert.Equal(t, 1, fresh)
 }
+
+// Only the row that a send was delivered in makes room for another one of it, and only by
+// becoming something else.
+func TestNobodyMakesRoomForTheDuplicateOfAnother(t *testing.T) {
+	t.Parallel()
+	const send = 77
+	for name, c := range map[string]struct {
+		change func(h *harness, first, third int64)
+		kinds  string
+		ids    func(first, third int64) []int64
+	}{
+		"a duplicate that becomes another message": {func(h *harness, _, c int64) { h.claim(c, 99) }, "u", func(_, c int64) []int64 { return []int64{c} }},
+		"a tombstone without a guid":               {func(h *harness, a, _ int64) { h.claim(a, 0); h.remove(a) }, "d", func(a, _ int64) []int64 { return []int64{a} }},
+	} {
+		h := newHarness(feed.Config{}, 1)
+		id := h.feed.Subscribe(h.now, feed.FromNewest)
+		h.run()
+		for range 3 {
+			h.repeat(1, send)
+		}
+		third := h.nextID
+		h.poll()
+		assert.Equal(t, []int64{third - 2}, ids(h.drain(id)), name)
+		h.pass(time.Second)
+		c.change(h, third-2, third)
+		h.poll()
+		got := h.drain(id)
+		assert.Equal(t, c.kinds, kinds(got), name)
+		assert.Equal(t, c.ids(third-2, third), ids(got), name)
+	}
+}
+
+// A row remembers the send that it was delivered as, whatever it becomes in between.
+func TestACopyOfWhatARowWasIsNotNew(t *testing.T) {
+	t.Parallel()
+	const send = 77
+	for name, between := range map[string]func(h *harness, id int64){
+		"edited before":          func(h *harness, id int64) { h.edit(id) },
+		"without a guid between": func(h *harness, id int64) { h.claim(id, 0) },
+	} {
+		h := newHarness(feed.Config{}, 1)
+		id := h.feed.Subscribe(h.now, feed.FromNewest)
+		h.run()
+		h.repeat(1, send)
+		first := h.nextID
+		for _, change := range []func(){
+			func() {}, func() { between(h, first) }, func() { h.claim(first, 99) },
+		} {
+			h.pass(time.Second)
+			change()
+			h.poll()
+		}
+		assert.Equal(t, "nuu", kinds(h.drain(id)), name)
+		h.pass(time.Second)
+		h.repeat(1, send)
+		h.poll()
+		assert.Equal(t, "u", kinds(h.drain(id)), name)
+	}
+}

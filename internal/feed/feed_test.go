@@ -545,12 +545,55 @@ func TestOnlyAListenerAtRestIsParked(t *testing.T) {
 	require.NotZero(t, h.feed.Next(h.now).Query.Kind)
 	assert.False(t, h.feed.Park(id, keepAll), "a poll is under way")
 
+	h, id = full(live)
+	h.feed.Reset(h.now)
+	assert.False(t, h.feed.Park(id, keepAll), "a page is to come again")
+
+	h, id = full(live)
+	h.send(2)
+	h.members[2] = 1
+	h.feed.Joined(h.now)
+	require.Equal(t, feed.Members, h.feed.Next(h.now).Query.Kind)
+	h.feed.Members(h.now, h.roster())
+	assert.False(t, h.feed.Park(id, keepAll), "a conversation is to be read")
+
+	h, id = full(live)
+	for h.feed.Pending(id) > 1 {
+		h.feed.Ack(id)
+	}
+	assert.False(t, h.feed.Park(id, keepAll), "it has nothing to drop")
+
 	h, id = full(func(h *harness) feed.ID {
 		id, err := h.feed.SubscribeDurable(h.now, feed.FromNewest, feed.Stored{})
 		require.NoError(t, err)
 		return id
 	})
 	assert.False(t, h.feed.Park(id, keepAll), "its position says what was handled")
+
+	h = newHarness(feed.Config{PageSize: 4, Queue: 100, Collect: 10}, 1)
+	id = live(h)
+	h.poll()
+	for range 3 {
+		h.pass(time.Minute)
+		h.send(1)
+		h.poll()
+	}
+	for range 20 {
+		h.pass(time.Minute)
+		h.send(1)
+	}
+	h.feed.Poke(h.now)
+	for _, what := range []string{"it is between two pages of a poll", "still", "it has found a backlog"} {
+		q := h.feed.Next(h.now).Query
+		if q.Kind == feed.Members {
+			h.feed.Members(h.now, h.roster())
+			q = h.feed.Next(h.now).Query
+		}
+		require.Equal(t, feed.Changes, q.Kind)
+		h.feed.Page(h.now, h.answer(q), 0)
+		assert.False(t, h.feed.Park(id, keepAll), what)
+	}
+	require.Equal(t, feed.Latest, h.feed.Next(h.now).Query.Kind)
 
 	h = newHarness(feed.Config{PageSize: 4, Queue: 4, Collect: 4}, 1)
 	h.dated = true

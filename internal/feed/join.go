@@ -9,7 +9,12 @@ package feed
 type join struct {
 	conversation   int64
 	created, until Time
-	otherwise      Time // what until is if the server's clock was set back since the user joined
+	// back: the server's clock was set back since the user joined. Nothing that came after
+	// that has a time before otherwise. bound is the highest id of what came before the join,
+	// as far as it was looked at.
+	back, looked bool
+	otherwise    Time
+	bound        int64
 	// at is how far the conversation was read by creation; before that is begun, its
 	// newest page is read.
 	at     Key
@@ -19,7 +24,7 @@ type join struct {
 }
 
 func (j *join) query(s Start) Query {
-	if j.paging || s == FromBeginning {
+	if s == FromBeginning && !j.blind() || s != FromBeginning && j.paging {
 		return Query{Kind: Created, Conversation: j.conversation, After: j.at, Limit: j.limit}
 	}
 	return Query{Kind: Newest, Conversation: j.conversation, Limit: j.limit}
@@ -35,17 +40,24 @@ func (r *reader) takeJoin(p page) {
 		r.endJoin() // the one that reads it now has one of its own
 		return
 	}
-	if j.otherwise != 0 && p.clock != 0 {
-		if p.clock+tick <= j.until { // the page is younger than the join
-			j.until = min(j.until, j.otherwise)
+	if !j.back && j.otherwise != 0 && p.clock != 0 && p.clock+tick <= j.until { // the page is younger than the join
+		j.back = true
+	}
+	if r.start == FromBeginning && j.blind() {
+		if p.query.Kind == Newest {
+			j.look(p)
 		}
-		j.otherwise = 0
+		return
+	}
+	until := j.until
+	if j.back {
+		until = min(until, j.otherwise-1)
 	}
 	if r.joined == nil {
 		r.joined = map[int64]Time{}
 	}
-	if r.joined[j.conversation] != j.until {
-		r.joined[j.conversation] = j.until
+	if r.joined[j.conversation] != until {
+		r.joined[j.conversation] = until
 		if r.start == FromBeginning {
 			r.checkpoint() // what is history stays history after a restart
 		}
@@ -63,6 +75,7 @@ func (r *reader) takeNewest(p page, j *join) {
 		j.limit = p.query.Limit * 2
 		return
 	}
+	j.look(p)
 	first, older, again := r.survey(p, j)
 	switch all := p.full && first != (Key{}) && first.Time > j.until; {
 	case again:
@@ -77,6 +90,9 @@ func (r *reader) takeNewest(p page, j *join) {
 	case p.full && first != (Key{}) && !all:
 		r.leaveOut(j, p.rows, first.clamp(p.clock))
 	}
+	if !p.full || first.Time <= j.until {
+		r.mem.idsSeen(j.conversation, j.but(p.rows))
+	}
 	// From here on the conversation is read by creation, so that a listener which ends in
 	// the middle of the page goes on there, whatever has been sent meanwhile.
 	j.paging, j.limit = true, r.cfg.PageSize
@@ -89,7 +105,8 @@ func (r *reader) takeNewest(p page, j *join) {
 		return // more than a page has come since the user joined
 	}
 	for i := range p.rows {
-		if row := &p.rows[i]; row.createdKey().Compare(j.at) > 0 && j.has(row) {
+		if row := &p.rows[i]; j.has(row) && (row.createdKey().Compare(j.at) > 0 || j.stepped(row)) {
+			r.batch.byID = r.batch.byID || j.back
 			r.joinRow(row, j)
 		}
 	}
@@ -115,7 +132,7 @@ func (r *reader) survey(p page, j *join) (first Key, older, again bool) {
 		}
 		_, known := r.mem.lookup(row.ID)
 		again = again || known || row.createdKey().Compare(had) <= 0
-		older = older || row.Created <= j.until
+		older = older || !j.later(row)
 	}
 	return first, older, again
 }
@@ -150,7 +167,7 @@ func (r *reader) leaveOut(j *join, newest []Row, before Key) {
 		r.mem.setFloor(j.conversation, Key{before.Time, before.ID - 1})
 	}
 	if newest != nil {
-		r.mem.idsUpto(j.conversation, newest, afterAll(1<<62))
+		r.mem.idsUpto(j.conversation, j.but(newest), afterAll(1<<62))
 	}
 	if !j.told {
 		j.told = true
@@ -167,8 +184,9 @@ func (r *reader) takeOldest(p page, j *join) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		if k := row.createdKey(); k.Compare(j.at) > 0 && j.has(row) {
-			last = k
-			r.joinRow(row, j)
+			if last = k; !j.stepped(row) { // the next poll brings it, behind the history
+				r.joinRow(row, j)
+			}
 		}
 	}
 	if p.full && !(p.ordered && last.Compare(p.query.After) > 0) {
@@ -177,7 +195,7 @@ func (r *reader) takeOldest(p page, j *join) {
 		return
 	}
 	if r.start == FromBeginning {
-		r.mem.read(j.conversation, earlier(last, afterAll(firm)), p.rows)
+		r.mem.read(j.conversation, earlier(last, afterAll(firm)), j.but(p.rows))
 	}
 	if j.at = last; p.full {
 		j.limit = r.cfg.PageSize

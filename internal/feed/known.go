@@ -215,6 +215,13 @@ func (m *memory) idsUpto(conversation int64, rows []Row, upto Key) {
 	m.floorIDs[conversation] = highest
 }
 
+// idsSeen notes the ids of a joined conversation of which nothing was left out.
+func (m *memory) idsSeen(conversation int64, rows []Row) {
+	if _, floored := m.floors[conversation]; !floored {
+		m.idsUpto(conversation, rows, afterAll(1<<62))
+	}
+}
+
 // had is the key up to which a conversation's rows were delivered and forgotten, or
 // skipped as history: the zero Key for a conversation that the user was never in.
 func (m *memory) had(conversation int64) Key {

@@ -27,8 +27,8 @@ func (f *Feed) Park(id ID, detach func(payload any) any) bool {
 // parkable reports whether all that is queued can be found again by a poll, and nothing
 // else is.
 func (r *reader) parkable() bool {
-	if r.ledger != nil || r.parked || r.phase != live || r.polling || r.needsMembers || r.replay || len(r.joins) > 0 ||
-		!r.batch.empty() || len(r.batch.held) > 0 || r.queue.live < 2 || len(r.mem.bands) > 0 {
+	// One that is parked has one event, and what a batch holds belongs to a poll or a join.
+	if r.ledger != nil || r.phase != live || r.polling || r.replay || len(r.joins) > 0 || r.queue.live < 2 || len(r.mem.bands) > 0 {
 		return false
 	}
 	head := r.queue.items[r.queue.head].Row.ID
@@ -94,7 +94,7 @@ func (r *reader) park(detach func(any) any) {
 	head := r.queue.items[r.queue.head]
 	head.Row.Payload = detach(head.Row.Payload)
 	r.queue = queue{items: []item{head}, live: 1, last: head.number}
-	r.batch = batch{}
+	r.batch = batch{byID: r.batch.byID}
 	// New maps have no room for what was deleted from these.
 	r.mem.rows, r.mem.origins = maps.Collect(maps.All(r.mem.rows)), maps.Collect(maps.All(r.mem.origins))
 	r.parked, r.missed = true, true

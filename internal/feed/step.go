@@ -65,8 +65,11 @@ func (r *reader) setBack(step Time) {
 		back(&r.polled)
 		back(&r.began)
 		for id := range r.joined {
-			r.joined[id] -= step
+			r.joined[id] -= step + 2*tick // dates have whole seconds
 		}
+	}
+	for i := range r.joins {
+		r.joins[i].setBack(step)
 	}
 	r.window = window{}
 	r.limit = r.cfg.PageSize

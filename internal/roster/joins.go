@@ -14,7 +14,10 @@ const (
 )
 
 // ownJoin is a join by a call of the user: its time by the server's clock, and by ours.
-type ownJoin struct{ at, seen time.Time }
+type ownJoin struct {
+	at, seen time.Time
+	listed   bool // a list has it
+}
 
 // joins are the joins by calls of the user, guarded by Roster.mu.
 type joins struct {
@@ -53,7 +56,14 @@ func (r *Roster) Joined(id int64, at time.Time) {
 	if r.joins.made == nil {
 		r.joins.made = map[int64]ownJoin{}
 	}
-	r.joins.made[id] = ownJoin{at, time.Now()}
+	r.joins.made[id] = ownJoin{at: at, seen: time.Now()}
+}
+
+// Listed reports whether a list has shown a join that a call of the user has made.
+func (r *Roster) Listed(id int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.joins.made[id].listed
 }
 
 // Left forgets a join: a call of the user has taken them out again.
@@ -77,7 +87,8 @@ func (r *Roster) Joins(ctx context.Context, began time.Time, listed func(id int6
 			if out == nil {
 				out = map[int64]time.Time{}
 			}
-			out[id] = j.at
+			out[id], j.listed = j.at, true
+			r.joins.made[id] = j
 		case began.Sub(j.seen) > rejoin:
 			delete(r.joins.made, id)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -57,6 +56,7 @@ var errHeads = errors.New("the server does not join other data sources as docume
 type heads struct {
 	mu    sync.Mutex
 	off   time.Time           // when they are tried again; zero: they are trusted
+	vain  time.Time           // when a look that has failed may be split again, since splitting was in vain
 	newer map[int64]feed.Time // rows that were newer than their data source
 
 	most  int       // how many conversations a query may ask about, until then
@@ -131,15 +131,24 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		w.clock = &clock{server: &s.time}
 	}
 	all := members
+	var unseen map[int64]error // those that no look shows, with the reason if it has just been found
 	if w.partial {
-		members = slices.DeleteFunc(slices.Clone(all), func(m Member) bool { return s.sick.resting(m.ID) })
+		unseen = s.sick.abed(all)
+		members = slices.DeleteFunc(slices.Clone(all), func(m Member) bool { _, abed := unseen[m.ID]; return abed })
 	}
-	newest, err := s.newestOf(ctx, members, w)
+	newest, sick, err := s.newestOf(ctx, members, w)
 	if err != nil && w.partial && len(members) <= maxJoins && ctx.Err() == nil && !errors.Is(err, datasource.ErrRateLimited) {
 		return Page{}, false, nil // one of them may be why: each by itself tells
 	}
 	if said, answer := errors.AsType[*datasource.Error](err); answer && said.StatusCode < 500 && !datasource.Temporary(err) {
 		err = fmt.Errorf("%w: %w", errHeads, err)
+	}
+	if len(sick) > 0 && err == nil {
+		s.sick.note(s.Log, slices.Collect(maps.Keys(sick)), sick)
+		if unseen == nil {
+			unseen = map[int64]error{}
+		}
+		maps.Copy(unseen, sick)
 	}
 	if err == nil && slices.ContainsFunc(members, func(m Member) bool { return s.Endpoint.heads.behind(m, newest[m.ID]) }) {
 		err = errHeads
@@ -147,7 +156,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 	var rows []datasource.Entry
 	var l left
 	if w.skimmed = true; err == nil {
-		rows, l, err = s.read(ctx, all, newest, w)
+		rows, l, err = s.read(ctx, all, newest, unseen, w)
 	}
 	if errors.Is(err, errHeads) {
 		s.Endpoint.heads.distrust(now)
@@ -161,7 +170,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 
 // read reads those conversations that may have rows of a page: first those that have
 // changed last.
-func (s *Source) read(ctx context.Context, members []Member, newest map[int64]feed.Time, w want) (rows []datasource.Entry, l left, err error) {
+func (s *Source) read(ctx context.Context, members []Member, newest map[int64]feed.Time, unseen map[int64]error, w want) (rows []datasource.Entry, l left, err error) {
 	var ids []int64
 	at := map[int64]feed.Time{} // not before the time of any row
 	for _, m := range members {
@@ -169,7 +178,8 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64]fe
 		if w.column == updatedAt || !some { // one may have been deleted, or not be shown
 			t = max(t, Micros(m.Changed))
 		}
-		lacks := w.partial && (!some && s.sick.known(m.ID).ID != 0 || s.sick.resting(m.ID)) // it had one, or was not asked
+		_, lacks := unseen[m.ID]
+		lacks = lacks || w.partial && !some && s.sick.known(m.ID).ID != 0 // it had one
 		if lacks || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
 			ids, at[m.ID] = append(ids, m.ID), t
 		}
@@ -177,7 +187,10 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64]fe
 	slices.SortStableFunc(ids, func(a, b int64) int { return cmp.Compare(at[b], at[a]) })
 	if !w.newest {
 		rows, l, err = s.concurrently(ctx, ids, w)
-		return rows, l, cmp.Or(err, s.compare(rows, newest, w))
+		for _, why := range unseen {
+			l.err = cmp.Or(l.err, why)
+		}
+		return rows, l, cmp.Or(err, s.compare(rows, newest, unseen, w))
 	}
 	for len(ids) > 0 {
 		if len(rows) >= w.limit && at[ids[0]] < w.key(&rows[w.limit-1]).Time {
@@ -192,83 +205,22 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64]fe
 		slices.SortStableFunc(rows, w.compare)
 		rows = rows[:min(len(rows), w.limit)]
 	}
-	return rows, left{}, s.compare(rows, newest, w)
+	return rows, left{}, s.compare(rows, newest, unseen, w)
 }
 
 // compare looks for rows that should have been among the newest of their conversations.
-func (s *Source) compare(rows []datasource.Entry, newest map[int64]feed.Time, w want) error {
+func (s *Source) compare(rows []datasource.Entry, newest map[int64]feed.Time, unseen map[int64]error, w want) error {
 	settled := w.clock.read() - feed.Time(bumpTime.Microseconds())
 	for i := range rows {
 		t := w.key(&rows[i]).Time
+		if _, blind := unseen[rows[i].DataSourceID]; blind {
+			continue
+		}
 		if shown, some := newest[rows[i].DataSourceID]; !deleted(&rows[i]) && t < settled && (!some || t > shown) {
 			return errHeads
 		}
 	}
 	return nil
-}
-
-// newestOf returns the time of the newest live row of each conversation that has one.
-func (s *Source) newestOf(ctx context.Context, members []Member, w want) (map[int64]feed.Time, error) {
-	now := time.Now()
-	size, fewer := s.Endpoint.heads.size(now)
-	newest, err := s.newestIn(ctx, members, size, w)
-	if !tooMany(err) || !fewer {
-		return newest, err
-	}
-	for tooMany(err) {
-		if size = min(size, len(members)) / 2; size < fewJoins {
-			s.Endpoint.heads.found(1, now) // it is not their number
-			return nil, err
-		}
-		if _, err = s.chunk(ctx, members[:size], w); err == nil {
-			newest, err = s.newestIn(ctx, members, size, w)
-		}
-	}
-	if err == nil {
-		s.Endpoint.heads.found(size, now)
-		s.Log.Info("the server refuses to be asked about many conversations in one request", "now", size)
-	}
-	return newest, err
-}
-
-// tooMany reports whether a query was refused in a way that may be for the number of its
-// joins.
-func tooMany(err error) bool {
-	said, answer := errors.AsType[*datasource.Error](err)
-	return answer && (said.StatusCode == http.StatusBadRequest || said.StatusCode == http.StatusRequestEntityTooLarge)
-}
-
-// newestIn is newestOf with so many conversations a query.
-func (s *Source) newestIn(ctx context.Context, members []Member, size int, w want) (map[int64]feed.Time, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var mu sync.Mutex
-	out := make(map[int64]feed.Time, len(members))
-	chunks := make(chan []Member)
-	var wg sync.WaitGroup
-	for range min(maxConcurrent, (len(members)+size-1)/size) {
-		wg.Go(func() {
-			for chunk := range chunks {
-				found, err := s.chunk(ctx, chunk, w)
-				if err != nil {
-					cancel(err)
-					continue
-				}
-				mu.Lock()
-				maps.Copy(out, found)
-				mu.Unlock()
-			}
-		})
-	}
-	for chunk := range slices.Chunk(members, size) {
-		chunks <- chunk
-	}
-	close(chunks)
-	wg.Wait()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return out, nil
 }
 
 // chunk is newestOf for as many conversations as one query has.

@@ -117,12 +117,20 @@ func (w *ward) visit(ids []int64) (ask []int64, l left) {
 	return ask, l
 }
 
-// resting reports whether a conversation is left out for now.
-func (w *ward) resting(id int64) bool {
+// abed are those of some conversations that could not be read last.
+func (w *ward) abed(members []Member) map[int64]error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := w.beds[id]
-	return b != nil && time.Now().Before(b.next)
+	if len(w.beds) == 0 {
+		return nil
+	}
+	out := map[int64]error{}
+	for _, m := range members {
+		if w.beds[m.ID] != nil {
+			out[m.ID] = nil
+		}
+	}
+	return out
 }
 
 // note notes which of those that were asked could not be read. It returns those of the

@@ -236,7 +236,7 @@ var table = [...]Mutant{
 	{
 		What:  "a listener from the beginning gets a page of a joined conversation",
 		Seed:  143,
-		Edits: edits("join.go", "if j.paging || s == FromBeginning {", "if j.paging {"),
+		Edits: edits("join.go", "if s == FromBeginning && !j.blind() || s != FromBeginning && j.paging {", "if j.paging {"),
 	},
 	{
 		What:  "history is not marked",

@@ -89,6 +89,11 @@ func TestDocumentedLimitsAreThoseOfAUser(t *testing.T) {
 	assert.Equal(t, 429, refused.status)
 	assert.Contains(t, refused.body, r.Now().Add(10*time.Second).Format(`"nextValidRequestDate":"2006-01-02T15:04:05.000Z"`))
 	assert.Equal(t, 200, admin.poll("").status, "the log has a limit of its own")
+
+	r.RateLimit(1, time.Second)
+	assert.Equal(t, 200, r.poll("").status)
+	assert.Equal(t, 429, r.poll("").status)
+	assert.Equal(t, 200, r.as(twin).poll("").status, "that lever is per token")
 }
 
 func TestLimitsThatMakeNoSensePanicOrFailTheStart(t *testing.T) {

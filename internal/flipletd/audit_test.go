@@ -279,9 +279,13 @@ func TestTheLogIsFilteredSortedAndPaged(t *testing.T) {
 func TestAPageHasFiftyLinesAndUpToFiveHundred(t *testing.T) {
 	t.Parallel()
 	k := start(t).studio()
+	k.Freeze(moment)
 	source := k.source(m{})
 	rows := make([]map[string]any, 700)
 	k.put(source, rows...)
+	for i, e := range k.do("GET", logsPath+"?limit=500", "").ok(200)["logs"].([]any) {
+		require.InDelta(t, 701-i, e.(m)["id"], 0, "what was written at once is in order")
+	}
 	for query, want := range map[string]int{"": 50, "limit=500": 500, "limit=501": 500, "limit=1": 1, "limit=500&offset=500": 201} {
 		assert.Len(t, k.do("GET", logsPath+"?"+query, "").ok(200)["logs"], want, query)
 	}

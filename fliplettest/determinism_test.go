@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,35 +56,68 @@ func TestTheSameSeedGivesTheSameAnswers(t *testing.T) {
 	}
 }
 
-// tell returns every answer of a server with a seed, and what it has noted beside them.
-// What is asked is the same for all seeds.
+// TestNoOtherClockIsInAnAnswer tells the story in real time, to servers whose own clock
+// stands still.
+func TestNoOtherClockIsInAnAnswer(t *testing.T) {
+	t.Parallel()
+	told := func() []string {
+		srv := fliplettest.New(t, fliplettest.InProcess(), fliplettest.WithSeed(7), fliplettest.WithClockAt(time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC)))
+		return tellTo(t, srv, 1_500, func(time.Duration) {})
+	}
+	first, second := told(), told()
+	require.Len(t, second, len(first))
+	for i := range first {
+		require.Equal(t, first[i], second[i], "answer %d", i)
+	}
+}
+
+// tell returns every answer of a server with a seed, and what it has noted beside them, on
+// virtual time. What is asked is the same for all seeds.
 func tell(t *testing.T, requests int, seed uint64, faults fliplettest.Rates) (answers []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		srv := fliplettest.New(t, fliplettest.InProcess(), fliplettest.WithFaults(seed, faults))
-		srv.FreezeClockAt(time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC))
-		srv.ThawClock()
-		studio := srv.AddUser("studio@example.org", "Stu", "Dio", "secret")
-		srv.AddContacts(
-			datasource.M{"Email": "jane@example.org", "flUserId": "a", "flUserToken": "ta"},
-			datasource.M{"Email": "bob@example.org", "flUserId": "b", "flUserToken": "tb"})
-		srv.AddDataSource(datasource.M{"name": "Talk", "type": "conversation", "definition": datasource.M{"participants": []any{"a", "b"}}, "hooks": []any{
-			datasource.M{"type": "push-message", "runOn": []any{"insert"}}, datasource.M{"type": "email", "runOn": []any{"insert", "update"}, "payload": datasource.M{"to": "{{body}}"}},
-			datasource.M{"type": "sms", "runOn": []any{"insert"}, "payload": datasource.M{"to": "{{n}}", "text": "{{body}}"}},
+		var mu sync.Mutex
+		var rung []string
+		srv := fliplettest.New(t, fliplettest.InProcess(), fliplettest.WithFaults(seed, faults), fliplettest.OnHook(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			mu.Lock()
+			defer mu.Unlock()
+			rung = append(rung, fmt.Sprint(time.Now(), r.URL, string(body)))
+		})))
+		srv.AddDataSource(datasource.M{"name": "Rings", "hooks": []any{
+			datasource.M{"type": "web", "runOn": []any{"insert", "update"}, "payload": datasource.M{"endpoint": "http://localhost/{{n}}", "body": datasource.M{"body": "{{body}}", "a": "{{a}}"}}},
 		}})
-		srv.AddDataSource(datasource.M{"name": "Things", "definition": datasource.M{"guid": "g", "views": []any{
-			datasource.M{"name": "v", "filter": datasource.M{"a": "session.Email", "b": 1}}, datasource.M{"name": "w", "filter": datasource.M{"n": datasource.M{"$gt": 2}}},
-		}}})
-		srv.SetWidget("com.fliplet.chat", datasource.M{"a": 1, "b": 2})
-		answers = append(answers, srv.Token, studio)
-		story := newStory(srv, studio)
-		for range requests {
-			answers = append(answers, story.ask(t))
-			time.Sleep(story.within(40 * time.Millisecond))
-		}
-		time.Sleep(time.Minute)
-		answers = append(answers, fmt.Sprint(srv.Pushes()), fmt.Sprint(srv.HookCalls()), srv.String(), fmt.Sprint(srv.Requests()))
+		answers = tellTo(t, srv, requests, time.Sleep)
+		mu.Lock()
+		defer mu.Unlock()
+		require.True(t, requests < 1_000 || len(rung) > 0, "web hooks ring")
+		answers = append(answers, rung...)
 	})
+	return answers
+}
+
+func tellTo(t *testing.T, srv *fliplettest.Server, requests int, pause func(time.Duration)) (answers []string) {
+	t.Helper()
+	studio := srv.AddUser("studio@example.org", "Stu", "Dio", "secret")
+	srv.AddContacts(
+		datasource.M{"Email": "jane@example.org", "flUserId": "a", "flUserToken": "ta"},
+		datasource.M{"Email": "bob@example.org", "flUserId": "b", "flUserToken": "tb"})
+	srv.AddDataSource(datasource.M{"name": "Talk", "type": "conversation", "definition": datasource.M{"participants": []any{"a", "b"}}, "hooks": []any{
+		datasource.M{"type": "push-message", "runOn": []any{"insert"}}, datasource.M{"type": "email", "runOn": []any{"insert", "update"}, "payload": datasource.M{"to": "{{body}}"}},
+		datasource.M{"type": "sms", "runOn": []any{"insert"}, "payload": datasource.M{"to": "{{n}}", "text": "{{body}}"}},
+	}})
+	srv.AddDataSource(datasource.M{"name": "Things", "definition": datasource.M{"guid": "g", "views": []any{
+		datasource.M{"name": "v", "filter": datasource.M{"a": "session.Email", "b": 1}}, datasource.M{"name": "w", "filter": datasource.M{"n": datasource.M{"$gt": 2}}},
+	}}})
+	srv.SetWidget("com.fliplet.chat", datasource.M{"a": 1, "b": 2})
+	answers = append(answers, srv.Token, studio)
+	story := newStory(srv, studio)
+	for range requests {
+		answers = append(answers, story.ask(t))
+		pause(story.within(40 * time.Millisecond))
+	}
+	pause(time.Minute)
+	answers = append(answers, fmt.Sprint(srv.Pushes()), fmt.Sprint(srv.HookCalls()), srv.String(), fmt.Sprint(srv.Requests()))
 	return answers
 }
 
@@ -126,10 +160,10 @@ func (s *story) ask(t *testing.T) string {
 		switch segment {
 		case ":ds":
 			if route == fliplettest.DeleteSource {
-				segments[i] = fmt.Sprint(104 + s.IntN(100)) // not one that the story needs
+				segments[i] = fmt.Sprint(105 + s.IntN(100)) // not one that the story needs
 				continue
 			}
-			segments[i] = pick(s, "101", "102", "102", "102", "103", "103", "103", fmt.Sprint(104+s.IntN(40)), "Talk", "Things", "Made", "x")
+			segments[i] = pick(s, "101", "102", "103", "103", "103", "104", "104", "104", fmt.Sprint(105+s.IntN(40)), "Talk", "Things", "Rings", "Made", "x")
 		case ":entry":
 			segments[i] = pick(s, fmt.Sprint(5001+s.IntN(200)), fmt.Sprint(5001+s.IntN(20_000)), "session", "x")
 		case ":app", ":organization":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/url"
@@ -90,6 +91,30 @@ func ExampleSecondFactor() {
 	// Output:
 	// 428 Precondition Required
 	// 200 OK
+}
+
+// With a seed and a clock that stands still every answer is the same in each run.
+func ExampleWithClockAt() {
+	answer := func() string {
+		srv, err := fliplettest.Start(fliplettest.WithSeed(7), fliplettest.WithClockAt(time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC)), fliplettest.InProcess())
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer srv.Close()
+		resp, err := (&http.Client{Transport: srv.Transport()}).Get(srv.URL + "/v1/session?auth_token=" + srv.Token)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return fmt.Sprint(resp.Header, string(body))
+	}
+	first, second := answer(), answer()
+	fmt.Println(first == second)
+	// Output: true
 }
 
 // The same seed gives the same tokens and GUIDs, here of a user of Studio.

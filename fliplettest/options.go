@@ -43,9 +43,13 @@ func WithApps(ids ...int64) Option {
 
 // WithSeed sets the seed of everything random, in levers as well as in tokens, GUIDs and
 // the like: the same requests get the same answers, byte for byte, as long as the clock
-// tells the same, as it does in a testing/synctest bubble or after
-// [Server.FreezeClockAt]. Without it levers have the seed 1, and nobody can guess a token.
+// tells the same, as it does in a testing/synctest bubble or with [WithClockAt]. Without it
+// levers have the seed 1, and nobody can guess a token.
 func WithSeed(seed uint64) Option { return func(c *config) { c.Seed = seed } }
+
+// WithClockAt starts the server with a clock that stands still at t, cut to milliseconds, as
+// [Server.FreezeClockAt] would; [Server.ThawClock] lets it run.
+func WithClockAt(t time.Time) Option { return func(c *config) { c.ClockAt = t } }
 
 // WithRateLimit switches on the documented rate limits: 200 requests of data
 // sources per 10 s and user, 30 of the audit log, and those of calls that are
@@ -64,3 +68,7 @@ func WithLimit(calls Calls, scope Scope, requests int, window time.Duration) Opt
 // WithMaxBody sets the size in bytes above which a request body is refused
 // with 413; the default is 1 GiB, as documented.
 func WithMaxBody(bytes int64) Option { return func(c *config) { c.MaxBody = bytes } }
+
+// WithMaxJoins sets how many joins a query may have; one with more is refused with 400.
+// The default is any number, as documented. [MaxJoins] is the same as a fault.
+func WithMaxJoins(n int) Option { return func(c *config) { c.MaxJoins = n } }

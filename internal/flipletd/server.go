@@ -16,14 +16,16 @@ import (
 // Config is what a server starts with. Zero fields have the defaults named
 // at each.
 type Config struct {
-	Token          string  // the first API token; a random one
-	AppID          int64   // the app that token belongs to; 1
-	OrganizationID int64   // 1
-	Seed           uint64  // of everything random: the same requests get the same answers; 0 is 1 for levers, and the system's randomness for tokens and GUIDs
-	Limits         []Limit // none
-	MaxBody        int64   // bytes of a request body; 1 GiB as documented
-	MaxFile        int64   // bytes of one file; 500 MiB as documented
-	Journal        Journal // keeps state across restarts; none
+	Token          string    // the first API token; a random one
+	AppID          int64     // the app that token belongs to; 1
+	OrganizationID int64     // 1
+	Seed           uint64    // of everything random: the same requests get the same answers; 0 is 1 for levers, and the system's randomness for tokens and GUIDs
+	Limits         []Limit   // none
+	ClockAt        time.Time // where the clock stands still until it is thawed; it runs
+	MaxBody        int64     // bytes of a request body; 1 GiB as documented
+	MaxFile        int64     // bytes of one file; 500 MiB as documented
+	MaxJoins       int       // joins of one query; any number, as documented
+	Journal        Journal   // keeps state across restarts; none
 
 	HookHosts     []string          // where web hooks may lead beside this machine: names or addresses, with or without a port
 	HookTransport http.RoundTripper // what carries their requests, instead of sockets
@@ -49,6 +51,7 @@ type Server struct {
 	token            string // the first one
 	appID, orgID     int64
 	maxBody, maxFile int64
+	maxJoins         int // 0 is any
 	queryTimeout     time.Duration
 	buffers          sync.Pool // *[]byte, for answers
 
@@ -62,7 +65,7 @@ func New(cfg Config) (*Server, error) {
 		st:    newStore(cfg.Journal),
 		appID: orElse(cfg.AppID, 1), orgID: orElse(cfg.OrganizationID, 1),
 		maxBody: orElse(cfg.MaxBody, 1<<30), maxFile: orElse(cfg.MaxFile, 500<<20),
-		queryTimeout: defaultQueryTimeout, closed: make(chan struct{}),
+		maxJoins: cfg.MaxJoins, queryTimeout: defaultQueryTimeout, closed: make(chan struct{}),
 	}
 	s.log.logger = cfg.Logger
 	if s.log.logger == nil {
@@ -86,6 +89,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.limiter.set(cfg.Limits...)
 	s.buffers.New = func() any { return new([]byte) }
+	if !cfg.ClockAt.IsZero() {
+		s.clock.freeze(cfg.ClockAt)
+	}
 	if err := s.st.load(); err != nil {
 		return nil, err
 	}

@@ -282,6 +282,9 @@ func TestWhatIsStoredIsSentWhenItHasChanged(t *testing.T) {
 	s.do("PUT", "/v1/data-sources/101/data/5001", `{"Full name":"Jane Poe"}`)
 	again, text := s.live("")
 	assert.Contains(t, text, "Jane Poe", "a name that changes within a moment is read again")
+	s.do("PUT", "/v1/data-sources/101/data/5001", `{"Full name":"Jane Roe"}`)
+	_, text = s.live("")
+	assert.Contains(t, text, "Jane Roe", "also at the same time as before")
 	s.Freeze(s.Now().Add(time.Hour))
 	s.live("")
 	s.do("PUT", "/v1/data-sources/101/data/5001", `{"Full name":"Jane Moe"}`)
@@ -322,6 +325,11 @@ func TestTrafficHasRatesTheLimitAndHooks(t *testing.T) {
 	assert.Equal(t, cut(markup, 40), got.Traffic.Hooks[0].Type)
 	assert.Equal(t, "noted", got.Traffic.Hooks[0].Result)
 	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[2].Entry, To: "http://127.0.0.1:9", Result: "204", Class: "ok"}, got.Traffic.Hooks[2])
+	_, err := s.Insert(104, m{"Item": "Tea", "flUserToken": "canary", "api key": "canary"})
+	require.NoError(t, err)
+	got, text = s.live("")
+	assert.Equal(t, "Item", got.Traffic.Log[0].Columns)
+	assert.NotContains(t, text, "canary")
 }
 
 func TestHooksSayHowTheyEnded(t *testing.T) {

@@ -130,7 +130,7 @@ func TestConversationsThatCannotBeReadTogetherAreReadEach(t *testing.T) {
 // A server that refuses joins, and one that does not show the newest rows in them.
 func TestAServerWithoutUsefulJoinsIsAskedForEachConversation(t *testing.T) {
 	t.Parallel()
-	for name, refuses := range map[string]bool{"refused": true, "stale": false} {
+	for name, asked := range map[string]int64{"refused": 4, "stale": 1} { // 4: about 30, 15, 7 and 3 of them
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestAServerWithoutUsefulJoinsIsAskedForEachConversation(t *testing.T) {
 					w.AddRows(id, chat.M{"body": "newest", "guid": "c"})
 				}
 				time.Sleep(time.Minute)
-				way := &noJoins{RoundTripper: w.Transport(), refuses: refuses}
+				way := &noJoins{RoundTripper: w.Transport(), refuses: name == "refused"}
 				bob := w.login("bob", asUsual, func(o *chat.Options) { o.Client = w.over(way) })
 				toBob := stream(t, bob)
 				before := len(toBob.all())
@@ -154,7 +154,63 @@ func TestAServerWithoutUsefulJoinsIsAskedForEachConversation(t *testing.T) {
 				}
 				settle()
 				assert.Len(t, toBob.all(), before+30)
-				assert.EqualValues(t, 1, way.asked.Load(), "it is not asked each time")
+				assert.Equal(t, asked, way.asked.Load(), "it is not asked each time")
+			})
+		})
+	}
+}
+
+// How many joins a query may have is not documented.
+func TestAServerThatAllowsFewJoinsIsAskedAboutFewerConversations(t *testing.T) {
+	t.Parallel()
+	for most, refused := range map[int]int{98: 1, 49: 1, 48: 2, 10: 4, 2: 5, 1: 6, 0: 6} {
+		t.Run(fmt.Sprint(most), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const n = 120
+				w := newWorld(t, fliplettest.InProcess(), fliplettest.WithMaxJoins(most))
+				w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+				if most == 0 {
+					w.Always(fliplettest.Query, fliplettest.MaxJoins(0))
+				}
+				ids := many(w, n)
+				time.Sleep(time.Minute)
+				bob := w.login("bob", asUsual, func(o *chat.Options) {
+					o.LivePollInterval, o.PollInterval, o.MaxPollInterval = time.Hour, time.Hour, time.Hour
+				})
+				toBob := stream(t, bob, chat.StartAt(chat.FromNow))
+				refusals := func() (n int) {
+					for _, r := range w.Requests() {
+						if r.Status == 400 {
+							n++
+						}
+					}
+					return n
+				}
+				sent := 0
+				polls := func() int {
+					before := w.Count(fliplettest.Query)
+					for i := range 5 {
+						sent++
+						w.AddRows(ids[i], chat.M{"body": "hello", "fromUserId": "somebody", "guid": fmt.Sprint("g", sent)})
+						require.NoError(t, bob.Poll(t.Context()))
+						time.Sleep(time.Minute)
+					}
+					return (w.Count(fliplettest.Query) - before) / 5
+				}
+				_ = polls()
+				asked := polls()
+				t.Logf("%d queries a poll, %d refused", asked, refusals())
+				assert.Len(t, toBob.all(), sent)
+				// The first two queries are made at once.
+				assert.LessOrEqual(t, refusals(), refused+1, "it is learned once")
+				assert.GreaterOrEqual(t, refusals(), refused)
+				if most >= 2 {
+					assert.Less(t, asked, n/2, "and several are still read in one request")
+				}
+				before := refusals()
+				_ = polls()
+				assert.Equal(t, before, refusals())
 			})
 		})
 	}

@@ -134,7 +134,7 @@ var belfries = map[string]func(*belfry){
 		assert.Equal(f.t, []string{"one"}, bodies(f.got.wait(f.t, 1)))
 	},
 	"late and overtaken": func(f *belfry) {
-		f.Next(1, fliplettest.WebHook, fliplettest.Delay(time.Second))
+		f.Next(1, fliplettest.WebHook, fliplettest.Delay(3*time.Second)) // ample for a busy machine
 		f.write("one", "two")
 		f.settle()
 		f.rings(`{"text":"two"}`, `{"text":"one"}`)

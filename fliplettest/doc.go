@@ -57,6 +57,7 @@
 //   - [Delay], [DelayAnswer]: slow before or after the request is applied.
 //   - [Twice]: a request arrives two times. [Partial]: a batch is half applied.
 //   - [RefuseToken], [RefuseChatToken]: 401 and 403. [SecondFactor]: a login's 428.
+//   - [MaxJoins], [WithMaxJoins]: 400 for a query with more joins.
 //   - [Server.RateLimit], [WithRateLimit]: the documented limits and their 429.
 //     [Server.Limit], [WithLimit]: limits that users, apps or an organisation share.
 //

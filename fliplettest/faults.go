@@ -118,6 +118,12 @@ func Backdate(d time.Duration) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Backdate = d })
 }
 
+// MaxJoins refuses a query of more than n joins with 400. How many Fliplet allows is not
+// documented. With 0 none is allowed.
+func MaxJoins(n int) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.MaxJoins = &n })
+}
+
 // Everybody answers a cross-source query with the rows of everybody's conversations, as
 // if access were not checked.
 func Everybody() Fault {

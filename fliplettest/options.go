@@ -68,3 +68,7 @@ func WithLimit(calls Calls, scope Scope, requests int, window time.Duration) Opt
 // WithMaxBody sets the size in bytes above which a request body is refused
 // with 413; the default is 1 GiB, as documented.
 func WithMaxBody(bytes int64) Option { return func(c *config) { c.MaxBody = bytes } }
+
+// WithMaxJoins sets how many joins a query may have; one with more is refused with 400.
+// The default is any number, as documented. [MaxJoins] is the same as a fault.
+func WithMaxJoins(n int) Option { return func(c *config) { c.MaxJoins = n } }

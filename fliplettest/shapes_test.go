@@ -44,6 +44,19 @@ func TestIgnoredParameters(t *testing.T) {
 	assert.Contains(t, r.send(`{"limit":1}`).body, `"limit":1`, "columns are no parameters")
 }
 
+func TestQueriesWithTooManyJoinsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := open(t, fliplettest.InProcess(), fliplettest.WithMaxJoins(1))
+	const one, two = `{"join":{"a":{"dataSourceId":101}}}`, `{"join":{"a":{"dataSourceId":101},"b":{"dataSourceId":101}}}`
+	const path = "/v1/data-sources/Talk/data/query"
+	assert.Equal(t, 200, r.do("POST", path, one).status)
+	assert.Equal(t, 400, r.do("POST", path, two).status)
+	r.Next(1, fliplettest.Query, fliplettest.MaxJoins(0))
+	assert.Equal(t, 400, r.do("POST", path, one).status)
+	r.Next(1, fliplettest.Query, fliplettest.MaxJoins(2))
+	assert.Equal(t, 200, r.do("POST", path, two).status)
+}
+
 func TestEverybodysConversations(t *testing.T) {
 	t.Parallel()
 	r := open(t, fliplettest.InProcess())

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,16 +29,9 @@ type site struct {
 
 const markup = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 
-// accepting is whoever the web hooks of a site call.
-type accepting struct{}
-
-func (accepting) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusAccepted, Body: http.NoBody, Header: http.Header{}}, nil
-}
-
 func newSite(t *testing.T) *site {
 	t.Helper()
-	core, err := flipletd.New(flipletd.Config{Token: "eu--canary-token", HookTransport: accepting{}})
+	core, err := flipletd.New(flipletd.Config{Token: "eu--canary-token", HookTransport: answering(204)})
 	require.NoError(t, err)
 	t.Cleanup(core.Close)
 	s := &site{Server: core, page: newPage(core, "http://127.0.0.1:1"), t: t}
@@ -61,6 +56,13 @@ func newSite(t *testing.T) *site {
 	})
 	s.add(m{"name": "News", "type": "conversation", "definition": m{"participants": "nobody", "group": m{"public": true}}})
 	return s
+}
+
+// answering is where web hooks lead: everybody answers with a status.
+type answering int
+
+func (status answering) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: int(status), Body: http.NoBody}, nil
 }
 
 func (s *site) add(fields m) {
@@ -313,8 +315,31 @@ func TestTrafficHasRatesTheLimitAndHooks(t *testing.T) {
 	assert.Equal(t, "toomany", got.Traffic.Requests[1].Class)
 	require.Len(t, got.Traffic.Hooks, 4)
 	assert.Equal(t, 4, got.Traffic.Ran)
+	slices.SortFunc(got.Traffic.Hooks, func(a, b hook) int { return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(b.Entry, a.Entry)) })
 	assert.Equal(t, cut(markup, 40), got.Traffic.Hooks[0].Type)
-	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[1].Entry, To: "http://127.0.0.1:9", Result: "202", Class: "ok"}, got.Traffic.Hooks[1])
+	assert.Equal(t, "noted", got.Traffic.Hooks[0].Result)
+	assert.Equal(t, hook{Time: "2026-05-04T12:30:00.000Z", Type: "web", RunOn: "insert", Source: 104, Entry: got.Traffic.Hooks[2].Entry, To: "http://127.0.0.1:9", Result: "204", Class: "ok"}, got.Traffic.Hooks[2])
+}
+
+func TestHooksSayHowTheyEnded(t *testing.T) {
+	t.Parallel()
+	sent := time.Now()
+	for _, c := range []struct {
+		call                 flipletd.HookCall
+		result, class, error string
+	}{
+		{flipletd.HookCall{Type: "email", Status: 200}, "noted", "open", ""},
+		{flipletd.HookCall{Type: "web"}, "waits", "open", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent}, "sent", "open", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent, Status: 200}, "200", "ok", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent, Status: 404}, "404", "refused", ""},
+		{flipletd.HookCall{Type: "web", Sent: sent, Status: 500, Lever: "twice"}, "500", "failed", "lever: twice"},
+		{flipletd.HookCall{Type: "web", Sent: sent, Err: "connection refused"}, "failed", "failed", "connection refused"},
+		{flipletd.HookCall{Type: "web", Err: "lost by a lever", Lever: "lost"}, "failed", "failed", "lost by a lever, lever: lost"},
+	} {
+		h := newHook(c.call)
+		assert.Equal(t, []string{c.result, c.class, c.error}, []string{h.Result, h.Class, h.Error}, c.call)
+	}
 }
 
 func TestPageOnlyReads(t *testing.T) {

@@ -59,7 +59,7 @@ var noon = time.Date(2026, 5, 4, 12, 30, 0, 0, time.UTC)
 
 // demo is what -seed-demo adds, and a day of the people in it.
 func demo(t *testing.T) (*site, string) {
-	core, err := flipletd.New(flipletd.Config{Token: "eu--canary-token"})
+	core, err := flipletd.New(flipletd.Config{Token: "eu--canary-token", HookTransport: answering(200)})
 	require.NoError(t, err)
 	t.Cleanup(core.Close)
 	server := httptest.NewUnstartedServer(nil)
@@ -99,6 +99,7 @@ func demo(t *testing.T) (*site, string) {
 			s.do("GET", "/v1/data-sources/999?auth_token=canary", "")
 		}
 	}
+	require.NoError(t, core.WaitForHooks(t.Context()))
 	core.Freeze(noon)
 	s.do("POST", fmt.Sprintf("/v1/data-sources/%d/data/query", orders), `{"where":{"Item":"Tea"}}`)
 	return s, server.URL

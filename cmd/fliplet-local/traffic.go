@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -58,7 +59,7 @@ type hook struct {
 	Source int64  `json:"source"`
 	Entry  int64  `json:"entry"`
 	To     string `json:"to"`     // the host that a web hook calls
-	Result string `json:"result"` // noted when nothing is sent
+	Result string `json:"result"` // the status of the answer, failed, sent, waits; noted where nothing is sent
 	Error  string `json:"error"`
 	Class  string `json:"class"` // of the result, as of requests
 }
@@ -121,18 +122,22 @@ func newLimit(l flipletd.Limit) limit {
 
 func newHook(h flipletd.HookCall) hook {
 	out := hook{Time: timeText(h.Time), Type: cut(h.Type, 40), RunOn: h.RunOn, Source: h.DataSourceID, Entry: h.EntryID, Result: "noted", Class: "open"}
+	if h.Type != "web" {
+		return out
+	}
+	out.To = hostOf(h.URL)
 	switch {
 	case h.Err != "":
-		out.Result, out.Class = cut(h.Err, 60), "failed"
-	case h.Status > 0:
+		out.Result, out.Error, out.Class = "failed", cut(h.Err, 200), "failed"
+	case h.Status != 0:
 		out.Result, out.Class = strconv.Itoa(h.Status), class(h.Status)
+	case !h.Sent.IsZero():
+		out.Result = "sent"
+	default:
+		out.Result = "waits"
 	}
-	payload, _ := h.Payload.(map[string]any)
-	for _, name := range []string{"endpoint", "url"} {
-		if address, _ := payload[name].(string); address != "" {
-			out.To = hostOf(address)
-			break
-		}
+	if h.Lever != "" {
+		out.Error = strings.TrimPrefix(out.Error+", lever: "+h.Lever, ", ")
 	}
 	return out
 }

@@ -127,6 +127,9 @@ func (c *call) acrossSources() error {
 	if q.filter != nil {
 		sc.bounds = q.filter.Bounds()
 	}
+	if !q.deleted {
+		sc.probes = rowProbes(q.filter)
+	}
 	sc.keep = func(v *version) (bool, error) {
 		if !v.live() && !q.deleted {
 			return false, nil

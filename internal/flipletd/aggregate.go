@@ -144,11 +144,11 @@ func keysInOrder(fields map[string]any, text json.RawMessage) []string {
 }
 
 // aggregate runs the pipeline over the rows found.
-func (c *call) aggregate(q *entryQuery, rows []*version, columns *columnView, sourceID int64) error {
+func (c *call) aggregate(q *entryQuery, rows []*version, l *listing, sourceID int64) error {
 	docs := make([]map[string]any, len(rows))
 	for i, v := range rows {
 		docs[i] = entryValue(v)
-		if columns != nil {
+		if columns := l.view(v); columns != nil {
 			docs[i]["data"] = columns.project(v.data())
 		}
 	}

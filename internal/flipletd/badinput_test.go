@@ -161,7 +161,7 @@ func TestSlowClausesAreGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	k.SetQueryTimeout(time.Hour)
 	cancel()
-	r := httptest.NewRequest("POST", "/v1/data-sources/101/data/query", strings.NewReader(`{"where":{"n":1}}`)).WithContext(ctx)
+	r := httptest.NewRequest("POST", "/v1/data-sources/101/data/query", strings.NewReader(`{`+where+`}`)).WithContext(ctx)
 	r.Header.Set("Auth-token", token)
 	assert.Equal(t, "The query takes too long.", k.send(r).refused(400), "nobody waits for the answer")
 }

@@ -119,6 +119,7 @@ type listing struct {
 	shape     *Shape
 	deletedAt bool                              // this call shows deletedAt:null
 	columns   *columnView                       // nil: all
+	views     map[*version]*columnView          // instead of columns, of the rows in it
 	extra     func(b []byte, v *version) []byte // further fields, each with its comma before
 }
 
@@ -142,6 +143,14 @@ func (c *columnView) project(data map[string]any) map[string]any {
 	return out
 }
 
+// view is the columns of a row that are shown, nil for all.
+func (l *listing) view(v *version) *columnView {
+	if columns, ok := l.views[v]; ok {
+		return columns
+	}
+	return l.columns
+}
+
 // appendEntry writes one entry.
 func appendEntry(b []byte, v *version, l *listing) []byte {
 	o := object{shape: l.shape}
@@ -152,10 +161,12 @@ func appendEntry(b []byte, v *version, l *listing) []byte {
 		switch {
 		case !v.live() && !l.shape.KeepTombstones:
 			b = append(b, '{', '}')
-		case l.columns != nil:
-			b = appendValue(b, l.columns.project(v.data()))
 		default:
-			b = append(b, v.raw...)
+			if columns := l.view(v); columns != nil {
+				b = appendValue(b, columns.project(v.data()))
+			} else {
+				b = append(b, v.raw...)
+			}
 		}
 	}
 	if o.wants(&b, "order") {

@@ -2,6 +2,7 @@ package flipletd
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -12,6 +13,16 @@ func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
 
 // LocalTransport is what carries hooks to this machine.
 func LocalTransport() http.RoundTripper { return hookTransport(true) }
+
+// Plain makes queries look at every row, or not.
+func (s *Server) Plain(on bool) {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	s.st.plain = on
+}
+
+// Looked is how many rows queries have looked at.
+func (s *Server) Looked() int64 { return s.st.looked.Load() }
 
 // Check verifies what the store promises itself: its indexes agree with its
 // rows.
@@ -59,6 +70,9 @@ func (s *Server) Check() error {
 			}
 		}
 	}
+	if err := s.checkColumns(); err != nil {
+		return err
+	}
 	if total != len(s.st.entries) {
 		return fmt.Errorf("%d rows and %d entries", total, len(s.st.entries))
 	}
@@ -97,4 +111,63 @@ func (s *Server) Check() error {
 		return fmt.Errorf("chat tokens are off by %d", tokens)
 	}
 	return nil
+}
+
+// checkColumns compares the indexes of columns with new ones.
+func (s *Server) checkColumns() error {
+	x := &s.st.columns
+	bytes, n := int64(0), 0
+	for id, src := range s.st.sources {
+		if len(src.columns) > mostColumns {
+			return fmt.Errorf("source %d: %d indexes", id, len(src.columns))
+		}
+		for column, p := range src.columns {
+			fresh := newPostings(src, column, 1<<62)
+			if !maps.Equal(all(fresh), all(p)) || !slices.Equal(fresh.odd, p.odd) {
+				return fmt.Errorf("source %d: the index of %q is stale", id, column)
+			}
+			bytes += p.size()
+			n++
+		}
+	}
+	if bytes != x.bytes || n != len(x.all) || bytes > x.most {
+		return fmt.Errorf("%d indexes of %d bytes, %d of %d in the list", n, bytes, len(x.all), x.bytes)
+	}
+	return nil
+}
+
+// all is the rows of each term, as text.
+func all(p *postings) map[term]string {
+	rows := make(map[term]string)
+	for t, id := range p.one {
+		rows[t] = fmt.Sprint([]int64{id})
+	}
+	for t, ids := range p.many {
+		rows[t] = fmt.Sprint(ids)
+	}
+	return rows
+}
+
+// Columns names the columns of a source that have an index, sorted.
+func (s *Server) Columns(source int64) []string {
+	s.st.mu.RLock()
+	defer s.st.mu.RUnlock()
+	return slices.Sorted(maps.Keys(s.st.sources[source].columns))
+}
+
+// SetIndexBytes changes how much memory the indexes of columns may take.
+func (s *Server) SetIndexBytes(n int64) {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	x := &s.st.columns
+	for x.most = n; x.bytes > n; {
+		x.drop(x.oldest(nil))
+	}
+}
+
+// IndexBytes is what they take.
+func (s *Server) IndexBytes() int64 {
+	s.st.mu.RLock()
+	defer s.st.mu.RUnlock()
+	return s.st.columns.bytes
 }

@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -32,12 +33,33 @@ func (ix *index) search(t time.Time, id int64) int {
 	return lo
 }
 
+// between is the part from (from, id) to the end of to; nil is no bound.
+func (ix *index) between(from, to *time.Time, id int64) []*version {
+	end := len(ix.list)
+	if to != nil {
+		end = ix.search(to.Add(time.Nanosecond), 0)
+	}
+	start := 0
+	if from != nil {
+		start = min(ix.search(*from, id), end)
+	}
+	return ix.list[start:end]
+}
+
 func (ix *index) add(v *version) {
 	if n := len(ix.list); n == 0 || ix.before(ix.list[n-1], v) {
 		ix.list = append(ix.list, v)
 		return
 	}
 	ix.list = slices.Insert(ix.list, ix.search(ix.key(v), v.ID), v)
+}
+
+// fill makes the index that of these rows, each the newest version.
+func (ix *index) fill(rows []*version) {
+	ix.list = slices.Clone(rows)
+	slices.SortFunc(ix.list, func(a, b *version) int {
+		return cmp.Or(ix.key(a).Compare(ix.key(b)), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 func (ix *index) before(a, b *version) bool {

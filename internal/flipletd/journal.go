@@ -89,11 +89,7 @@ func (st *store) load() error {
 	if err != nil {
 		return err
 	}
-	for _, v := range rows {
-		if s := st.sources[v.DataSourceID]; s != nil {
-			st.put(s, v)
-		}
-	}
+	st.fill(rows)
 	st.sortSnapshots()
 	return nil
 }

@@ -40,6 +40,7 @@ type Effects struct {
 	Partial      bool
 
 	Ignore    map[string]bool // parameters treated as if they were not sent
+	MaxJoins  *int            // a query may have no more joins; nil: as configured
 	Everybody bool            // a query over conversations covers those of others, too
 
 	LogLag          time.Duration // the audit log has changes that much later

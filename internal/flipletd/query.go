@@ -84,7 +84,17 @@ func (c *call) entryQuery() (*entryQuery, error) {
 			q.attributes[strings.TrimPrefix(n, "data.")] = true
 		}
 	}
-	return q, q.readShaping(fields, c.body)
+	if err := q.readShaping(fields, c.body); err != nil {
+		return nil, err
+	}
+	most := c.srv.maxJoins
+	if c.fx.MaxJoins != nil {
+		most = *c.fx.MaxJoins
+	}
+	if n := len(q.joins); n > most && (most > 0 || c.fx.MaxJoins != nil) {
+		return nil, badRequest("The query has %d joins, more than the %d that are allowed.", n, most)
+	}
+	return q, nil
 }
 
 // readMetadata takes the filters that stand beside where. They are conditions
@@ -116,8 +126,9 @@ func (q *entryQuery) scan(c *call, s *source, m *meta, keep func(*version) (bool
 	}
 	sc := &scan{
 		st: c.st, sources: []*source{s}, at: c.asOf, order: order,
-		offset: q.offset, limit: q.limit, all: q.paginated,
+		offset: q.offset, limit: q.limit, all: q.paginated, probes: siftProbes(q.filter),
 	}
+	sc.probes.alone = sc.probes.alone && q.meta == nil && len(q.views) == 0
 	if q.meta != nil {
 		sc.bounds = q.meta.Bounds()
 	}
@@ -181,17 +192,16 @@ func (c *call) selectEntries(q *entryQuery) error {
 	if err != nil {
 		return err
 	}
-	rows, extra, err := c.shapeRows(q, rows)
+	page, err := c.shapeRows(q, rows)
 	if err != nil {
 		return err
 	}
-	columns := grant.view(q.attributes)
+	l := &listing{shape: &c.fx.Shape, columns: grant.view(q.attributes), views: page.views, extra: page.extra}
 	if q.pipeline != nil {
-		return c.aggregate(q, rows, columns, s.id)
+		return c.aggregate(q, page.rows, l, s.id)
 	}
-	rows = c.fx.arrange(rows)
+	rows = c.fx.arrange(page.rows)
 	c.status = http.StatusOK
-	l := &listing{shape: &c.fx.Shape, columns: columns, extra: extra}
 	b := appendEntries(append(c.out[:0], `{"entries":`...), rows, l)
 	b = append(b, `,"dataSourceId":`...)
 	b = strconv.AppendInt(b, s.id, 10)
@@ -207,6 +217,7 @@ func (c *call) selectEntries(q *entryQuery) error {
 			}
 			return q.meta.Match(&v.Row)
 		}
+		sc.probes, sc.found = probes{}, nil
 		var buried []*version
 		if err := sc.gather(func(v *version) { buried = append(buried, v) }); err != nil {
 			return err

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
 // ids returns the ids of the entries of an answer.
@@ -177,6 +180,80 @@ func TestJoins(t *testing.T) {
 	assert.Equal(t, []any{7.5, 0.0, 0.0}, joins)
 	ids, _ = run(`{"dataSourceId":102,"limit":2}`)
 	assert.Equal(t, []int64{5001, 5002, 5003, 5007, 5006}, ids, "without on the rows of the other source follow")
+}
+
+// Each outer join has a condition, an order, a limit and columns of its own.
+func TestOuterJoinsHaveTheirOwnRowsAndColumns(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.Freeze(moment)
+	k.source(m{"name": "Host", "entries": []any{m{"A": 1, "B": 2}}})
+	k.source(m{"name": "Other", "accessRules": []any{m{"type": []any{"select"}, "allow": "all", "exclude": []any{"Secret"}}}})
+	for i := range 6 {
+		k.put(102, m{"A": i, "B": i % 2, "Secret": "s"})
+		k.Shift(time.Duration(i%2) * time.Second)
+	}
+	a := k.do("POST", "/v1/data-sources/101/data/query", `{"attributes":["A"],"join":{
+		"a":{"dataSourceId":102,"order":["createdAt","DESC"],"limit":2,"attributes":["B"]},
+		"b":{"dataSourceId":102,"where":{"B":1},"order":["id","ASC"],"limit":1},
+		"c":{"dataSourceId":102,"where":{"A":{"$lt":2}},"order":["data.A","DESC"]}}}`).ok(200)
+	var got []string
+	for _, e := range a["entries"].([]any) {
+		data, _ := json.Marshal(e.(m)["data"])
+		got = append(got, fmt.Sprint(e.(m)["id"], " ", string(data)))
+	}
+	assert.Equal(t, []string{
+		`5001 {"A":1}`, `5006 {"B":0}`, `5007 {"B":1}`, `5003 {"A":1,"B":1}`, `5003 {"A":1,"B":1}`, `5002 {"A":0,"B":0}`,
+	}, got)
+}
+
+// What a join costs goes by the rows of its answer.
+func TestAnOuterJoinLooksAtTheRowsOfItsAnswer(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.Freeze(moment)
+	const sources, rows = 20, 500
+	joins := make([]string, sources)
+	for i := range sources {
+		id := k.source(m{"name": "Talk", "type": "conversation"})
+		for j := range rows {
+			k.put(id, m{"n": j})
+			k.Shift(time.Duration(j%2) * time.Millisecond)
+		}
+		joins[i] = fmt.Sprintf(`"c%[1]d":{"dataSourceId":%[1]d,"limit":2`, id)
+	}
+	for _, settings := range []string{
+		"", `,"order":["updatedAt","DESC"]`, `,"order":["createdAt","ASC"]`, `,"order":["id","ASC"]`, `,"where":{"n":{"$gte":0}},"order":["createdAt","DESC"]`,
+	} {
+		query := `{"limit":1,"join":{` + strings.Join(joins, settings+`},`) + settings + `}}}`
+		before := k.Looked()
+		got := k.do("POST", "/v1/data-sources/101/data/query", query).ids()
+		assert.Len(t, got, 1+2*sources)
+		assert.LessOrEqual(t, k.Looked()-before, int64(1+2*sources), settings)
+		k.Plain(true)
+		assert.Equal(t, k.do("POST", "/v1/data-sources/101/data/query", query).ids(), got, settings)
+		k.Plain(false)
+	}
+}
+
+func TestAQueryMayHaveAsManyJoinsAsAreAllowed(t *testing.T) {
+	t.Parallel()
+	k := start(t, func(c *flipletd.Config) { c.MaxJoins = 2 })
+	k.source(m{"entries": []any{m{}}})
+	query := func(n int) answer {
+		joins := make([]string, n)
+		for i := range joins {
+			joins[i] = fmt.Sprintf(`"j%d":{"dataSourceId":101}`, i)
+		}
+		return k.do("POST", "/v1/data-sources/101/data/query", `{"join":{`+strings.Join(joins, ",")+`}}`)
+	}
+	assert.Len(t, query(2).ids(), 3)
+	assert.Contains(t, query(3).refused(400), "3 joins, more than the 2 that are allowed")
+	none := k.Pull(flipletd.Rule{Faults: []flipletd.Fault{func(fx *flipletd.Effects) { fx.MaxJoins = new(0) }}})
+	query(1).refused(400)
+	assert.Len(t, query(0).ids(), 1)
+	none.Off()
+	assert.Len(t, query(1).ids(), 2)
 }
 
 func TestAggregates(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd/rowquery"
@@ -18,27 +19,72 @@ type scan struct {
 	keep    func(*version) (bool, error) // sees tombstones too
 	bounds  rowquery.Bounds              // what keep implies
 	after   keyset                       // what keep implies about (updatedAt, id)
+	probes  probes                       // what keep implies about columns; none when it keeps tombstones
 	order   []ordering
 	offset  int
 	limit   int  // 0 is none
 	all     bool // the total is wanted, not only the page
+
+	found  []*candidates // of each source; none of the state of an earlier time
+	looked int64
 }
+
+// keeps is keep, and counts the rows that were looked at.
+func (q *scan) keeps(v *version) (bool, error) {
+	q.looked++
+	return q.keep(v)
+}
+
+// current says that the indexes show what the reader sees.
+func (q *scan) current() bool { return !q.st.plain && q.st.current(q.at) }
 
 // run returns a page and how many rows there are; the number is right only
 // when all is set.
 func (q *scan) run() (page []*version, total int, err error) {
+	defer func() { q.st.looked.Add(q.looked) }()
+	q.narrow()
+	if q.all && q.probes.alone && q.current() {
+		if total, err = q.countAll(); err != nil {
+			return nil, 0, err
+		}
+		q.all = false
+		page, _, err = q.page()
+		return page, total, err
+	}
+	return q.page()
+}
+
+// narrow leaves only sources in which something can match.
+func (q *scan) narrow() {
 	if q.bounds.DataSourceIDs != nil {
 		q.sources = slices.DeleteFunc(slices.Clone(q.sources), func(s *source) bool {
 			_, in := slices.BinarySearch(q.bounds.DataSourceIDs, s.id)
 			return !in
 		})
 	}
-	if q.st.current(q.at) && q.bounds.IDs == nil {
-		if ix, desc, ok := q.indexed(); ok {
-			return q.walk(ix, desc)
+	if !q.current() || q.bounds.IDs != nil {
+		return
+	}
+	q.found = make([]*candidates, len(q.sources))
+	for i, s := range q.sources {
+		q.found[i] = q.candidates(s)
+	}
+}
+
+func (q *scan) page() (page []*version, total int, err error) {
+	if q.current() && q.bounds.IDs == nil {
+		w, indexed := q.indexed()
+		if !indexed && len(q.order) == 0 && len(q.sources) == 1 && q.sources[0].ordered == 0 {
+			w, indexed = newestFirst(), true
 		}
-		if len(q.order) == 0 && len(q.sources) == 1 && q.sources[0].ordered == 0 {
-			return q.newestFirst(q.sources[0])
+		if indexed {
+			lists := make([][]*version, len(q.sources))
+			for i, s := range q.sources {
+				lists[i] = q.within(s, &w)
+			}
+			if !q.few(lists) {
+				return q.walk(w, lists)
+			}
 		}
 	}
 	var rows []*version
@@ -47,6 +93,24 @@ func (q *scan) run() (page []*version, total int, err error) {
 	}
 	sortRows(rows, q.order)
 	return paginate(rows, q.offset, q.limit), len(rows), nil
+}
+
+// few says that it is less work to sort what can match than to walk an order until the
+// page is full. Matches are taken to lie anywhere in it.
+func (q *scan) few(lists [][]*version) bool {
+	can, walked := 0, 0
+	for i, s := range q.sources {
+		n := len(lists[i])
+		walked += n
+		if c := q.found[i]; c != nil {
+			n = min(n, c.n)
+		}
+		can += min(n, len(q.fromBounds(s)))
+	}
+	if q.all || q.limit == 0 {
+		return can < walked/2
+	}
+	return can == 0 || can < walked && can < walked/can*(q.offset+q.limit)
 }
 
 func paginate(rows []*version, offset, limit int) []*version {
@@ -59,162 +123,257 @@ func paginate(rows []*version, offset, limit int) []*version {
 
 // count counts without sorting.
 func (q *scan) count() (n int, err error) {
-	err = q.gather(func(*version) { n++ })
-	return n, err
+	defer func() { q.st.looked.Add(q.looked) }()
+	q.narrow()
+	return q.countAll()
+}
+
+func (q *scan) countAll() (n int, err error) {
+	if q.bounds.IDs != nil {
+		err = q.gather(func(*version) { n++ })
+		return n, err
+	}
+	for i := range q.sources {
+		c := q.foundIn(i)
+		if c != nil && q.probes.alone {
+			var some int
+			some, err = c.count(q)
+			n += some
+		} else {
+			err = q.gatherIn(i, func(*version) { n++ })
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+func (q *scan) foundIn(i int) *candidates {
+	if i < len(q.found) {
+		return q.found[i]
+	}
+	return nil
 }
 
 // gather passes every kept entry to fn, in no order.
 func (q *scan) gather(fn func(*version)) error {
-	visit := func(v *version) error {
-		ok, err := q.keep(v)
-		if ok && err == nil {
-			fn(v)
-		}
-		return err
-	}
 	if q.bounds.IDs != nil {
-		for _, id := range q.bounds.IDs {
-			v := q.st.entries[id]
-			if v == nil || !slices.ContainsFunc(q.sources, func(s *source) bool { return s.id == v.DataSourceID }) {
-				continue
-			}
-			if v = v.asOf(q.at); v == nil {
-				continue
-			}
-			if err := visit(v); err != nil {
-				return err
-			}
-		}
-		return nil
+		return q.gatherIDs(fn)
 	}
-	for _, s := range q.sources {
-		if q.st.current(q.at) && (q.bounds.UpdatedFrom != nil || q.bounds.CreatedFrom != nil) {
-			for _, v := range q.fromBounds(s) {
-				if v.replaced {
-					continue
-				}
-				if err := visit(v); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		var err error
-		q.st.each(s, q.at, func(v *version) bool {
-			err = visit(v)
-			return err == nil
-		})
-		if err != nil {
+	for i := range q.sources {
+		if err := q.gatherIn(i, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fromBounds is the part of an index that the bounds leave.
-func (q *scan) fromBounds(s *source) []*version {
-	if from := q.bounds.UpdatedFrom; from != nil {
-		return s.updated.list[s.updated.search(*from, 0):]
+// visit passes an entry to fn if it is kept.
+func (q *scan) visit(v *version, fn func(*version)) error {
+	ok, err := q.keeps(v)
+	if ok && err == nil {
+		fn(v)
 	}
-	return s.created.list[s.created.search(*q.bounds.CreatedFrom, 0):]
+	return err
 }
 
-// indexed says which index delivers the wanted order by itself: a time, alone
-// or followed by the id in the same direction.
-func (q *scan) indexed() (pick func(*source) *index, desc, ok bool) {
-	if len(q.order) == 0 || len(q.order) > 2 || q.order[0].data {
-		return nil, false, false
+func (q *scan) gatherIDs(fn func(*version)) error {
+	for _, id := range q.bounds.IDs {
+		v := q.st.entries[id]
+		if v == nil || !slices.ContainsFunc(q.sources, func(s *source) bool { return s.id == v.DataSourceID }) {
+			continue
+		}
+		if v = v.asOf(q.at); v == nil {
+			continue
+		}
+		if err := q.visit(v, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gatherIn is gather for one of the sources.
+func (q *scan) gatherIn(i int, fn func(*version)) (err error) {
+	s := q.sources[i]
+	c := q.foundIn(i)
+	if q.current() && (q.bounds.UpdatedFrom != nil || q.bounds.CreatedFrom != nil) {
+		if list := q.fromBounds(s); c == nil || len(list) < c.n {
+			for _, v := range list {
+				if v.replaced {
+					continue
+				}
+				if err := q.visit(v, fn); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	if c != nil {
+		return c.each(q.st, func(v *version) error { return q.visit(v, fn) })
+	}
+	q.st.each(s, q.at, func(v *version) bool {
+		err = q.visit(v, fn)
+		return err == nil
+	})
+	return err
+}
+
+// fromBounds is the part of an index that the bounds leave.
+func (q *scan) fromBounds(s *source) []*version {
+	switch {
+	case q.bounds.UpdatedFrom != nil:
+		return s.updated.between(q.bounds.UpdatedFrom, q.bounds.UpdatedTo, 0)
+	case q.bounds.CreatedFrom != nil:
+		return s.created.between(q.bounds.CreatedFrom, q.bounds.CreatedTo, 0)
+	}
+	return s.rows
+}
+
+// sequence is an order that an index delivers by itself: by a time and then by the
+// id, or by the id alone, each in its own direction.
+type sequence struct {
+	list       func(*source) []*version
+	key        func(*version) time.Time
+	column     string
+	desc       bool // the times fall
+	descending bool // the ids fall
+}
+
+func noTime(*version) time.Time { return time.Time{} }
+
+// indexed finds the index for the wanted order. Rows that have one time come in the
+// order of their ids, ascending unless the order says otherwise, and nothing that it
+// says after the id counts.
+func (q *scan) indexed() (w sequence, ok bool) {
+	if len(q.order) == 0 || q.order[0].data {
+		return w, false
 	}
 	first := q.order[0]
-	if len(q.order) == 2 {
+	w.column, w.desc = first.column, first.desc
+	if len(q.order) > 1 && first.column != "id" {
 		second := q.order[1]
-		if second.data || second.column != "id" || second.desc != first.desc {
-			return nil, false, false
+		if second.data || second.column != "id" {
+			return w, false
 		}
-	} else if first.desc {
-		return nil, false, false // ties go by ascending id
+		w.descending = second.desc
 	}
 	switch first.column {
 	case "updatedAt":
-		return func(s *source) *index { return &s.updated }, first.desc, true
+		w.list, w.key = func(s *source) []*version { return s.updated.list }, byUpdated
 	case "createdAt":
-		return func(s *source) *index { return &s.created }, first.desc, true
+		w.list, w.key = func(s *source) []*version { return s.created.list }, byCreated
+	case "id":
+		w.list, w.key, w.descending = func(s *source) []*version { return s.rows }, noTime, first.desc
+	default:
+		return w, false
 	}
-	return nil, false, false
+	return w, true
 }
 
-// cursor walks one index.
+func (w *sequence) less(a, b *version) bool {
+	if c := w.key(a).Compare(w.key(b)); c != 0 {
+		return c < 0 != w.desc
+	}
+	return cmp.Less(a.ID, b.ID) != w.descending
+}
+
+// cursor walks a part of one index. Where times and ids go in different directions it
+// takes the rows of one time as a run.
 type cursor struct {
-	list []*version
-	desc bool
+	*sequence
+	rest []*version // ascending; those of the run are gone from it
+	run  []*version // ascending
 }
 
+// head is the row that the cursor stands at, nil behind the last.
 func (c *cursor) head() *version {
-	if c.desc {
-		return c.list[len(c.list)-1]
+	if len(c.run) == 0 && !c.load() {
+		return nil
 	}
-	return c.list[0]
+	if c.descending {
+		return c.run[len(c.run)-1]
+	}
+	return c.run[0]
+}
+
+func (c *cursor) load() bool {
+	n := len(c.rest)
+	switch {
+	case n == 0:
+		return false
+	case c.desc == c.descending:
+		c.run, c.rest = c.rest, nil
+	case c.desc:
+		t, i := c.key(c.rest[n-1]), n-1
+		if i > 0 && c.key(c.rest[i-1]).Equal(t) {
+			i = sort.Search(n, func(i int) bool { return !c.key(c.rest[i]).Before(t) })
+		}
+		c.run, c.rest = c.rest[i:], c.rest[:i]
+	default:
+		t, i := c.key(c.rest[0]), 1
+		if n > 1 && c.key(c.rest[1]).Equal(t) {
+			i = sort.Search(n, func(i int) bool { return c.key(c.rest[i]).After(t) })
+		}
+		c.run, c.rest = c.rest[:i], c.rest[i:]
+	}
+	return true
 }
 
 func (c *cursor) next() bool {
-	if c.desc {
-		c.list = c.list[:len(c.list)-1]
+	if c.descending {
+		c.run = c.run[:len(c.run)-1]
 	} else {
-		c.list = c.list[1:]
+		c.run = c.run[1:]
 	}
-	return len(c.list) > 0
+	return c.head() != nil
 }
 
 // merged is a heap of cursors by their heads.
 type merged struct {
+	sequence
 	cursors []cursor
-	key     func(*version) time.Time
 }
 
-func (m *merged) Len() int      { return len(m.cursors) }
-func (m *merged) Swap(i, j int) { m.cursors[i], m.cursors[j] = m.cursors[j], m.cursors[i] }
-func (m *merged) Push(any)      {}
+func (m *merged) Len() int           { return len(m.cursors) }
+func (m *merged) Swap(i, j int)      { m.cursors[i], m.cursors[j] = m.cursors[j], m.cursors[i] }
+func (m *merged) Less(i, j int) bool { return m.less(m.cursors[i].head(), m.cursors[j].head()) }
+func (m *merged) Push(any)           {}
 func (m *merged) Pop() any {
 	m.cursors = m.cursors[:len(m.cursors)-1]
 	return nil
 }
 
-func (m *merged) Less(i, j int) bool {
-	a, b := m.cursors[i].head(), m.cursors[j].head()
-	c := cmp.Or(m.key(a).Compare(m.key(b)), cmp.Compare(a.ID, b.ID))
-	return c < 0 != m.cursors[i].desc
+// within is the part of a source's index that the bounds leave.
+func (q *scan) within(s *source, w *sequence) []*version {
+	list := w.list(s)
+	ix := index{key: w.key, list: list}
+	switch w.column {
+	case "createdAt":
+		return ix.between(q.bounds.CreatedFrom, q.bounds.CreatedTo, 0)
+	case "updatedAt":
+		from, id := q.bounds.UpdatedFrom, int64(0)
+		if q.after.given && (from == nil || !q.after.time.Before(*from)) {
+			from, id = &q.after.time, q.after.id
+		}
+		// Rows that are beyond lie at the end: what was bounded by time is extended to them.
+		list = ix.between(nil, q.bounds.UpdatedTo, 0)
+		start := len(list) - len(ix.between(from, q.bounds.UpdatedTo, id))
+		return list[min(start, q.after.earliest(s, &ix)):]
+	}
+	return list
 }
 
 // walk merges the indexes of all sources and stops when the page is full.
-func (q *scan) walk(pick func(*source) *index, desc bool) (page []*version, total int, err error) {
-	m := &merged{}
-	for _, s := range q.sources {
-		ix := pick(s)
-		m.key = ix.key
-		list := ix.list
-		var from, to *time.Time
-		if q.order[0].column == "updatedAt" {
-			from, to = q.bounds.UpdatedFrom, q.bounds.UpdatedTo
-		} else {
-			from, to = q.bounds.CreatedFrom, q.bounds.CreatedTo
-		}
-		id := int64(0)
-		if q.order[0].column == "updatedAt" && q.after.given && (from == nil || !q.after.time.Before(*from)) {
-			from, id = &q.after.time, q.after.id
-		}
-		end := len(list)
-		if to != nil {
-			end = ix.search(to.Add(time.Nanosecond), 0)
-		}
-		start := 0
-		if from != nil {
-			start = min(ix.search(*from, id), end)
-		}
-		if q.order[0].column == "updatedAt" {
-			start = min(start, q.after.earliest(s, ix), end)
-		}
-		if list = list[start:end]; len(list) > 0 {
-			m.cursors = append(m.cursors, cursor{list: list, desc: desc})
+func (q *scan) walk(w sequence, lists [][]*version) (page []*version, total int, err error) {
+	m := &merged{sequence: w}
+	for _, list := range lists {
+		if len(list) > 0 {
+			c := cursor{sequence: &m.sequence, rest: list}
+			c.load()
+			m.cursors = append(m.cursors, c)
 		}
 	}
 	heap.Init(m)
@@ -228,7 +387,7 @@ func (q *scan) walk(pick func(*source) *index, desc bool) (page []*version, tota
 		if v.replaced {
 			continue
 		}
-		ok, err := q.keep(v)
+		ok, err := q.keeps(v)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -247,23 +406,10 @@ func (q *scan) walk(pick func(*source) *index, desc bool) (page []*version, tota
 
 // newestFirst is the default order of a source whose rows have no order of
 // their own: by falling id.
-func (q *scan) newestFirst(s *source) (page []*version, total int, err error) {
-	for _, v := range slices.Backward(s.rows) {
-		ok, err := q.keep(v)
-		if err != nil {
-			return nil, 0, err
-		}
-		if !ok {
-			continue
-		}
-		if total++; total > q.offset && (q.limit == 0 || len(page) < q.limit) {
-			page = append(page, v)
-		}
-		if !q.all && q.limit > 0 && len(page) == q.limit {
-			break
-		}
+func newestFirst() sequence {
+	return sequence{
+		list: func(s *source) []*version { return s.rows }, key: noTime, column: "id", desc: true, descending: true,
 	}
-	return page, total, nil
 }
 
 // keyset is a lower bound on (updatedAt, id), exclusive of nothing: rows

@@ -24,6 +24,7 @@ type Config struct {
 	ClockAt        time.Time // where the clock stands still until it is thawed; it runs
 	MaxBody        int64     // bytes of a request body; 1 GiB as documented
 	MaxFile        int64     // bytes of one file; 500 MiB as documented
+	MaxJoins       int       // joins of one query; any number, as documented
 	Journal        Journal   // keeps state across restarts; none
 
 	HookHosts     []string          // where web hooks may lead beside this machine: names or addresses, with or without a port
@@ -50,6 +51,7 @@ type Server struct {
 	token            string // the first one
 	appID, orgID     int64
 	maxBody, maxFile int64
+	maxJoins         int // 0 is any
 	queryTimeout     time.Duration
 	buffers          sync.Pool // *[]byte, for answers
 
@@ -63,7 +65,7 @@ func New(cfg Config) (*Server, error) {
 		st:    newStore(cfg.Journal),
 		appID: orElse(cfg.AppID, 1), orgID: orElse(cfg.OrganizationID, 1),
 		maxBody: orElse(cfg.MaxBody, 1<<30), maxFile: orElse(cfg.MaxFile, 500<<20),
-		queryTimeout: defaultQueryTimeout, closed: make(chan struct{}),
+		maxJoins: cfg.MaxJoins, queryTimeout: defaultQueryTimeout, closed: make(chan struct{}),
 	}
 	s.log.logger = cfg.Logger
 	if s.log.logger == nil {

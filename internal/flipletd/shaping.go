@@ -193,24 +193,38 @@ func distinctRows(rows []*version, column string) []*version {
 	})
 }
 
-// shapeRows applies distinct and the joins to a page. extra writes the joins
-// of a row. The caller holds the store's lock.
-func (c *call) shapeRows(q *entryQuery, rows []*version) (out []*version, extra func([]byte, *version) []byte, err error) {
+// shaped is a page after distinct and the joins.
+type shaped struct {
+	rows []*version
+	// extra writes the joins of a row; nil when there are none.
+	extra func([]byte, *version) []byte
+	// views has the rows of outer joins, each with the columns that its join shows.
+	views map[*version]*columnView
+}
+
+// shapeRows applies distinct and the joins to a page. The caller holds the
+// store's lock.
+func (c *call) shapeRows(q *entryQuery, rows []*version) (*shaped, error) {
 	if q.distinct != "" {
 		rows = distinctRows(rows, q.distinct)
 	}
 	if len(q.joins) == 0 {
-		return rows, nil, nil
+		return &shaped{rows: rows}, nil
 	}
 	joined := make(map[*version][]byte)
+	views := make(map[*version]*columnView)
 	var outer []*version
 	for _, j := range q.joins {
 		others, columns, err := c.joinSide(&j)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if j.on == nil {
-			outer = append(outer, paginate(others, 0, j.limit)...)
+			for _, v := range others {
+				shown := *v // one row may be in several joins, each with columns of its own
+				views[&shown] = columns
+				outer = append(outer, &shown)
+			}
 			continue
 		}
 		byKey := make(map[string][]*version)
@@ -236,18 +250,19 @@ func (c *call) shapeRows(q *entryQuery, rows []*version) (out []*version, extra 
 			return false
 		})
 	}
-	rows = append(rows[:len(rows):len(rows)], outer...)
-	return rows, func(b []byte, v *version) []byte {
+	extra := func(b []byte, v *version) []byte {
 		of, ok := joined[v]
 		if !ok {
 			return b
 		}
 		b = append(b, `,"joins":{`...)
 		return append(append(b, of...), '}')
-	}, nil
+	}
+	return &shaped{rows: slices.Concat(rows, outer), extra: extra, views: views}, nil
 }
 
-// joinSide is the rows of the other source, filtered and ordered.
+// joinSide is the rows of the other source, filtered and ordered; those of an outer
+// join are as many as it wants.
 func (c *call) joinSide(j *join) ([]*version, *columnView, error) {
 	name := j.sourceName
 	if j.sourceID != 0 {
@@ -265,25 +280,18 @@ func (c *call) joinSide(j *join) ([]*version, *columnView, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var rows []*version
-	c.st.each(s, c.asOf, func(v *version) bool {
-		if !v.live() {
-			return true
-		}
-		ok := true
-		if j.filter != nil {
-			ok, err = c.match(j.filter, v.Data)
-		}
-		if ok && err == nil {
-			rows = append(rows, v)
-		}
-		return err == nil
-	})
-	if err != nil {
-		return nil, nil, err
+	sc := &scan{st: c.st, sources: []*source{s}, at: c.asOf, order: j.order, probes: siftProbes(j.filter)}
+	if j.on == nil {
+		sc.limit = j.limit
 	}
-	sortRows(rows, j.order)
-	return rows, grant.view(j.attributes), nil
+	sc.keep = func(v *version) (bool, error) {
+		if !v.live() || j.filter == nil {
+			return v.live(), nil
+		}
+		return c.match(j.filter, v.Data)
+	}
+	rows, _, err := sc.run()
+	return rows, grant.view(j.attributes), err
 }
 
 // key is what a row is joined by; rows without a value are not joined.

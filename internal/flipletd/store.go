@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,6 +38,11 @@ type store struct {
 	// history whether overtaken versions are kept: see version.asOf.
 	lastVisible time.Time
 	history     bool
+
+	columns columnIndexer
+
+	looked atomic.Int64 // rows that queries looked at
+	plain  bool         // tests: queries look at every row
 }
 
 // The ids of each kind start in a range of their own, so that a mistaken kind
@@ -53,6 +59,7 @@ func newStore(j Journal) *store {
 		versions:   make(map[int64][]*snapshot),
 		widgets:    make(map[widgetKey]*widget),
 		mediaRules: make(mediaRules),
+		columns:    columnIndexer{most: mostBytes},
 		lastID: map[string]int64{
 			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700, kindNotification: 600,
 		},
@@ -75,6 +82,9 @@ type source struct {
 	created index
 	live    int // entries that are not deleted
 	ordered int // live entries with an order of their own
+
+	columns map[string]*postings // indexes of columns
+	asked   map[string]int       // queries that could have used one more
 }
 
 func newSource(m *meta) *source {
@@ -172,8 +182,30 @@ func (st *store) put(s *source, v *version) {
 		st.indexToken(s, old, false)
 	}
 	s.count(v, +1)
+	st.indexColumns(s, old, v)
 	st.indexToken(s, v, true)
 	st.lastID[kindEntry] = max(st.lastID[kindEntry], v.ID)
+}
+
+// fill puts entries into an empty store: each index is sorted once, which takes no longer
+// when rows were written in another order than they were created.
+func (st *store) fill(rows []*version) {
+	slices.SortFunc(rows, func(a, b *version) int { return cmp.Compare(a.ID, b.ID) })
+	for _, v := range rows {
+		s := st.sources[v.DataSourceID]
+		if s == nil {
+			continue
+		}
+		st.entries[v.ID] = v
+		s.rows = append(s.rows, v)
+		s.count(v, +1)
+		st.indexToken(s, v, true)
+		st.lastID[kindEntry] = max(st.lastID[kindEntry], v.ID)
+	}
+	for _, s := range st.sources {
+		s.updated.fill(s.rows)
+		s.created.fill(s.rows)
+	}
 }
 
 func (s *source) position(id int64) int {
@@ -261,6 +293,9 @@ func (st *store) purge(s *source) {
 	for _, v := range s.rows {
 		st.indexToken(s, v, false)
 		delete(st.entries, v.ID)
+	}
+	for _, p := range s.columns {
+		st.columns.drop(p)
 	}
 	delete(st.versions, s.id)
 	delete(st.sources, s.id)

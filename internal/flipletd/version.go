@@ -1,6 +1,8 @@
 package flipletd
 
 import (
+	"bytes"
+	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd/rowquery"
@@ -24,9 +26,17 @@ type version struct {
 	replaced bool     // a newer version exists
 }
 
+// rowTexts are buffers for the JSON of one row, which is kept at its own size.
+var rowTexts = sync.Pool{New: func() any { return new([]byte) }}
+
 // newVersion ties the pointers of the row to the version's own fields.
 func newVersion(id, dataSourceID int64, data map[string]any, order *int64, created, updated, deleted time.Time) *version {
-	v := &version{created: created, updated: updated, deleted: deleted, raw: appendValue(nil, data)}
+	scratch := rowTexts.Get().(*[]byte)
+	*scratch = appendValue((*scratch)[:0], data)
+	v := &version{created: created, updated: updated, deleted: deleted, raw: bytes.Clone(*scratch)}
+	if cap(*scratch) <= maxPooled {
+		rowTexts.Put(scratch)
+	}
 	v.Row = rowquery.Row{
 		ID: id, DataSourceID: dataSourceID, Order: order, Data: data,
 		CreatedAt: &v.created, UpdatedAt: &v.updated,

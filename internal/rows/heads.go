@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -29,12 +30,14 @@ const (
 	// headsFrom is from how many conversations on their newest rows are looked at first.
 	headsFrom = 9
 	// maxJoins is how many conversations one query asks about. How many a request may have
-	// is not documented.
+	// is not documented, so a server that refuses is asked about half as many, down to
+	// fewJoins: with less there is little to gain.
 	maxJoins = 100
+	fewJoins = 3
 	// headRows is how many of the newest rows are asked for: two show whether the server
 	// observes the order.
 	headRows = 2
-	// headsAgain is when a server that does not seem to have joins is asked again.
+	// headsAgain is when a server that does not seem to have joins, or so many, is asked again.
 	headsAgain = time.Hour
 	// bumpTime is how far the time of a data source may be behind that of a row, as the
 	// lists come from different moments. It is compared a poll later.
@@ -55,6 +58,29 @@ type heads struct {
 	mu    sync.Mutex
 	off   time.Time           // when they are tried again; zero: they are trusted
 	newer map[int64]feed.Time // rows that were newer than their data source
+
+	most  int       // how many conversations a query may ask about, until then
+	until time.Time // 0: maxJoins. Below fewJoins: fewer are not tried
+}
+
+// size is about how many conversations a query asks, and whether it may ask about fewer.
+func (h *heads) size(now time.Time) (n int, fewer bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !now.Before(h.until) {
+		h.most = 0
+	}
+	if h.most < fewJoins {
+		return maxJoins, h.most == 0
+	}
+	return h.most, true
+}
+
+// found keeps what size is to be.
+func (h *heads) found(most int, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.most, h.until = most, now.Add(headsAgain)
 }
 
 func (h *heads) trusted(now time.Time) bool {
@@ -183,13 +209,44 @@ func (s *Source) compare(rows []datasource.Entry, newest map[int64]feed.Time, w 
 
 // newestOf returns the time of the newest live row of each conversation that has one.
 func (s *Source) newestOf(ctx context.Context, members []Member, w want) (map[int64]feed.Time, error) {
+	now := time.Now()
+	size, fewer := s.Endpoint.heads.size(now)
+	newest, err := s.newestIn(ctx, members, size, w)
+	if !tooMany(err) || !fewer {
+		return newest, err
+	}
+	for tooMany(err) {
+		if size = min(size, len(members)) / 2; size < fewJoins {
+			s.Endpoint.heads.found(1, now) // it is not their number
+			return nil, err
+		}
+		if _, err = s.chunk(ctx, members[:size], w); err == nil {
+			newest, err = s.newestIn(ctx, members, size, w)
+		}
+	}
+	if err == nil {
+		s.Endpoint.heads.found(size, now)
+		s.Log.Info("the server refuses to be asked about many conversations in one request", "now", size)
+	}
+	return newest, err
+}
+
+// tooMany reports whether a query was refused in a way that may be for the number of its
+// joins.
+func tooMany(err error) bool {
+	said, answer := errors.AsType[*datasource.Error](err)
+	return answer && (said.StatusCode == http.StatusBadRequest || said.StatusCode == http.StatusRequestEntityTooLarge)
+}
+
+// newestIn is newestOf with so many conversations a query.
+func (s *Source) newestIn(ctx context.Context, members []Member, size int, w want) (map[int64]feed.Time, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
 	out := make(map[int64]feed.Time, len(members))
 	chunks := make(chan []Member)
 	var wg sync.WaitGroup
-	for range min(maxConcurrent, (len(members)+maxJoins-1)/maxJoins) {
+	for range min(maxConcurrent, (len(members)+size-1)/size) {
 		wg.Go(func() {
 			for chunk := range chunks {
 				found, err := s.chunk(ctx, chunk, w)
@@ -203,7 +260,7 @@ func (s *Source) newestOf(ctx context.Context, members []Member, w want) (map[in
 			}
 		})
 	}
-	for chunk := range slices.Chunk(members, maxJoins) {
+	for chunk := range slices.Chunk(members, size) {
 		chunks <- chunk
 	}
 	close(chunks)

@@ -82,8 +82,12 @@ func (p path) term(operand any) term {
 
 func (p path) text() term {
 	unprintable := badValue("%s holds a number that PostgreSQL cannot store", p.name)
+	column := ""
+	if len(p.steps) == 1 {
+		column = p.steps[0].key
+	}
 	return &scalar[string, string]{
-		name: p.name,
+		name: p.name, column: column,
 		value: func(r *Row) (string, bool, error) {
 			v := p.find(r)
 			if v == nil {

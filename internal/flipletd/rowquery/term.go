@@ -57,6 +57,8 @@ type term interface {
 // operands.
 type scalar[V, O any] struct {
 	name string
+	// column is the one column of data that the values are the text of, if it is so.
+	column string
 	// value reads the row; false is NULL. It fails where a cast would.
 	value func(*Row) (V, bool, error)
 	// operand reads a JSON value other than null, false when PostgreSQL would

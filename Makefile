@@ -8,7 +8,7 @@ SEED     ?= 1
 VECTORS  ?= ../shared/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive long race cover bench fuzz mutate parity vectors vuln tidy docs quickstart
+.PHONY: help ci fmt vet lint test archive long race cover bench fuzz mutate parity vectors vuln tidy docs pictures quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ tidy: ## bring go.mod and those of the modules inside up to date
 
 docs: ## show the documentation in a browser
 	$(GO) doc -http
+
+pictures: ## docs/images: the page of the local Fliplet, as Chromium paints it (Inter is the font of those that are kept)
+	mkdir -p docs/images
+	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./cmd/fliplet-local
 
 quickstart: ## two people and a third chat through a local Fliplet
 	$(GO) run ./examples/quickstart

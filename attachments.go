@@ -292,5 +292,8 @@ func (c *Chat) fetchFile(ctx context.Context, m *Message, i int, w io.Writer, pr
 		extra = wire.DownloadKey(key)
 	}
 	contentType, n, err := c.client.Download(ctx, file, extra, w, progress)
-	return contentType, n, missing(err, "file of message", m.ID)
+	if errors.Is(err, datasource.ErrNotFound) { // a host of files has words of its own for it
+		err = fmt.Errorf("file of message %d: %w: %w", m.ID, ErrNotFound, err)
+	}
+	return contentType, n, err
 }

@@ -31,8 +31,8 @@ var (
 	ErrNoInviteCode = sentinel("the conversation has no invite code")
 	// ErrNotFound: no such conversation, channel or message. For every call about a
 	// conversation, so is one that the user is not in, a channel not joined, and a
-	// data source that is no conversation. A 404 of a gateway on the way matches, too: then
-	// [datasource.Error.FromService] is false.
+	// data source that is no conversation. A gateway that answers 404 knows nothing of that:
+	// its answer does not match, and [datasource.Error.FromService] is false.
 	ErrNotFound = sentinel("not found")
 	// ErrSealed: an update would change a column that the message is sealed to.
 	ErrSealed = sentinel("the message is sealed to it")
@@ -126,10 +126,17 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 }
 
-// missing makes the server's 404 an ErrNotFound that names what is missing.
+// missing makes the service's 404 an ErrNotFound that names what is missing.
 func missing(err error, what string, id int64) error {
-	if errors.Is(err, datasource.ErrNotFound) {
+	if absent(err) {
 		return fmt.Errorf("%s %d: %w: %w", what, id, ErrNotFound, err)
 	}
 	return err
+}
+
+// absent reports whether the service itself, not a gateway, says that something does not
+// exist.
+func absent(err error) bool {
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return ok && answer.FromService && answer.Is(datasource.ErrNotFound)
 }

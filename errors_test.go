@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -108,4 +110,49 @@ func TestEveryCallReturnsATypedError(t *testing.T) {
 	_, err = chat.Subscribe(t.Context(), nil)
 	typed("Subscribe", err)
 	assert.True(t, errors.Is(err, chat.ErrInvalid))
+}
+
+// A gateway that answers 404, for instance while the service restarts, does not know what
+// exists: whoever asks whether something is gone must not get its word for it.
+func TestOnlyTheServiceSaysWhatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]struct {
+		body  string
+		found bool
+	}{
+		"a page":      {"<html>no such site</html>", false},
+		"nothing":     {" ", false},
+		"a text":      {"404 page not found", false},
+		"other JSON":  {`{"status":404}`, false},
+		"the service": {`{"message":"Entry not found."}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				jane := w.login("jane")
+				conv := w.converse(jane, "bob")
+				m := w.say(jane, conv, "hello")
+				for call, do := range map[string]func(context.Context) error{
+					"conversation": func(ctx context.Context) error { _, err := jane.Conversation(ctx, conv.ID); return err },
+					"message":      func(ctx context.Context) error { _, err := conv.Messages().Get(ctx, m.ID); return err },
+					"update": func(ctx context.Context) error {
+						_, err := jane.UpdateMessage(ctx, conv.ID, m.ID, chat.M{"body": "other"})
+						return err
+					},
+					"delete":  func(ctx context.Context) error { return jane.DeleteMessage(ctx, conv.ID, m.ID) },
+					"channel": func(ctx context.Context) error { _, err := jane.Channels().Join(ctx, conv.ID); return err },
+				} {
+					off := w.Always(fliplettest.AnyRoute, fliplettest.Answer(404, answer.body))
+					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+					err := do(ctx)
+					cancel()
+					off.Off()
+					require.ErrorContains(t, err, "404", call)
+					assert.Equal(t, answer.found, errors.Is(err, chat.ErrNotFound), "%s: %v", call, err)
+				}
+				require.NoError(t, jane.Close())
+			})
+		})
+	}
 }

@@ -67,16 +67,12 @@ func (e *revokedError) Error() string        { return ErrUnauthorized.Error() + 
 func (e *revokedError) Unwrap() error        { return e.err }
 func (e *revokedError) Is(target error) bool { return target == ErrUnauthorized }
 
-// refusedFor is how long polls and logins are refused, at least, before the token
-// counts as revoked. A proxy in between may refuse one request, or all for a moment.
-const refusedFor = time.Second
-
 // polledRows is the loop's source: the rows that a user may see. One goroutine at a
 // time uses it.
 type polledRows struct {
 	chat    *Chat
 	session *session
-	refused time.Time // since when polls and logins are refused; zero if they are not
+	refused receive.Refusals // of polls and logins
 }
 
 // judge says what a poll's error means. After a refusal it tries a login, unless the
@@ -84,22 +80,19 @@ type polledRows struct {
 // accepted between two such polls, the token was revoked.
 func (p *polledRows) judge(ctx context.Context, err error) error {
 	if err == nil {
-		p.refused = time.Time{}
-		return nil
+		p.refused.End()
 	}
-	if !refused(err) {
+	if err == nil || !refused(err) {
 		return err
 	}
+	last := err
 	if _, tried := errors.AsType[*renewalError](err); !tried {
-		if _, again := p.chat.find(ctx, p.session.login(p.chat)); !refused(again) {
-			p.refused = time.Time{}
+		if _, last = p.chat.find(ctx, p.session.login(p.chat)); !refused(last) {
+			p.refused.End()
 			return err
 		}
 	}
-	switch {
-	case p.refused.IsZero():
-		p.refused = time.Now()
-	case time.Since(p.refused) >= refusedFor:
+	if answer, _ := errors.AsType[*datasource.Error](last); p.refused.Another(answer.Coded()) {
 		return &revokedError{err}
 	}
 	return err

@@ -375,3 +375,32 @@ func TestARefusalOfAGatewayEndsNoStream(t *testing.T) {
 		}
 	}
 }
+
+// Other JSON could be that of the service: after ten minutes of it nothing else is expected.
+func TestARefusalInJSONEndsAStreamAfterTenMinutes(t *testing.T) {
+	for _, code := range []int{401, 403} {
+		for _, body := range []string{`{"message":"Forbidden"}`, `{"message":"Unauthorized"}`, `{"error":"Forbidden"}`, `{"code":"denied","message":"no route"}`} {
+			t.Run(fmt.Sprint(code, " ", body), func(t *testing.T) {
+				throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+					jane, bob := w.login("jane", atLeisure), w.login("bob")
+					conv := w.converse(bob, "jane")
+					var errs errorList
+					got := newRecorder()
+					ended := run(jane, got.add, errs.add)
+					time.Sleep(time.Minute)
+					off := w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
+					time.Sleep(9 * time.Minute)
+					off.Off()
+					assert.NotEmpty(t, errs.all(), "it is told")
+					w.say(bob, conv, "still here")
+					time.Sleep(time.Hour)
+					assert.Equal(t, []string{"still here"}, bodies(got.all()))
+					began := time.Now()
+					w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
+					require.ErrorIs(t, <-ended, chat.ErrUnauthorized)
+					assert.Less(t, time.Since(began), 20*time.Minute)
+				})
+			})
+		}
+	}
+}

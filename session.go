@@ -181,7 +181,7 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query where.Login) (*C
 	}
 	// The query's token is no longer valid, but the contact's id is known.
 	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
-	if errors.Is(err, datasource.ErrNotFound) {
+	if absent(err) {
 		return nil, "", ErrContactNotFound
 	}
 	if err != nil {

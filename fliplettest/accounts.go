@@ -1,9 +1,6 @@
 package fliplettest
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
@@ -21,6 +18,9 @@ const (
 	// AppToken is what a running app has: anonymous until the session is
 	// authorized with a row of a data source.
 	AppToken = TokenKind(flipletd.AppToken)
+	// OrganizationToken belongs to the organization and to no app: it sees all of them, needs
+	// grants as an APIToken does, and may read the audit log.
+	OrganizationToken = TokenKind(flipletd.OrganizationToken)
 )
 
 // AddToken makes another token of the server's app and returns it with the id
@@ -32,10 +32,20 @@ func (s *Server) AddToken(kind TokenKind) (token string, id int64) {
 // AddTokenIn makes a token of another app; see [WithApps]. It panics on a kind
 // that does not exist.
 func (s *Server) AddTokenIn(appID int64, kind TokenKind) (token string, id int64) {
-	if kind == UserToken {
+	if kind == UserToken || kind == OrganizationToken {
 		appID = 0
 	}
 	token, id, err := s.core.AddToken(string(kind), appID, 0, "")
+	if err != nil {
+		panic("fliplettest: " + err.Error())
+	}
+	return token, id
+}
+
+// AddTwin makes another token of whoever has this one, as for a second device: of the
+// same kind, app and user. It panics when there is no such token.
+func (s *Server) AddTwin(of string) (token string, id int64) {
+	token, id, err := s.core.AddTwin(of, "")
 	if err != nil {
 		panic("fliplettest: " + err.Error())
 	}
@@ -71,10 +81,4 @@ func (s *Server) SetWidget(name string, settings datasource.M) {
 	if err := s.core.SetWidget(name, s.AppID, settings); err != nil {
 		panic("fliplettest: " + err.Error())
 	}
-}
-
-func randomToken() string {
-	raw := make([]byte, 20)
-	_, _ = rand.Read(raw) // never fails
-	return "eu--" + hex.EncodeToString(raw)
 }

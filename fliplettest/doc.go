@@ -6,7 +6,7 @@
 //	rows, err := srv.Client().Find(t.Context(), contacts, datasource.Query{})
 //
 // The server is stateful and complete as far as chats and data sources go:
-// tokens of three kinds, apps, sessions, data sources with access rules and
+// tokens of four kinds, apps, sessions, data sources with access rules and
 // hooks, entries, files, queries in both of Fliplet's languages, commits whose
 // defaults destroy, versions and trash. It answers in the documented shapes and
 // is strict where Fliplet is. What Fliplet has not published is assumed, and
@@ -23,6 +23,12 @@
 // Neither Host nor Origin of a request is looked at: every name and every page that
 // knows the token is served. The token is random unless [WithToken] gives one. A server
 // that browsers or other machines can reach is cmd/fliplet-local.
+//
+// # Web hooks
+//
+// A hook of type web sends its request after the write, in the background: to this
+// machine and to what [HookHosts] names, or to the handler of [OnHook], which works in
+// a bubble, too. [Server.WaitForHooks] waits for what is due.
 //
 // # Levers
 //
@@ -50,9 +56,16 @@
 //     through the answer.
 //   - [Delay], [DelayAnswer]: slow before or after the request is applied.
 //   - [Twice]: a request arrives two times. [Partial]: a batch is half applied.
-//   - [RefuseToken], [RefuseChatToken]: 401 and 403.
+//   - [RefuseToken], [RefuseChatToken]: 401 and 403. [SecondFactor]: a login's 428.
 //   - [MaxJoins], [WithMaxJoins]: 400 for a query with more joins.
-//   - [Server.RateLimit], [WithRateLimit]: the documented limit and its 429.
+//   - [Server.RateLimit], [WithRateLimit]: the documented limits and their 429.
+//     [Server.Limit], [WithLimit]: limits that users, apps or an organisation share.
+//
+// Web hooks, on [WebHook]: [LoseRequest], [LoseAnswer], [Twice], [Delay], and
+//
+//   - [OutOfOrder]: behind the next call of the hook.
+//   - [ForgeBody], [Server.ForgeHook]: what whoever knows the endpoint can send.
+//   - [HookSeesID]: templates know the id of the row.
 //
 // Time and consistency:
 //
@@ -60,7 +73,7 @@
 //   - [Backdate]: the next writes carry an older timestamp.
 //   - [Server.FreezeClock], [Server.ThawClock], [Server.ShiftClock]: equal
 //     timestamps, clocks that are wrong.
-//   - [Lag]: reads from a replica that is behind.
+//   - [Lag]: reads from a replica that is behind. [LogLag]: an audit log that is.
 //
 // Answers that are not what was asked for:
 //
@@ -68,6 +81,7 @@
 //     includeDeleted, definition, type, attributes, ….
 //   - [Everybody]: rows of other people's conversations.
 //   - [Reverse], [Shuffle], [DuplicateRow]: rows out of order or twice.
+//   - [LogWithoutChats], [LogWithoutRows]: an audit log that does not have everything.
 //
 // The other documented shape:
 //
@@ -78,13 +92,16 @@
 //   - [OmitDeletedAt], [ShowDeletedAt], [KeepTombstoneData]: deletion.
 //   - [OmitFields], [NullFields], [NullLists], [UnknownFields],
 //     [IDsAsStrings]: anything else that a field can be.
-//   - [DenyWith401]: the status of a refused write.
+//   - [DenyWith401]: the status of a refused write. [Host]: another base of the API in
+//     v1/user. [CDN]: media objects that lead to the CDN.
 //
 // # Looking inside
 //
 // [Server.Requests] and [Server.Count] tell what was asked, [Server.Rows] and
 // [Server.Sources] what is stored, [Server.Pushes] and [Server.HookCalls] what
-// would have been sent, [Server.RowsDropped] what a careless commit destroyed.
+// hooks have sent or would have, [Server.RowsDropped] what a careless commit destroyed, and
+// [Server.Usage] and [Server.Used] how many requests each token, user, app and organization
+// has made.
 // When a test fails, [New] logs the state and the last requests: never a token,
 // a key or the contents of a message.
 //

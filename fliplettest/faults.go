@@ -100,6 +100,12 @@ func RefuseChatToken() Fault {
 	return fault(func(fx *flipletd.Effects) { fx.RefuseChatToken = true })
 }
 
+// SecondFactor answers a login with the right password 428, until it comes with this code
+// as twofactor, which is where public clients send it.
+func SecondFactor(code string) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.SecondFactor = code })
+}
+
 // VisibleAfter lets readers see a write only d later, although its rows carry
 // the time at which it was made: a transaction that commits late. The writer's
 // answer shows the row at once, and further writes build on it.
@@ -128,6 +134,24 @@ func Everybody() Fault {
 // before the lever was pulled only the newest state is known.
 func Lag(d time.Duration) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Lag = d })
+}
+
+// LogLag lets the audit log have a change only d after it was written, by the clock that
+// [Lag] goes by. It acts on [GetLogs] and [Logs], as the next two do.
+func LogLag(d time.Duration) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LogLag = d })
+}
+
+// LogWithoutChats leaves the changes of rows of conversations out of the audit log: whether
+// Fliplet logs messages is not published. The data sources themselves stay in it.
+func LogWithoutChats() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LogWithoutChats = true })
+}
+
+// LogWithoutRows leaves the single rows of a commit, an import, a restored version and a
+// new data source out of the audit log, which then has only the change as a whole.
+func LogWithoutRows() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.LogWithoutRows = true })
 }
 
 // Ignore serves the request as if these parameters had not been sent, neither
@@ -162,13 +186,27 @@ func DuplicateRow() Fault {
 
 // Shapes: where documents disagree or deployments differ, the other answer.
 
+// Host lets v1/user name another base of the API, as the service does for users of another
+// region: public clients switch to it.
+func Host(base string) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.Host = base })
+}
+
+// CDN gives media objects the address that Fliplet's CDN would have: the base, a slash and
+// their path, where this server then has them for everybody, apart from private ones.
+// Without it their url is the documented one of the API, which takes a token.
+func CDN() Fault {
+	return fault(func(fx *flipletd.Effects) { fx.Shape.CDN = true })
+}
+
 // OmitFields leaves fields out of entries and data sources: deletedAt, order,
 // definition, ….
 func OmitFields(names ...string) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Shape.Omit = add(fx.Shape.Omit, names) })
 }
 
-// NullFields sends fields of entries and data sources as null.
+// NullFields sends fields of entries and data sources as null. NullFields("organizationId")
+// is what data sources of an app can be like: their appId is there.
 func NullFields(names ...string) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Shape.Null = add(fx.Shape.Null, names) })
 }

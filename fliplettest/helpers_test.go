@@ -18,6 +18,7 @@ import (
 type room struct {
 	*fliplettest.Server
 	t                      testing.TB
+	token                  string // that requests show
 	contacts, conversation int64
 }
 
@@ -30,7 +31,7 @@ func open(t testing.TB, opts ...fliplettest.Option) *room {
 		"name": "Talk", "type": "conversation", "definition": m{"participants": []any{"a", "b"}},
 		"hooks": []any{m{"runOn": []any{"insert"}, "type": "push-message", "appId": 1}},
 	})
-	return &room{Server: s, t: t, contacts: contacts, conversation: conversation}
+	return &room{Server: s, t: t, token: s.Token, contacts: contacts, conversation: conversation}
 }
 
 // reply is an answer, or the error instead of one.
@@ -46,7 +47,7 @@ func (r *room) do(method, path, body string) reply { return r.doCtx(r.t.Context(
 func (r *room) doCtx(ctx context.Context, method, path, body string) reply {
 	req, err := http.NewRequestWithContext(ctx, method, r.URL+path, strings.NewReader(body))
 	require.NoError(r.t, err)
-	req.Header.Set("Auth-token", r.Token)
+	req.Header.Set("Auth-token", r.token)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := r.Transport().RoundTrip(req)
 	if err != nil {

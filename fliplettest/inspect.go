@@ -32,7 +32,7 @@ func (s *Server) Requests() []Request {
 }
 
 // Count is how often a route was called since the start; groups such as
-// [AnyWrite] add up their routes.
+// [AnyWrite] add up their routes. Of [WebHook] it is how many requests web hooks have made.
 func (s *Server) Count(route Route) int { return s.core.Count(flipletd.Route(route)) }
 
 // Row is an entry as it is stored. Data is a copy with numbers as json.Number.
@@ -93,28 +93,6 @@ func (s *Server) Pushes() []Push {
 	out := make([]Push, len(sent))
 	for i, p := range sent {
 		out[i] = Push(p)
-	}
-	return out
-}
-
-// HookCall is a hook that ran and did nothing but be recorded: all kinds
-// except operations. Templates in its payload are filled in.
-type HookCall struct {
-	Time         time.Time
-	Type         string // email, sms, web, push, push-message, …
-	RunOn        string // insert or update
-	DataSourceID int64
-	EntryID      int64
-	AppID        int64
-	Payload      any
-}
-
-// HookCalls returns the hooks that ran, the oldest first.
-func (s *Server) HookCalls() []HookCall {
-	ran := s.core.HookCalls()
-	out := make([]HookCall, len(ran))
-	for i, h := range ran {
-		out[i] = HookCall(h)
 	}
 	return out
 }

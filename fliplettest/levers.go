@@ -54,7 +54,7 @@ func (s *Server) Sometimes(share float64, route Route, faults ...Fault) *Lever {
 func (s *Server) Release() { s.core.Release() }
 
 func (s *Server) pull(r flipletd.Rule, faults []Fault) *Lever {
-	if !slices.Contains(append(s.Routes(), AnyRoute, AnyRead, AnyWrite), Route(r.Route)) {
+	if !slices.Contains(append(s.Routes(), AnyRoute, AnyRead, AnyWrite, WebHook), Route(r.Route)) {
 		panic("fliplettest: there is no route " + string(r.Route))
 	}
 	for _, f := range faults {
@@ -80,7 +80,8 @@ type Rates struct {
 }
 
 // WithFaults lets requests of every route go wrong at random, the same ones
-// for the same seed and the same calls of each route. Delays and losses add
+// for the same seed and the same calls of each route. As with [WithSeed], tokens are
+// drawn from the seed, too. Delays and losses add
 // up: a request can be slow and lost.
 func WithFaults(seed uint64, r Rates) Option {
 	return func(c *config) {
@@ -123,9 +124,3 @@ func (s *Server) ShiftClock(d time.Duration) { s.core.Shift(d) }
 
 // Now is the server's time.
 func (s *Server) Now() time.Time { return s.core.Now() }
-
-// RateLimit allows that many data source requests per token in any such
-// window; 0 requests switch the limit off.
-func (s *Server) RateLimit(requests int, window time.Duration) {
-	s.core.Limit(flipletd.Limits{Requests: requests, Window: window})
-}

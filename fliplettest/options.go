@@ -1,6 +1,9 @@
 package fliplettest
 
 import (
+	"net/http"
+	"time"
+
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
@@ -12,6 +15,7 @@ type config struct {
 	inProcess bool
 	apps      []int64
 	rules     []flipletd.Rule
+	onHook    http.Handler
 }
 
 // InProcess makes a server without a socket. It is reached through
@@ -37,13 +41,24 @@ func WithApps(ids ...int64) Option {
 	return func(c *config) { c.apps = append(c.apps, ids...) }
 }
 
-// WithSeed sets the seed of everything random in levers; the default is 1.
+// WithSeed sets the seed of everything random, in levers as well as in tokens, GUIDs and
+// the like: the same requests get the same answers, byte for byte, as long as the clock
+// tells the same, as it does in a testing/synctest bubble or after
+// [Server.FreezeClockAt]. Without it levers have the seed 1, and nobody can guess a token.
 func WithSeed(seed uint64) Option { return func(c *config) { c.Seed = seed } }
 
-// WithRateLimit switches on the documented rate limit of 200 requests per 10 s
-// and token. Without it there is none. [Server.RateLimit] sets others.
+// WithRateLimit switches on the documented rate limits: 200 requests of data
+// sources per 10 s and user, 30 of the audit log, and those of calls that are
+// not served here. Without it there is none. [WithLimit], [Server.Limit] and
+// [Server.RateLimit] set others.
 func WithRateLimit() Option {
-	return func(c *config) { c.RateLimit = flipletd.DocumentedLimits() }
+	return func(c *config) { c.Limits = append(c.Limits, flipletd.DocumentedLimits()...) }
+}
+
+// WithLimit limits a group of calls for every token, user, app or organisation,
+// beside the other limits. [Start] fails for one that makes no sense.
+func WithLimit(calls Calls, scope Scope, requests int, window time.Duration) Option {
+	return func(c *config) { c.Limits = append(c.Limits, newLimit(calls, scope, requests, window)) }
 }
 
 // WithMaxBody sets the size in bytes above which a request body is refused

@@ -35,6 +35,10 @@ const (
 	Upload       Route = "POST /v1/media/files"
 	Contents     Route = "GET /v1/media/files/:file/contents/:name"
 	Session      Route = "GET /v1/session"
+	User         Route = "GET /v1/user"
+	SignIn       Route = "POST /v1/auth/login"                       // with an e-mail address and a password
+	Logs         Route = "POST /v1/organizations/:organization/logs" // the audit log
+	GetLogs      Route = "GET /v1/organizations/:organization/logs"
 )
 
 // Routes lists every call that the server knows.

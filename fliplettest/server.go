@@ -28,6 +28,7 @@ type Server struct {
 	OrganizationID int64
 
 	core      *flipletd.Server
+	hooks     *ears // nil: web hooks go over sockets
 	transport http.RoundTripper
 	pool      *http.Transport // nil in process
 	http      *http.Server    // nil in process
@@ -70,15 +71,17 @@ func Start(opts ...Option) (*Server, error) {
 	for _, o := range opts {
 		o(&cfg)
 	}
-	if cfg.Token == "" {
-		cfg.Token = randomToken()
+	var hooks *ears
+	if cfg.inProcess || cfg.onHook != nil {
+		hooks = &ears{handler: cfg.onHook}
+		cfg.HookTransport = hooks
 	}
 	core, err := flipletd.New(cfg.Config)
 	if err != nil {
 		return nil, fmt.Errorf("fliplettest: %w", err)
 	}
 	s := &Server{
-		Token: cfg.Token, AppID: max(cfg.AppID, 1), OrganizationID: max(cfg.OrganizationID, 1), core: core,
+		Token: core.Token(), AppID: max(cfg.AppID, 1), OrganizationID: max(cfg.OrganizationID, 1), core: core, hooks: hooks,
 	}
 	for _, id := range cfg.apps {
 		core.AddApp(id, "App "+strconv.FormatInt(id, 10), 0)
@@ -125,6 +128,9 @@ func Start(opts ...Option) (*Server, error) {
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		s.core.Close()
+		if s.hooks != nil {
+			s.hooks.close()
+		}
 		if s.http == nil {
 			close(s.closed)
 			return

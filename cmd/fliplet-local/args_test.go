@@ -18,10 +18,22 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 		"-token: give a region":                {"-token", "local"},
 		"without spaces":                       {"-token", "eu--a b"},
 		"such as eu--local":                    {"-token", ""},
+		"-seed: give a number above 0":         {"-seed", "0"},
+		`invalid value "x" for flag -seed`:     {"-seed", "x"},
 		`invalid value "http://a.test"`:        {"-host", "http://a.test"},
 		`invalid value "a.test/x"`:             {"-host", "a.test/x"},
 		`invalid value "*.test"`:               {"-host", "*.test"},
 		`invalid value ""`:                     {"-host", ""},
+		`invalid value "http://b.test"`:        {"-hook-hosts", "http://b.test"},
+		`invalid value "b.test,"`:              {"-hook-hosts", "b.test,"},
+		`invalid value "b.test:0"`:             {"-hook-hosts", "b.test:0"},
+		"such as hooks.example.org":            {"-hook-hosts", "u@b.test"},
+		`invalid value "app"`:                  {"-limit", "app"},
+		"give a scope, a number":               {"-limit", "app=many/10s"},
+		`invalid value "app=1/second"`:         {"-limit", "app=1/second"},
+		"there are [token user app":            {"-limit", "galaxy=1/1s"},
+		"there are [data-sources logs":         {"-limit", "tea:app=1/1s"},
+		"a millisecond or more":                {"-limit", "app=1/0s"},
 	} {
 		var out, errs bytes.Buffer
 		assert.Equal(t, 2, run(t.Context(), args, &out, &errs), want)

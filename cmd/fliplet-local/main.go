@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
 func main() {
@@ -25,7 +27,10 @@ type config struct {
 	addr, token, data   string
 	studioUser          string // an e-mail address; "" is nobody
 	hosts               []string
+	hookHosts           []string
 	rateLimit, seedDemo bool
+	seed                uint64 // 0: everything is random
+	limits              []flipletd.Limit
 }
 
 // run is the program; it returns its exit status.
@@ -54,9 +59,25 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		cfg.hosts = append(cfg.hosts, value)
 		return checkHost(value)
 	})
+	f.Func("hook-hosts", "let web hooks send requests to these `hosts`, too: names or addresses, perhaps with a port, between commas; may be given several times (default this machine only)", func(value string) error {
+		for host := range strings.SplitSeq(value, ",") {
+			host = strings.TrimSpace(host)
+			if err := flipletd.CheckHookHost(host); err != nil {
+				return err
+			}
+			cfg.hookHosts = append(cfg.hookHosts, host)
+		}
+		return nil
+	})
 	f.StringVar(&cfg.data, "data", "", "keep the state in this `file`; without it, it ends with the program")
-	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented 200 requests per 10 s")
+	f.BoolVar(&cfg.rateLimit, "rate-limit", false, "enforce the documented limits: 200 requests per 10 s and user, 30 of the audit log")
+	f.Func("limit", "a `limit` of all that share a token, user, app or organization, such as organization=500/10s or logs:user=5/1m; may be given several times", func(value string) error {
+		limit, err := parseLimit(value)
+		cfg.limits = append(cfg.limits, limit)
+		return err
+	})
 	f.BoolVar(&cfg.seedDemo, "seed-demo", false, "add contacts and a conversation, if they are not there yet")
+	f.Uint64Var(&cfg.seed, "seed", 0, "draw tokens, passwords and GUIDs from this `number`, so that every start gives the same; who knows it knows them")
 	f.StringVar(&cfg.studioUser, "studio-user", "", "add a user of Studio with this `e-mail` address, who passes every access rule; the line at the start has the password and the token")
 	if err := f.Parse(args); err != nil {
 		return cfg, err
@@ -70,12 +91,15 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if f.NArg() > 0 {
 		return refuse("%q is no flag; they all begin with -", f.Arg(0))
 	}
-	given := false
-	f.Visit(func(set *flag.Flag) { given = given || set.Name == "token" })
-	if !given {
+	given := map[string]bool{}
+	f.Visit(func(set *flag.Flag) { given[set.Name] = true })
+	if given["seed"] && cfg.seed == 0 {
+		return refuse("-seed: give a number above 0, or leave it out for tokens that nobody can guess")
+	}
+	if !given["token"] && cfg.seed == 0 { // with a seed the server draws it
 		cfg.token = "eu--" + rand.Text()
 	}
-	if !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if drawn := !given["token"] && cfg.seed != 0; !drawn && !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return refuse("-token: give a region, two dashes and a name without spaces, such as eu--local")
 	}
 	if name, domain, ok := strings.Cut(cfg.studioUser, "@"); cfg.studioUser != "" && (!ok || name == "" || domain == "" || strings.ContainsFunc(cfg.studioUser, func(r rune) bool { return r <= ' ' || r > '~' })) {

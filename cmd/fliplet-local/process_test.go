@@ -384,3 +384,43 @@ func TestTheReadyLineNamesContactsAndAStudioUser(t *testing.T) {
 		assert.NotContains(t, rest+p.errs.String(), secret)
 	}
 }
+
+func TestASeedMakesTheSameTokensInEveryStart(t *testing.T) {
+	t.Parallel()
+	port := regexp.MustCompile(`:[0-9]+ `)
+	lines := map[string]int{}
+	for _, args := range [][]string{{"-seed", "7"}, {"-seed", "7"}, {"-seed", "8"}, {}, {}} {
+		p := spawn(t, append([]string{"-seed-demo", "-studio-user", "studio@example.org"}, args...)...)
+		ready, err := p.out.ReadString('\n')
+		require.NoError(t, err, p.errs)
+		lines[port.ReplaceAllString(ready, " ")]++
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+		p.end()
+	}
+	assert.Len(t, lines, 4, "the two starts with one seed say the same, and no other two")
+}
+
+// TestTheProgramInTheREADMETalksToThisOne runs what the README says to run, with the
+// address of a port that is free, and then the program beside it with the values of the line
+// that this one prints.
+func TestTheProgramInTheREADMETalksToThisOne(t *testing.T) {
+	t.Parallel()
+	longtest.Only(t, "it compiles the README's program")
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	match := regexp.MustCompile("(?s)\\$ go run ./cmd/fliplet-local (-token eu--local -seed-demo)\n(fliplet-local: [^\n]*\n)```.*?```go\n(package main\n.*?)```").FindSubmatch(readme)
+	require.NotNil(t, match)
+	p := launch(t, strings.Fields(string(match[1]))[2:]...)
+	assert.Equal(t, string(match[2]), strings.Replace(p.ready, p.url, "http://127.0.0.1:8899", 1), "the line in the README is the one that comes")
+	source := filepath.Join(t.TempDir(), "main.go")
+	require.NoError(t, os.WriteFile(source, bytes.Replace(match[3], []byte("http://127.0.0.1:8899"), []byte(p.url), 1), 0o600))
+	out, err := exec.CommandContext(t.Context(), "go", "run", source).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, "demo-jane: See you at /, then.\n", string(out))
+	var rows struct {
+		Entries []struct{ Data map[string]any }
+	}
+	p.get("GET", "/v1/data-sources/102/data", "", &rows)
+	require.Len(t, rows.Entries, 4)
+	assert.Equal(t, "I see you", rows.Entries[0].Data["body"])
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -26,10 +25,11 @@ const grace = 5 * time.Second
 
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logger) (err error) {
-	settings := flipletd.Config{Token: cfg.token, AppID: appID, OrganizationID: organizationID, Logger: logger}
+	settings := flipletd.Config{Token: cfg.token, Seed: cfg.seed, AppID: appID, OrganizationID: organizationID, Logger: logger, HookHosts: cfg.hookHosts}
 	if cfg.rateLimit {
-		settings.RateLimit = flipletd.DocumentedLimits()
+		settings.Limits = flipletd.DocumentedLimits()
 	}
+	settings.Limits = append(settings.Limits[:len(settings.Limits):len(settings.Limits)], cfg.limits...) // the last of a kind counts
 	if cfg.data != "" {
 		journal, err := boltjournal.Open(cfg.data)
 		if err != nil {
@@ -69,7 +69,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	if _, err := fmt.Fprintf(stdout, "fliplet-local: %s token %s app %d organization %d%s\n", url, cfg.token, appID, organizationID, extra); err != nil {
+	if _, err := fmt.Fprintf(stdout, "fliplet-local: %s token %s app %d organization %d%s\n", url, core.Token(), appID, organizationID, extra); err != nil {
 		server.Close()
 		<-served
 		return err
@@ -104,7 +104,7 @@ func populate(core *flipletd.Server, cfg config) (line string, err error) {
 		line += fmt.Sprintf(" contacts %d", contacts)
 	}
 	if cfg.studioUser != "" {
-		password := rand.Text()
+		password := core.Secret()
 		token, _, err := core.AddUser(cfg.studioUser, "Studio", "User", password)
 		if err != nil {
 			return "", fmt.Errorf("-studio-user: %w", err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	_ "modernc.org/sqlite" // registers the driver, which needs no C compiler
 )
 
@@ -89,24 +88,16 @@ func (a *archive) reconcile(ctx context.Context, c *chat.Chat) error {
 		return err
 	}
 	conv, err := c.Conversation(ctx, m.ConversationID)
-	if gone(err) {
+	if errors.Is(err, chat.ErrNotFound) {
 		return nil // left, or gone as a whole
 	}
 	if err != nil {
 		return err
 	}
-	if _, err = conv.Messages().Get(ctx, m.ID); gone(err) {
+	if _, err = conv.Messages().Get(ctx, m.ID); errors.Is(err, chat.ErrNotFound) {
 		return a.add(ctx, &m)
 	}
 	return err
-}
-
-// gone reports whether the service says that something does not exist. A gateway that
-// answers 404 while the service restarts knows nothing of that: its word would write the
-// deletion of a message that is there.
-func gone(err error) bool {
-	answer, answered := errors.AsType[*datasource.Error](err)
-	return errors.Is(err, chat.ErrNotFound) && (!answered || answer.FromService)
 }
 
 // add stores one version of a message. Whether it is the first is asked of the archive:

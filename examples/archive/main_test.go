@@ -112,7 +112,7 @@ func TestArchiveTakesNoGatewaysWordForADeletion(t *testing.T) {
 				}
 
 				gateway := s.Always(route, fliplettest.Answer(404, "<html>no such site</html>"))
-				require.ErrorIs(t, a.reconcile(t.Context(), archivist), chat.ErrNotFound)
+				require.ErrorContains(t, a.reconcile(t.Context(), archivist), "HTTP 404")
 				require.Positive(t, gateway.Hits())
 				assert.Equal(t, 1, count("messages"))
 				gateway.Off()

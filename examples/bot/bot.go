@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	chat "github.com/fliplet/fliplet-chat-go"
-	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 // bot answers what people write to it.
@@ -36,8 +35,8 @@ func (b *bot) serve(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 		err := b.answer(ctx, m)
-		if permanent(err) {
-			return chat.Permanent(err) // another attempt would meet the same
+		if errors.Is(err, chat.ErrNotFound) { // the conversation was deleted, or the bot removed
+			return chat.Permanent(err)
 		}
 		return err
 	}, chat.StartAt(chat.FromNow), chat.MaxAttempts(5), chat.DeadLetter(b.putAside))
@@ -45,14 +44,6 @@ func (b *bot) serve(ctx context.Context) error {
 		return nil // it was asked to end
 	}
 	return err
-}
-
-// permanent reports whether an answer can never be sent: the conversation was deleted,
-// or the bot was removed from it. Only the service knows that: a gateway that answers 404
-// while the service restarts would make every question a dead letter.
-func permanent(err error) bool {
-	answer, answered := errors.AsType[*datasource.Error](err)
-	return errors.Is(err, chat.ErrNotFound) && (!answered || answer.FromService)
 }
 
 // putAside takes a question that cannot be answered, so that those behind it can. A

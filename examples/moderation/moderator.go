@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	chat "github.com/fliplet/fliplet-chat-go"
-	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 // moderator keeps the channels clean that its account has joined. One stream serves
@@ -46,21 +45,13 @@ func (mod *moderator) moderate(ctx context.Context, m *chat.Message) (err error)
 	default:
 		return nil
 	}
-	if gone(err) {
+	if errors.Is(err, chat.ErrNotFound) {
 		return nil // somebody was faster, or the channel is gone
 	}
 	if err == nil {
 		mod.log.Info("moderated", "message", m.ID, "channel", m.ConversationID)
 	}
 	return err
-}
-
-// gone reports whether the service says that something does not exist. A gateway that
-// answers 404 while the service restarts knows nothing of that: the message is still there,
-// and is tried again.
-func gone(err error) bool {
-	answer, answered := errors.AsType[*datasource.Error](err)
-	return errors.Is(err, chat.ErrNotFound) && (!answered || answer.FromService)
 }
 
 // moderated is the column that marks a message that the moderator has changed, for

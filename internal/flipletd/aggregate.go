@@ -80,7 +80,7 @@ func checkGroup(fields map[string]any) error {
 	if _, ok := fields["_id"]; !ok {
 		return badRequest("$group needs an _id.")
 	}
-	for name, e := range fields {
+	for name, e := range inOrder(fields) {
 		if name == "_id" {
 			if err := checkExpression(e); err != nil {
 				return err
@@ -191,7 +191,7 @@ func project(doc, fields map[string]any) map[string]any {
 	if id, ok := doc["_id"]; ok && !isZero(fields["_id"]) {
 		out["_id"] = id
 	}
-	for name, e := range fields {
+	for name, e := range inOrder(fields) { // one may be inside another
 		switch {
 		case isZero(e):
 		case isOne(e):

@@ -9,8 +9,12 @@ import (
 // appFields is an app as the API describes it. The user's role is there for
 // user tokens only.
 func (c *call) appFields(a *app) map[string]any {
+	settings := a.settings
+	if settings == nil {
+		settings = map[string]any{}
+	}
 	fields := map[string]any{
-		"id": a.id, "name": a.name, "icon": nil, "version": 1, "settings": map[string]any{}, "releases": []any{},
+		"id": a.id, "name": a.name, "icon": nil, "version": nullable(a.version), "settings": settings, "releases": []any{},
 		"dependencies": []any{}, "slug": nil, "createdAt": timeText(a.createdAt), "updatedAt": timeText(a.updatedAt),
 		"deletedAt": nil, "organizationId": a.orgID, "startingPageId": nil, "productionAppId": nullable(a.productionID),
 		"dataSourcesInUse": c.st.inUse(a.id),
@@ -21,12 +25,12 @@ func (c *call) appFields(a *app) map[string]any {
 	return fields
 }
 
-// inUse names the data sources of an app, by id. The caller holds the store's lock.
+// inUse is the ids of an app's data sources. The caller holds the store's lock.
 func (st *store) inUse(appID int64) []any {
 	list := []any{}
 	for _, s := range st.sorted() {
 		if m := s.meta; m.appID == appID && m.deletedAt.IsZero() {
-			list = append(list, map[string]any{"id": m.id, "name": m.name})
+			list = append(list, m.id)
 		}
 	}
 	return list
@@ -55,74 +59,24 @@ func (d *directory) appList() []app {
 	return append([]app(nil), d.apps...)
 }
 
-func (c *call) getApp() error {
+// app is the app of the path.
+func (c *call) app() (*app, error) {
 	id, _ := wholeNumber(c.args[0])
 	a := c.srv.people.app(id)
 	if a == nil || !c.seesApp(a) {
-		return notFound("The app")
+		return nil, notFound("The app")
+	}
+	return a, nil
+}
+
+func (c *call) getApp() error {
+	a, err := c.app()
+	if err != nil {
+		return err
 	}
 	c.st.mu.RLock()
 	defer c.st.mu.RUnlock()
 	return c.value(http.StatusOK, map[string]any{"app": c.appFields(a)})
-}
-
-// listAppTokens serves the tokens of the apps that the token sees, without the tokens
-// themselves.
-func (c *call) listAppTokens() error {
-	return c.tokenList(func(t *credential) bool {
-		a := c.srv.people.app(t.appID)
-		return t.kind == APIToken && a != nil && c.seesApp(a)
-	})
-}
-
-// listOrganizationTokens serves those of the organization.
-func (c *call) listOrganizationTokens() error {
-	if err := c.governed(); err != nil {
-		return err
-	}
-	return c.tokenList(func(t *credential) bool { return t.kind == OrganizationToken && t.orgID == c.cred.orgID })
-}
-
-func (c *call) tokenList(wanted func(*credential) bool) error {
-	list := []any{}
-	for _, t := range c.srv.people.credentials() {
-		if wanted(t) {
-			list = append(list, map[string]any{"id": t.id, "name": t.name, "appId": nullable(t.appID)})
-		}
-	}
-	return c.value(http.StatusOK, map[string]any{"tokens": list})
-}
-
-// createOrganizationToken makes a token, which is in this answer only.
-func (c *call) createOrganizationToken() error {
-	fields, err := c.object()
-	if err != nil {
-		return err
-	}
-	if err := c.governed(); err != nil {
-		return err
-	}
-	name, _ := fields["name"].(string)
-	if name == "" {
-		return badRequest("name must be a text that is not empty.")
-	}
-	t, err := c.srv.people.addToken(&credential{kind: OrganizationToken, name: name, orgID: c.cred.orgID, token: newToken()})
-	if err != nil {
-		return err
-	}
-	return c.value(http.StatusCreated, map[string]any{"token": t.token, "id": t.id, "name": t.name})
-}
-
-// governed refuses an organization that is not the token's, and tokens that do not stand
-// for one.
-func (c *call) governed() error {
-	if id, _ := wholeNumber(c.args[0]); id != c.cred.orgID {
-		return notFound("The organization")
-	}
-	if !c.cred.governs() {
-		return &refusal{status: http.StatusForbidden, code: "forbidden", message: "This needs a token of the organization or one of its users."}
-	}
-	return nil
 }
 
 // credentials are the tokens, by id.
@@ -139,13 +93,184 @@ func (d *directory) credentials() []*credential {
 
 // listPages: apps have no pages here.
 func (c *call) listPages() error {
-	id, _ := wholeNumber(c.args[0])
-	if a := c.srv.people.app(id); a == nil || !c.seesApp(a) {
-		return notFound("The app")
+	if _, err := c.app(); err != nil {
+		return err
 	}
 	return c.value(http.StatusOK, map[string]any{"pages": []any{}})
 }
 
-// listWidgets and listAssets: there are no widgets to install here.
+// appBody reads what a body says of an app: its name and settings, as far as they are sent.
+func (c *call) appBody(needsName bool) (name string, settings map[string]any, err error) {
+	fields, err := c.object()
+	if err != nil {
+		return "", nil, err
+	}
+	v, given := fields["name"]
+	if name, _ = v.(string); name == "" && (given || needsName) {
+		return "", nil, badRequest("name must be a text that is not empty.")
+	}
+	if v := fields["settings"]; v != nil {
+		var ok bool
+		if settings, ok = v.(map[string]any); !ok {
+			return "", nil, badRequest("settings must be an object.")
+		}
+	}
+	return name, settings, nil
+}
+
+// edits refuses what only users of Studio may do.
+func (c *call) edits() error {
+	if !c.cred.studio() {
+		return forbidden("This needs a user of Studio.")
+	}
+	return nil
+}
+
+func (c *call) oneApp(status int, a *app) error {
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	return c.value(status, map[string]any{"app": c.appFields(a)})
+}
+
+// createApp makes an app without screens. Like all apps it is gone with the program.
+func (c *call) createApp() error {
+	name, settings, err := c.appBody(true)
+	if err != nil {
+		return err
+	}
+	if err := c.edits(); err != nil {
+		return err
+	}
+	a := c.srv.people.newApp(app{orgID: c.cred.orgID, name: name, settings: settings, createdAt: c.now, updatedAt: c.now})
+	return c.oneApp(http.StatusCreated, &a)
+}
+
+// updateApp changes what the body names; settings are added to those that there are.
+func (c *call) updateApp() error {
+	name, settings, err := c.appBody(false)
+	if err != nil {
+		return err
+	}
+	return c.changeApp(name, settings)
+}
+
+// updateAppSettings adds to the settings.
+func (c *call) updateAppSettings() error {
+	settings, err := c.object()
+	if err != nil {
+		return err
+	}
+	return c.changeApp("", settings)
+}
+
+func (c *call) changeApp(name string, settings map[string]any) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	if err := c.edits(); err != nil {
+		return err
+	}
+	changed := c.srv.people.change(a.id, c.now, func(a *app) {
+		a.name, a.settings = orElse(name, a.name), merge(a.settings, settings)
+	})
+	return c.oneApp(http.StatusOK, &changed)
+}
+
+// deleteApp removes an app, and leaves its data sources to the organization's users. The
+// app of the first token stays.
+func (c *call) deleteApp() error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	if err := c.edits(); err != nil {
+		return err
+	}
+	if a.id == c.srv.appID {
+		return badRequest("The app of this server's own token cannot be deleted.")
+	}
+	c.srv.people.removeApp(a.id)
+	return c.value(http.StatusOK, map[string]any{})
+}
+
+// publishApp counts an update of an app; there is nothing to build here.
+func (c *call) publishApp() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	release, ok := fields["release"].(map[string]any)
+	if kind, _ := release["type"].(string); !ok || !slices.Contains([]string{"silent", "visible", "forced"}, kind) {
+		return badRequest("release.type must be silent, visible or forced.")
+	}
+	version := c.srv.people.change(a.id, c.now, func(a *app) { a.version++ }).version
+	return c.value(http.StatusCreated, map[string]any{
+		"app": map[string]any{"id": a.id, "version": version, "updatedAt": timeText(c.now)},
+	})
+}
+
+// listSubscriptions: no device registers here. API tokens are documented to be refused.
+func (c *call) listSubscriptions() error {
+	if _, err := c.app(); err != nil {
+		return err
+	}
+	if !c.cred.studio() {
+		return forbidden("This needs a user of Studio.")
+	}
+	return c.value(http.StatusOK, map[string]any{"subscriptions": []any{}})
+}
+
+// listAnalytics: nobody's visits are counted here.
+func (c *call) listAnalytics() error {
+	if _, err := c.app(); err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, map[string]any{"sessions": []any{}})
+}
+
+// analytics: nobody's visits are counted here.
+func (c *call) analytics() error {
+	if err := c.governed(); err != nil {
+		return err
+	}
+	none := func(names ...string) map[string]any {
+		stats := make(map[string]any, len(names))
+		for _, name := range names {
+			stats[name] = map[string]any{"count": 0, "previousPeriodCount": 0}
+		}
+		return stats
+	}
+	apps := []any{}
+	for _, a := range c.srv.people.appList() {
+		if c.seesApp(&a) {
+			apps = append(apps, map[string]any{
+				"id": a.id, "name": a.name, "createdAt": timeText(a.createdAt), "updatedAt": timeText(a.updatedAt), "publishedAt": nil,
+				"publishedAppleAt": nil, "publishedGoogleAt": nil, "publishedWebAt": nil,
+				"stats": none("users", "sessions", "events", "devices", "updates", "publishes"),
+			})
+		}
+	}
+	return c.value(http.StatusOK, map[string]any{
+		"appSessions": []any{}, "studioSessions": []any{}, "apps": apps, "users": []any{},
+		"stats": none("uniqueAppUsers", "totalAppUsers", "appSessions", "studioSessions", "studioUsers", "newStudioUsers", "appsCreated", "appsEdited", "appsPublished"),
+	})
+}
+
+// getOrganization serves the token's organization.
+func (c *call) getOrganization() error {
+	if id, _ := wholeNumber(c.args[0]); id != c.cred.orgID {
+		return notFound("The organization")
+	}
+	return c.value(http.StatusOK, map[string]any{"organization": c.srv.people.organizationList(c.cred.orgID)[0]})
+}
+
+// listWidgets and listAssets: there are no widgets to install here, and anybody may know.
 func (c *call) listWidgets() error { return c.value(http.StatusOK, map[string]any{"widgets": []any{}}) }
-func (c *call) listAssets() error  { return c.value(http.StatusOK, map[string]any{"assets": []any{}}) }
+func (c *call) listAssets() error {
+	return c.value(http.StatusOK, map[string]any{"assets": map[string]any{}})
+}

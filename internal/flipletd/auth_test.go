@@ -137,7 +137,7 @@ func TestWidgetSettings(t *testing.T) {
 
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
-	k := start(t, func(c *flipletd.Config) { c.RateLimit = flipletd.DocumentedLimits() })
+	k := start(t, func(c *flipletd.Config) { c.Limits = flipletd.DocumentedLimits() })
 	k.Freeze(moment)
 	for range 100 {
 		k.do("GET", "/v1/data-sources", "").ok(200)
@@ -157,7 +157,9 @@ func TestRateLimit(t *testing.T) {
 	k.Shift(time.Millisecond)
 	k.do("GET", "/v1/data-sources", "").ok(200)
 
-	k = start(t, func(c *flipletd.Config) { c.RateLimit = flipletd.Limits{Requests: 1, Window: time.Minute} })
+	k = start(t, func(c *flipletd.Config) {
+		c.Limits = []flipletd.Limit{{Calls: flipletd.DataSourceCalls, Scope: flipletd.PerToken, Requests: 1, Window: time.Minute}}
+	})
 	k.do("GET", "/v1/data-sources", "").ok(200)
 	k.do("GET", "/v1/data-sources", "").ok(429)
 }

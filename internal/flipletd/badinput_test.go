@@ -123,7 +123,7 @@ func TestOddPaths(t *testing.T) {
 	k := start(t)
 	k.source(m{"name": "Things"})
 	for _, path := range []string{
-		"/", "/v1", "/v2/data-sources", "/v1//data-sources", "/v1/data-sources/101/data/5001/more", "/v1/data-sources//data", "/v1/data-sources/101/unknown", "/v1/session/authorize/saml2",
+		"/", "/v1", "/v2/data-sources", "/v1//data-sources", "/v1/data-sources/101/data/5001/more", "/v1/data-sources//data", "/v1/data-sources/101/unknown", "/v1/session/authorize/nobody",
 		"/v1/data-sources/%00", "/v1/data-sources/%FF", "/v1/data-sources/" + strings.Repeat("x", 10_000), "/v1/data-sources/..%2f..", "/v1/data-sources/%252F",
 	} {
 		k.do("GET", path, "").refused(404)

@@ -1,8 +1,6 @@
 package flipletd
 
 import (
-	"crypto/rand"
-	"fmt"
 	"maps"
 	"net/http"
 )
@@ -43,7 +41,7 @@ func flatRows(v any) ([]flatRow, error) {
 }
 
 // withGUID fills the column that the definition names as "guid".
-func withGUID(m *meta, data map[string]any) map[string]any {
+func (st *store) withGUID(m *meta, data map[string]any) map[string]any {
 	column := m.setting("guid")
 	if column == "" {
 		return data
@@ -55,16 +53,8 @@ func withGUID(m *meta, data map[string]any) map[string]any {
 	if data == nil {
 		data = make(map[string]any, 1)
 	}
-	data[column] = newGUID()
+	data[column] = st.random.guid()
 	return data
-}
-
-// newGUID makes a random (version 4) UUID.
-func newGUID() string {
-	var u [16]byte
-	_, _ = rand.Read(u[:])
-	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
 // importEntries appends rows, or replaces every row when append is not asked
@@ -85,6 +75,7 @@ func (c *call) importEntries() error {
 	hooks := true
 	if v, ok := fields["runHooks"]; ok {
 		hooks = truthy(v)
+		c.asksForHooks = hooks
 	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
@@ -95,7 +86,11 @@ func (c *call) importEntries() error {
 	if err := c.allowBulk(m, verbInsert, rows); err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	logs := logSourceImport
+	if appending {
+		logs = logRowsOnly
+	}
+	tx := c.begin(logs)
 	edited := tx.edit(s)
 	dropped := 0
 	if !appending {
@@ -122,7 +117,7 @@ func (c *call) importEntries() error {
 				return badRequest("entries[%d].id comes twice.", i)
 			}
 		}
-		data := withGUID(m, r.data)
+		data := c.st.withGUID(m, r.data)
 		if hooks {
 			data = c.runHooks(m, runInsert, data)
 		}

@@ -25,10 +25,10 @@ func TestTheUserOfATokenIsNamedAfterIt(t *testing.T) {
 		assert.Equal(t, kind, user["type"])
 		assert.NotEmpty(t, user["firstName"])
 		assert.Equal(t, user["firstName"], user["fullName"])
-		assert.Regexp(t, `^token-\d+-\d+@fliplet\.com$`, user["email"])
+		assert.Regexp(t, `^token-1-[a-z-]+-\d+@fliplet\.com$`, user["email"])
 		assert.Equal(t, false, user["isAdmin"])
 	}
-	assert.Equal(t, fmt.Sprintf("token-%d-0@fliplet.com", id), k.as(integration).do("GET", "/v1/user", "").ok(200)["user"].(m)["email"])
+	assert.Equal(t, fmt.Sprintf("token-1-another-organization-token-%d@fliplet.com", id), k.as(integration).do("GET", "/v1/user", "").ok(200)["user"].(m)["email"])
 }
 
 func TestAnAdministratorOfAnOrganizationIsNoAdmin(t *testing.T) {
@@ -46,7 +46,7 @@ func TestTokensOfAnOrganization(t *testing.T) {
 	k.do("GET", path, "").refused(403)
 	k.do("POST", path, `{"name":"Sync"}`).refused(403)
 	admin := k.studio()
-	assert.Empty(t, admin.do("GET", path, "").ok(200)["tokens"])
+	assert.Equal(t, []any{}, admin.do("GET", path, "").ok(200)["organizationTokens"])
 	admin.do("POST", path, `{}`).refused(400)
 	admin.do("POST", path, `{"name":7}`).refused(400)
 	admin.do("POST", "/v1/organizations/7/tokens", `{"name":"Sync"}`).refused(404)
@@ -54,7 +54,9 @@ func TestTokensOfAnOrganization(t *testing.T) {
 	require.NotEmpty(t, made["token"])
 	assert.Equal(t, "Sync", made["name"])
 	list := admin.do("GET", path, "")
-	assert.Equal(t, []any{m{"id": made["id"], "name": "Sync", "appId": nil}}, list.ok(200)["tokens"])
+	listed := list.ok(200)["organizationTokens"].([]any)[0].(m)
+	assert.Equal(t, []any{made["id"], "Sync", "Sync", nil, "integrationToken"}, []any{listed["id"], listed["fullName"], listed["firstName"], listed["lastName"], listed["type"]})
+	assert.Equal(t, 1.0, listed["organizationUser"].(m)["organizationId"])
 	assert.NotContains(t, list.body, made["token"], "a token is told once")
 	sync := k.as(made["token"].(string))
 	user := sync.do("GET", "/v1/user", "").ok(200)["user"].(m)
@@ -62,6 +64,9 @@ func TestTokensOfAnOrganization(t *testing.T) {
 	k.AddApp(2, "Other", 0)
 	assert.Len(t, sync.do("GET", "/v1/apps", "").ok(200)["apps"], 2)
 	sync.do("GET", path, "").ok(200)
+	assert.Empty(t, admin.do("DELETE", fmt.Sprintf("%s/%v", path, made["id"]), "").ok(200), "there is no body")
+	admin.do("DELETE", fmt.Sprintf("%s/%v", path, made["id"]), "").refused(404)
+	sync.do("GET", "/v1/apps", "").refused(401)
 }
 
 func TestListsSayWhereSourcesAreUsed(t *testing.T) {
@@ -75,8 +80,8 @@ func TestListsSayWhereSourcesAreUsed(t *testing.T) {
 		studio.do("GET", "/v1/data-sources?appId=1&attributes=id,name,apps", "").ok(200))
 	assert.NotContains(t, studio.do("GET", "/v1/data-sources?appId=1", "").body, `"apps"`)
 	apps := studio.do("GET", "/v1/apps", "").ok(200)["apps"].([]any)
-	assert.Equal(t, []any{m{"id": 101.0, "name": "Here"}}, apps[0].(m)["dataSourcesInUse"])
-	assert.Equal(t, []any{m{"id": 102.0, "name": "There"}}, apps[1].(m)["dataSourcesInUse"])
+	assert.Equal(t, []any{101.0}, apps[0].(m)["dataSourcesInUse"])
+	assert.Equal(t, []any{102.0}, apps[1].(m)["dataSourcesInUse"])
 	studio.do("DELETE", "/v1/data-sources/101", "").ok(200)
 	assert.Equal(t, []any{}, studio.do("GET", "/v1/apps/1", "").ok(200)["app"].(m)["dataSourcesInUse"])
 }
@@ -89,19 +94,27 @@ func TestCallsOfClientsThatAreAnsweredWithLittle(t *testing.T) {
 	require.NoError(t, k.SetWidget("com.fliplet.push-notifications", 1, m{"b": 2}))
 	require.NoError(t, k.SetWidget("com.fliplet.chat", 2, m{}))
 	for path, want := range map[string]m{
-		"/v1/widgets":                          {"widgets": []any{}},
-		"/v1/widgets/assets":                   {"assets": []any{}},
 		"/v1/apps/1/pages":                     {"pages": []any{}},
 		"/v1/data-sources/101/validation-code": {"code": nil},
 		"/v1/widget-instances?appId=9":         {"widgetInstances": []any{}},
 		"/v1/widget-instances?appId=1": {"widgetInstances": []any{
-			m{"id": 701.0, "package": "com.fliplet.chat", "appId": 1.0, "settings": m{"a": 1.0}},
-			m{"id": 702.0, "package": "com.fliplet.push-notifications", "appId": 1.0, "settings": m{"b": 2.0}},
+			m{"id": 701.0, "widgetId": 701.0, "package": "com.fliplet.chat", "appId": 1.0, "settings": m{"a": 1.0}},
+			m{"id": 702.0, "widgetId": 702.0, "package": "com.fliplet.push-notifications", "appId": 1.0, "settings": m{"b": 2.0}},
 		}},
-		"/v1/apps/tokens": {"tokens": []any{m{"id": 40001.0, "name": "Local token", "appId": 1.0}}},
+		"/v1/widget-instances?pageId=7": {"widgetInstances": []any{}},
+		"/v1/apps/1/subscriptions":      nil,
 	} {
-		assert.Equal(t, want, k.do("GET", path, "").ok(200), path)
+		if want == nil {
+			k.do("GET", path, "").refused(403)
+			want = m{"subscriptions": []any{}}
+			assert.Equal(t, want, k.studio().do("GET", path, "").ok(200), path)
+		} else {
+			assert.Equal(t, want, k.do("GET", path, "").ok(200), path)
+		}
 		k.as("eu--nobody").do("GET", path, "").refused(401)
+	}
+	for path, want := range map[string]string{"/v1/widgets": `{"widgets":[]}`, "/v1/widgets/assets": `{"assets":{}}`} {
+		assert.Equal(t, want, k.as("").do("GET", path, "").body, "nobody needs a token for %s", path)
 	}
 	k.do("GET", "/v1/apps/7/pages", "").refused(404)
 	k.do("GET", "/v1/data-sources/7/validation-code", "").refused(404)

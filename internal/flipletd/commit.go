@@ -142,7 +142,8 @@ func (c *call) commitEntries() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	c.asksForHooks = true // where runHooks names them
+	tx := c.begin(logSourceCommit)
 	dropped, err := c.checkCommit(tx, s, m, q)
 	if err != nil {
 		return err
@@ -205,7 +206,7 @@ func (c *call) commitEntries() error {
 		if left--; left < 0 {
 			return c.breakOff(tx, 0)
 		}
-		data := withGUID(m, r.data)
+		data := c.st.withGUID(m, r.data)
 		if q.hooks[runInsert] {
 			data = c.runHooks(m, runInsert, data)
 		}

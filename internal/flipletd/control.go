@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -21,6 +22,13 @@ type Row struct {
 	DeletedAt            *time.Time // nil while the entry lives
 }
 
+// Token is the first API token.
+func (s *Server) Token() string { return s.token }
+
+// Secret makes up a text that nobody can guess, such as a password; with a seed, who knows
+// the seed can.
+func (s *Server) Secret() string { return s.random.hex(16) }
+
 // Now is the server's time.
 func (s *Server) Now() time.Time { return s.clock.now() }
 
@@ -33,8 +41,29 @@ func (s *Server) Thaw() { s.clock.thaw() }
 // Shift moves the clock by d, which may be negative.
 func (s *Server) Shift(d time.Duration) { s.clock.shift(d) }
 
-// Limit sets the rate limit and forgets what was counted.
-func (s *Server) Limit(l Limits) { s.limiter.set(l) }
+// Limit sets one limit and forgets what was counted for it.
+func (s *Server) Limit(l Limit) error {
+	if err := l.Check(); err != nil {
+		return fmt.Errorf("flipletd: %w", err)
+	}
+	s.limiter.set(l)
+	return nil
+}
+
+// LimitTokens limits the data source calls of each token, and of nobody else; 0 requests is
+// no limit.
+func (s *Server) LimitTokens(requests int, window time.Duration) {
+	for _, scope := range AllScopes {
+		l := Limit{Calls: DataSourceCalls, Scope: scope}
+		if scope == PerToken {
+			l.Requests, l.Window = requests, window
+		}
+		s.limiter.set(l)
+	}
+}
+
+// Usage is how many requests everybody has made, by group of calls, scope and id.
+func (s *Server) Usage() []Usage { return s.limiter.usage(s.clock.now()) }
 
 // Pull puts a rule into force.
 func (s *Server) Pull(r Rule) *Lever {
@@ -62,13 +91,35 @@ func (s *Server) AddToken(kind string, appID, userID int64, token string) (strin
 		return "", 0, fmt.Errorf("flipletd: there is no kind of token called %q", kind)
 	}
 	if token == "" {
-		token = newToken()
+		token = s.random.token()
 	}
-	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token}
+	c := &credential{kind: kind, appID: appID, orgID: s.orgID, userID: userID, token: token, createdAt: s.clock.now()}
 	if kind != UserToken {
 		c.name = "Another " + kind + " token"
 	}
 	c, err := s.people.addToken(c)
+	if err != nil {
+		return "", 0, err
+	}
+	return token, c.id, nil
+}
+
+// AddTwin makes another token of whoever has this one, as for a second device: of the same
+// kind, app and user.
+func (s *Server) AddTwin(of, token string) (string, int64, error) {
+	s.people.mu.RLock()
+	first := s.people.tokens[of]
+	s.people.mu.RUnlock()
+	if first == nil {
+		return "", 0, errors.New("flipletd: there is no such token")
+	}
+	if token == "" {
+		token = s.random.token()
+	}
+	c, err := s.people.addToken(&credential{
+		kind: first.kind, name: first.name, appID: first.appID, orgID: first.orgID, userID: first.userID,
+		twinOf: orElse(first.twinOf, first.id), token: token, createdAt: s.clock.now(), row: first.loggedInWith(),
+	})
 	if err != nil {
 		return "", 0, err
 	}
@@ -100,6 +151,9 @@ func (s *Server) CreateSource(fields map[string]any) (int64, error) {
 	if in["name"] == nil {
 		return 0, errors.New("flipletd: a data source needs a name")
 	}
+	if err := s.checkHooks(in["hooks"]); err != nil {
+		return 0, err
+	}
 	if err := m.set(in); err != nil {
 		return 0, err
 	}
@@ -114,9 +168,10 @@ func (s *Server) CreateSource(fields map[string]any) (int64, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
 	tx := s.st.begin(s.clock.now(), &Effects{})
+	tx.logs = logSourceCreate
 	tx.create(m)
 	for _, r := range rows {
-		tx.insert(m, 0, withGUID(m, r.data), nil)
+		tx.insert(m, 0, s.st.withGUID(m, r.data), nil)
 	}
 	if err := tx.commit(); err != nil {
 		return 0, err
@@ -147,7 +202,7 @@ func (s *Server) Insert(dataSourceID int64, rows ...map[string]any) ([]int64, er
 	edited := tx.edit(src)
 	ids := make([]int64, len(copies))
 	for i, data := range copies {
-		ids[i] = tx.insert(edited, 0, withGUID(m, data), nil).ID
+		ids[i] = tx.insert(edited, 0, s.st.withGUID(m, data), nil).ID
 	}
 	return ids, tx.commit()
 }
@@ -169,17 +224,21 @@ func (s *Server) EachRow(dataSourceID int64) iter.Seq[Row] {
 		}
 		s.st.mu.RUnlock()
 		for _, v := range versions { // which are never changed
-			data, _ := copyValue(v.data()) // decoded JSON can be copied
-			row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
-			row.Data, _ = data.(map[string]any)
-			if !v.live() {
-				row.DeletedAt = &v.deleted
-			}
-			if !yield(row) {
+			if !yield(copyRow(v)) {
 				return
 			}
 		}
 	}
+}
+
+func copyRow(v *version) Row {
+	data, _ := copyValue(v.data()) // decoded JSON can be copied
+	row := Row{ID: v.ID, DataSourceID: v.DataSourceID, Order: v.Order, CreatedAt: v.created, UpdatedAt: v.updated}
+	row.Data, _ = data.(map[string]any)
+	if !v.live() {
+		row.DeletedAt = &v.deleted
+	}
+	return row
 }
 
 // Source describes a data source.
@@ -219,12 +278,12 @@ func (s *Server) Pushes() []Push {
 	return slices.Clone(s.st.pushes.sent)
 }
 
-// HookCalls returns the hooks that ran without doing anything.
-func (s *Server) HookCalls() []HookCall {
-	s.st.mu.RLock()
-	defer s.st.mu.RUnlock()
-	return slices.Clone(s.st.pushes.calls)
-}
+// HookCalls returns the hooks that ran, the oldest first; of very many the last ten thousand.
+func (s *Server) HookCalls() []HookCall { return s.hooks.all() }
+
+// WaitForHooks returns when no request of a web hook is waiting or under way, or with the
+// cause of ctx.
+func (s *Server) WaitForHooks(ctx context.Context) error { return s.ringer.wait(ctx) }
 
 // Requests returns the requests seen, the oldest first; of very many the last
 // ten thousand.
@@ -261,7 +320,7 @@ func (s *Server) Routes() []Route {
 // AddUser makes a Studio user who can log in with the password, unless that is
 // empty, and returns the user's token.
 func (s *Server) AddUser(email, firstName, lastName, password string) (token string, id int64, err error) {
-	token = newToken()
+	token = s.random.token()
 	id = s.people.addPerson(person{
 		orgID: s.orgID, email: email, firstName: firstName, lastName: lastName, password: password, token: token,
 	})
@@ -281,8 +340,11 @@ func (s *Server) SetWidget(name string, appID int64, settings map[string]any) er
 	return s.st.setWidget(s.st.begin(s.clock.now(), &Effects{}), name, appID, copied)
 }
 
-// Count is how often a route, or the routes of a group, were called.
+// Count is how often a route, or the routes of a group, were called, or web hooks rang.
 func (s *Server) Count(r Route) int {
+	if r == WebHook {
+		return s.hooks.count()
+	}
 	counts := s.log.counters()
 	n := 0
 	for _, rt := range append(routes[:len(routes):len(routes)], unknownRoute) {

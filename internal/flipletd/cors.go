@@ -12,6 +12,9 @@ import (
 // those for anybody. So an answer may be read by pages of all origins when a header has
 // a token, and by no other origin otherwise.
 
+// allowedHeaders are those that Fliplet's JavaScript sends.
+const allowedHeaders = "Auth-Token, Authorization, Cache-Control, Content-Type, X-App-Locales, X-Device-Platform, X-Device-Tracking"
+
 // tokenHeaders are the headers that a token can come in.
 var tokenHeaders = []string{"Auth-Token", "Authorization"}
 
@@ -57,7 +60,7 @@ func allowOrigin(h http.Header, r *http.Request) (preflight bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Auth-Token, Authorization, Content-Type")
+	h.Set("Access-Control-Allow-Headers", allowedHeaders)
 	h.Set("Access-Control-Max-Age", "600")
 	if r.Header.Get("Access-Control-Request-Private-Network") == "true" {
 		h.Set("Access-Control-Allow-Private-Network", "true")

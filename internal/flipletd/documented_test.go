@@ -35,7 +35,7 @@ func TestDocumentedExchanges(t *testing.T) {
 	const live = `,"deletedAt":null`
 	source := func(id, name, columns, definition string) string {
 		return `{"id":` + id + `,"name":"` + name + `","type":null,"appId":1,"organizationId":1,"columns":` + columns +
-			`,"definition":` + definition + `,"hooks":[],"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false` +
+			`,"definition":` + definition + `,"hooks":[],"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"permissions":"crudq","masterDataSourceId":null,"dataSourceRoles":[]` +
 			`,"createdAt":` + at + `,"updatedAt":` + at + `}`
 	}
 	steps := []step{
@@ -47,7 +47,7 @@ func TestDocumentedExchanges(t *testing.T) {
 		{
 			name: "create with the organisation in the body", method: "POST", path: "/v1/data-sources", body: `{"name":"Foo bar","organizationId":1}`,
 			status: 201, want: `{"dataSource":{"id":102,"name":"Foo bar","type":null,"appId":null,"organizationId":1,"columns":null,"definition":null,"hooks":[],` +
-				`"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"createdAt":` + at + `,"updatedAt":` + at + `}}`,
+				`"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"permissions":"crudq","masterDataSourceId":null,"dataSourceRoles":[],"createdAt":` + at + `,"updatedAt":` + at + `}}`,
 		},
 		{name: "get by id", method: "GET", path: "/v1/data-sources/101", status: 200, want: `{"dataSource":` + source("101", "Users", `["email"]`, `{"a":{"b":1.50}}`) + `}`},
 		{name: "get by name", method: "GET", path: "/v1/data-sources/Foo%20bar?attributes=name", status: 200, want: `{"dataSource":{"id":102,"name":"Foo bar"}}`},
@@ -57,7 +57,7 @@ func TestDocumentedExchanges(t *testing.T) {
 		{
 			name: "update", method: "PUT", path: "/v1/data-sources/102", body: `{"name":"Bar","definition":{"x":9007199254740993}}`, status: 200,
 			want: `{"dataSource":{"id":102,"name":"Bar","type":null,"appId":null,"organizationId":1,"columns":null,"definition":{"x":9007199254740993},"hooks":[],` +
-				`"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"createdAt":` + at + `,"updatedAt":` + at + `}}`,
+				`"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"permissions":"crudq","masterDataSourceId":null,"dataSourceRoles":[],"createdAt":` + at + `,"updatedAt":` + at + `}}`,
 		},
 		{name: "insert", method: "PUT", path: "/v1/data-sources/101/data", body: `{"email":"jane@x.com","n":10000000000000001}`, status: 200, want: entry("5001", "101", `{"email":"jane@x.com","n":10000000000000001}`, live)},
 		{name: "get an entry", method: "GET", path: "/v1/data-sources/101/data/5001", status: 200, want: entry("5001", "101", `{"email":"jane@x.com","n":10000000000000001}`, live)},
@@ -82,7 +82,7 @@ func TestDocumentedExchanges(t *testing.T) {
 		{name: "an API token may not delete a source", method: "DELETE", path: "/v1/data-sources/102", status: 400, want: `{"message":"This token is not allowed to delete or restore data sources."}`},
 		{name: "delete a source", method: "DELETE", path: "/v1/data-sources/102", studio: true, status: 200, want: ``},
 		{name: "the trash", method: "GET", path: "/v1/data-sources/deleted/?attributes=name,deletedAt", studio: true, status: 200, want: `{"dataSources":[{"id":102,"name":"Bar","deletedAt":` + at + `}]}`},
-		{name: "restore", method: "POST", path: "/v1/data-sources/102/restore", studio: true, status: 200, want: `{"dataSource":{"id":102,"name":"Bar","type":null,"appId":null,"organizationId":1,"columns":null,"definition":{"x":9007199254740993},"hooks":[],"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"createdAt":` + at + `,"updatedAt":` + at + `}}`},
+		{name: "restore", method: "POST", path: "/v1/data-sources/102/restore", studio: true, status: 200, want: `{"dataSource":{"id":102,"name":"Bar","type":null,"appId":null,"organizationId":1,"columns":null,"definition":{"x":9007199254740993},"hooks":[],"accessRules":null,"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"permissions":"crudq","masterDataSourceId":null,"dataSourceRoles":[],"createdAt":` + at + `,"updatedAt":` + at + `}}`},
 		{name: "delete it again", method: "DELETE", path: "/v1/data-sources/102", studio: true, status: 200, want: ``},
 		{name: "for good", method: "DELETE", path: "/v1/data-sources/deleted/102", studio: true, status: 200, want: ``},
 		{name: "nothing to restore", method: "POST", path: "/v1/data-sources/102/restore", studio: true, status: 404, want: `{"message":"The deleted data source not found."}`},
@@ -113,7 +113,7 @@ func TestDocumentedChat(t *testing.T) {
 	const row = `"order":null,"createdAt":` + at + `,"updatedAt":` + at
 	conversation := `{"id":103,"name":"Project Phoenix","type":"conversation","appId":9,"organizationId":1,"columns":null,` +
 		`"definition":{"group":{"public":false},"participants":["u-jane","u-bob"]},"hooks":[{"appId":9,"runOn":["insert"],"type":"push-message"}],` +
-		`"accessRules":[{"allow":"all","type":["select","insert","update","delete"]}],"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,` +
+		`"accessRules":[{"allow":"all","type":["select","insert","update","delete"]}],"appCapabilities":null,"public":false,"bundle":false,"encrypted":false,"permissions":"crudq","masterDataSourceId":null,"dataSourceRoles":[],` +
 		`"createdAt":` + at + `,"updatedAt":` + at + `}`
 	for _, s := range []step{
 		{name: "login", method: "POST", path: "/v1/data-sources/101/data/query", body: `{"type":"select","where":{"Email":{"$iLike":"Jane@Example.org"}}}`, status: 200, want: `{"entries":[{"id":5001,"dataSourceId":101,"data":{"Email":"jane@example.org","Full name":"Jane Doe"},` + row + `}],"dataSourceId":101,"count":1}`},

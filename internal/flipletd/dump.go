@@ -14,6 +14,7 @@ const (
 	dumpedSources  = 30
 	dumpedRows     = 5
 	dumpedRequests = 30
+	dumpedHooks    = 10
 )
 
 // Dump writes the state and the last requests for a person to read. It names
@@ -56,6 +57,22 @@ func (s *Server) Dump(w io.Writer) {
 			status = fmt.Sprint(r.Status)
 		}
 		fmt.Fprintf(w, "  %s %s %s%s (%d bytes) %s\n", timeText(r.Time), r.Method, r.Path, query, r.BodySize, status)
+	}
+	hooks := s.HookCalls()
+	if hooks = hooks[max(0, len(hooks)-dumpedHooks):]; len(hooks) > 0 {
+		fmt.Fprintf(w, "last %d hooks\n", len(hooks))
+	}
+	for _, h := range hooks {
+		fmt.Fprintf(w, "  %s %s on %s of %d#%d", timeText(h.Time), h.Type, orElse(h.RunOn, "nothing"), h.DataSourceID, h.EntryID)
+		for _, part := range []string{h.Lever, h.Err} {
+			if part != "" {
+				fmt.Fprintf(w, ", %s", part)
+			}
+		}
+		if h.Status != 0 {
+			fmt.Fprintf(w, ", answered %d", h.Status)
+		}
+		fmt.Fprintln(w)
 	}
 	for _, err := range s.Faults() {
 		fmt.Fprintf(w, "server error: %v\n", err)

@@ -29,6 +29,8 @@ type Shape struct {
 	Deleted        string          // "", "count", "ids": the answer to a delete query
 	InsertCreated  bool            // 201 for an insert
 	Denied401      bool            // access rules refuse single writes with 401
+	Host           string          // what v1/user says that the API's base is
+	CDN            bool            // media objects lead to the CDN, which serves anybody
 }
 
 // object writes the fields of one entry or data source.

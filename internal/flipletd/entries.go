@@ -152,9 +152,9 @@ func (c *call) insertEntry() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logRowsOnly)
 	c.keep(tx, m, sub, nil)
-	data := withGUID(m, grant.drop(sub.data))
+	data := c.st.withGUID(m, grant.drop(sub.data))
 	data = c.runHooks(m, runInsert, data)
 	v := tx.insert(tx.edit(s), 0, data, nil)
 	tx.attach(v)
@@ -188,7 +188,7 @@ func (c *call) updateEntry() error {
 	if err := c.checkSender(m, sub); err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logRowsOnly)
 	old := tx.entry(s, id)
 	if old == nil || !old.live() {
 		return notFound("The data source entry")
@@ -221,7 +221,7 @@ func (c *call) deleteEntry() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logRowsOnly)
 	old := tx.entry(s, id)
 	if old == nil || !old.live() {
 		return notFound("The data source entry")

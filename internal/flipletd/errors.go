@@ -66,6 +66,11 @@ func notFound(what string) *refusal {
 	return &refusal{status: http.StatusNotFound, message: what + " not found."}
 }
 
+// forbidden refuses a call that the token is the wrong kind for.
+func forbidden(message string) *refusal {
+	return &refusal{status: http.StatusForbidden, code: "forbidden", message: message}
+}
+
 func unprocessable(format string, args ...any) *refusal {
 	return &refusal{status: http.StatusUnprocessableEntity, message: fmt.Sprintf(format, args...)}
 }

@@ -3,12 +3,16 @@ package flipletd
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 )
 
 // SetQueryTimeout changes how long the clauses of a request may take.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
+
+// LocalTransport is what carries hooks to this machine.
+func LocalTransport() http.RoundTripper { return hookTransport(true) }
 
 // Plain makes queries look at every row, or not.
 func (s *Server) Plain(on bool) {

@@ -70,7 +70,7 @@ func toNumber(v any) (float64, bool) {
 }
 
 func checkExpressions(fields map[string]any) error {
-	for _, e := range fields {
+	for _, e := range inOrder(fields) {
 		if err := checkExpression(e); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func checkExpression(e any) error {
 	if !ok {
 		return nil
 	}
-	for k, v := range m {
+	for k, v := range inOrder(m) {
 		switch {
 		case k == "$literal":
 		case strings.HasPrefix(k, "$") && k != "$convertToNumber":

@@ -114,7 +114,7 @@ func (c *call) media(trash bool) error {
 func (f *mediaFolder) fields() map[string]any {
 	fields := map[string]any{
 		"id": f.ID, "name": f.Name, "appId": nullable(f.AppID), "parentId": nullable(f.ParentID),
-		"organizationId": nullable(f.OrganizationID), "createdAt": timeText(f.CreatedAt), "updatedAt": timeText(f.UpdatedAt),
+		"organizationId": nullable(f.OrganizationID), "createdAt": timeText(f.CreatedAt), "updatedAt": timeText(f.UpdatedAt), "deletedAt": nil,
 	}
 	if !f.DeletedAt.IsZero() {
 		fields["deletedAt"] = timeText(f.DeletedAt)
@@ -150,6 +150,18 @@ func (c *call) createFolder() error {
 	return c.value(http.StatusOK, f.fields())
 }
 
+// getFolder serves what is known of a folder.
+func (c *call) getFolder() error {
+	id, _ := wholeNumber(c.args[0])
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	f := c.st.folder(id)
+	if f == nil || f.OrganizationID != c.cred.orgID {
+		return notFound("The folder")
+	}
+	return c.value(http.StatusOK, f.fields())
+}
+
 // renamed reads the name and the folder that a change asks for; what it does not name
 // stays. The caller holds the lock.
 func (c *call) renamed(fields map[string]any, name string, folder int64) (string, int64, error) {
@@ -172,6 +184,26 @@ func (c *call) renamed(fields map[string]any, name string, folder int64) (string
 		folder = id
 	}
 	return name, folder, nil
+}
+
+// moved reads the app that a file moves to, or 0 when it moves to the organization.
+func (c *call) moved(fields map[string]any, appID int64) (int64, error) {
+	if v := fields["organizationId"]; v != nil {
+		if id, ok := wholeNumber(v); !ok || id != c.cred.orgID {
+			return appID, badRequest("organizationId must be the token's.")
+		}
+		if fields["appId"] == nil {
+			return 0, nil
+		}
+	}
+	if v := fields["appId"]; v != nil {
+		id, _ := wholeNumber(v)
+		if a := c.srv.people.app(id); a == nil || !c.seesApp(a) {
+			return appID, badRequest("appId must be the id of an app.")
+		}
+		return id, nil
+	}
+	return appID, nil
 }
 
 func (c *call) changeFolder(change func(f *mediaFolder) error) (*mediaFolder, error) {

@@ -22,7 +22,7 @@ func handbook(t *testing.T) string {
 	return string(text)
 }
 
-var testName = regexp.MustCompile("`((?:Test|Fuzz|Benchmark|Example)[A-Z]\\w*)`")
+var testName = regexp.MustCompile("`((?:Test|Fuzz|Benchmark|Example)[A-Z]\\w*)(?:/[^`]+)?`")
 
 func TestEveryTestThatTheHandbookNamesExists(t *testing.T) {
 	t.Parallel()
@@ -54,7 +54,7 @@ func TestEveryBehaviourInTheHandbookHasATagAndATest(t *testing.T) {
 	rows := 0
 	for line := range strings.Lines(behaviours[from:to]) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) < 2 || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| Behaviour ") {
+		if len(cells) < 2 || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| Behaviour ") || strings.HasPrefix(line, "| Fact ") {
 			continue
 		}
 		rows++
@@ -63,6 +63,20 @@ func TestEveryBehaviourInTheHandbookHasATagAndATest(t *testing.T) {
 		assert.Regexp(t, testName, cells[3], line)
 	}
 	assert.Greater(t, rows, 60)
+}
+
+// TestEveryFactInTheHandbookIsACase holds the list of facts against the cases.
+func TestEveryFactInTheHandbookIsACase(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("facts_test.go")
+	require.NoError(t, err)
+	text := handbook(t)
+	cases := regexp.MustCompile(`(?m)^\t\t"([^"]+)": +fact\w+,$`).FindAllStringSubmatch(string(source), -1)
+	require.Greater(t, len(cases), 15)
+	for _, c := range cases {
+		assert.Contains(t, text, "`TestFactsOfRealClients/"+strings.ReplaceAll(c[1], " ", "_")+"`")
+	}
+	assert.Equal(t, len(cases), strings.Count(text, "`TestFactsOfRealClients/"), "and no other case is named")
 }
 
 func TestEveryLeverIsInTheHandbook(t *testing.T) {

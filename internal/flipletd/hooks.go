@@ -7,8 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd/handlebars"
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd/sift"
 )
 
@@ -29,6 +29,9 @@ type hook struct {
 	conditions []*sift.Filter
 	never      bool // a condition that cannot be read
 	payload    any
+
+	web    *webHook // of type web; nil when nothing can be sent, and webErr says why
+	webErr error
 }
 
 // parseHooks reads hooks leniently: what makes no sense never runs.
@@ -47,7 +50,19 @@ func parseHooks(raw json.RawMessage) []hook {
 		h := hook{runOn: textList(fields["runOn"]), payload: fields["payload"]}
 		h.kind, _ = fields["type"].(string)
 		h.appID, _ = wholeNumber(fields["appId"])
-		conditions, _ := fields["conditions"].([]any)
+		var conditions []any
+		switch c := fields["conditions"].(type) {
+		case nil:
+		case []any:
+			conditions = c
+		case map[string]any: // one condition
+			conditions = []any{c}
+		default:
+			h.never = true
+		}
+		if h.kind == hookWeb {
+			h.web, h.webErr = readWebHook(h.payload)
+		}
 		for _, condition := range conditions {
 			f, err := sift.Compile(condition)
 			if err != nil {
@@ -74,25 +89,13 @@ func (c *call) runs(h *hook, on string, data map[string]any) bool {
 	return true
 }
 
-// HookCall is a hook that ran and is only recorded: e-mail, SMS, web and push
-// hooks send nothing.
-type HookCall struct {
-	Time         time.Time
-	Type         string
-	RunOn        string
-	DataSourceID int64
-	EntryID      int64
-	AppID        int64
-	Payload      any // templates filled in
-}
-
-// maxHookCalls bounds the hook log.
-const maxHookCalls = 10_000
-
 // runHooks lets operations change the columns that are about to be stored.
 // They run before the row is kept; Fliplet documents that single inserts run
 // hooks in the background, which a reader sees a moment later.
 func (c *call) runHooks(m *meta, on string, data map[string]any) map[string]any {
+	if !c.runsHooks() {
+		return data
+	}
 	for i := range m.hookList {
 		h := &m.hookList[i]
 		if h.kind != "operations" || !c.runs(h, on, data) && !c.runs(h, runBeforeSave, data) {
@@ -115,7 +118,7 @@ func (c *call) runHooks(m *meta, on string, data map[string]any) map[string]any 
 func operate(data map[string]any, column string, operation any) {
 	switch op := operation.(type) {
 	case string:
-		data[column] = columnTemplate(op, data)
+		data[column] = handlebars.Fill(op, data)
 	case []any:
 		s, ok := data[column].(string)
 		if !ok {
@@ -139,23 +142,48 @@ func operate(data map[string]any, column string, operation any) {
 	}
 }
 
-// afterWrite records the hooks that have an effect outside, once the write is
-// certain.
+// afterWrite lets the hooks run that have an effect outside, once the write is certain.
 func (c *call) afterWrite(tx *tx, m *meta, on string, v *version) {
+	if !c.runsHooks() {
+		return
+	}
 	for i := range m.hookList {
 		h := &m.hookList[i]
 		if h.kind == "operations" || !c.runs(h, on, v.data()) {
 			continue
 		}
-		call := HookCall{
-			Time: c.now, Type: h.kind, RunOn: on, DataSourceID: m.id, EntryID: v.ID,
-			AppID: h.appID, Payload: fillValues(h.payload, v.data()),
+		call := HookCall{Time: c.now, Type: h.kind, RunOn: on, DataSourceID: m.id, EntryID: v.ID, AppID: h.appID}
+		if h.kind == hookWeb {
+			tx.after = append(tx.after, func() { c.srv.ring(h, laneKey{m.id, i}, call, v.data()) })
+			continue
 		}
+		call.Payload = fillValues(h.payload, v.data())
 		tx.after = append(tx.after, func() {
 			if call.Type == hookPushMessage {
 				tx.st.pushes.expect(call)
 			}
-			tx.st.pushes.record(call)
+			c.srv.hooks.add(call)
 		})
 	}
+}
+
+// fillValues fills every text inside a payload.
+func fillValues(v any, data map[string]any) any {
+	switch v := v.(type) {
+	case string:
+		return handlebars.Fill(v, data)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = fillValues(e, data)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = fillValues(e, data)
+		}
+		return out
+	}
+	return v
 }

@@ -17,6 +17,8 @@ const (
 	kindVersion = "version"
 	kindWidget  = "widget"
 	kindCounter = "counter"
+
+	kindNotification = "notification" // handed out, but not kept
 )
 
 // Record is one thing worth keeping across restarts: its kind and id name it,
@@ -41,8 +43,11 @@ func (v *version) record() Record {
 }
 
 func (m *meta) record() Record {
-	return Record{Kind: kindSource, ID: m.id, Value: appendSource(nil, m, nil, &Shape{})}
+	return Record{Kind: kindSource, ID: m.id, Value: appendSource(nil, m, nil, &Shape{Omit: unstored})}
 }
+
+// unstored are the fields of a source that are the same for all.
+var unstored = map[string]bool{"permissions": true, "masterDataSourceId": true, "dataSourceRoles": true}
 
 // load fills an empty store from its journal.
 func (st *store) load() error {

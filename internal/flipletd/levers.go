@@ -30,6 +30,7 @@ type Effects struct {
 	Twice bool // apply the request twice, answer once
 
 	RefuseChatToken bool
+	SecondFactor    string // what a login with a password has to show besides
 	RefuseToken     bool
 
 	VisibleAfter time.Duration // writes are seen that much later
@@ -41,11 +42,18 @@ type Effects struct {
 	Ignore    map[string]bool // parameters treated as if they were not sent
 	MaxJoins  *int            // a query may have no more joins; nil: as configured
 	Everybody bool            // a query over conversations covers those of others, too
-	Reverse   bool            // result rows in reverse
-	Shuffle   bool            // result rows in a random order
-	Duplicate bool            // a result row comes twice
+
+	LogLag          time.Duration // the audit log has changes that much later
+	LogWithoutChats bool          // and those of messages never
+	LogWithoutRows  bool          // nor the single rows of commits, imports, restores and new sources
+
+	Reverse   bool // result rows in reverse
+	Shuffle   bool // result rows in a random order
+	Duplicate bool // a result row comes twice
 
 	Shape Shape
+
+	Hook HookEffects
 
 	random *rand.Rand
 }
@@ -66,6 +74,9 @@ const (
 )
 
 func (r Route) matches(rt *route) bool {
+	if rt == hookRoute {
+		return r == WebHook
+	}
 	switch r {
 	case AnyRoute, "":
 		return true

@@ -34,6 +34,7 @@ type requestLog struct {
 	counts   map[Route]int
 	dropped  int64 // rows removed because a commit or an import did not list them
 	faults   []error
+	rates    rates
 }
 
 // secrets are the query parameters whose values nobody gets to see.
@@ -92,6 +93,7 @@ func (l *requestLog) start(c *call, now time.Time) *Request {
 func (l *requestLog) finish(r *Request, c *call) {
 	l.mu.Lock()
 	r.BodySize, r.Status = len(c.body), c.status
+	l.rates.count(r.Time, r.Status)
 	l.mu.Unlock()
 	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "request",
 		slog.String("method", r.Method), slog.String("path", r.Path), slog.String("query", r.Query),

@@ -12,6 +12,7 @@ import (
 	_ "image/gif" // the formats whose size an upload reports
 	_ "image/jpeg"
 	_ "image/png"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -28,6 +29,7 @@ type mediaFile struct {
 	id, appID, orgID, folderID, entryID, userID int64
 	name, contentType                           string
 	key                                         string // the private key that a reader must show; "" is none
+	checksum                                    string // what the uploader says that it is
 	content                                     []byte
 	createdAt, updatedAt, deletedAt             time.Time
 }
@@ -90,6 +92,7 @@ func (c *call) baseURL() string {
 	return scheme + c.req.Host
 }
 
+// fileURL is where the API serves a file, in the spelling of those that need a token.
 func (c *call) fileURL(f *mediaFile) string {
 	return c.baseURL() + "/v1/media/files/" + strconv.FormatInt(f.id, 10) + "/contents/" + url.PathEscape(f.name)
 }
@@ -97,6 +100,15 @@ func (c *call) fileURL(f *mediaFile) string {
 // path is where a file is in the storage behind the service.
 func (f *mediaFile) path() string {
 	return fmt.Sprintf("organizations/%d/files/%d/%s", f.orgID, f.id, url.PathEscape(f.name))
+}
+
+// addressOf is the address in a media object: of the API, which wants a token, as
+// documented for files that not everybody may read, or of the CDN when a lever says so.
+func (c *call) addressOf(f *mediaFile) string {
+	if c.fx.Shape.CDN {
+		return c.baseURL() + "/" + f.path()
+	}
+	return c.fileURL(f)
 }
 
 // thumbnail is the address of a picture's preview, which is the picture itself here.
@@ -112,8 +124,8 @@ func (c *call) fileFields(f *mediaFile) map[string]any {
 	sum := md5.Sum(f.content)
 	fields := map[string]any{
 		"id": f.id, "name": f.name, "contentType": f.contentType,
-		"path": f.path(), "url": c.fileURL(f), "thumbnail": c.thumbnail(f), "size": nil,
-		"isEncrypted": nil, "versions": map[string]any{}, "isOrganizationMedia": f.appID == 0,
+		"path": f.path(), "url": c.addressOf(f), "thumbnail": c.thumbnail(f), "size": nil,
+		"isEncrypted": nil, "versions": map[string]any{}, "isOrganizationMedia": false,
 		"createdAt": timeText(f.createdAt), "updatedAt": timeText(f.updatedAt), "deletedAt": nil, "masterMediaFileId": nil,
 		"appId": nullable(f.appID), "dataSourceEntryId": nullable(f.entryID), "dataTrackingId": nil,
 		"mediaFolderId": nullable(f.folderID), "userId": nullable(f.userID), "organizationId": nullable(f.orgID),
@@ -123,6 +135,9 @@ func (c *call) fileFields(f *mediaFile) map[string]any {
 	}
 	if f.key != "" {
 		fields["isEncrypted"] = true
+	}
+	if f.checksum != "" {
+		fields["metadata"].(map[string]any)["clientChecksum"] = f.checksum
 	}
 	if !f.deletedAt.IsZero() {
 		fields["deletedAt"] = timeText(f.deletedAt)
@@ -160,7 +175,11 @@ func (c *call) uploadFiles() error {
 	}
 	var files []*filePart
 	names := make(map[string]string) // by what follows "name", such as [0]
+	checksum := ""
 	for _, f := range fields {
+		if f.name == "checksum" && f.items[0].file == nil {
+			checksum = f.items[0].text
+		}
 		if at, ok := strings.CutPrefix(f.name, "name"); ok && f.items[0].file == nil {
 			names[at] = path.Base(f.items[0].text)
 		}
@@ -179,6 +198,11 @@ func (c *call) uploadFiles() error {
 	if len(files) == 0 {
 		return badRequest("There is no file in the request.")
 	}
+	if len(files) > 1 {
+		checksum = "" // it is of one file
+	} else if name := c.param("name"); name != "" {
+		files[0].name = path.Base(name)
+	}
 	for _, f := range files {
 		if err := c.checkFile(f); err != nil {
 			return err
@@ -194,7 +218,7 @@ func (c *call) uploadFiles() error {
 	list := make([]any, len(files))
 	for i, part := range files {
 		f := c.newFile(tx, part)
-		f.appID, f.orgID, f.folderID = place.AppID, place.OrganizationID, place.ID
+		f.appID, f.orgID, f.folderID, f.checksum = place.AppID, place.OrganizationID, place.ID, checksum
 		list[i] = c.fileFields(f)
 	}
 	if err := tx.commit(); err != nil {
@@ -207,19 +231,30 @@ func (c *call) uploadFiles() error {
 // stored with a private key, that key. The name of the key's parameter is
 // assumed.
 func (c *call) fileContents() error {
+	id, _ := wholeNumber(c.args[0])
+	return c.contents(id, false)
+}
+
+// cdnContents serves a file under its path, as the CDN does: under the lever to anybody
+// who needs no key for it, otherwise as the API does.
+func (c *call) cdnContents() error {
+	id, _ := wholeNumber(c.args[1])
+	return c.contents(id, c.fx.Shape.CDN)
+}
+
+func (c *call) contents(id int64, public bool) error {
 	denied := fileDenied("You do not have permission to access this file")
 	cred, err := c.srv.people.authenticate(c.req, c.query)
-	if err != nil {
+	if err != nil && !public {
 		return denied
 	}
-	id, _ := wholeNumber(c.args[0])
 	c.st.mu.RLock()
 	f := c.st.file(id)
 	c.st.mu.RUnlock()
 	if f == nil {
 		return notFound("The file")
 	}
-	if f.orgID != cred.orgID ||
+	if !public && f.orgID != cred.orgID ||
 		f.key != "" && subtle.ConstantTimeCompare([]byte(f.key), []byte(c.param("encryptionKey"))) == 0 {
 		return denied
 	}
@@ -267,6 +302,65 @@ func (c *call) changeFile(change func(f *mediaFile) error) (*mediaFile, error) {
 	return &f, tx.commit()
 }
 
+// getFile serves what is known of a file.
+func (c *call) getFile() error {
+	id, _ := wholeNumber(c.args[0])
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	f := c.st.file(id)
+	if f == nil || f.orgID != c.cred.orgID {
+		return notFound("The file")
+	}
+	return c.value(http.StatusOK, map[string]any{"file": c.fileFields(f)})
+}
+
+// aggregateFiles serves what is known of several files, or the fields of them that the
+// body names. Files that are not there are passed over.
+func (c *call) aggregateFiles() error {
+	fields, err := c.object()
+	if err != nil {
+		return err
+	}
+	ids, err := numbers("files", fields["files"])
+	if err != nil {
+		return err
+	}
+	var only []string
+	if v := fields["attributes"]; v != nil {
+		if only, err = texts("attributes", v); err != nil {
+			return err
+		}
+	}
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	list := []any{}
+	for _, id := range ids {
+		f := c.st.file(id)
+		if f == nil || f.orgID != c.cred.orgID {
+			continue
+		}
+		file := c.fileFields(f)
+		maps.DeleteFunc(file, func(name string, _ any) bool { return only != nil && name != "id" && !slices.Contains(only, name) })
+		list = append(list, file)
+	}
+	return c.value(http.StatusOK, map[string]any{"files": list})
+}
+
+// numbers reads a list of ids.
+func numbers(name string, v any) ([]int64, error) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, badRequest("%s must be an array of ids.", name)
+	}
+	ids := make([]int64, len(list))
+	for i, e := range list {
+		if ids[i], ok = wholeNumber(e); !ok {
+			return nil, badRequest("%s[%d] must be an id.", name, i)
+		}
+	}
+	return ids, nil
+}
+
 // updateFile renames a file, or moves it to another folder.
 func (c *call) updateFile() error {
 	fields, err := c.object()
@@ -276,6 +370,9 @@ func (c *call) updateFile() error {
 	f, err := c.changeFile(func(f *mediaFile) error {
 		name, folder, err := c.renamed(fields, f.name, f.folderID)
 		f.name, f.folderID = name, folder
+		if err == nil {
+			f.appID, err = c.moved(fields, f.appID)
+		}
 		return err
 	})
 	if err != nil {
@@ -295,14 +392,14 @@ func (c *call) deleteFile() error {
 // storedFile is a file in the journal.
 type storedFile struct {
 	ID, AppID, OrganizationID, FolderID, EntryID, UserID int64
-	Name, ContentType, Key                               string
+	Name, ContentType, Key, Checksum                     string
 	Content                                              []byte
 	CreatedAt, UpdatedAt, DeletedAt                      time.Time
 }
 
 func (f *mediaFile) record() Record {
 	raw, _ := json.Marshal(storedFile{
-		f.id, f.appID, f.orgID, f.folderID, f.entryID, f.userID, f.name, f.contentType, f.key, f.content, f.createdAt, f.updatedAt, f.deletedAt,
+		f.id, f.appID, f.orgID, f.folderID, f.entryID, f.userID, f.name, f.contentType, f.key, f.checksum, f.content, f.createdAt, f.updatedAt, f.deletedAt,
 	}) // plain fields always marshal
 	return Record{Kind: kindFile, ID: f.id, Value: raw}
 }
@@ -317,7 +414,7 @@ func (st *store) loadFile(raw []byte) error {
 	}
 	st.putFile(&mediaFile{
 		id: s.ID, appID: s.AppID, orgID: s.OrganizationID, folderID: s.FolderID, entryID: s.EntryID, userID: s.UserID,
-		name: s.Name, contentType: s.ContentType, key: s.Key, content: s.Content, createdAt: s.CreatedAt,
+		name: s.Name, contentType: s.ContentType, key: s.Key, checksum: s.Checksum, content: s.Content, createdAt: s.CreatedAt,
 		updatedAt: s.UpdatedAt, deletedAt: s.DeletedAt,
 	})
 	return nil

@@ -132,6 +132,10 @@ func appendSource(b []byte, m *meta, attributes map[string]bool, sh *Shape) []by
 	if o.wants(&b, "encrypted") {
 		b = strconv.AppendBool(b, m.encrypted)
 	}
+	// What follows is of roles that people have on a source; access rules took their place.
+	b = o.raw(b, "permissions", nil, `"crudq"`)
+	b = o.raw(b, "masterDataSourceId", nil, "null")
+	b = o.raw(b, "dataSourceRoles", nil, "[]")
 	b = o.time(b, "createdAt", m.createdAt)
 	b = o.time(b, "updatedAt", m.updatedAt)
 	if !m.deletedAt.IsZero() {
@@ -177,7 +181,7 @@ func readMeta(raw []byte) (*meta, error) {
 // set takes over the fields that a create and an update may both send, after
 // checking all of them.
 func (m *meta) set(fields map[string]any) error {
-	for key, v := range fields {
+	for key, v := range inOrder(fields) {
 		switch key {
 		case "name":
 			s, ok := v.(string)

@@ -18,23 +18,16 @@ type Push struct {
 	AppID          int64
 }
 
-// pushLog is what hooks have done. It has no timers: what is due is settled
+// pushLog is what push-message hooks have done. It has no timers: what is due is settled
 // before the next write and before anybody looks, and as nothing changes in
 // between, each notification is decided on the state of its own moment.
 // Guarded by the store's lock.
 type pushLog struct {
 	waiting []HookCall // push-message hooks, the oldest first
 	sent    []Push
-	calls   []HookCall
 }
 
 func (p *pushLog) expect(h HookCall) { p.waiting = append(p.waiting, h) }
-
-func (p *pushLog) record(h HookCall) {
-	if len(p.calls) < maxHookCalls {
-		p.calls = append(p.calls, h)
-	}
-}
 
 // settle decides every notification that is due.
 func (p *pushLog) settle(st *store, now time.Time) {

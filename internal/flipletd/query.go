@@ -267,7 +267,7 @@ func (c *call) changeEntries(q *entryQuery) error {
 	if _, err := c.allow(m, access{verb: q.verb, query: true, where: q.where, sent: q.patch}); err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logRowsOnly)
 	var changed []*version
 	if len(rows) > 0 {
 		edited := tx.edit(s)

@@ -16,15 +16,19 @@ import (
 // Config is what a server starts with. Zero fields have the defaults named
 // at each.
 type Config struct {
-	Token          string  // the first API token; random
+	Token          string  // the first API token; a random one
 	AppID          int64   // the app that token belongs to; 1
 	OrganizationID int64   // 1
-	Seed           uint64  // of everything random in levers; 1
-	RateLimit      Limits  // off
+	Seed           uint64  // of everything random: the same requests get the same answers; 0 is 1 for levers, and the system's randomness for tokens and GUIDs
+	Limits         []Limit // none
 	MaxBody        int64   // bytes of a request body; 1 GiB as documented
 	MaxFile        int64   // bytes of one file; 500 MiB as documented
 	MaxJoins       int     // joins of one query; any number, as documented
 	Journal        Journal // keeps state across restarts; none
+
+	HookHosts     []string          // where web hooks may lead beside this machine: names or addresses, with or without a port
+	HookTransport http.RoundTripper // what carries their requests, instead of sockets
+	HookTimeout   time.Duration     // how long one may take; 10 s
 
 	// Logger hears of every request at level Info and of the server's own errors
 	// at level Error, never of a token, a key or a body. Nothing is logged without.
@@ -34,12 +38,16 @@ type Config struct {
 // Server is a local Fliplet. It is an [http.Handler], safe for concurrent use.
 type Server struct {
 	st      *store
+	random  *randomness
 	clock   clock
 	levers  levers
 	people  directory
 	limiter limiter
 	log     requestLog
+	hooks   hookLog
+	ringer  ringer
 
+	token            string // the first one
 	appID, orgID     int64
 	maxBody, maxFile int64
 	maxJoins         int // 0 is any
@@ -62,11 +70,39 @@ func New(cfg Config) (*Server, error) {
 	if s.log.logger == nil {
 		s.log.logger = slog.New(slog.DiscardHandler)
 	}
+	hosts, err := parseHookHosts(cfg.HookHosts)
+	if err != nil {
+		return nil, err
+	}
+	s.ringer = ringer{
+		hosts: hosts, timeout: orElse(cfg.HookTimeout, defaultHookTimeout), custom: cfg.HookTransport,
+		clock: &s.clock, log: &s.hooks, logger: s.log.logger,
+	}
+	s.ringer.start()
 	s.levers.seed = orElse(cfg.Seed, 1)
-	s.limiter.limits = cfg.RateLimit
+	s.random = newRandomness(cfg.Seed)
+	for _, l := range cfg.Limits {
+		if err := l.Check(); err != nil {
+			return nil, fmt.Errorf("flipletd: %w", err)
+		}
+	}
+	s.limiter.set(cfg.Limits...)
 	s.buffers.New = func() any { return new([]byte) }
 	if err := s.st.load(); err != nil {
 		return nil, err
+	}
+	s.st.random = s.random
+	if cfg.Seed != 0 { // what a journal has GUIDs of already gets no others like them
+		s.st.random = newRandomness(orElse(mix(cfg.Seed^mix(uint64(s.st.lastID[kindEntry]))), 1))
+	}
+	if cfg.Token == "" {
+		cfg.Token = s.random.token()
+	}
+	s.token = cfg.Token
+	if cfg.Journal != nil {
+		// The log starts anew, and its ids must not: there were fewer than a thousand
+		// lines in a millisecond.
+		s.st.audit.lastID = time.Now().UnixMilli() * 1000
 	}
 	if err := s.people.populate(s.orgID, s.appID, cfg.Token, s.clock.now()); err != nil {
 		return nil, err
@@ -82,8 +118,14 @@ func orElse[T comparable](v, otherwise T) T {
 	return v
 }
 
-// Close ends delays in progress. The state stays readable.
-func (s *Server) Close() { s.closeOnce.Do(func() { close(s.closed) }) }
+// Close ends delays in progress and what web hooks are sending, and drops what they have not
+// sent yet. The state stays readable.
+func (s *Server) Close() {
+	s.closeOnce.Do(func() {
+		close(s.closed)
+		s.ringer.close()
+	})
+}
 
 // call is one request on its way through the server.
 type call struct {
@@ -102,6 +144,8 @@ type call struct {
 	began    time.Time // by the system's clock
 	rowsSeen int       // by clauses; see match
 	gaveUp   bool
+
+	asksForHooks bool // the request says that hooks run
 
 	status      int
 	contentType string
@@ -207,7 +251,7 @@ func (c *call) admit() error {
 		return c.injected()
 	}
 	if c.route.open {
-		return nil
+		return c.limitUnserved()
 	}
 	if c.fx.RefuseToken {
 		return notAuthorised()
@@ -216,7 +260,20 @@ func (c *call) admit() error {
 	if c.cred, err = c.srv.people.authenticate(c.req, c.query); err != nil {
 		return err
 	}
-	return c.srv.limiter.allow(c.cred.token, c.route, c.now)
+	return c.srv.limiter.allow(c.cred, c.route.calls, c.now)
+}
+
+// limitUnserved lets calls that are not served here have their limit, if they show a token.
+func (c *call) limitUnserved() error {
+	calls := c.route.group(c.req)
+	if calls == "" {
+		return nil
+	}
+	cred, err := c.srv.people.authenticate(c.req, c.query)
+	if err != nil {
+		return nil
+	}
+	return c.srv.limiter.allow(cred, calls, c.now)
 }
 
 // injected is the answer of a Status lever: the documented body of that status

@@ -76,7 +76,7 @@ func readJoin(name string, v any) (join, error) {
 			return j, badRequest("join.%s.on must be an object.", name)
 		}
 		j.on = make(map[string]string, len(pairs))
-		for left, right := range pairs {
+		for left, right := range inOrder(pairs) {
 			if j.on[left], ok = right.(string); !ok {
 				return j, badRequest("join.%s.on must hold texts.", name)
 			}
@@ -145,7 +145,7 @@ func (c *call) viewFilter(m *meta, names []string) (func(*version) (bool, error)
 		filter, _ := view["filter"].(map[string]any)
 		where := make(map[string]any, len(filter))
 		complete := true
-		for column, v := range filter {
+		for column, v := range inOrder(filter) {
 			if s, ok := v.(string); ok {
 				if path, ok := strings.CutPrefix(s, "session."); ok {
 					if row == nil {

@@ -64,7 +64,7 @@ func (c *call) reaches(m *meta) bool { return m.orgID == c.cred.orgID }
 // app of the token stands in for one that is not named.
 func (c *call) scope() (appID, orgID int64, err error) {
 	appID = c.cred.appID
-	for name, to := range map[string]*int64{"appId": &appID, "organizationId": &orgID} {
+	for name, to := range inOrder(map[string]*int64{"appId": &appID, "organizationId": &orgID}) {
 		if v := c.param(name); v != "" {
 			n, ok := wholeNumber(v)
 			if !ok {
@@ -81,6 +81,7 @@ type sourceFilter struct {
 	appID, orgID int64
 	orgWide      bool // sources of no app are meant too
 	kind         string
+	untyped      bool // only sources without a type: type=null
 	exclude      []string
 	definition   any
 	order        func(a, b *meta) int
@@ -88,6 +89,9 @@ type sourceFilter struct {
 
 func (c *call) sourceFilter() (*sourceFilter, error) {
 	f := &sourceFilter{kind: c.param("type")}
+	if f.kind == "null" {
+		f.kind, f.untyped = "", true
+	}
 	appID, orgID, err := c.scope()
 	if err != nil {
 		return nil, err
@@ -140,7 +144,7 @@ func sourceOrder(column, direction string) (func(a, b *meta) int, error) {
 
 func (f *sourceFilter) matches(m *meta) bool {
 	return (f.appID == 0 || m.appID == f.appID || f.orgWide && m.appID == 0) && (f.orgID == 0 || m.orgID == f.orgID) &&
-		(f.kind == "" || m.kind == f.kind) && !slices.Contains(f.exclude, m.kind) &&
+		(f.kind == "" || m.kind == f.kind) && (!f.untyped || m.kind == "") && !slices.Contains(f.exclude, m.kind) &&
 		(f.definition == nil || rowquery.Contains(m.definition, f.definition))
 }
 
@@ -268,6 +272,9 @@ func (c *call) createSource() error {
 	if err := m.set(fields); err != nil {
 		return err
 	}
+	if err := c.srv.checkHooks(fields["hooks"]); err != nil {
+		return err
+	}
 	switch kind := fields["type"].(type) {
 	case nil:
 	case string:
@@ -284,13 +291,13 @@ func (c *call) createSource() error {
 	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceCreate)
 	tx.create(m)
 	for i, r := range rows {
 		if _, twice := tx.byID[r.id]; twice || r.id != 0 && c.st.entries[r.id] != nil {
 			return badRequest("entries[%d].id is taken.", i)
 		}
-		tx.insert(m, r.id, withGUID(m, r.data), nil)
+		tx.insert(m, r.id, c.st.withGUID(m, r.data), nil)
 	}
 	if err := tx.commit(); err != nil {
 		return err
@@ -300,7 +307,7 @@ func (c *call) createSource() error {
 
 // place puts a new source into an app or organisation that the token reaches.
 func (c *call) place(m *meta, fields map[string]any) error {
-	for name, to := range map[string]*int64{"appId": &m.appID, "organizationId": &m.orgID} {
+	for name, to := range inOrder(map[string]*int64{"appId": &m.appID, "organizationId": &m.orgID}) {
 		v := fields[name]
 		if v == nil && c.param(name) != "" {
 			v = c.param(name)
@@ -340,13 +347,17 @@ func (c *call) updateSource() error {
 	if err := (&meta{}).set(fields); err != nil {
 		return err
 	}
+	if err := c.srv.checkHooks(fields["hooks"]); err != nil {
+		return err
+	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
 	s, _, err := c.source(primary)
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceUpdate)
+	tx.attributes = attributes(fields)
 	m := tx.edit(s)
 	if err := m.set(fields); err != nil {
 		return err

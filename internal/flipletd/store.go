@@ -13,6 +13,7 @@ import (
 type store struct {
 	mu      sync.RWMutex
 	journal Journal
+	random  *randomness
 
 	sources map[int64]*source
 	entries map[int64]*version // the newest version of every entry
@@ -25,6 +26,11 @@ type store struct {
 	versions map[int64][]*snapshot // per data source, oldest first
 	widgets  map[widgetKey]*widget
 	pushes   pushLog
+	revision uint64 // counts the writes
+
+	notifications []*notification // by id
+	mediaRules    mediaRules
+	audit         auditLog
 
 	lastID map[string]int64 // per kind of record
 
@@ -52,9 +58,10 @@ func newStore(j Journal) *store {
 		folders:    make(map[int64]*mediaFolder),
 		versions:   make(map[int64][]*snapshot),
 		widgets:    make(map[widgetKey]*widget),
+		mediaRules: make(mediaRules),
 		columns:    columnIndexer{most: mostBytes},
 		lastID: map[string]int64{
-			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700,
+			kindSource: 100, kindEntry: 5000, kindFile: 900, kindFolder: 800, kindVersion: 300, kindWidget: 700, kindNotification: 600,
 		},
 	}
 }

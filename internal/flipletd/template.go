@@ -2,9 +2,9 @@ package flipletd
 
 import "strings"
 
-// fillTemplate replaces each {{ path }} by the text of what path names, and by
-// nothing where there is nothing: the part of Handlebars that public examples
-// use. Block helpers are not evaluated.
+// fillTemplate replaces each {{ path }} of an access rule by the text of what path names, and
+// by nothing where there is nothing. Nothing is escaped: the text is compared with a column.
+// Templates of hooks are those of package handlebars.
 func fillTemplate(s string, value func(path string) (any, bool)) string {
 	if !strings.Contains(s, "{{") {
 		return s
@@ -27,37 +27,4 @@ func fillTemplate(s string, value func(path string) (any, bool)) string {
 		}
 		s = strings.TrimPrefix(after, "}")
 	}
-}
-
-// columnTemplate fills {{Column}}, {{[Column name]}} and {{data.Column}} from
-// a row.
-func columnTemplate(s string, data map[string]any) string {
-	return fillTemplate(s, func(path string) (any, bool) {
-		path = strings.TrimPrefix(path, "data.")
-		if strings.HasPrefix(path, "[") && strings.HasSuffix(path, "]") {
-			path = path[1 : len(path)-1]
-		}
-		return lookup(data, path)
-	})
-}
-
-// fillValues fills every text inside a payload.
-func fillValues(v any, data map[string]any) any {
-	switch v := v.(type) {
-	case string:
-		return columnTemplate(v, data)
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = fillValues(e, data)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = fillValues(e, data)
-		}
-		return out
-	}
-	return v
 }

@@ -2,8 +2,6 @@ package flipletd
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -33,9 +31,13 @@ type credential struct {
 	appID  int64  // 0 for tokens of users and organizations
 	orgID  int64
 	userID int64
+	twinOf int64 // the token whose user this one has, for want of a userID; 0 is none
 
-	mu  sync.Mutex
-	row int64 // the entry that the session is logged in with; 0 is nobody
+	createdAt time.Time
+
+	mu     sync.Mutex
+	row    int64 // the entry that the session is logged in with; 0 is nobody
+	signed int64 // the user who signed in to the session with a password; 0 is nobody
 }
 
 // governs says that the holder may see what is the organization's: its tokens and its log.
@@ -48,6 +50,20 @@ func (c *credential) login(entryID int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.row = entryID
+}
+
+// signIn notes who signed in with a password, 0 for nobody.
+func (c *credential) signIn(userID int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signed = userID
+}
+
+// signedIn is the user of the session: the token's own, or who signed in.
+func (c *credential) signedIn() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return orElse(c.userID, c.signed)
 }
 
 func (c *credential) loggedInWith() int64 {
@@ -70,6 +86,8 @@ type app struct {
 	id, orgID            int64
 	name                 string
 	productionID         int64 // 0 is null
+	version              int64 // of the last update; 0 is null
+	settings             map[string]any
 	createdAt, updatedAt time.Time
 }
 
@@ -94,20 +112,8 @@ func (d *directory) populate(orgID, appID int64, token string, now time.Time) er
 	d.lastID = 40000
 	d.organizations = []organization{{id: orgID, name: "Local organization"}}
 	d.apps = []app{{id: appID, orgID: orgID, name: "Local app", createdAt: now, updatedAt: now}}
-	if token == "" {
-		token = newToken()
-	}
-	_, err := d.addToken(&credential{kind: APIToken, name: "Local token", appID: appID, orgID: orgID, token: token})
+	_, err := d.addToken(&credential{kind: APIToken, name: "Local token", appID: appID, orgID: orgID, token: token, createdAt: now})
 	return err
-}
-
-// newToken makes a token of the documented form.
-func newToken() string { return "eu--" + randomHex(20) }
-
-func randomHex(n int) string {
-	raw := make([]byte, n)
-	_, _ = rand.Read(raw) // never fails since Go 1.24
-	return hex.EncodeToString(raw)
 }
 
 // addToken registers a token and gives it its id.
@@ -133,13 +139,17 @@ func (d *directory) revoke(token string) {
 }
 
 func (d *directory) authenticate(r *http.Request, query map[string][]string) (*credential, error) {
-	token := presentedToken(r, query)
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if c := d.tokens[token]; c != nil {
+	if c := d.byToken(presentedToken(r, query)); c != nil {
 		return c, nil
 	}
 	return nil, notAuthorised()
+}
+
+// byToken returns what a token stands for, or nil.
+func (d *directory) byToken(token string) *credential {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.tokens[token]
 }
 
 func (d *directory) addApp(a app) {
@@ -160,6 +170,38 @@ func (d *directory) app(id int64) *app {
 		}
 	}
 	return nil
+}
+
+// change replaces an app by a copy that change has changed, and returns that.
+func (d *directory) change(id int64, now time.Time, change func(*app)) app {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.apps {
+		if d.apps[i].id == id {
+			change(&d.apps[i])
+			d.apps[i].updatedAt = now
+			return d.apps[i]
+		}
+	}
+	return app{}
+}
+
+// newApp registers an app under the next id.
+func (d *directory) newApp(a app) app {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, other := range d.apps {
+		a.id = max(a.id, other.id)
+	}
+	a.id++
+	d.apps = append(d.apps, a)
+	return a
+}
+
+func (d *directory) removeApp(id int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.apps = slices.DeleteFunc(slices.Clone(d.apps), func(a app) bool { return a.id == id })
 }
 
 // related says whether two apps are the same one, or the draft and the

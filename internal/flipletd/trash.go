@@ -25,7 +25,7 @@ func (c *call) deleteSource() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceRemove)
 	m := tx.edit(s)
 	m.deletedAt = tx.stamp
 	c.status, c.out = http.StatusOK, c.out[:0]
@@ -51,7 +51,7 @@ func (c *call) restoreSource() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceRestore)
 	m := tx.edit(s)
 	m.deletedAt = time.Time{}
 	if err := tx.commit(); err != nil {
@@ -68,7 +68,8 @@ func (c *call) purgeSource() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceDelete)
+	tx.about = s.meta
 	tx.extra = append(tx.extra, Record{Kind: kindSource, ID: s.id}, c.st.counters())
 	for _, v := range s.rows {
 		tx.extra = append(tx.extra, Record{Kind: kindEntry, ID: v.ID})

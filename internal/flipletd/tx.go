@@ -11,6 +11,7 @@ import (
 // the store's write lock, from begin to commit.
 type tx struct {
 	st      *store
+	now     time.Time // by the server's clock
 	stamp   time.Time // createdAt and updatedAt of what is written
 	visible time.Time // when readers see it; zero is at once
 	late    bool      // a lever delayed visible
@@ -22,6 +23,29 @@ type tx struct {
 	files []*mediaFile
 	after []func()
 	extra []Record
+
+	// For the audit log: who writes, what the write is as a whole, the data source
+	// that it is about if it changes none, and what a dataSource.update sets.
+	by         *credential
+	logs       logType
+	about      *meta
+	attributes []string
+}
+
+// begin starts a write for the one who calls, which the audit log has as rows or, too, as
+// one of its types. The caller holds the write lock.
+func (c *call) begin(logs logType) *tx {
+	t := c.st.begin(c.now, c.fx)
+	t.by, t.logs = c.cred, logs
+	return t
+}
+
+// described is the data source that a write is about as a whole.
+func (t *tx) described() *meta {
+	if t.about != nil {
+		return t.about
+	}
+	return t.metas[t.order[0]]
 }
 
 // begin starts a write stamped now, or earlier and visible later when levers
@@ -29,7 +53,7 @@ type tx struct {
 func (st *store) begin(now time.Time, fx *Effects) *tx {
 	st.pushes.settle(st, now)
 	t := &tx{
-		st: st, stamp: milliseconds(now.Add(-fx.Backdate)), late: fx.VisibleAfter > 0,
+		st: st, now: now, stamp: milliseconds(now.Add(-fx.Backdate)), late: fx.VisibleAfter > 0,
 		byID: make(map[int64]int), metas: make(map[int64]*meta),
 	}
 	if t.late || st.history {
@@ -133,6 +157,8 @@ func (t *tx) commit() error {
 			}
 		}
 	}
+	t.st.revision++
+	t.st.audit.note(t)
 	for _, id := range t.order {
 		t.st.putMeta(t.metas[id])
 	}

@@ -187,7 +187,7 @@ func (c *call) restoreVersion() error {
 	if err != nil {
 		return err
 	}
-	tx := c.st.begin(c.now, c.fx)
+	tx := c.begin(logSourceRollback)
 	c.st.snapshot(tx, s, "pre-restore", c.cred.userID)
 	m := tx.edit(s)
 	m.columns = slices.Clone(snap.columns)

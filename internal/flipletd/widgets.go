@@ -28,9 +28,10 @@ func (c *call) listInstances() error {
 	c.st.mu.RLock()
 	defer c.st.mu.RUnlock()
 	list := []any{}
+	onPage := c.has("pageId") // apps have no pages here
 	for key, w := range c.st.widgets {
-		if key.appID == appID {
-			list = append(list, map[string]any{"id": w.id, "package": key.name, "appId": appID, "settings": w.settings})
+		if key.appID == appID && !onPage {
+			list = append(list, map[string]any{"id": w.id, "widgetId": w.id, "package": key.name, "appId": appID, "settings": w.settings})
 		}
 	}
 	slices.SortFunc(list, func(a, b any) int {
@@ -39,28 +40,40 @@ func (c *call) listInstances() error {
 	return c.value(http.StatusOK, map[string]any{"widgetInstances": list})
 }
 
+// widgetKey names the widget of the path: by its package in the app of the request, or by
+// the id that lists show. The caller holds the store's lock.
+func (c *call) widgetKey() (widgetKey, error) {
+	id, byID := wholeNumber(c.args[0])
+	if byID {
+		for key, w := range c.st.widgets {
+			if a := c.srv.people.app(key.appID); w.id == id && a != nil && c.seesApp(a) {
+				return key, nil
+			}
+		}
+		return widgetKey{}, notFound("The widget instance")
+	}
+	appID, _, err := c.scope()
+	return widgetKey{c.args[0], appID}, err
+}
+
 // getWidget serves the settings of a widget in an app.
 func (c *call) getWidget() error {
-	appID, _, err := c.scope()
+	c.st.mu.RLock()
+	defer c.st.mu.RUnlock()
+	key, err := c.widgetKey()
 	if err != nil {
 		return err
 	}
-	c.st.mu.RLock()
-	defer c.st.mu.RUnlock()
-	w := c.st.widgets[widgetKey{c.args[0], appID}]
+	w := c.st.widgets[key]
 	if w == nil {
 		return notFound("The widget instance")
 	}
-	return c.widget(w.settings)
+	return c.widget(key, w)
 }
 
 // putWidget replaces the settings of a widget.
 func (c *call) putWidget() error {
 	fields, err := c.object()
-	if err != nil {
-		return err
-	}
-	appID, _, err := c.scope()
 	if err != nil {
 		return err
 	}
@@ -70,15 +83,19 @@ func (c *call) putWidget() error {
 	}
 	c.st.mu.Lock()
 	defer c.st.mu.Unlock()
-	if err := c.st.setWidget(c.st.begin(c.now, c.fx), c.args[0], appID, settings); err != nil {
+	key, err := c.widgetKey()
+	if err != nil {
 		return err
 	}
-	return c.widget(settings)
+	if err := c.st.setWidget(c.st.begin(c.now, c.fx), key.name, key.appID, settings); err != nil {
+		return err
+	}
+	return c.widget(key, c.st.widgets[key])
 }
 
-func (c *call) widget(settings map[string]any) error {
+func (c *call) widget(key widgetKey, w *widget) error {
 	return c.value(http.StatusOK, map[string]any{
-		"widgetInstance": map[string]any{"package": c.args[0], "settings": settings},
+		"widgetInstance": map[string]any{"id": w.id, "package": key.name, "appId": key.appID, "settings": w.settings},
 	})
 }
 

@@ -136,15 +136,18 @@ type dateBetween struct{ from, to *dateBound }
 
 func newDateBetween(i int, o object) (rowTest, error) {
 	var n dateBetween
-	for name, end := range map[string]**dateBound{"from": &n.from, "to": &n.to} {
-		v, _ := o.get(name)
+	for _, end := range []struct {
+		name string
+		at   **dateBound
+	}{{"from", &n.from}, {"to", &n.to}} {
+		v, _ := o.get(end.name)
 		bound, _ := v.(object)
 		value, _ := bound.get("value")
 		if isNullish(value) || value == "" {
 			continue
 		}
 		var err error
-		if *end, err = newDateBound(i, value, o); err != nil {
+		if *end.at, err = newDateBound(i, value, o); err != nil {
 			return nil, err
 		}
 	}

@@ -273,18 +273,7 @@ func judge(err error) outbox.Verdict {
 	if _, answer := errors.AsType[*datasource.Error](err); !answer && errors.Is(err, ErrNotFound) {
 		return outbox.Refused // the user is not a member
 	}
-	if answered(err) {
-		return outbox.Failing
-	}
 	return outbox.Judge(err)
-}
-
-// answered reports whether an insert had an answer of success that does not hold the
-// message, or makes no sense.
-func answered(err error) bool {
-	_, fault := errors.AsType[*datasource.Error](err)
-	return !fault && datasource.Doubtful(err) && !datasource.Temporary(err) &&
-		!errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
 // gone makes sure of a 404, which may be that of somebody on the way: when the list of the

@@ -52,6 +52,8 @@ func Judge(err error) Verdict {
 	answer, ok := errors.AsType[*datasource.Error](err)
 	switch {
 	case ok:
+	case answered(err):
+		return Failing
 	case datasource.Temporary(err), datasource.Doubtful(err) && !errors.Is(err, context.Canceled):
 		return Passing
 	default:
@@ -70,6 +72,13 @@ func Judge(err error) Verdict {
 		return Refusing
 	}
 	return Failing
+}
+
+// answered reports whether an insert had an answer of success that does not hold the
+// message, or makes no sense.
+func answered(err error) bool {
+	return datasource.Doubtful(err) && !datasource.Temporary(err) &&
+		!errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
 // trial counts the failures of one message's calls that were its own: since each of

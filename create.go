@@ -283,16 +283,13 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 	return nil, fmt.Errorf("no conversation has this invite code: %w", ErrNotFound)
 }
 
-// join makes the user a participant of a conversation that was read just now, since
-// the given time.
+// join makes the user a participant of a conversation that was read just now, since a time.
 func (v *Conversation) join(ctx context.Context, s *session, since time.Time) error {
 	answered := sync.OnceFunc(s.roster.Joining(v.ID))
 	defer answered()
 	made := 0 // more than once if another client undoes the change
 	err := v.apply(ctx, roster.Change{
-		First: &v.def, Since: since,
-		Edit: func(d wire.Definition) bool { return d.Add(v.userID) },
-		Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
+		First: &v.def, Since: since, Edit: func(d wire.Definition) bool { return d.Add(v.userID) }, Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
 	}, func(at time.Time) {
 		if made++; made == 1 {
 			s.roster.Joined(v.ID, at)

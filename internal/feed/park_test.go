@@ -1,0 +1,100 @@
+package feed_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// What is queued can be found again only when nothing else is under way.
+func TestOnlyAListenerAtRestIsParked(t *testing.T) {
+	t.Parallel()
+	keepAll := func(payload any) any { return payload }
+	full := func(subscribe func(h *harness) feed.ID) (*harness, feed.ID) {
+		h := newHarness(feed.Config{}, 1)
+		h.dated = true
+		id := subscribe(h)
+		h.poll()
+		for range 5 {
+			h.pass(time.Minute)
+			h.send(1)
+		}
+		h.poll()
+		return h, id
+	}
+	live := func(h *harness) feed.ID { return h.feed.Subscribe(h.now, feed.FromNewest) }
+	h, id := full(live)
+	assert.True(t, h.feed.Park(id, keepAll))
+	assert.False(t, h.feed.Park(id, keepAll), "it is parked")
+
+	h, id = full(live)
+	h.pass(time.Minute)
+	h.feed.Poke(h.now)
+	require.NotZero(t, h.feed.Next(h.now).Query.Kind)
+	assert.False(t, h.feed.Park(id, keepAll), "a poll is under way")
+
+	h, id = full(live)
+	h.feed.Reset(h.now)
+	assert.False(t, h.feed.Park(id, keepAll), "a page is to come again")
+
+	h, id = full(live)
+	h.send(2)
+	h.members[2] = 1
+	h.feed.Joined(h.now)
+	require.Equal(t, feed.Members, h.feed.Next(h.now).Query.Kind)
+	h.feed.Members(h.now, h.roster())
+	assert.False(t, h.feed.Park(id, keepAll), "a conversation is to be read")
+
+	h, id = full(live)
+	for h.feed.Pending(id) > 1 {
+		h.feed.Ack(id)
+	}
+	assert.False(t, h.feed.Park(id, keepAll), "it has nothing to drop")
+
+	h, id = full(func(h *harness) feed.ID {
+		id, err := h.feed.SubscribeDurable(h.now, feed.FromNewest, feed.Stored{})
+		require.NoError(t, err)
+		return id
+	})
+	assert.False(t, h.feed.Park(id, keepAll), "its position says what was handled")
+
+	h = newHarness(feed.Config{PageSize: 4, Queue: 100, Collect: 10}, 1)
+	id = live(h)
+	h.poll()
+	for range 3 {
+		h.pass(time.Minute)
+		h.send(1)
+		h.poll()
+	}
+	for range 20 {
+		h.pass(time.Minute)
+		h.send(1)
+	}
+	h.feed.Poke(h.now)
+	for _, what := range []string{"it is between two pages of a poll", "still", "it has found a backlog"} {
+		q := h.feed.Next(h.now).Query
+		if q.Kind == feed.Members {
+			h.feed.Members(h.now, h.roster())
+			q = h.feed.Next(h.now).Query
+		}
+		require.Equal(t, feed.Changes, q.Kind)
+		h.feed.Page(h.now, h.answer(q), 0)
+		assert.False(t, h.feed.Park(id, keepAll), what)
+	}
+	require.Equal(t, feed.Latest, h.feed.Next(h.now).Query.Kind)
+
+	h = newHarness(feed.Config{PageSize: 4, Queue: 4, Collect: 4}, 1)
+	h.dated = true
+	for range 20 {
+		h.send(1)
+		h.pass(time.Minute)
+	}
+	id = h.feed.Subscribe(h.now, feed.FromBeginning)
+	h.poll()
+	require.Greater(t, h.feed.Pending(id), 1)
+	assert.False(t, h.feed.Park(id, keepAll), "it reads a backlog")
+}

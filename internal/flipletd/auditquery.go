@@ -121,21 +121,17 @@ func (c *call) logQuery() (*logQuery, error) {
 	if q.types, err = listOf("type", get("type")); err != nil {
 		return nil, err
 	}
-	for name, to := range map[string]*int64{"appId": &q.appID, "sessionId": &q.sessionID} {
-		if v := get(name); v != nil {
-			n, ok := wholeNumber(v)
-			if !ok || n <= 0 {
-				return nil, badRequest("%s must be an id.", name)
-			}
-			*to = n
-		}
+	if q.appID, err = logID("appId", get("appId")); err != nil {
+		return nil, err
 	}
-	for name, to := range map[string]*time.Time{"startDate": &q.from, "endDate": &q.to} {
-		if v := get(name); v != nil {
-			if *to, err = logDate(name, v); err != nil {
-				return nil, err
-			}
-		}
+	if q.sessionID, err = logID("sessionId", get("sessionId")); err != nil {
+		return nil, err
+	}
+	if q.from, err = logDate("startDate", get("startDate")); err != nil {
+		return nil, err
+	}
+	if q.to, err = logDate("endDate", get("endDate")); err != nil {
+		return nil, err
 	}
 	q.sort, err = oneOf("sort", get("sort"), "createdAt", "id", "type")
 	if err != nil {
@@ -222,9 +218,24 @@ func oneOf(name string, v any, choices ...string) (string, error) {
 	return "", badRequest("%s must be one of %s.", name, strings.Join(choices, ", "))
 }
 
-// logDate reads a date: ISO 8601, with a space instead of the T as the documentation
+// logID reads an id; 0 if there is none.
+func logID(name string, v any) (int64, error) {
+	if v == nil {
+		return 0, nil
+	}
+	n, ok := wholeNumber(v)
+	if !ok || n <= 0 {
+		return 0, badRequest("%s must be an id.", name)
+	}
+	return n, nil
+}
+
+// logDate reads a date, the zero time if there is none: ISO 8601, with a space instead of the T as the documentation
 // writes it, and in UTC when it has no zone.
 func logDate(name string, v any) (time.Time, error) {
+	if v == nil {
+		return time.Time{}, nil
+	}
 	s, ok := v.(string)
 	if ok {
 		for _, form := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {

@@ -79,11 +79,8 @@ func parseOrdering(pair []any, declared map[string]struct{}) (ordering, error) {
 	t := ordering{column: column}
 	if name, isData := strings.CutPrefix(column, "data."); isData {
 		t.column, t.data = name, true
-		if _, known := declared[name]; !known && declared != nil {
-			parent, _, _ := strings.Cut(name, ".")
-			if _, known := declared[parent]; !known {
-				return ordering{}, badRequest("The data source has no column %q to order by.", name)
-			}
+		if err := t.declaredIn(declared); err != nil {
+			return ordering{}, err
 		}
 	} else if metadataColumns[column] == nil {
 		return ordering{}, badRequest("Entries cannot be ordered by %q; columns of the data need the prefix \"data.\".", column)
@@ -99,6 +96,20 @@ func parseOrdering(pair []any, declared map[string]struct{}) (ordering, error) {
 		}
 	}
 	return t, nil
+}
+
+// declaredIn refuses a column of the data that a source does not have; declared is nil
+// where several sources are meant, and for one without any.
+func (t ordering) declaredIn(declared map[string]struct{}) error {
+	if !t.data || declared == nil {
+		return nil
+	}
+	parent, _, _ := strings.Cut(t.column, ".")
+	_, whole := declared[t.column]
+	if _, known := declared[parent]; !known && !whole {
+		return badRequest("The data source has no column %q to order by.", t.column)
+	}
+	return nil
 }
 
 // defaultOrder is the documented one: order ascending, then the newest id.

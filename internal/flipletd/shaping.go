@@ -22,6 +22,7 @@ type join struct {
 	has        bool
 	count      bool
 	sum        string
+	where      any
 	filter     *sift.Filter
 	attributes map[string]bool
 	limit      int
@@ -83,11 +84,16 @@ func readJoin(name string, v any) (join, error) {
 		}
 	}
 	j.required, j.has, j.count = truthy(fields["required"]), truthy(fields["has"]), truthy(fields["count"])
-	j.sum, _ = fields["sum"].(string)
+	if j.sum, ok = fields["sum"].(string); !ok && fields["sum"] != nil {
+		return j, badRequest("join.%s.sum must be the name of a column.", name)
+	}
 	j.sum = strings.TrimPrefix(j.sum, "data.")
-	if where := fields["where"]; where != nil {
+	if j.where = fields["where"]; j.where != nil {
+		if _, ok := j.where.(map[string]any); !ok {
+			return j, badRequest("join.%s.where must be an object.", name)
+		}
 		var err error
-		if j.filter, err = sift.Compile(where); err != nil {
+		if j.filter, err = sift.Compile(j.where); err != nil {
 			return j, err
 		}
 	}
@@ -215,14 +221,14 @@ func (c *call) shapeRows(q *entryQuery, rows []*version) (*shaped, error) {
 	views := make(map[*version]*columnView)
 	var outer []*version
 	for _, j := range q.joins {
-		others, columns, err := c.joinSide(&j)
+		others, grant, err := c.joinSide(&j)
 		if err != nil {
 			return nil, err
 		}
 		if j.on == nil {
 			for _, v := range others {
 				shown := *v // one row may be in several joins, each with columns of its own
-				views[&shown] = columns
+				views[&shown] = grant.view(j.attributes)
 				outer = append(outer, &shown)
 			}
 			continue
@@ -246,7 +252,7 @@ func (c *call) shapeRows(q *entryQuery, rows []*version) (*shaped, error) {
 				b = append(b, ',')
 			}
 			b = append(appendString(b, j.name), ':')
-			joined[v] = c.appendJoin(b, &j, matches, columns)
+			joined[v] = c.appendJoin(b, &j, matches, grant)
 			return false
 		})
 	}
@@ -263,7 +269,7 @@ func (c *call) shapeRows(q *entryQuery, rows []*version) (*shaped, error) {
 
 // joinSide is the rows of the other source, filtered and ordered; those of an outer
 // join are as many as it wants.
-func (c *call) joinSide(j *join) ([]*version, *columnView, error) {
+func (c *call) joinSide(j *join) ([]*version, *grant, error) {
 	name := j.sourceName
 	if j.sourceID != 0 {
 		name = strconv.FormatInt(j.sourceID, 10)
@@ -276,7 +282,12 @@ func (c *call) joinSide(j *join) ([]*version, *columnView, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	grant, err := c.allow(m, access{verb: verbSelect})
+	for _, term := range j.order {
+		if err := term.declaredIn(m.columnSet); err != nil {
+			return nil, nil, err
+		}
+	}
+	g, err := c.allow(m, access{verb: verbSelect, query: true, where: j.where})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -291,7 +302,7 @@ func (c *call) joinSide(j *join) ([]*version, *columnView, error) {
 		return c.match(j.filter, v.Data)
 	}
 	rows, _, err := sc.run()
-	return rows, grant.view(j.attributes), err
+	return rows, g, err
 }
 
 // key is what a row is joined by; rows without a value are not joined.
@@ -332,7 +343,7 @@ func entryValue(v *version) map[string]any {
 	return e
 }
 
-func (c *call) appendJoin(b []byte, j *join, matches []*version, columns *columnView) []byte {
+func (c *call) appendJoin(b []byte, j *join, matches []*version, g *grant) []byte {
 	switch {
 	case j.has:
 		return strconv.AppendBool(b, len(matches) > 0)
@@ -341,12 +352,16 @@ func (c *call) appendJoin(b []byte, j *join, matches []*version, columns *column
 	case j.sum != "":
 		sum := 0.0
 		for _, v := range matches {
-			value, _ := lookup(v.data(), j.sum)
+			data := v.data()
+			if g != nil { // of what is hidden there is no sum
+				data = g.view(nil).project(data)
+			}
+			value, _ := lookup(data, j.sum)
 			if f, ok := number(value); ok {
 				sum += f
 			}
 		}
 		return appendFloat(b, sum)
 	}
-	return appendEntries(b, paginate(matches, 0, j.limit), &listing{shape: &c.fx.Shape, columns: columns})
+	return appendEntries(b, paginate(matches, 0, j.limit), &listing{shape: &c.fx.Shape, columns: g.view(j.attributes)})
 }

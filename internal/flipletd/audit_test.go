@@ -481,3 +481,12 @@ func FuzzLogs(f *testing.F) {
 		}
 	})
 }
+
+func TestOfSeveralMistakesInAQuestionToTheLogTheSameOneIsTold(t *testing.T) {
+	t.Parallel()
+	k := start(t).studio()
+	for range 30 {
+		assert.Contains(t, k.do("GET", logsPath+"?sessionId=x&appId=x", "").body, "appId must be")
+		assert.Contains(t, k.do("GET", logsPath+"?endDate=x&startDate=x", "").body, "startDate must be")
+	}
+}

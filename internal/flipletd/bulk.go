@@ -29,8 +29,8 @@ func flatRows(v any) ([]flatRow, error) {
 		}
 		if id, given := data["id"]; given {
 			n, ok := wholeNumber(id)
-			if id != nil && (!ok || n <= 0) {
-				return nil, badRequest("entries[%d].id must be a positive number.", i)
+			if id != nil && (!ok || n <= 0 || n > maxEntryID) {
+				return nil, badRequest("entries[%d].id must be a positive number, at most %d.", i, int64(maxEntryID))
 			}
 			delete(data, "id")
 			rows[i].id = n
@@ -39,6 +39,10 @@ func flatRows(v any) ([]flatRow, error) {
 	}
 	return rows, nil
 }
+
+// maxEntryID bounds the ids that a request may choose: all later ids are higher, and
+// JavaScript has to tell them apart.
+const maxEntryID = 1 << 52
 
 // withGUID fills the column that the definition names as "guid".
 func (st *store) withGUID(m *meta, data map[string]any) map[string]any {

@@ -104,8 +104,8 @@ func commitRows(v any) ([]commitRow, error) {
 		}
 		r := &rows[i]
 		if id := fields["id"]; id != nil {
-			if r.id, ok = wholeNumber(id); !ok || r.id <= 0 {
-				return nil, badRequest("entries[%d].id must be a positive number.", i)
+			if r.id, ok = wholeNumber(id); !ok || r.id <= 0 || r.id > maxEntryID {
+				return nil, badRequest("entries[%d].id must be a positive number, at most %d.", i, int64(maxEntryID))
 			}
 		}
 		if data, given := fields["data"]; given || r.id == 0 {

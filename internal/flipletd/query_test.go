@@ -373,3 +373,50 @@ func TestSourcesAreChecked(t *testing.T) {
 	k.do("PUT", fmt.Sprintf("/v1/data-sources/%.0f", made["id"]), `{"definition":{"b":1}}`).ok(200)
 	assert.Equal(t, m{"b": json.Number("1")}, k.Sources()[1].Definition, "a definition is replaced whole")
 }
+
+// A join gives no more away than a query does, and is refused where a query would be.
+func TestJoinsAreHeldToWhatQueriesAreHeldTo(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	host := k.source(m{"name": "Host", "entries": []any{m{"n": 1}}})
+	source := k.source(m{"name": "Pay", "entries": []any{m{"who": "ann", "salary": 777, "n": 1}, m{"who": "bob", "salary": 1234, "n": 1}}})
+	token, id, err := k.AddToken(flipletd.APIToken, 1, 0, "")
+	require.NoError(t, err)
+	rules := func(rule m) {
+		rule["type"], rule["allow"] = []any{"select"}, m{"tokens": []any{id}}
+		k.studio().do("PUT", fmt.Sprintf("/v1/data-sources/%d", host), js(m{"accessRules": []any{m{"type": []any{"select"}, "allow": m{"tokens": []any{id}}}}})).ok(200)
+		k.studio().do("PUT", fmt.Sprintf("/v1/data-sources/%d", source), js(m{"accessRules": []any{rule}})).ok(200)
+	}
+	ask := func(j m) answer {
+		j["dataSourceId"] = source
+		return k.as(token).do("POST", fmt.Sprintf("/v1/data-sources/%d/data/query", host), js(m{"join": m{"J": j}}))
+	}
+	sum := func(column string) any {
+		a := ask(m{"on": m{"data.n": "data.n"}, "sum": column, "attributes": []any{"who"}})
+		return a.ok(200)["entries"].([]any)[0].(m)["joins"].(m)["J"]
+	}
+	rules(m{})
+	assert.Equal(t, 2011.0, sum("data.salary"), "nothing is hidden")
+	for _, hides := range []m{{"exclude": []any{"salary"}}, {"include": []any{"who", "n"}}} {
+		rules(hides)
+		assert.Equal(t, 0.0, sum("data.salary"), hides)
+		assert.Equal(t, 2.0, sum("data.n"), hides)
+	}
+	rules(m{"require": []any{"who"}})
+	assert.Len(t, ask(m{"where": m{"who": "ann"}}).ok(200)["entries"], 2, "one of each")
+	ask(m{"where": m{"n": 1}}).refused(400)
+	ask(m{}).refused(400)
+	rules(m{})
+	for _, bad := range []m{
+		{"where": []any{}}, {"where": "x"}, {"where": 5}, {"where": true}, {"where": []any{m{"who": "ann"}}}, {"sum": 5}, {"sum": []any{"n"}},
+		{"order": []any{"data.nothing", "ASC"}}, {"order": []any{[]any{"data.nothing", "ASC"}}},
+	} {
+		ask(bad).refused(400)
+	}
+	ask(m{"order": []any{"data.who", "DESC"}}).ok(200)
+}
+
+func js(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}

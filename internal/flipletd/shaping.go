@@ -351,10 +351,11 @@ func (c *call) appendJoin(b []byte, j *join, matches []*version, g *grant) []byt
 		return strconv.AppendInt(b, int64(len(matches)), 10)
 	case j.sum != "":
 		sum := 0.0
+		visible := g.view(nil) // of what is hidden there is no sum
 		for _, v := range matches {
 			data := v.data()
-			if g != nil { // of what is hidden there is no sum
-				data = g.view(nil).project(data)
+			if visible != nil {
+				data = visible.project(data)
 			}
 			value, _ := lookup(data, j.sum)
 			if f, ok := number(value); ok {

@@ -120,6 +120,25 @@ func TestBulkTakesEntryIDs(t *testing.T) {
 	assert.Greater(t, k.live(source)[2], int64(6000), "new ids go on above")
 }
 
+// All later ids are higher, and JavaScript has to tell them apart.
+func TestIDsThatLeaveNoRoomForLaterOnesAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"9223372036854775807", "9007199254740992", "9007199254740991", "4503599627370497", `"9007199254740993"`} {
+		k := start(t)
+		source := k.source(m{})
+		k.do("POST", "/v1/data-sources", `{"name":"y","appId":1,"entries":[{"id":`+id+`}]}`).refused(400)
+		k.do("POST", "/v1/data-sources/101/data", `{"entries":[{"id":`+id+`}]}`).refused(400)
+		k.do("POST", "/v1/data-sources/101/commit", `{"entries":[{"id":`+id+`,"data":{"a":1}}]}`).refused(400)
+		k.do("PUT", "/v1/data-sources/101/data", `{}`).ok(200)
+		assert.Equal(t, []int64{5001}, k.live(source), id)
+	}
+	k := start(t)
+	source := k.source(m{})
+	k.do("POST", "/v1/data-sources/101/data", `{"entries":[{"id":4503599627370496}]}`)
+	k.do("PUT", "/v1/data-sources/101/data", `{}`).ok(200)
+	assert.Equal(t, []int64{4503599627370496, 4503599627370497}, k.live(source))
+}
+
 func TestManyRowsOfOneCallShareATimestamp(t *testing.T) {
 	t.Parallel()
 	k := start(t)

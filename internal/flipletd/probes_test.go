@@ -486,3 +486,28 @@ func writeSomething(k *kit, r clauses, j *journal) {
 		k.do("POST", at+"/restore", "")
 	}
 }
+
+// A query that is full before the row that it would fail on is answered, with an index of
+// its column as without.
+func TestAnIndexMakesNoQueryFailOnARowBehindItsPage(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{`[["createdAt","ASC"]]`, `[["id","ASC"]]`} {
+		k := start(t)
+		k.source(m{})
+		for i := range 200 {
+			row := m{"c": "a", "d": m{"e": 1}}
+			switch {
+			case i == 195:
+				row = m{"c": "b"}
+			case i%20 == 7:
+				row["c"] = "b"
+			}
+			k.put(101, row)
+		}
+		for range 4 {
+			assert.Len(t, k.do("POST", "/v1/data-sources/101/data/query", `{"where":{"c":"b","d":{"e":{"$exists":true}}},"limit":1,"order":`+order+`}`).ok(200)["entries"], 1)
+			k.do("POST", "/v1/data-sources/101/data/query", `{"where":{"c":"b","d":{"e":{"$exists":true}}},"limit":11,"order":`+order+`}`).refused(400)
+		}
+		assert.Equal(t, []string{"c"}, k.Columns(101))
+	}
+}

@@ -72,6 +72,7 @@ func (q *scan) narrow() {
 }
 
 func (q *scan) page() (page []*version, total int, err error) {
+	var inOrder func() ([]*version, int, error)
 	if q.current() && q.bounds.IDs == nil {
 		w, indexed := q.indexed()
 		if !indexed && len(q.order) == 0 && len(q.sources) == 1 && q.sources[0].ordered == 0 {
@@ -85,10 +86,15 @@ func (q *scan) page() (page []*version, total int, err error) {
 			if !q.few(lists) {
 				return q.walk(w, lists)
 			}
+			// Behind the page may be a row that the query fails on: then only a walk tells
+			// whether it is met.
+			inOrder = func() ([]*version, int, error) { return q.walk(w, lists) }
 		}
 	}
 	var rows []*version
-	if err := q.gather(func(v *version) { rows = append(rows, v) }); err != nil {
+	if err := q.gather(func(v *version) { rows = append(rows, v) }); err != nil && inOrder != nil {
+		return inOrder()
+	} else if err != nil {
 		return nil, 0, err
 	}
 	sortRows(rows, q.order)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -31,8 +32,9 @@ var (
 	ErrNoInviteCode = sentinel("the conversation has no invite code")
 	// ErrNotFound: no such conversation, channel or message. For every call about a
 	// conversation, so is one that the user is not in, a channel not joined, and a
-	// data source that is no conversation. A gateway that answers 404 knows nothing of that:
-	// its answer does not match, and [datasource.Error.FromService] is false.
+	// data source that is no conversation. A gateway that answers 404 knows nothing of that,
+	// and its answer does not match, but where it is JSON with a message like the service's.
+	// For the contents of a file every 404 matches.
 	ErrNotFound = sentinel("not found")
 	// ErrSealed: an update would change a column that the message is sealed to.
 	ErrSealed = sentinel("the message is sealed to it")
@@ -134,9 +136,12 @@ func missing(err error, what string, id int64) error {
 	return err
 }
 
-// absent reports whether the service itself, not a gateway, says that something does not
-// exist.
+// absent reports whether the service itself says that something does not exist: with a
+// message alone, or in its own words. Gateways, and frameworks behind them, name the status.
 func absent(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
-	return ok && answer.FromService && answer.Is(datasource.ErrNotFound)
+	if !ok || !answer.FromService || !answer.Is(datasource.ErrNotFound) {
+		return false
+	}
+	return answer.Coded() || answer.Code == "" && answer.Type == "" && answer.Message != http.StatusText(http.StatusNotFound)
 }

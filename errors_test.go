@@ -124,7 +124,13 @@ func TestOnlyTheServiceSaysWhatDoesNotExist(t *testing.T) {
 		"nothing":     {" ", false},
 		"a text":      {"404 page not found", false},
 		"other JSON":  {`{"status":404}`, false},
+		"Spring":      {`{"timestamp":"2026-01-01T00:00:00Z","status":404,"error":"Not Found","path":"/v1"}`, false},
+		"Nest":        {`{"statusCode":404,"message":"Cannot GET /v1","error":"Not Found"}`, false},
+		"a problem":   {`{"type":"about:blank","title":"Not Found","status":404}`, false},
+		"Google":      {`{"error":{"code":404,"message":"Requested entity was not found.","status":"NOT_FOUND"}}`, false},
+		"AWS":         {`{"message":"Not Found"}`, false},
 		"the service": {`{"message":"Entry not found."}`, true},
+		"in a code":   {`{"error":"entry.missing","message":"Entry not found."}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

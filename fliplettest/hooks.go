@@ -38,7 +38,7 @@ func HookHosts(hosts ...string) Option {
 }
 
 // OutOfOrder sends the request of a web hook behind the hook's next one; if none follows
-// within a second, by itself.
+// within a second, by itself. With [Twice] the copy comes with it, and is not the next one.
 func OutOfOrder() Fault {
 	return fault(func(fx *flipletd.Effects) { fx.Hook.OutOfOrder = true })
 }
@@ -65,8 +65,8 @@ func HookSeesID() Fault {
 
 // ForgeHook sends what the web hooks of a data source would send for a row with these
 // columns, although there is no such row and whatever their conditions say, as somebody can
-// who knows the endpoint. It returns how many requests that are, and panics when there is no
-// such data source.
+// who knows the endpoint. It returns how many requests that are, none after [Server.Close], and
+// panics when there is no such data source.
 func (s *Server) ForgeHook(dataSourceID int64, row datasource.M) int {
 	n, err := s.core.Forge(dataSourceID, row)
 	if err != nil {

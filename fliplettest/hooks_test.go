@@ -120,18 +120,20 @@ func TestLeversOnWebHooks(t *testing.T) {
 		levers string
 		last   time.Duration // when the last one comes
 	}{
-		"none":         {func(*room) {}, "1 2 3", "", 0},
-		"lost":         {func(r *room) { r.After(1, 1, fliplettest.WebHook, fliplettest.LoseRequest()) }, "1 3", ",lost,", 0},
-		"unheard":      {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.LoseAnswer()) }, "1 2 3", "answer lost,,", 0},
-		"twice":        {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.Twice()) }, "1 1 2 3", ",twice,,", 0},
-		"late":         {func(r *room) { r.Next(2, fliplettest.WebHook, fliplettest.Delay(time.Hour)) }, "3 1 2", "late,late,", time.Hour},
-		"out of order": {func(r *room) { r.Always(fliplettest.WebHook, fliplettest.OutOfOrder()) }, "2 1 3", "out of order,out of order,out of order", time.Second},
-		"forged":       {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.ForgeBody("x")) }, "x 2 3", "forged,,", 0},
-		"forged null":  {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.ForgeBody(nil)) }, "null 2 3", "forged,,", 0},
-		"late twice":   {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.Delay(time.Minute), fliplettest.Twice()) }, "2 3 1 1", "late,twice,,", time.Minute},
-		"ids":          {func(r *room) { r.Always(fliplettest.WebHook, fliplettest.HookSeesID()) }, "15003103 25004103 35005103", "", 0},
-		"of routes":    {func(r *room) { r.Always(fliplettest.AnyRead, fliplettest.LoseRequest(), fliplettest.Twice()) }, "1 2 3", "", 0},
-		"others":       {func(r *room) { r.Always(fliplettest.WebHook, fliplettest.Status(500), fliplettest.Cut()) }, "1 2 3", "", 0},
+		"none":                    {func(*room) {}, "1 2 3", "", 0},
+		"lost":                    {func(r *room) { r.After(1, 1, fliplettest.WebHook, fliplettest.LoseRequest()) }, "1 3", ",lost,", 0},
+		"unheard":                 {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.LoseAnswer()) }, "1 2 3", "answer lost,,", 0},
+		"twice":                   {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.Twice()) }, "1 1 2 3", ",twice,,", 0},
+		"late":                    {func(r *room) { r.Next(2, fliplettest.WebHook, fliplettest.Delay(time.Hour)) }, "3 1 2", "late,late,", time.Hour},
+		"out of order":            {func(r *room) { r.Always(fliplettest.WebHook, fliplettest.OutOfOrder()) }, "2 1 3", "out of order,out of order,out of order", time.Second},
+		"out of order, twice":     {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.OutOfOrder(), fliplettest.Twice()) }, "2 1 1 3", "out of order,twice,,", 0},
+		"all out of order, twice": {func(r *room) { r.Always(fliplettest.WebHook, fliplettest.OutOfOrder(), fliplettest.Twice()) }, "2 1 1 2 3 3", "out of order,twice,out of order,twice,out of order,twice", time.Second},
+		"forged":                  {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.ForgeBody("x")) }, "x 2 3", "forged,,", 0},
+		"forged null":             {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.ForgeBody(nil)) }, "null 2 3", "forged,,", 0},
+		"late twice":              {func(r *room) { r.Next(1, fliplettest.WebHook, fliplettest.Delay(time.Minute), fliplettest.Twice()) }, "2 3 1 1", "late,twice,,", time.Minute},
+		"ids":                     {func(r *room) { r.Always(fliplettest.WebHook, fliplettest.HookSeesID()) }, "15003103 25004103 35005103", "", 0},
+		"of routes":               {func(r *room) { r.Always(fliplettest.AnyRead, fliplettest.LoseRequest(), fliplettest.Twice()) }, "1 2 3", "", 0},
+		"others":                  {func(r *room) { r.Always(fliplettest.WebHook, fliplettest.Status(500), fliplettest.Cut()) }, "1 2 3", "", 0},
 		"several": {func(r *room) {
 			r.Next(1, fliplettest.WebHook, fliplettest.Delay(time.Second))
 			r.After(2, 1, fliplettest.WebHook, fliplettest.LoseRequest())
@@ -223,7 +225,7 @@ func TestAHandlerThatHangsIsGivenUp(t *testing.T) {
 func TestCloseEndsHooksInEveryState(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r, _ := hooked(t, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }))
+		r, orders := hooked(t, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }))
 		r.Next(1, fliplettest.WebHook, fliplettest.Delay(time.Hour))
 		r.order(1, 2, 3) // late, hanging, waiting
 		r.Next(1, fliplettest.WebHook, fliplettest.OutOfOrder())
@@ -236,6 +238,8 @@ func TestCloseEndsHooksInEveryState(t *testing.T) {
 		for _, h := range r.HookCalls() {
 			assert.Equal(t, "the server was closed", h.Err)
 		}
+		assert.Len(t, r.HookCalls(), 4)
+		assert.Zero(t, r.ForgeHook(orders, m{"n": 5}), "nothing is sent any more")
 		assert.Len(t, r.HookCalls(), 4)
 		assert.Panics(t, func() { fliplettest.ForgeBody(make(chan int)) })
 	})

@@ -18,6 +18,7 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 		"-token: give a region":                {"-token", "local"},
 		"without spaces":                       {"-token", "eu--a b"},
 		"such as eu--local":                    {"-token", ""},
+		"-studio-user: give an e-mail address": {"-studio-user", ""},
 		"-seed: give a number above 0":         {"-seed", "0"},
 		`invalid value "x" for flag -seed`:     {"-seed", "x"},
 		`invalid value "http://a.test"`:        {"-host", "http://a.test"},

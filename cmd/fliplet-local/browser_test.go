@@ -107,8 +107,8 @@ const foreign = `<!DOCTYPE html><title>trying</title><img src="TARGET/"><img src
 const app = `<!DOCTYPE html><title>trying</title><pre id="read"></pre>
 <script>
 (async () => {
-  const headers = { "Auth-token": "TOKEN", "Content-Type": "application/json" };
-  const call = async (method, path, body) => (await fetch("TARGET/v1/" + path, { method, headers, body: body && JSON.stringify(body) })).json();
+  const headers = { "Auth-token": "TOKEN", "Content-Type": "application/json", "X-Requested-With": "XMLHttpRequest" };
+  const call = async (method, path, body) => (await fetch("TARGET/v1/" + path, { method, headers, credentials: "include", body: body && JSON.stringify(body) })).json();
   const list = (await call("GET", "data-sources")).dataSources;
   const id = list.find((d) => d.name === "People").id;
   const row = await call("PUT", "data-sources/" + id + "/data", { Note: "written by a page" });

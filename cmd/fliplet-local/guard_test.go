@@ -292,27 +292,29 @@ func TestPagesOfOtherOriginsAskWithATokenInAHeader(t *testing.T) {
 		if header == "Authorization" {
 			value = "Bearer " + b.token
 		}
-		for _, asked := range []string{header, strings.ToLower(header) + ",cache-control,content-type,x-app-locales,x-device-platform,x-device-tracking"} {
+		for _, asked := range []string{header, strings.ToLower(header) + ",cache-control,content-type,x-app-locales,x-device-platform,x-device-tracking", "x-requested-with, x-of-the-page," + header} {
 			status, got, _ := b.request("OPTIONS", "/v1/data-sources", "", with("Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", asked, "Access-Control-Request-Private-Network", "true"))
 			assert.Equal(t, 204, status)
-			assert.Equal(t, "*", got.Get("Access-Control-Allow-Origin"))
+			assert.Equal(t, "https://app.example", got.Get("Access-Control-Allow-Origin"), "* is for requests without cookies")
 			for name := range strings.SplitSeq(asked, ",") {
 				assert.Contains(t, strings.ToLower(got.Get("Access-Control-Allow-Headers")), strings.ToLower(name))
 			}
+			assert.Equal(t, "true", got.Get("Access-Control-Allow-Credentials"))
 			assert.Contains(t, got.Get("Access-Control-Allow-Methods"), "PUT")
 			assert.Equal(t, "true", got.Get("Access-Control-Allow-Private-Network"))
 		}
 		status, got, body := b.request("GET", "/v1/data-sources", "", with(header, value))
 		assert.Equal(t, 200, status)
-		assert.Equal(t, "*", got.Get("Access-Control-Allow-Origin"))
-		assert.Empty(t, got.Get("Access-Control-Allow-Credentials"), "cookies are nobody's proof")
+		assert.Equal(t, "https://app.example", got.Get("Access-Control-Allow-Origin"), "* is for requests without cookies")
+		assert.Equal(t, "true", got.Get("Access-Control-Allow-Credentials"))
+		assert.Equal(t, "Origin", got.Get("Vary"))
 		assert.Contains(t, body, "Demo conversation")
 		status, _, _ = b.request("POST", "/v1/data-sources", `{"appId":1,"name":"made by a page"}`, with(header, value, "Content-Type", "application/json"))
 		assert.Equal(t, 201, status)
 		status, got, body = b.request("GET", "/v1/data-sources", "", with(header, "eu--guessed", "Cookie", "auth_token="+b.token))
 		if header == "Auth-token" {
 			assert.Equal(t, 401, status, "the page may read why")
-			assert.Equal(t, "*", got.Get("Access-Control-Allow-Origin"))
+			assert.Equal(t, "https://app.example", got.Get("Access-Control-Allow-Origin"), "* is for requests without cookies")
 		}
 		assert.NotContains(t, body, "Demo")
 		for _, path := range []string{"/", "/live.json", "/nothing"} {
@@ -322,9 +324,20 @@ func TestPagesOfOtherOriginsAskWithATokenInAHeader(t *testing.T) {
 			assert.NotContains(t, body, "Demo")
 		}
 	}
-	for _, asked := range []string{"", "content-type", "x-auth-token"} {
+	// A cookie is nobody's proof, also after a preflight that allowed a token.
+	for _, more := range [][]string{{}, {"Authorization", "Basic eA=="}, {"Authorization", "Bearer"}, {"Auth-token", ""}, {"X-Requested-With", "XMLHttpRequest"}} {
+		for _, method := range []string{"GET", "PUT", "POST"} {
+			status, got, body := b.request(method, "/v1/data-sources", "", with(append(more, "Cookie", "auth_token="+b.token)...))
+			assert.Equal(t, 403, status, more)
+			assert.Empty(t, got.Get("Access-Control-Allow-Origin"))
+			assert.Empty(t, got.Get("Access-Control-Allow-Credentials"))
+			assert.NotContains(t, body, "Demo")
+		}
+	}
+	for _, asked := range []string{"", "content-type", "x-auth-token", "x-requested-with"} {
 		status, got, _ := b.request("OPTIONS", "/v1/data-sources", "", with("Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", asked))
 		assert.Equal(t, 403, status)
 		assert.Empty(t, got.Get("Access-Control-Allow-Origin"))
+		assert.Empty(t, got.Get("Access-Control-Allow-Credentials"))
 	}
 }

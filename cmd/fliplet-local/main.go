@@ -102,7 +102,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if drawn := !given["token"] && cfg.seed != 0; !drawn && !strings.Contains(cfg.token, "--") || strings.ContainsFunc(cfg.token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return refuse("-token: give a region, two dashes and a name without spaces, such as eu--local")
 	}
-	if name, domain, ok := strings.Cut(cfg.studioUser, "@"); cfg.studioUser != "" && (!ok || name == "" || domain == "" || strings.ContainsFunc(cfg.studioUser, func(r rune) bool { return r <= ' ' || r > '~' })) {
+	if name, domain, ok := strings.Cut(cfg.studioUser, "@"); given["studio-user"] && (!ok || name == "" || domain == "" || strings.ContainsFunc(cfg.studioUser, func(r rune) bool { return r <= ' ' || r > '~' })) {
 		return refuse("-studio-user: give an e-mail address without spaces, such as studio@example.org")
 	}
 	return cfg, nil

@@ -443,3 +443,18 @@ func TestPageRestsWhileNobodyLooksInChromium(t *testing.T) {
 	p.eval(`delete document.hidden; document.dispatchEvent(new Event("visibilitychange"))`)
 	p.until(`state.innerText === "live" && list.innerText.includes("Meanwhile")`)
 }
+
+func TestALongNameTakesTwoLinesInChromium(t *testing.T) {
+	t.Parallel()
+	longtest.Only(t, "it starts a browser")
+	site := newSite(t)
+	site.add(m{"name": strings.Repeat("A name without an end ", 200), "type": "conversation", "definition": m{"participants": []any{"u-jane"}}})
+	s := show(t, site)
+	for _, width := range []int{390, 1280} {
+		p := s.open(s.url+"/?#104", width, 800)
+		p.until(`document.getElementById("talk-title").textContent.startsWith("A name without an end A")`)
+		height, _ := p.eval(`document.querySelector("#talk > header").getBoundingClientRect().height`).(float64)
+		assert.Less(t, height, 160.0, "%d px wide", width)
+		assert.Equal(t, true, p.eval(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`), "%d px wide", width)
+	}
+}

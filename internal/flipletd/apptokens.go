@@ -49,6 +49,28 @@ func (c *call) listAppTokens() error {
 	return c.value(http.StatusOK, map[string]any{"appTokens": list})
 }
 
+// listTokens serves the API tokens of all apps that a user of Studio sees, without their
+// secrets: a rule names a token by its id.
+func (c *call) listTokens() error {
+	if err := c.edits(); err != nil {
+		return err
+	}
+	list := []any{}
+	for _, t := range c.srv.people.credentials() {
+		a := c.srv.people.app(t.appID)
+		if t.kind != APIToken || a == nil || !c.seesApp(a) {
+			continue
+		}
+		user := c.tokenUser(t)
+		user["apps"] = []any{map[string]any{"id": a.id, "name": a.name}}
+		list = append(list, user)
+	}
+	if err := c.sortUsers(list); err != nil {
+		return err
+	}
+	return c.value(http.StatusOK, map[string]any{"tokens": list})
+}
+
 // sortUsers brings a list into the order that the query asks for, by name otherwise.
 func (c *call) sortUsers(list []any) error {
 	order, direction := orElse(c.param("order"), "firstName"), strings.ToUpper(orElse(c.param("direction"), "ASC"))

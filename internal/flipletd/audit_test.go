@@ -328,6 +328,7 @@ func TestTheLogAsCSV(t *testing.T) {
 		"id", "type", "data", "requestId", "createdAt", "updatedAt", "sessionId", "userId", "appId", "dataSourceId", "dataSourceEntryId", "organizationId", "appNotificationId",
 	}, records[0])
 	assert.Equal(t, []string{"2", "dataSource.entry.create"}, records[1][:2])
+	assert.Equal(t, "dataSourceEntryId\r\n\"\"\r\n5001\r\n", k.do("GET", logsPath+"?format=csv&fields=dataSourceEntryId&order=ASC", "").body, "a blank line is no record to readers")
 	assert.Equal(t, "id\r\n", k.do("GET", logsPath+"?format=csv&fields=id&type=none", "").body, "a header without lines")
 }
 

@@ -170,6 +170,11 @@ func (c *call) logsAsCSV(q *logQuery, page []*change) error {
 		for i, f := range q.fields {
 			record[i] = cell(f.value(c, e))
 		}
+		if len(record) == 1 && record[0] == "" { // else a blank line, which readers take for no record
+			table.Flush()
+			w.b = append(w.b, "\"\"\r\n"...)
+			continue
+		}
 		_ = table.Write(record)
 	}
 	table.Flush()

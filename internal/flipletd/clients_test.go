@@ -86,6 +86,24 @@ func TestListsSayWhereSourcesAreUsed(t *testing.T) {
 	assert.Equal(t, []any{}, studio.do("GET", "/v1/apps/1", "").ok(200)["app"].(m)["dataSourcesInUse"])
 }
 
+func TestAttributesOfAListAreSpeltAsClientsSpellThem(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.source(m{"name": "Things"})
+	want := []any{m{"id": 101.0, "name": "Things", "type": nil}}
+	for _, query := range []string{
+		"attributes=name,type", "attributes=name&attributes=type", "attributes[]=id&attributes[]=name&attributes[]=type",
+		"attributes%5B%5D=name&attributes=type,", "attributes=&attributes=name, type",
+	} {
+		assert.Equal(t, want, k.do("GET", "/v1/data-sources?"+strings.ReplaceAll(query, " ", "%20"), "").ok(200)["dataSources"], query)
+	}
+	assert.Contains(t, k.do("GET", "/v1/data-sources?attributes[]=id&attributes[]=apps", "").ok(200)["dataSources"].([]any)[0], "apps")
+	all := k.do("GET", "/v1/data-sources", "").body
+	for _, query := range []string{"attributes=", "attributes[]=", "attributes=,&attributes="} {
+		assert.Equal(t, all, k.do("GET", "/v1/data-sources?"+query, "").body, "no name is all fields")
+	}
+}
+
 func TestCallsOfClientsThatAreAnsweredWithLittle(t *testing.T) {
 	t.Parallel()
 	k := start(t)

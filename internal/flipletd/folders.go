@@ -19,6 +19,9 @@ type mediaFolder struct {
 // the token reaches. Without any it is the token's app.
 func (c *call) mediaPlace(fields map[string]any) (mediaFolder, error) {
 	denied := fileDenied("You do not have permission to create files here")
+	if !c.route.writes {
+		denied = fileDenied("You do not have permission to see files here")
+	}
 	at := mediaFolder{OrganizationID: c.cred.orgID}
 	read := func(name string) (int64, error) {
 		v := fields[name]

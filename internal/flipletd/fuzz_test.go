@@ -76,6 +76,8 @@ func FuzzRouter(f *testing.F) {
 		{"POST", "/v1/media/files/aggregate", `{"files":[901,"x"],"attributes":["name"]}`}, {"GET", "/v1/media/zip?files=901&folders=801", ""},
 		{"POST", "/v1/apps/1/publish", `{"release":{"type":"silent"}}`}, {"PUT", "/v1/apps/1", `{"name":"a","settings":{}}`},
 		{"POST", "/v1/communicate/email/batch", `{"emails":[{"to":[{"email":"a"}]}]}`}, {"POST", "/v1/session/authorize/flipletLogin", `{"email":"a","password":"b"}`},
+		{"POST", "/v1/auth/credential-types", `{"email":"a"}`}, {"PUT", "/v1/user", `{"currentPassword":"a","newPassword":"b"}`}, {"POST", "/v1/auth/reset/1", `{"email":"a","password":"b"}`},
+		{"PUT", "/v1/media/organizations/1/accessRules", `{"accessRules":[{}]}`}, {"GET", "/v1/tokens?order=email&direction=x", ""},
 		{"DELETE", "/v1/organizations/1/tokens/40001", ""}, {"PUT", "/v1/widget-instances/701", `{"a":1}`}, {"GET", "/organizations/1/files/901/x.png", ""},
 		{"GET", "/v1/apps/1/tokens?type=appToken&order=id&direction=desc", ""}, {"POST", "/v1/session/providers/copy", `{"source_session_auth_token":"eu--test-token"}`},
 	} {

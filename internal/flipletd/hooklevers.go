@@ -47,7 +47,7 @@ func (s *Server) ring(h *hook, key laneKey, call HookCall, row map[string]any) {
 	s.ringer.add(&x)
 	if fx.Twice {
 		call.Lever = "twice"
-		again.record = s.hooks.add(call)
+		again.record, again.copyOf = s.hooks.add(call), &x
 		s.ringer.add(&again)
 	}
 }
@@ -61,7 +61,8 @@ func orNull(v any) any {
 }
 
 // Forge sends what the web hooks of a data source would send for a row that nobody wrote:
-// whatever their conditions are, with entry id 0. It returns how many there are.
+// whatever their conditions are, with entry id 0. It returns how many there are,
+// and none of a closed server.
 func (s *Server) Forge(dataSourceID int64, row map[string]any) (int, error) {
 	v, err := copyValue(row)
 	if err != nil {
@@ -76,6 +77,11 @@ func (s *Server) Forge(dataSourceID int64, row map[string]any) (int, error) {
 	_, m := s.st.find(dataSourceID, primary)
 	if m == nil {
 		return 0, fmt.Errorf("flipletd: there is no data source %d", dataSourceID)
+	}
+	select {
+	case <-s.closed:
+		return 0, nil // nothing is sent any more
+	default:
 	}
 	sent := 0
 	for i := range m.hookList {

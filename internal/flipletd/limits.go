@@ -99,6 +99,8 @@ func (r *route) group(req *http.Request) Calls {
 	}
 	path := req.URL.Path
 	switch {
+	case strings.HasPrefix(path, "/v1/data-sources/"):
+		return DataSourceCalls
 	case strings.HasPrefix(path, "/v1/communicate/"):
 		return CommunicateCalls
 	// Where AI and app actions are is not published.

@@ -215,6 +215,17 @@ func TestARefusedRequestCountsForNobody(t *testing.T) {
 	assert.Equal(t, app, k.used(flipletd.DataSourceCalls, flipletd.PerApp, "app", 1))
 }
 
+func TestPathsBesideThoseOfDataSourcesCount(t *testing.T) {
+	t.Parallel()
+	k := limited(t, dataLimit(flipletd.PerToken, 3, 10*time.Second))
+	k.do("GET", "/v1/data-sources/101/nothing", "").refused(404)
+	k.do("PATCH", "/v1/data-sources/101", "").refused(404)
+	k.do("GET", "/v1/data-sources/101", "").refused(404)
+	k.do("GET", "/v1/data-sources/101/nothing", "").ok(429)
+	k.list().ok(429)
+	k.as("eu--nobody").do("GET", "/v1/data-sources/101/nothing", "").refused(404)
+}
+
 func TestRequestsAreCountedWithoutALimit(t *testing.T) {
 	t.Parallel()
 	k := start(t)

@@ -187,6 +187,9 @@ func TestMediaFiles(t *testing.T) {
 		assert.Equal(t, `{"error":"file.access","message":"You do not have permission to create files here"}`,
 			k.form("POST", "/v1/media/files"+path, part{name: "files[0]", file: "x.png", content: "x"}).body)
 	}
+	for _, path := range []string{"?appId=77", "/deleted?appId=77"} {
+		assert.Equal(t, `{"error":"file.access","message":"You do not have permission to see files here"}`, k.do("GET", "/v1/media"+path, "").body)
+	}
 	k.form("POST", "/v1/media/files?appId=x", part{name: "files[0]", file: "x.png", content: "x"}).refused(400)
 	k.form("POST", "/v1/media/files").refused(400)
 	k.do("POST", "/v1/media/files", "{}").refused(400)

@@ -2,20 +2,23 @@ package flipletd
 
 import "net/http"
 
-// maxMediaRules is how many access rules a file, a folder or an app may have, as documented.
+// maxMediaRules is how many access rules a file, a folder, an app or an organization may have, as documented.
 const maxMediaRules = 20
 
-// mediaRules are the access rules of files, folders and the root of apps, by the kind and id
+// mediaRules are the access rules of files, folders and the root of apps and organizations, by the kind and id
 // of what they are about. They are kept until the program ends, shown and inherited, and not
 // applied: whoever has a token of the organization reads its files.
 type mediaRules map[mediaPlaceKey]any
 
 type mediaPlaceKey struct {
-	kind string // kindFile, kindFolder, or "app"
+	kind string // kindFile, kindFolder, "app" or "organization"
 	id   int64
 }
 
-const mediaOfApp = "app"
+const (
+	mediaOfApp          = "app"
+	mediaOfOrganization = "organization"
+)
 
 func (c *call) fileRules() error      { return c.mediaRules(kindFile, false) }
 func (c *call) setFileRules() error   { return c.mediaRules(kindFile, true) }
@@ -23,6 +26,9 @@ func (c *call) folderRules() error    { return c.mediaRules(kindFolder, false) }
 func (c *call) setFolderRules() error { return c.mediaRules(kindFolder, true) }
 func (c *call) appRules() error       { return c.mediaRules(mediaOfApp, false) }
 func (c *call) setAppRules() error    { return c.mediaRules(mediaOfApp, true) }
+
+func (c *call) organizationRules() error    { return c.mediaRules(mediaOfOrganization, false) }
+func (c *call) setOrganizationRules() error { return c.mediaRules(mediaOfOrganization, true) }
 
 // mediaRules shows the rules of what the path names, after setting them to those of the body
 // if that is asked for.
@@ -64,7 +70,7 @@ func (c *call) mediaRules(kind string, set bool) error {
 	}
 	answer := map[string]any{"accessRules": c.st.mediaRules[key]}
 	if kind != mediaOfApp {
-		answer["effectiveRules"], answer["inheritedFrom"] = c.st.inherited(key, around, appID)
+		answer["effectiveRules"], answer["inheritedFrom"] = c.inheritedRules(key, around, appID)
 	}
 	return c.value(http.StatusOK, answer)
 }
@@ -83,6 +89,11 @@ func (c *call) mediaAround(key mediaPlaceKey) (folderID, appID int64, err error)
 			return f.ParentID, f.AppID, nil
 		}
 		return 0, 0, notFound("The folder")
+	case mediaOfOrganization:
+		if key.id != c.cred.orgID {
+			return 0, 0, notFound("The organization")
+		}
+		return 0, 0, nil
 	}
 	if a := c.srv.people.app(key.id); a == nil || !c.seesApp(a) {
 		return 0, 0, notFound("The app")
@@ -90,9 +101,10 @@ func (c *call) mediaAround(key mediaPlaceKey) (folderID, appID int64, err error)
 	return 0, 0, nil
 }
 
-// inherited is the rules that a place has: its own, or those of the nearest folder around
-// it, or those of its app.
-func (st *store) inherited(key mediaPlaceKey, folderID, appID int64) (rules, from any) {
+// inheritedRules is the rules that a place has: its own, or those of the nearest folder around
+// it, or those of its app, or those of the organization. The caller holds the lock.
+func (c *call) inheritedRules(key mediaPlaceKey, folderID, appID int64) (rules, from any) {
+	st := c.st
 	if own := st.mediaRules[key]; own != nil {
 		return own, nil
 	}
@@ -103,6 +115,9 @@ func (st *store) inherited(key mediaPlaceKey, folderID, appID int64) (rules, fro
 	}
 	if rules := st.mediaRules[mediaPlaceKey{mediaOfApp, appID}]; rules != nil {
 		return rules, map[string]any{"type": "app", "appId": appID}
+	}
+	if rules := st.mediaRules[mediaPlaceKey{mediaOfOrganization, c.cred.orgID}]; rules != nil {
+		return rules, map[string]any{"type": "organization", "organizationId": c.cred.orgID, "organizationName": c.srv.people.organizationName(c.cred.orgID)}
 	}
 	return []any{}, nil
 }

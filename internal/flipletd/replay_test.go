@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
 )
 
 // replayed is one call of a public client, as it sends it.
@@ -108,6 +110,10 @@ func TestCallsOfPublicClientsAreReplayed(t *testing.T) {
 		{rest, "PUT", "/v1/media/folders/801/accessRules", `{"accessRules":null}`, "studio", 200, "accessRules effectiveRules inheritedFrom"},
 		{rest, "GET", "/v1/media/apps/1/accessRules", "", "studio", 200, "accessRules"},
 		{rest, "GET", "/v1/media/apps/1/accessRules", "", "", 403, "message"},
+		{file, "GET", "/v1/tokens", "", "studio", 200, "tokens"},
+		{file, "GET", "/v1/media/organizations/1/accessRules", "", "studio", 200, "accessRules effectiveRules inheritedFrom"},
+		{file, "PUT", "/v1/media/organizations/1/accessRules", `{"accessRules":[{"type":["read"],"allow":{"tokens":[40001]},"stop":false}]}`, "studio", 200, "accessRules effectiveRules inheritedFrom"},
+		{file, "PUT", "/v1/media/organizations/1/accessRules", `{"accessRules":null}`, "studio", 200, "accessRules effectiveRules inheritedFrom"},
 		{file, "DELETE", "/v1/media/files/901", "", "studio", 200, "-"},
 		{file, "POST", "/v1/media/files/901/restore", "", "studio", 200, "file"},
 		{file, "DELETE", "/v1/media/folders/801", "", "studio", 200, "-"},
@@ -141,10 +147,14 @@ func TestCallsOfPublicClientsAreReplayed(t *testing.T) {
 		{js, "POST", "/v1/organizations/1/analytics", `{"startDate":"2026-01-01T00:00:00.000Z","endDate":"2026-02-01T00:00:00.000Z"}`, "studio", 200, "appSessions studioSessions stats apps users"},
 		{js, "GET", "/v1/widget-instances/com.fliplet.chat?appId=1", "", "app", 200, "widgetInstance"},
 
+		{in, "POST", "/v1/auth/credential-types", fmt.Sprintf(`{"email":"studio@example.org","target_session_auth_token":%q}`, app), "app", 200, "types"},
+		{in, "POST", "/v1/auth/forgot?method=code", `{"email":"studio@example.org"}`, "app", 200, "-"},
+		{in, "POST", "/v1/auth/reset/123456", `{"email":"studio@example.org","password":"secret 2"}`, "app", 400, "message"},
 		{in, "POST", "/v1/auth/login", `{"email":"studio@example.org","password":"secret","session":true}`, "app", 200, "auth_token session"},
 		{in, "POST", "/v1/session/providers/copy", fmt.Sprintf(`{"source_session_auth_token":%q}`, studio), "app", 200, "session"},
 		{in, "POST", "/v1/session/authorize/state", `{"appId":1,"sso":true}`, "app", 200, "state"},
 		{in, "GET", "/v1/session/authorize/saml2?appId=1&auth_token=" + app, "", "nobody", 400, "message"},
+		{in, "PUT", "/v1/user", `{"currentPassword":"secret","newPassword":"secret 2"}`, "app", 200, "user"},
 		{in, "POST", "/v1/auth/logout", "", "app", 200, "-"},
 
 		{rest, "POST", "/v1/apps/1/publish", `{"release":{"type":"visible","changelog":"Description of the update"}}`, "studio", 201, "app"},
@@ -324,6 +334,67 @@ func TestAppsAndTheirTokens(t *testing.T) {
 	studio.do("GET", "/v1/apps/2", "").refused(404)
 }
 
+func TestSignInAsTheLoginComponentDoes(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	_, id, err := k.AddUser("jo@example.org", "Jo", "March", "secret")
+	require.NoError(t, err)
+	_, _, err = k.AddUser("sso@example.org", "No", "Password", "")
+	require.NoError(t, err)
+	page, _, err := k.AddToken("app", 1, 0, "")
+	require.NoError(t, err)
+	app, nobody := k.as(page), k.as("")
+	const types, forgot, reset = "/v1/auth/credential-types", "/v1/auth/forgot?method=code", "/v1/auth/reset/123456"
+	for body, want := range map[string][]any{
+		`{"email":" JO@example.org"}`: {m{"type": "password"}}, `{"email":"sso@example.org"}`: {}, `{"email":"x@example.org"}`: {},
+	} {
+		assert.Equal(t, m{"types": want}, nobody.do("POST", types, body).ok(200), body)
+	}
+	for _, body := range []string{`{}`, `{"email":1}`, `{"email":" "}`, `{`, `[]`} {
+		nobody.do("POST", types, body).refused(400)
+		nobody.do("POST", forgot, body).refused(400)
+		nobody.do("POST", reset, body).refused(400)
+	}
+	assert.Equal(t, m{}, nobody.do("POST", forgot, `{"email":"jo@example.org"}`).ok(200))
+	assert.Equal(t, "password must be a text that is not empty.", nobody.do("POST", reset, `{"email":"jo@example.org"}`).ok(400)["message"])
+	assert.Equal(t, "The verification code is not valid.", nobody.do("POST", reset, `{"email":"jo@example.org","password":"x"}`).ok(400)["message"])
+
+	const change = `{"currentPassword":"secret","newPassword":"other"}`
+	login := func(password string) answer {
+		return app.do("POST", "/v1/auth/login", fmt.Sprintf(`{"email":"jo@example.org","password":%q}`, password))
+	}
+	nobody.do("PUT", "/v1/user", change).refused(401)
+	app.do("PUT", "/v1/user", change).refused(403)
+	login("secret").ok(200)
+	for _, body := range []string{`{}`, `{"currentPassword":"secret"}`, `{"newPassword":"other"}`, `{"currentPassword":"secret","newPassword":""}`, `{"currentPassword":"secret","newPassword":7}`, `{"currentPassword":"wrong","newPassword":"other"}`} {
+		app.do("PUT", "/v1/user", body).refused(400)
+	}
+	login("secret").ok(200)
+	user := app.do("PUT", "/v1/user", change).ok(200)["user"].(m)
+	assert.Equal(t, []any{float64(id), "jo@example.org"}, []any{user["id"], user["email"]})
+	login("secret").refused(401)
+	login("other").ok(200)
+}
+
+func TestTokensOfAllAppsAreListedWithoutTheirSecrets(t *testing.T) {
+	t.Parallel()
+	k := start(t)
+	k.AddApp(2, "Other", 0)
+	_, id, err := k.AddToken(flipletd.APIToken, 2, 0, "")
+	require.NoError(t, err)
+	_, _, err = k.AddToken(flipletd.AppToken, 1, 0, "")
+	require.NoError(t, err)
+	k.do("GET", "/v1/tokens", "").refused(403)
+	a := k.studio().do("GET", "/v1/tokens?order=id", "")
+	tokens := a.ok(200)["tokens"].([]any)
+	require.Len(t, tokens, 2)
+	assert.Equal(t, []any{"Local token", []any{m{"id": 1.0, "name": "Local app"}}}, []any{tokens[0].(m)["fullName"], tokens[0].(m)["apps"]})
+	assert.Equal(t, []any{float64(id), []any{m{"id": 2.0, "name": "Other"}}}, []any{tokens[1].(m)["id"], tokens[1].(m)["apps"]})
+	assert.NotContains(t, a.body, "auth_token")
+	assert.NotContains(t, a.body, k.token)
+	k.studio().do("GET", "/v1/tokens?order=x", "").refused(400)
+}
+
 func TestRulesOfMediaAreInherited(t *testing.T) {
 	t.Parallel()
 	k := start(t)
@@ -337,6 +408,10 @@ func TestRulesOfMediaAreInherited(t *testing.T) {
 	rule := []any{m{"allow": "all", "type": []any{"read"}}}
 	const text = `[{"type":["read"],"allow":"all"}]`
 	assert.Equal(t, m{"accessRules": nil, "effectiveRules": []any{}, "inheritedFrom": nil}, studio.do("GET", file, "").ok(200))
+	const organization = "/v1/media/organizations/1/accessRules"
+	assert.Equal(t, m{"accessRules": nil, "effectiveRules": []any{}, "inheritedFrom": nil}, studio.do("GET", organization, "").ok(200))
+	assert.Equal(t, m{"accessRules": rule, "effectiveRules": rule, "inheritedFrom": nil}, set(organization, text))
+	assert.Equal(t, m{"type": "organization", "organizationId": 1.0, "organizationName": "Local organization"}, studio.do("GET", file, "").ok(200)["inheritedFrom"])
 	assert.Equal(t, m{"accessRules": rule}, set(app, text))
 	assert.Equal(t, m{"accessRules": nil, "effectiveRules": rule, "inheritedFrom": m{"type": "app", "appId": 1.0}}, studio.do("GET", file, "").ok(200))
 	set(folder, text)
@@ -346,7 +421,7 @@ func TestRulesOfMediaAreInherited(t *testing.T) {
 	for _, bad := range []string{`{}`, `{"accessRules":1}`, `{"accessRules":[1]}`, `{"accessRules":[` + strings.Repeat("{},", 20) + `{}]}`} {
 		studio.do("PUT", file, bad).refused(400)
 	}
-	for _, path := range []string{"/v1/media/files/7/accessRules", "/v1/media/folders/7/accessRules", "/v1/media/apps/7/accessRules"} {
+	for _, path := range []string{"/v1/media/files/7/accessRules", "/v1/media/folders/7/accessRules", "/v1/media/apps/7/accessRules", "/v1/media/organizations/7/accessRules", "/v1/media/organizations/x/accessRules"} {
 		studio.do("GET", path, "").refused(404)
 		studio.do("PUT", path, `{"accessRules":null}`).refused(404)
 	}

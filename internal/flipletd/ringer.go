@@ -54,8 +54,8 @@ type laneKey struct {
 
 type lane struct {
 	queue []*ring
-	busy  bool  // ready, or a worker has it
-	held  *ring // out of order: behind the next one
+	busy  bool    // ready, or a worker has it
+	held  []*ring // out of order, behind the next one: a call, and the copy of it
 	timer *time.Timer
 }
 
@@ -71,6 +71,7 @@ type ring struct {
 	due        time.Time // when it is late, and which of those it is
 	number     uint64
 	outOfOrder bool
+	copyOf     *ring // that a lever sends twice: it follows that one, wherever it goes
 	lost       bool
 	unheard    bool // the answer is lost
 }
@@ -132,12 +133,20 @@ func (r *ringer) push(x *ring) {
 		l = &lane{}
 		r.lanes[x.key] = l
 	}
-	if x.outOfOrder && l.held == nil {
-		l.held = x
+	switch {
+	case x.copyOf != nil && slices.Contains(l.held, x.copyOf):
+		l.held = append(l.held, x)
+		return
+	case x.copyOf != nil: // it is not the next one that others wait for
+		l.queue = append(l.queue, x)
+		r.run(l)
+		return
+	case x.outOfOrder && len(l.held) == 0:
+		l.held = append(l.held, x)
 		l.timer = time.AfterFunc(holdBack, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			if l.held == x {
+			if len(l.held) > 0 && l.held[0] == x {
 				r.release(l)
 			}
 		})
@@ -149,10 +158,20 @@ func (r *ringer) push(x *ring) {
 
 // release sends what a lane has.
 func (r *ringer) release(l *lane) {
-	if l.held != nil {
+	l.take()
+	r.run(l)
+}
+
+// take puts what a lane holds back into its queue.
+func (l *lane) take() {
+	if len(l.held) > 0 {
 		l.timer.Stop()
-		l.queue, l.held = append(l.queue, l.held), nil
+		l.queue, l.held = append(l.queue, l.held...), nil
 	}
+}
+
+// run lets a worker have a lane with calls.
+func (r *ringer) run(l *lane) {
 	if l.busy || len(l.queue) == 0 {
 		return
 	}
@@ -180,7 +199,7 @@ func (r *ringer) work() {
 		switch {
 		case len(l.queue) > 0:
 			r.ready = append(r.ready, l)
-		case l.held != nil:
+		case len(l.held) > 0:
 			l.busy = false
 		default:
 			l.busy = false
@@ -240,10 +259,7 @@ func (r *ringer) close() {
 		drop(x)
 	}
 	for _, l := range r.lanes {
-		if l.held != nil {
-			l.timer.Stop()
-			l.queue, l.held = append(l.queue, l.held), nil
-		}
+		l.take()
 		for _, x := range l.queue {
 			drop(x)
 		}

@@ -157,6 +157,17 @@ func (d *directory) organizationList(id int64) []any {
 	return list
 }
 
+func (d *directory) organizationName(id int64) string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, o := range d.organizations {
+		if o.id == id {
+			return o.name
+		}
+	}
+	return ""
+}
+
 // getSession serves the session of the token: who it is, and the row of a data
 // source it is logged in with.
 func (c *call) getSession() error {

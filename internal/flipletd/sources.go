@@ -197,13 +197,19 @@ func (c *call) list(trash bool) error {
 
 // attributes is the projection of a list, nil for all fields.
 func (c *call) attributes() map[string]bool {
-	list := c.param("attributes")
-	if list == "" {
-		return nil
-	}
-	out := make(map[string]bool)
-	for name := range strings.SplitSeq(list, ",") {
-		out[strings.TrimSpace(name)] = true
+	var out map[string]bool
+	for _, spelling := range []string{"attributes", "attributes[]"} { // jQuery writes lists with brackets
+		for _, list := range c.query[spelling] {
+			for name := range strings.SplitSeq(list, ",") {
+				if name = strings.TrimSpace(name); name == "" {
+					continue
+				}
+				if out == nil {
+					out = make(map[string]bool)
+				}
+				out[name] = true
+			}
+		}
 	}
 	return out
 }

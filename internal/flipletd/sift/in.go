@@ -90,9 +90,6 @@ func (n *inList) match(v any, at place) (bool, error) {
 		return n.holdsLoosely(v), nil
 	}
 	for i := len(n.elems) - 1; i >= 0; i-- {
-		if err := at.meter.spend(1); err != nil {
-			return false, err
-		}
 		if ok, err := n.elems[i].match(v, place{state: inOperand, meter: at.meter}); err != nil || ok {
 			return ok, err
 		}
@@ -112,9 +109,6 @@ func (n *inList) matchObject(v any, m *Meter) (bool, error) {
 		return false, err
 	}
 	for i := len(n.elems) - 1; i >= 0; i-- {
-		if err := m.spend(1); err != nil {
-			return false, err
-		}
 		if _, err := n.elems[i].match(v, place{state: inOperand, meter: m}); err != nil {
 			return false, err
 		}
@@ -182,6 +176,9 @@ func newInText(s string) *inText {
 
 func (n *inText) match(v any, at place) (bool, error) {
 	if list, ok := v.([]any); ok {
+		if err := at.meter.spend(1); err != nil {
+			return false, err
+		}
 		for i := len(list) - 1; i >= 0; i-- {
 			if err := at.meter.spend(cost(list[i]) + len(n.text)/64); err != nil {
 				return false, err
@@ -209,9 +206,9 @@ func (n *inText) holds(v any) (bool, error) {
 // inNothing is $in with anything else. Only an empty list escapes.
 type inNothing struct{}
 
-func (inNothing) match(v any, _ place) (bool, error) {
+func (inNothing) match(v any, at place) (bool, error) {
 	if list, ok := v.([]any); ok && len(list) == 0 {
-		return false, nil
+		return false, at.meter.spend(1)
 	}
 	return false, &Error{TypeError, "$in and $nin need a list"}
 }

@@ -47,8 +47,10 @@ func (m *Meter) look(v any) error {
 	if m == nil {
 		return nil
 	}
-	return m.spend(cost(v))
+	return m.weigh(v)
 }
+
+func (m *Meter) weigh(v any) error { return m.spend(cost(v)) }
 
 // cost is how many steps it takes to read a value as text.
 func cost(v any) int {

@@ -36,6 +36,14 @@ func TestAMeterEndsALongMatch(t *testing.T) {
 		"$regex":         {`{"s":{"$regex":"(a*)*\\1b"}}`, `{"s":"` + strings.Repeat("a", 200) + `"}`},
 		"oneof": {`{"$filters":[{"column":"l","condition":"oneof","value":[` + repeated("2", n) + `]}]}`,
 			`{"l":` + ones + `}`},
+		"$type":    {`{"$or":[` + repeated(`{"l":{"$elemMatch":{"$type":"string"}}}`, n) + `]}`, `{"l":` + ones + `}`},
+		"nothing":  {`{"$nor":[` + repeated(`{"l":{"$elemMatch":{"$not":{}}}}`, n) + `]}`, `{"l":` + ones + `}`},
+		"$or of 0": {`{"$or":[` + repeated(`{"l":{"$elemMatch":{"$or":[]}}}`, n) + `]}`, `{"l":` + ones + `}`},
+		"empty lists": {`{"$or":[` + repeated(`{"l.a":{"$elemMatch":{"x":1}}}`, n) + `]}`,
+			`{"l":[` + repeated(`{"a":[]}`, n) + `]}`},
+		"quirks": {`{"$or":[` + repeated(`{"l":{"$elemMatch":{"hasOwnProperty":1}}}`, n) + `]}`, `{"l":` + ones + `}`},
+		"$exists": {`{"$or":[` + repeated(`{"l.a":{"$exists":false}}`, n) + `]}`,
+			`{"l":[` + repeated(`{"a":1}`, n) + `]}`},
 		"contains": {`{"$filters":[` + repeated(`{"column":"l","condition":"notcontain","value":"x"}`, n) + `]}`, `{"l":` + ones + `}`},
 	} {
 		filter, err := sift.Compile(json.RawMessage(c.where))

@@ -2,7 +2,8 @@ package sift
 
 // node is a compiled condition.
 type node interface {
-	// match reports whether v satisfies the condition. at is where v was found.
+	// match reports whether v satisfies the condition. at is where v was found. Every
+	// call takes at least one step of the meter there, or makes a call that does.
 	match(v any, at place) (bool, error)
 }
 
@@ -35,10 +36,10 @@ const (
 type all []node
 
 func (n all) match(v any, at place) (bool, error) {
+	if len(n) == 0 {
+		return true, at.meter.spend(1)
+	}
 	for _, sub := range n {
-		if err := at.meter.spend(1); err != nil {
-			return false, err
-		}
 		if ok, err := sub.match(v, at); err != nil || !ok {
 			return false, err
 		}
@@ -50,10 +51,10 @@ func (n all) match(v any, at place) (bool, error) {
 type some []node
 
 func (n some) match(v any, at place) (bool, error) {
+	if len(n) == 0 {
+		return false, at.meter.spend(1)
+	}
 	for _, sub := range n {
-		if err := at.meter.spend(1); err != nil {
-			return false, err
-		}
 		if ok, err := sub.match(v, at); err != nil || ok {
 			return ok, err
 		}
@@ -72,7 +73,7 @@ func (n not) match(v any, at place) (bool, error) {
 // constant is a condition that does not look.
 type constant bool
 
-func (n constant) match(any, place) (bool, error) { return bool(n), nil }
+func (n constant) match(_ any, at place) (bool, error) { return bool(n), at.meter.spend(1) }
 
 // raise is a condition that fails whenever it is asked.
 type raise struct{ err error }
@@ -109,10 +110,10 @@ func (n *path) walk(v any, i int, holder any, m *Meter) (bool, error) {
 		}
 		return n.walk(property(v, s), i+1, v, m)
 	}
+	if err := m.spend(1); err != nil {
+		return false, err
+	}
 	for _, elem := range list {
-		if err := m.spend(1); err != nil {
-			return false, err
-		}
 		if ok, err := n.walk(elem, i, list, m); err != nil || ok {
 			return ok, err
 		}
@@ -155,10 +156,10 @@ func (n elemMatch) match(v any, at place) (bool, error) {
 	if !ok {
 		return n.node.match(v, at)
 	}
+	if err := at.meter.spend(1); err != nil {
+		return false, err
+	}
 	for _, elem := range list {
-		if err := at.meter.spend(1); err != nil {
-			return false, err
-		}
 		if ok, err := n.node.match(elem, place{meter: at.meter}); err != nil || ok {
 			return ok, err
 		}

@@ -193,10 +193,12 @@ func (n regex) test(v any, m *Meter) (bool, error) {
 type size struct{ operand any }
 
 func (n size) match(v any, at place) (bool, error) {
+	steps := 1
 	if text, ok := v.(string); ok {
-		if err := at.meter.look(text); err != nil {
-			return false, err
-		}
+		steps = cost(text)
+	}
+	if err := at.meter.spend(steps); err != nil {
+		return false, err
 	}
 	if !truthy(v) {
 		return false, nil
@@ -239,7 +241,10 @@ func newOfType(operand any) ofType {
 	return ofType{refused: &Error{TypeError, "$type needs one of string, number, boolean, array, object"}}
 }
 
-func (n ofType) match(v any, _ place) (bool, error) {
+func (n ofType) match(v any, at place) (bool, error) {
+	if err := at.meter.spend(1); err != nil {
+		return false, err
+	}
 	switch {
 	case isNullish(v):
 		return false, nil

@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,6 +11,15 @@ import (
 
 // SetQueryTimeout changes how long the clauses of a request may take.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
+
+// FillHook fills in the request of a web hook.
+func FillHook(ctx context.Context, payload, row map[string]any) error {
+	w, err := readWebHook(payload)
+	if err == nil {
+		_, _, err = w.request(ctx, hookHosts{}, row, nil)
+	}
+	return err
+}
 
 // LocalTransport is what carries hooks to this machine.
 func LocalTransport() http.RoundTripper { return hookTransport(true) }

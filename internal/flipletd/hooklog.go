@@ -21,7 +21,7 @@ type HookCall struct {
 	URL    string    // the endpoint as it is stored: not filled in, without its query
 	Sent   time.Time // when the request went out; zero: not yet, or never
 	Status int       // what was answered; 0 while nothing is
-	Err    string    // why there is no answer; holds nothing of a row, a header or an answer
+	Err    string    // why there is no answer, or of any hook that it took too long; holds nothing of a row, a header or an answer
 	Lever  string    // what levers did: lost, answer lost, twice, late, out of order, forged
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +21,14 @@ const (
 )
 
 const hookPushMessage = "push-message"
+
+// What the hooks of one write may cost while it holds the store's lock, their conditions and
+// their templates together, in steps of packages sift and handlebars: tenths of a second.
+// Behind that conditions do not hold and templates are filled in as far as they came.
+const (
+	hookSteps       = 1 << 21
+	hookStepsPerRow = 1 << 10 // and so many more for each row that is written
+)
 
 // hook is one server hook of a data source.
 type hook struct {
@@ -76,18 +85,35 @@ func parseHooks(raw json.RawMessage) []hook {
 	return hooks
 }
 
-// runs says whether a hook is meant for a row; every condition must hold.
-func (c *call) runs(h *hook, on string, data map[string]any) bool {
-	if h.never || !slices.Contains(h.runOn, on) {
-		return false
+// hookBudget is what the hooks of the write may still cost.
+func (c *call) hookBudget() *handlebars.Budget {
+	if c.hookWork == nil {
+		c.hookWork = &handlebars.Budget{Steps: hookSteps}
 	}
+	return c.hookWork
+}
+
+// runs says whether a hook is meant for a row; every condition must hold. The error is that
+// of conditions that take too long; one that fails otherwise does not hold.
+func (c *call) runs(h *hook, on string, data map[string]any) (bool, error) {
+	if h.never || !slices.Contains(h.runOn, on) {
+		return false, nil
+	}
+	b := c.hookBudget()
+	meter := sift.Meter{Steps: b.Steps}
+	defer func() { b.Steps = meter.Steps }()
 	for _, f := range h.conditions {
-		if ok, err := c.match(f, data); !ok || err != nil {
-			return false
+		switch ok, err := f.MatchWithin(data, &meter); {
+		case errors.Is(err, sift.ErrSteps):
+			return false, errHookConditions
+		case !ok || err != nil:
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
+
+var errHookConditions = errors.New("the conditions take too long")
 
 // runHooks lets operations change the columns that are about to be stored.
 // They run before the row is kept; Fliplet documents that single inserts run
@@ -96,35 +122,53 @@ func (c *call) runHooks(m *meta, on string, data map[string]any) map[string]any 
 	if !c.runsHooks() {
 		return data
 	}
+	c.hookBudget().Steps += hookStepsPerRow
 	for i := range m.hookList {
 		h := &m.hookList[i]
-		if h.kind != "operations" || !c.runs(h, on, data) && !c.runs(h, runBeforeSave, data) {
+		if h.kind != "operations" {
+			continue
+		}
+		ok, err := c.runs(h, on, data)
+		if !ok && err == nil {
+			ok, err = c.runs(h, runBeforeSave, data)
+		}
+		if !ok || err != nil {
 			continue
 		}
 		payload, _ := h.payload.(map[string]any)
 		if len(payload) == 0 {
 			continue
 		}
+		if !c.hookBudget().Spend(len(data) / 4) {
+			continue
+		}
 		data = maps.Clone(data)
 		for _, column := range slices.Sorted(maps.Keys(payload)) {
-			operate(data, column, payload[column])
+			operate(data, column, payload[column], c.hookBudget())
 		}
 	}
 	return data
 }
 
 // operate applies one operation: a template to fill in, or a list of trim,
-// lower, upper and hash for the column's own text.
-func operate(data map[string]any, column string, operation any) {
+// lower, upper and hash for the column's own text. With nothing left of the budget the column
+// stays as it is.
+func operate(data map[string]any, column string, operation any, b *handlebars.Budget) {
+	if b.Over() {
+		return
+	}
 	switch op := operation.(type) {
 	case string:
-		data[column] = handlebars.Fill(op, data)
+		data[column], _ = handlebars.Fill(op, data, b) // in part, where it takes too long
 	case []any:
 		s, ok := data[column].(string)
 		if !ok {
 			return
 		}
 		for _, name := range op {
+			if !b.Spend(1 + len(s)/64) {
+				return
+			}
 			switch name {
 			case "trim":
 				s = strings.TrimSpace(s)
@@ -149,15 +193,29 @@ func (c *call) afterWrite(tx *tx, m *meta, on string, v *version) {
 	}
 	for i := range m.hookList {
 		h := &m.hookList[i]
-		if h.kind == "operations" || !c.runs(h, on, v.data()) {
+		if h.kind == "operations" {
+			continue
+		}
+		ok, err := c.runs(h, on, v.data())
+		if !ok && err == nil {
 			continue
 		}
 		call := HookCall{Time: c.now, Type: h.kind, RunOn: on, DataSourceID: m.id, EntryID: v.ID, AppID: h.appID}
+		if err != nil { // whether it should run is not known
+			call.Err = err.Error()
+			if h.web != nil {
+				call.URL = h.web.shown
+			}
+			tx.after = append(tx.after, func() { c.srv.hooks.add(call) })
+			continue
+		}
 		if h.kind == hookWeb {
 			tx.after = append(tx.after, func() { c.srv.ring(h, laneKey{m.id, i}, call, v.data()) })
 			continue
 		}
-		call.Payload = fillValues(h.payload, v.data())
+		if call.Payload, err = fillValues(h.payload, v.data(), c.hookBudget()); err != nil {
+			call.Err = err.Error()
+		}
 		tx.after = append(tx.after, func() {
 			if call.Type == hookPushMessage {
 				tx.st.pushes.expect(call)
@@ -167,23 +225,38 @@ func (c *call) afterWrite(tx *tx, m *meta, on string, v *version) {
 	}
 }
 
-// fillValues fills every text inside a payload.
-func fillValues(v any, data map[string]any) any {
+// fillValues fills every text inside a payload, as far as the budget goes. The error is the
+// first one.
+func fillValues(v any, data map[string]any, b *handlebars.Budget) (any, error) {
+	var first error
+	fill := func(v any) any {
+		filled, err := fillValues(v, data, b)
+		if first == nil {
+			first = err
+		}
+		return filled
+	}
 	switch v := v.(type) {
 	case string:
-		return handlebars.Fill(v, data)
+		return handlebars.Fill(v, data, b)
 	case []any:
+		if !b.Spend(len(v)) {
+			return nil, handlebars.ErrTooLong
+		}
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = fillValues(e, data)
+			out[i] = fill(e)
 		}
-		return out
+		return out, first
 	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = fillValues(e, data)
+		if !b.Spend(len(v)) {
+			return nil, handlebars.ErrTooLong
 		}
-		return out
+		out := make(map[string]any, len(v))
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			out[k] = fill(v[k])
+		}
+		return out, first
 	}
-	return v
+	return v, nil
 }

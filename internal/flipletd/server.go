@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd/handlebars"
+	"github.com/fliplet/fliplet-chat-go/internal/flipletd/sift"
 )
 
 // Config is what a server starts with. Zero fields have the defaults named
@@ -147,9 +150,11 @@ type call struct {
 
 	began    time.Time // by the system's clock
 	rowsSeen int       // by clauses; see match
+	steps    sift.Meter
 	gaveUp   bool
 
-	asksForHooks bool // the request says that hooks run
+	asksForHooks bool               // the request says that hooks run
+	hookWork     *handlebars.Budget // what they may cost; see hookBudget
 
 	status      int
 	contentType string

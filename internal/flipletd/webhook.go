@@ -162,16 +162,13 @@ func readTemplates(v any) (any, error) {
 
 // filling fills the templates of one request, within limits.
 type filling struct {
-	row  map[string]any
-	left int // bytes
-	ctx  context.Context
+	row    map[string]any
+	left   int // bytes
+	budget handlebars.Budget
 }
 
 func (f *filling) text(t *handlebars.Template) (string, error) {
-	if f.ctx.Err() != nil {
-		return "", context.Cause(f.ctx)
-	}
-	s, err := t.Render(f.row)
+	s, err := t.Render(f.row, &f.budget)
 	if f.left -= len(s); err == nil && f.left < 0 {
 		err = handlebars.ErrTooLarge
 	}
@@ -206,7 +203,7 @@ func (f *filling) value(v any) (any, error) {
 // request fills a hook in. It also returns the payload as it may be shown: values of headers
 // and of the query are left out. No error repeats anything of a row.
 func (w *webHook) request(ctx context.Context, hosts hookHosts, row map[string]any, body any) (*http.Request, map[string]any, error) {
-	f := &filling{row: row, left: maxHookBody, ctx: ctx}
+	f := &filling{row: row, left: maxHookBody, budget: handlebars.Budget{Steps: hookSteps, Ctx: ctx}}
 	method, err := f.text(w.method)
 	if err != nil {
 		return nil, nil, fmt.Errorf("payload.method: %w", err)

@@ -12,6 +12,8 @@
 //   - {{! comment }}, {{!-- comment --}}, ~ to take away white space, and \{{ for two braces.
 //     A block, an else or a comment that is alone on a line takes the line with it.
 //
+// x.length is that of a list, and of a text in UTF-16 code units.
+//
 // Values become text as JavaScript makes them: nothing for null and what is missing, 1,2 for
 // a list, [object Object] for an object. Keys of objects are iterated in ascending order,
 // since rows keep none. Helpers, partials and decorators are not known.

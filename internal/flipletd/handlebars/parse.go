@@ -188,7 +188,10 @@ func parsePath(s string) (path, error) {
 	}
 	for strings.HasPrefix(s, "..") {
 		p.up++
-		s = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(s, ".."), "/"), ".")
+		s = s[len(".."):]
+		if s != "" && (s[0] == '/' || s[0] == '.') { // not both: another .. may follow
+			s = s[1:]
+		}
 		if s == "" {
 			return p, nil
 		}

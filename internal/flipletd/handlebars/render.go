@@ -2,43 +2,43 @@ package handlebars
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
-// What filling one template may cost, whatever a row holds.
-const (
-	maxOutput = 1 << 20 // bytes
-	maxSteps  = 1 << 17
-)
-
-// ErrTooLarge is the error of a template that becomes too large, or takes too long.
-var ErrTooLarge = errors.New("the template becomes larger than 1 MiB")
-
-// Fill is Parse and Render. What cannot be understood stands as it is or is empty.
-func Fill(s string, row map[string]any) string {
+// Fill is Parse and Render. What cannot be understood stands as it is or is empty; the error
+// is that of a template which is filled in part.
+func Fill(s string, row map[string]any, b *Budget) (string, error) {
 	if !strings.Contains(s, "{{") {
-		return s
+		return s, nil
+	}
+	if b != nil && !b.Spend(len(s)/64) {
+		return "", ErrTooLong
 	}
 	t, _ := Parse(s)
-	out, _ := t.Render(row)
-	return out
+	return t.Render(row, b)
 }
 
-// Render fills a template from the columns of a row, which is decoded JSON.
-func (t *Template) Render(row map[string]any) (string, error) {
-	r := &renderer{root: row}
+// Render fills a template from the columns of a row, which is decoded JSON. Where it fails,
+// the text is what was filled in until then. No budget is the template's own bound.
+func (t *Template) Render(row map[string]any, b *Budget) (string, error) {
+	r := &renderer{root: row, budget: b}
+	if b != nil && b.Ctx != nil && b.Ctx.Err() != nil {
+		return "", b.Ctx.Err()
+	}
 	err := r.all(t.nodes, &scope{value: row})
 	return r.out.String(), err
 }
 
 type renderer struct {
-	root  map[string]any
-	out   strings.Builder
-	steps int
+	root   map[string]any
+	out    strings.Builder
+	steps  int
+	budget *Budget // nil: none
+	failed error   // see step
 }
 
 // scope is what names mean inside a block.
@@ -53,8 +53,8 @@ type scope struct {
 
 func (r *renderer) all(nodes []node, in *scope) error {
 	for _, n := range nodes {
-		if r.steps++; r.steps > maxSteps {
-			return ErrTooLarge
+		if err := r.step(1); err != nil {
+			return err
 		}
 		if err := n.render(r, in); err != nil {
 			return err
@@ -67,6 +67,9 @@ func (r *renderer) write(s string) error {
 	if r.out.Len()+len(s) > maxOutput {
 		return ErrTooLarge
 	}
+	if err := r.step(len(s) / 64); err != nil {
+		return err
+	}
 	r.out.WriteString(s)
 	return nil
 }
@@ -76,8 +79,14 @@ func (t textNode) render(r *renderer, _ *scope) error { return r.write(string(t)
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;", "=", "&#x3D;")
 
 func (n *valueNode) render(r *renderer, in *scope) error {
-	v := r.find(n.path, in)
-	s := text(v)
+	v, err := r.find(n.path, in)
+	if err != nil {
+		return err
+	}
+	s, err := r.text(v)
+	if err != nil {
+		return err
+	}
 	if !n.raw {
 		s = escaper.Replace(s)
 	}
@@ -88,7 +97,10 @@ func (n *blockNode) render(r *renderer, in *scope) error {
 	if n.refused {
 		return nil
 	}
-	v := r.find(n.path, in)
+	v, err := r.find(n.path, in)
+	if err != nil {
+		return err
+	}
 	switch n.kind {
 	case "if", "unless":
 		if truthy(v) == (n.kind == "if") {
@@ -104,6 +116,9 @@ func (n *blockNode) render(r *renderer, in *scope) error {
 	switch list := v.(type) {
 	case []any:
 		for i, e := range list {
+			if err := r.step(1); err != nil {
+				return err
+			}
 			inner := &scope{value: e, parent: in, key: json.Number(strconv.Itoa(i)), index: i, last: i == len(list)-1, each: true}
 			if err := r.all(n.body, inner); err != nil {
 				return err
@@ -113,8 +128,14 @@ func (n *blockNode) render(r *renderer, in *scope) error {
 			return nil
 		}
 	case map[string]any:
+		if err := r.step(len(list)); err != nil { // to sort them
+			return err
+		}
 		keys := slices.Sorted(maps.Keys(list))
 		for i, k := range keys {
+			if err := r.step(1); err != nil {
+				return err
+			}
 			inner := &scope{value: list[k], parent: in, key: k, index: i, last: i == len(keys)-1, each: true}
 			if err := r.all(n.body, inner); err != nil {
 				return err
@@ -128,7 +149,15 @@ func (n *blockNode) render(r *renderer, in *scope) error {
 }
 
 // find looks a path up; what is not there is nil.
-func (r *renderer) find(p path, in *scope) any {
+func (r *renderer) find(p path, in *scope) (any, error) {
+	if err := r.step(1 + p.up + len(p.parts) + len(p.whole)/64); err != nil {
+		return nil, err
+	}
+	v := r.lookup(p, in)
+	return v, r.failed
+}
+
+func (r *renderer) lookup(p path, in *scope) any {
 	for range p.up {
 		if in = in.parent; in == nil {
 			return nil
@@ -145,7 +174,7 @@ func (r *renderer) find(p path, in *scope) any {
 			return v
 		}
 	}
-	if v, ok := walk(value, p.parts); ok {
+	if v, ok := r.walk(value, p.parts); ok {
 		return v
 	}
 	// data.Column: what a row is called elsewhere. Only from the row itself.
@@ -154,7 +183,7 @@ func (r *renderer) find(p path, in *scope) any {
 			if v, ok := r.root[strings.TrimPrefix(p.whole, "data.")]; ok {
 				return v
 			}
-			v, _ := walk(r.root, p.parts[1:])
+			v, _ := r.walk(r.root, p.parts[1:])
 			return v
 		}
 	}
@@ -180,7 +209,7 @@ func (s *scope) local(name string) any {
 	return nil
 }
 
-func walk(v any, parts []string) (any, bool) {
+func (r *renderer) walk(v any, parts []string) (any, bool) {
 	for _, part := range parts {
 		switch in := v.(type) {
 		case map[string]any:
@@ -199,11 +228,27 @@ func walk(v any, parts []string) (any, bool) {
 				return nil, false
 			}
 			v = in[i]
+		case string:
+			if part != "length" {
+				return nil, false
+			}
+			if r.step(len(in)/64) != nil {
+				return nil, false
+			}
+			v = json.Number(strconv.Itoa(units(in)))
 		default:
 			return nil, false
 		}
 	}
 	return v, true
+}
+
+// units is the length of a text as JavaScript has it, in UTF-16 code units.
+func units(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
 }
 
 // truthy is what if asks: JavaScript's idea, and an empty list is not.
@@ -231,30 +276,47 @@ func empty(v any) bool {
 }
 
 // text is a value as JavaScript puts it into a text. Numbers stand as they are written.
-func text(v any) string {
+func (r *renderer) text(v any) (string, error) {
 	switch v := v.(type) {
-	case nil:
-		return ""
 	case string:
-		return v
+		return v, nil
 	case bool:
-		return strconv.FormatBool(v)
+		return strconv.FormatBool(v), nil
 	case json.Number:
-		return string(v)
+		return string(v), nil
 	case []any:
 		var b strings.Builder
-		for i, e := range v {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			if b.Len() > maxOutput {
-				break
-			}
-			b.WriteString(text(e))
-		}
-		return b.String()
+		err := r.join(&b, v)
+		return b.String(), err
 	case map[string]any:
-		return "[object Object]"
+		return "[object Object]", nil
 	}
-	return ""
+	return "", nil
+}
+
+// join writes the elements of a list with commas between them.
+func (r *renderer) join(b *strings.Builder, list []any) error {
+	for i, e := range list {
+		if err := r.step(1); err != nil {
+			return err
+		}
+		if b.Len() > maxOutput {
+			return ErrTooLarge
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if inner, ok := e.([]any); ok {
+			if err := r.join(b, inner); err != nil {
+				return err
+			}
+			continue
+		}
+		s, err := r.text(e)
+		if err != nil {
+			return err
+		}
+		b.WriteString(s)
+	}
+	return nil
 }

@@ -51,7 +51,7 @@ func Compile(where any) (*Filter, error) {
 // An error is an *Error: of kind TypeError where the original raises one on
 // this row; of kind Refused for a regular expression that takes too long on
 // it; of another kind for a condition inside $in that could not be prepared.
-func (f *Filter) Match(doc any) (bool, error) { return f.root.match(doc, place{}) }
+func (f *Filter) Match(doc any) (bool, error) { return f.MatchWithin(doc, nil) }
 
 type compiler struct {
 	regexSize int // of all regular expressions so far

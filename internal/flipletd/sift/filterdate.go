@@ -125,7 +125,7 @@ func newDateCompare(i int, condition string, value any, o object) (rowTest, erro
 	return dateCompare{bound, order}, err
 }
 
-func (n dateCompare) holds(v any) (bool, error) {
+func (n dateCompare) holds(v any, _ *Meter) (bool, error) {
 	order, ok := n.bound.compare(v)
 	return ok && order == n.order, nil
 }
@@ -157,7 +157,7 @@ func newDateBetween(i int, o object) (rowTest, error) {
 	return n, nil
 }
 
-func (n dateBetween) holds(v any) (bool, error) {
+func (n dateBetween) holds(v any, _ *Meter) (bool, error) {
 	if n.from != nil {
 		if order, ok := n.from.compare(v); !ok || order < 0 {
 			return false, nil

@@ -111,25 +111,30 @@ type columnTest struct {
 	cond rowTest
 }
 
-func (n columnTest) match(v any, _ place) (bool, error) {
+func (n columnTest) match(v any, at place) (bool, error) {
 	value, _ := ownProperty(v, n.name)
-	return n.cond.holds(value)
+	if err := at.meter.look(value); err != nil {
+		return false, err
+	}
+	return n.cond.holds(value, at.meter)
 }
 
 // rowTest is a condition of $filters. A missing column is nil, like null.
-type rowTest interface{ holds(v any) (bool, error) }
+type rowTest interface {
+	holds(v any, m *Meter) (bool, error)
+}
 
 type negated struct{ rowTest }
 
-func (n negated) holds(v any) (bool, error) {
-	ok, err := n.rowTest.holds(v)
+func (n negated) holds(v any, m *Meter) (bool, error) {
+	ok, err := n.rowTest.holds(v, m)
 	return err == nil && !ok, err
 }
 
 // isEmpty is empty: null, "", [] and {}. Numbers and booleans are not.
 type isEmpty struct{}
 
-func (isEmpty) holds(v any) (bool, error) {
+func (isEmpty) holds(v any, _ *Meter) (bool, error) {
 	switch v := v.(type) {
 	case nil:
 		return true, nil
@@ -155,7 +160,7 @@ func newSame(value any) (rowTest, error) {
 
 type sameText struct{ text string }
 
-func (n sameText) holds(v any) (bool, error) {
+func (n sameText) holds(v any, _ *Meter) (bool, error) {
 	if v == nil {
 		return false, nil
 	}
@@ -175,7 +180,7 @@ func newHasText(value any, absent bool) (rowTest, error) {
 	return hasText{lower(s), absent}, err
 }
 
-func (n hasText) holds(v any) (bool, error) {
+func (n hasText) holds(v any, _ *Meter) (bool, error) {
 	if v == nil {
 		return false, nil
 	}
@@ -186,7 +191,7 @@ func (n hasText) holds(v any) (bool, error) {
 // matches is regex, without regard to case.
 type matches struct{ re *jsregexp.Regexp }
 
-func (n matches) holds(v any) (bool, error) {
+func (n matches) holds(v any, m *Meter) (bool, error) {
 	if v == nil {
 		return false, nil
 	}
@@ -194,7 +199,7 @@ func (n matches) holds(v any) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return regex{n.re}.test(s)
+	return regex{n.re}.test(s, m)
 }
 
 // numberCompare is > >= < <=. Two texts that are not numbers compare as text,
@@ -213,7 +218,7 @@ func newNumberCompare(condition string, value any) numberCompare {
 	return numberCompare{condition: condition, text: s, number: f, isText: !ok}
 }
 
-func (n numberCompare) holds(v any) (bool, error) {
+func (n numberCompare) holds(v any, _ *Meter) (bool, error) {
 	if v == nil {
 		return false, nil
 	}
@@ -278,7 +283,7 @@ func newBetween(i int, value any) (rowTest, error) {
 	return between{end("from", math.Inf(-1)), end("to", math.Inf(1))}, nil
 }
 
-func (n between) holds(v any) (bool, error) {
+func (n between) holds(v any, _ *Meter) (bool, error) {
 	f := looseNumber(v)
 	return n.from <= f && f <= n.to, nil
 }
@@ -312,19 +317,22 @@ func newOneOf(value any) oneOf {
 	return oneOf{options: []any{value}}
 }
 
-func (n oneOf) holds(v any) (bool, error) {
+func (n oneOf) holds(v any, m *Meter) (bool, error) {
 	if list, ok := v.([]any); ok {
 		for _, elem := range list {
-			if ok, err := n.has(elem); err != nil || ok {
+			if ok, err := n.has(elem, m); err != nil || ok {
 				return ok, err
 			}
 		}
 		return false, nil
 	}
-	return n.has(v)
+	return n.has(v, m)
 }
 
-func (n oneOf) has(v any) (bool, error) {
+func (n oneOf) has(v any, m *Meter) (bool, error) {
+	if err := m.spend(len(n.options) + len(n.texts)); err != nil {
+		return false, err
+	}
 	for _, option := range n.options {
 		if strictlyEqual(option, v) {
 			return true, nil

@@ -57,7 +57,10 @@ func newInList(list []any, elems []node) *inList {
 	return n
 }
 
-func (n *inList) match(v any, _ place) (bool, error) {
+func (n *inList) match(v any, at place) (bool, error) {
+	if err := at.meter.look(v); err != nil {
+		return false, err
+	}
 	if list, ok := v.([]any); ok {
 		for _, elem := range list {
 			if n.holds(elem) {
@@ -68,7 +71,7 @@ func (n *inList) match(v any, _ place) (bool, error) {
 	}
 	switch k := kindOf(v); {
 	case k == kindObject:
-		return n.matchObject(v)
+		return n.matchObject(v, at.meter)
 	case k == kindNull:
 		if n.refused != nil {
 			return false, n.refused
@@ -87,7 +90,7 @@ func (n *inList) match(v any, _ place) (bool, error) {
 		return n.holdsLoosely(v), nil
 	}
 	for i := len(n.elems) - 1; i >= 0; i-- {
-		if ok, err := n.elems[i].match(v, place{state: inOperand}); err != nil || ok {
+		if ok, err := n.elems[i].match(v, place{state: inOperand, meter: at.meter}); err != nil || ok {
 			return ok, err
 		}
 	}
@@ -95,7 +98,7 @@ func (n *inList) match(v any, _ place) (bool, error) {
 }
 
 // matchObject never finds an object, yet the search may fail.
-func (n *inList) matchObject(v any) (bool, error) {
+func (n *inList) matchObject(v any, m *Meter) (bool, error) {
 	if len(n.elems) == 0 {
 		return false, nil
 	}
@@ -106,7 +109,7 @@ func (n *inList) matchObject(v any) (bool, error) {
 		return false, err
 	}
 	for i := len(n.elems) - 1; i >= 0; i-- {
-		if _, err := n.elems[i].match(v, place{state: inOperand}); err != nil {
+		if _, err := n.elems[i].match(v, place{state: inOperand, meter: m}); err != nil {
 			return false, err
 		}
 	}
@@ -171,14 +174,23 @@ func newInText(s string) *inText {
 	return n
 }
 
-func (n *inText) match(v any, _ place) (bool, error) {
+func (n *inText) match(v any, at place) (bool, error) {
 	if list, ok := v.([]any); ok {
+		if err := at.meter.spend(1); err != nil {
+			return false, err
+		}
 		for i := len(list) - 1; i >= 0; i-- {
+			if err := at.meter.spend(cost(list[i]) + len(n.text)/64); err != nil {
+				return false, err
+			}
 			if ok, err := n.holds(list[i]); err != nil || ok {
 				return ok, err
 			}
 		}
 		return false, nil
+	}
+	if err := at.meter.spend(cost(v) + len(n.text)/64); err != nil {
+		return false, err
 	}
 	if f, ok := numeric(v); ok && f >= 0 && f <= 9 && f == float64(int(f)) && n.digits[int(f)] {
 		return true, nil
@@ -194,9 +206,9 @@ func (n *inText) holds(v any) (bool, error) {
 // inNothing is $in with anything else. Only an empty list escapes.
 type inNothing struct{}
 
-func (inNothing) match(v any, _ place) (bool, error) {
+func (inNothing) match(v any, at place) (bool, error) {
 	if list, ok := v.([]any); ok && len(list) == 0 {
-		return false, nil
+		return false, at.meter.spend(1)
 	}
 	return false, &Error{TypeError, "$in and $nin need a list"}
 }

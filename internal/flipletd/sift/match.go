@@ -30,12 +30,18 @@ func holdsObject(v any) bool {
 	return false
 }
 
-func (n deepEqual) match(v any, _ place) (bool, error) {
+func (n deepEqual) match(v any, at place) (bool, error) {
+	if err := at.meter.spend(extent(v)); err != nil {
+		return false, err
+	}
 	if alike(n.operand, v) {
 		return true, nil
 	}
 	list, _ := v.([]any)
 	for _, elem := range list {
+		if err := at.meter.spend(extent(elem)); err != nil {
+			return false, err
+		}
 		if alike(n.operand, elem) {
 			return true, nil
 		}

@@ -2,17 +2,26 @@ package sift
 
 // node is a compiled condition.
 type node interface {
-	// match reports whether v satisfies the condition. at is where v was found.
+	// match reports whether v satisfies the condition. at is where v was found. Every
+	// call takes at least one step of the meter there, or makes a call that does.
 	match(v any, at place) (bool, error)
 }
 
 // place is where a value was found: under a name of a holder. Only $exists
-// asks. The zero place is nowhere, which is where whole rows and the elements
-// that $elemMatch looks at are.
+// asks. A place without them is nowhere, which is where whole rows and the elements
+// that $elemMatch looks at are. With it comes the meter of the match.
 type place struct {
 	holder any
-	name   string
+	key    *segment // the last one; nil is undefined
+	meter  *Meter
 	state  placeState
+}
+
+func (p place) name() string {
+	if p.key == nil {
+		return "undefined"
+	}
+	return p.key.name
 }
 
 type placeState uint8
@@ -27,6 +36,9 @@ const (
 type all []node
 
 func (n all) match(v any, at place) (bool, error) {
+	if len(n) == 0 {
+		return true, at.meter.spend(1)
+	}
 	for _, sub := range n {
 		if ok, err := sub.match(v, at); err != nil || !ok {
 			return false, err
@@ -39,6 +51,9 @@ func (n all) match(v any, at place) (bool, error) {
 type some []node
 
 func (n some) match(v any, at place) (bool, error) {
+	if len(n) == 0 {
+		return false, at.meter.spend(1)
+	}
 	for _, sub := range n {
 		if ok, err := sub.match(v, at); err != nil || ok {
 			return ok, err
@@ -58,7 +73,7 @@ func (n not) match(v any, at place) (bool, error) {
 // constant is a condition that does not look.
 type constant bool
 
-func (n constant) match(any, place) (bool, error) { return bool(n), nil }
+func (n constant) match(_ any, at place) (bool, error) { return bool(n), at.meter.spend(1) }
 
 // raise is a condition that fails whenever it is asked.
 type raise struct{ err error }
@@ -73,25 +88,33 @@ type path struct {
 	cond     node
 }
 
-func (n *path) match(v any, _ place) (bool, error) {
-	return n.walk(v, 0, v)
+func (n *path) match(v any, at place) (bool, error) {
+	return n.walk(v, 0, v, at.meter)
 }
 
-func (n *path) walk(v any, i int, holder any) (bool, error) {
+func (n *path) walk(v any, i int, holder any, m *Meter) (bool, error) {
 	if i == len(n.segments) || isNullish(v) {
-		at := place{holder: holder, state: inHolder, name: "undefined"}
+		at := place{holder: holder, state: inHolder, meter: m}
 		if i > 0 {
-			at.name = n.segments[i-1].name
+			at.key = &n.segments[i-1]
 		}
 		return n.cond.match(v, at)
 	}
 	s := &n.segments[i]
 	list, ok := v.([]any)
 	if !ok || s.numeric {
-		return n.walk(property(v, s), i+1, v)
+		if text, ok := v.(string); ok { // whose units are counted
+			if err := m.look(text); err != nil {
+				return false, err
+			}
+		}
+		return n.walk(property(v, s), i+1, v, m)
+	}
+	if err := m.spend(1); err != nil {
+		return false, err
 	}
 	for _, elem := range list {
-		if ok, err := n.walk(elem, i, list); err != nil || ok {
+		if ok, err := n.walk(elem, i, list, m); err != nil || ok {
 			return ok, err
 		}
 	}
@@ -99,18 +122,26 @@ func (n *path) walk(v any, i int, holder any) (bool, error) {
 }
 
 // test is a condition on one value.
-type test interface{ test(v any) (bool, error) }
+type test interface {
+	test(v any, m *Meter) (bool, error)
+}
 
 // anyOf applies a test to a value, or to the elements of a list that has some.
 type anyOf struct{ test }
 
-func (n anyOf) match(v any, _ place) (bool, error) {
+func (n anyOf) match(v any, at place) (bool, error) {
 	list, ok := v.([]any)
 	if !ok || len(list) == 0 {
-		return n.test.test(v)
+		if err := at.meter.look(v); err != nil {
+			return false, err
+		}
+		return n.test.test(v, at.meter)
 	}
 	for _, elem := range list {
-		if ok, err := n.test.test(elem); err != nil || ok {
+		if err := at.meter.look(elem); err != nil {
+			return false, err
+		}
+		if ok, err := n.test.test(elem, at.meter); err != nil || ok {
 			return ok, err
 		}
 	}
@@ -125,8 +156,11 @@ func (n elemMatch) match(v any, at place) (bool, error) {
 	if !ok {
 		return n.node.match(v, at)
 	}
+	if err := at.meter.spend(1); err != nil {
+		return false, err
+	}
 	for _, elem := range list {
-		if ok, err := n.node.match(elem, place{}); err != nil || ok {
+		if ok, err := n.node.match(elem, place{meter: at.meter}); err != nil || ok {
 			return ok, err
 		}
 	}
@@ -143,6 +177,9 @@ func (n exists) match(_ any, at place) (bool, error) {
 	case inOperand:
 		return bool(n), nil
 	}
-	ok, err := hasOwn(at.holder, at.name)
+	if err := at.meter.spend(1); err != nil {
+		return false, err
+	}
+	ok, err := hasOwn(at.holder, at.name())
 	return err == nil && ok == bool(n), err
 }

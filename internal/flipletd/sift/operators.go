@@ -25,7 +25,7 @@ func newEqual(operand any) equal {
 	return equal{text: s, isText: true, number: toNumber(s), isRef: k >= kindArray, refused: err}
 }
 
-func (n equal) test(v any) (bool, error) {
+func (n equal) test(v any, _ *Meter) (bool, error) {
 	if n.refused != nil {
 		return false, n.refused
 	}
@@ -55,12 +55,12 @@ func (n equal) equalText(s string) bool {
 // isNull is $eq against null.
 type isNull struct{}
 
-func (isNull) test(v any) (bool, error) { return isNullish(v), nil }
+func (isNull) test(v any, _ *Meter) (bool, error) { return isNullish(v), nil }
 
 // isEmptyList is $eq against [].
 type isEmptyList struct{}
 
-func (isEmptyList) test(v any) (bool, error) {
+func (isEmptyList) test(v any, _ *Meter) (bool, error) {
 	list, ok := v.([]any)
 	return ok && len(list) == 0, nil
 }
@@ -88,7 +88,7 @@ func newInRange(operator string, operand any) inRange {
 	}
 }
 
-func (n inRange) test(v any) (bool, error) {
+func (n inRange) test(v any, _ *Meter) (bool, error) {
 	f := comparable(v)
 	switch {
 	case n.orEqual && f == n.bound:
@@ -129,7 +129,7 @@ func newModulo(operand any) modulo {
 	return n
 }
 
-func (n modulo) test(v any) (bool, error) {
+func (n modulo) test(v any, _ *Meter) (bool, error) {
 	f, err := number(v)
 	if err == nil {
 		err = n.refused
@@ -152,7 +152,7 @@ func newLike(operand any, foldCase bool) like {
 	return like{sub: sub, foldCase: foldCase, refused: err}
 }
 
-func (n like) test(v any) (bool, error) {
+func (n like) test(v any, _ *Meter) (bool, error) {
 	if kindOf(v) == kindUndefined {
 		return false, nil
 	}
@@ -172,14 +172,18 @@ func (n like) test(v any) (bool, error) {
 // regex is $regex. Only text matches.
 type regex struct{ re *jsregexp.Regexp }
 
-func (n regex) test(v any) (bool, error) {
+func (n regex) test(v any, m *Meter) (bool, error) {
 	s, ok := v.(string)
 	if !ok {
 		return false, nil
 	}
-	matched, err := n.re.MatchString(s)
+	matched, steps, err := n.re.MatchSteps(s)
+	spent := m.spend(steps / 16)
 	if err != nil {
 		return false, &Error{Refused, err.Error()}
+	}
+	if spent != nil {
+		return false, spent
 	}
 	return matched, nil
 }
@@ -188,7 +192,14 @@ func (n regex) test(v any) (bool, error) {
 // called length.
 type size struct{ operand any }
 
-func (n size) match(v any, _ place) (bool, error) {
+func (n size) match(v any, at place) (bool, error) {
+	steps := 1
+	if text, ok := v.(string); ok {
+		steps = cost(text)
+	}
+	if err := at.meter.spend(steps); err != nil {
+		return false, err
+	}
 	if !truthy(v) {
 		return false, nil
 	}
@@ -230,7 +241,10 @@ func newOfType(operand any) ofType {
 	return ofType{refused: &Error{TypeError, "$type needs one of string, number, boolean, array, object"}}
 }
 
-func (n ofType) match(v any, _ place) (bool, error) {
+func (n ofType) match(v any, at place) (bool, error) {
+	if err := at.meter.spend(1); err != nil {
+		return false, err
+	}
 	switch {
 	case isNullish(v):
 		return false, nil

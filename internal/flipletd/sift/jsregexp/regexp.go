@@ -58,18 +58,25 @@ func (re *Regexp) Size() int { return len(re.prog.insts) }
 // MatchString reports whether the pattern matches anywhere in s. The error is
 // ErrTooSlow.
 func (re *Regexp) MatchString(s string) (bool, error) {
+	matched, _, err := re.MatchSteps(s)
+	return matched, err
+}
+
+// MatchSteps is MatchString, and says what it cost: steps of some nanoseconds.
+func (re *Regexp) MatchSteps(s string) (matched bool, steps int, err error) {
 	if re.plain {
-		return strings.Contains(s, re.literal), nil
+		return strings.Contains(s, re.literal), len(s) / 64, nil
 	}
 	m, _ := re.pool.Get().(*machine)
 	if m == nil {
 		m = &machine{re: re}
 	}
-	matched, err := m.match(s)
+	matched, err = m.match(s)
+	steps = maxSteps + (unitSteps+1)*len(m.text) - m.steps + len(m.visited)
 	if !m.isLarge() {
 		re.pool.Put(m)
 	}
-	return matched, err
+	return matched, steps, err
 }
 
 func parseFlags(text string) (flags, error) {

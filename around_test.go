@@ -125,7 +125,7 @@ func TestAConversationThatSpoilsTheLookAtManyHoldsUpNoOther(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(answer.name, ", ", sickOnes, " of ", conversations), func(t *testing.T) {
 				t.Parallel()
-				if conversations > 150 || answer.status > 500 || answer.status == 403 {
+				if conversations > 150 || answer.status != 0 && answer.status != 500 {
 					longtest.Only(t, "it plays many conversations")
 				}
 				synctest.Test(t, func(t *testing.T) {

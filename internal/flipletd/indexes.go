@@ -24,9 +24,7 @@ func (c *call) columnIndexes() error {
 	view := grant.view(nil)
 	indexes := make(map[string]any, len(columns))
 	for _, column := range columns {
-		parent, _, _ := strings.Cut(column, ".")
-		_, whole := m.columnSet[column]
-		if _, known := m.columnSet[parent]; m.columns != nil && !known && !whole {
+		if m.columns != nil && !declares(m.columnSet, column) {
 			return badRequest("The data source has no column %q.", column)
 		}
 		if view != nil && !view.shows(column) {

@@ -101,15 +101,20 @@ func parseOrdering(pair []any, declared map[string]struct{}) (ordering, error) {
 // declaredIn refuses a column of the data that a source does not have; declared is nil
 // where several sources are meant, and for one without any.
 func (t ordering) declaredIn(declared map[string]struct{}) error {
-	if !t.data || declared == nil {
+	if !t.data || declared == nil || declares(declared, t.column) {
 		return nil
 	}
-	parent, _, _ := strings.Cut(t.column, ".")
-	_, whole := declared[t.column]
-	if _, known := declared[parent]; !known && !whole {
-		return badRequest("The data source has no column %q to order by.", t.column)
+	return badRequest("The data source has no column %q to order by.", t.column)
+}
+
+// declares reports whether a column is one of a source's, or lies in one.
+func declares(columns map[string]struct{}, column string) bool {
+	if _, whole := columns[column]; whole {
+		return true
 	}
-	return nil
+	parent, _, _ := strings.Cut(column, ".")
+	_, known := columns[parent]
+	return known
 }
 
 // defaultOrder is the documented one: order ascending, then the newest id.

@@ -349,28 +349,35 @@ func TestAMessageThatAProxyNeverLetsThroughIsKeptForAPersonToDecide(t *testing.T
 	}
 }
 
-// A gateway refuses everything with a page of its own, also every login.
+// refusing plays a gateway that refuses everything for a time, also every login. It ends
+// nothing: a message comes afterwards. then is what the test does with the listener.
+func refusing(t *testing.T, code int, body string, howLong time.Duration, then func(t *testing.T, w *world, jane *chat.Chat, ended <-chan error)) {
+	t.Run(fmt.Sprint(code, " ", body), func(t *testing.T) {
+		throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+			jane, bob := w.login("jane", atLeisure), w.login("bob")
+			conv := w.converse(bob, "jane")
+			var errs errorList
+			got := newRecorder()
+			ended := run(jane, got.add, errs.add)
+			time.Sleep(time.Minute)
+			off := w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
+			time.Sleep(howLong)
+			off.Off()
+			assert.NotEmpty(t, errs.all(), "it is told")
+			w.say(bob, conv, "still here")
+			time.Sleep(time.Hour)
+			assert.Equal(t, []string{"still here"}, bodies(got.all()))
+			then(t, w, jane, ended)
+		})
+	})
+}
+
 func TestARefusalOfAGatewayEndsNoStream(t *testing.T) {
 	for _, code := range []int{401, 403} {
-		for name, body := range map[string]string{"a page": proxyPage, "nothing": " ", "other JSON": `{"blocked":true}`} {
-			t.Run(fmt.Sprint(code, " ", name), func(t *testing.T) {
-				throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
-					jane, bob := w.login("jane", atLeisure), w.login("bob")
-					conv := w.converse(bob, "jane")
-					var errs errorList
-					got := newRecorder()
-					ended := run(jane, got.add, errs.add)
-					time.Sleep(time.Minute)
-					off := w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
-					time.Sleep(time.Hour)
-					off.Off()
-					assert.NotEmpty(t, errs.all(), "it is told")
-					w.say(bob, conv, "still here")
-					time.Sleep(time.Hour)
-					assert.Equal(t, []string{"still here"}, bodies(got.all()))
-					require.NoError(t, jane.Close())
-					require.ErrorIs(t, <-ended, chat.ErrClosed)
-				})
+		for _, body := range []string{proxyPage, " ", `{"blocked":true}`} {
+			refusing(t, code, body, time.Hour, func(t *testing.T, _ *world, jane *chat.Chat, ended <-chan error) {
+				require.NoError(t, jane.Close())
+				require.ErrorIs(t, <-ended, chat.ErrClosed)
 			})
 		}
 	}
@@ -380,26 +387,11 @@ func TestARefusalOfAGatewayEndsNoStream(t *testing.T) {
 func TestARefusalInJSONEndsAStreamAfterTenMinutes(t *testing.T) {
 	for _, code := range []int{401, 403} {
 		for _, body := range []string{`{"message":"Forbidden"}`, `{"message":"Unauthorized"}`, `{"error":"Forbidden"}`, `{"code":"denied","message":"no route"}`} {
-			t.Run(fmt.Sprint(code, " ", body), func(t *testing.T) {
-				throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
-					jane, bob := w.login("jane", atLeisure), w.login("bob")
-					conv := w.converse(bob, "jane")
-					var errs errorList
-					got := newRecorder()
-					ended := run(jane, got.add, errs.add)
-					time.Sleep(time.Minute)
-					off := w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
-					time.Sleep(9 * time.Minute)
-					off.Off()
-					assert.NotEmpty(t, errs.all(), "it is told")
-					w.say(bob, conv, "still here")
-					time.Sleep(time.Hour)
-					assert.Equal(t, []string{"still here"}, bodies(got.all()))
-					began := time.Now()
-					w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
-					require.ErrorIs(t, <-ended, chat.ErrUnauthorized)
-					assert.Less(t, time.Since(began), 20*time.Minute)
-				})
+			refusing(t, code, body, 9*time.Minute, func(t *testing.T, w *world, _ *chat.Chat, ended <-chan error) {
+				began := time.Now()
+				w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
+				require.ErrorIs(t, <-ended, chat.ErrUnauthorized)
+				assert.Less(t, time.Since(began), 20*time.Minute)
 			})
 		}
 	}

@@ -289,7 +289,9 @@ func (v *Conversation) join(ctx context.Context, s *session, since time.Time) er
 	defer answered()
 	made := 0 // more than once if another client undoes the change
 	err := v.apply(ctx, roster.Change{
-		First: &v.def, Since: since, Edit: func(d wire.Definition) bool { return d.Add(v.userID) }, Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
+		First: &v.def, Since: since,
+		Edit: func(d wire.Definition) bool { return d.Add(v.userID) },
+		Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
 	}, func(at time.Time) {
 		if made++; made == 1 {
 			s.roster.Joined(v.ID, at)

@@ -287,6 +287,7 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 func (v *Conversation) join(ctx context.Context, s *session, since time.Time) error {
 	answered := sync.OnceFunc(s.roster.Joining(v.ID))
 	defer answered()
+	asked := time.Now()
 	made := 0 // more than once if another client undoes the change
 	err := v.apply(ctx, roster.Change{
 		First: &v.def, Since: since,
@@ -294,7 +295,7 @@ func (v *Conversation) join(ctx context.Context, s *session, since time.Time) er
 		Kept: func(d wire.Definition) bool { return d.Has(v.userID) },
 	}, func(at time.Time) {
 		if made++; made == 1 {
-			s.roster.Joined(v.ID, at)
+			s.roster.Joined(v.ID, roster.Join{At: at, Asked: asked, Answered: time.Now()})
 			answered()
 			s.receiver.Joined() // what is stored before the first look at the conversation cannot be told from what was there
 		}
@@ -303,7 +304,7 @@ func (v *Conversation) join(ctx context.Context, s *session, since time.Time) er
 	case err == nil && (made > 1 || !s.roster.Listed(v.ID)):
 		s.receiver.Joined()
 	case datasource.Doubtful(err): // not before the definition without the user was read
-		s.roster.Joined(v.ID, v.UpdatedAt.Add(time.Microsecond))
+		s.roster.Joined(v.ID, roster.Join{At: v.UpdatedAt.Add(time.Microsecond)})
 	}
 	return err
 }

@@ -226,54 +226,6 @@ func TestAnOwnJoinIsForgottenWhenTheUserLeavesAtOnce(t *testing.T) {
 	})
 }
 
-// The clock that has stamped the join is set back after it: at once, or when the
-// conversation has been read. Ids tell what is new then, and what is not.
-func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockIsSetBack(t *testing.T) {
-	t.Parallel()
-	for _, start := range []chat.From{chat.FromNow, chat.FromNewest, chat.FromBeginning} {
-		for _, wait := range []time.Duration{0, time.Millisecond, time.Second} {
-			for _, old := range []time.Duration{15 * time.Minute, time.Hour, 2 * time.Hour} {
-				t.Run(fmt.Sprint(start, ", ", wait, ", ", old), func(t *testing.T) {
-					t.Parallel()
-					servers(t, func(t *testing.T, w *world) {
-						jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
-						other := w.converse(jane, "bob")
-						w.say(jane, other, "hello")
-						conv := newsOf(t, jane)
-						listeners := listening(t, bob, start)
-						settle()
-						for i := range 3 {
-							w.say(jane, conv, fmt.Sprint("old ", i))
-						}
-						time.Sleep(old - 10*time.Minute)
-						w.say(jane, conv, "old 3")
-						time.Sleep(10 * time.Minute)
-						_, err := bob.Channels().Join(t.Context(), conv.ID)
-						require.NoError(t, err)
-						time.Sleep(wait)
-						w.ShiftClock(-time.Hour)
-						w.say(jane, conv, "live 1")
-						settle()
-						w.say(jane, conv, "live 2")
-						settle()
-						for way, h := range listeners {
-							history, got, _ := h.in(conv)
-							assert.Equal(t, []string{"live 1", "live 2"}, got, way)
-							if start == chat.FromNow {
-								assert.Empty(t, history, way)
-								assert.Len(t, h.gaps, 1, way)
-							} else {
-								assert.Equal(t, []string{"old 0", "old 1", "old 2", "old 3"}, history, way)
-							}
-						}
-						require.NoError(t, bob.Close())
-					})
-				})
-			}
-		}
-	}
-}
-
 // The machine that stamps rows is behind the one that stamps definitions.
 func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockOfDefinitionsIsAhead(t *testing.T) {
 	t.Parallel()

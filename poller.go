@@ -110,7 +110,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 	if err := p.judge(ctx, err); err != nil {
 		return receive.Page{}, err
 	}
-	p.session.cache.Seen(ctx, q, a.Shown, a.Clock)
+	p.session.cache.Seen(ctx, q, a.Shown, a.Clock.Earliest)
 	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Partial: a.Partial, Without: a.Without, Err: a.Err}, nil
 }
 
@@ -125,7 +125,8 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	})
 	members := make([]feed.Member, len(sources))
 	for i, ds := range sources {
-		members[i] = feed.Member{Conversation: ds.ID, Created: rows.Micros(ds.CreatedAt), Changed: rows.Micros(ds.UpdatedAt), Joined: rows.Micros(joined[ds.ID])}
+		j := joined[ds.ID]
+		members[i] = feed.Member{Conversation: ds.ID, Created: rows.Micros(ds.CreatedAt), Changed: rows.Micros(ds.UpdatedAt), Joined: rows.Micros(j.At), Asked: j.Asked, Answered: j.Answered}
 	}
 	return members, nil
 }

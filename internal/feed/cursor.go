@@ -200,16 +200,17 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 	if s.Polled != nil {
 		r.polled = *s.Polled
 	}
+	r.high = max(r.settled, r.pos, r.polled)
 	r.conversations = make(idSet, 0, len(s.Conversations))
 	for _, id := range s.Conversations {
 		r.conversations.add(id)
 	}
 	for _, id := range s.Joins {
-		r.joins = append(r.joins, join{conversation: id, until: r.joinedBy(Member{}), at: Key{Time: beginning}, limit: r.cfg.PageSize})
+		r.joins = append(r.joins, join{conversation: id, until: r.joinedBy(Member{}), otherwise: endOfTime, at: Key{Time: beginning}, limit: r.cfg.PageSize})
 	}
 	for _, j := range s.Joining {
 		r.joins = append(r.joins, join{
-			conversation: j.Conversation, created: j.Created, until: j.Until, at: j.At, paging: j.Paging, told: j.Told, limit: r.cfg.PageSize,
+			conversation: j.Conversation, created: j.Created, until: j.Until, otherwise: endOfTime, at: j.At, paging: j.Paging, told: j.Told, limit: r.cfg.PageSize,
 		})
 	}
 	for _, k := range s.Known {

@@ -160,7 +160,7 @@ func (h *harness) run() {
 			if h.dated {
 				clock = h.fakeServer.now / 1e6 * 1e6
 			}
-			h.feed.Page(h.now, h.answer(a.Query), clock)
+			h.feed.Page(h.now, h.answer(a.Query), feed.Clock{Earliest: clock, Latest: clock})
 		}
 	}
 	panic("the engine never came to rest")

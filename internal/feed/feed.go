@@ -77,6 +77,7 @@ type Feed struct {
 	flight  *flight
 	roster  roster
 	ahead   Time // by how much the server's clock was ahead of the owner's in the last answer
+	most    Time // the largest of these
 	dated   bool // there was one with a clock
 	// polls counts polls begun, done those completed. A caller that waits for a poll
 	// has a ticket: the number of that poll.
@@ -261,34 +262,37 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 	return query, true
 }
 
-// Page takes the answer to a query for rows, in the server's order. clock is the
-// server's own time of the answer, at least as late as any change in it; 0 if it is
-// not known.
-func (f *Feed) Page(now time.Time, rows []Row, clock Time) {
-	f.answered(now, page{rows: rows, clock: clock})
+// Page takes the answer to a query for rows, in the server's order, and the server's own
+// time of it.
+func (f *Feed) Page(now time.Time, rows []Row, clock Clock) {
+	f.answered(now, clock, page{rows: rows})
 }
 
 // ShortPage is Page for an answer that has at least one row, in order, and ends before
 // the limit although there may be more: a larger one could not be read.
-func (f *Feed) ShortPage(now time.Time, rows []Row, clock Time) {
-	f.answered(now, page{rows: rows, clock: clock, full: len(rows) > 0})
+func (f *Feed) ShortPage(now time.Time, rows []Row, clock Clock) {
+	f.answered(now, clock, page{rows: rows, full: len(rows) > 0})
 }
 
 // PartialPage is Page for an answer without the rows of some conversations, which could
 // not be read. Only a query with Partial may be answered so. What there is is delivered,
 // and nothing is settled: later polls read from the same position until one lacks nothing.
-func (f *Feed) PartialPage(now time.Time, rows []Row, clock Time, without []int64) {
-	f.answered(now, page{rows: rows, clock: clock, partial: true, without: without})
+func (f *Feed) PartialPage(now time.Time, rows []Row, clock Clock, without []int64) {
+	f.answered(now, clock, page{rows: rows, partial: true, without: without})
 }
 
-func (f *Feed) answered(now time.Time, p page) {
+func (f *Feed) answered(now time.Time, clock Clock, p page) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
 		return
 	}
 	f.flight = nil
 	f.clock.succeeded()
+	p.clock, p.latest, p.sent = clock.Earliest, clock.Latest, fl.sent
 	stepped := f.setBack(fl.sent, now, p.clock)
+	if f.dated {
+		p.high = f.most + Time(now.UnixMicro())
+	}
 	p.query, p.full = fl.query, p.full || len(p.rows) >= fl.query.Limit
 	p.rows, p.ordered = sorted(fl.query.Kind, p.rows)
 	for _, e := range fl.readers {

@@ -1,5 +1,10 @@
 package feed
 
+import (
+	"slices"
+	"time"
+)
+
 // join is the reading of a conversation that the user joined after the listener began.
 //
 // What was created up to until is history. A listener from the beginning gets all of
@@ -9,29 +14,37 @@ package feed
 type join struct {
 	conversation   int64
 	created, until Time
+	// asked and answered are when the user's own call that joined was, on the owner's clock:
+	// zero if it was somebody else's.
+	asked, answered time.Time
 	// back: the server's clock was set back since the user joined. Nothing that came after
-	// that has a time before otherwise. bound is the highest id of what came before the join,
-	// as far as it was looked at.
-	back, looked bool
-	otherwise    Time
-	bound        int64
+	// that has a time before otherwise. If it was set back before, times after ahead and up to
+	// aheadTo are of before. bound is the highest id of what came before the join, as far as
+	// that was looked at.
+	back           bool
+	otherwise      Time
+	ahead, aheadTo Time
+	bound          int64
+	// blind: the ids of the newest rows have to be looked at before more is read by creation.
+	blind bool
 	// at is how far the conversation was read by creation; before that is begun, its
 	// newest page is read.
 	at     Key
 	paging bool
 	limit  int
 	told   bool // of the gap
+	looked bool // at the ids of the newest rows
 }
 
 func (j *join) query(s Start) Query {
-	if s == FromBeginning && !j.blind() || s != FromBeginning && j.paging {
+	if s == FromBeginning && !j.blind || s != FromBeginning && j.paging {
 		return Query{Kind: Created, Conversation: j.conversation, After: j.at, Limit: j.limit}
 	}
 	return Query{Kind: Newest, Conversation: j.conversation, Limit: j.limit}
 }
 
 // takeJoin takes a page of the first join.
-func (r *reader) takeJoin(p page) {
+func (r *reader) takeJoin(now time.Time, p page) {
 	j := &r.joins[0]
 	if p.query != j.query(r.start) {
 		return // of a join that is over
@@ -40,14 +53,16 @@ func (r *reader) takeJoin(p page) {
 		r.endJoin() // the one that reads it now has one of its own
 		return
 	}
-	if !j.back && j.otherwise != 0 && p.clock != 0 && p.clock+tick <= j.until { // the page is younger than the join
-		j.back = true
-	}
-	if r.start == FromBeginning && j.blind() {
-		if p.query.Kind == Newest {
-			j.look(p)
+	j.reckon(now, &p, max(p.high, r.high), r.cfg.overlap())
+	if r.start == FromBeginning {
+		if j.look(p); p.query.Kind == Newest {
+			j.blind, j.looked = false, true
+			return
 		}
-		return
+		if p.full && !j.looked && !j.answered.IsZero() && slices.ContainsFunc(p.rows, func(row Row) bool { return j.has(&row) && j.doubtful(&row) }) {
+			j.blind = true
+			return
+		}
 	}
 	until := j.until
 	if j.back {
@@ -80,13 +95,13 @@ func (r *reader) takeNewest(p page, j *join) {
 	switch all := p.full && first != (Key{}) && first.Time > j.until; {
 	case again:
 		if older && r.start == FromNow {
-			r.leaveOut(j, p.rows, Key{Time: j.until + 1})
+			r.leaveOut(j, p.rows, j.edge(p.rows))
 		}
 	case all && j.created <= j.until:
-		r.leaveOut(j, nil, Key{Time: j.until + 1})
+		r.leaveOut(j, nil, j.edge(p.rows))
 		r.mem.idsBelow(j.conversation, p)
 	case r.start == FromNow && older:
-		r.leaveOut(j, p.rows, Key{Time: j.until + 1})
+		r.leaveOut(j, p.rows, j.edge(p.rows))
 	case p.full && first != (Key{}) && !all:
 		r.leaveOut(j, p.rows, first.clamp(p.clock))
 	}
@@ -106,11 +121,22 @@ func (r *reader) takeNewest(p page, j *join) {
 	}
 	for i := range p.rows {
 		if row := &p.rows[i]; j.has(row) && (row.createdKey().Compare(j.at) > 0 || j.stepped(row)) {
-			r.batch.byID = r.batch.byID || j.back
-			r.joinRow(row, j)
+			r.batch.byID = r.batch.byID || j.back || j.bound != 0
+			if r.start == FromNow && j.stale(row) {
+				r.keepOut(row)
+			} else {
+				r.joinRow(row, j)
+			}
 		}
 	}
 	r.endJoin()
+}
+
+// keepOut makes a row known that is not delivered, so that no poll takes it for new.
+func (r *reader) keepOut(row *Row) {
+	if !r.knows(row.ID) {
+		r.mem.put(row)
+	}
 }
 
 // has reports whether a row is a message of the joined conversation.
@@ -162,7 +188,7 @@ func (r *reader) missedChange(row *Row) {
 // the newest rows, nil if these are not all that there are after the key.
 func (r *reader) leaveOut(j *join, newest []Row, before Key) {
 	if before.ID == 0 {
-		r.mem.setFloor(j.conversation, afterAll(before.Time-1))
+		r.mem.setFloor(j.conversation, afterAll(j.until))
 	} else {
 		r.mem.setFloor(j.conversation, Key{before.Time, before.ID - 1})
 	}
@@ -184,7 +210,11 @@ func (r *reader) takeOldest(p page, j *join) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		if k := row.createdKey(); k.Compare(j.at) > 0 && j.has(row) {
-			if last = k; !j.stepped(row) { // the next poll brings it, behind the history
+			switch last = k; {
+			case j.stepped(row): // the next poll brings it, behind the history
+			case r.start != FromBeginning && j.stale(row): // the gap stands for it
+				r.keepOut(row)
+			default:
 				r.joinRow(row, j)
 			}
 		}

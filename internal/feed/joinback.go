@@ -1,42 +1,100 @@
 package feed
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
-// A server's clock may be set back between a join and the reading of the conversation.
-// What came after the join then has times from before it. When that is known, ids tell
-// what is what: of the rows that have a time which the clock has had twice, those came
-// after the join whose ids are higher than those of all that certainly came before it.
+// A server's clock may be set back shortly before a join, or between the join and the
+// reading of the conversation. Times of before the join then come a second time. When that
+// is known, ids tell what is what: those of what came after the join are higher than those
+// of all that certainly came before it.
 
-// setBack notes that the server's clock was set back since the user joined.
+// believable is how far a clock is set back at most without being seen before.
+const believable = 25 * 60 * 60 * tick
+
+// reckon compares the time of the user's own join with the clock of a page. high is what
+// the server's clock would show had it never been set back, as far as that is known.
+func (j *join) reckon(now time.Time, p *page, high, overlap Time) {
+	if j.answered.IsZero() || p.clock == 0 {
+		return
+	}
+	stamp, least, most := j.until+1, Time(p.sent.Sub(j.answered).Microseconds()), Time(now.Sub(j.asked).Microseconds())
+	clock := p.clock
+	if p.latest > clock+2*tick { // it was set forward: the answers from before are still believed
+		clock = p.latest
+	}
+	if stamp > clock+tick-least { // the page is younger than the join, and its clock is not
+		j.back, j.otherwise = true, min(j.otherwise, p.clock-most-tick)
+		return
+	}
+	if j.back {
+		return
+	}
+	latest := stamp + most + tick // that anything can have which has come since
+	if j.ahead, j.aheadTo = latest, high; high <= latest+overlap { // nobody has seen a later time
+		j.ahead, j.aheadTo = max(latest, p.clock+skew), beginning
+	}
+	if most <= skew {
+		j.aheadTo = max(j.aheadTo, stamp+believable) // else such a row may have come since
+	}
+}
+
+// setBack notes that the server's clock was set back since somebody else added the user.
 func (j *join) setBack(step Time) {
+	if !j.answered.IsZero() {
+		return // each page tells
+	}
 	if j.back {
 		j.otherwise -= step
 	} else {
 		j.otherwise = j.until - step - 2*tick
 	}
-	j.back, j.looked = true, false
+	j.back, j.blind = true, true
 }
 
-// blind reports whether ids have to be looked at before more is read.
-func (j *join) blind() bool { return j.back && !j.looked }
-
-// look notes the ids of the newest rows of what came before the join.
+// look notes the ids of what certainly came before the join.
 func (j *join) look(p page) {
-	j.looked = true
 	for i := range p.rows {
 		row := &p.rows[i]
-		if twice := row.Created >= j.otherwise && !(p.clock != 0 && row.Created > p.clock+tick); j.back && j.has(row) && row.Created <= j.until && !twice {
+		if !j.has(row) {
+			continue
+		}
+		before := row.Created > j.ahead && row.Created <= j.aheadTo
+		if j.back {
+			before = row.Created < j.otherwise || row.Created <= j.until && future(row.Created, p.clock)
+		}
+		if before {
 			j.bound = max(j.bound, row.ID)
 		}
 	}
 }
 
+// doubtful reports whether ids have to tell if a row came after the join.
+func (j *join) doubtful(row *Row) bool {
+	return row.Created > j.until || j.back && row.Created >= j.otherwise
+}
+
 // later reports whether a row came after the join.
-func (j *join) later(row *Row) bool { return row.Created > j.until || j.stepped(row) }
+func (j *join) later(row *Row) bool {
+	return j.doubtful(row) && (row.ID > j.bound || j.back && row.Created > j.until)
+}
 
 // stepped reports whether a row came after the join although its time does not say so.
-func (j *join) stepped(row *Row) bool {
-	return j.back && row.Created >= j.otherwise && row.Created <= j.until && row.ID > j.bound
+func (j *join) stepped(row *Row) bool { return row.Created <= j.until && j.later(row) }
+
+// stale reports whether a row came before the join although its time does not say so.
+func (j *join) stale(row *Row) bool { return row.Created > j.until && !j.later(row) }
+
+// edge is the end of what came before the join, as far as rows show it.
+func (j *join) edge(rows []Row) Key {
+	last := j.until
+	for i := range rows {
+		if row := &rows[i]; j.has(row) && j.stale(row) {
+			last = max(last, row.Created)
+		}
+	}
+	return Key{Time: last + 1}
 }
 
 // but are rows without those that came after the join although their times do not say so.

@@ -87,15 +87,14 @@ func (r *reader) resolve(now time.Time, members roll) {
 // join and reports false.
 func (r *reader) enter(m Member, young bool) bool {
 	until := r.joinedBy(m)
-	if young && m.Created > until {
+	if young && m.Created > until && m.Joined == 0 { // what the user's own call has joined was there before
 		r.conversations.add(m.Conversation)
 		return true
 	}
 	if !slices.ContainsFunc(r.joins, func(j join) bool { return j.conversation == m.Conversation }) {
-		j := join{conversation: m.Conversation, created: m.Created, until: until, limit: r.cfg.PageSize, at: Key{Time: beginning}}
+		j := join{conversation: m.Conversation, created: m.Created, until: until, otherwise: endOfTime, limit: r.cfg.PageSize, at: Key{Time: beginning}}
 		if m.Joined != 0 {
-			m.Joined = 0
-			j.otherwise = r.joinedBy(m)
+			j.asked, j.answered, j.created = m.Asked, m.Answered, min(m.Created, until)
 		}
 		r.joins = append(r.joins, j)
 	}

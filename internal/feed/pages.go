@@ -11,6 +11,9 @@ type page struct {
 	partial bool    // rows are missing
 	without []int64 // of these conversations, at least
 	clock   Time    // of the server; 0 if it is not known
+	latest  Time    // what this answer says of it, were the machine that gives it ahead of others
+	sent    time.Time
+	high    Time // what the clock would show had it never been set back; 0 if it is not known
 }
 
 func (r *reader) take(now time.Time, p page) {
@@ -25,7 +28,7 @@ func (r *reader) take(now time.Time, p page) {
 	}
 	switch {
 	case len(r.joins) > 0 && p.query.Conversation != 0 && (r.only == 0 || p.query == r.joins[0].query(r.start)):
-		r.takeJoin(p)
+		r.takeJoin(now, p)
 	case p.query.Kind == Latest:
 		r.takeLatest(p)
 	case p.query.Kind == Created:

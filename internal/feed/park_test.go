@@ -82,7 +82,7 @@ func TestOnlyAListenerAtRestIsParked(t *testing.T) {
 			q = h.feed.Next(h.now).Query
 		}
 		require.Equal(t, feed.Changes, q.Kind)
-		h.feed.Page(h.now, h.answer(q), 0)
+		h.feed.Page(h.now, h.answer(q), feed.Clock{})
 		assert.False(t, h.feed.Park(id, keepAll), what)
 	}
 	require.Equal(t, feed.Latest, h.feed.Next(h.now).Query.Kind)

@@ -3,14 +3,23 @@ package feed
 import (
 	"cmp"
 	"math"
+	"time"
 )
 
 // Time is a server timestamp in microseconds since the Unix epoch. Fliplet sends
 // milliseconds; the finer unit allows for a change.
 type Time int64
 
+// Clock is what an answer shows of the server's time; 0 if it shows nothing. Of several
+// machines some may be ahead: Earliest is what the last answers agree on, at least as late
+// as any change in this one, and Latest what this one says.
+type Clock struct{ Earliest, Latest Time }
+
 // beginning sorts before every timestamp a server can send.
 const beginning Time = math.MinInt64
+
+// endOfTime is later than any timestamp.
+const endOfTime Time = math.MaxInt64
 
 // Key is a position in the order of rows: a time, then an id.
 type Key struct {
@@ -103,6 +112,9 @@ type Member struct {
 	// Joined is when the user joined, by the same clock, if it was seen: the answer to their
 	// own request said it. Nothing that was created before is new. 0 if it is not known.
 	Joined Time
+	// Asked and Answered are when that request was sent and answered, on the owner's clock.
+	// Zero if they are not known; then a clock that is set back is not noticed by them.
+	Asked, Answered time.Time
 }
 
 // Kind says what a [Query] asks for.

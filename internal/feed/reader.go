@@ -70,6 +70,9 @@ type reader struct {
 	pageFrom      Key   // where the current page began
 	without       idSet // the conversations that a page of the current poll lacked
 
+	// high is the latest time of the server's clock that an earlier program has stored.
+	high Time
+
 	// top: no row with an id up to it is unread because its time is too early. pageTop is
 	// what it may become.
 	top, pageTop int64

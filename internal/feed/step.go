@@ -21,7 +21,10 @@ func (f *Feed) setBack(sent, now time.Time, clock Time) bool {
 	if f.dated && !stepped {
 		least = max(least, f.ahead)
 	}
-	f.ahead, f.dated = least, true
+	f.ahead, f.most = least, max(f.most, least)
+	if !f.dated {
+		f.most, f.dated = least, true
+	}
 	if !stepped {
 		return false
 	}
@@ -64,9 +67,9 @@ func (r *reader) setBack(step Time) {
 	if step > skew { // a smaller one may be a mistake, and what is marked as history hardly matters
 		back(&r.polled)
 		back(&r.began)
-		for id := range r.joined {
-			r.joined[id] -= step + 2*tick // dates have whole seconds
-		}
+	}
+	for id := range r.joined {
+		r.joined[id] -= step + 2*tick // dates have whole seconds
 	}
 	for i := range r.joins {
 		r.joins[i].setBack(step)

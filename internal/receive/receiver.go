@@ -18,7 +18,7 @@ type Page struct {
 	// Short: there may be more rows, although these are fewer than the query's limit;
 	// then they are in order.
 	Short bool
-	Clock feed.Time // the server's own time of the answer, 0 if unknown
+	Clock feed.Clock // the server's own time of the answer
 	// Partial: rows are missing, which only a query with Partial may have; of the
 	// conversations in Without as far as these are known. Err is why, where that is new.
 	Partial bool

@@ -13,10 +13,15 @@ const (
 	answerWait = 5 * time.Second
 )
 
-// ownJoin is a join by a call of the user: its time by the server's clock, and by ours.
+// Join is a join by a call of the user: when it was by the server's clock, and when the
+// call was made and answered by ours, zero if it is not known which answer was that of
+// the join.
+type Join struct{ At, Asked, Answered time.Time }
+
 type ownJoin struct {
-	at, seen time.Time
-	listed   bool // a list has it
+	Join
+	seen   time.Time
+	listed bool // a list has it
 }
 
 // joins are the joins by calls of the user, guarded by Roster.mu.
@@ -45,10 +50,9 @@ func (r *Roster) Joining(id int64) (done func()) {
 	}
 }
 
-// Joined remembers that a call of the user made them a member, and when: the server's own
-// time of the change.
-func (r *Roster) Joined(id int64, at time.Time) {
-	if at.IsZero() {
+// Joined remembers that a call of the user made them a member, and when.
+func (r *Roster) Joined(id int64, j Join) {
+	if j.At.IsZero() {
 		return
 	}
 	r.mu.Lock()
@@ -56,7 +60,7 @@ func (r *Roster) Joined(id int64, at time.Time) {
 	if r.joins.made == nil {
 		r.joins.made = map[int64]ownJoin{}
 	}
-	r.joins.made[id] = ownJoin{at: at, seen: time.Now()}
+	r.joins.made[id] = ownJoin{Join: j, seen: time.Now()}
 }
 
 // Listed reports whether a list has shown a join that a call of the user has made.
@@ -76,18 +80,18 @@ func (r *Roster) Left(id int64) {
 // Joins returns when the user joined the conversations of a list, as far as their own calls
 // did it. What is not listed they have left since; began is when the list was asked for. It
 // waits a little for calls that are under way.
-func (r *Roster) Joins(ctx context.Context, began time.Time, listed func(id int64) bool) map[int64]time.Time {
+func (r *Roster) Joins(ctx context.Context, began time.Time, listed func(id int64) bool) map[int64]Join {
 	r.await(ctx, listed)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out map[int64]time.Time
+	var out map[int64]Join
 	for id, j := range r.joins.made {
 		switch {
 		case listed(id):
 			if out == nil {
-				out = map[int64]time.Time{}
+				out = map[int64]Join{}
 			}
-			out[id], j.listed = j.at, true
+			out[id], j.listed = j.Join, true
 			r.joins.made[id] = j
 		case began.Sub(j.seen) > rejoin:
 			delete(r.joins.made, id)

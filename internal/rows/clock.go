@@ -50,6 +50,7 @@ type clock struct {
 	server *serverClock
 	mu     sync.Mutex
 	first  time.Time
+	latest time.Time // of the dates themselves
 }
 
 func (c *clock) note(date time.Time) {
@@ -62,6 +63,20 @@ func (c *clock) note(date time.Time) {
 	if c.first.IsZero() || t.Before(c.first) {
 		c.first = t
 	}
+	if date.After(c.latest) {
+		c.latest = date
+	}
+}
+
+// shown is what the answers show of the server's time.
+func (c *clock) shown() feed.Clock {
+	at := feed.Clock{Earliest: c.read()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at.Latest = at.Earliest; !c.latest.IsZero() {
+		at.Latest = max(at.Earliest, Micros(c.latest))
+	}
+	return at
 }
 
 func (c *clock) read() feed.Time {

@@ -193,7 +193,7 @@ type Answer struct {
 	Shown []datasource.Entry // what may be shown
 	// Short: there may be more rows, although these are fewer than the limit.
 	Short bool
-	Clock feed.Time // the server's time of the answer
+	Clock feed.Clock // the server's time of the answer
 	// Partial: rows are missing, of the conversations in Without as far as these are known. Err
 	// is why, where it has just been found.
 	Partial bool
@@ -201,7 +201,7 @@ type Answer struct {
 	Err     error
 }
 
-func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, l left, short bool, at feed.Time, err error) {
+func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, l left, short bool, at feed.Clock, err error) {
 	w := want{limit: q.Limit, clock: &clock{server: &s.time}, partial: q.Partial}
 	if q.Conversation != 0 {
 		w.conversations = []int64{q.Conversation}
@@ -227,11 +227,11 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, l l
 		return err
 	})
 	if there {
-		return found, left{}, short && len(found.rows) < q.Limit, w.clock.read(), err
+		return found, left{}, short && len(found.rows) < q.Limit, w.clock.shown(), err
 	}
 	page, err := s.fetchEach(ctx, w)
 	s.sick.saw(page.Rows)
-	return unchecked{page.Rows}, page.Left, false, w.clock.read(), err
+	return unchecked{page.Rows}, page.Left, false, w.clock.shown(), err
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.

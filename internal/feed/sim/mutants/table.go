@@ -81,7 +81,7 @@ var table = [...]Mutant{
 	{
 		What:  "joined conversations bring no history",
 		Seed:  143,
-		Edits: edits("membership.go", "if young && m.Created > until {", "if true {"),
+		Edits: edits("membership.go", "if young && m.Created > until && m.Joined == 0 {", "if true {"),
 	},
 	{
 		What:  "conversations found through a message bring no history",
@@ -236,7 +236,7 @@ var table = [...]Mutant{
 	{
 		What:  "a listener from the beginning gets a page of a joined conversation",
 		Seed:  143,
-		Edits: edits("join.go", "if s == FromBeginning && !j.blind() || s != FromBeginning && j.paging {", "if j.paging {"),
+		Edits: edits("join.go", "if s == FromBeginning && !j.blind || s != FromBeginning && j.paging {", "if j.paging {"),
 	},
 	{
 		What:  "history is not marked",

@@ -296,11 +296,11 @@ func (r *Runner) answer(times int) bool {
 		} else {
 			if r.srv.sick != 0 {
 				r.partial = true
-				r.feed.PartialPage(r.now(), r.rows, r.clock, []int64{int64(r.srv.sick)})
+				r.feed.PartialPage(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock}, []int64{int64(r.srv.sick)})
 			} else if r.short {
-				r.feed.ShortPage(r.now(), r.rows, r.clock)
+				r.feed.ShortPage(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock})
 			} else {
-				r.feed.Page(r.now(), r.rows, r.clock)
+				r.feed.Page(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock})
 			}
 		}
 	}

@@ -76,10 +76,11 @@ type conversation struct {
 	stamped feed.Time // what the clock said then
 	joins   int
 	// listed is when a list first showed it after the last join, 0 for not yet.
-	listed feed.Time
-	hidden bool // a list of a lagging replica has not shown it after one that has
-	own    bool // the user joined it with a call of their own
-	stuck  bool // consumers fail to handle what comes from it
+	listed  feed.Time
+	hidden  bool      // a list of a lagging replica has not shown it after one that has
+	own     bool      // the user joined it with a call of their own
+	entered time.Time // when that was, on the client's clock
+	stuck   bool      // consumers fail to handle what comes from it
 }
 
 // defined is when the definition was changed, as far as the server says it.
@@ -216,7 +217,7 @@ func (s *server) members() []feed.Member {
 		if c.member && c.listed == 0 {
 			c.listed = s.now
 		}
-		s.list = append(s.list, feed.Member{Conversation: int64(i + 1), Created: c.created, Changed: c.defined(s.traits), Joined: c.joined()})
+		s.list = append(s.list, feed.Member{Conversation: int64(i + 1), Created: c.created, Changed: c.defined(s.traits), Joined: c.joined(), Asked: c.entered, Answered: c.entered})
 	}
 	return s.list
 }

@@ -82,7 +82,7 @@ func (r *Runner) do(x *Step) {
 			return
 		}
 		c.joins++
-		c.listed, c.own, c.hidden = 0, x.B == 2, false
+		c.listed, c.own, c.hidden, c.entered = 0, x.B == 2, false, r.now()
 		if x.B != 0 {
 			r.feed.Joined(r.now())
 		}

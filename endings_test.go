@@ -95,7 +95,7 @@ func TestNoConsumersFunctionBeginsAfterAnEnding(t *testing.T) {
 						return nil
 					})
 				}()
-				time.Sleep(2500 * time.Millisecond) // the lease is taken, and the position is being stored
+				time.Sleep(1500 * time.Millisecond) // the lease is taken, and the position is being stored
 				_ = end(bob)                        // Shutdown's second is too short for this store
 				over.Store(true)
 				<-done

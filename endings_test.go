@@ -96,7 +96,7 @@ func TestNoConsumersFunctionBeginsAfterAnEnding(t *testing.T) {
 					})
 				}()
 				time.Sleep(1500 * time.Millisecond) // the lease is taken, and the position is being stored
-				_ = end(bob)                        // Shutdown's second is too short for this store
+				_ = end(bob)                        // as the store may take longer than Shutdown's second
 				over.Store(true)
 				<-done
 				assert.False(t, began.Load())

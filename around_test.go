@@ -250,39 +250,60 @@ func TestAListOfConversationsThatFailsHoldsUpNobody(t *testing.T) {
 }
 
 // Something on the way answers the very first question with an empty list.
-func TestAnEmptyFirstAnswerIsNotBelieved(t *testing.T) {
+// What a listener gets is what it would have got from honest answers.
+func TestEmptyFirstAnswersAreNotBelieved(t *testing.T) {
 	t.Parallel()
+	const old = 700
 	for name, c := range map[string]struct {
 		from    chat.From
 		history int
-	}{"now": {chat.FromNow, 0}, "newest": {chat.FromNewest, 200}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, fliplettest.InProcess())
-				jane, bob := w.login("jane"), w.login("bob", asUsual)
-				conv := w.converse(jane, "bob")
-				w.AddRows(conv.ID, textRows(jane, 300)...)
-				time.Sleep(24 * time.Hour)
-				w.Next(1, fliplettest.CrossSource, fliplettest.Answer(200, `{"entries":[]}`))
-				r := newRecorder()
-				_, err := bob.Stream(t.Context(), r.add, chat.StartAt(c.from))
-				require.NoError(t, err)
-				settle()
-				w.say(jane, conv, "live")
-				settle()
-				history, live := 0, 0
-				for _, m := range r.all() {
-					if m.IsHistory {
-						history++
-					} else {
-						live++
-					}
-				}
-				assert.Equal(t, []int{c.history, 1}, []int{history, live})
-				require.NoError(t, bob.Close())
-			})
-		})
+	}{"now": {chat.FromNow, 0}, "newest": {chat.FromNewest, 200}, "the beginning": {chat.FromBeginning, old}} {
+		for way, route := range map[string]fliplettest.Route{"one query": fliplettest.CrossSource, "a query each": fliplettest.Query} {
+			for lies := range 5 {
+				t.Run(fmt.Sprint("from ", name, ", ", way, ", ", lies, " of them"), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t, fliplettest.InProcess())
+						jane, bob := w.login("jane"), w.login("bob", asUsual)
+						conv := w.converse(jane, "bob")
+						w.AddRows(conv.ID, textRows(jane, old)...)
+						time.Sleep(24 * time.Hour)
+						if route == fliplettest.Query {
+							w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+						}
+						if lies > 0 {
+							w.Next(lies, route, fliplettest.Answer(200, `{"entries":[]}`))
+						}
+						r := newRecorder()
+						gaps := 0
+						_, err := bob.Stream(t.Context(), r.add, chat.StartAt(c.from), chat.OnGap(func(chat.Gap) { gaps++ }))
+						require.NoError(t, err)
+						time.Sleep(time.Second)
+						w.say(jane, conv, "live")
+						settle()
+						history, live := 0, []string{}
+						for _, m := range r.all() {
+							if m.IsHistory {
+								history++
+							} else {
+								live = append(live, m.Body)
+							}
+						}
+						if want := c.history; c.from == chat.FromNewest && lies > 1 {
+							assert.Equal(t, want-1, history, "the message that came meanwhile is on the page")
+						} else {
+							assert.Equal(t, want, history)
+						}
+						assert.Equal(t, []string{"live"}, live)
+						require.NoError(t, bob.Close())
+						synctest.Wait()
+						if c.from != chat.FromNow {
+							assert.Zero(t, gaps)
+						}
+					})
+				})
+			}
+		}
 	}
 }
 

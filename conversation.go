@@ -52,8 +52,8 @@ type NewConversation struct {
 	// one-to-one chats come from the contacts.
 	Name string
 	// Group makes the conversation a group, whatever its size, and is stored as
-	// Definition.Group; see [Definition]. An empty one is stored as M{"public": false}.
-	// M{"readOnly": false} makes no group: Fliplet's widget gives it to one-to-one chats.
+	// Definition.Group; see [Definition]. One that is empty, or has nothing but nulls and
+	// "readOnly": false, as Fliplet's widget gives it to one-to-one chats, gets "public": false.
 	Group M
 	// Metadata is any data of the program's, stored as Definition.Metadata.
 	Metadata M

@@ -274,13 +274,17 @@ func TestAConversationCreatedWithGroupIsAGroup(t *testing.T) {
 		group, stored chat.M
 		want          bool
 	}{
-		"none":                      {nil, chat.M{}, false},
-		"as the widget, for two":    {chat.M{"readOnly": false}, chat.M{"readOnly": false}, false},
-		"as the widget, with nulls": {chat.M{"readOnly": false, "type": nil}, chat.M{"readOnly": false, "type": nil}, false},
-		"any object":                {chat.M{}, chat.M{"public": false}, true},
-		"as documented":             {chat.M{"public": false}, chat.M{"public": false}, true},
-		"a preset":                  {chat.M{"type": "Speakers", "readOnly": false}, chat.M{"type": "Speakers", "readOnly": false}, true},
-		"a broadcast":               {chat.M{"readOnly": true}, chat.M{"readOnly": true}, true},
+		"none":                 {nil, chat.M{}, false},
+		"not read-only":        {chat.M{"readOnly": false}, chat.M{"readOnly": false, "public": false}, true},
+		"not read-only, typed": {chat.M{"readOnly": new(false)}, chat.M{"readOnly": false, "public": false}, true},
+		"as JSON":              {chat.M{"readOnly": json.RawMessage("false")}, chat.M{"readOnly": false, "public": false}, true},
+		"with nulls":           {chat.M{"readOnly": false, "type": nil}, chat.M{"readOnly": false, "type": nil, "public": false}, true},
+		"with nulls only":      {chat.M{"type": nil, "public": nil}, chat.M{"type": nil, "public": false}, true},
+		"with typed nulls":     {chat.M{"type": (*string)(nil), "public": json.RawMessage("null")}, chat.M{"type": nil, "public": false}, true},
+		"any object":           {chat.M{}, chat.M{"public": false}, true},
+		"as documented":        {chat.M{"public": false}, chat.M{"public": false}, true},
+		"a preset":             {chat.M{"type": "Speakers", "readOnly": false}, chat.M{"type": "Speakers", "readOnly": false}, true},
+		"a broadcast":          {chat.M{"readOnly": true}, chat.M{"readOnly": true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -299,4 +303,17 @@ func TestAConversationCreatedWithGroupIsAGroup(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what Fliplet's widget stores for two", func(t *testing.T) {
+		t.Parallel()
+		jane := w.login("jane")
+		conv := w.converse(jane, "bob")
+		for _, group := range []chat.M{{"readOnly": false}, {"readOnly": false, "type": nil}, {}} {
+			def := must(json.Marshal(chat.M{"participants": conv.Participants().IDs(), "group": group}))
+			_, err := w.Client().UpdateDataSource(t.Context(), conv.ID, datasource.SourcePatch{Definition: def})
+			require.NoError(t, err)
+			read, err := jane.Conversation(t.Context(), conv.ID)
+			require.NoError(t, err)
+			assert.False(t, read.IsGroup)
+		}
+	})
 }

@@ -84,10 +84,10 @@ func (c *Chat) settleOf(ctx context.Context, s *session) {
 }
 
 // settle compares the keys in definitions that were read with those seen before. A
-// failure of Storage shows where a key is needed.
+// failure of Storage shows where a key is needed, and who needs one waits for it.
 func (c *Chat) settle(ctx context.Context) {
 	if c.opts.Keys == nil {
-		_ = c.pins.Settle(ctx)
+		c.cache.Soon(ctx, func(ctx context.Context) { _ = c.pins.Settle(ctx) })
 	}
 }
 

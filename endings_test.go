@@ -95,8 +95,8 @@ func TestNoConsumersFunctionBeginsAfterAnEnding(t *testing.T) {
 						return nil
 					})
 				}()
-				time.Sleep(2500 * time.Millisecond) // the lease is taken, and the position is being stored
-				_ = end(bob)                        // Shutdown's second is too short for this store
+				time.Sleep(1500 * time.Millisecond) // the lease is taken, and the position is being stored
+				_ = end(bob)                        // as the store may take longer than Shutdown's second
 				over.Store(true)
 				<-done
 				assert.False(t, began.Load())

@@ -131,7 +131,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"B40": {File: "contacts.go", Old: "if contact := byUserID[id]; contact != nil {\n\t\t\tout = append(out, contact)\n\t\t}", New: "contact := byUserID[id]\n\t\tif contact == nil {\n\t\t\treturn nil, fmt.Errorf(\"user %q: %w\", id, ErrContactNotFound)\n\t\t}\n\t\tout = append(out, contact)"},
 	"B42": {File: "internal/bodies/bodies.go", Old: "return stored, Plain, false, nil", New: "return stored, Plain, false, ErrUnprotected"},
 	"B43": {File: "internal/bodies/bodies.go", Old: `if body == "" || writes == Plain {`, New: "if writes == Plain {"},
-	"B44": {File: "internal/wire/group.go", Old: "return CloneMap(asked)", New: "out := CloneMap(asked)\n\tdelete(out, readOnly)\n\treturn out"},
+	"B44": {File: "internal/wire/group.go", Old: "group := CloneMap(asked)", New: "group := CloneMap(asked)\n\tdelete(group, readOnly)"},
 	"B45": {File: "datasource/answer.go", Old: "p.entries, err = d.entries(p.entries)\n\t\tp.odd = d.odd - before\n\t\tp.listed", New: "err = d.skip()\n\t\tp.odd = d.odd - before\n\t\tp.listed"},
 	"B46": {File: "datasource/entries.go", Old: "doubtful: !cl.read}", New: "doubtful: false}"},
 	"B47": {File: "datasource/query.go", Old: "case q.Limit > 0:", New: "case q.Limit >= 0:"},

@@ -76,26 +76,26 @@ type polledRows struct {
 }
 
 // judge says what a poll's error means. After a refusal it tries a login, unless the
-// poll has done so: when the service itself refuses that, too, and when nothing was
-// accepted between two such polls, the token was revoked.
+// poll has done so: when the service itself refuses that, too, and when no request with the
+// client's token was accepted between two such polls, nor the one that asks about the token
+// itself, the token was revoked.
 func (p *polledRows) judge(ctx context.Context, err error) error {
-	if err == nil {
-		p.refused.End()
-	}
 	if err == nil || !refused(err) {
 		return err
 	}
 	last := err
 	if _, tried := errors.AsType[*renewalError](err); !tried {
 		if _, last = p.chat.find(ctx, p.session.login(p.chat)); !refused(last) {
-			p.refused.End()
 			return err
 		}
 	}
-	if answer, _ := errors.AsType[*datasource.Error](last); p.refused.Another(answer.Coded()) {
-		return &revokedError{err}
+	if answer, _ := errors.AsType[*datasource.Error](last); !p.refused.Another(answer.Coded(), p.chat.client.LastAccepted()) {
+		return err
 	}
-	return err
+	if pinged := p.chat.client.Ping(ctx); pinged == nil || datasource.Temporary(pinged) {
+		return err
+	}
+	return &revokedError{err}
 }
 
 // refused reports whether the service did not take a token. What access rules refuse is

@@ -396,3 +396,70 @@ func TestARefusalInJSONEndsAStreamAfterTenMinutes(t *testing.T) {
 		}
 	}
 }
+
+// Something refuses polls and the logins after them, in the words of the service or in other
+// JSON, while requests with the same token are accepted elsewhere: it was not revoked.
+func TestAStreamGoesOnWhileItsTokenIsAcceptedElsewhere(t *testing.T) {
+	words := map[string]string{
+		"the service's words": `{"error":"not authorised","message":"The auth_token provided doesn't belong to any user."}`, "other JSON": `{"message":"Forbidden"}`,
+	}
+	for name, body := range words {
+		for _, code := range []int{401, 403} {
+			for _, where := range []string{"in a send", "in a login of the poll", "in another call"} {
+				if where == "in a login of the poll" && code == 401 {
+					continue // there is none
+				}
+				t.Run(fmt.Sprint(name, ", ", code, ", ", where), func(t *testing.T) {
+					throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+						var refusing atomic.Bool
+						var logins atomic.Int64
+						jane, bob := w.login("jane", atLeisure, w.through(roundTripper(func(r *http.Request) (*http.Response, error) {
+							poll, login := strings.HasSuffix(r.URL.Path, "/data-sources/data"), strings.HasSuffix(r.URL.Path, fmt.Sprint("/", w.contacts, "/data/query"))
+							asked := body == words["other JSON"] && strings.HasSuffix(r.URL.Path, "/v1/user")
+							if refusing.Load() && (poll || asked || login && (where != "in a login of the poll" || logins.Add(1)%2 == 0)) {
+								return &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+							}
+							return w.Transport().RoundTrip(r)
+						}))), w.login("bob")
+						conv := w.converse(bob, "jane")
+						mine, err := jane.Conversation(t.Context(), conv.ID)
+						require.NoError(t, err)
+						var errs errorList
+						got := newRecorder()
+						ended := run(jane, got.add, errs.add)
+						refusing.Store(true)
+						before := 0
+						for range 12 {
+							for range 10 {
+								switch where {
+								case "in a send":
+									w.say(jane, mine, "mine")
+								case "in another call":
+									_, err := jane.Conversations(t.Context())
+									require.NoError(t, err)
+								}
+								require.Error(t, jane.Poll(t.Context()))
+								time.Sleep(time.Minute)
+							}
+							select {
+							case err := <-ended:
+								require.NoError(t, err, "it has ended")
+							default:
+							}
+							now := len(errs.all())
+							require.Greater(t, now, before, "it is told all the time")
+							before = now
+						}
+						assert.Positive(t, jane.Health().FailedPolls)
+						refusing.Store(false)
+						w.say(bob, conv, "still here")
+						time.Sleep(time.Hour)
+						assert.Contains(t, bodies(got.all()), "still here")
+						w.Always(fliplettest.AnyRoute, fliplettest.Answer(code, body))
+						require.ErrorIs(t, <-ended, chat.ErrUnauthorized)
+					})
+				})
+			}
+		}
+	}
+}

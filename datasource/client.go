@@ -3,6 +3,7 @@ package datasource
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/go-resty/resty/v2"
 )
@@ -22,6 +23,7 @@ type Client struct {
 	log      *slog.Logger
 	limiter  *Limiter
 	caller   *caller // whose turn it is at the limiter
+	taken    *taken  // of all views
 	retry    RetryPolicy
 	maxBytes int64
 }
@@ -43,6 +45,7 @@ func NewClient(cfg Config) (*Client, error) {
 		log:      cfg.Logger,
 		limiter:  cfg.Limiter,
 		caller:   new(caller),
+		taken:    &taken{born: time.Now()},
 		retry:    cfg.Retry,
 		maxBytes: cfg.MaxResponseBytes,
 	}, nil

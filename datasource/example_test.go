@@ -80,6 +80,27 @@ func Example() {
 	// 43
 }
 
+func ExampleClient_LastAccepted() {
+	server := exampleServer()
+	defer server.Close()
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--abcdef", BaseURL: server.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdle()
+	fmt.Println("before:", !client.LastAccepted().IsZero())
+	_, err = client.Find(context.Background(), 9, datasource.Query{}) // the rules refuse it
+	fmt.Println("refused:", errors.Is(err, datasource.ErrAccessDenied), !client.LastAccepted().IsZero())
+	if _, err = client.Find(context.Background(), 123, datasource.Query{}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("accepted:", !client.LastAccepted().IsZero())
+	// Output:
+	// before: false
+	// refused: true false
+	// accepted: true
+}
+
 func ExampleClient_Commit() {
 	server := exampleServer()
 	defer server.Close()

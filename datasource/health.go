@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,6 +54,32 @@ func (c *Client) Ping(ctx context.Context) error {
 		return nil
 	})
 	return err
+}
+
+// taken is when the token was taken last.
+type taken struct {
+	born  time.Time    // before every request; it has the monotonic clock
+	since atomic.Int64 // after born, in ns; 0 for never
+}
+
+func (t *taken) note(started time.Time) {
+	at := max(int64(started.Sub(t.born)), 1)
+	for {
+		last := t.since.Load()
+		if last >= at || t.since.CompareAndSwap(last, at) {
+			return
+		}
+	}
+}
+
+// LastAccepted is when the latest of those requests was made that the server answered with a success that answers what was
+// asked: it took the token then. It is zero before the first one. Requests of all views count, see View. It makes no
+// request, and is of the local clock.
+func (c *Client) LastAccepted() time.Time {
+	if since := c.taken.since.Load(); since != 0 {
+		return c.taken.born.Add(time.Duration(since))
+	}
+	return time.Time{}
 }
 
 // user reads whether an answer holds the user of a token, with an id.

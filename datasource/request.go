@@ -150,6 +150,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	if err := accept(body); err != nil {
 		return false, &callError{op: cl.op(), err: c.scrubbed(cl, err), doubtful: !cl.read}
 	}
+	c.taken.note(started)
 	return false, nil
 }
 

@@ -5,6 +5,9 @@
 // see each other's values. The format of keys and values does not change between
 // versions, so a program can read what an earlier version stored.
 //
+// What an earlier session stored is read in the background, too: answers of the server
+// that come before are added to it then.
+//
 // Saves are made in the background, one after the other, and callers wait a moment for
 // them at most, so that a Store that fails or hangs keeps nobody from chatting. What it
 // did not take is logged, and written with the next save. Of a key the newest value is

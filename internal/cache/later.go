@@ -57,13 +57,8 @@ func (u *User) later(ctx context.Context, w *write) {
 	if late {
 		return
 	}
-	t := time.NewTimer(patience)
-	defer t.Stop()
-	select {
-	case <-w.done:
-	case <-t.C:
+	if !moment(ctx, w.done) {
 		q.slow(w)
-	case <-ctx.Done():
 	}
 }
 
@@ -117,6 +112,13 @@ func (q *writes) slow(w *write) {
 	}
 }
 
+// hung notes that a read took longer than anybody waits.
+func (q *writes) hung() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.late = true
+}
+
 // run makes the writes, until none waits.
 func (q *writes) run() {
 	for {
@@ -139,6 +141,19 @@ func (q *writes) run() {
 		}
 		q.made(w, err, time.Since(began) < patience)
 	}
+}
+
+// Soon runs fn, which asks the Store, and waits for it, though not for a Store that is slow.
+func (c *Cache) Soon(ctx context.Context, fn func(context.Context)) {
+	done := make(chan struct{})
+	work := func() {
+		defer close(done)
+		fn(context.WithoutCancel(ctx))
+	}
+	if !c.background(work) {
+		work() // everything else has ended
+	}
+	moment(ctx, done)
 }
 
 // whenClosing calls fn when everything ends. release prevents that.

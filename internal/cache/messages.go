@@ -32,8 +32,13 @@ func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry, 
 	if !u.cache.cfg.KeepsMessages || u.forgotten() {
 		return
 	}
-	if !u.recent.opened() {
-		u.recent.open(u.load(ctx))
+	if begin, done := u.recent.opening(); done != nil {
+		if begin && !u.cache.background(func() { u.open(done) }) {
+			u.open(done) // everything else has ended
+		}
+		if !moment(ctx, done) {
+			u.account.writes.hung()
+		}
 	}
 	if u.recent.note(q, rows, clock, u.cache.cfg.Page) {
 		u.saveMessages(ctx)
@@ -44,8 +49,38 @@ func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry, 
 	}
 }
 
+// open takes over what an earlier session stored. Answers do not wait for it.
+func (u *User) open(done chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	release := u.cache.whenClosing(cancel)
+	defer release()
+	u.recent.open(u.load(ctx), u.cache.cfg.Page)
+	if u.forgotten() {
+		u.recent.drop()
+	}
+	close(done)
+}
+
+// moment waits as long as a Store that is well takes at most. It reports whether that was
+// enough.
+func moment(ctx context.Context, done <-chan struct{}) bool {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+	}
+	return true
+}
+
 // Save stores what Seen has not stored yet. Call it at the end of a polling loop.
 func (u *User) Save() {
+	if done := u.recent.waiting(); done != nil {
+		moment(context.Background(), done)
+	}
 	if u.recent.unsaved() {
 		u.saveMessages(context.Background())
 	}

@@ -15,6 +15,10 @@ import (
 type recent struct {
 	mu   sync.Mutex
 	rows map[int64]row // nil before open
+	// opened is closed when the Store has answered; nil before it is asked. Until then early
+	// has what was seen.
+	opened chan struct{}
+	early  []answer
 	// upto: rows has every change up to this time, except of older messages. 0 if
 	// there is no such time.
 	upto  feed.Time
@@ -22,40 +26,86 @@ type recent struct {
 	dirty bool      // changed since the last call of page
 }
 
-func (m *recent) opened() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rows != nil
-}
-
-// open begins with what an earlier session stored.
-func (m *recent) open(p page) {
+// waiting is closed when the Store has answered, nil unless it is asked.
+func (m *recent) waiting() chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.rows != nil {
+		return nil
+	}
+	return m.opened
+}
+
+// answer is one that came before the Store's.
+type answer struct {
+	query feed.Query
+	rows  []datasource.Entry
+	clock feed.Time
+}
+
+// mostEarly bounds the answers that wait for a Store. With more of them what it has is
+// given up: the next newest page takes its place.
+const mostEarly = 64
+
+// opening says whether to begin to open, and when that is done: nil if there is nothing to
+// wait for. Only the first call waits.
+func (m *recent) opening() (begin bool, done chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows != nil || m.opened != nil {
+		return false, nil
+	}
+	m.opened = make(chan struct{})
+	return true, m.opened
+}
+
+// open begins with what an earlier session stored, and goes on with what came meanwhile.
+func (m *recent) open(p page, size int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rows != nil || m.opened == nil {
 		return
 	}
 	m.rows, m.upto = map[int64]row{}, p.Upto
 	for _, r := range p.Rows {
 		m.rows[r.ID] = r
 	}
+	for _, a := range m.early {
+		m.take(a, size)
+	}
+	m.early = nil
 }
 
 // note adds the rows that answered a query, and reports whether it is time to store.
 func (m *recent) note(q feed.Query, rows []datasource.Entry, clock feed.Time, size int) (due bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rows == nil {
-		return false // dropped meanwhile
+	a := answer{q, rows, clock}
+	switch {
+	case m.rows != nil:
+		m.take(a, size)
+		return m.dirty && time.Since(m.tried) >= saveEvery
+	case m.opened != nil && len(m.early) < mostEarly:
+		a.rows = slices.Clone(rows)
+		for i := range a.rows {
+			a.rows[i].Data = wire.CloneMap(rows[i].Data) // listeners may change theirs
+		}
+		m.early = append(m.early, a)
+	default:
+		m.early = nil
 	}
-	m.advance(q, rows, clock, size)
-	for i := range rows {
-		m.put(&rows[i])
+	return false
+}
+
+// take adds the rows of an answer. mu is held.
+func (m *recent) take(a answer, size int) {
+	m.advance(a.query, a.rows, a.clock, size)
+	for i := range a.rows {
+		m.put(&a.rows[i])
 	}
 	if len(m.rows) > 2*size {
 		m.newest(size)
 	}
-	return m.dirty && time.Since(m.tried) >= saveEvery
 }
 
 // advance moves upto forward after the answer to a query, but not beyond the time of
@@ -161,5 +211,5 @@ func (m *recent) postpone() {
 func (m *recent) drop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.rows, m.upto, m.tried, m.dirty = nil, 0, time.Time{}, false
+	m.rows, m.opened, m.early, m.upto, m.tried, m.dirty = nil, nil, nil, 0, time.Time{}, false
 }

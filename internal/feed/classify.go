@@ -98,6 +98,9 @@ func (r *reader) history(row *Row) bool {
 		return true
 	}
 	first := r.phase == initial || r.loading || r.start == FromBeginning && r.polled == beginning
+	if r.lied { // some time has passed since
+		return first && row.Created < r.began
+	}
 	return first && row.Created <= r.began+tick
 }
 

@@ -26,6 +26,10 @@ func (r *reader) take(now time.Time, p page) {
 	if r.began == beginning && p.clock != 0 {
 		r.began = p.clock - Time(now.Sub(r.subscribed).Microseconds())
 	}
+	if r.belied(p) {
+		return
+	}
+	r.skip(p)
 	switch {
 	case len(r.joins) > 0 && p.query.Conversation != 0 && (r.only == 0 || p.query == r.joins[0].query(r.start)):
 		r.takeJoin(now, p)
@@ -60,6 +64,10 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	}
 	if len(p.rows) == 0 && !r.doubted && len(r.conversations) > 0 && r.before == (Key{}) {
 		r.doubted = true // something on the way may have answered: all there is would be new
+		return
+	}
+	if r.lied && p.full && p.rows[0].Created >= r.began {
+		r.limit = p.query.Limit * 2 // all of them have come since the listener began
 		return
 	}
 	// Rows from the future may be many. They are read to find where real times begin; what
@@ -107,7 +115,8 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	if r.before != (Key{}) { // what changed since the first page is not on these pages
 		r.pos, r.missed = min(r.pos, r.firstClock), true
 	}
-	r.phase, r.limit, r.first = live, r.cfg.PageSize, r.pos
+	r.phase, r.limit, r.first, r.lied = live, r.cfg.PageSize, r.pos, false
+	r.blankUntilNow(now)
 	r.polled = p.clock
 	if p.clock == 0 {
 		r.polled = r.pos

@@ -51,6 +51,8 @@ func (r *reader) finish(now time.Time) {
 		if r.partial {
 			return // the next poll reads all of it again
 		}
+		r.lied = false
+		r.blankUntilNow(now)
 		r.top = max(r.top, r.pageTop)
 		if r.pollClock != 0 {
 			r.polled = r.pollClock

@@ -100,6 +100,8 @@ type reader struct {
 	hollow       bool // the poll brought nothing, not even a row that it has to bring
 	partial      bool // the poll lacks rows that could not be read
 	doubted      bool // the first page was empty, and is asked for again
+	blank        bool // no page had a row yet, and some may have been empty by mistake
+	lied         bool // that was so, and is being made good
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {

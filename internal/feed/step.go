@@ -55,7 +55,7 @@ func (r *reader) setBack(step Time) {
 	}
 	r.batch.reset()
 	r.batch.byID = true
-	r.ending, r.needsMembers = false, false
+	r.ending, r.needsMembers, r.blank = false, false, false // what is older than the listener may be new now
 	back := func(t *Time) {
 		if *t != beginning {
 			*t -= step

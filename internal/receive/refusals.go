@@ -13,17 +13,16 @@ const (
 // while.
 type Refusals struct{ since time.Time }
 
-// End says that something was accepted.
-func (r *Refusals) End() { r.since = time.Time{} }
-
 // Another says that there was one more refusal, and whether the service's words were used.
-// It reports whether the token was revoked.
-func (r *Refusals) Another(inWords bool) bool {
+// accepted is when the latest of the requests was made that were accepted with the token,
+// whoever made it: since then it was not revoked. Another reports whether the token was
+// revoked.
+func (r *Refusals) Another(inWords bool, accepted time.Time) bool {
 	enough := refusedInJSON
 	if inWords {
 		enough = refusedInWords
 	}
-	if r.since.IsZero() {
+	if r.since.IsZero() || !accepted.Before(r.since) {
 		r.since = time.Now()
 	}
 	return time.Since(r.since) >= enough

@@ -1,17 +1,21 @@
 package wire
 
 // Any group object marks a conversation as a group, as documented. But Fliplet's widget
-// gives one-to-one chats {readOnly: false}, and this SDK {}: these say nothing.
+// gives one-to-one chats {readOnly: false}, and this SDK {}: these say nothing. So a group
+// of this SDK stores something that does.
 
-// GroupOf is what a new conversation stores as its group. nil is none.
+// GroupOf is what a new conversation stores as its group: something that marks a group,
+// whatever was asked for. nil is none.
 func GroupOf(asked M) M {
-	switch {
-	case asked == nil:
+	if asked == nil {
 		return M{}
-	case len(asked) == 0:
-		return M{public: false} // what the documentation gives for a group
 	}
-	return CloneMap(asked)
+	stored := NewDefinition()
+	group := CloneMap(asked)
+	if stored.Set(Group, group) == nil && !stored.Grouped() {
+		group[public] = false // what the documentation gives for a group
+	}
+	return group
 }
 
 // Grouped reports whether the group of a definition marks a group.

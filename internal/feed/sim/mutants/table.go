@@ -458,4 +458,34 @@ var table = [...]Mutant{
 		Seed:  13014,
 		Edits: edits("unlisted.go", "e.needsMembers, e.partial = false, true", "e.needsMembers, e.partial = false, false"),
 	},
+	{
+		What:  "a message that was imported shows that an empty first page was wrong",
+		Seed:  63,
+		Edits: edits("blank.go", "max(row.Created, row.Updated) < r.began-skew", "row.Created < r.began-skew"),
+	},
+	{
+		What:  "a message that has come since shows that an empty first page was wrong",
+		Seed:  63,
+		Edits: edits("blank.go", "row.Updated) < r.began-skew", "row.Updated) < r.began+skew"),
+	},
+	{
+		What:  "a conversation that is not known yet shows that an empty first page was wrong",
+		Seed:  14031,
+		Edits: edits("blank.go", " && !joined && r.conversations.has(row.Conversation)\n", " && !joined\n"),
+	},
+	{
+		What:  "an empty first page is doubted although rows have come",
+		Seed:  479,
+		Edits: edits("blank.go", "r.blank = r.pos == beginning && ", "r.blank = "),
+	},
+	{
+		What:  "an empty first page is doubted after a restart that finds the clock set back",
+		Seed:  1479,
+		Edits: edits("cursor.go", "r.blank = r.start == FromBeginning && r.phase", "r.blank = r.phase"),
+	},
+	{
+		What:  "an empty first page is doubted after the clock was set back",
+		Seed:  21791,
+		Edits: edits("step.go", "r.needsMembers, r.blank = false, false, false", "r.needsMembers = false, false"),
+	},
 }

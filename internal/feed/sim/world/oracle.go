@@ -412,7 +412,7 @@ func (r *Runner) history(l *listener, id int32) bool {
 	}
 	if r.srv.traits.Shifts { // times do not tell
 		return l.start != feed.FromBeginning && row.made <= l.loaded || c.changed >= l.since && (row.made <= c.changed || row.created <= c.stamped || row.imported || row.created <= l.talks[row.conv].gap) && l.start != feed.FromBeginning ||
-			c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late
+			l.start == feed.FromNow && row.created <= l.talks[row.conv].gap || c.joins > 1 && row.visible <= c.changed+r.srv.traits.Late
 	}
 	if l.start == feed.FromNow && c.changed >= l.since && row.created < c.changed {
 		return true

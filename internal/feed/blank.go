@@ -1,0 +1,67 @@
+package feed
+
+import "time"
+
+// Something on the way may answer with an empty list where there are rows. A listener that
+// has begun with such answers does not know what was there before it. What it finds later
+// tells: a message that is older than the listener by more than clocks disagree was there
+// when the first page was empty. Then it begins once more, so that it gets what was there
+// as it would have got it from an honest answer.
+
+// unbelieved is how long empty answers may be wrong. After that a row with a time from
+// before the listener is one of a machine with a wrong clock.
+const unbelieved = 10 * time.Minute
+
+// blankUntilNow notes whether the listener has seen no row yet.
+func (r *reader) blankUntilNow(now time.Time) {
+	r.blank = r.pos == beginning && r.only == 0 && now.Sub(r.subscribed) < unbelieved
+}
+
+// belied begins once more if a page shows that an empty first page was wrong. It reports
+// whether it did.
+func (r *reader) belied(p page) bool {
+	if !r.blank || r.began == beginning || p.query.Conversation != 0 || p.query.Kind != Changes && p.query.Kind != Created {
+		return false
+	}
+	before := false
+	for i := range p.rows {
+		row := &p.rows[i]
+		_, joined := r.joined[row.Conversation] // what was there before a join is told by it
+		before = before || max(row.Created, row.Updated) < r.began-skew && !row.Deleted && !row.Foreign && !joined && r.conversations.has(row.Conversation)
+	}
+	if !before {
+		return false
+	}
+	r.batch.reset()
+	r.blank, r.lied, r.polling, r.ending, r.phase, r.missed = false, true, false, false, live, true
+	switch r.start {
+	case FromNewest:
+		r.phase, r.missed, r.limit, r.gauged = initial, false, r.cfg.PageSize, false
+	case FromBeginning:
+		r.polled = beginning
+	}
+	return true
+}
+
+// skip leaves out the rows of a page that were there when the listener began from now and
+// got an empty page. There is a gap, since a machine with a wrong clock may have stored them
+// later.
+func (r *reader) skip(p page) {
+	if !r.lied || r.start != FromNow {
+		return
+	}
+	until := r.began - tick
+	for i := range p.rows {
+		row := &p.rows[i]
+		if _, joined := r.joined[row.Conversation]; row.Created > until || row.Foreign || joined || !r.conversations.has(row.Conversation) {
+			continue
+		}
+		if _, told := r.mem.floors[row.Conversation]; !told && !row.Deleted {
+			r.mem.setFloor(row.Conversation, afterAll(until))
+			r.push(Event{Gap: &Gap{
+				Conversation: row.Conversation, Before: Key{Time: until + 1}, Reason: "the first answer hid the history of a conversation, which was not loaded",
+			}})
+		}
+		r.mem.idsUpto(row.Conversation, p.rows[i:i+1], afterAll(until))
+	}
+}

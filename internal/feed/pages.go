@@ -11,6 +11,7 @@ type page struct {
 	partial bool    // rows are missing
 	without []int64 // of these conversations, at least
 	clock   Time    // of the server; 0 if it is not known
+	upto    int64   // rows with a higher id may be missing if their time has passed; 0: none is
 }
 
 func (r *reader) take(now time.Time, p page) {
@@ -153,7 +154,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		r.first, r.pollClock = r.seen, p.clock
 	}
 	if first {
-		r.pageTop = highest(r.top, p.rows)
+		r.pageTop = r.reached(p)
 		r.hollow = len(p.rows) == 0 && (r.pos > r.settled || !r.batch.empty())
 	}
 	switch {

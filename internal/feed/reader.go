@@ -73,6 +73,7 @@ type reader struct {
 	// top: no row with an id up to it is unread because its time is too early. pageTop is
 	// what it may become.
 	top, pageTop int64
+	high         int64 // the highest id on the first page of a poll
 
 	ledger *ledger // what is acknowledged, for durable listeners
 

@@ -98,8 +98,7 @@ func TestANewMessageArrivesWhateverTheClockThatStampsItSays(t *testing.T) {
 		for name, steps := range clockSteps {
 			t.Run(date+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, fliplettest.InProcess())
+				servers(t, func(t *testing.T, w *world) {
 					jane, bob := w.login("jane", asUsual), w.login("bob", asUsual, func(o *chat.Options) { hide(w, o) })
 					conv := w.converse(jane, "bob")
 					w.say(jane, conv, "old")

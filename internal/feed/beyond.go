@@ -71,6 +71,16 @@ func (r *reader) late(row *Row) {
 	r.consider(row)
 }
 
+// reached is the highest id of which a poll has read all that came before it. The first
+// row of all is not before any other.
+func (r *reader) reached(p page) int64 {
+	r.high = highest(r.high, p.rows)
+	if p.upto == 0 || r.top == 0 {
+		return highest(r.top, p.rows)
+	}
+	return max(r.top, min(r.high, p.upto))
+}
+
 // holdsLate reports whether such a row waits for its conversation to be known.
 func (b *batch) holdsLate() bool {
 	for _, h := range b.held {

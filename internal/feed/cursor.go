@@ -200,7 +200,7 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 	if s.Polled != nil {
 		r.polled = *s.Polled
 	}
-	r.high = max(r.settled, r.pos, r.polled)
+	r.shown = max(r.settled, r.pos, r.polled)
 	r.conversations = make(idSet, 0, len(s.Conversations))
 	for _, id := range s.Conversations {
 		r.conversations.add(id)

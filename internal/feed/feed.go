@@ -268,6 +268,13 @@ func (f *Feed) Page(now time.Time, rows []Row, clock Clock) {
 	f.answered(now, clock, page{rows: rows})
 }
 
+// PageUpto is Page for an answer that was put together from several, or of which something
+// is not believed: rows with a higher id than upto may be missing if their time has passed.
+// 0 is the same as Page.
+func (f *Feed) PageUpto(now time.Time, rows []Row, clock Clock, upto int64) {
+	f.answered(now, clock, page{rows: rows, upto: upto})
+}
+
 // ShortPage is Page for an answer that has at least one row, in order, and ends before
 // the limit although there may be more: a larger one could not be read.
 func (f *Feed) ShortPage(now time.Time, rows []Row, clock Clock) {

@@ -53,7 +53,7 @@ func (r *reader) takeJoin(now time.Time, p page) {
 		r.endJoin() // the one that reads it now has one of its own
 		return
 	}
-	j.reckon(now, &p, max(p.high, r.high), r.cfg.overlap())
+	j.reckon(now, &p, max(p.high, r.shown), r.cfg.overlap())
 	if r.start == FromBeginning {
 		if j.look(p); p.query.Kind == Newest {
 			j.blind, j.looked = false, true

@@ -13,7 +13,8 @@ type page struct {
 	clock   Time    // of the server; 0 if it is not known
 	latest  Time    // what this answer says of it, were the machine that gives it ahead of others
 	sent    time.Time
-	high    Time // what the clock would show had it never been set back; 0 if it is not known
+	high    Time  // what the clock would show had it never been set back; 0 if it is not known
+	upto    int64 // rows with a higher id may be missing if their time has passed; 0: none is
 }
 
 func (r *reader) take(now time.Time, p page) {
@@ -165,7 +166,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		r.first, r.pollClock = r.seen, p.clock
 	}
 	if first {
-		r.pageTop = highest(r.top, p.rows)
+		r.pageTop = r.reached(p)
 		r.hollow = len(p.rows) == 0 && (r.pos > r.settled || !r.batch.empty())
 	}
 	switch {

@@ -70,12 +70,13 @@ type reader struct {
 	pageFrom      Key   // where the current page began
 	without       idSet // the conversations that a page of the current poll lacked
 
-	// high is the latest time of the server's clock that an earlier program has stored.
-	high Time
+	// shown is the latest time of the server's clock that an earlier program has stored.
+	shown Time
 
 	// top: no row with an id up to it is unread because its time is too early. pageTop is
 	// what it may become.
 	top, pageTop int64
+	high         int64 // the highest id on the first page of a poll
 
 	ledger *ledger // what is acknowledged, for durable listeners
 

@@ -19,6 +19,7 @@ type Page struct {
 	// then they are in order.
 	Short bool
 	Clock feed.Clock // the server's own time of the answer
+	Upto  int64      // see [feed.Feed.PageUpto]
 	// Partial: rows are missing, which only a query with Partial may have; of the
 	// conversations in Without as far as these are known. Err is why, where that is new.
 	Partial bool
@@ -260,7 +261,7 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 		case page.Short:
 			r.feed.ShortPage(now, page.Rows, page.Clock)
 		default:
-			r.feed.Page(now, page.Rows, page.Clock)
+			r.feed.PageUpto(now, page.Rows, page.Clock, page.Upto)
 		}
 		if page.Err != nil {
 			r.missed(page.Err)

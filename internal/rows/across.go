@@ -184,5 +184,5 @@ func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecke
 		return nil
 	})
 	s.Endpoint.assign(rows)
-	return unchecked{rows}, err
+	return unchecked{rows: rows}, err
 }

@@ -7,8 +7,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -19,6 +21,12 @@ const maxConcurrent = 8
 // the user's conversations that may have rows of it. It reads the list of conversations
 // every time, which is the only way to find new ones.
 func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
+	if w.clock == nil {
+		w.clock = &clock{server: &s.time}
+	}
+	if w.peeks() {
+		w.sight = &sight{listed: time.Now()}
+	}
 	members, rests := s.sick.listed()
 	var err error
 	if !w.partial || !rests {
@@ -45,18 +53,29 @@ func (s *Source) fetchOf(ctx context.Context, members []Member, w want) (Page, e
 	if page, ok, err := s.fetchSome(ctx, members, w); ok {
 		return page, err
 	}
+	if len(w.conversations) > 0 {
+		members = slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return !slices.Contains(w.conversations, m.ID) })
+	}
+	if err := s.peek(ctx, members, &w); err != nil {
+		return Page{}, err
+	}
 	var ids []int64
 	for _, m := range members {
-		if len(w.conversations) == 0 || slices.Contains(w.conversations, m.ID) {
-			ids = append(ids, m.ID)
-		}
+		ids = append(ids, m.ID)
 	}
 	rows, left, err := s.concurrently(ctx, ids, w)
 	if err != nil {
 		return Page{}, err
 	}
+	if w.peeks() {
+		newest := map[int64][]feed.Key{}
+		for i := range rows { // the latest change is the last one
+			newest[rows[i].DataSourceID] = []feed.Key{w.key(&rows[i])}
+		}
+		_ = s.stands(members, newest, w.sight.listed)
+	}
 	page := w.page(rows)
-	page.Left = left
+	page.Left, page.doubted = left, w.peeks() && w.sight.doubted.Load()
 	return page, nil
 }
 
@@ -121,6 +140,12 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []
 	return rows, l, nil
 }
 
+// gone reports whether an error says that a conversation was deleted.
+func (s *Source) gone(err error, w want) bool {
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return ok && !w.partial && errors.Is(err, datasource.ErrNotFound) && answer.Coded()
+}
+
 // pageOf reads at least w.limit matching rows of a conversation, or all of them. A
 // conversation that was deleted meanwhile has none. Only the service can say so, and for a
 // poll the next list says it.
@@ -129,7 +154,7 @@ func (s *Source) pageOf(ctx context.Context, id int64, w want) ([]datasource.Ent
 	behind := w
 	for {
 		rows, more, err := s.step(ctx, id, behind)
-		if answer, ok := errors.AsType[*datasource.Error](err); ok && !w.partial && errors.Is(err, datasource.ErrNotFound) && answer.Coded() {
+		if s.gone(err, w) {
 			return nil, nil
 		}
 		if err != nil {
@@ -152,7 +177,14 @@ func (s *Source) step(ctx context.Context, id int64, w want) (rows []datasource.
 		beyond = "$lt"
 	}
 	var queries []datasource.Query
-	filter := func(time, id any) {
+	filter := func(time any, bound M) {
+		var id any
+		if w.above != 0 && bound == nil {
+			bound = M{"$gt": w.above}
+		}
+		if bound != nil {
+			id = bound
+		}
 		q := datasource.Query{ID: id}
 		if w.column == updatedAt {
 			q.UpdatedAt = time
@@ -169,7 +201,7 @@ func (s *Source) step(ctx context.Context, id int64, w want) (rows []datasource.
 	case !w.newest && w.after.ID == 0:
 		filter(M{"$gte": t}, nil)
 	default:
-		filter(t, M{beyond: w.after.ID})
+		filter(t, M{beyond: max(w.after.ID, w.above)})
 		filter(M{beyond: t}, nil)
 	}
 	var gone []datasource.Entry

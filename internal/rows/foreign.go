@@ -11,7 +11,11 @@ import (
 // unchecked are the rows of an answer over all conversations. A server may answer with
 // rows of other people's, so they leave the room in two ways only: through own, and
 // through Answer, which tells the engine no more than their places.
-type unchecked struct{ rows []datasource.Entry }
+type unchecked struct {
+	rows    []datasource.Entry
+	each    bool // read from one conversation after the other
+	doubted bool // rows whose time has passed may be missing
+}
 
 // own are those of the rows that match, in conversations of the user.
 func (s *Source) own(ctx context.Context, w *want, u unchecked) ([]datasource.Entry, error) {

@@ -52,12 +52,22 @@ type Member struct {
 // errHeads is why the newest rows of conversations cannot be trusted.
 var errHeads = errors.New("the server does not join other data sources as documented")
 
+// errStuck is why what has changed cannot be told by the list of conversations.
+var errStuck = errors.New("the times of data sources do not move with their rows")
+
+// refusal reports whether a query was refused for good.
+func refusal(err error) bool {
+	said, answer := errors.AsType[*datasource.Error](err)
+	return answer && said.StatusCode < 500 && !datasource.Temporary(err)
+}
+
 // heads is what a server has shown of its joins. It is guarded by mu.
 type heads struct {
 	mu    sync.Mutex
 	off   time.Time           // when they are tried again; zero: they are trusted
 	vain  time.Time           // when a look that has failed may be split again, since splitting was in vain
 	newer map[int64]feed.Time // rows that were newer than their data source
+	stuck time.Time           // when the times of data sources are trusted again
 
 	most  int       // how many conversations a query may ask about, until then
 	until time.Time // 0: maxJoins. Below fewJoins: fewer are not tried
@@ -95,6 +105,38 @@ func (h *heads) distrust(now time.Time) {
 	h.off, h.newer = now.Add(headsAgain), nil
 }
 
+// moves reports whether the times of data sources are taken to move with their rows.
+func (h *heads) moves(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !now.Before(h.stuck)
+}
+
+// stick notes that they do not.
+func (h *heads) stick(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stuck, h.newer = now.Add(headsAgain), nil
+}
+
+// stands notes whether the times of data sources do not move with rows that were seen. One
+// that is behind what it was has moved.
+func (s *Source) stands(members []Member, newest map[int64][]feed.Key, now time.Time) bool {
+	h := &s.Endpoint.heads
+	stands := slices.ContainsFunc(members, func(m Member) bool { return !s.peaks.back(m) && h.behind(m, first(newest[m.ID])) })
+	if stands {
+		h.stick(now)
+	}
+	return stands
+}
+
+func first(keys []feed.Key) feed.Time {
+	if len(keys) == 0 {
+		return 0
+	}
+	return keys[0].Time
+}
+
 // behind reports whether the time of a data source has not moved with its rows: an
 // earlier look has seen a row that is newer than it is even now.
 func (h *heads) behind(m Member, newest feed.Time) bool {
@@ -124,11 +166,8 @@ func (w *want) skims() bool {
 // false if it cannot be told which.
 func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Page, ok bool, _ error) {
 	now := time.Now()
-	if len(members) < headsFrom || !w.skims() || !s.Endpoint.heads.trusted(now) {
+	if len(members) < headsFrom || !w.skims() || !s.Endpoint.heads.trusted(now) || !s.Endpoint.heads.moves(now) {
 		return Page{}, false, nil
-	}
-	if w.clock == nil {
-		w.clock = &clock{server: &s.time}
 	}
 	all := members
 	var unseen map[int64]error // those that no look shows, with the reason if it has just been found
@@ -140,7 +179,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 	if err != nil && w.partial && len(members) <= maxJoins && ctx.Err() == nil && !errors.Is(err, datasource.ErrRateLimited) {
 		return Page{}, false, nil // one of them may be why: each by itself tells
 	}
-	if said, answer := errors.AsType[*datasource.Error](err); answer && said.StatusCode < 500 && !datasource.Temporary(err) {
+	if refusal(err) {
 		err = fmt.Errorf("%w: %w", errHeads, err)
 	}
 	if len(sick) > 0 && err == nil {
@@ -150,37 +189,43 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		}
 		maps.Copy(unseen, sick)
 	}
-	if err == nil && slices.ContainsFunc(members, func(m Member) bool { return s.Endpoint.heads.behind(m, newest[m.ID]) }) {
-		err = errHeads
+	if err == nil && s.stands(members, newest, now) {
+		err = errStuck
+	}
+	if err == nil {
+		err = s.peek(ctx, members, &w)
 	}
 	var rows []datasource.Entry
 	var l left
 	if w.skimmed = true; err == nil {
 		rows, l, err = s.read(ctx, all, newest, unseen, w)
 	}
-	if errors.Is(err, errHeads) {
-		s.Endpoint.heads.distrust(now)
+	if errors.Is(err, errHeads) || errors.Is(err, errStuck) {
+		if !errors.Is(err, errStuck) {
+			s.Endpoint.heads.distrust(now)
+		}
 		s.Log.Warn("the newest rows of conversations cannot be had in one request, asking for each", "error", err)
 		return Page{}, false, nil
 	}
 	page := w.page(rows)
-	page.Left = l
+	page.Left, page.doubted = l, w.peeks() && w.sight.doubted.Load()
 	return page, true, err
 }
 
 // read reads those conversations that may have rows of a page: first those that have
 // changed last.
-func (s *Source) read(ctx context.Context, members []Member, newest map[int64]feed.Time, unseen map[int64]error, w want) (rows []datasource.Entry, l left, err error) {
+func (s *Source) read(ctx context.Context, members []Member, newest map[int64][]feed.Key, unseen map[int64]error, w want) (rows []datasource.Entry, l left, err error) {
 	var ids []int64
 	at := map[int64]feed.Time{} // not before the time of any row
 	for _, m := range members {
-		t, some := newest[m.ID]
+		shown, some := newest[m.ID]
+		t := first(shown)
 		if w.column == updatedAt || !some { // one may have been deleted, or not be shown
 			t = max(t, Micros(m.Changed))
 		}
 		_, lacks := unseen[m.ID]
 		lacks = lacks || w.partial && !some && s.sick.known(m.ID).ID != 0 // it had one
-		if lacks || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
+		if lacks || w.overlooked(m.ID) || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
 			ids, at[m.ID] = append(ids, m.ID), t
 		}
 	}
@@ -209,14 +254,18 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64]fe
 }
 
 // compare looks for rows that should have been among the newest of their conversations.
-func (s *Source) compare(rows []datasource.Entry, newest map[int64]feed.Time, unseen map[int64]error, w want) error {
+func (s *Source) compare(rows []datasource.Entry, newest map[int64][]feed.Key, unseen map[int64]error, w want) error {
 	settled := w.clock.read() - feed.Time(bumpTime.Microseconds())
 	for i := range rows {
-		t := w.key(&rows[i]).Time
+		k := w.key(&rows[i])
+		t := k.Time
+		if w.passed(k) { // it may have been stored since
+			continue
+		}
 		if _, blind := unseen[rows[i].DataSourceID]; blind {
 			continue
 		}
-		if shown, some := newest[rows[i].DataSourceID]; !deleted(&rows[i]) && t < settled && (!some || t > shown) {
+		if shown, some := newest[rows[i].DataSourceID]; !deleted(&rows[i]) && t < settled && (!some || t > first(shown)) {
 			return errHeads
 		}
 	}
@@ -224,37 +273,60 @@ func (s *Source) compare(rows []datasource.Entry, newest map[int64]feed.Time, un
 }
 
 // chunk is newestOf for as many conversations as one query has.
-func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64]feed.Time, error) {
-	host, joins := members[0].ID, M{}
+func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64][]feed.Key, error) {
+	host := members[0].ID
+	var joins M
+	if len(members) > 1 {
+		joins = M{}
+	}
+	column, most := w.column, headRows
+	if w.byID {
+		column, most = "id", peakRows
+	}
 	for _, m := range members[1:] {
 		joins["c"+strconv.FormatInt(m.ID, 10)] = M{
-			"dataSourceId": m.ID, "order": []string{w.column, string(datasource.Desc)}, "limit": headRows, "attributes": []string{wire.GUID},
+			"dataSourceId": m.ID, "order": []string{column, string(datasource.Desc)}, "limit": most, "attributes": []string{wire.GUID},
 		}
 	}
 	answer, err := s.Client.Select(ctx, host, datasource.Query{
-		Type: "select", Attributes: []string{wire.GUID}, Limit: headRows, Join: joins,
-		Order: []datasource.Order{{Column: w.column, Direction: datasource.Desc}},
+		Type: "select", Attributes: []string{wire.GUID}, Limit: most, Join: joins,
+		Order: []datasource.Order{{Column: column, Direction: datasource.Desc}},
 	})
 	if err != nil {
 		return nil, err
 	}
 	w.clock.note(answer.Answered)
-	newest, count := make(map[int64]feed.Time, len(members)), make(map[int64]int, len(members))
+	newest, asked := make(map[int64][]feed.Key, len(members)), make(map[int64]bool, len(members))
 	for _, m := range members {
-		count[m.ID] = 0
+		asked[m.ID] = true
 	}
-	last := map[int64]feed.Time{}
 	for i := range answer.Entries {
 		e := &answer.Entries[i]
-		id, t := e.DataSourceID, w.key(e).Time
-		n, asked := count[id]
-		if !asked {
+		if len(members) == 1 && e.DataSourceID == 0 {
+			e.DataSourceID = host
+		}
+		id, k := e.DataSourceID, w.key(e)
+		if w.byID && (!asked[id] || k.ID <= 0) {
+			return nil, errHeads // it does not say whose the rows are
+		}
+		if !asked[id] {
 			continue
 		}
-		if n >= headRows || n > 0 && t > last[id] {
+		keys := newest[id]
+		n := len(keys)
+		if n >= most || n > 0 && w.isAbove(k, keys[n-1]) {
 			return nil, errHeads // it ignores the limit, or the order
 		}
-		count[id], last[id], newest[id] = n+1, t, max(newest[id], t)
+		newest[id] = append(keys, k)
+		s.high.raise(k.ID)
 	}
 	return newest, nil
+}
+
+// isAbove reports whether a row belongs before another one in a look.
+func (w *want) isAbove(a, b feed.Key) bool {
+	if w.byID {
+		return a.ID > b.ID
+	}
+	return a.Time > b.Time
 }

@@ -36,10 +36,10 @@ func (s *spoilt) hung() bool {
 	return errors.Is(s.err, datasource.ErrNoAnswer) || errors.Is(s.err, context.DeadlineExceeded)
 }
 
-// newestOf returns the time of the newest live row of each conversation that has one, and
+// newestOf returns the newest live rows of each conversation that has one, and
 // of those that cannot be looked at why.
-func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest map[int64]feed.Time, sick map[int64]error, err error) {
-	newest = make(map[int64]feed.Time, len(members))
+func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest map[int64][]feed.Key, sick map[int64]error, err error) {
+	newest = make(map[int64][]feed.Key, len(members))
 	failed, joined, err := s.lookAt(ctx, members, w, newest)
 	if err != nil || len(failed) == 0 {
 		return newest, nil, err
@@ -93,7 +93,7 @@ func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest
 // lookAt looks at as many conversations at a time as the server takes. It tries half as
 // many each time that the server refuses them in a way that may be for their number, and
 // keeps in mind what it has found.
-func (s *Source) lookAt(ctx context.Context, members []Member, w want, newest map[int64]feed.Time) (failed []spoilt, joined bool, err error) {
+func (s *Source) lookAt(ctx context.Context, members []Member, w want, newest map[int64][]feed.Key) (failed []spoilt, joined bool, err error) {
 	now, h := time.Now(), &s.Endpoint.heads
 	size, fewer := h.size(now)
 	look := func() error {
@@ -129,7 +129,7 @@ func tooMany(err error) bool {
 // looks looks at several chunks of conversations at the same time, and puts what it sees
 // into newest. joined: one look at more than one conversation has succeeded. An error says
 // nothing about single conversations.
-func (s *Source) looks(ctx context.Context, chunks [][]Member, w want, patience time.Duration, newest map[int64]feed.Time) (failed []spoilt, joined bool, err error) {
+func (s *Source) looks(ctx context.Context, chunks [][]Member, w want, patience time.Duration, newest map[int64][]feed.Key) (failed []spoilt, joined bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
@@ -166,7 +166,7 @@ func (s *Source) looks(ctx context.Context, chunks [][]Member, w want, patience 
 }
 
 // chunkWithin is chunk with little time, if patience is not 0.
-func (s *Source) chunkWithin(ctx context.Context, members []Member, w want, patience time.Duration) (map[int64]feed.Time, error) {
+func (s *Source) chunkWithin(ctx context.Context, members []Member, w want, patience time.Duration) (map[int64][]feed.Key, error) {
 	if patience != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)

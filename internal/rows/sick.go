@@ -234,14 +234,30 @@ func (w *ward) within(ctx context.Context, id int64) (context.Context, context.C
 	return ctx, func() {}
 }
 
-// visit reads a page of a conversation. Where it may be left out, the answer has to have
-// the newest change that is known: an empty list is not believed at once.
+// visit reads a page of a conversation.
 func (s *Source) visit(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
+	if w.partial {
+		var cancel context.CancelFunc
+		ctx, cancel = s.sick.within(ctx, id)
+		defer cancel()
+	}
+	if !w.peeks() {
+		return s.present(ctx, id, w)
+	}
+	early, err := s.early(ctx, id, w)
+	if err != nil || len(early) >= w.limit {
+		return early, err
+	}
+	rows, err := s.present(ctx, id, w)
+	return unique(append(early, rows...)), err
+}
+
+// present reads a page by its times. Where the conversation may be left out, the answer has
+// to have the newest change that is known: an empty list is not believed at once.
+func (s *Source) present(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
 	if !w.partial {
 		return s.pageOf(ctx, id, w)
 	}
-	ctx, cancel := s.sick.within(ctx, id)
-	defer cancel()
 	wider, known := w, s.sick.known(id)
 	if known.ID != 0 && !w.unbounded() && known.Time <= w.after.Time {
 		wider.after = feed.Key{Time: known.Time}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -45,6 +46,20 @@ type Source struct {
 	dates deletionDates
 	time  serverClock
 	sick  ward
+	peaks peaks
+	high  highest
+}
+
+// highest is the highest id that was seen.
+type highest struct{ atomic.Int64 }
+
+func (h *highest) raise(id int64) {
+	for {
+		was := h.Load()
+		if id <= was || h.CompareAndSwap(was, id) {
+			return
+		}
+	}
 }
 
 // New returns a Source. It makes no request.
@@ -56,6 +71,8 @@ type Page struct {
 	Next feed.Key // where the next page begins
 	More bool     // there may be a next page
 	Left left     // what could not be read
+
+	doubted bool // rows whose time has passed may be missing
 }
 
 // Search asks for rows of several conversations.
@@ -145,9 +162,13 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 // Answer makes the request for a query of the receive engine. It does not check the
 // answer; the engine does.
 func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
+	known := s.high.Load()
 	found, left, short, at, err := s.answer(ctx, q)
 	if err != nil {
 		return Answer{}, err
+	}
+	for i := range found.rows {
+		s.high.raise(found.rows[i].ID)
 	}
 	foreign, err := s.foreign(ctx, found.rows)
 	if err != nil {
@@ -167,7 +188,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
 		}
 	}
-	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at, Partial: left.any, Without: left.ids, Err: left.err}
+	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at, Upto: found.upto(known, q), Partial: left.any, Without: left.ids, Err: left.err}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -194,6 +215,8 @@ type Answer struct {
 	// Short: there may be more rows, although these are fewer than the limit.
 	Short bool
 	Clock feed.Clock // the server's time of the answer
+	// Upto is for [feed.Feed.PageUpto]; 0 if the answer is all of one moment.
+	Upto int64
 	// Partial: rows are missing, of the conversations in Without as far as these are known. Err
 	// is why, where it has just been found.
 	Partial bool
@@ -231,7 +254,21 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, l l
 	}
 	page, err := s.fetchEach(ctx, w)
 	s.sick.saw(page.Rows)
-	return unchecked{page.Rows}, page.Left, false, w.clock.shown(), err
+	found = unchecked{rows: page.Rows, each: true, doubted: page.doubted}
+	return found, page.Left, false, w.clock.shown(), err
+}
+
+// upto is up to which id rows are complete that were read from one conversation after the
+// other: what had a higher one may have been stored in between. known is the highest one
+// before.
+func (u *unchecked) upto(known int64, q feed.Query) int64 {
+	switch {
+	case !u.each || q.Beyond == 0:
+		return 0
+	case u.doubted:
+		return q.Beyond
+	}
+	return max(known, q.Beyond)
 }
 
 // all reads pages until it has w.limit rows, or all of them for 0.

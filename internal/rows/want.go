@@ -34,6 +34,9 @@ type want struct {
 	limit                int
 	clock                *clock // notes the times of the answers; may be nil
 	partial              bool   // conversations that cannot be read may be left out
+	above                int64  // only rows with a higher id; 0: all
+	byID                 bool   // of a look: the highest ids, instead of the latest times
+	sight                *sight // set where peeks
 	skimmed              bool   // the server has just shown which conversations have rows
 }
 
@@ -57,6 +60,9 @@ func (w *want) compare(a, b datasource.Entry) int {
 
 // within reports whether a row lies within the bounds.
 func (w *want) within(e *datasource.Entry) bool {
+	if w.above != 0 && e.ID <= w.above {
+		return false
+	}
 	if !w.unbounded() {
 		n := w.key(e).Compare(w.after)
 		if (w.newest && n >= 0 || !w.newest && n <= 0) && (w.beyond == 0 || e.ID <= w.beyond) {

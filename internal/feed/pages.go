@@ -11,6 +11,14 @@ type page struct {
 	partial bool    // rows are missing
 	without []int64 // of these conversations, at least
 	clock   Time    // of the server; 0 if it is not known
+	since   origin
+}
+
+// origin is the moment from which the oldest part of an answer is, on the owner's clock
+// and on the server's. The zero value: all of it is of the moment of the query.
+type origin struct {
+	asked time.Time
+	clock Time
 }
 
 func (r *reader) take(now time.Time, p page) {
@@ -151,6 +159,12 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	r.at = last
 	if r.first == beginning {
 		r.first, r.pollClock = r.seen, p.clock
+	}
+	if old := p.since; !old.asked.IsZero() { // what came since is not in that part
+		r.first, r.pollClock = min(r.first, old.clock), min(r.pollClock, old.clock)
+		if old.asked.Before(r.pollBegan) {
+			r.pollBegan = old.asked
+		}
 	}
 	if first {
 		r.pageTop = highest(r.top, p.rows)

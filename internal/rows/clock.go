@@ -64,6 +64,18 @@ func (c *clock) note(date time.Time) {
 	}
 }
 
+// join makes the answers of another clock a part of the page.
+func (c *clock) join(other *clock) {
+	if c == nil || other.first.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first.IsZero() || other.first.Before(c.first) {
+		c.first = other.first
+	}
+}
+
 func (c *clock) read() feed.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -57,6 +57,7 @@ type heads struct {
 	mu    sync.Mutex
 	off   time.Time           // when they are tried again; zero: they are trusted
 	vain  time.Time           // when a look that has failed may be split again, since splitting was in vain
+	calm  time.Time           // when a look that takes long may be split again, since none was why
 	newer map[int64]feed.Time // rows that were newer than their data source
 
 	most  int       // how many conversations a query may ask about, until then

@@ -35,6 +35,9 @@ type want struct {
 	clock                *clock // notes the times of the answers; may be nil
 	partial              bool   // conversations that cannot be read may be left out
 	skimmed              bool   // the server has just shown which conversations have rows
+	first                bool   // the first page of a poll
+	old                  *age   // notes how old the answer is; nil unless partial
+	waits                bool   // a refusal for the rate is waited out
 }
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }

@@ -221,4 +221,3 @@ func TestASlowConversationHoldsUpItselfOnly(t *testing.T) {
 		})
 	}
 }
-

@@ -3,6 +3,7 @@ package rows
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -36,8 +37,9 @@ type fetching struct {
 	id    int64
 	after feed.Key
 	began time.Time
-	due   time.Time // when it is overdue
-	at    feed.Time // the server's time when it began
+	due   time.Duration // how long its requests may take until it is overdue
+	at    feed.Time     // the server's time when it began
+	meter *meter
 	over  chan struct{}
 
 	// When over is closed:
@@ -62,13 +64,53 @@ type slowness struct {
 
 func (s *slowness) slow() bool { return s != nil && s.healed.IsZero() }
 
-// begin begins a read, and sends it to ended when it is over, unless it was left.
-func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetching) *fetching {
-	r := &fetching{id: id, after: w.after, began: time.Now(), clock: &clock{server: &s.time}, over: make(chan struct{})}
-	r.at = Micros(s.time.at(time.Time{}))
-	if r.due = r.began; w.partial {
-		r.due = r.began.Add(s.sick.patience(id))
+// meter tells how long the requests of a read take. Waits for a rate limit do not count.
+type meter struct {
+	stir chan<- struct{} // gets something when a request is sent
+
+	mu    sync.Mutex
+	since time.Time // when the request was sent that is under way; zero if none is
+	spent time.Duration
+}
+
+func (m *meter) tell(sent bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !sent {
+		m.spent, m.since = m.spent+time.Since(m.since), time.Time{}
+		return
 	}
+	m.since = time.Now()
+	select {
+	case m.stir <- struct{}{}:
+	default:
+	}
+}
+
+// read returns how long requests have taken. at is when that is more than a limit, zero while
+// none is under way.
+func (m *meter) read(limit time.Duration) (spent time.Duration, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since.IsZero() {
+		return m.spent, time.Time{}
+	}
+	return m.spent + time.Since(m.since), m.since.Add(limit - m.spent)
+}
+
+// overdue reports whether a read takes long, and if not when it does, zero if that is not
+// known.
+func (r *fetching) overdue() (late bool, at time.Time) {
+	spent, at := r.meter.read(r.due)
+	return spent >= r.due, at
+}
+
+// begin begins a read, and sends it to ended when it is over, unless it was left.
+func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetching, stir chan<- struct{}) *fetching {
+	r := &fetching{id: id, after: w.after, began: time.Now(), clock: &clock{server: &s.time}, meter: &meter{stir: stir}, over: make(chan struct{})}
+	r.at = Micros(s.time.at(time.Time{}))
+	r.due = s.sick.patience(id)
+	ctx = datasource.UnderWay(ctx, r.meter.tell)
 	w.clock = r.clock
 	known := s.sick.known(id).Time
 	read := func() {
@@ -99,12 +141,14 @@ func (s *Source) readWhole(ctx context.Context, r *fetching, w want) {
 	limit := w.limit
 	for {
 		page, err := s.visit(ctx, r.id, w)
-		if r.took = max(r.took, time.Since(r.began)); err != nil {
+		r.took, _ = r.meter.read(0)
+		late, _ := r.overdue()
+		if err != nil {
 			r.rows, r.err = nil, err
 			return
 		}
 		r.rows = append(r.rows, page...)
-		if r.whole = len(page) < limit; r.whole || !w.partial || time.Now().Before(r.due) || len(r.rows) >= maxBeside {
+		if r.whole = len(page) < limit; r.whole || !w.partial || !late || len(r.rows) >= maxBeside {
 			return
 		}
 		w.after = w.end(r.rows)

@@ -97,7 +97,9 @@ looks:
 			for _, one := range alone {
 				if sick[one.members[0].ID] = one.err; f.late() != nil && one.hung() {
 					sick[one.members[0].ID] = nil // its read tells whether it answers at all
-					s.sick.blame(one.members[0].ID)
+					if !errors.Is(one.err, datasource.ErrNoSlot) {
+						s.sick.blame(one.members[0].ID)
+					}
 				}
 			}
 		}
@@ -245,9 +247,10 @@ func (s *spoilt) late() *lateLook {
 // chunkOrLate is chunk. It fails with a lateLook when that takes long.
 func (s *Source) chunkOrLate(ctx, outer context.Context, members []Member, w want) (map[int64]feed.Time, error) {
 	outer, stop := context.WithCancel(outer)
-	l := &lateLook{stop: stop, over: make(chan struct{})}
+	l, stir := &lateLook{stop: stop, over: make(chan struct{})}, make(chan struct{}, 1)
+	m := &meter{stir: stir}
 	look := func() {
-		l.newest, l.err = s.chunk(outer, members, w)
+		l.newest, l.err = s.chunk(datasource.UnderWay(outer, m.tell), members, w)
 		close(l.over)
 	}
 	if !s.Beside(look) {
@@ -255,15 +258,24 @@ func (s *Source) chunkOrLate(ctx, outer context.Context, members []Member, w wan
 	}
 	timer := time.NewTimer(slowAfter)
 	defer timer.Stop()
-	select {
-	case <-l.over:
-		stop()
-		return l.newest, l.err
-	case <-ctx.Done():
-		stop()
-		return nil, context.Cause(ctx)
-	case <-timer.C:
-		return nil, l
+	for {
+		select {
+		case <-l.over:
+			stop()
+			return l.newest, l.err
+		case <-ctx.Done():
+			stop()
+			return nil, context.Cause(ctx)
+		case <-stir:
+		case <-timer.C:
+		}
+		spent, at := m.read(slowAfter)
+		if spent >= slowAfter {
+			return nil, l
+		}
+		if !at.IsZero() {
+			timer.Reset(time.Until(at))
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -33,7 +34,8 @@ type round struct {
 
 	running []*fetching
 	ended   chan *fetching
-	quick   int // reads that were not slow
+	stir    chan struct{} // a request was sent
+	quick   int           // reads that were not slow
 	done    []int64
 	// What a later round can use if this one fails: reads of this one, with as many rows, and
 	// of earlier ones.
@@ -58,7 +60,7 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) ([]datas
 		reads, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
-	r := &round{s: s, ctx: reads, w: w, queue: ids, ended: make(chan *fetching, len(ids))}
+	r := &round{s: s, ctx: reads, w: w, queue: ids, ended: make(chan *fetching, len(ids)), stir: make(chan struct{}, 1)}
 	if w.partial {
 		ids, r.left = s.sick.visit(ids)
 		r.queue = r.recall(ids)
@@ -118,7 +120,7 @@ func (r *round) run() error {
 	for {
 		now := time.Now()
 		next := r.begin(now)
-		if len(r.queue) == 0 && r.leave(now) {
+		if len(r.queue) == 0 && r.leave() {
 			return nil
 		}
 		var due <-chan time.Time
@@ -132,6 +134,7 @@ func (r *round) run() error {
 				return err
 			}
 		case <-due:
+		case <-r.stir:
 		case <-r.ctx.Done():
 			return context.Cause(r.ctx)
 		}
@@ -148,10 +151,11 @@ func (r *round) begin(now time.Time) (next time.Time) {
 	}
 	patient := 0
 	for _, one := range r.running {
-		if r.w.partial && now.Before(one.due) {
-			sooner(one.due)
+		late, at := one.overdue()
+		if r.w.partial && !late && !at.IsZero() {
+			sooner(at)
 		}
-		if !r.w.partial || now.Before(one.due) {
+		if !r.w.partial || !late {
 			patient++
 		}
 	}
@@ -160,11 +164,10 @@ func (r *round) begin(now time.Time) (next time.Time) {
 		return next
 	}
 	for len(r.queue) > 0 && patient < maxConcurrent && len(r.running) < maxConcurrent+maxOverdue {
-		one := r.s.begin(r.ctx, r.queue[0], r.w, r.ended)
+		one := r.s.begin(r.ctx, r.queue[0], r.w, r.ended, r.stir)
 		r.queue, r.running = r.queue[1:], append(r.running, one)
-		if !r.w.partial || now.Before(one.due) {
+		if late, _ := one.overdue(); !r.w.partial || !late { // when it is sent it stirs
 			patient++
-			sooner(one.due)
 		}
 	}
 	return next
@@ -172,11 +175,11 @@ func (r *round) begin(now time.Time) (next time.Time) {
 
 // leave reports whether the round is over. Reads that are overdue are left if others were
 // not: else it is the server that is slow.
-func (r *round) leave(now time.Time) bool {
+func (r *round) leave() bool {
 	if len(r.running) == 0 {
 		return true
 	}
-	if !r.w.partial || !r.w.skimmed && r.quick == 0 || slices.ContainsFunc(r.running, func(one *fetching) bool { return now.Before(one.due) }) {
+	if !r.w.partial || !r.w.skimmed && r.quick == 0 || slices.ContainsFunc(r.running, func(one *fetching) bool { late, _ := one.overdue(); return !late }) {
 		return false
 	}
 	for _, one := range slices.Clone(r.running) {
@@ -271,4 +274,38 @@ func (a *age) add(b age) {
 		a.asked = b.asked
 	}
 	a.clock = min(a.clock, b.clock)
+}
+
+// span is how long the first page of a poll has taken. The conversations are read one after
+// the other then, so that in one of them something may be new that is before rows of others on
+// that page. The next page would begin behind it, and bring what came later in the same
+// conversation first. So what is newer than the first page comes with the next poll.
+type span struct {
+	mu    sync.Mutex
+	since feed.Time // the server's time when it began; 0: all was read at once
+}
+
+// sameMoment is how long reads take that count as made at once: what can be seen this much later
+// than its time says comes late in any case.
+const sameMoment = time.Second
+
+func (s *span) note(began time.Time, since feed.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since = 0; time.Since(began) > sameMoment {
+		s.since = since
+	}
+}
+
+// cut leaves out what is newer than the first page. What is from the future stays.
+func (s *span) cut(rows []datasource.Entry, now feed.Time) []datasource.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since == 0 {
+		return rows
+	}
+	return slices.DeleteFunc(rows, func(e datasource.Entry) bool {
+		at := Micros(e.UpdatedAt)
+		return at > s.since && at <= now+feed.Time(bumpTime.Microseconds())
+	})
 }

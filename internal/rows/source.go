@@ -51,6 +51,7 @@ type Source struct {
 	dates deletionDates
 	time  serverClock
 	sick  ward
+	span  span
 }
 
 // New returns a Source. It makes no request.
@@ -240,7 +241,13 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	if there {
 		return found, left{}, short && len(found.rows) < q.Limit, w.clock.read(), err
 	}
+	began, since := time.Now(), Micros(s.time.at(time.Time{}))
 	page, err := s.fetchEach(ctx, w)
+	if q.First {
+		s.span.note(began, min(since, w.clock.read()))
+	} else if q.Partial {
+		page.Rows = s.span.cut(page.Rows, Micros(s.time.at(time.Time{})))
+	}
 	s.sick.saw(page.Rows)
 	return unchecked{page.Rows}, page.Left, false, w.clock.read(), err
 }

@@ -171,7 +171,8 @@ func (r *reader) query() (Query, bool) {
 	case r.polling:
 		q := Query{Kind: Changes, After: r.at, Limit: r.limit, Partial: r.only == 0}
 		if r.at == r.since() {
-			q.Beyond, q.First = r.top, true
+			q.Beyond = r.top
+			q.First = true
 		}
 		return q, true
 	case r.replay:

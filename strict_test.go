@@ -58,6 +58,12 @@ func (s *strict) admit() (wait time.Duration, ok bool) {
 	return 0, true
 }
 
+func (s *strict) refusals() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
 // A poll of so many conversations takes more requests than the server allows at once.
 func TestManyConversationsAreReadWithinALimitThatTheClientDoesNotKnow(t *testing.T) {
 	t.Parallel()
@@ -108,7 +114,7 @@ func TestManyConversationsAreReadWithinALimitThatTheClientDoesNotKnow(t *testing
 				time.Sleep(5 * time.Minute)
 				mean, longest := got.delays("one by one")
 				round := time.Duration(c.conversations/c.most+1) * 10 * time.Second
-				t.Logf("a round takes about %v: %v, at most %v, %d refusals", round, mean, longest, way.refused)
+				t.Logf("a round takes about %v: %v, at most %v, %d refusals", round, mean, longest, way.refusals())
 				assert.LessOrEqual(t, longest, 5*round)
 				for i := range 700 { // more than some pages
 					send(7*i, "at once")

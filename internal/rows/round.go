@@ -43,9 +43,8 @@ type round struct {
 	held     int
 	recalled []*fetching
 
-	until   time.Time // no read begins before it
-	pauses  int       // since a read has succeeded
-	refusal error     // of the last pause
+	until  time.Time // no read begins before it
+	pauses int       // since a read has succeeded
 
 	rows []datasource.Entry
 	left left

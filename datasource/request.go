@@ -93,6 +93,7 @@ func (c *Client) admit(ctx context.Context, cl *call) error {
 
 // attempt makes one request. again says whether a failure is one to repeat.
 func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func([]byte) error) (again bool, err error) {
+	defer tell(ctx)()
 	started := time.Now()
 	status := 0
 	defer func() { c.record(ctx, cl, number, status, started, err) }()

@@ -96,6 +96,7 @@ type flight struct {
 	query   Query
 	sent    time.Time
 	readers []*entry
+	since   origin
 }
 
 // roster is the list of conversations as last read.
@@ -288,6 +289,16 @@ func (f *Feed) PartialPage(now time.Time, rows []Row, clock Clock, without []int
 	f.answered(now, clock, page{rows: rows, partial: true, without: without})
 }
 
+// Earlier says that a part of the answer which comes next was asked for at an earlier
+// moment: by the owner's clock, and by the server's at the latest estimate that is not too
+// late. Only a query with Partial may be answered so. The poll settles no more than if all
+// of it had been read then.
+func (f *Feed) Earlier(asked time.Time, clock Time) {
+	if f.flight != nil {
+		f.flight.since = origin{asked, clock}
+	}
+}
+
 func (f *Feed) answered(now time.Time, clock Clock, p page) {
 	fl := f.flight
 	if fl == nil || fl.query.Kind == Members {
@@ -300,7 +311,7 @@ func (f *Feed) answered(now time.Time, clock Clock, p page) {
 	if f.dated {
 		p.high = f.most + Time(now.UnixMicro())
 	}
-	p.query, p.full = fl.query, p.full || len(p.rows) >= fl.query.Limit
+	p.query, p.since, p.full = fl.query, fl.since, p.full || len(p.rows) >= fl.query.Limit
 	p.rows, p.ordered = sorted(fl.query.Kind, p.rows)
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {

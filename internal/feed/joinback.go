@@ -31,7 +31,7 @@ func (j *join) reckon(now time.Time, p *page, high, overlap Time) {
 	if j.back {
 		return
 	}
-	latest := stamp + most + tick // that anything can have which has come since
+	latest := stamp + most + tick                                  // that anything can have which has come since
 	if j.ahead, j.aheadTo = latest, high; high <= latest+overlap { // nobody has seen a later time
 		j.ahead, j.aheadTo = max(latest, p.clock+skew), beginning
 	}

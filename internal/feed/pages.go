@@ -15,6 +15,14 @@ type page struct {
 	sent    time.Time
 	high    Time  // what the clock would show had it never been set back; 0 if it is not known
 	upto    int64 // rows with a higher id may be missing if their time has passed; 0: none is
+	since   origin
+}
+
+// origin is the moment from which the oldest part of an answer is, on the owner's clock
+// and on the server's. The zero value: all of it is of the moment of the query.
+type origin struct {
+	asked time.Time
+	clock Time
 }
 
 func (r *reader) take(now time.Time, p page) {
@@ -164,6 +172,12 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	r.at = last
 	if r.first == beginning {
 		r.first, r.pollClock = r.seen, p.clock
+	}
+	if old := p.since; !old.asked.IsZero() { // what came since is not in that part
+		r.first, r.pollClock = min(r.first, old.clock), min(r.pollClock, old.clock)
+		if old.asked.Before(r.pollBegan) {
+			r.pollBegan = old.asked
+		}
 	}
 	if first {
 		r.pageTop = r.reached(p)

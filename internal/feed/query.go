@@ -153,6 +153,8 @@ type Query struct {
 	// Partial: the answer may lack conversations that cannot be read, see
 	// [Feed.PartialPage].
 	Partial bool
+	// First: it is the first page of a poll.
+	First bool
 }
 
 // Event is one message or gap for one listener.

@@ -178,6 +178,7 @@ func (r *reader) query() (Query, bool) {
 		q := Query{Kind: Changes, After: r.at, Limit: r.limit, Partial: r.only == 0}
 		if r.at == r.since() {
 			q.Beyond = r.top
+			q.First = true
 		}
 		return q, true
 	case r.replay:

@@ -25,6 +25,10 @@ type Page struct {
 	Partial bool
 	Without []int64
 	Err     error
+	// Asked and Since are the moment from which the oldest part of the answer is, on this
+	// machine's clock and on the server's; zero: it is of the moment of the query.
+	Asked time.Time
+	Since feed.Time
 }
 
 // Source answers the engine's queries. One call runs at a time.
@@ -255,6 +259,9 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 	}
 	page, err := r.cfg.Source.Page(p.ctx, q)
 	r.answer(p, err, func(now time.Time) {
+		if !page.Asked.IsZero() {
+			r.feed.Earlier(page.Asked, page.Since)
+		}
 		switch {
 		case page.Partial:
 			r.feed.PartialPage(now, page.Rows, page.Clock, page.Without)

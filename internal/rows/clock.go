@@ -79,6 +79,21 @@ func (c *clock) shown() feed.Clock {
 	return at
 }
 
+// join makes the answers of another clock a part of the page.
+func (c *clock) join(other *clock) {
+	if c == nil || other.first.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first.IsZero() || other.first.Before(c.first) {
+		c.first = other.first
+	}
+	if other.latest.After(c.latest) {
+		c.latest = other.latest
+	}
+}
+
 func (c *clock) read() feed.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,16 +6,12 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
-
-// maxConcurrent is how many conversations are read at the same time.
-const maxConcurrent = 8
 
 // fetchEach is fetch without the cross-source endpoint: it merges a page of each of
 // the user's conversations that may have rows of it. It reads the list of conversations
@@ -86,58 +82,6 @@ func (w *want) page(rows []datasource.Entry) Page {
 		page.Next = w.end(rows)
 	}
 	return page
-}
-
-// concurrently reads the pages of conversations, several at a time, and returns the first
-// w.limit of their rows. The first failure cancels the others, unless some may be left out.
-func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (rows []datasource.Entry, l left, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if w.partial {
-		ids, l = s.sick.visit(ids)
-	}
-	var mu sync.Mutex
-	next := make(chan int64)
-	var wg sync.WaitGroup
-	for range min(maxConcurrent, len(ids)) {
-		wg.Go(func() {
-			for id := range next {
-				page, err := s.visit(ctx, id, w)
-				if err != nil && (!w.partial || ctx.Err() != nil || errors.Is(err, datasource.ErrRateLimited)) {
-					cancel(err)
-					continue
-				}
-				mu.Lock()
-				if err != nil {
-					l.add(id, err)
-				}
-				rows = append(rows, page...)
-				slices.SortStableFunc(rows, w.compare)
-				if len(rows) > w.limit {
-					clear(rows[w.limit:]) // the rows of one page only, however many conversations there are
-					rows = rows[:w.limit]
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for _, id := range ids {
-		next <- id
-	}
-	close(next)
-	wg.Wait()
-	if ctx.Err() != nil {
-		return nil, left{}, context.Cause(ctx)
-	}
-	if len(ids) > 0 && len(l.failed) == len(ids) && !w.skimmed {
-		return nil, left{}, l.err // nothing shows that the server is not down
-	}
-	if w.partial {
-		for _, id := range s.sick.note(s.Log, ids, l.failed) {
-			l.forget(id)
-		}
-	}
-	return rows, l, nil
 }
 
 // gone reports whether an error says that a conversation was deleted.

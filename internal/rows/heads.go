@@ -66,6 +66,7 @@ type heads struct {
 	mu    sync.Mutex
 	off   time.Time           // when they are tried again; zero: they are trusted
 	vain  time.Time           // when a look that has failed may be split again, since splitting was in vain
+	calm  time.Time           // when a look that takes long may be split again, since none was why
 	newer map[int64]feed.Time // rows that were newer than their data source
 	stuck time.Time           // when the times of data sources are trusted again
 

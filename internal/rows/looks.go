@@ -33,7 +33,7 @@ type spoilt struct {
 
 // hung reports whether there was no answer to it.
 func (s *spoilt) hung() bool {
-	return errors.Is(s.err, datasource.ErrNoAnswer) || errors.Is(s.err, context.DeadlineExceeded)
+	return s.late() != nil || errors.Is(s.err, datasource.ErrNoAnswer) || errors.Is(s.err, context.DeadlineExceeded)
 }
 
 // newestOf returns the newest live rows of each conversation that has one, and
@@ -45,11 +45,14 @@ func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest
 		return newest, nil, err
 	}
 	h := &s.Endpoint.heads
+	defer drop(failed)
 	if now := time.Now(); !joined && !h.splits(now) {
-		return nil, nil, failed[0].err
+		return newest, nil, await(failed, newest)
 	}
 	sick = map[int64]error{}
-	for _, f := range failed {
+looks:
+	for i, f := range failed {
+		before := len(sick)
 		var patience time.Duration // that of the request
 		if f.hung() {
 			patience = shortPatience
@@ -61,7 +64,12 @@ func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest
 		}
 		if !joined {
 			h.inVain(time.Now())
-			return nil, nil, f.err
+			if err := await(failed[i:i+1], newest); err != nil {
+				return nil, nil, err
+			}
+			h.calms(time.Now())
+			joined = true
+			continue
 		}
 		all := len(parts)*n >= len(f.members) // no part has succeeded
 		for len(parts) > 0 {
@@ -79,12 +87,24 @@ func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest
 				return nil, nil, err
 			}
 			if all && len(alone) == len(single) {
-				return nil, nil, f.err
+				if err := await(failed[i:i+1], newest); err != nil {
+					return nil, nil, err
+				}
+				h.calms(time.Now())
+				continue looks
 			}
 			all = false
 			for _, one := range alone {
-				sick[one.members[0].ID] = one.err
+				if sick[one.members[0].ID] = one.err; f.late() != nil && one.hung() {
+					sick[one.members[0].ID] = nil // its read tells whether it answers at all
+					if !errors.Is(one.err, datasource.ErrNoSlot) {
+						s.sick.blame(one.members[0].ID)
+					}
+				}
 			}
+		}
+		if f.late() != nil && len(sick) == before {
+			h.calms(time.Now())
 		}
 	}
 	return newest, sick, nil
@@ -96,8 +116,12 @@ func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest
 func (s *Source) lookAt(ctx context.Context, members []Member, w want, newest map[int64][]feed.Key) (failed []spoilt, joined bool, err error) {
 	now, h := time.Now(), &s.Endpoint.heads
 	size, fewer := h.size(now)
+	var patience time.Duration
+	if w.partial && h.hurries(now) {
+		patience = tillLate
+	}
 	look := func() error {
-		failed, joined, err = s.looks(ctx, slices.Collect(slices.Chunk(members, size)), w, 0, newest)
+		failed, joined, err = s.looks(ctx, slices.Collect(slices.Chunk(members, size)), w, patience, newest)
 		if err == nil && len(failed) > 0 {
 			return failed[0].err
 		}
@@ -130,6 +154,7 @@ func tooMany(err error) bool {
 // into newest. joined: one look at more than one conversation has succeeded. An error says
 // nothing about single conversations.
 func (s *Source) looks(ctx context.Context, chunks [][]Member, w want, patience time.Duration, newest map[int64][]feed.Key) (failed []spoilt, joined bool, err error) {
+	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
@@ -138,7 +163,13 @@ func (s *Source) looks(ctx context.Context, chunks [][]Member, w want, patience 
 	for range min(maxConcurrent, len(chunks)) {
 		wg.Go(func() {
 			for members := range next {
-				found, err := s.chunkWithin(ctx, members, w, patience)
+				var found map[int64][]feed.Key
+				var err error
+				if patience == tillLate {
+					found, err = s.chunkOrLate(ctx, outer, members, w)
+				} else {
+					found, err = s.chunkWithin(ctx, members, w, patience)
+				}
 				if err != nil && (!w.partial || ctx.Err() != nil || errors.Is(err, errHeads) || errors.Is(err, datasource.ErrRateLimited)) {
 					cancel(err)
 					continue
@@ -160,6 +191,7 @@ func (s *Source) looks(ctx context.Context, chunks [][]Member, w want, patience 
 	close(next)
 	wg.Wait()
 	if ctx.Err() != nil {
+		drop(failed)
 		return nil, false, context.Cause(ctx)
 	}
 	return failed, joined, nil
@@ -187,4 +219,100 @@ func (h *heads) inVain(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.vain = now.Add(splitAgain)
+}
+
+// A look may take long because of one conversation whose reads do. So one that does is
+// split, too, while it goes on: when it turns out that no conversation is why, its answer
+// counts, and for a minute looks are given their time.
+
+// tillLate is the patience with a look that may be found late.
+const tillLate time.Duration = -1
+
+// lateLook is why a look is split that goes on.
+type lateLook struct {
+	stop   context.CancelFunc
+	over   chan struct{}
+	newest map[int64][]feed.Key
+	err    error
+}
+
+func (*lateLook) Error() string { return "the look at the newest rows of conversations takes long" }
+
+// late is the look that goes on, nil if none does.
+func (s *spoilt) late() *lateLook {
+	l, _ := errors.AsType[*lateLook](s.err)
+	return l
+}
+
+// chunkOrLate is chunk. It fails with a lateLook when that takes long.
+func (s *Source) chunkOrLate(ctx, outer context.Context, members []Member, w want) (map[int64][]feed.Key, error) {
+	outer, stop := context.WithCancel(outer)
+	l, stir := &lateLook{stop: stop, over: make(chan struct{})}, make(chan struct{}, 1)
+	m := &meter{stir: stir}
+	look := func() {
+		l.newest, l.err = s.chunk(datasource.UnderWay(outer, m.tell), members, w)
+		close(l.over)
+	}
+	if !s.Beside(look) {
+		look() // everything is about to end
+	}
+	timer := time.NewTimer(slowAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.over:
+			stop()
+			return l.newest, l.err
+		case <-ctx.Done():
+			stop()
+			return nil, context.Cause(ctx)
+		case <-stir:
+		case <-timer.C:
+		}
+		spent, at := m.read(slowAfter)
+		if spent >= slowAfter {
+			return nil, l
+		}
+		if !at.IsZero() {
+			timer.Reset(time.Until(at))
+		}
+	}
+}
+
+// await waits for looks that go on, and returns why others have failed.
+func await(failed []spoilt, newest map[int64][]feed.Key) error {
+	for _, f := range failed {
+		l := f.late()
+		if l == nil {
+			return f.err
+		}
+		if <-l.over; l.err != nil {
+			return l.err
+		}
+		maps.Copy(newest, l.newest)
+	}
+	return nil
+}
+
+// drop ends looks that go on.
+func drop(failed []spoilt) {
+	for _, f := range failed {
+		if l := f.late(); l != nil {
+			l.stop()
+		}
+	}
+}
+
+// hurries reports whether a look is split when it takes long.
+func (h *heads) hurries(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !now.Before(h.vain) && !now.Before(h.calm)
+}
+
+// calms notes that no conversation was why a look took long.
+func (h *heads) calms(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calm = now.Add(splitAgain)
 }

@@ -72,6 +72,8 @@ type ward struct {
 	lacking map[int64]time.Time // since when answers lack it
 	members []Member            // as listed last
 	relist  time.Time           // until when no list is asked for, since one has failed
+	slow    map[int64]*slowness
+	shelf   map[int64]*shelf // what reads bring that polls have left
 }
 
 // bed is a conversation that cannot be read.
@@ -117,16 +119,16 @@ func (w *ward) visit(ids []int64) (ask []int64, l left) {
 	return ask, l
 }
 
-// abed are those of some conversations that could not be read last.
+// abed are those of some conversations that could not be read last, or are slow.
 func (w *ward) abed(members []Member) map[int64]error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.beds) == 0 {
+	if len(w.beds) == 0 && len(w.slow) == 0 {
 		return nil
 	}
 	out := map[int64]error{}
 	for _, m := range members {
-		if w.beds[m.ID] != nil {
+		if w.beds[m.ID] != nil || w.slow[m.ID].slow() {
 			out[m.ID] = nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -35,6 +36,11 @@ type Config struct {
 	Unsure func(conversation int64) bool
 	// Genuine is what Feed is told; nil: all rows are.
 	Genuine func(context.Context, *datasource.Entry) bool
+	// Beside runs a read that a poll may leave, and that ends with the poll's context, in a
+	// goroutine of its own. It reports false if nothing may begin.
+	Beside func(read func()) bool
+	// Found is called when a read that a poll has left has brought something new.
+	Found func()
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
@@ -48,6 +54,7 @@ type Source struct {
 	sick  ward
 	peaks peaks
 	high  highest
+	span  span
 }
 
 // highest is the highest id that was seen.
@@ -162,8 +169,8 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 // Answer makes the request for a query of the receive engine. It does not check the
 // answer; the engine does.
 func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
-	known := s.high.Load()
-	found, left, short, at, err := s.answer(ctx, q)
+	old := age{known: s.high.Load()}
+	found, left, short, at, err := s.answer(ctx, q, &old)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -188,7 +195,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
 		}
 	}
-	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at, Upto: found.upto(known, q), Partial: left.any, Without: left.ids, Err: left.err}
+	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -222,10 +229,14 @@ type Answer struct {
 	Partial bool
 	Without []int64
 	Err     error
+	// Asked and Since are when the oldest part of the answer was asked for, on this machine's
+	// clock and on the server's; zero: nothing was asked for before this query.
+	Asked time.Time
+	Since feed.Time
 }
 
-func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, l left, short bool, at feed.Clock, err error) {
-	w := want{limit: q.Limit, clock: &clock{server: &s.time}, partial: q.Partial}
+func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unchecked, l left, short bool, at feed.Clock, err error) {
+	w := want{limit: q.Limit, clock: &clock{server: &s.time}, partial: q.Partial, first: q.First, old: old, waits: true}
 	if q.Conversation != 0 {
 		w.conversations = []int64{q.Conversation}
 	}
@@ -252,7 +263,13 @@ func (s *Source) answer(ctx context.Context, q feed.Query) (found unchecked, l l
 	if there {
 		return found, left{}, short && len(found.rows) < q.Limit, w.clock.shown(), err
 	}
+	began, since := time.Now(), Micros(s.time.at(time.Time{}))
 	page, err := s.fetchEach(ctx, w)
+	if q.First {
+		s.span.note(began, min(since, w.clock.read()))
+	} else if q.Partial {
+		page.Rows = s.span.cut(page.Rows, Micros(s.time.at(time.Time{})))
+	}
 	s.sick.saw(page.Rows)
 	found = unchecked{rows: page.Rows, each: true, doubted: page.doubted}
 	return found, page.Left, false, w.clock.shown(), err

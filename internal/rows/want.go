@@ -38,6 +38,9 @@ type want struct {
 	byID                 bool   // of a look: the highest ids, instead of the latest times
 	sight                *sight // set where peeks
 	skimmed              bool   // the server has just shown which conversations have rows
+	first                bool   // the first page of a poll
+	old                  *age   // notes how old the answer is; nil unless partial
+	waits                bool   // a refusal for the rate is waited out
 }
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }

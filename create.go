@@ -287,8 +287,7 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 func (v *Conversation) join(ctx context.Context, s *session, since time.Time) error {
 	answered := sync.OnceFunc(s.roster.Joining(v.ID))
 	defer answered()
-	asked := time.Now()
-	made := 0 // more than once if another client undoes the change
+	asked, made := time.Now(), 0 // more than once if another client undoes the change
 	err := v.apply(ctx, roster.Change{
 		First: &v.def, Since: since,
 		Edit: func(d wire.Definition) bool { return d.Add(v.userID) },

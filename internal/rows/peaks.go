@@ -152,12 +152,16 @@ func (s *Source) peek(ctx context.Context, members []Member, w *want) error {
 	now := time.Now()
 	moves := s.Endpoint.heads.moves(now)
 	w.sight.members, w.sight.rows = make(map[int64]Member, len(members)), make(map[int64][]feed.Key, len(members))
+	var abed map[int64]error
+	if w.partial {
+		abed = s.sick.abed(members) // each is looked at by itself, when it is read
+	}
 	var ask []Member
 	for _, m := range members {
 		w.sight.members[m.ID] = m
 		if rows, still := s.peaks.still(m); still && moves {
 			w.sight.rows[m.ID] = rows
-		} else {
+		} else if _, single := abed[m.ID]; !single {
 			ask = append(ask, m)
 		}
 	}

@@ -65,3 +65,16 @@ func (r *reader) skip(p page) {
 		r.mem.idsUpto(row.Conversation, p.rows[i:i+1], afterAll(until))
 	}
 }
+
+// tellHidden says that older history was left out by a listener that has begun once more: if
+// it was no mistake but the clock that was wrong, some of that came after the listener.
+func (r *reader) tellHidden() {
+	if !r.lied || r.start != FromNewest {
+		return
+	}
+	for _, id := range r.conversations {
+		r.batch.gaps = append(r.batch.gaps, Event{Gap: &Gap{
+			Conversation: id, Before: Key{r.mem.floor.Time, r.mem.floor.ID + 1}, Reason: "the first answer hid the history of a conversation, of which only the newest page was loaded",
+		}})
+	}
+}

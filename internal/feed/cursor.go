@@ -70,6 +70,21 @@ type savedJoin struct {
 	At           Key   `json:"at"`
 	Paging       bool  `json:"paging,omitempty"`
 	Told         bool  `json:"told,omitempty"`
+	// Ids is missing where times tell what came before the join.
+	Ids *savedIds `json:"ids,omitempty"`
+}
+
+// savedIds is what a join knows of the server's clock and of ids, see [join].
+type savedIds struct {
+	Asked     int64 `json:"asked,omitempty"` // on the owner's clock
+	Answered  int64 `json:"answered,omitempty"`
+	Back      bool  `json:"back,omitempty"`
+	Otherwise Time  `json:"otherwise"`
+	Ahead     Time  `json:"ahead"`
+	AheadTo   Time  `json:"aheadTo"`
+	Bound     int64 `json:"bound,omitempty"`
+	Blind     bool  `json:"blind,omitempty"`
+	Looked    bool  `json:"looked,omitempty"`
 }
 
 // cursorVersion is the format of a stored cursor.
@@ -141,7 +156,7 @@ func (r *reader) snapshot() []byte {
 		s.Conversations = append(s.Conversations, id)
 	}
 	for _, j := range r.joins {
-		s.Joining = append(s.Joining, savedJoin{j.conversation, j.created, j.until, j.at, j.paging, j.told})
+		s.Joining = append(s.Joining, j.save())
 	}
 	slices.Sort(s.Conversations)
 	s.Packed = packSorted(known)
@@ -209,9 +224,7 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 		r.joins = append(r.joins, join{conversation: id, until: r.joinedBy(Member{}), otherwise: endOfTime, at: Key{Time: beginning}, limit: r.cfg.PageSize})
 	}
 	for _, j := range s.Joining {
-		r.joins = append(r.joins, join{
-			conversation: j.Conversation, created: j.Created, until: j.Until, otherwise: endOfTime, at: j.At, paging: j.Paging, told: j.Told, limit: r.cfg.PageSize,
-		})
+		r.joins = append(r.joins, j.restore(r.cfg.PageSize))
 	}
 	for _, k := range s.Known {
 		if mine(k) {

@@ -88,9 +88,12 @@ func (r *reader) pullBack(clock Time) bool {
 // clamp lowers what the memory says of forgotten rows.
 func (m *memory) clamp(clock Time) {
 	m.floor = m.floor.clamp(clock)
-	for _, keys := range []map[int64]Key{m.gone, m.floors} {
-		for id, k := range maps.Clone(keys) {
-			keys[id] = k.clamp(clock)
+	for id, k := range maps.Clone(m.gone) {
+		m.gone[id] = k.clamp(clock)
+	}
+	for id, k := range maps.Clone(m.floors) {
+		if _, some := m.floorIDs[id]; !some { // else ids tell what came later
+			m.floors[id] = k.clamp(clock)
 		}
 	}
 	for i := range m.bands {

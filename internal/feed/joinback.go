@@ -40,6 +40,32 @@ func (j *join) reckon(now time.Time, p *page, high, overlap Time) {
 	}
 }
 
+func (j *join) save() savedJoin {
+	s := savedJoin{j.conversation, j.created, j.until, j.at, j.paging, j.told, nil}
+	if !j.answered.IsZero() || j.back {
+		s.Ids = &savedIds{0, 0, j.back, j.otherwise, j.ahead, j.aheadTo, j.bound, j.blind, j.looked}
+		if !j.answered.IsZero() {
+			s.Ids.Asked, s.Ids.Answered = j.asked.UnixMicro(), j.answered.UnixMicro()
+		}
+	}
+	return s
+}
+
+func (s *savedJoin) restore(limit int) join {
+	j := join{
+		conversation: s.Conversation, created: s.Created, until: s.Until, otherwise: endOfTime,
+		at: s.At, paging: s.Paging, told: s.Told, limit: limit,
+	}
+	if k := s.Ids; k != nil {
+		if k.Answered != 0 {
+			j.asked, j.answered = time.UnixMicro(k.Asked), time.UnixMicro(k.Answered)
+		}
+		j.back, j.otherwise, j.ahead, j.aheadTo = k.Back, k.Otherwise, k.Ahead, k.AheadTo
+		j.bound, j.blind, j.looked = k.Bound, k.Blind, k.Looked
+	}
+	return j
+}
+
 // setBack notes that the server's clock was set back since somebody else added the user.
 func (j *join) setBack(step Time) {
 	if !j.answered.IsZero() {

@@ -117,6 +117,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 			r.mem.floor = afterAll(newest)
 		}
 		r.mem.atMost(p.rows)
+		r.tellHidden()
 	}
 	r.top = highest(r.top, p.rows)
 	r.gauged = r.top == 0 // there are no rows

@@ -52,7 +52,9 @@ func (r *reader) finish(now time.Time) {
 			return // the next poll reads all of it again
 		}
 		r.lied = false
-		r.blankUntilNow(now)
+		if r.blank || r.polled == beginning { // not again once something has told otherwise
+			r.blankUntilNow(now)
+		}
 		r.top = max(r.top, r.pageTop)
 		if r.pollClock != 0 {
 			r.polled = r.pollClock

@@ -488,4 +488,9 @@ var table = [...]Mutant{
 		Seed:  21791,
 		Edits: edits("step.go", "r.needsMembers, r.blank = false, false, false", "r.needsMembers = false, false"),
 	},
+	{
+		What:  "what a gap of an own join stands for comes as new",
+		Seed:  2970,
+		Edits: edits("join.go", "r.start != FromBeginning && j.stale(row)", "false && j.stale(row)"),
+	},
 }

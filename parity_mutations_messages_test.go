@@ -54,7 +54,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"132":  {File: "internal/feed/classify.go", Old: "Update: true, Changed: AllParts, Deleted: row.Deleted}", New: "Changed: AllParts, Deleted: row.Deleted}"},
 	"133":  {File: "internal/feed/classify.go", Old: "Event{Row: *row, History: r.history(row)}", New: "Event{Row: *row, History: r.history(row), Update: row.Updated != row.Created}"},
 	"134":  {File: "internal/feed/classify.go", Old: "Event{Row: *row, Update: true, Changed: row.Parts", New: "Event{Row: *row, Changed: row.Parts"},
-	"135":  {File: "internal/feed/membership.go", Old: "if young && m.Created > until {", New: "if true {"},
+	"135":  {File: "internal/feed/membership.go", Old: "if young && m.Created > until && m.Joined == 0 {", New: "if true {"},
 	"136":  {File: "internal/rows/source.go", Old: "if len(foreign) == 0 {\n\t\treturn out, nil", New: "if len(foreign) >= 0 {\n\t\treturn out, nil"},
 	"137":  {File: "poller.go", Old: "if m.Err != nil && ctx.Err() != nil {", New: "if m.Err != nil {"},
 	"138":  {File: "stream.go", Old: `f.teller.Tell(failure("stream", err), true)`, New: "f.session.receiver.Stop(err)"},

@@ -22,9 +22,9 @@ type decoder struct {
 	exact   bool       // more rows than that make the answer too large
 	gone    bool       // the rows are deleted ones
 	odd     int        // how many elements of lists of rows were no row with an id
-	columns int        // of the row before: the next one is likely to have as many
 	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
-	values  [128]any   // short strings and numbers, which often repeat from row to row
+	values  [128]interned
+	cols    row
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -39,8 +39,8 @@ func decode(body []byte, read func(*decoder) error) error {
 		err = d.end()
 	}
 	d.scanner = scanner{scratch: d.scratch[:0], open: d.open[:0]}
-	d.columns = 0
 	clear(d.values[:])
+	d.cols.release()
 	if cap(d.scratch)+cap(d.open) <= maxPooled {
 		decoders.Put(d)
 	}
@@ -87,7 +87,7 @@ func (d *decoder) array(element func() error) error {
 func (d *decoder) value() (any, error) {
 	switch d.peek() {
 	case '{':
-		return d.columnsOf(0)
+		return d.columnsOf()
 	case '[':
 		return d.list()
 	case '"':
@@ -112,38 +112,54 @@ func (d *decoder) value() (any, error) {
 
 // list reads an array.
 func (d *decoder) list() ([]any, error) {
-	if err := d.enter(); err != nil {
+	start := len(d.cols.elems)
+	repeated, err := d.elements()
+	if err != nil {
+		d.cols.elems = d.cols.elems[:start]
 		return nil, err
 	}
-	if d.row -= containerCost; d.row < 0 {
-		return nil, errRowValues
+	return d.cols.take(start, repeated), nil
+}
+
+// elements reads an array onto the stack of elements. repeated: they are values that are kept for later rows anyway.
+func (d *decoder) elements() (repeated bool, err error) {
+	if err := d.enter(); err != nil {
+		return false, err
 	}
-	list := []any{}
+	if d.row -= containerCost; d.row < 0 {
+		return false, errRowValues
+	}
+	repeated = true
 	for first := true; ; first = false {
 		more, err := d.more(']', first)
 		if !more {
-			return list, err
-		}
-		if first {
-			list = make([]any, 0, 4) // growing from nothing costs more than the room that stays empty
+			return repeated, err
 		}
 		if d.row--; d.row < 0 {
-			return nil, errRowValues
+			return false, errRowValues
 		}
+		before := d.i
 		v, err := d.value()
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		list = append(list, v)
+		switch v.(type) {
+		case string, json.Number:
+			repeated = repeated && d.i-before <= maxInterned
+		case bool, nil:
+		default:
+			repeated = false
+		}
+		d.cols.elems = append(d.cols.elems, v)
 	}
 }
 
-// columnsOf reads an object into a map with room for size members.
-func (d *decoder) columnsOf(size int) (M, error) {
+// columnsOf reads an object into a map.
+func (d *decoder) columnsOf() (M, error) {
 	if d.row -= containerCost; d.row < 0 {
 		return nil, errRowValues
 	}
-	m := make(M, size)
+	m := M{}
 	if err := d.enter(); err != nil {
 		return nil, err
 	}
@@ -188,10 +204,10 @@ func (d *decoder) stringOf(text []byte) any {
 		return string(text)
 	}
 	slot := &d.values[hash(text)%uint64(len(d.values))]
-	if s, ok := (*slot).(string); !ok || s != string(text) {
-		*slot = string(text)
+	if slot.is(text, false) {
+		return slot.v
 	}
-	return *slot
+	return slot.set(text, false)
 }
 
 func (d *decoder) numberOf(text []byte) any {
@@ -199,10 +215,10 @@ func (d *decoder) numberOf(text []byte) any {
 		return json.Number(text)
 	}
 	slot := &d.values[hash(text)%uint64(len(d.values))]
-	if n, ok := (*slot).(json.Number); !ok || string(n) != string(text) {
-		*slot = json.Number(text)
+	if slot.is(text, true) {
+		return slot.v
 	}
-	return *slot
+	return slot.set(text, true)
 }
 
 // hash is quick and good enough to spread a few dozen names; a collision only costs an allocation.

@@ -109,8 +109,7 @@ func (d *decoder) entryField(e *Entry, name []byte) (err error) {
 			e.Data = nil
 			return d.skip()
 		}
-		e.Data, err = d.columnsOf(d.columns)
-		d.columns = min(len(e.Data), 64)
+		e.Data, err = d.data()
 	case "order":
 		var n int64
 		var ok bool

@@ -86,9 +86,15 @@ func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID
 		data = M{}
 	}
 	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
-	m := &Message{
+	var block struct { // one allocation for a message and its first readers
+		Message
+		readers [2]string
+	}
+	m := &block.Message
+	*m = Message{
 		ID: row.ID, ConversationID: row.DataSourceID, Data: data,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
+		ReadBy: block.readers[:0],
 	}
 	m.readColumns()
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
@@ -104,7 +110,7 @@ func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID
 // readColumns sets the fields that columns have.
 func (m *Message) readColumns() {
 	m.GUID, m.Body, m.FromUserID = wire.Text(m.Data[wire.GUID]), wire.Text(m.Data[wire.Body]), wire.Text(m.Data[wire.From])
-	m.ReadBy, m.Files = wire.Strings(m.Data[wire.ReadBy]), wire.Strings(m.Data[wire.File])
+	m.ReadBy, m.Files = wire.StringsIn(m.ReadBy[:0], m.Data[wire.ReadBy]), wire.Strings(m.Data[wire.File])
 }
 
 // openBody replaces the stored body of a message by its text, in whatever state the
@@ -127,7 +133,7 @@ func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource
 	if err != nil && b.Least > bodies.Plain {
 		body = "" // others may have written it, and a screen may not look at Err
 	}
-	if m.Body = body; body != "" || err != nil && op == "read body" {
+	if m.Body = body; stored != body && (body != "" || err != nil && op == "read body") {
 		m.Data[wire.Body] = body
 	}
 	if b.Least > bodies.Plain {

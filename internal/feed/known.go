@@ -50,6 +50,7 @@ type originKey struct {
 type memory struct {
 	cfg     *Config
 	rows    map[int64]version
+	highest int64 // no row has a higher id: what is new need not be looked up
 	origins map[originKey]int64
 	// spares are duplicates whose row may take over when the one that was delivered
 	// changes into something else: maxSpares at most.
@@ -104,17 +105,22 @@ func newMemory(cfg *Config) *memory {
 }
 
 func (m *memory) lookup(id int64) (version, bool) {
+	if id > m.highest {
+		return version{}, false
+	}
 	v, ok := m.rows[id]
 	return v, ok
 }
 
 func (m *memory) put(r *Row) { m.set(r.ID, versionOf(r)) }
 
-func (m *memory) set(id int64, v version) {
+// set remembers a version. moved: the row was another send before.
+func (m *memory) set(id int64, v version) (moved bool) {
 	if m.rows == nil { // an idle chat has none
 		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
 	}
-	if was, ok := m.rows[id]; ok && !was.duplicate {
+	was, ok := m.lookup(id)
+	if ok && !was.duplicate {
 		if v.left = was.left; was.origin != 0 && was.origin != v.origin {
 			if k := (originKey{was.conversation, was.left}); was.left != v.origin && m.origins[k] == id {
 				delete(m.origins, k) // one is enough: a row could change forever
@@ -123,7 +129,9 @@ func (m *memory) set(id int64, v version) {
 		}
 	}
 	m.rows[id] = v
+	m.highest = max(m.highest, id)
 	m.claim(id, v)
+	return ok && was.origin != v.origin
 }
 
 // claim makes a row the one that its send was delivered in, unless another one is.

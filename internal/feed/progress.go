@@ -130,11 +130,14 @@ func (r *reader) flush() {
 	r.push(b.gaps...)
 	r.push(b.news...)
 	r.push(b.updates...)
+	moved := false
 	for id, v := range b.seen {
-		r.mem.set(id, v)
+		moved = r.mem.set(id, v) || moved
 	}
-	for id, v := range b.seen {
-		r.mem.claim(id, v) // of a send that has left its row in this very batch
+	if moved {
+		for id, v := range b.seen {
+			r.mem.claim(id, v) // of a send that has left its row in this very batch
+		}
 	}
 	b.reset()
 	r.forget()

@@ -116,9 +116,6 @@ func (m *memory) put(r *Row) { m.set(r.ID, versionOf(r)) }
 
 // set remembers a version. moved: the row was another send before.
 func (m *memory) set(id int64, v version) (moved bool) {
-	if m.rows == nil { // an idle chat has none
-		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
-	}
 	was, ok := m.lookup(id)
 	if ok && !was.duplicate {
 		if v.left = was.left; was.origin != 0 && was.origin != v.origin {
@@ -128,10 +125,18 @@ func (m *memory) set(id int64, v version) (moved bool) {
 			v.left = was.origin
 		}
 	}
+	m.add(id, v)
+	return ok && was.origin != v.origin
+}
+
+// add is set for a row that is not known.
+func (m *memory) add(id int64, v version) {
+	if m.rows == nil { // an idle chat has none
+		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
+	}
 	m.rows[id] = v
 	m.highest = max(m.highest, id)
 	m.claim(id, v)
-	return ok && was.origin != v.origin
 }
 
 // claim makes a row the one that its send was delivered in, unless another one is.

@@ -130,9 +130,13 @@ func (r *reader) flush() {
 	r.push(b.gaps...)
 	r.push(b.news...)
 	r.push(b.updates...)
-	moved := false
+	moved, highest := false, r.mem.highest
 	for id, v := range b.seen {
-		moved = r.mem.set(id, v) || moved
+		if id > highest {
+			r.mem.add(id, v)
+		} else {
+			moved = r.mem.set(id, v) || moved
+		}
 	}
 	if moved {
 		for id, v := range b.seen {

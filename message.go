@@ -86,7 +86,7 @@ func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID
 		data = M{}
 	}
 	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
-	var block struct { // one allocation for a message and its first readers
+	var block struct {            // one allocation for a message and its first readers
 		Message
 		readers [2]string
 	}

@@ -41,6 +41,7 @@ const (
 // row collects what the columns of one row share.
 type row struct {
 	columns []column
+	names   [columnsAtOnce]string // of the row before, as they are written
 	bytes   []byte
 	list    []any // of the first column with one
 	texts   []string
@@ -69,21 +70,42 @@ func (d *decoder) data() (M, error) {
 		if !more {
 			return r.into(m), nil
 		}
-		name, err := d.key()
+		if len(r.columns) == columnsAtOnce {
+			m = r.into(m)
+		}
+		name, err := d.columnName(len(r.columns))
 		if err != nil {
 			return nil, err
 		}
 		if d.row--; d.row < 0 {
 			return nil, errRowValues
 		}
-		if len(r.columns) == columnsAtOnce {
-			m = r.into(m)
-		}
-		r.columns = append(r.columns, column{name: d.name(name)})
+		r.columns = append(r.columns, column{name: name})
 		if err := d.column(&r.columns[len(r.columns)-1]); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// columnName reads the name of a column. Most often it is that of the row before.
+func (d *decoder) columnName(place int) (string, error) {
+	expected := &d.cols.names[place]
+	if n := len(*expected); n > 0 && d.peek() == '"' {
+		if rest := d.b[d.i+1:]; len(rest) > n+1 && rest[n] == '"' && rest[n+1] == ':' && string(rest[:n]) == *expected {
+			d.i += n + 3
+			return *expected, nil
+		}
+	}
+	text, err := d.key()
+	if err != nil {
+		return "", err
+	}
+	name := d.name(text)
+	*expected = ""
+	if len(name) <= maxInterned && plainRun(text) == len(text) {
+		*expected = name
+	}
+	return name, nil
 }
 
 // column reads the value of a column.
@@ -217,11 +239,17 @@ func box[A any](values A, list []any) (array reflect.Value, boxedList any) {
 	return b.Field(0), b.Field(1).Interface()
 }
 
+// A value that repeats is in one of two slots, so that hardly any two of them are in each other's way.
+type interned struct {
+	v    any
+	seen uint64 // the hash of what was looked for there last, with its lowest bit set
+}
+
 // again returns the value of a short text that was there before, or nil.
 func (d *decoder) again(b []byte, number bool) any {
 	h := hash(b)
-	slot := &d.values[h%uint64(len(d.values))]
-	if slot.is(b, number) {
+	slot, found := d.slot(h, b, number)
+	if found {
 		return slot.v
 	}
 	if slot.seen != h|1 {
@@ -231,10 +259,28 @@ func (d *decoder) again(b []byte, number bool) any {
 	return slot.set(b, number)
 }
 
-// interned is a short value that repeats.
-type interned struct {
-	v    any
-	seen uint64 // the hash of what was there last, with its lowest bit set
+// repeated returns the value of a short text.
+func (d *decoder) repeated(b []byte, number bool) any {
+	slot, found := d.slot(hash(b), b, number)
+	if found {
+		return slot.v
+	}
+	return slot.set(b, number)
+}
+
+// slot returns the slot that holds a value, or the one that is to hold it.
+func (d *decoder) slot(h uint64, b []byte, number bool) (_ *interned, found bool) {
+	const n = uint64(len(d.values))
+	first, second := &d.values[h%n], &d.values[h/n%n]
+	switch {
+	case first.is(b, number):
+		return first, true
+	case second.is(b, number):
+		return second, true
+	case first.v != nil && second.v == nil:
+		return second, false
+	}
+	return first, false
 }
 
 func (s *interned) is(b []byte, number bool) bool {
@@ -277,13 +323,15 @@ func (r *row) take(start int, repeated bool) (list []any) {
 
 // release forgets the values of an answer.
 func (r *row) release() {
-	*r = row{columns: r.columns[:0], bytes: r.bytes[:0], texts: r.texts[:0], numbers: r.numbers[:0], values: r.values[:0], elems: r.elems[:0]}
+	r.list, r.room = nil, nil
 	if cap(r.elems) > 1024 {
 		r.elems = nil
 	}
 	clear(r.columns[:cap(r.columns)])
+	clear(r.bytes[:cap(r.bytes)])
 	clear(r.texts[:cap(r.texts)])
 	clear(r.numbers[:cap(r.numbers)])
 	clear(r.values[:cap(r.values)])
 	clear(r.elems[:cap(r.elems)])
+	r.columns, r.elems = r.columns[:0], r.elems[:0]
 }

@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -25,6 +26,10 @@ type decoder struct {
 	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
 	values  [128]interned
 	cols    row
+	stamp   struct {
+		text [24]byte
+		time time.Time
+	} // the last timestamp
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -203,37 +208,31 @@ func (d *decoder) stringOf(text []byte) any {
 	if len(text) > maxInterned {
 		return string(text)
 	}
-	slot := &d.values[hash(text)%uint64(len(d.values))]
-	if slot.is(text, false) {
-		return slot.v
-	}
-	return slot.set(text, false)
+	return d.repeated(text, false)
 }
 
 func (d *decoder) numberOf(text []byte) any {
 	if len(text) > maxInterned {
 		return json.Number(text)
 	}
-	slot := &d.values[hash(text)%uint64(len(d.values))]
-	if slot.is(text, true) {
-		return slot.v
-	}
-	return slot.set(text, true)
+	return d.repeated(text, true)
 }
 
-// hash is quick and good enough to spread a few dozen names; a collision only costs an allocation.
+// hash is quick and good enough to spread a few dozen texts, also those that differ in their last letters only; a
+// collision costs no more than an allocation.
 func hash(b []byte) uint64 {
 	const prime = 0x9E3779B97F4A7C15
 	h := uint64(len(b))
-	for len(b) >= 8 {
-		h = (h ^ uint64(b[0]) ^ uint64(b[1])<<8 ^ uint64(b[2])<<16 ^ uint64(b[3])<<24 ^
-			uint64(b[4])<<32 ^ uint64(b[5])<<40 ^ uint64(b[6])<<48 ^ uint64(b[7])<<56) * prime
+	for ; len(b) >= 8; b = b[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(b)) * prime
 		h ^= h >> 29
-		b = b[8:]
 	}
+	var rest uint64
 	for _, c := range b {
-		h = (h ^ uint64(c)) * prime
+		rest = rest<<8 | uint64(c)
 	}
+	h = (h ^ rest) * prime
+	h = (h ^ h>>32) * prime
 	return h >> 32
 }
 
@@ -301,7 +300,14 @@ func (d *decoder) time() (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	return parseTime(text), nil
+	if len(text) != len(d.stamp.text) {
+		return parseTime(text), nil
+	}
+	if string(text) != string(d.stamp.text[:]) { // most rows have the same time twice
+		copy(d.stamp.text[:], text)
+		d.stamp.time = parseTime(text)
+	}
+	return d.stamp.time, nil
 }
 
 // deletion reads deletedAt. It is nil unless there is a date or something that was meant to be one. A row whose date

@@ -131,7 +131,7 @@ func (r *reader) flush() {
 	r.push(b.news...)
 	r.push(b.updates...)
 	moved, highest := false, r.mem.highest
-	for id, v := range b.seen {
+	for id, v := range b.seen.all() {
 		if id > highest {
 			r.mem.add(id, v)
 		} else {
@@ -139,7 +139,7 @@ func (r *reader) flush() {
 		}
 	}
 	if moved {
-		for id, v := range b.seen {
+		for id, v := range b.seen.all() {
 			r.mem.claim(id, v) // of a send that has left its row in this very batch
 		}
 	}

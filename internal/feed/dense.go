@@ -1,0 +1,186 @@
+package feed
+
+import (
+	"hash/maphash"
+	"iter"
+)
+
+// dense is a map for thousands of small entries that come one after the other. The
+// entries lie in order of addition, and what is searched is a table of eight bytes for
+// each. A Go map spreads the entries themselves: adding to it, and finding out that
+// something new is not there, waited for memory, and that was most of the engine's time.
+//
+// The zero value is an empty map. It may be read by several goroutines, like a Go map.
+type dense[K comparable, V any] struct {
+	chunks [][]pair[K, V] // all but the last are full
+	cells  []cell         // a power of two, at most three quarters of which are taken
+	n      int
+}
+
+type pair[K comparable, V any] struct {
+	key   K
+	value V
+}
+
+// cell stands for an entry. Its place is sum, or what follows in turn.
+type cell struct {
+	sum uint32 // of the key
+	at  uint32 // where the entry is, from 1 on; 0: the cell is free
+}
+
+const chunk = 512 // entries
+
+// denseSeed keeps whoever chooses keys from choosing those that are in each other's way.
+// What is in a map, and its order, do not depend on it.
+var denseSeed = maphash.MakeSeed()
+
+func (d *dense[K, V]) len() int { return d.n }
+
+func (d *dense[K, V]) entry(at uint32) *pair[K, V] { return &d.chunks[(at-1)/chunk][(at-1)%chunk] }
+
+// find returns the cell of a key, or the free one that would be it. There are cells.
+func (d *dense[K, V]) find(k K, sum uint32) (i uint32, ok bool) {
+	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	for i = sum & mask; ; i = (i + 1) & mask {
+		switch c := d.cells[i]; {
+		case c.at == 0:
+			return i, false
+		case c.sum == sum && d.entry(c.at).key == k:
+			return i, true
+		}
+	}
+}
+
+func sumOf[K comparable](k K) uint32 {
+	return uint32(maphash.Comparable(denseSeed, k)) //nolint:gosec // the lower half is enough
+}
+
+func (d *dense[K, V]) get(k K) (v V, ok bool) {
+	if d.n == 0 {
+		return v, false
+	}
+	i, ok := d.find(k, sumOf(k))
+	if ok {
+		v = d.entry(d.cells[i].at).value
+	}
+	return v, ok
+}
+
+func (d *dense[K, V]) put(k K, v V) {
+	if (d.n+1)*4 > len(d.cells)*3 {
+		d.grow()
+	}
+	sum := sumOf(k)
+	i, ok := d.find(k, sum)
+	if ok {
+		d.entry(d.cells[i].at).value = v
+		return
+	}
+	if last := d.n / chunk; last == len(d.chunks) {
+		var room []pair[K, V]
+		if last > 0 {
+			room = make([]pair[K, V], 0, chunk)
+		}
+		d.chunks = append(d.chunks, append(room, pair[K, V]{k, v}))
+	} else {
+		d.chunks[last] = append(d.chunks[last], pair[K, V]{k, v})
+	}
+	d.n++
+	d.cells[i] = cell{sum, uint32(d.n)} //nolint:gosec // there are far fewer
+}
+
+func (d *dense[K, V]) grow() {
+	old := d.cells
+	d.cells = make([]cell, max(16, 2*len(old)))
+	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	for _, c := range old {
+		if c.at == 0 {
+			continue
+		}
+		i := c.sum & mask
+		for d.cells[i].at != 0 {
+			i = (i + 1) & mask
+		}
+		d.cells[i] = c
+	}
+}
+
+// drop removes an entry, if it is there. The last one takes its place.
+func (d *dense[K, V]) drop(k K) {
+	if d.n == 0 {
+		return
+	}
+	i, ok := d.find(k, sumOf(k))
+	if !ok {
+		return
+	}
+	at := d.cells[i].at
+	if last := uint32(d.n); at != last { //nolint:gosec // there are far fewer
+		e := *d.entry(last)
+		j, _ := d.find(e.key, sumOf(e.key))
+		d.cells[j].at = at
+		*d.entry(at) = e
+	}
+	d.n--
+	last := d.n / chunk
+	d.chunks[last] = d.chunks[last][:d.n%chunk]
+	d.chunks = d.chunks[:last+min(1, d.n%chunk)]
+	d.free(i)
+}
+
+// free empties a cell, and moves those up that had to make way for it.
+func (d *dense[K, V]) free(i uint32) {
+	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	for j := (i + 1) & mask; d.cells[j].at != 0; j = (j + 1) & mask {
+		if home := d.cells[j].sum & mask; (j-home)&mask >= (j-i)&mask {
+			d.cells[i] = d.cells[j]
+			i = j
+		}
+	}
+	d.cells[i] = cell{}
+}
+
+// all yields the entries in order of addition, as far as nothing was dropped. The map must
+// not change meanwhile.
+func (d *dense[K, V]) all() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for _, c := range d.chunks {
+			for i := range c {
+				if !yield(c[i].key, c[i].value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// dropFunc removes the entries for which gone returns true.
+func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
+	for at := uint32(d.n); at > 0; at-- { //nolint:gosec // there are far fewer
+		if e := d.entry(at); gone(e.key, e.value) { // what took its place was looked at before
+			d.drop(e.key)
+		}
+	}
+}
+
+// clear removes all entries, and keeps room for some.
+func (d *dense[K, V]) clear() {
+	if d.n > 2*chunk {
+		*d = dense[K, V]{}
+		return
+	}
+	clear(d.cells)
+	for i := range d.chunks {
+		clear(d.chunks[i])
+		d.chunks[i] = d.chunks[i][:0]
+	}
+	d.chunks, d.n = d.chunks[:min(1, len(d.chunks))], 0
+}
+
+// clone is a copy without unused room.
+func (d *dense[K, V]) clone() (out dense[K, V]) {
+	for k, v := range d.all() {
+		out.put(k, v)
+	}
+	return out
+}

@@ -16,7 +16,7 @@ const (
 	// columnsAtOnce is how many columns are collected before they go into the map.
 	columnsAtOnce = 32
 	// listRoom is for how many elements the lists of consecutive rows share an allocation.
-	listRoom = 16
+	listRoom = 32
 )
 
 // column is a column that is not in the map yet.

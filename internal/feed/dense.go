@@ -78,10 +78,13 @@ func (d *dense[K, V]) put(k K, v V) {
 	}
 	if last := d.n / chunk; last == len(d.chunks) {
 		var room []pair[K, V]
-		if last > 0 {
+		if last < cap(d.chunks) {
+			room = d.chunks[:last+1][last] // of entries that are gone
+		}
+		if last > 0 && room == nil {
 			room = make([]pair[K, V], 0, chunk)
 		}
-		d.chunks = append(d.chunks, append(room, pair[K, V]{k, v}))
+		d.chunks = append(d.chunks, append(room[:0], pair[K, V]{k, v}))
 	} else {
 		d.chunks[last] = append(d.chunks[last], pair[K, V]{k, v})
 	}
@@ -92,17 +95,21 @@ func (d *dense[K, V]) put(k K, v V) {
 func (d *dense[K, V]) grow() {
 	old := d.cells
 	d.cells = make([]cell, max(16, 2*len(old)))
-	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
 	for _, c := range old {
-		if c.at == 0 {
-			continue
+		if c.at != 0 {
+			d.place(c)
 		}
-		i := c.sum & mask
-		for d.cells[i].at != 0 {
-			i = (i + 1) & mask
-		}
-		d.cells[i] = c
 	}
+}
+
+// place puts a cell where it belongs.
+func (d *dense[K, V]) place(c cell) {
+	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	i := c.sum & mask
+	for d.cells[i].at != 0 {
+		i = (i + 1) & mask
+	}
+	d.cells[i] = c
 }
 
 // drop removes an entry, if it is there. The last one takes its place.
@@ -122,9 +129,7 @@ func (d *dense[K, V]) drop(k K) {
 		*d.entry(at) = e
 	}
 	d.n--
-	last := d.n / chunk
-	d.chunks[last] = d.chunks[last][:d.n%chunk]
-	d.chunks = d.chunks[:last+min(1, d.n%chunk)]
+	d.trim()
 	d.free(i)
 }
 
@@ -154,12 +159,32 @@ func (d *dense[K, V]) all() iter.Seq2[K, V] {
 	}
 }
 
-// dropFunc removes the entries for which gone returns true.
+// dropFunc removes the entries for which gone returns true, and keeps the order of the
+// others. gone must not use the map.
 func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
-	for at := uint32(d.n); at > 0; at-- { //nolint:gosec // there are far fewer
-		if e := d.entry(at); gone(e.key, e.value) { // what took its place was looked at before
-			d.drop(e.key)
+	clear(d.cells)
+	kept := uint32(0)
+	for at := uint32(1); at <= uint32(d.n); at++ { //nolint:gosec // there are far fewer
+		e := d.entry(at)
+		if gone(e.key, e.value) {
+			continue
 		}
+		kept++
+		if kept != at {
+			*d.entry(kept) = *e
+		}
+		d.place(cell{sumOf(e.key), kept})
+	}
+	d.n = int(kept)
+	d.trim()
+}
+
+// trim cuts off what is behind the last entry.
+func (d *dense[K, V]) trim() {
+	last := d.n / chunk
+	if last < len(d.chunks) {
+		d.chunks[last] = d.chunks[last][:d.n%chunk]
+		d.chunks = d.chunks[:last+min(1, d.n%chunk)]
 	}
 }
 

@@ -316,13 +316,17 @@ func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int
 	}
 	slices.SortFunc(out, Key.Compare)
 	out = out[:min(len(out), m.rows.len()-limit)]
-	for _, k := range out {
-		m.drop(k.ID)
-		maxID = max(maxID, k.ID)
-	}
 	if len(out) == 0 {
 		return Key{}, 0, false
 	}
+	m.rows.dropFunc(func(id int64, v version) bool {
+		if (Key{v.created, id}).Compare(out[len(out)-1]) > 0 || needed(id, v) {
+			return false
+		}
+		maxID = max(maxID, id)
+		m.dropped(id, v)
+		return true
+	})
 	return out[len(out)-1], maxID, true
 }
 
@@ -336,12 +340,20 @@ func (m *memory) forgetOne(id int64) {
 func (m *memory) drop(id int64) {
 	v, _ := m.rows.get(id)
 	m.rows.drop(id)
+	m.dropped(id, v)
+}
+
+// dropped notes that a version is forgotten.
+func (m *memory) dropped(id int64, v version) {
 	m.lost = max(m.lost, v.updated)
 	if m.gone == nil {
 		m.gone = map[int64]Key{}
 	}
 	m.gone[v.conversation] = later(m.gone[v.conversation], Key{v.created, id})
 	for _, origin := range [...]uint64{v.origin, v.left} {
+		if origin == 0 {
+			continue
+		}
 		if k := (originKey{v.conversation, origin}); m.holder(k) == id {
 			m.origins.drop(k)
 			delete(m.spares, k)

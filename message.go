@@ -86,15 +86,10 @@ func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID
 		data = M{}
 	}
 	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
-	var block struct {            // one allocation for a message and its first readers
-		Message
-		readers [2]string
-	}
-	m := &block.Message
+	m, readers := wire.WithRoom[Message]()
 	*m = Message{
-		ID: row.ID, ConversationID: row.DataSourceID, Data: data,
+		ID: row.ID, ConversationID: row.DataSourceID, Data: data, ReadBy: readers,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
-		ReadBy: block.readers[:0],
 	}
 	m.readColumns()
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)

@@ -29,6 +29,15 @@ func Text(v any) string {
 	return ""
 }
 
+// WithRoom returns a new T, and room for two texts in the same allocation.
+func WithRoom[T any]() (*T, []string) {
+	var block struct {
+		value T
+		room  [2]string
+	}
+	return &block.value, block.room[:0]
+}
+
 // Strings reads a list of scalars as text. A list written as JSON text, as multipart
 // forms do, and a single value count as lists. The result is a copy.
 func Strings(v any) []string { return StringsIn(nil, v) }

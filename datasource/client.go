@@ -3,8 +3,6 @@ package datasource
 import (
 	"log/slog"
 	"net/http"
-
-	"github.com/go-resty/resty/v2"
 )
 
 // Client talks to one Fliplet API host with one token. It is safe for concurrent use, keeps no goroutine, and
@@ -14,7 +12,7 @@ import (
 // cancelled or expired context matches the context's error and its cause with errors.Is. When a write failed but may
 // have been applied, Doubtful reports true.
 type Client struct {
-	http     *resty.Client
+	http     *http.Client
 	token    secret
 	headers  func() http.Header // sent with every request, including the token; never changed
 	files    *fileRules         // never changed
@@ -35,7 +33,7 @@ func NewClient(cfg Config) (*Client, error) {
 	}
 	withToken := http.Header{"Auth-Token": {cfg.Token}, "User-Agent": {cfg.UserAgent}}
 	return &Client{
-		http:     newResty(cfg.HTTPClient, files),
+		http:     newHTTP(cfg.HTTPClient, files),
 		token:    keep(cfg.Token),
 		headers:  func() http.Header { return withToken },
 		files:    files,
@@ -54,4 +52,4 @@ func (c *Client) BaseURL() string { return c.root }
 
 // CloseIdle closes idle connections. The next request opens new ones. Clients that brought no HTTPClient share their
 // connections, so they are closed for all of them. Tests that count goroutines need it; programs do not.
-func (c *Client) CloseIdle() { c.http.GetClient().CloseIdleConnections() }
+func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }

@@ -2,14 +2,11 @@ package datasource
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
-
-	"github.com/go-resty/resty/v2"
 )
 
 // sharedTransport serves every client without an HTTPClient. The pool is sized for bursts of sends: the two idle
@@ -37,17 +34,17 @@ func newTransport() *http.Transport {
 	}
 }
 
-// sharedResty is the one resty client behind all clients without an HTTPClient: what differs travels with the request.
-var sharedResty = sync.OnceValue(func() *resty.Client {
-	return buildResty(http.Client{Transport: &fileRouter{sharedTransport(), sharedGuarded}})
+// sharedClient is the one HTTP client behind all clients without an HTTPClient: what differs travels with the request.
+var sharedClient = sync.OnceValue(func() *http.Client {
+	return buildHTTP(http.Client{Transport: &fileRouter{sharedTransport(), sharedGuarded}})
 })
 
-func newResty(given *http.Client, f *fileRules) *resty.Client {
+func newHTTP(given *http.Client, f *fileRules) *http.Client {
 	var hc http.Client
 	if given != nil {
 		hc = *given
 	} else if len(f.networks) == 0 {
-		return sharedResty()
+		return sharedClient()
 	}
 	router := &fileRouter{hc.Transport, sharedGuarded}
 	if router.own == nil {
@@ -59,10 +56,10 @@ func newResty(given *http.Client, f *fileRules) *resty.Client {
 		router.foreign = sync.OnceValue(func() *http.Transport { return guardedTransport(newTransport(), f) })
 	}
 	hc.Transport = router
-	return buildResty(hc)
+	return buildHTTP(hc)
 }
 
-func buildResty(hc http.Client) *resty.Client {
+func buildHTTP(hc http.Client) *http.Client {
 	next := hc.CheckRedirect
 	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if err := checkRedirect(req, via); err != nil || next == nil {
@@ -70,18 +67,8 @@ func buildResty(hc http.Client) *resty.Client {
 		}
 		return next(req, via)
 	}
-	r := resty.NewWithClient(&hc)
-	r.SetLogger(silent{})
-	r.SetPreRequestHook(streamBody)
-	return r
+	return &hc
 }
-
-// silent keeps resty from writing to the standard error stream.
-type silent struct{}
-
-func (silent) Errorf(string, ...any) {}
-func (silent) Warnf(string, ...any)  {}
-func (silent) Debugf(string, ...any) {}
 
 const maxRedirects = 5
 
@@ -138,29 +125,4 @@ func upgraded(from, to *url.URL) bool {
 	https := *from
 	https.Scheme = "https"
 	return from.Scheme == "http" && from.Port() == "" && sameOrigin(&https, to)
-}
-
-// bodyOf marks the context of a request whose body is streamed.
-type bodyOf struct{}
-
-// streamBody gives a request the body that resty would otherwise read into memory, and has the body of a write watched.
-func streamBody(_ *resty.Client, req *http.Request) error {
-	if f, ok := req.Context().Value(bodyOf{}).(*form); ok {
-		req.Body, req.ContentLength, req.GetBody = f.open(), f.size, nil
-	}
-	p, ok := req.Context().Value(paceOf{}).(*pace)
-	if !ok || req.Body == nil || req.Body == http.NoBody {
-		return nil
-	}
-	req.Body = &sending{ReadCloser: req.Body, pace: p, left: req.ContentLength}
-	if again := req.GetBody; again != nil {
-		req.GetBody = func() (io.ReadCloser, error) {
-			body, err := again()
-			if err != nil {
-				return nil, err
-			}
-			return &sending{ReadCloser: body, pace: p, left: req.ContentLength}, nil
-		}
-	}
-	return nil
 }

@@ -38,6 +38,9 @@ const (
 	list                     // v is nil; the list is the only one that shares a box
 )
 
+// emptyList is in every row that has one, since nothing can be written to it.
+var emptyList any = []any{}
+
 // row collects what the columns of one row share.
 type row struct {
 	columns []column
@@ -120,12 +123,17 @@ func (d *decoder) column(c *column) (err error) {
 		b, err = d.number()
 	case '[':
 		l, err := d.list()
-		if d.cols.list == nil && l != nil {
+		switch {
+		case err != nil:
+			return err
+		case len(l) == 0:
+			c.v = emptyList
+		case d.cols.list == nil:
 			c.kind, d.cols.list = list, l
-		} else {
+		default:
 			c.v = l
 		}
-		return err
+		return nil
 	default:
 		c.v, err = d.value()
 		return err

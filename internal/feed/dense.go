@@ -1,8 +1,8 @@
 package feed
 
 import (
-	"hash/maphash"
 	"iter"
+	"math/rand/v2"
 )
 
 // dense is a map for thousands of small entries that come one after the other. The
@@ -11,13 +11,16 @@ import (
 // something new is not there, waited for memory, and that was most of the engine's time.
 //
 // The zero value is an empty map. It may be read by several goroutines, like a Go map.
-type dense[K comparable, V any] struct {
+type dense[K denseKey, V any] struct {
 	chunks [][]pair[K, V] // all but the last are full
 	cells  []cell         // a power of two, at most three quarters of which are taken
 	n      int
 }
 
-type pair[K comparable, V any] struct {
+// denseKey are the keys that there are.
+type denseKey interface{ int64 | originKey }
+
+type pair[K denseKey, V any] struct {
 	key   K
 	value V
 }
@@ -32,7 +35,7 @@ const chunk = 512 // entries
 
 // denseSeed keeps whoever chooses keys from choosing those that are in each other's way.
 // What is in a map, and its order, do not depend on it.
-var denseSeed = maphash.MakeSeed()
+var denseSeed = rand.Uint64()
 
 func (d *dense[K, V]) len() int { return d.n }
 
@@ -51,8 +54,15 @@ func (d *dense[K, V]) find(k K, sum uint32) (i uint32, ok bool) {
 	}
 }
 
-func sumOf[K comparable](k K) uint32 {
-	return uint32(maphash.Comparable(denseSeed, k)) //nolint:gosec // the lower half is enough
+func sumOf[K denseKey](k K) uint32 {
+	var sum uint64
+	switch k := any(k).(type) { // hash/maphash takes several times as long
+	case int64:
+		sum = mix(denseSeed ^ uint64(k)) //nolint:gosec // any number does
+	case originKey:
+		sum = mix(mix(denseSeed^uint64(k.conversation)) ^ k.origin) //nolint:gosec // any number does
+	}
+	return uint32(sum) //nolint:gosec // the lower half is enough
 }
 
 func (d *dense[K, V]) get(k K) (v V, ok bool) {

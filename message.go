@@ -111,7 +111,7 @@ func (m *Message) readColumns() {
 // openBody replaces the stored body of a message by its text, in whatever state the
 // row is. Of a message without text the list of files is what shows that it is genuine.
 func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource.Entry) {
-	at, stored, op := binding(row), m.Data[wire.Body], "read body"
+	at, stored, op := envelope.Binding{ConversationID: row.DataSourceID, GUID: m.GUID, Sender: m.FromUserID}, m.Data[wire.Body], "read body"
 	body, had, err := b.Open(ctx, at, stored)
 	m.Protection = Protection(had)
 	if list := m.Data[wire.SealedFiles]; err == nil && body == "" && wire.Text(stored) == "" && list != nil && b.Unsealed != nil {

@@ -35,7 +35,7 @@ const chunk = 512 // entries
 
 // denseSeed keeps whoever chooses keys from choosing those that are in each other's way.
 // What is in a map, and its order, do not depend on it.
-var denseSeed = rand.Uint64()
+var denseSeed = rand.Uint64() //nolint:gosec // nobody sees what it makes
 
 func (d *dense[K, V]) len() int { return d.n }
 

@@ -1,7 +1,6 @@
 package datasource
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -142,51 +141,36 @@ func (p *pace) blame(err error) error {
 	return p.waits
 }
 
-// carry gives the request of a write its body, and has it watched each time that it is sent.
-func (p *pace) carry(req *http.Request, cl *call) {
-	switch {
-	case cl.form != nil:
-		p.sending = sending{from: cl.form.open(), pace: p, left: cl.form.size}
-	case len(cl.body) > 0:
-		p.sending = sending{pace: p, left: int64(len(cl.body))}
-		p.sending.text.Reset(cl.body)
-		req.GetBody = func() (io.ReadCloser, error) {
-			again := &sending{pace: p, left: int64(len(cl.body))}
-			again.text.Reset(cl.body)
-			return again, nil
-		}
-	default:
+// watchBody has the body of a request watched, each time that it is sent.
+func (p *pace) watchBody(req *http.Request) {
+	if req.Body == nil || req.Body == http.NoBody {
 		return
 	}
-	req.Body, req.ContentLength = &p.sending, p.sending.left
+	size := req.ContentLength
+	p.sending = sending{ReadCloser: req.Body, pace: p, left: size}
+	req.Body = &p.sending
+	if again := req.GetBody; again != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			body, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return &sending{ReadCloser: body, pace: p, left: size}, nil
+		}
+	}
 }
 
 // sending is the body of a write. Each part that is taken is progress.
 type sending struct {
-	from io.ReadCloser // nil: text
-	text bytes.Reader
+	io.ReadCloser
 	pace *pace
 	left int64 // negative from the beginning: unknown
-}
-
-// Close implements [io.Closer].
-func (b *sending) Close() error {
-	if b.from != nil {
-		return b.from.Close()
-	}
-	return nil
 }
 
 // Read implements [io.Reader]. net/http calls it on a goroutine of its own, which may go on when the answer is there.
 func (b *sending) Read(p []byte) (int, error) {
 	b.pace.pause()
-	var n int
-	var err error
-	if b.from != nil {
-		n, err = b.from.Read(p)
-	} else {
-		n, err = b.text.Read(p)
-	}
+	n, err := b.ReadCloser.Read(p)
 	known := b.left > 0
 	b.left -= int64(n)
 	b.pace.taken(n, err == io.EOF || known && b.left <= 0)

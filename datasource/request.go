@@ -167,7 +167,7 @@ func (c *Client) send(ctx context.Context, cl *call, watch *pace) (*http.Respons
 		u += "?" + cl.query
 	}
 	var body io.Reader
-	if cl.body != nil && cl.read {
+	if cl.body != nil && cl.form == nil {
 		body = bytes.NewReader(cl.body)
 	}
 	req, err := http.NewRequestWithContext(ctx, cl.method, u, body)
@@ -181,6 +181,7 @@ func (c *Client) send(ctx context.Context, cl *call, watch *pace) (*http.Respons
 	}
 	switch {
 	case cl.form != nil:
+		req.Body, req.ContentLength, req.GetBody = cl.form.open(), cl.form.size, nil
 		req.Header["Content-Type"] = []string{cl.form.contentType}
 	case cl.body != nil && cl.mime != "":
 		req.Header["Content-Type"] = []string{cl.mime}
@@ -188,7 +189,7 @@ func (c *Client) send(ctx context.Context, cl *call, watch *pace) (*http.Respons
 		req.Header["Content-Type"], req.Header["Accept"] = jsonBody, jsonBody
 	}
 	if !cl.read {
-		watch.carry(req, cl)
+		watch.watchBody(req)
 	}
 	return c.http.Do(req)
 }

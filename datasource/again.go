@@ -52,7 +52,7 @@ func (p *pace) fire(c *Client, cl *call) {
 	if c.admit(ctx, cl) != nil {
 		return // the request itself goes on
 	}
-	resp, err := c.send(ctx, cl, p) //nolint:bodyclose // dropped below, or handed on
+	resp, err := c.send(ctx, cl) //nolint:bodyclose // dropped below, or handed on
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

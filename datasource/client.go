@@ -3,6 +3,8 @@ package datasource
 import (
 	"log/slog"
 	"net/http"
+
+	"github.com/go-resty/resty/v2"
 )
 
 // Client talks to one Fliplet API host with one token. It is safe for concurrent use, keeps no goroutine, and
@@ -12,7 +14,7 @@ import (
 // cancelled or expired context matches the context's error and its cause with errors.Is. When a write failed but may
 // have been applied, Doubtful reports true.
 type Client struct {
-	http     *http.Client
+	http     *resty.Client
 	token    secret
 	headers  func() http.Header // sent with every request, including the token; never changed
 	files    *fileRules         // never changed
@@ -33,7 +35,7 @@ func NewClient(cfg Config) (*Client, error) {
 	}
 	withToken := http.Header{"Auth-Token": {cfg.Token}, "User-Agent": {cfg.UserAgent}}
 	return &Client{
-		http:     newHTTP(cfg.HTTPClient, files),
+		http:     newResty(cfg.HTTPClient, files),
 		token:    keep(cfg.Token),
 		headers:  func() http.Header { return withToken },
 		files:    files,
@@ -52,4 +54,4 @@ func (c *Client) BaseURL() string { return c.root }
 
 // CloseIdle closes idle connections. The next request opens new ones. Clients that brought no HTTPClient share their
 // connections, so they are closed for all of them. Tests that count goroutines need it; programs do not.
-func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
+func (c *Client) CloseIdle() { c.http.GetClient().CloseIdleConnections() }

@@ -138,7 +138,7 @@ func (e *Entry) holds(columns M) bool {
 }
 
 func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path string, w Write) (*Entry, error) {
-	cl := &call{method: http.MethodPut, path: path, query: encoded(w.Params)}
+	cl := &call{method: http.MethodPut, path: path, query: w.Params.Encode()}
 	if len(w.Files) > 0 {
 		fields, err := formFields(w.Data, entryID != 0)
 		if err != nil {
@@ -157,18 +157,6 @@ func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path st
 		}
 	}
 	return c.row(ctx, dataSourceID, entryID, cl, w.Data)
-}
-
-// encoded is Encode for the one parameter that most writes have.
-func encoded(params url.Values) string {
-	if len(params) == 1 {
-		for name, values := range params {
-			if len(values) == 1 {
-				return url.QueryEscape(name) + "=" + url.QueryEscape(values[0])
-			}
-		}
-	}
-	return params.Encode()
 }
 
 // Delete removes one row for good: there is no trash for rows.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 )
 
@@ -49,8 +48,6 @@ type pace struct {
 	waits *noAnswer // what the timer of a write stands for
 	batch bool      // of a write: its answer may take minutes
 	sent  int64     // of its body
-
-	sending sending // the body of a write, the first time
 
 	repeats // guards what follows, where requests are made again, and the timer of a write
 
@@ -141,24 +138,7 @@ func (p *pace) blame(err error) error {
 	return p.waits
 }
 
-// watchBody has the body of a request watched, each time that it is sent.
-func (p *pace) watchBody(req *http.Request) {
-	if req.Body == nil || req.Body == http.NoBody {
-		return
-	}
-	size := req.ContentLength
-	p.sending = sending{ReadCloser: req.Body, pace: p, left: size}
-	req.Body = &p.sending
-	if again := req.GetBody; again != nil {
-		req.GetBody = func() (io.ReadCloser, error) {
-			body, err := again()
-			if err != nil {
-				return nil, err
-			}
-			return &sending{ReadCloser: body, pace: p, left: size}, nil
-		}
-	}
-}
+type paceOf struct{}
 
 // sending is the body of a write. Each part that is taken is progress.
 type sending struct {

@@ -112,9 +112,9 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	defer watch.stop()
 	sending := watch.ctx
 	if fl != nil {
-		sending = httptrace.WithClientTrace(sending, &fl.trace)
+		sending = context.WithValue(httptrace.WithClientTrace(sending, &fl.trace), paceOf{}, watch)
 	}
-	resp, err := watch.outcome(c.send(sending, cl, watch)) //nolint:bodyclose // closed below, or dropped
+	resp, err := watch.outcome(c.send(sending, cl)) //nolint:bodyclose // closed below, or dropped
 	if err != nil {
 		return c.lost(ctx, cl, fl, watch.blame(err))
 	}
@@ -153,45 +153,39 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	return false, nil
 }
 
-var jsonBody = []string{"application/json"} // never changed
+var jsonBody = []string{"application/json"} // never changed: resty copies headers
 
-// send makes one request with the client's headers. The body of a write is watched.
-func (c *Client) send(ctx context.Context, cl *call, watch *pace) (*http.Response, error) {
-	u := cl.target
-	switch {
-	case u == "" && cl.query != "":
-		u = c.root + "/" + cl.path + "?" + cl.query
-	case u == "":
-		u = c.root + "/" + cl.path
-	case cl.query != "":
-		u += "?" + cl.query
-	}
-	var body io.Reader
-	if cl.body != nil && cl.form == nil {
-		body = bytes.NewReader(cl.body)
-	}
-	req, err := http.NewRequestWithContext(ctx, cl.method, u, body)
-	if err != nil {
-		return nil, err
-	}
+// send makes one request with the client's headers.
+func (c *Client) send(ctx context.Context, cl *call) (*http.Response, error) {
+	r := c.http.R().SetDoNotParseResponse(true)
 	for name, value := range c.headers() {
 		if !cl.foreign || name == "User-Agent" {
-			req.Header[name] = value
+			r.Header[name] = value
 		}
 	}
 	switch {
 	case cl.form != nil:
-		req.Body, req.ContentLength, req.GetBody = cl.form.open(), cl.form.size, nil
-		req.Header["Content-Type"] = []string{cl.form.contentType}
-	case cl.body != nil && cl.mime != "":
-		req.Header["Content-Type"] = []string{cl.mime}
+		ctx = context.WithValue(ctx, bodyOf{}, cl.form)
+		r.Header["Content-Type"] = []string{cl.form.contentType}
 	case cl.body != nil:
-		req.Header["Content-Type"], req.Header["Accept"] = jsonBody, jsonBody
+		r.Header["Content-Type"] = jsonBody
+		if cl.mime != "" {
+			r.Header["Content-Type"] = []string{cl.mime}
+		}
+		r.SetBody(bytes.NewReader(cl.body))
 	}
-	if !cl.read {
-		watch.watchBody(req)
+	u := cl.target
+	if u == "" {
+		u = c.root + "/" + cl.path
 	}
-	return c.http.Do(req)
+	if cl.query != "" {
+		u += "?" + cl.query
+	}
+	resp, err := r.SetContext(ctx).Execute(cl.method, u)
+	if err != nil {
+		return nil, err
+	}
+	return resp.RawResponse, nil
 }
 
 // refused reads an answer that is not a success.

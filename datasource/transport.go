@@ -2,11 +2,14 @@ package datasource
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/go-resty/resty/v2"
 )
 
 // sharedTransport serves every client without an HTTPClient. The pool is sized for bursts of sends: the two idle
@@ -34,17 +37,17 @@ func newTransport() *http.Transport {
 	}
 }
 
-// sharedClient is the one HTTP client behind all clients without an HTTPClient: what differs travels with the request.
-var sharedClient = sync.OnceValue(func() *http.Client {
-	return buildHTTP(http.Client{Transport: &fileRouter{sharedTransport(), sharedGuarded}})
+// sharedResty is the one resty client behind all clients without an HTTPClient: what differs travels with the request.
+var sharedResty = sync.OnceValue(func() *resty.Client {
+	return buildResty(http.Client{Transport: &fileRouter{sharedTransport(), sharedGuarded}})
 })
 
-func newHTTP(given *http.Client, f *fileRules) *http.Client {
+func newResty(given *http.Client, f *fileRules) *resty.Client {
 	var hc http.Client
 	if given != nil {
 		hc = *given
 	} else if len(f.networks) == 0 {
-		return sharedClient()
+		return sharedResty()
 	}
 	router := &fileRouter{hc.Transport, sharedGuarded}
 	if router.own == nil {
@@ -56,10 +59,10 @@ func newHTTP(given *http.Client, f *fileRules) *http.Client {
 		router.foreign = sync.OnceValue(func() *http.Transport { return guardedTransport(newTransport(), f) })
 	}
 	hc.Transport = router
-	return buildHTTP(hc)
+	return buildResty(hc)
 }
 
-func buildHTTP(hc http.Client) *http.Client {
+func buildResty(hc http.Client) *resty.Client {
 	next := hc.CheckRedirect
 	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if err := checkRedirect(req, via); err != nil || next == nil {
@@ -67,8 +70,18 @@ func buildHTTP(hc http.Client) *http.Client {
 		}
 		return next(req, via)
 	}
-	return &hc
+	r := resty.NewWithClient(&hc)
+	r.SetLogger(silent{})
+	r.SetPreRequestHook(streamBody)
+	return r
 }
+
+// silent keeps resty from writing to the standard error stream.
+type silent struct{}
+
+func (silent) Errorf(string, ...any) {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Debugf(string, ...any) {}
 
 const maxRedirects = 5
 
@@ -125,4 +138,29 @@ func upgraded(from, to *url.URL) bool {
 	https := *from
 	https.Scheme = "https"
 	return from.Scheme == "http" && from.Port() == "" && sameOrigin(&https, to)
+}
+
+// bodyOf marks the context of a request whose body is streamed.
+type bodyOf struct{}
+
+// streamBody gives a request the body that resty would otherwise read into memory, and has the body of a write watched.
+func streamBody(_ *resty.Client, req *http.Request) error {
+	if f, ok := req.Context().Value(bodyOf{}).(*form); ok {
+		req.Body, req.ContentLength, req.GetBody = f.open(), f.size, nil
+	}
+	p, ok := req.Context().Value(paceOf{}).(*pace)
+	if !ok || req.Body == nil || req.Body == http.NoBody {
+		return nil
+	}
+	req.Body = &sending{ReadCloser: req.Body, pace: p, left: req.ContentLength}
+	if again := req.GetBody; again != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			body, err := again()
+			if err != nil {
+				return nil, err
+			}
+			return &sending{ReadCloser: body, pace: p, left: req.ContentLength}, nil
+		}
+	}
+	return nil
 }

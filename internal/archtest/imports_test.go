@@ -69,6 +69,7 @@ var arrows = map[string][]string{
 // import none.
 var foreign = map[string][]string{
 	".":                             {"github.com/google/uuid", "golang.org/x/crypto/..."},
+	"datasource":                    {"github.com/go-resty/resty/v2"},
 	"internal/wire":                 {"github.com/google/uuid"},
 	"storage/boltstore":             {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"internal/flipletd/boltjournal": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
@@ -79,7 +80,7 @@ var foreign = map[string][]string{
 var unlinked = map[string][]string{
 	".":           {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/fliplettest", module + "/internal/flipletd"},
 	"datasource":  {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/internal"},
-	"storage":     {"go.etcd.io/bbolt", "github.com/stretchr/testify"},
+	"storage":     {"go.etcd.io/bbolt", "github.com/stretchr/testify", "github.com/go-resty"},
 	"fliplettest": {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak"},
 }
 

@@ -15,22 +15,24 @@ import (
 // required is every module in go.mod: what this module is built and tested with.
 // Whoever adds one trusts its authors, and everybody who can publish in their name.
 var required = []string{
+	"github.com/go-resty/resty/v2",
 	"github.com/google/uuid",
 	"github.com/stretchr/testify", // tests only
 	"go.etcd.io/bbolt",
 	"go.uber.org/goleak", // tests only
 	"go.yaml.in/yaml/v3", // tests only, through testify
 	"golang.org/x/crypto",
+	"golang.org/x/net", // through resty
 	"golang.org/x/sys", // through bbolt and crypto
 }
 
 // linked is which modules reach a program through a package, however far away.
 var linked = map[string][]string{
-	".":                 {"github.com/google/uuid", "golang.org/x/crypto", "golang.org/x/sys"},
-	"datasource":        {},
+	".":                 {"github.com/go-resty/resty/v2", "github.com/google/uuid", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/sys"},
+	"datasource":        {"github.com/go-resty/resty/v2", "golang.org/x/net"},
 	"storage":           {},
 	"storage/boltstore": {"go.etcd.io/bbolt", "golang.org/x/sys"},
-	"fliplettest":       {},
+	"fliplettest":       {"github.com/go-resty/resty/v2", "golang.org/x/net"},
 	"cmd/fliplet-local": {"go.etcd.io/bbolt", "golang.org/x/sys"},
 }
 

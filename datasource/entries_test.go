@@ -473,12 +473,3 @@ func TestBadInputIsRefusedBeforeAnyRequest(t *testing.T) {
 	}
 	assert.Empty(t, server.seen())
 }
-
-func TestAWriteWithoutABodySaysThatItHasNone(t *testing.T) {
-	t.Parallel()
-	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch} {
-		s := serve(t)
-		require.NoError(t, s.client(t).Call(t.Context(), method, "v1/x", nil, nil, nil))
-		assert.Equal(t, "0", s.last(t).header.Get("Content-Length"), method)
-	}
-}

@@ -72,9 +72,10 @@ func runBenchServer() {
 			batch := make([]datasource.M, min(n, 200))
 			for i := range batch {
 				sent++
+				from := fmt.Sprintf("5f2b6c0e9d7a4c1b8e3f0a1d2c4b6e%02d", sent%7)
 				batch[i] = datasource.M{
 					"body":       "V2FsdGVkX1" + strings.Repeat(fmt.Sprintf("%04x+/Zq", sent%65536), 15) + "=",
-					"fromUserId": "u-jane", "readBy": []string{"u-jane"}, "conversationId": w.Conversation,
+					"fromUserId": from, "readBy": []string{from, "u-bob"}, "conversationId": w.Conversation,
 					"guid": fmt.Sprintf("0b8f3f7e-6f0a-4d63-9d5e-%012d", sent), "sentTime": "2026-02-01T08:00:00.000Z",
 				}
 			}
@@ -181,8 +182,9 @@ func compare(b *testing.B, per int, sdk, floor func()) {
 
 // floorRow is a message in typed structs, as a hand-made loop would read it.
 type floorRow struct {
-	ID           int64 `json:"id"`
-	DataSourceID int64 `json:"dataSourceId"`
+	ID           int64  `json:"id"`
+	DataSourceID int64  `json:"dataSourceId"`
+	Order        *int64 `json:"order"`
 	Data         struct {
 		Body           string   `json:"body"`
 		FromUserID     string   `json:"fromUserId"`
@@ -239,6 +241,7 @@ func (f *floorClient) do(method, path string, body, into any) {
 func (f *floorClient) receive(fn func(*floorRow)) {
 	where := map[string]any{}
 	for {
+		clear(f.page.Entries) // who gets a message may keep it
 		f.page.Entries = f.page.Entries[:0]
 		f.do(http.MethodPost, "/v1/data-sources/data", map[string]any{
 			"flUserToken": f.s.UserToken, "where": where, "limit": 200,

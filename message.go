@@ -86,8 +86,9 @@ func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID
 		data = M{}
 	}
 	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
-	m := &Message{
-		ID: row.ID, ConversationID: row.DataSourceID, Data: data,
+	m, readers := wire.WithRoom[Message]()
+	*m = Message{
+		ID: row.ID, ConversationID: row.DataSourceID, Data: data, ReadBy: readers,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
 	}
 	m.readColumns()
@@ -104,13 +105,13 @@ func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID
 // readColumns sets the fields that columns have.
 func (m *Message) readColumns() {
 	m.GUID, m.Body, m.FromUserID = wire.Text(m.Data[wire.GUID]), wire.Text(m.Data[wire.Body]), wire.Text(m.Data[wire.From])
-	m.ReadBy, m.Files = wire.Strings(m.Data[wire.ReadBy]), wire.Strings(m.Data[wire.File])
+	m.ReadBy, m.Files = wire.StringsIn(m.ReadBy[:0], m.Data[wire.ReadBy]), wire.Strings(m.Data[wire.File])
 }
 
 // openBody replaces the stored body of a message by its text, in whatever state the
 // row is. Of a message without text the list of files is what shows that it is genuine.
 func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource.Entry) {
-	at, stored, op := binding(row), m.Data[wire.Body], "read body"
+	at, stored, op := envelope.Binding{ConversationID: row.DataSourceID, GUID: m.GUID, Sender: m.FromUserID}, m.Data[wire.Body], "read body"
 	body, had, err := b.Open(ctx, at, stored)
 	m.Protection = Protection(had)
 	if list := m.Data[wire.SealedFiles]; err == nil && body == "" && wire.Text(stored) == "" && list != nil && b.Unsealed != nil {
@@ -127,7 +128,7 @@ func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource
 	if err != nil && b.Least > bodies.Plain {
 		body = "" // others may have written it, and a screen may not look at Err
 	}
-	if m.Body = body; body != "" || err != nil && op == "read body" {
+	if m.Body = body; stored != body && (body != "" || err != nil && op == "read body") {
 		m.Data[wire.Body] = body
 	}
 	if b.Least > bodies.Plain {

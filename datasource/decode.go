@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -22,9 +23,13 @@ type decoder struct {
 	exact   bool       // more rows than that make the answer too large
 	gone    bool       // the rows are deleted ones
 	odd     int        // how many elements of lists of rows were no row with an id
-	columns int        // of the row before: the next one is likely to have as many
 	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
-	values  [128]any   // short strings and numbers, which often repeat from row to row
+	values  [128]interned
+	cols    row
+	stamp   struct {
+		text [24]byte
+		time time.Time
+	} // the last timestamp
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -39,8 +44,8 @@ func decode(body []byte, read func(*decoder) error) error {
 		err = d.end()
 	}
 	d.scanner = scanner{scratch: d.scratch[:0], open: d.open[:0]}
-	d.columns = 0
 	clear(d.values[:])
+	d.cols.release()
 	if cap(d.scratch)+cap(d.open) <= maxPooled {
 		decoders.Put(d)
 	}
@@ -87,7 +92,7 @@ func (d *decoder) array(element func() error) error {
 func (d *decoder) value() (any, error) {
 	switch d.peek() {
 	case '{':
-		return d.columnsOf(0)
+		return d.columnsOf()
 	case '[':
 		return d.list()
 	case '"':
@@ -112,38 +117,54 @@ func (d *decoder) value() (any, error) {
 
 // list reads an array.
 func (d *decoder) list() ([]any, error) {
-	if err := d.enter(); err != nil {
+	start := len(d.cols.elems)
+	repeated, err := d.elements()
+	if err != nil {
+		d.cols.elems = d.cols.elems[:start]
 		return nil, err
 	}
-	if d.row -= containerCost; d.row < 0 {
-		return nil, errRowValues
+	return d.cols.take(start, repeated), nil
+}
+
+// elements reads an array onto the stack of elements. repeated: they are values that are kept for later rows anyway.
+func (d *decoder) elements() (repeated bool, err error) {
+	if err := d.enter(); err != nil {
+		return false, err
 	}
-	list := []any{}
+	if d.row -= containerCost; d.row < 0 {
+		return false, errRowValues
+	}
+	repeated = true
 	for first := true; ; first = false {
 		more, err := d.more(']', first)
 		if !more {
-			return list, err
-		}
-		if first {
-			list = make([]any, 0, 4) // growing from nothing costs more than the room that stays empty
+			return repeated, err
 		}
 		if d.row--; d.row < 0 {
-			return nil, errRowValues
+			return false, errRowValues
 		}
+		before := d.i
 		v, err := d.value()
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		list = append(list, v)
+		switch v.(type) {
+		case string, json.Number:
+			repeated = repeated && d.i-before <= maxInterned
+		case bool, nil:
+		default:
+			repeated = false
+		}
+		d.cols.elems = append(d.cols.elems, v)
 	}
 }
 
-// columnsOf reads an object into a map with room for size members.
-func (d *decoder) columnsOf(size int) (M, error) {
+// columnsOf reads an object into a map.
+func (d *decoder) columnsOf() (M, error) {
 	if d.row -= containerCost; d.row < 0 {
 		return nil, errRowValues
 	}
-	m := make(M, size)
+	m := M{}
 	if err := d.enter(); err != nil {
 		return nil, err
 	}
@@ -187,37 +208,31 @@ func (d *decoder) stringOf(text []byte) any {
 	if len(text) > maxInterned {
 		return string(text)
 	}
-	slot := &d.values[hash(text)%uint64(len(d.values))]
-	if s, ok := (*slot).(string); !ok || s != string(text) {
-		*slot = string(text)
-	}
-	return *slot
+	return d.repeated(text, false)
 }
 
 func (d *decoder) numberOf(text []byte) any {
 	if len(text) > maxInterned {
 		return json.Number(text)
 	}
-	slot := &d.values[hash(text)%uint64(len(d.values))]
-	if n, ok := (*slot).(json.Number); !ok || string(n) != string(text) {
-		*slot = json.Number(text)
-	}
-	return *slot
+	return d.repeated(text, true)
 }
 
-// hash is quick and good enough to spread a few dozen names; a collision only costs an allocation.
+// hash is quick and good enough to spread a few dozen texts, also those that differ in their last letters only; a
+// collision costs no more than an allocation.
 func hash(b []byte) uint64 {
 	const prime = 0x9E3779B97F4A7C15
 	h := uint64(len(b))
-	for len(b) >= 8 {
-		h = (h ^ uint64(b[0]) ^ uint64(b[1])<<8 ^ uint64(b[2])<<16 ^ uint64(b[3])<<24 ^
-			uint64(b[4])<<32 ^ uint64(b[5])<<40 ^ uint64(b[6])<<48 ^ uint64(b[7])<<56) * prime
+	for ; len(b) >= 8; b = b[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(b)) * prime
 		h ^= h >> 29
-		b = b[8:]
 	}
+	var rest uint64
 	for _, c := range b {
-		h = (h ^ uint64(c)) * prime
+		rest = rest<<8 | uint64(c)
 	}
+	h = (h ^ rest) * prime
+	h = (h ^ h>>32) * prime
 	return h >> 32
 }
 
@@ -285,7 +300,14 @@ func (d *decoder) time() (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	return parseTime(text), nil
+	if len(text) != len(d.stamp.text) {
+		return parseTime(text), nil
+	}
+	if string(text) != string(d.stamp.text[:]) { // most rows have the same time twice
+		copy(d.stamp.text[:], text)
+		d.stamp.time = parseTime(text)
+	}
+	return d.stamp.time, nil
 }
 
 // deletion reads deletedAt. It is nil unless there is a date or something that was meant to be one. A row whose date

@@ -2,6 +2,7 @@ package datasource
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -109,8 +110,7 @@ func (d *decoder) entryField(e *Entry, name []byte) (err error) {
 			e.Data = nil
 			return d.skip()
 		}
-		e.Data, err = d.columnsOf(d.columns)
-		d.columns = min(len(e.Data), 64)
+		e.Data, err = d.data()
 	case "order":
 		var n int64
 		var ok bool
@@ -147,10 +147,13 @@ func (d *decoder) entries(into []Entry) ([]Entry, error) {
 	if d.peek() != '[' {
 		return into, d.skip()
 	}
-	seen := 0
+	seen, start := 0, d.i
 	err := d.array(func() error {
 		if seen++; seen > d.most {
 			return d.passed()
+		}
+		if len(into) == cap(into) && seen == 2 {
+			into = slices.Grow(into, d.expected(d.i-start))
 		}
 		into = append(into, Entry{})
 		e := &into[len(into)-1]
@@ -164,6 +167,12 @@ func (d *decoder) entries(into []Entry) ([]Entry, error) {
 		return err
 	})
 	return into, err
+}
+
+// expected is how many rows follow one of this size, if they are alike. Growing with each row would take twice the memory.
+func (d *decoder) expected(size int) int {
+	const most = 1024 // the first row may be much smaller than the others
+	return min((len(d.b)-d.i)/max(size, 1)+1, d.most, most)
 }
 
 // passed skips a row too many.

@@ -28,6 +28,7 @@ var (
 	errNotAgain = &noAnswer{"no answer began within %s", firstByteAgain}
 	errNotTaken = &noAnswer{"nothing of the request was taken for %s", sendPause}
 	errNoBatch  = &noAnswer{noReply, batchAnswer}
+	errNoWrite  = &noAnswer{noReply, writeAnswer}
 
 	errSlowBody = fmt.Errorf("the answer arrived too slowly: %d bytes took more than %s, or all of it more than %s",
 		paceBytes, paceWindow, slowestBody)
@@ -184,6 +185,9 @@ func (p *pace) taken(n int, all bool) {
 func (p *pace) answer() *noAnswer {
 	if p.batch {
 		return errNoBatch
+	}
+	if p.sent < writeShare {
+		return errNoWrite
 	}
 	return &noAnswer{noReply, min(writeAnswer+time.Duration(p.sent/writeShare)*time.Second, longestAnswer)}
 }

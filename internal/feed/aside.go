@@ -180,17 +180,13 @@ func (r *reader) restoreAside(conversation int64, base []byte, acked []savedVers
 
 // leave forgets a conversation without a trace.
 func (m *memory) leave(conversation int64) {
-	for id, v := range m.rows {
-		if v.conversation == conversation {
-			delete(m.rows, id)
-		}
-	}
-	for k := range m.origins {
+	m.rows.dropFunc(func(_ int64, v version) bool { return v.conversation == conversation })
+	m.origins.dropFunc(func(k originKey, _ int64) bool {
 		if k.conversation == conversation {
-			delete(m.origins, k)
 			delete(m.spares, k)
 		}
-	}
+		return k.conversation == conversation
+	})
 }
 
 // leave drops what was found of a conversation.
@@ -198,16 +194,8 @@ func (b *batch) leave(conversation int64) {
 	of := func(e Event) bool { return e.Conversation() == conversation }
 	b.news, b.updates, b.gaps = slices.DeleteFunc(b.news, of), slices.DeleteFunc(b.updates, of), slices.DeleteFunc(b.gaps, of)
 	delete(b.held, conversation)
-	for id, v := range b.seen {
-		if v.conversation == conversation {
-			delete(b.seen, id)
-		}
-	}
-	for k := range b.origins {
-		if k.conversation == conversation {
-			delete(b.origins, k)
-		}
-	}
+	b.seen.dropFunc(func(_ int64, v version) bool { return v.conversation == conversation })
+	b.origins.dropFunc(func(k originKey, _ int64) bool { return k.conversation == conversation })
 }
 
 // remove removes a reader from those that are asked for queries.
@@ -341,7 +329,7 @@ func (m *memory) top() Time {
 func (r *reader) join(s *reader) {
 	c := s.only
 	r.mem.leave(c)
-	for id, v := range s.mem.rows {
+	for id, v := range s.mem.rows.all() {
 		if v.conversation == c {
 			r.mem.set(id, v)
 		}

@@ -10,8 +10,8 @@ import (
 // when they are handed over: a dropped batch leaves no trace.
 type batch struct {
 	news, updates, gaps []Event
-	seen                map[int64]version
-	origins             map[originKey]int64
+	seen                dense[int64, version]
+	origins             dense[originKey, int64]
 	held                map[int64]*heldRows
 	late                map[int64]bool // rows whose time the poll had passed
 	byID                bool           // times do not tell the order of news
@@ -29,26 +29,22 @@ func (b *batch) reset() {
 	clear(b.news) // release the payloads
 	clear(b.updates)
 	b.news, b.updates, b.gaps = b.news[:0], b.updates[:0], nil
-	if len(b.seen) > 1024 {
-		b.seen = nil
-	}
-	clear(b.seen)
-	clear(b.origins)
+	b.seen.clear()
+	b.origins.clear()
 	clear(b.held)
 	b.late, b.byID = nil, false
 }
 
 func (b *batch) empty() bool {
-	return len(b.news)+len(b.updates)+len(b.gaps)+len(b.seen) == 0
+	return len(b.news)+len(b.updates)+len(b.gaps)+b.seen.len() == 0
 }
 
 func (b *batch) lookup(id int64) (version, bool) {
-	v, ok := b.seen[id]
-	return v, ok
+	return b.seen.get(id)
 }
 
 func (b *batch) has(id int64) bool {
-	_, ok := b.seen[id]
+	_, ok := b.seen.get(id)
 	return ok
 }
 
@@ -56,15 +52,9 @@ func (b *batch) has(id int64) bool {
 func (b *batch) see(r *Row, duplicate bool) {
 	v := versionOf(r)
 	v.duplicate = duplicate
-	if b.seen == nil {
-		b.seen = map[int64]version{}
-	}
-	b.seen[r.ID] = v
+	b.seen.put(r.ID, v)
 	if v.origin != 0 && !duplicate {
-		if b.origins == nil {
-			b.origins = map[originKey]int64{}
-		}
-		b.origins[originKey{v.conversation, v.origin}] = r.ID
+		b.origins.put(originKey{v.conversation, v.origin}, r.ID)
 	}
 }
 
@@ -75,7 +65,7 @@ func (b *batch) mergeDuplicate(r *Row, history bool) (*Row, bool) {
 		return nil, false
 	}
 	k := originKey{r.Conversation, r.Origin}
-	other, ok := b.origins[k]
+	other, ok := b.origins.get(k)
 	if !ok || other == r.ID {
 		return nil, false
 	}
@@ -94,7 +84,7 @@ func (b *batch) mergeDuplicate(r *Row, history bool) (*Row, bool) {
 
 // repeats takes out a new row of a send whose first row turns out to be history.
 func (b *batch) repeats(r *Row) {
-	other, ok := b.origins[originKey{r.Conversation, r.Origin}]
+	other, ok := b.origins.get(originKey{r.Conversation, r.Origin})
 	if !ok || r.Origin == 0 || r.Deleted || other <= r.ID {
 		return
 	}
@@ -112,19 +102,16 @@ func (b *batch) stands(r *Row) {
 	}
 	b.repeats(r)
 	k := originKey{r.Conversation, r.Origin}
-	if b.origins == nil {
-		b.origins = map[originKey]int64{}
-	}
-	if _, ok := b.origins[k]; !ok {
-		b.origins[k] = r.ID
+	if _, ok := b.origins.get(k); !ok {
+		b.origins.put(k, r.ID)
 	}
 }
 
 // hide makes a row that was seen the duplicate of another one of its send.
 func (b *batch) hide(id int64) {
-	v := b.seen[id]
+	v, _ := b.seen.get(id)
 	v.duplicate = true
-	b.seen[id] = v
+	b.seen.put(id, v)
 }
 
 // hold keeps the newest version of a row of an unknown conversation until the

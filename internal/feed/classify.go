@@ -125,9 +125,9 @@ func (r *reader) vacant(row *Row) bool {
 		return false
 	}
 	k := originKey{row.Conversation, row.Origin}
-	id, ok := r.batch.origins[k]
+	id, ok := r.batch.origins.get(k)
 	if !ok {
-		if id, ok = r.mem.origins[k]; !ok {
+		if id, ok = r.mem.origins.get(k); !ok {
 			return false
 		}
 	}

@@ -140,7 +140,7 @@ func (r *reader) snapshot() []byte {
 	gone := func(id int64, v version) {
 		s.Gone[v.conversation] = later(s.Gone[v.conversation], Key{v.created, id})
 	}
-	for id, v := range r.mem.rows {
+	for id, v := range r.mem.rows.all() {
 		switch {
 		case backlog && v.created > r.createdFrom && v.created <= r.endSeen && v.updated <= end && !r.unread(id, v):
 			s.Bands = widen(s.Bands, r.createdFrom, Key{v.created, id}, id)

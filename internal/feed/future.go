@@ -103,7 +103,7 @@ func (m *memory) clamp(clock Time) {
 
 // after reports whether a row is known that was created after a time.
 func (m *memory) after(t Time) bool {
-	for _, v := range m.rows {
+	for _, v := range m.rows.all() {
 		if v.created > t {
 			return true
 		}

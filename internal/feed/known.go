@@ -49,8 +49,9 @@ type originKey struct {
 // above them.
 type memory struct {
 	cfg     *Config
-	rows    map[int64]version
-	origins map[originKey]int64
+	rows    dense[int64, version]
+	highest int64 // no row has a higher id: what is new need not be looked up
+	origins dense[originKey, int64]
 	// spares are duplicates whose row may take over when the one that was delivered
 	// changes into something else: maxSpares at most.
 	spares map[originKey]Row
@@ -104,25 +105,33 @@ func newMemory(cfg *Config) *memory {
 }
 
 func (m *memory) lookup(id int64) (version, bool) {
-	v, ok := m.rows[id]
-	return v, ok
+	if id > m.highest {
+		return version{}, false
+	}
+	return m.rows.get(id)
 }
 
 func (m *memory) put(r *Row) { m.set(r.ID, versionOf(r)) }
 
-func (m *memory) set(id int64, v version) {
-	if m.rows == nil { // an idle chat has none
-		m.rows, m.origins = map[int64]version{}, map[originKey]int64{}
-	}
-	if was, ok := m.rows[id]; ok && !was.duplicate {
+// set remembers a version. moved: the row was another send before.
+func (m *memory) set(id int64, v version) (moved bool) {
+	was, ok := m.lookup(id)
+	if ok && !was.duplicate {
 		if v.left = was.left; was.origin != 0 && was.origin != v.origin {
-			if k := (originKey{was.conversation, was.left}); was.left != v.origin && m.origins[k] == id {
-				delete(m.origins, k) // one is enough: a row could change forever
+			if k := (originKey{was.conversation, was.left}); was.left != v.origin && m.holder(k) == id {
+				m.origins.drop(k) // one is enough: a row could change forever
 			}
 			v.left = was.origin
 		}
 	}
-	m.rows[id] = v
+	m.add(id, v)
+	return ok && was.origin != v.origin
+}
+
+// add is set for a row that is not known.
+func (m *memory) add(id int64, v version) {
+	m.rows.put(id, v)
+	m.highest = max(m.highest, id)
 	m.claim(id, v)
 }
 
@@ -132,9 +141,12 @@ func (m *memory) claim(id int64, v version) {
 		return
 	}
 	k := originKey{v.conversation, v.origin}
-	if other, taken := m.origins[k]; !taken || m.rows[other].origin != v.origin {
-		m.origins[k] = id
+	if other, taken := m.origins.get(k); taken {
+		if first, _ := m.rows.get(other); first.origin == v.origin {
+			return
+		}
 	}
+	m.origins.put(k, id)
 }
 
 // delivered returns the row that a send was delivered in.
@@ -142,8 +154,13 @@ func (m *memory) delivered(conversation int64, origin uint64) (int64, bool) {
 	if origin == 0 {
 		return 0, false
 	}
-	id, ok := m.origins[originKey{conversation, origin}]
-	return id, ok
+	return m.origins.get(originKey{conversation, origin})
+}
+
+// holder is the row that a send was delivered in, 0 for none.
+func (m *memory) holder(k originKey) int64 {
+	id, _ := m.origins.get(k)
+	return id
 }
 
 // maxSpares bounds the duplicates that are kept, with their payload.
@@ -281,7 +298,7 @@ func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
 }
 
 // full reports whether the set is half over its limit.
-func (m *memory) full() bool { return len(m.rows) > m.cfg.Remember+m.cfg.Remember/2 }
+func (m *memory) full() bool { return m.rows.len() > m.cfg.Remember+m.cfg.Remember/2 }
 
 // shrink drops the oldest versions and returns the newest creation key and the highest
 // id among them. It waits until the set is half over its limit, so that its cost per
@@ -292,41 +309,53 @@ func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int
 	}
 	limit := m.cfg.Remember
 	var out []Key
-	for id, v := range m.rows {
+	for id, v := range m.rows.all() {
 		if !needed(id, v) {
 			out = append(out, Key{v.created, id})
 		}
 	}
 	slices.SortFunc(out, Key.Compare)
-	out = out[:min(len(out), len(m.rows)-limit)]
-	for _, k := range out {
-		m.drop(k.ID)
-		maxID = max(maxID, k.ID)
-	}
+	out = out[:min(len(out), m.rows.len()-limit)]
 	if len(out) == 0 {
 		return Key{}, 0, false
 	}
+	m.rows.dropFunc(func(id int64, v version) bool {
+		if (Key{v.created, id}).Compare(out[len(out)-1]) > 0 || needed(id, v) {
+			return false
+		}
+		maxID = max(maxID, id)
+		m.dropped(id, v)
+		return true
+	})
 	return out[len(out)-1], maxID, true
 }
 
 // forgetOne is drop for a row that may not be there.
 func (m *memory) forgetOne(id int64) {
-	if _, ok := m.rows[id]; ok {
+	if _, ok := m.rows.get(id); ok {
 		m.drop(id)
 	}
 }
 
 func (m *memory) drop(id int64) {
-	v := m.rows[id]
-	delete(m.rows, id)
+	v, _ := m.rows.get(id)
+	m.rows.drop(id)
+	m.dropped(id, v)
+}
+
+// dropped notes that a version is forgotten.
+func (m *memory) dropped(id int64, v version) {
 	m.lost = max(m.lost, v.updated)
 	if m.gone == nil {
 		m.gone = map[int64]Key{}
 	}
 	m.gone[v.conversation] = later(m.gone[v.conversation], Key{v.created, id})
 	for _, origin := range [...]uint64{v.origin, v.left} {
-		if k := (originKey{v.conversation, origin}); m.origins[k] == id {
-			delete(m.origins, k)
+		if origin == 0 {
+			continue
+		}
+		if k := (originKey{v.conversation, origin}); m.holder(k) == id {
+			m.origins.drop(k)
 			delete(m.spares, k)
 		}
 	}

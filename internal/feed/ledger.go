@@ -123,7 +123,7 @@ func (r *reader) weight() int {
 		return r.ledger.size
 	}
 	n := 0
-	for _, v := range r.mem.rows {
+	for _, v := range r.mem.rows.all() {
 		if v.updated > r.firm || v.created > r.firm {
 			n += 36
 		}

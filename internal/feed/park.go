@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"maps"
 	"slices"
 )
 
@@ -45,9 +44,9 @@ func (r *reader) parkable() bool {
 	}
 	// Who stands in for whom, of several rows of one send, depends on the order in which
 	// they were read.
-	for id, v := range r.mem.rows {
+	for id, v := range r.mem.rows.all() {
 		k := originKey{v.conversation, v.origin}
-		if (v.duplicate || r.mem.origins[k] != id) && sends[k] || v.left != 0 && sends[originKey{v.conversation, v.left}] {
+		if (v.duplicate || r.mem.holder(k) != id) && sends[k] || v.left != 0 && sends[originKey{v.conversation, v.left}] {
 			return false
 		}
 	}
@@ -86,7 +85,7 @@ func (r *reader) park(detach func(any) any) {
 				}
 			}
 			changed[row.ID] = before | e.Changed
-			r.mem.rows[row.ID] = v
+			r.mem.rows.put(row.ID, v)
 		}
 		bound = min(bound, e.found()-1)
 	}
@@ -96,14 +95,14 @@ func (r *reader) park(detach func(any) any) {
 	r.queue = queue{items: []item{head}, live: 1, last: head.number}
 	r.batch = batch{byID: r.batch.byID}
 	// New maps have no room for what was deleted from these.
-	r.mem.rows, r.mem.origins = maps.Collect(maps.All(r.mem.rows)), maps.Collect(maps.All(r.mem.origins))
+	r.mem.rows, r.mem.origins = r.mem.rows.clone(), r.mem.origins.clone()
 	r.parked, r.missed = true, true
 }
 
 // unsee forgets a row as if it had not been delivered.
 func (m *memory) unsee(id int64, v version) {
-	delete(m.rows, id)
-	if k := (originKey{v.conversation, v.origin}); m.origins[k] == id {
-		delete(m.origins, k)
+	m.rows.drop(id)
+	if k := (originKey{v.conversation, v.origin}); m.holder(k) == id {
+		m.origins.drop(k)
 	}
 }

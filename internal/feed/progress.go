@@ -134,11 +134,18 @@ func (r *reader) flush() {
 	r.push(b.gaps...)
 	r.push(b.news...)
 	r.push(b.updates...)
-	for id, v := range b.seen {
-		r.mem.set(id, v)
+	moved, highest := false, r.mem.highest
+	for id, v := range b.seen.all() {
+		if id > highest {
+			r.mem.add(id, v)
+		} else {
+			moved = r.mem.set(id, v) || moved
+		}
 	}
-	for id, v := range b.seen {
-		r.mem.claim(id, v) // of a send that has left its row in this very batch
+	if moved {
+		for id, v := range b.seen.all() {
+			r.mem.claim(id, v) // of a send that has left its row in this very batch
+		}
 	}
 	b.reset()
 	r.forget()

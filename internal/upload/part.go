@@ -9,6 +9,7 @@ import (
 	"image"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -121,11 +122,17 @@ func (s *Files) Add(ctx context.Context, f File) error {
 	return err
 }
 
+// noURLs is in the row of every message without files, since nothing can be written to it.
+var noURLs any = []string{}
+
 // Write is the row with its files.
 func (s *Files) Write(progress func(sent, total int64)) datasource.Write {
 	switch {
 	case len(s.Parts) == 0:
-		s.Row[wire.File] = append([]string{}, s.urls...)
+		s.Row[wire.File] = noURLs
+		if len(s.urls) > 0 {
+			s.Row[wire.File] = slices.Clone(s.urls)
+		}
 	case len(s.urls) > 0:
 		s.Row[wire.FileParts] = s.urls
 	}

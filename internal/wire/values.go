@@ -29,20 +29,34 @@ func Text(v any) string {
 	return ""
 }
 
+// WithRoom returns a new T, and room for two texts in the same allocation.
+func WithRoom[T any]() (*T, []string) {
+	var block struct {
+		value T
+		room  [2]string
+	}
+	return &block.value, block.room[:0]
+}
+
 // Strings reads a list of scalars as text. A list written as JSON text, as multipart
 // forms do, and a single value count as lists. The result is a copy.
-func Strings(v any) []string {
+func Strings(v any) []string { return StringsIn(nil, v) }
+
+// StringsIn is Strings with room for a list, which is empty.
+func StringsIn(room []string, v any) []string {
 	switch v := v.(type) {
 	case []string:
 		return append([]string(nil), v...)
 	case []any:
-		out := make([]string, 0, len(v))
+		if room == nil || len(v) > cap(room) {
+			room = make([]string, 0, len(v))
+		}
 		for _, e := range v {
 			if s := Text(e); s != "" {
-				out = append(out, s)
+				room = append(room, s)
 			}
 		}
-		return out
+		return room
 	case string:
 		if strings.HasPrefix(v, "[") {
 			var list []any

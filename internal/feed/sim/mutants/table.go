@@ -131,7 +131,7 @@ var table = [...]Mutant{
 	{
 		What:  "imports with an id below one seen are history",
 		Seed:  1848,
-		Edits: edits("known.go", "m.rows[id] = v\n", "m.rows[id] = v\n\tm.maxID = max(m.maxID, id)\n"),
+		Edits: edits("known.go", "m.rows.put(id, v)\n", "m.rows.put(id, v)\n\tm.maxID = max(m.maxID, id)\n"),
 	},
 	{
 		What:  "a second change within a timestamp is not seen",
@@ -411,7 +411,7 @@ var table = [...]Mutant{
 	{
 		What:  "what a parked listener dropped counts as delivered",
 		Seed:  32,
-		Edits: edits("park.go", "\tdelete(m.rows, id)\n", ""),
+		Edits: edits("park.go", "\tm.rows.drop(id)\n", ""),
 	},
 	{
 		What:  "a change that a parked listener dropped counts as delivered",

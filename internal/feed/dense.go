@@ -1,0 +1,221 @@
+package feed
+
+import (
+	"iter"
+	"math/rand/v2"
+)
+
+// dense is a map for thousands of small entries that come one after the other. The
+// entries lie in order of addition, and what is searched is a table of eight bytes for
+// each. A Go map spreads the entries themselves: adding to it, and finding out that
+// something new is not there, waited for memory, and that was most of the engine's time.
+//
+// The zero value is an empty map. It may be read by several goroutines, like a Go map.
+type dense[K denseKey, V any] struct {
+	chunks [][]pair[K, V] // all but the last are full
+	cells  []cell         // a power of two, at most three quarters of which are taken
+	n      int
+}
+
+// denseKey are the keys that there are.
+type denseKey interface{ int64 | originKey }
+
+type pair[K denseKey, V any] struct {
+	key   K
+	value V
+}
+
+// cell stands for an entry. Its place is sum, or what follows in turn.
+type cell struct {
+	sum uint32 // of the key
+	at  uint32 // where the entry is, from 1 on; 0: the cell is free
+}
+
+const chunk = 512 // entries
+
+// denseSeed keeps whoever chooses keys from choosing those that are in each other's way.
+// What is in a map, and its order, do not depend on it.
+var denseSeed = rand.Uint64() //nolint:gosec // nobody sees what it makes
+
+func (d *dense[K, V]) len() int { return d.n }
+
+func (d *dense[K, V]) entry(at uint32) *pair[K, V] { return &d.chunks[(at-1)/chunk][(at-1)%chunk] }
+
+// find returns the cell of a key, or the free one that would be it. There are cells.
+func (d *dense[K, V]) find(k K, sum uint32) (i uint32, ok bool) {
+	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	for i = sum & mask; ; i = (i + 1) & mask {
+		switch c := d.cells[i]; {
+		case c.at == 0:
+			return i, false
+		case c.sum == sum && d.entry(c.at).key == k:
+			return i, true
+		}
+	}
+}
+
+func sumOf[K denseKey](k K) uint32 {
+	var sum uint64
+	switch k := any(k).(type) { // hash/maphash takes several times as long
+	case int64:
+		sum = mix(denseSeed ^ uint64(k)) //nolint:gosec // any number does
+	case originKey:
+		sum = mix(mix(denseSeed^uint64(k.conversation)) ^ k.origin) //nolint:gosec // any number does
+	}
+	return uint32(sum) //nolint:gosec // the lower half is enough
+}
+
+func (d *dense[K, V]) get(k K) (v V, ok bool) {
+	if d.n == 0 {
+		return v, false
+	}
+	i, ok := d.find(k, sumOf(k))
+	if ok {
+		v = d.entry(d.cells[i].at).value
+	}
+	return v, ok
+}
+
+func (d *dense[K, V]) put(k K, v V) {
+	if (d.n+1)*4 > len(d.cells)*3 {
+		d.grow()
+	}
+	sum := sumOf(k)
+	i, ok := d.find(k, sum)
+	if ok {
+		d.entry(d.cells[i].at).value = v
+		return
+	}
+	if last := d.n / chunk; last == len(d.chunks) {
+		var room []pair[K, V]
+		if last < cap(d.chunks) {
+			room = d.chunks[:last+1][last] // of entries that are gone
+		}
+		if last > 0 && room == nil {
+			room = make([]pair[K, V], 0, chunk)
+		}
+		d.chunks = append(d.chunks, append(room[:0], pair[K, V]{k, v}))
+	} else {
+		d.chunks[last] = append(d.chunks[last], pair[K, V]{k, v})
+	}
+	d.n++
+	d.cells[i] = cell{sum, uint32(d.n)} //nolint:gosec // there are far fewer
+}
+
+func (d *dense[K, V]) grow() {
+	old := d.cells
+	d.cells = make([]cell, max(16, 2*len(old)))
+	for _, c := range old {
+		if c.at != 0 {
+			d.place(c)
+		}
+	}
+}
+
+// place puts a cell where it belongs.
+func (d *dense[K, V]) place(c cell) {
+	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	i := c.sum & mask
+	for d.cells[i].at != 0 {
+		i = (i + 1) & mask
+	}
+	d.cells[i] = c
+}
+
+// drop removes an entry, if it is there. The last one takes its place.
+func (d *dense[K, V]) drop(k K) {
+	if d.n == 0 {
+		return
+	}
+	i, ok := d.find(k, sumOf(k))
+	if !ok {
+		return
+	}
+	at := d.cells[i].at
+	if last := uint32(d.n); at != last { //nolint:gosec // there are far fewer
+		e := *d.entry(last)
+		j, _ := d.find(e.key, sumOf(e.key))
+		d.cells[j].at = at
+		*d.entry(at) = e
+	}
+	d.n--
+	d.trim()
+	d.free(i)
+}
+
+// free empties a cell, and moves those up that had to make way for it.
+func (d *dense[K, V]) free(i uint32) {
+	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	for j := (i + 1) & mask; d.cells[j].at != 0; j = (j + 1) & mask {
+		if home := d.cells[j].sum & mask; (j-home)&mask >= (j-i)&mask {
+			d.cells[i] = d.cells[j]
+			i = j
+		}
+	}
+	d.cells[i] = cell{}
+}
+
+// all yields the entries in order of addition, as far as nothing was dropped. The map must
+// not change meanwhile.
+func (d *dense[K, V]) all() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for _, c := range d.chunks {
+			for i := range c {
+				if !yield(c[i].key, c[i].value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// dropFunc removes the entries for which gone returns true, and keeps the order of the
+// others. gone must not use the map.
+func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
+	clear(d.cells)
+	kept := uint32(0)
+	for at := uint32(1); at <= uint32(d.n); at++ { //nolint:gosec // there are far fewer
+		e := d.entry(at)
+		if gone(e.key, e.value) {
+			continue
+		}
+		kept++
+		if kept != at {
+			*d.entry(kept) = *e
+		}
+		d.place(cell{sumOf(e.key), kept})
+	}
+	d.n = int(kept)
+	d.trim()
+}
+
+// trim cuts off what is behind the last entry.
+func (d *dense[K, V]) trim() {
+	last := d.n / chunk
+	if last < len(d.chunks) {
+		d.chunks[last] = d.chunks[last][:d.n%chunk]
+		d.chunks = d.chunks[:last+min(1, d.n%chunk)]
+	}
+}
+
+// clear removes all entries, and keeps room for some.
+func (d *dense[K, V]) clear() {
+	if d.n > 2*chunk {
+		*d = dense[K, V]{}
+		return
+	}
+	clear(d.cells)
+	for i := range d.chunks {
+		clear(d.chunks[i])
+		d.chunks[i] = d.chunks[i][:0]
+	}
+	d.chunks, d.n = d.chunks[:min(1, len(d.chunks))], 0
+}
+
+// clone is a copy without unused room.
+func (d *dense[K, V]) clone() (out dense[K, V]) {
+	for k, v := range d.all() {
+		out.put(k, v)
+	}
+	return out
+}

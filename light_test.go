@@ -1,0 +1,136 @@
+package chat_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+// tape answers a query that was made before with the answer that it had, so that what a
+// server does is not measured.
+type tape struct {
+	next    http.RoundTripper
+	mu      sync.Mutex
+	answers map[string][]byte
+}
+
+func (p *tape) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.URL.Path, "v1/data-sources/data") {
+		return p.next.RoundTrip(r)
+	}
+	query, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	_ = r.Body.Close()
+	p.mu.Lock()
+	answer, ok := p.answers[string(query)]
+	p.mu.Unlock()
+	if !ok {
+		again := r.Clone(r.Context())
+		again.Body = io.NopCloser(bytes.NewReader(query))
+		resp, err := p.next.RoundTrip(again)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		if answer, err = io.ReadAll(resp.Body); err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		p.answers[string(query)] = answer
+		p.mu.Unlock()
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		Body: io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)),
+	}, nil
+}
+
+// backlog is a conversation with many messages, and Bob, who reads them all.
+func backlog(t *testing.T, n int) (read func(each func(*chat.Message))) {
+	t.Helper()
+	w := newWorld(t, fliplettest.InProcess())
+	p := &tape{next: w.Transport(), answers: map[string][]byte{}}
+	bob := w.login("bob", func(o *chat.Options) {
+		o.Client, o.EncryptMessages = w.over(p), false
+		o.LivePollInterval, o.PollInterval, o.MaxPollInterval = time.Hour, time.Hour, time.Hour
+	})
+	conv := w.converse(w.login("jane"), "bob")
+	for sent := 0; sent < n; sent += 200 {
+		w.ShiftClock(time.Second)
+		list := make([]datasource.M, 200)
+		for i := range list {
+			from := fmt.Sprintf("5f2b6c0e9d7a4c1b8e3f0a1d2c4b6e%02d", i%7)
+			list[i] = datasource.M{
+				"body": strings.Repeat(fmt.Sprintf("%07d ", sent+i), 16), "fromUserId": from, "readBy": []string{from, "u-bob"},
+				"conversationId": conv.ID, "guid": fmt.Sprintf("0b8f3f7e-6f0a-4d63-9d5e-%012d", sent+i), "sentTime": fmt.Sprintf("2026-02-01T08:00:00.%03dZ", i),
+			}
+		}
+		w.AddRows(conv.ID, list...)
+	}
+	w.ShiftClock(time.Minute)
+	return func(each func(*chat.Message)) {
+		got := 0
+		for m, err := range bob.Events(context.Background(), chat.StartAt(chat.FromBeginning)) {
+			require.NoError(t, err)
+			each(m)
+			if got++; got == n {
+				return
+			}
+		}
+	}
+}
+
+// A count, which no other work of the machine changes. Not parallel: it counts those of
+// the process.
+func TestAMessageTakesSixAllocationsFromTheAnswerToTheFunction(t *testing.T) {
+	const n = 20_000
+	read := backlog(t, n)
+	read(func(*chat.Message) {}) // fills the tape
+	least := 1e9
+	for range 3 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		read(func(*chat.Message) {})
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs)/n)
+	}
+	assert.LessOrEqual(t, least, 6.0, "the rows are most of them")
+	t.Logf("%.2f allocations a message", least)
+}
+
+// Not parallel: it looks at the heap.
+func TestAMessageThatIsKeptDoesNotKeepItsPage(t *testing.T) {
+	const n = 10_000
+	read := backlog(t, n)
+	read(func(*chat.Message) {})
+	at := inUse()
+	read(func(*chat.Message) {})
+	before := max(inUse(), at)
+	kept := make([]*chat.Message, 0, n/200)
+	read(func(m *chat.Message) {
+		if m.ID%200 == 77 {
+			kept = append(kept, m)
+		}
+	})
+	require.Len(t, kept, n/200)
+	each := (int64(inUse()) - int64(before)) / int64(len(kept)) //nolint:gosec // sizes
+	t.Logf("%d bytes a message", each)
+	assert.Less(t, each, int64(8<<10), "a page has about 200 KB in memory")
+	runtime.KeepAlive(kept)
+}

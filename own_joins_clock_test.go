@@ -222,3 +222,35 @@ func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockIsSetBack(t *testing.T) {
 		}
 	}
 }
+
+// No poll notices that the clock was back, so no time that is remembered is moved: the ids
+// alone tell that the message came after the join.
+func TestWhatComesWhileTheClockIsBackBetweenTwoPollsIsNoHistoryOfAJoin(t *testing.T) {
+	t.Parallel()
+	for _, start := range []chat.From{chat.FromNow, chat.FromNewest, chat.FromBeginning} {
+		t.Run(fmt.Sprint(start), func(t *testing.T) {
+			t.Parallel()
+			servers(t, func(t *testing.T, w *world) {
+				jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+				w.say(jane, w.converse(jane, "bob"), "hello")
+				conv := newsOf(t, jane)
+				listeners := listening(t, bob, start)
+				settle()
+				w.say(jane, conv, "old")
+				settle()
+				_, err := bob.Channels().Join(t.Context(), conv.ID)
+				require.NoError(t, err)
+				settle()
+				w.ShiftClock(-4 * time.Minute)
+				w.AddRows(conv.ID, datasource.M{"body": "live", "fromUserId": jane.User().UserID, "guid": "live"})
+				w.ShiftClock(4 * time.Minute)
+				settle()
+				for way, h := range listeners {
+					_, got, _ := h.in(conv)
+					assert.Equal(t, []string{"live"}, got, way)
+				}
+				require.NoError(t, bob.Close())
+			})
+		})
+	}
+}

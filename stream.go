@@ -74,8 +74,8 @@ func (e *PanicError) MarshalText() ([]byte, error) { return []byte(e.Error()), n
 type GapKind uint8
 
 const (
-	// GapHistory: older messages of a conversation joined later, or that wrong answers hid
-	// [FromNow]. [Chat.Fill] reads them; of a conversation of exactly 200 there are none.
+	// GapHistory: older messages of a conversation joined later, or that wrong answers
+	// hid. [Chat.Fill] reads them; of a conversation of exactly 200 there are none.
 	GapHistory GapKind = iota + 1
 	// GapUnreadable: one message that exists but is too large, too deep or has too many
 	// values to be read, see [datasource.ErrRowLimit]. Once it is made smaller it comes

@@ -45,8 +45,9 @@ func joinAfterStep(t *testing.T, w *world, start chat.From, step, lead time.Dura
 
 	// Ages of old messages at the join: around the step's size and twice that, and young ones.
 	ages := []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 2500 * time.Millisecond, 9 * time.Second, 20 * time.Second}
-	for _, part := range []time.Duration{4, 7, 8, 9, 12, 15, 16, 17} {
-		ages = append(ages, step.Abs()/8*part, step.Abs()/8*part-700*time.Millisecond)
+	for _, part := range []float64{0.5, 0.875, 1, 1.125, 1.5, 1.875, 2, 2.125} {
+		age := time.Duration(part * float64(step.Abs()))
+		ages = append(ages, age, age-700*time.Millisecond)
 	}
 	sort.Slice(ages, func(i, j int) bool { return ages[i] > ages[j] })
 	ages = slices.Compact(ages)

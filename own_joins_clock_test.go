@@ -255,3 +255,43 @@ func TestWhatComesWhileTheClockIsBackBetweenTwoPollsIsNoHistoryOfAJoin(t *testin
 		})
 	}
 }
+
+// The clock that has stamped the join is set forward after it, before anybody listens: what
+// has a time that nobody has seen yet is new all the same.
+func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockIsSetForward(t *testing.T) {
+	t.Parallel()
+	for _, start := range []chat.From{chat.FromNow, chat.FromNewest, chat.FromBeginning} {
+		for _, step := range []time.Duration{10 * time.Second, time.Minute, time.Hour} {
+			for _, wait := range []time.Duration{0, 5 * time.Second} {
+				t.Run(fmt.Sprint(start, ", ", step, ", ", wait), func(t *testing.T) {
+					t.Parallel()
+					servers(t, func(t *testing.T, w *world) {
+						store := storage.NewMemory()
+						kept := func(o *chat.Options) { asUsual(o); o.Storage = store }
+						jane, bob := w.login("jane", asUsual), w.login("bob", kept)
+						w.say(jane, w.converse(jane, "bob"), "hello")
+						conv := newsOf(t, jane)
+						listening(t, bob, start)
+						settle()
+						w.say(jane, conv, "old")
+						require.NoError(t, bob.Close())
+						bob = w.login("bob", kept)
+						time.Sleep(time.Minute)
+						_, err := bob.Channels().Join(t.Context(), conv.ID)
+						require.NoError(t, err)
+						time.Sleep(wait)
+						w.ShiftClock(step)
+						w.say(jane, conv, "live 1")
+						consumer := listening(t, bob, start)["consume"]
+						settle()
+						w.say(jane, conv, "live 2")
+						settle()
+						_, got, _ := consumer.in(conv)
+						assert.Equal(t, []string{"live 1", "live 2"}, got)
+						require.NoError(t, bob.Close())
+					})
+				})
+			}
+		}
+	}
+}

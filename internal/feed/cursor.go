@@ -83,6 +83,7 @@ type savedIds struct {
 	Ahead     Time  `json:"ahead"`
 	AheadTo   Time  `json:"aheadTo"`
 	Bound     int64 `json:"bound,omitempty"`
+	Seen      int64 `json:"seen,omitempty"`
 	Blind     bool  `json:"blind,omitempty"`
 	Looked    bool  `json:"looked,omitempty"`
 }

@@ -25,6 +25,9 @@ type join struct {
 	otherwise      Time
 	ahead, aheadTo Time
 	bound          int64
+	// seen is the highest id of what is from before the join by its time, as long as the
+	// clock had not been set back.
+	seen int64
 	// blind: the ids of the newest rows have to be looked at before more is read by creation.
 	blind bool
 	// at is how far the conversation was read by creation; before that is begun, its
@@ -59,9 +62,11 @@ func (r *reader) takeJoin(now time.Time, p page) {
 			j.blind, j.looked = false, true
 			return
 		}
-		if p.full && !j.looked && !j.answered.IsZero() && slices.ContainsFunc(p.rows, func(row Row) bool { return j.has(&row) && j.doubtful(&row) }) {
-			j.blind = true
-			return
+		if p.full && !j.looked && !j.answered.IsZero() {
+			j.blind = true // the clock may be set back while a long history is read
+			if slices.ContainsFunc(p.rows, func(row Row) bool { return j.has(&row) && j.doubtful(&row) }) {
+				return
+			}
 		}
 	}
 	until := j.until

@@ -31,9 +31,9 @@ func (j *join) reckon(now time.Time, p *page, high, overlap Time) {
 	if j.back {
 		return
 	}
-	latest := stamp + most + tick                                  // that anything can have which has come since
+	latest := max(stamp+most, p.clock, p.latest) + tick            // that anything can have which has come since
 	if j.ahead, j.aheadTo = latest, high; high <= latest+overlap { // nobody has seen a later time
-		j.ahead, j.aheadTo = max(latest, p.clock+skew), beginning
+		j.ahead, j.aheadTo = max(latest, p.clock+skew, p.latest+skew), beginning
 	}
 	if most <= skew {
 		j.aheadTo = max(j.aheadTo, stamp+believable) // else such a row may have come since
@@ -43,7 +43,7 @@ func (j *join) reckon(now time.Time, p *page, high, overlap Time) {
 func (j *join) save() savedJoin {
 	s := savedJoin{j.conversation, j.created, j.until, j.at, j.paging, j.told, nil}
 	if !j.answered.IsZero() || j.back {
-		s.Ids = &savedIds{0, 0, j.back, j.otherwise, j.ahead, j.aheadTo, j.bound, j.blind, j.looked}
+		s.Ids = &savedIds{0, 0, j.back, j.otherwise, j.ahead, j.aheadTo, j.bound, j.seen, j.blind, j.looked}
 		if !j.answered.IsZero() {
 			s.Ids.Asked, s.Ids.Answered = j.asked.UnixMicro(), j.answered.UnixMicro()
 		}
@@ -61,7 +61,7 @@ func (s *savedJoin) restore(limit int) join {
 			j.asked, j.answered = time.UnixMicro(k.Asked), time.UnixMicro(k.Answered)
 		}
 		j.back, j.otherwise, j.ahead, j.aheadTo = k.Back, k.Otherwise, k.Ahead, k.AheadTo
-		j.bound, j.blind, j.looked = k.Bound, k.Blind, k.Looked
+		j.bound, j.seen, j.blind, j.looked = k.Bound, k.Seen, k.Blind, k.Looked
 	}
 	return j
 }
@@ -93,6 +93,9 @@ func (j *join) look(p page) {
 		if before {
 			j.bound = max(j.bound, row.ID)
 		}
+		if !j.back && row.Created <= j.until {
+			j.seen = max(j.seen, row.ID)
+		}
 	}
 }
 
@@ -103,7 +106,13 @@ func (j *join) doubtful(row *Row) bool {
 
 // later reports whether a row came after the join.
 func (j *join) later(row *Row) bool {
-	return j.doubtful(row) && (row.ID > j.bound || j.back && row.Created > j.until)
+	switch {
+	case !j.doubtful(row):
+		return false
+	case !j.back:
+		return row.ID > j.bound
+	}
+	return row.Created > j.until || row.ID > max(j.bound, j.seen)
 }
 
 // stepped reports whether a row came after the join although its time does not say so.

@@ -488,4 +488,9 @@ var table = [...]Mutant{
 		Seed:  21791,
 		Edits: edits("step.go", "r.needsMembers, r.blank = false, false, false", "r.needsMembers = false, false"),
 	},
+	{
+		What:  "a parked listener keeps the end of a message that it had forgotten for told",
+		Seed:  232470,
+		Edits: edits("park.go", "v.hash, v.deleted, v.duplicate = ^v.hash, false, false", "v.hash, v.deleted = ^v.hash, false"),
+	},
 }

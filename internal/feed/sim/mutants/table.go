@@ -416,7 +416,7 @@ var table = [...]Mutant{
 	{
 		What:  "a change that a parked listener dropped counts as delivered",
 		Seed:  356,
-		Edits: edits("park.go", "v.hash, v.deleted = ^v.hash, false", "v.deleted = false"),
+		Edits: edits("park.go", "v.hash, v.deleted, v.duplicate = ^v.hash, false, false", "v.deleted, v.duplicate = false, false"),
 	},
 	{
 		What:  "a listener is parked although versions of what it would read again are forgotten",

@@ -21,6 +21,9 @@ type savedVersion struct {
 }
 
 func save(id int64, v version) savedVersion {
+	if v.deleted && v.origin == 0 {
+		v.origin = v.left // a tombstone does not say of which send it was
+	}
 	return savedVersion{id, v.conversation, v.created, v.updated, v.hash, v.origin, v.deleted, v.duplicate}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
@@ -143,5 +144,72 @@ func TestACopyOfWhatARowWasIsNotNew(t *testing.T) {
 		h.repeat(1, send)
 		h.poll()
 		assert.Equal(t, "u", kinds(h.drain(id)), name)
+	}
+}
+
+// What was deleted does not come back in another row of its send, whatever a stored position
+// has kept of it: a tombstone has no guid.
+func TestTheDuplicateOfWhatWasDeletedIsNotNewAfterARestart(t *testing.T) {
+	t.Parallel()
+	const send = 77
+	for name, c := range map[string]struct {
+		base  bool // the position is a base
+		moved bool // of a moment after the deletion
+		later bool // the duplicate is stored after that
+	}{
+		"a log": {}, "a base": {base: true}, "a base that has moved": {base: true, moved: true},
+		"a log, and it comes later": {later: true}, "a base, and it comes later": {base: true, later: true},
+		"a base that has moved, and it comes later": {base: true, moved: true, later: true},
+	} {
+		h := newHarness(feed.Config{}, 1)
+		h.stored = &feed.Stored{}
+		open := func() feed.ID {
+			h.feed = feed.New(feed.Config{})
+			id, err := h.feed.SubscribeDurable(h.now, feed.FromBeginning, *h.stored)
+			require.NoError(t, err, name)
+			h.pass(time.Second)
+			h.poll()
+			return id
+		}
+		store := func(id feed.ID) {
+			if commit, ok := h.feed.Commit(id, c.base); ok && commit.Base != nil {
+				*h.stored = feed.Stored{Base: commit.Base}
+			} else if ok {
+				h.stored.Log = append(h.stored.Log, commit.Log)
+			}
+		}
+		id := open()
+		store(id)
+		h.repeat(1, send)
+		first := h.nextID
+		if !c.later {
+			h.repeat(1, send)
+		}
+		h.poll()
+		assert.Equal(t, []int64{first}, ids(h.drain(id)), name)
+		store(id)
+		h.pass(time.Second)
+		h.claim(first, 0)
+		h.remove(first)
+		h.poll()
+		assert.Equal(t, "d", kinds(h.drain(id)), name)
+		store(id)
+		if c.moved {
+			h.members[2] = 1
+			h.feed.Joined(h.now)
+			h.poll()
+			h.send(2)
+			h.poll()
+			assert.Equal(t, "n", kinds(h.drain(id)), name)
+			store(id)
+		}
+		if c.later {
+			h.repeat(1, send)
+		}
+		for range 3 {
+			id = open()
+			assert.Empty(t, kinds(h.drain(id)), name)
+			store(id)
+		}
 	}
 }

@@ -35,8 +35,9 @@ type join struct {
 	at     Key
 	paging bool
 	limit  int
-	told   bool // of the gap
-	looked bool // at the ids of the newest rows
+	told   bool  // of the gap
+	looked bool  // at the ids of the newest rows
+	left   int64 // the lowest id of what is left to the next poll; 0: nothing is
 }
 
 func (j *join) query(s Start) Query {
@@ -216,7 +217,8 @@ func (r *reader) takeOldest(p page, j *join) {
 		row := &p.rows[i]
 		if k := row.createdKey(); k.Compare(j.at) > 0 && j.has(row) {
 			switch last = k; {
-			case j.stepped(row): // the next poll brings it, behind the history
+			case j.waits(row) && r.brings(row): // behind the history, or the next ones would be before it
+				j.left = lowest(j.left, row.ID)
 			case r.start != FromBeginning && j.stale(row): // the gap stands for it
 				r.keepOut(row)
 			default:
@@ -244,6 +246,11 @@ func (r *reader) takeOldest(p page, j *join) {
 			r.mem.forgetOne(row.ID)
 		}
 	}
+}
+
+// brings reports whether the next poll brings a row in any case.
+func (r *reader) brings(row *Row) bool {
+	return row.Updated > r.settled || r.top != 0 && row.ID > r.top
 }
 
 // endJoin makes the conversation one of the listener's.

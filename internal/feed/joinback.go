@@ -118,6 +118,12 @@ func (j *join) later(row *Row) bool {
 // stepped reports whether a row came after the join although its time does not say so.
 func (j *join) stepped(row *Row) bool { return row.Created <= j.until && j.later(row) }
 
+// waits reports whether a row may be left to the next poll: it came after the join although
+// its time does not say so, or after such a row.
+func (j *join) waits(row *Row) bool {
+	return j.stepped(row) || j.left != 0 && row.ID > j.left && row.Created > j.until
+}
+
 // stale reports whether a row came before the join although its time does not say so.
 func (j *join) stale(row *Row) bool { return row.Created > j.until && !j.later(row) }
 

@@ -241,7 +241,11 @@ func (l *ledger) encode() []byte {
 	}
 	newest := map[int64]savedVersion{}
 	for _, a := range acked {
-		newest[a.ID] = a.savedVersion
+		v := a.savedVersion
+		if v.Deleted && v.Origin == 0 { // a tombstone does not say of which send it was
+			v.Origin = newest[v.ID].Origin
+		}
+		newest[v.ID] = v
 	}
 	versions := make([]savedVersion, 0, len(newest))
 	for _, v := range newest {

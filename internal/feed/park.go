@@ -77,7 +77,7 @@ func (r *reader) park(detach func(any) any) {
 		case known: // it has had an earlier version
 			before, again := changed[row.ID]
 			if !again {
-				v.hash, v.deleted = ^v.hash, false
+				v.hash, v.deleted, v.duplicate = ^v.hash, false, false
 			}
 			for i := range v.parts {
 				if e.Changed&^before&(1<<i) != 0 {

@@ -98,3 +98,25 @@ func TestOnlyAListenerAtRestIsParked(t *testing.T) {
 	require.Greater(t, h.feed.Pending(id), 1)
 	assert.False(t, h.feed.Park(id, keepAll), "it reads a backlog")
 }
+
+// What a parked listener drops is found again, although it is of a message that the listener
+// had so long ago that it has forgotten it.
+func TestAParkedListenerIsToldOfTheEndOfAMessageThatItHadForgotten(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{Remember: 2}, 1)
+	id := h.feed.Subscribe(h.now, feed.FromBeginning)
+	h.poll()
+	for range 8 {
+		h.send(1)
+		for range 3 {
+			h.pass(time.Minute)
+			h.poll()
+		}
+	}
+	require.Equal(t, "nnnnnnnn", kinds(h.drain(id)))
+	h.send(1)
+	h.remove(1)
+	h.poll()
+	require.True(t, h.feed.Park(id, func(payload any) any { return payload }))
+	assert.Equal(t, "nd", kinds(h.rest(id)))
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -112,7 +111,8 @@ func (r *round) use(one *fetching) {
 	if r.w.sight != nil && one.sight != nil && one.sight.doubted.Load() {
 		r.w.sight.doubted.Store(true)
 	}
-	r.add(one.page(&r.w))
+	r.w.chain.saw(one, &r.w)
+	r.add(r.w.chain.but(one.page(&r.w), one.id))
 }
 
 // run returns when nothing is to be waited for.
@@ -222,7 +222,8 @@ func (r *round) take(one *fetching) error {
 	}
 	r.s.sick.outdated(one.id)
 	r.w.clock.join(one.clock)
-	r.add(one.rows)
+	r.w.chain.saw(one, &r.w)
+	r.add(r.w.chain.but(one.rows, one.id))
 	return nil
 }
 
@@ -278,38 +279,4 @@ func (a *age) add(b age) {
 		a.asked = b.asked
 	}
 	a.clock = min(a.clock, b.clock)
-}
-
-// span is how long the first page of a poll has taken. The conversations are read one after
-// the other then, so that in one of them something may be new that is before rows of others on
-// that page. The next page would begin behind it, and bring what came later in the same
-// conversation first. So what is newer than the first page comes with the next poll.
-type span struct {
-	mu    sync.Mutex
-	since feed.Time // the server's time when it began; 0: all was read at once
-}
-
-// sameMoment is how long reads take that count as made at once: what can be seen this much later
-// than its time says comes late in any case.
-const sameMoment = time.Second
-
-func (s *span) note(began time.Time, since feed.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.since = 0; time.Since(began) > sameMoment {
-		s.since = since
-	}
-}
-
-// cut leaves out what is newer than the first page. What is from the future stays.
-func (s *span) cut(rows []datasource.Entry, now feed.Time) []datasource.Entry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.since == 0 {
-		return rows
-	}
-	return slices.DeleteFunc(rows, func(e datasource.Entry) bool {
-		at := Micros(e.UpdatedAt)
-		return at > s.since && at <= now+feed.Time(bumpTime.Microseconds())
-	})
 }

@@ -49,12 +49,12 @@ type Config struct {
 // Source reads the rows of one user. It is safe for concurrent use.
 type Source struct {
 	Config
-	dates deletionDates
-	time  serverClock
-	sick  ward
-	peaks peaks
-	high  highest
-	span  span
+	dates  deletionDates
+	time   serverClock
+	sick   ward
+	peaks  peaks
+	high   highest
+	chains chains
 }
 
 // highest is the highest id that was seen.
@@ -254,6 +254,11 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	case feed.Latest:
 		w.column, w.newest, w.deletions = updatedAt, true, true
 	}
+	if w.chain = s.chains.of(q); w.chain != nil {
+		rows, left, err := s.concurrently(ctx, w.chain.behind(w.after), w)
+		s.sick.saw(rows)
+		return unchecked{rows: rows, each: true}, left, false, w.clock.shown(), err
+	}
 	there, err := s.try(ctx, ours, func() (err error) {
 		if found, err = s.across(ctx, w); tooLarge(err) {
 			found, short, err = s.inPieces(ctx, w, err)
@@ -263,12 +268,10 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	if there {
 		return found, left{}, short && len(found.rows) < q.Limit, w.clock.shown(), err
 	}
-	began, since := time.Now(), Micros(s.time.at(time.Time{}))
+	w.chain = s.chains.begin(q)
 	page, err := s.fetchEach(ctx, w)
-	if q.First {
-		s.span.note(began, min(since, w.clock.read()))
-	} else if q.Partial {
-		page.Rows = s.span.cut(page.Rows, Micros(s.time.at(time.Time{})))
+	if w.chain != nil && err == nil && page.More {
+		s.chains.goOn(w.chain)
 	}
 	s.sick.saw(page.Rows)
 	found = unchecked{rows: page.Rows, each: true, doubted: page.doubted}

@@ -40,6 +40,7 @@ type want struct {
 	skimmed              bool   // the server has just shown which conversations have rows
 	first                bool   // the first page of a poll
 	old                  *age   // notes how old the answer is; nil unless partial
+	chain                *chain // of the pages of a poll; nil unless they are read one conversation after the other
 	waits                bool   // a refusal for the rate is waited out
 }
 

@@ -416,7 +416,7 @@ var table = [...]Mutant{
 	{
 		What:  "a change that a parked listener dropped counts as delivered",
 		Seed:  356,
-		Edits: edits("park.go", "v.hash, v.deleted = ^v.hash, false", "v.deleted = false"),
+		Edits: edits("park.go", "v.hash, v.deleted, v.duplicate = ^v.hash, false, false", "v.deleted, v.duplicate = false, false"),
 	},
 	{
 		What:  "a listener is parked although versions of what it would read again are forgotten",
@@ -482,5 +482,10 @@ var table = [...]Mutant{
 		What:  "what a gap of an own join stands for comes as new",
 		Seed:  2970,
 		Edits: edits("join.go", "r.start != FromBeginning && j.stale(row)", "false && j.stale(row)"),
+	},
+	{
+		What:  "a parked listener keeps the end of a message that it had forgotten for told",
+		Seed:  232470,
+		Edits: edits("park.go", "v.hash, v.deleted, v.duplicate = ^v.hash, false, false", "v.hash, v.deleted = ^v.hash, false"),
 	},
 }

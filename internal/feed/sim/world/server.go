@@ -291,5 +291,8 @@ func (s *server) render(at int32) feed.Row {
 	if s.traits.Poison && at%3 == 2 && !v.deleted {
 		row.Unreadable, row.Origin = true, 0
 	}
+	if v.deleted && v.row%2 == 0 {
+		row.Origin = 0 // a tombstone has lost its columns, one that is marked as deleted has them
+	}
 	return row
 }

@@ -285,7 +285,7 @@ func (c *Chat) JoinConversation(ctx context.Context, inviteCode string) (_ *Conv
 
 // join makes the user a participant of a conversation that was read just now, since a time.
 func (v *Conversation) join(ctx context.Context, s *session, since time.Time) error {
-	answered := sync.OnceFunc(s.roster.Joining(v.ID))
+	answered := sync.OnceFunc(s.roster.Joining(v.ID, s.rows.Now()))
 	defer answered()
 	asked, made := time.Now(), 0 // more than once if another client undoes the change
 	err := v.apply(ctx, roster.Change{

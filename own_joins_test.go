@@ -283,6 +283,27 @@ func TestAListThatShowsAnOwnJoinWaitsForItsAnswer(t *testing.T) {
 	})
 }
 
+// The answer takes longer than a poll waits for it. The join is not earlier than its call.
+func TestWhatIsOlderThanAnOwnJoinIsNotNewHoweverLongItsAnswerTakes(t *testing.T) {
+	ownJoin(t, func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard) {
+		time.Sleep(3 * time.Second)
+		w.Next(1, fliplettest.UpdateSource, fliplettest.DelayAnswer(25*time.Second))
+		ended := make(chan error, 1)
+		go func() {
+			_, err := bob.Channels().Join(t.Context(), conv.ID)
+			ended <- err
+		}()
+		time.Sleep(time.Second)
+		w.say(jane, conv, "live 1")
+		require.NoError(t, bob.Poll(t.Context()))
+		time.Sleep(10 * time.Second)
+		w.say(jane, conv, "live 2")
+		require.NoError(t, <-ended)
+		settle()
+		gotOnly(t, listeners, conv, "live 1", "live 2")
+	})
+}
+
 // A listener from now is told that something was missed, and does not get it.
 func TestWhatAnAbsenceMissedIsAGapForAListenerFromNow(t *testing.T) {
 	ownJoin(t, func(t *testing.T, w *world, jane, bob *chat.Chat, conv *chat.Conversation, listeners map[string]*heard) {

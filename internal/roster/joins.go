@@ -27,26 +27,32 @@ type ownJoin struct {
 // joins are the joins by calls of the user, guarded by Roster.mu.
 type joins struct {
 	made    map[int64]ownJoin
-	running map[int64]chan struct{} // closed at the end
+	running map[int64]*running
 }
 
-// Joining notes that a call of the user is making them a member. The function that it
-// returns is called at the end.
-func (r *Roster) Joining(id int64) (done func()) {
-	ch := make(chan struct{})
+// running is a call that is under way. from is when it was made: the join is not earlier.
+type running struct {
+	over chan struct{} // closed at the end
+	from Join
+}
+
+// Joining notes that a call of the user is making them a member, at a time by the server's
+// clock. The function that it returns is called at the end.
+func (r *Roster) Joining(id int64, at time.Time) (done func()) {
+	call := &running{over: make(chan struct{}), from: Join{At: at, Asked: time.Now(), Answered: time.Now()}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.joins.running == nil {
-		r.joins.running = map[int64]chan struct{}{}
+		r.joins.running = map[int64]*running{}
 	}
-	r.joins.running[id] = ch
+	r.joins.running[id] = call
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.joins.running[id] == ch {
+		if r.joins.running[id] == call {
 			delete(r.joins.running, id)
 		}
-		close(ch)
+		close(call.over)
 	}
 }
 
@@ -79,7 +85,7 @@ func (r *Roster) Left(id int64) {
 
 // Joins returns when the user joined the conversations of a list, as far as their own calls
 // did it. What is not listed they have left since; began is when the list was asked for. It
-// waits a little for calls that are under way.
+// waits a little for calls that are under way, and then says when they were made.
 func (r *Roster) Joins(ctx context.Context, began time.Time, listed func(id int64) bool) map[int64]Join {
 	r.await(ctx, listed)
 	r.mu.Lock()
@@ -97,27 +103,35 @@ func (r *Roster) Joins(ctx context.Context, began time.Time, listed func(id int6
 			delete(r.joins.made, id)
 		}
 	}
+	for id, call := range r.joins.running {
+		if _, known := out[id]; !known && listed(id) {
+			if out == nil {
+				out = map[int64]Join{}
+			}
+			out[id] = call.from
+		}
+	}
 	return out
 }
 
 // await waits for the joins under way of listed conversations.
 func (r *Roster) await(ctx context.Context, listed func(id int64) bool) {
-	var running []chan struct{}
+	var calls []chan struct{}
 	r.mu.Lock()
-	for id, ch := range r.joins.running {
+	for id, call := range r.joins.running {
 		if listed(id) {
-			running = append(running, ch)
+			calls = append(calls, call.over)
 		}
 	}
 	r.mu.Unlock()
-	if len(running) == 0 {
+	if len(calls) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
-	for _, ch := range running {
+	for _, over := range calls {
 		select {
-		case <-ch:
+		case <-over:
 		case <-ctx.Done():
 			return
 		}

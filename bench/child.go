@@ -26,6 +26,7 @@ type task struct {
 	Work      string // receive, send, or the name of a scenario
 	N         int    // messages
 	AtOnce    int    // senders
+	Repeat    int    // how often it is done, where that is possible; 0 is once
 	Dir       string
 	fake.Where
 }
@@ -76,7 +77,7 @@ func measure(n int, fn func() error) (cost, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	u, at := usage(), time.Now()
-	err := fn()
+	err := profiled(fn)
 	end := usage()
 	c := cost{CPU: cpu(end) - cpu(u), Wall: time.Since(at), PeakKB: peak()}
 	runtime.ReadMemStats(&after)
@@ -132,7 +133,12 @@ func receive(ctx context.Context, c contender.Contender, t task) (cost, error) {
 	stop := func() {}
 	used, err := measure(t.N, func() (err error) {
 		if c.Read != nil {
-			return c.Read(ctx, t.Where, s.take)
+			err = c.Read(ctx, t.Where, s.take)
+			for i := 1; i < t.Repeat && err == nil; i++ {
+				*s = sequence{total: t.N, all: make(chan struct{})}
+				err = c.Read(ctx, t.Where, s.take)
+			}
+			return err
 		}
 		if stop, err = c.Start(ctx, contender.Setup{Where: t.Where, Handlers: []func(int){s.take}}); err != nil {
 			return err
@@ -177,8 +183,9 @@ func send(ctx context.Context, c contender.Contender, t task) (cost, error) {
 	}
 	all(t.AtOnce, warm)
 	return measure(t.N, func() error {
-		all(t.N, errs)
+		for range max(t.Repeat, 1) {
+			all(t.N, errs)
+		}
 		return errors.Join(append(errs, warm...)...)
 	})
 }
-

@@ -18,6 +18,7 @@ import (
 type work struct {
 	Name, Title string
 	N, AtOnce   int
+	Repeat      int // how often a process does it; 0 is once
 	contenders  []contender.Contender
 }
 
@@ -31,6 +32,21 @@ func works(quick bool) []work {
 		{Name: "send", Title: "Send, one after another", N: sends, AtOnce: 1, contenders: contender.Send()},
 		{Name: "send32", Title: "Send, 32 at once", N: sends, AtOnce: 32, contenders: contender.Send()},
 	}
+}
+
+// everybody is each contender once, those that are measured for speed first.
+func everybody() []contender.Contender {
+	var out []contender.Contender
+	seen := map[string]bool{}
+	for _, list := range [][]contender.Contender{contender.Receive(), contender.Send(), contender.All()} {
+		for _, c := range list {
+			if !seen[c.Name] {
+				seen[c.Name] = true
+				out = append(out, c)
+			}
+		}
+	}
+	return out
 }
 
 // spawn has a process of its own do a task.
@@ -66,7 +82,7 @@ func once(ctx context.Context, w work, c contender.Contender) (cost, error) {
 		kind = "receive"
 		s.AddOld(w.N)
 	}
-	out, err := spawn(ctx, task{Contender: c.Name, Work: kind, N: w.N, AtOnce: w.AtOnce, Where: s.Where})
+	out, err := spawn(ctx, task{Contender: c.Name, Work: kind, N: w.N, AtOnce: w.AtOnce, Repeat: w.Repeat, Where: s.Where})
 	if err != nil {
 		return cost{}, err
 	}

@@ -13,6 +13,9 @@ import (
 // Setup is what a receive loop begins with.
 type Setup struct {
 	fake.Where
+	// Account makes loops independent of each other where a service shares messages out
+	// among the connections of one account.
+	Account int
 	// Dir is a folder in which a library may keep its position, where it can.
 	Dir string
 	// Poll is the time between polls, where a library has one. Zero is its default.
@@ -40,7 +43,7 @@ type Contender struct {
 	Send func(ctx context.Context, at fake.Where) (func(text string) error, error)
 }
 
-// All are the contenders of the scoreboard; those of [Speed] are taken from the same list.
+// All are the contenders of the scoreboard; speed has lists of its own.
 func All() []Contender {
 	return []Contender{
 		consume(), stream(), slackEvents(), slackHandler(), discord(false), discord(true), matrix(), telegram(false), telegram(true),

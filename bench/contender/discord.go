@@ -52,7 +52,7 @@ func discord(ordered bool) Contender {
 		},
 	}
 	if ordered {
-		c.Name, c.Way = "discordgo, SyncEvents", "the same with `SyncEvents`"
+		c.Name, c.Way = "discordgo, SyncEvents", "`Open`, `AddHandler`, `Close`, `SyncEvents`"
 	}
 	return c
 }

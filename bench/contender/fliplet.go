@@ -17,14 +17,14 @@ import (
 const (
 	flipletModule = "github.com/fliplet/fliplet-chat-go"
 	// politely is how long a Chat may take to end in good order.
-	politely = 10 * time.Second
+	politely = 2 * time.Second
 )
 
 // connect logs in. The limit of requests is the service's, and the fake has none.
-func connect(ctx context.Context, at fake.Where, poll time.Duration, store storage.Store) (*chat.Chat, error) {
+func connect(ctx context.Context, at fake.Where, poll time.Duration, store storage.Store) (*chat.Chat, *datasource.Client, error) {
 	client, err := datasource.NewClient(datasource.Config{Token: at.Token, BaseURL: at.URL, Limiter: datasource.Unlimited()})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o := chat.Options{Client: client, DataSourceID: at.Contacts, AppID: 1, Storage: store}
 	if poll > 0 {
@@ -32,12 +32,12 @@ func connect(ctx context.Context, at fake.Where, poll time.Duration, store stora
 	}
 	c, err := chat.Connect(ctx, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if _, err := c.Login(ctx, chat.M{"flUserToken": at.UserToken}); err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, nil, errors.Join(err, c.Close())
 	}
-	return c, nil
+	return c, client, nil
 }
 
 // events is the loop over Events, and sending.
@@ -45,7 +45,7 @@ func events() Contender {
 	return Contender{
 		Name: "fliplet-chat-go", Module: flipletModule, Way: "`Events`, `Message`", Service: "fliplet",
 		Read: func(ctx context.Context, at fake.Where, handle func(int)) error {
-			c, err := connect(ctx, at, time.Hour, nil)
+			c, _, err := connect(ctx, at, time.Hour, nil)
 			if err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ func events() Contender {
 			return nil
 		},
 		Send: func(ctx context.Context, at fake.Where) (func(string) error, error) {
-			c, err := connect(ctx, at, time.Hour, nil)
+			c, _, err := connect(ctx, at, time.Hour, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -93,7 +93,7 @@ func stream() Contender {
 	return Contender{
 		Name: "fliplet-chat-go, Stream", Module: flipletModule, Way: "`Stream`, `Shutdown`; no position is kept", Service: "fliplet",
 		Start: func(ctx context.Context, s Setup) (func(), error) {
-			c, err := connect(ctx, s.Where, s.Poll, nil)
+			c, client, err := connect(ctx, s.Where, s.Poll, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -103,16 +103,19 @@ func stream() Contender {
 					return nil, errors.Join(err, c.Close())
 				}
 			}
-			return shutdown(c), nil
+			return shutdown(c, client), nil
 		},
 	}
 }
 
-func shutdown(c *chat.Chat) func() {
+// shutdown ends a Chat, and what its client has kept open: other libraries have that in
+// http.DefaultTransport, where the scenarios close it.
+func shutdown(c *chat.Chat, client *datasource.Client) func() {
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), politely)
 		defer cancel()
 		_ = c.Shutdown(ctx)
+		client.CloseIdle()
 	}
 }
 
@@ -125,7 +128,7 @@ func consume() Contender {
 			if err != nil {
 				return nil, err
 			}
-			c, err := connect(ctx, s.Where, s.Poll, store)
+			c, client, err := connect(ctx, s.Where, s.Poll, store)
 			if err != nil {
 				return nil, errors.Join(err, store.Close())
 			}
@@ -138,7 +141,7 @@ func consume() Contender {
 					}, chat.StartAt(chat.FromBeginning))
 				})
 			}
-			end := shutdown(c)
+			end := shutdown(c, client)
 			return func() {
 				end()
 				_ = store.Close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"strconv"
 
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/slackevents"
@@ -18,8 +19,8 @@ const (
 	slackChannel = "C0123BENCH"
 )
 
-func slackClient(at fake.Where) *slack.Client {
-	return slack.New("xoxb-fake", slack.OptionAppLevelToken("xapp-fake"), slack.OptionAPIURL(at.URL+"/api/"), slack.OptionLog(log.New(io.Discard, "", 0)))
+func slackClient(at fake.Where, account int) *slack.Client {
+	return slack.New("xoxb-fake", slack.OptionAppLevelToken("xapp-"+strconv.Itoa(account)), slack.OptionAPIURL(at.URL+"/api/"), slack.OptionLog(log.New(io.Discard, "", 0)))
 }
 
 func slackSeq(e socketmode.Event) (int, bool) {
@@ -43,7 +44,7 @@ func slackEvents() Contender {
 	return Contender{
 		Name: "slack-go, Socket Mode", Module: slackModule, Way: "`socketmode.Client.Events`, `Ack`, as its example does it", Service: "slack", Single: true,
 		Start: func(ctx context.Context, s Setup) (func(), error) {
-			client := socketmode.New(slackClient(s.Where))
+			client := socketmode.New(slackClient(s.Where, s.Account))
 			ctx, l := newLoop(ctx)
 			l.wg.Go(func() { _ = client.RunContext(ctx) })
 			l.wg.Go(func() {
@@ -69,7 +70,7 @@ func slackHandler() Contender {
 	return Contender{
 		Name: "slack-go, SocketmodeHandler", Module: slackModule, Way: "`socketmode.SocketmodeHandler`, `Ack`, as its example does it", Service: "slack",
 		Start: func(ctx context.Context, s Setup) (func(), error) {
-			client := socketmode.New(slackClient(s.Where))
+			client := socketmode.New(slackClient(s.Where, s.Account))
 			router := socketmode.NewSocketmodeHandler(client)
 			for i, h := range s.Handlers {
 				router.HandleEvents(slackevents.Message, func(e *socketmode.Event, c *socketmode.Client) {
@@ -94,7 +95,7 @@ func slackHistory() Contender {
 	return Contender{
 		Name: "slack-go", Module: slackModule, Way: "`GetConversationHistoryContext`, `PostMessageContext`", Service: "slack",
 		Read: func(ctx context.Context, at fake.Where, handle func(int)) error {
-			client := slackClient(at)
+			client := slackClient(at, 0)
 			p := &slack.GetConversationHistoryParameters{ChannelID: slackChannel, Limit: fake.PageSize}
 			for {
 				page, err := client.GetConversationHistoryContext(ctx, p)
@@ -111,7 +112,7 @@ func slackHistory() Contender {
 			}
 		},
 		Send: func(ctx context.Context, at fake.Where) (func(string) error, error) {
-			client := slackClient(at)
+			client := slackClient(at, 0)
 			return func(text string) error {
 				_, ts, err := client.PostMessageContext(ctx, slackChannel, slack.MsgOptionText(text, false))
 				if err == nil && ts == "" {

@@ -3,6 +3,7 @@ package contender
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/go-telegram/bot"
 	"github.com/go-telegram/bot/models"
@@ -10,13 +11,10 @@ import (
 	"github.com/fliplet/fliplet-chat-go/bench/fake"
 )
 
-const (
-	telegramToken = "1:fake"
-	telegramChat  = int64(-1001234567890)
-)
+const telegramChat = int64(-1001234567890)
 
-func telegramBot(at fake.Where, opts ...bot.Option) (*bot.Bot, error) {
-	return bot.New(telegramToken, append([]bot.Option{bot.WithServerURL(at.URL), bot.WithSkipGetMe(), bot.WithErrorsHandler(func(error) {})}, opts...)...)
+func telegramBot(at fake.Where, account int, opts ...bot.Option) (*bot.Bot, error) {
+	return bot.New(strconv.Itoa(account+1)+":fake", append([]bot.Option{bot.WithServerURL(at.URL), bot.WithSkipGetMe(), bot.WithErrorsHandler(func(error) {})}, opts...)...)
 }
 
 // telegram is the loop over updates. By default the library starts a goroutine for each
@@ -33,7 +31,7 @@ func telegram(ordered bool) Contender {
 			if ordered {
 				opts = append(opts, bot.WithNotAsyncHandlers())
 			}
-			b, err := telegramBot(s.Where, opts...)
+			b, err := telegramBot(s.Where, s.Account, opts...)
 			if err != nil {
 				return nil, err
 			}
@@ -42,7 +40,7 @@ func telegram(ordered bool) Contender {
 			return l.stop, nil
 		},
 		Send: func(ctx context.Context, at fake.Where) (func(string) error, error) {
-			b, err := telegramBot(at)
+			b, err := telegramBot(at, 0)
 			if err != nil {
 				return nil, err
 			}
@@ -56,7 +54,7 @@ func telegram(ordered bool) Contender {
 		},
 	}
 	if ordered {
-		c.Name, c.Way = "go-telegram/bot, in order", "the same with `WithNotAsyncHandlers`"
+		c.Name, c.Way = "go-telegram/bot, in order", "`Start`, `WithDefaultHandler`, `WithNotAsyncHandlers`, `SendMessage`"
 	}
 	return c
 }

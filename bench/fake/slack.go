@@ -23,7 +23,7 @@ func slackEnvelope(seq int) string {
 // connection comes again on the next one, as Slack does it.
 func (s *Service) slack() {
 	var mu sync.Mutex
-	acknowledged := map[string]bool{}
+	acknowledged := map[string]bool{} // by app and envelope
 	s.mux.HandleFunc("/api/conversations.history", func(w http.ResponseWriter, r *http.Request) {
 		first := s.count()
 		if at, err := strconv.Atoi(r.FormValue("cursor")); err == nil {
@@ -46,7 +46,7 @@ func (s *Service) slack() {
 		answer(w, fmt.Sprintf(`{"ok":true,"channel":"C0123BENCH","ts":"1769932800.000001","message":%s}`, slackMessage(max(Seq(r.FormValue("text")), 1))))
 	})
 	s.mux.HandleFunc("/api/apps.connections.open", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, fmt.Sprintf(`{"ok":true,"url":"ws://%s/link"}`, r.Host))
+		answer(w, fmt.Sprintf(`{"ok":true,"url":"ws://%s/link?app=%s"}`, r.Host, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")))
 	})
 	s.mux.HandleFunc("/link", func(w http.ResponseWriter, r *http.Request) {
 		c, err := upgrade(w, r)
@@ -71,7 +71,7 @@ func (s *Service) slack() {
 				}
 				if json.Unmarshal(raw, &ack) == nil {
 					mu.Lock()
-					acknowledged[ack.ID] = true
+					acknowledged[r.FormValue("app")+ack.ID] = true
 					mu.Unlock()
 				}
 			}
@@ -83,7 +83,7 @@ func (s *Service) slack() {
 			}
 			for ; at < n; at++ {
 				mu.Lock()
-				known := acknowledged[fmt.Sprintf("e-%d", at+1)]
+				known := acknowledged[fmt.Sprintf("%se-%d", r.FormValue("app"), at+1)]
 				mu.Unlock()
 				if known {
 					continue

@@ -23,13 +23,13 @@ func telegramUpdate(seq int) string {
 // are asked for with an offset that is higher than its number.
 func (s *Service) telegram() {
 	var mu sync.Mutex
-	confirmed := 0
+	confirmed := map[string]int{} // by bot
 	s.mux.HandleFunc("/{bot}/getUpdates", func(w http.ResponseWriter, r *http.Request) {
 		offset, _ := strconv.Atoi(r.FormValue("offset"))
 		seconds, _ := strconv.Atoi(r.FormValue("timeout"))
 		mu.Lock()
-		confirmed = max(confirmed, offset-1)
-		after := confirmed
+		after := max(confirmed[r.PathValue("bot")], offset-1)
+		confirmed[r.PathValue("bot")] = after
 		mu.Unlock()
 		live, done := s.live(r)
 		defer done()

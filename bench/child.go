@@ -181,7 +181,7 @@ func send(ctx context.Context, c contender.Contender, t task) (cost, error) {
 		}
 		wg.Wait()
 	}
-	all(t.AtOnce, warm)
+	all(max(t.AtOnce, t.N/10), warm)
 	return measure(t.N, func() error {
 		for range max(t.Repeat, 1) {
 			all(t.N, errs)

@@ -23,7 +23,7 @@ type work struct {
 }
 
 func works(quick bool) []work {
-	receive, sends := 20_000, 1_600
+	receive, sends := 20_000, 4_800
 	if quick {
 		receive, sends = 4_000, 320
 	}

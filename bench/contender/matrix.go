@@ -3,6 +3,7 @@ package contender
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/event"
@@ -24,7 +25,7 @@ func matrix() Contender {
 				return nil, err
 			}
 			if s.Dir != "" {
-				client.Store = mautrix.NewAccountDataStore("org.example.bench", client)
+				client.Store = mautrix.NewAccountDataStore("org.example.bench"+strconv.Itoa(s.Account), client)
 			}
 			syncer := mautrix.NewDefaultSyncer()
 			for _, h := range s.Handlers {

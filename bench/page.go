@@ -153,14 +153,20 @@ func (r Result) write(path string) error {
 	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+r.markdown()+"\n"+endMark+after), 0o644)
 }
 
-// claim is what the page says of one contender in one table: the median of its ratios, or
-// a count of the scoreboard.
+// claim is what the page says of one contender in one table: the median of its ratios and
+// the least and the most of them, or a count of the scoreboard.
 type claim struct {
-	name  string
-	value float64
+	name               string
+	value, least, most float64
 }
 
-var leading = regexp.MustCompile(`^[\d.,]+`)
+// before reports whether a claims to be before b: apart, and in every round.
+func (a claim) before(b claim) bool { return a.value*apart <= b.value && a.most < b.least }
+
+var (
+	leading = regexp.MustCompile(`^[\d.,]+`)
+	bracket = regexp.MustCompile(`\(([\d.]+)–([\d.]+)\)`)
+)
 
 // claims reads a table of the page: its first two columns, or the one of that title.
 func claims(page, table, title string) []claim {
@@ -182,7 +188,12 @@ func claims(page, table, title string) []claim {
 			return out
 		case at >= 0:
 			if v, err := strconv.ParseFloat(strings.ReplaceAll(leading.FindString(cells[at]), ",", ""), 64); err == nil {
-				out = append(out, claim{cells[0], v})
+				c := claim{cells[0], v, v, v}
+				if m := bracket.FindStringSubmatch(cells[at]); m != nil {
+					c.least, _ = strconv.ParseFloat(m[1], 64)
+					c.most, _ = strconv.ParseFloat(m[2], 64)
+				}
+				out = append(out, c)
 			}
 		}
 	}
@@ -190,7 +201,8 @@ func claims(page, table, title string) []claim {
 }
 
 // contradictions are the claims of a page that a result does not bear out: an order of two
-// whose ratios the page has at least 15 % apart, and a zero of this SDK on the scoreboard.
+// whose ratios the page has at least 15 % apart and without overlap, and a zero of this SDK
+// on the scoreboard.
 func (r Result) contradictions(page string) []string {
 	var out []string
 	for _, t := range r.Tables {
@@ -206,7 +218,7 @@ func (r Result) contradictions(page string) []string {
 				}
 				x, known := now[a.name]
 				y, too := now[b.name]
-				if known && too && a.value*apart <= b.value && x >= y {
+				if known && too && a.before(b) && x >= y {
 					out = append(out, fmt.Sprintf("%s: the page has %s at %.2f and %s at %.2f; this run %.2f and %.2f", t.Title, a.name, a.value, b.name, b.value, x, y))
 				}
 			}

@@ -35,9 +35,10 @@ func (r Result) markdown() string {
 		wire := t.Name == "receive"
 		b.WriteString("| " + t.Title + " | CPU × floor | wall × floor | allocations each | bytes each | peak MB |")
 		if wire {
-			b.WriteString(" message on the wire, bytes | CPU × floor, for each byte |")
+			b.WriteString(" message on the wire, bytes | CPU × floor, for each byte |\n|---|---|---|---|---|---|---|---|\n")
+		} else {
+			b.WriteString(" CPU × floor of its own service |\n|---|---|---|---|---|---|---|\n")
 		}
-		b.WriteString("\n|---|---|---|---|---|---|" + strings.Repeat("---|", 2*bit(wire)) + "\n")
 		floor := 0
 		for _, row := range t.Rows {
 			if row.Name == "floor" {
@@ -48,6 +49,8 @@ func (r Result) markdown() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | %.1f | %s | %.0f |", row.Name, spread(row.CPU), spread(row.Wall), row.Allocs, thousands(int(row.Bytes)), row.PeakMB)
 			if wire {
 				fmt.Fprintf(&b, " %d | %.2f |", row.Wire, median(row.CPU)*float64(floor)/float64(max(row.Wire, 1)))
+			} else {
+				b.WriteString(" " + spread(row.Own) + " |")
 			}
 			b.WriteByte('\n')
 		}
@@ -71,13 +74,6 @@ func (r Result) markdown() string {
 		line(c.Name, c.Module, c.Way)
 	}
 	return b.String()
-}
-
-func bit(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }
 
 func (s Score) markdown(b *strings.Builder, sc scenario) {

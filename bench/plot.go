@@ -30,7 +30,7 @@ func (t Table) plot() string {
 		switch {
 		case strings.HasPrefix(r.Name, "fliplet"):
 			fill = "#2b7a4b"
-		case r.Name == "floor":
+		case strings.HasPrefix(r.Name, "floor"):
 			fill = "#c9c9c9"
 		}
 		least, most, mid := r.CPU[0], r.CPU[0], median(r.CPU)

@@ -99,7 +99,8 @@ type Row struct {
 	Module string    `json:"module"`
 	Way    string    `json:"way"`
 	CPU    []float64 `json:"cpu"`  // ratios, one for each round
-	Wall   []float64 `json:"wall"` // the same
+	Own    []float64 `json:"own"`  // the same, to the floor of the contender's own service
+	Wall   []float64 `json:"wall"` // the same as CPU
 	Allocs float64   `json:"allocs"`
 	Bytes  float64   `json:"bytes"`
 	PeakMB float64   `json:"peakMB"`
@@ -128,11 +129,20 @@ func race(ctx context.Context, w work, rounds int, progress io.Writer) (Table, e
 			fmt.Fprintf(progress, "%s, round %d of %d: %s %.2f\n", w.Title, round+1, rounds, c.Name, ratio(used.CPU, costs[0][round].CPU))
 		}
 	}
+	own := map[string]int{} // the floor of a service
+	for i, c := range slices.Backward(w.contenders) {
+		if c.IsFloor() {
+			own[c.Service] = i
+		}
+	}
 	for i, c := range w.contenders {
 		r := Row{Name: c.Name, Module: c.Module, Way: c.Way}
 		var allocs, bytes, peak []float64
 		for round, used := range costs[i] {
 			r.CPU = append(r.CPU, ratio(used.CPU, costs[0][round].CPU))
+			if at, ok := own[c.Service]; ok {
+				r.Own = append(r.Own, ratio(used.CPU, costs[at][round].CPU))
+			}
 			r.Wall = append(r.Wall, ratio(used.Wall, costs[0][round].Wall))
 			allocs, bytes, peak = append(allocs, used.Allocs), append(bytes, used.Bytes), append(peak, used.PeakKB/1024)
 			r.Wire = used.BytesOnTheWire

@@ -58,10 +58,13 @@ func Receive() []Contender {
 	}
 }
 
-// Send are those whose sending is measured.
+// Send are those whose sending is measured, and the floors of their services.
 func Send() []Contender {
-	return []Contender{floor(), events(), slackHistory(), discordHistory(), matrix(), telegram(true)}
+	return append([]Contender{floor(), events(), slackHistory(), discordHistory(), matrix(), telegram(true)}, bares()...)
 }
+
+// IsFloor reports whether it is no library but what libraries are compared with.
+func (c Contender) IsFloor() bool { return c.Module == "" }
 
 // Find is the contender of that name.
 func Find(name string) (Contender, bool) {

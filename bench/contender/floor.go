@@ -30,6 +30,89 @@ type floorRow struct {
 	DeletedAt *time.Time `json:"deletedAt"`
 }
 
+// bareSend is a floor for sends to a service: net/http and encoding/json both ways.
+type bareSend struct {
+	service, method string
+	path            func(n int64) string
+	body            func(text string) any
+	answer          func() any
+}
+
+// bares are the floors of the other services, whose fakes answer sooner, and with fewer
+// headers, than the whole Fliplet does.
+func bares() []Contender {
+	type message struct {
+		Type, User, Text, Team, TS, Channel string
+		ClientMsgID                         string `json:"client_msg_id"`
+	}
+	type author struct {
+		ID, Username, Avatar string
+	}
+	list := []bareSend{
+		{"slack", http.MethodPost, func(int64) string { return "/api/chat.postMessage" },
+			func(text string) any { return map[string]string{"channel": slackChannel, "text": text} },
+			func() any {
+				return new(struct {
+					OK          bool
+					Channel, TS string
+					Message     message
+				})
+			}},
+		{"discord", http.MethodPost, func(int64) string { return "/channels/" + discordChannel + "/messages" },
+			func(text string) any { return map[string]string{"content": text} },
+			func() any {
+				return new(struct {
+					ID, Content, Nonce string
+					ChannelID          string `json:"channel_id"`
+					Timestamp          time.Time
+					Author             author
+				})
+			}},
+		{"matrix", http.MethodPut, func(n int64) string {
+			return fmt.Sprintf("/_matrix/client/v3/rooms/%s/send/m.room.message/t%d", matrixRoom, n)
+		},
+			func(text string) any { return map[string]string{"msgtype": "m.text", "body": text} },
+			func() any {
+				return new(struct {
+					EventID string `json:"event_id"`
+				})
+			}},
+		{"telegram", http.MethodPost, func(int64) string { return "/bot1:fake/sendMessage" },
+			func(text string) any { return map[string]any{"chat_id": telegramChat, "text": text} },
+			func() any {
+				return new(struct {
+					OK     bool
+					Result struct {
+						MessageID int64 `json:"message_id"`
+						Date      int64
+						Text      string
+						From      struct {
+							ID        int64
+							FirstName string `json:"first_name"`
+							Username  string
+						}
+						Chat struct {
+							ID    int64
+							Title string
+						}
+					}
+				})
+			}},
+	}
+	out := make([]Contender, len(list))
+	for i, b := range list {
+		out[i] = Contender{
+			Name: "floor of " + b.service, Way: "net/http and encoding/json, by hand", Service: b.service,
+			Send: func(ctx context.Context, at fake.Where) (func(string) error, error) {
+				f := newFloor(at)
+				var n atomic.Int64
+				return func(text string) error { return f.do(ctx, b.method, b.path(n.Add(1)), b.body(text), b.answer()) }, nil
+			},
+		}
+	}
+	return out
+}
+
 type floorClient struct {
 	http  *http.Client
 	at    fake.Where

@@ -28,7 +28,7 @@ import (
 
 type options struct {
 	short, check, write, force bool
-	only, page, results        string
+	only, page, results, from  string
 	profile                    string
 	rounds                     int
 }
@@ -49,6 +49,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "works and scenarios to run, with commas between them; all of them by default")
 	flag.StringVar(&o.page, "page", filepath.Join("..", "docs", "performance.md"), "the page")
 	flag.StringVar(&o.results, "json", "", "a file for the results")
+	flag.StringVar(&o.from, "from", "", "a file of results that -json wrote, instead of measuring")
 	flag.StringVar(&o.profile, "profile", "", "a folder for profiles of this SDK; nothing else is done then")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds, of which the medians are taken")
 	flag.Parse()
@@ -63,6 +64,9 @@ func main() {
 func run(ctx context.Context, o options, out, progress io.Writer) error {
 	if o.profile != "" {
 		return profile(ctx, o.profile)
+	}
+	if o.from != "" {
+		return reread(o, out)
 	}
 	if o.short {
 		o.rounds = min(o.rounds, 2)
@@ -92,6 +96,20 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 		r.Scores = append(r.Scores, s)
 	}
 	r.Machine.done()
+	return r.finish(o, out)
+}
+
+// reread takes results that were measured before.
+func reread(o options, out io.Writer) error {
+	raw, err := os.ReadFile(o.from)
+	if err != nil {
+		return err
+	}
+	var r Result
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return fmt.Errorf("%s: %w", o.from, err)
+	}
+	o.short = o.short || r.Quick
 	return r.finish(o, out)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -103,16 +104,24 @@ func cell(key string, v float64) string {
 	return thousands(int(v + 0.5))
 }
 
-// spread is the median, and the least and the most of more than one.
+// spread is the median, and the quartiles of more than one.
 func spread(list []float64) string {
 	if len(list) < 2 {
 		return fmt.Sprintf("%.2f", median(list))
 	}
-	least, most := list[0], list[0]
-	for _, v := range list {
-		least, most = min(least, v), max(most, v)
+	low, high := quartiles(list)
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", median(list), low, high)
+}
+
+// quartiles are the bounds of the middle half. One round in which the machine was busy with
+// something else does not move them.
+func quartiles(list []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(list))
+	half := len(sorted) / 2
+	if len(sorted) < 2 {
+		return median(sorted), median(sorted)
 	}
-	return fmt.Sprintf("%.2f (%.2f–%.2f)", median(list), least, most)
+	return median(sorted[:len(sorted)-half]), median(sorted[half:])
 }
 
 func thousands(n int) string {
@@ -150,14 +159,14 @@ func (r Result) write(path string) error {
 }
 
 // claim is what the page says of one contender in one table: the median of its ratios and
-// the least and the most of them, or a count of the scoreboard.
+// their quartiles, or a count of the scoreboard.
 type claim struct {
-	name               string
-	value, least, most float64
+	name             string
+	value, low, high float64
 }
 
-// before reports whether a claims to be before b: apart, and in every round.
-func (a claim) before(b claim) bool { return a.value*apart <= b.value && a.most < b.least }
+// before reports whether a claims to be before b: apart, and by more than what varies.
+func (a claim) before(b claim) bool { return a.value*apart <= b.value && a.high < b.low }
 
 var (
 	leading = regexp.MustCompile(`^[\d.,]+`)
@@ -186,8 +195,8 @@ func claims(page, table, title string) []claim {
 			if v, err := strconv.ParseFloat(strings.ReplaceAll(leading.FindString(cells[at]), ",", ""), 64); err == nil {
 				c := claim{cells[0], v, v, v}
 				if m := bracket.FindStringSubmatch(cells[at]); m != nil {
-					c.least, _ = strconv.ParseFloat(m[1], 64)
-					c.most, _ = strconv.ParseFloat(m[2], 64)
+					c.low, _ = strconv.ParseFloat(m[1], 64)
+					c.high, _ = strconv.ParseFloat(m[2], 64)
 				}
 				out = append(out, c)
 			}
@@ -197,7 +206,7 @@ func claims(page, table, title string) []claim {
 }
 
 // contradictions are the claims of a page that a result does not bear out: an order of two
-// whose ratios the page has at least 15 % apart and without overlap, and a zero of this SDK
+// whose ratios the page has at least 15 % apart and whose quartiles do not overlap, and a zero of this SDK
 // on the scoreboard.
 func (r Result) contradictions(page string) []string {
 	var out []string

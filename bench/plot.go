@@ -9,7 +9,7 @@ import (
 )
 
 // plot draws a table: a bar for the median of each contender's ratios to the floor, and a
-// line from the least to the most.
+// line between the quartiles.
 func (t Table) plot() string {
 	const left, width, row, top = 190, 440, 26, 44
 	longest := 0.0
@@ -33,14 +33,12 @@ func (t Table) plot() string {
 		case strings.HasPrefix(r.Name, "floor"):
 			fill = "#c9c9c9"
 		}
-		least, most, mid := r.CPU[0], r.CPU[0], median(r.CPU)
-		for _, v := range r.CPU {
-			least, most = min(least, v), max(most, v)
-		}
+		mid := median(r.CPU)
+		low, high := quartiles(r.CPU)
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#222">%s</text>`+"\n", left-8, y+14, html.EscapeString(r.Name))
 		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%.1f" height="16" fill="%s"/>`+"\n", left, y+1, x(mid)-left, fill)
-		fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#222"/>`+"\n", x(least), y+9, x(most), y+9)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d" fill="#222">%.2f</text>`+"\n", x(most)+6, y+14, mid)
+		fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#222"/>`+"\n", x(low), y+9, x(high), y+9)
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d" fill="#222">%.2f</text>`+"\n", x(high)+6, y+14, mid)
 	}
 	b.WriteString("</svg>\n")
 	return b.String()

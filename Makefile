@@ -6,9 +6,10 @@ FUZZTIME ?= 30s
 MUTANTS  ?= 40
 SEED     ?= 1
 VECTORS  ?= ../shared/vectors
+PROFILES ?= /tmp/chat-profiles
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive long race cover bench fuzz mutate parity vectors vuln tidy docs pictures quickstart
+.PHONY: help ci fmt vet lint test archive long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +43,19 @@ cover: ## test coverage of the module, by function
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out $(PKG)
 	$(GO) tool cover -func=coverage.out | tail -n 1
 
-bench: ## all benchmarks, with their ratios to a bare client
+bench: ## this SDK beside other libraries; ARGS=-check compares with docs/performance.md, -write writes it, -short takes seconds
+	$(GO) -C bench run . $(ARGS)
+
+benchmarks: ## all benchmarks of this module, with their ratios to a bare client
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+
+profile: ## where receive and send spend processor time and memory; the files stay in PROFILES (/tmp/chat-profiles)
+	$(GO) -C bench run . -profile $(PROFILES)
+	@top="$(GO) tool pprof -top"; for f in receive send send32; do \
+		printf '\n== %s: processor time, by function\n' $$f; $$top -nodecount=20 $(PROFILES)/$$f.cpu.prof 2>/dev/null || exit 1; \
+		printf '\n== %s: processor time of what is ours, with what it calls\n' $$f; $$top -cum -show=fliplet-chat-go -nodecount=30 $(PROFILES)/$$f.cpu.prof 2>/dev/null || exit 1; \
+		printf '\n== %s: allocations, by function\n' $$f; $$top -sample_index=alloc_objects -nodecount=20 $(PROFILES)/$$f.allocs.prof 2>/dev/null || exit 1; \
+	done
 
 fuzz: ## every fuzz target for FUZZTIME (30s) each
 	@for p in $$($(GO) list $(PKG)); do \
@@ -69,6 +81,7 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	$(GO) mod tidy
 	$(GO) -C tools mod tidy
 	$(GO) -C examples/archive mod tidy
+	$(GO) -C bench mod tidy
 
 docs: ## show the documentation in a browser
 	$(GO) doc -http

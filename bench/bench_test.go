@@ -1,0 +1,223 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/bench/contender"
+	"github.com/fliplet/fliplet-chat-go/bench/fake"
+)
+
+// TestMain makes the test program a child, as the program itself is one.
+func TestMain(m *testing.M) {
+	if raw := os.Getenv(childEnv); raw != "" {
+		if err := child(raw); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// service starts a fake with messages of some time ago.
+func service(t *testing.T, c contender.Contender, n int) *fake.Service {
+	t.Helper()
+	s, err := fake.Start(c.Service)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	s.AddOld(n)
+	return s
+}
+
+func TestEveryContenderReceivesEveryMessageInOrder(t *testing.T) {
+	t.Parallel()
+	const n = 2*fake.PageSize + 50
+	for _, c := range contender.Receive() {
+		used, err := receive(t.Context(), c, task{N: n, Where: service(t, c, n).Where})
+		require.NoError(t, err, c.Name)
+		assert.Positive(t, used.CPU, c.Name)
+		assert.Positive(t, used.Allocs, c.Name)
+	}
+}
+
+func TestEveryContenderSends(t *testing.T) {
+	t.Parallel()
+	for _, c := range contender.Send() {
+		_, err := send(t.Context(), c, task{N: 8, AtOnce: 4, Where: service(t, c, 0).Where})
+		require.NoError(t, err, c.Name)
+	}
+}
+
+func TestMessagesThatAreMissingOrOutOfOrderAreFound(t *testing.T) {
+	t.Parallel()
+	for name, seqs := range map[string][]int{
+		"one missing": {1, 2, 4}, "one twice": {1, 2, 2}, "the first missing": {2, 3, 4}, "two swapped": {1, 3, 2}, "down and up": {3, 2, 3}, "no number": {0, 1, 2},
+	} {
+		s := &sequence{total: 3, all: make(chan struct{})}
+		for _, seq := range seqs {
+			s.take(seq)
+		}
+		assert.NotEmpty(t, s.wrong, name)
+	}
+	for _, seqs := range [][]int{{1, 2, 3}, {3, 2, 1}} {
+		s := &sequence{total: 3, all: make(chan struct{})}
+		for _, seq := range seqs {
+			s.take(seq)
+		}
+		assert.Empty(t, s.wrong)
+	}
+	assert.Equal(t, 1234, fake.Seq(fake.Text(1234)))
+	assert.Zero(t, fake.Seq("something else"))
+}
+
+func TestARunIsMeasuredInAProcessOfItsOwn(t *testing.T) {
+	t.Parallel()
+	list := contender.Receive()
+	w := work{Name: "receive", Title: "Receive", N: 300, contenders: []contender.Contender{list[0], list[1]}}
+	table, err := race(t.Context(), w, 2, io.Discard)
+	require.NoError(t, err)
+	require.Len(t, table.Rows, 2)
+	for _, r := range table.Rows {
+		assert.Len(t, r.CPU, 2, r.Name)
+		assert.Positive(t, median(r.CPU), r.Name)
+		if r.Name == "floor" {
+			assert.Equal(t, []float64{1, 1}, r.CPU)
+		}
+	}
+}
+
+func TestAScenarioCountsTheSameForALibraryThatLosesAndOneThatDoesNot(t *testing.T) {
+	t.Parallel()
+	find := func(name string) scenario {
+		for _, sc := range scenarios() {
+			if sc.Name == name {
+				return sc
+			}
+		}
+		return scenario{}
+	}
+	for _, want := range []struct {
+		contender, scenario, key string
+		atLeast                  float64 // 0: none at all
+	}{
+		{"fliplet-chat-go, Consume", "shutdown", "lost", 0},
+		{"fliplet-chat-go, Consume", "shutdown", "twice", 0},
+		{"fliplet-chat-go, Stream", "order", "late", 0},
+		{"go-telegram/bot, in order", "shutdown", "lost", 1},
+		{"mautrix", "crash", "lost", 1},
+	} {
+		t.Run(want.scenario+" "+want.key+" "+want.contender, func(t *testing.T) {
+			t.Parallel()
+			c, ok := contender.Find(want.contender)
+			require.True(t, ok)
+			sc := find(want.scenario)
+			sc.N = max(sc.N/5, 20)
+			got, err := playOne(t.Context(), sc, c)
+			require.NoError(t, err)
+			if want.atLeast == 0 {
+				assert.Zero(t, got[want.key], "%v", got)
+			} else {
+				assert.GreaterOrEqual(t, got[want.key], want.atLeast, "%v", got)
+			}
+		})
+	}
+}
+
+func sample() Result {
+	return Result{Rounds: 3, Machine: Machine{Versions: map[string]string{}}, Tables: []Table{{
+		Name: "receive", Title: "Receive", N: 20_000, Rows: []Row{
+			{Name: "fliplet-chat-go", CPU: []float64{0.9, 0.8, 1.0}, Wall: []float64{1}},
+			{Name: "floor", CPU: []float64{1, 1, 1}, Wall: []float64{1}},
+			{Name: "other", CPU: []float64{2, 2.5, 3}, Wall: []float64{1}},
+		},
+	}}, Scores: []Score{{Name: "order", Rows: []Count{
+		{Name: "fliplet-chat-go, Stream", Counts: counts{"late": 0, "at once": 1}},
+		{Name: "other", Counts: counts{"late": 912, "at once": 80}},
+	}}}}
+}
+
+func TestAnOrderThatThePageClaimsAndARunDoesNotShowIsFound(t *testing.T) {
+	t.Parallel()
+	page := sample().markdown()
+	assert.Equal(t, []claim{
+		{"fliplet-chat-go", 0.9, 0.85, 0.95}, {"floor", 1, 1, 1}, {"other", 2.5, 2.25, 2.75},
+	}, claims(page, "Receive", "CPU × floor"))
+	assert.Empty(t, sample().contradictions(page))
+	assert.Empty(t, sample().drifts(page))
+
+	near := sample()
+	near.Tables[0].Rows[0].CPU = []float64{1.01}
+	assert.Empty(t, near.contradictions(page), "the page has 0.9 and 1, which is too near to claim an order")
+	wide := sample()
+	wide.Tables[0].Rows[2].CPU = []float64{0.8, 1.6, 1.7, 0.9, 1.5}
+	far := sample()
+	far.Tables[0].Rows[2].CPU = []float64{0.5}
+	assert.Len(t, far.contradictions(page), 2, "the other is behind both")
+	assert.Empty(t, far.contradictions(wide.markdown()), "quartiles that overlap claim no order")
+	assert.Len(t, far.drifts(page), 1)
+	low, high := quartiles([]float64{9, 1, 2, 3, 4})
+	assert.Equal(t, [2]float64{2, 4}, [2]float64{low, high}, "one that is far away moves nothing")
+	late := sample()
+	late.Scores[0].Rows[0].Counts["late"] = 3
+	assert.Len(t, late.contradictions(page), 1)
+	others := sample()
+	others.Scores[0].Rows[1].Counts["late"] = 3
+	assert.Empty(t, others.contradictions(page))
+}
+
+func TestThePageIsWrittenOnlyWhenItsOrderIsReproduced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "performance.md")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "images"), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte("before\n"+beginMark+"\n"+endMark+"\nafter\n"), 0o600))
+	content := func() string {
+		raw, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(raw)
+	}
+	write := options{write: true, page: path, rounds: 3}
+	require.NoError(t, sample().finish(write, io.Discard))
+	page := content()
+	assert.True(t, strings.HasPrefix(page, "before\n") && strings.HasSuffix(page, "\nafter\n"))
+	assert.Contains(t, page, "| fliplet-chat-go | 0.90 (0.85–0.95) |")
+	assert.FileExists(t, filepath.Join(dir, "images", "bench-receive.svg"))
+
+	other := sample()
+	other.Tables[0].Rows[2].CPU = []float64{0.5}
+	require.ErrorContains(t, other.finish(write, io.Discard), "not reproduced")
+	assert.Equal(t, page, content())
+	force := write
+	force.force = true
+	require.NoError(t, other.finish(force, io.Discard))
+	assert.NotEqual(t, page, content())
+	short := write
+	short.short = true
+	require.Error(t, sample().finish(short, io.Discard), "a quick look is not for the page")
+}
+
+func TestThePageOfThisRepositoryHasItsMarksAndItsPictures(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join("..", "docs", "performance.md"))
+	require.NoError(t, err)
+	_, inside, _, err := split(string(raw))
+	require.NoError(t, err)
+	for _, w := range works(false) {
+		said := claims(inside, w.Title, "CPU × floor")
+		assert.Len(t, said, len(w.contenders), w.Title)
+		assert.FileExists(t, filepath.Join("..", "docs", "images", "bench-"+w.Name+".svg"))
+	}
+	for _, sc := range scenarios() {
+		for _, col := range sc.columns {
+			assert.NotEmpty(t, claims(inside, sc.Title, col.title), "%s, %s", sc.Title, col.title)
+		}
+	}
+}

@@ -12,9 +12,10 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "internal/bodies", "internal/cache", "internal/envelope", "internal/feed", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
-	"datasource":                      {},
+	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/envelope", "internal/feed", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
+	"datasource":                      {"hooks"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
+	"hooks":                           {},
 	"internal/archtest":               {},
 	"internal/bodies":                 {"internal/envelope", "internal/wire"},
 	"internal/cache":                  {"datasource", "internal/feed", "internal/wait", "internal/wire", "storage"},
@@ -33,12 +34,12 @@ var arrows = map[string][]string{
 	"internal/life":                   {},
 	"internal/life/lifetest":          {},
 	"internal/longtest":               {},
-	"internal/outbox":                 {"datasource", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
+	"internal/outbox":                 {"datasource", "hooks", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
 	"internal/page":                   {"internal/wire"},
 	"internal/mutate":                 {"internal/patch"},
 	"internal/patch":                  {},
 	"internal/pins":                   {"internal/wire"},
-	"internal/receive":                {"internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},
+	"internal/receive":                {"hooks", "internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},
 	"internal/reencrypt":              {"datasource", "internal/wire", "storage"},
 	"internal/roster":                 {"internal/wait", "internal/wire"},
 	"internal/rows":                   {"datasource", "internal/feed", "internal/where", "internal/wire"},

@@ -3,6 +3,7 @@ package receive
 import (
 	"context"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -84,7 +85,10 @@ func (p *Pusher) deliver() {
 		}
 		ready := p.h.Prepare(ctx, e, p.l.r.shared.Load())
 		if ready && p.mayHandle() {
-			if err := p.h.Handle(); err != nil {
+			_, told := p.l.r.watch.begin(ctx, hooks.Stream, "", &e, 1)
+			err := p.h.Handle()
+			p.l.r.watch.end(&told, err)
+			if err != nil {
 				p.l.stop(err)
 			}
 		}

@@ -3,6 +3,7 @@ package receive
 import (
 	"context"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -10,7 +11,19 @@ import (
 type Reader struct {
 	l     listener
 	ready chan struct{} // has a value when there may be an event
+	told  handling
 }
+
+// Begin tells that the body of a loop gets an event now, or that there is a gap. It is
+// over with [Reader.Ack] or [Reader.Close].
+func (rd *Reader) Begin(e feed.Event) {
+	if w := rd.l.r.watch; w != nil {
+		_, rd.told = w.begin(rd.Context(), hooks.Events, "", &e, 1)
+	}
+}
+
+// end tells that the body has ended.
+func (rd *Reader) end() { rd.l.r.watch.end(&rd.told, nil) }
 
 // Read adds a reader, which ends with ctx. The caller has to call [Reader.Close].
 func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
@@ -59,6 +72,7 @@ func (rd *Reader) take(ctx context.Context) (feed.Event, bool, error) {
 
 // Ack acknowledges the event that Next returned.
 func (rd *Reader) Ack() {
+	rd.end()
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
 	rd.l.ack()
@@ -89,6 +103,7 @@ func (rd *Reader) Pending() int {
 
 // Close ends the reader.
 func (rd *Reader) Close() {
+	rd.end()
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
 	rd.l.r.drop(&rd.l, nil)

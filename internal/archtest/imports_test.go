@@ -12,7 +12,7 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/envelope", "internal/feed", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
+	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
 	"datasource":                      {"hooks"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
 	"hooks":                           {},
@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"internal/bodies":                 {"internal/envelope", "internal/wire"},
 	"internal/cache":                  {"datasource", "internal/feed", "internal/wait", "internal/wire", "storage"},
 	"internal/claim":                  {"internal/life", "internal/wait", "storage"},
+	"internal/debugpage":              {"datasource", "internal/feed", "internal/receive"},
 	"internal/envelope":               {},
 	"internal/feed":                   {},
 	"internal/feed/sim":               {"internal/feed/sim/mutants", "internal/feed/sim/world", "internal/patch"},

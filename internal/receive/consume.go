@@ -203,7 +203,7 @@ func (c *Consumer) consume(ctx context.Context, lease *claim.Lease) error {
 		return err
 	}
 	c.told(nil)
-	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+	rd, err := c.Receiver.Read(ctx, Begin{Consumer: c.Name, Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id, err := f.SubscribeDurable(now, c.Start, stored)
 		if err != nil {
 			err = fmt.Errorf("position %q: %w", c.Key, err)

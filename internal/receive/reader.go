@@ -34,6 +34,9 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 		default:
 		}
 	}
+	if rd.l.kind = hooks.Events; b.Consumer != "" {
+		rd.l.kind, rd.l.name = hooks.Consume, b.Consumer
+	}
 	if err := r.attach(ctx, &rd.l, b); err != nil {
 		return nil, err
 	}

@@ -82,6 +82,7 @@ type Receiver struct {
 	lastErr   error
 	status    Status
 	round     round
+	troubles  []Trouble // the last ones
 }
 
 // Status is how the polls of a Receiver go.
@@ -307,6 +308,7 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 func (r *Receiver) missed(err error) {
 	r.lastErr, r.round.err = err, err
 	r.failures++
+	r.trouble(err)
 	for _, l := range r.listeners {
 		if l.failed != nil {
 			l.failed(err)
@@ -352,6 +354,7 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 	r.lastErr, r.round.err = err, err
 	r.failures++
 	r.round.failed = true
+	r.trouble(err)
 	r.status.Failed++
 	r.status.Err = err
 	for _, l := range r.listeners {

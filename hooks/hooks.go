@@ -183,7 +183,8 @@ type HandlerHook interface {
 	// OnHandlerStart returns the context for the function: ctx, or one made from it. Only
 	// that of a consumer is given one.
 	OnHandlerStart(ctx context.Context, d Delivery) context.Context
-	// OnHandlerEnd gets the same context and delivery. Of a loop o.Err is always nil.
+	// OnHandlerEnd gets the same context and delivery. o.Duration begins when the listener
+	// turns to the message, so it includes opening the body. Of a loop o.Err is always nil.
 	OnHandlerEnd(ctx context.Context, d Delivery, o Outcome)
 }
 

@@ -180,7 +180,8 @@ func (d *dispatcher) next(now time.Time) (l *lane) {
 
 // try makes one attempt. number counts them all, attempt those that were not in an outage.
 func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt, number int) error {
-	within, told := d.Receiver.watch.begin(ctx, hooks.Consume, d.Name, &e, number)
+	var told handling
+	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e, number)
 	failed := d.Handle(within, e)
 	d.Receiver.watch.end(&told, failed)
 	if failed == nil || ctx.Err() != nil {

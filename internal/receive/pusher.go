@@ -78,6 +78,7 @@ func (p *Pusher) end() {
 
 // deliver calls the handler until no event is left.
 func (p *Pusher) deliver() {
+	var told handling
 	for {
 		ctx, e, ok := p.begin()
 		if !ok {
@@ -85,7 +86,7 @@ func (p *Pusher) deliver() {
 		}
 		ready := p.h.Prepare(ctx, e, p.l.r.shared.Load())
 		if ready && p.mayHandle() {
-			_, told := p.l.r.watch.begin(ctx, hooks.Stream, "", &e, 1)
+			p.l.r.watch.begin(ctx, &told, hooks.Stream, "", &e, 1)
 			err := p.h.Handle()
 			p.l.r.watch.end(&told, err)
 			if err != nil {

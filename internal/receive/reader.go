@@ -10,20 +10,30 @@ import (
 // Reader is a listener that asks for its events. It is for one goroutine at a time.
 type Reader struct {
 	l     listener
-	ready chan struct{} // has a value when there may be an event
-	told  handling
+	ready chan struct{}   // has a value when there may be an event
+	ctx   context.Context // that of the Reader, with told
+	told  *handling       // nil before it is needed
 }
 
 // Begin tells that the body of a loop gets an event now, or that there is a gap. It is
 // over with [Reader.Ack] or [Reader.Close].
 func (rd *Reader) Begin(e feed.Event) {
-	if w := rd.l.r.watch; w != nil {
-		_, rd.told = w.begin(rd.Context(), hooks.Events, "", &e, 1)
+	w := rd.l.r.watch
+	if w == nil {
+		return
 	}
+	if rd.told == nil {
+		rd.told, rd.ctx = new(handling), rd.Context()
+	}
+	w.begin(rd.ctx, rd.told, hooks.Events, "", &e, 1)
 }
 
 // end tells that the body has ended.
-func (rd *Reader) end() { rd.l.r.watch.end(&rd.told, nil) }
+func (rd *Reader) end() {
+	if rd.told != nil {
+		rd.l.r.watch.end(rd.told, nil)
+	}
+}
 
 // Read adds a reader, which ends with ctx. The caller has to call [Reader.Close].
 func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
@@ -53,6 +63,7 @@ func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
 		if ok || err != nil {
 			return e, err
 		}
+		rd.told.waits()
 		select {
 		case <-rd.ready: // also when the reader was stopped
 		case <-ctx.Done():

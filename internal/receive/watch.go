@@ -49,19 +49,42 @@ func (w *watch) leased(name string, e hooks.LeaseEvent, err error) {
 	}
 }
 
-// handling is an event that is being handled, and told of. The zero value is none.
+// handling is an event that is being handled, and told of. It is used for one after the
+// other, so that nothing is copied or allocated for a message.
 type handling struct {
+	base  time.Time     // when the whole clock was read
+	began time.Duration // since then
+	going bool          // began is when the one before ended, and nothing was waited for since
 	ctx   context.Context
-	began time.Time
 	told  hooks.Delivery
 	open  bool
 }
 
+// rereadAfter is how soon the whole clock is read again. Between, only the time since then
+// is. And of events that follow each other the end of one is the beginning of the next:
+// reading the clock is most of what is done here for a message.
+const rereadAfter = time.Second
+
+// start notes when an event is begun with, and returns it.
+func (t *handling) start() time.Time {
+	if !t.going || t.began >= rereadAfter {
+		t.base, t.began = time.Now(), 0
+	}
+	return t.base.Add(t.began)
+}
+
+// waits says that something is waited for.
+func (t *handling) waits() {
+	if t != nil {
+		t.going = false
+	}
+}
+
 // begin tells that an event is handed over. The context is the one to handle it with.
 // attempt counts from 1.
-func (w *watch) begin(ctx context.Context, kind hooks.Kind, name string, e *feed.Event, attempt int) (context.Context, handling) {
+func (w *watch) begin(ctx context.Context, t *handling, kind hooks.Kind, name string, e *feed.Event, attempt int) context.Context {
 	if w == nil {
-		return ctx, handling{}
+		return ctx
 	}
 	if e.Gap != nil {
 		if attempt == 1 {
@@ -69,30 +92,30 @@ func (w *watch) begin(ctx context.Context, kind hooks.Kind, name string, e *feed
 				h.OnGap(hooks.Gap{Kind: kind, Consumer: name, Conversation: e.Gap.Conversation, Message: e.Gap.Row})
 			}
 		}
-		return ctx, handling{}
+		return ctx
 	}
 	if w.deliveries == nil && w.handlers == nil {
-		return ctx, handling{}
+		return ctx
 	}
-	now := time.Now()
-	changed := time.UnixMicro(int64(e.Row.Updated))
-	d := hooks.Delivery{
-		Kind: kind, Consumer: name, Conversation: e.Row.Conversation, Message: e.Row.ID,
-		Update: e.Update, Deleted: e.Deleted, History: e.History, Replay: e.Replay,
-		Attempt: attempt, Changed: changed, Lag: now.Sub(changed),
-	}
+	now := t.start()
+	d := &t.told
+	d.Kind, d.Consumer, d.Conversation, d.Message = kind, name, e.Row.Conversation, e.Row.ID
+	d.Update, d.Deleted, d.History, d.Replay = e.Update, e.Deleted, e.History, e.Replay
+	d.Attempt, d.Changed = attempt, time.UnixMicro(int64(e.Row.Updated))
+	d.Lag = now.Sub(d.Changed)
 	if attempt == 1 {
 		for _, h := range w.deliveries {
-			h.OnDelivery(d)
+			h.OnDelivery(*d)
 		}
 	}
 	if w.handlers == nil {
-		return ctx, handling{}
+		return ctx
 	}
 	for _, h := range w.handlers {
-		ctx = h.OnHandlerStart(ctx, d)
+		ctx = h.OnHandlerStart(ctx, *d)
 	}
-	return ctx, handling{ctx: ctx, began: now, told: d, open: true}
+	t.ctx, t.open = ctx, true
+	return ctx
 }
 
 // end tells that it was handled.
@@ -101,8 +124,10 @@ func (w *watch) end(t *handling, err error) {
 		return
 	}
 	t.open = false
-	o := hooks.Outcome{Duration: time.Since(t.began), Err: err}
+	ended := time.Since(t.base)
+	o := hooks.Outcome{Duration: ended - t.began, Err: err}
 	for _, h := range w.handlers {
 		h.OnHandlerEnd(t.ctx, t.told, o)
 	}
+	t.ctx, t.began, t.going = nil, ended, true
 }

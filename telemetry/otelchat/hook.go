@@ -33,6 +33,9 @@ type spanOf struct{ *Telemetry }
 
 // begin begins a span. make gives its attributes, which nobody needs if it is not sampled.
 func (h hook) begin(ctx context.Context, name string, kind trace.SpanKind, attrs func() []attr) context.Context {
+	if h.untraced {
+		return ctx
+	}
 	ctx, span := h.tracer.Start(ctx, name, trace.WithSpanKind(kind))
 	if !span.IsRecording() {
 		return ctx
@@ -43,6 +46,9 @@ func (h hook) begin(ctx context.Context, name string, kind trace.SpanKind, attrs
 
 // end ends it. Of an error there is the class alone.
 func (h hook) end(ctx context.Context, err error) {
+	if h.untraced {
+		return
+	}
 	span, ok := ctx.Value(spanOf{h.Telemetry}).(trace.Span)
 	if !ok {
 		return
@@ -112,12 +118,11 @@ func (h hook) OnSendEnd(ctx context.Context, _ hooks.Send, o hooks.Outcome) {
 }
 
 func (h hook) OnDelivery(d hooks.Delivery) {
-	ctx := context.Background()
-	if int(d.Kind) < len(h.inst.consumedBy) {
-		h.inst.consumed.Add(ctx, 1, h.inst.consumedBy[d.Kind]...)
+	if int(d.Kind) < len(h.inst.consumed) {
+		h.inst.consumed[d.Kind].Add(1)
 	}
 	if !d.History && !d.Replay {
-		h.inst.lag.Record(ctx, max(0, d.Lag).Seconds())
+		h.inst.lag.Record(context.Background(), max(0, d.Lag).Seconds())
 	}
 }
 

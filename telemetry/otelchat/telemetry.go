@@ -9,8 +9,10 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/hooks"
 )
 
 // scope is the name of the meter and the tracer.
@@ -33,6 +35,8 @@ type Telemetry struct {
 	tracer trace.Tracer
 	inst   instruments
 	reg    metric.Registration
+	// untraced: the provider is known to make no spans.
+	untraced bool
 
 	mu      sync.Mutex
 	watched map[*watch]struct{}
@@ -53,6 +57,7 @@ func New(cfg Config) (*Telemetry, error) {
 	}
 	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*watch]struct{}{}}
 	meter := cfg.MeterProvider.Meter(scope)
+	_, t.untraced = cfg.TracerProvider.(noop.TracerProvider)
 	if err := t.inst.make(meter); err != nil {
 		return nil, err
 	}
@@ -81,7 +86,7 @@ func (t *Telemetry) Watch(c *chat.Chat) (stop func()) {
 	}
 }
 
-// Close ends the gauges. Hooks go on.
+// Close ends the gauges, and the count of consumed messages. Hooks go on.
 func (t *Telemetry) Close() error { return t.reg.Unregister() }
 
 // gauges are what is observed.
@@ -111,11 +116,26 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
+	consumed, err := meter.Int64ObservableCounter("messaging.client.consumed.messages", metric.WithUnit("{message}"),
+		metric.WithDescription("Messages, changes and deletions that were handed over."))
+	if err != nil {
+		return nil, err
+	}
+	var kinds [len(t.inst.consumed)]metric.MeasurementOption
+	for k := range kinds {
+		kind := hooks.Kind(k) //nolint:gosec // three kinds
+		kinds[k] = metric.WithAttributeSet(attribute.NewSet(system, keyOperation.String("poll"), keyKind.String(kind.String())))
+	}
 	state := func(s string) metric.MeasurementOption {
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String("chat.consumer.state", s)))
 	}
 	receiving, standby, failing := state("receiving"), state("standby"), state("failing")
 	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		for k := range kinds {
+			if n := t.inst.consumed[k].Load(); n > 0 {
+				o.ObserveInt64(consumed, n, kinds[k])
+			}
+		}
 		s := t.sum()
 		o.ObserveInt64(g.chats, s.chats)
 		o.ObserveInt64(g.listeners, s.listeners)
@@ -127,7 +147,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 		o.ObserveInt64(g.consumers, s.storage, failing)
 		o.ObserveFloat64(g.delay, s.delay)
 		return nil
-	}, g.chats, g.listeners, g.failing, g.depth, g.lag, g.consumers, g.delay)
+	}, consumed, g.chats, g.listeners, g.failing, g.depth, g.lag, g.consumers, g.delay)
 }
 
 // sums are over all Chats.

@@ -8,7 +8,7 @@ SEED     ?= 1
 VECTORS  ?= ../shared/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive long race cover bench fuzz mutate parity vectors vuln tidy docs pictures quickstart
+.PHONY: help ci fmt vet lint test archive telemetry long race cover bench fuzz mutate parity vectors vuln tidy docs pictures quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: ## golangci-lint, pinned in tools/go.mod (the first build takes minutes)
 
 test: ## the everyday tests
 	$(GO) test $(PKG)
+
+telemetry: ## the tests of telemetry/otelchat, a module of its own with OpenTelemetry
+	$(GO) -C telemetry/otelchat test ./...
 
 archive: ## the tests of examples/archive, a module of its own with SQLite
 	$(GO) -C examples/archive test ./...
@@ -69,6 +72,7 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	$(GO) mod tidy
 	$(GO) -C tools mod tidy
 	$(GO) -C examples/archive mod tidy
+	$(GO) -C telemetry/otelchat mod tidy
 
 docs: ## show the documentation in a browser
 	$(GO) doc -http

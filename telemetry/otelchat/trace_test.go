@@ -31,7 +31,7 @@ func tracing() (*tracetest.InMemoryExporter, *sdktrace.TracerProvider) {
 func attributes(s tracetest.SpanStub) map[string]string {
 	out := map[string]string{}
 	for _, kv := range s.Attributes {
-		out[string(kv.Key)] = kv.Value.Emit()
+		out[string(kv.Key)] = kv.Value.String()
 	}
 	return out
 }

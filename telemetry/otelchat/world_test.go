@@ -152,7 +152,7 @@ func (w *world) series() (values map[string]float64, n int) {
 			switch kv.Key {
 			case "messaging.system", "messaging.operation.type", "chat.listener.kind":
 			default:
-				parts = append(parts, fmt.Sprintf("%s=%s", kv.Key, kv.Value.Emit()))
+				parts = append(parts, fmt.Sprintf("%s=%s", kv.Key, kv.Value.String()))
 			}
 		}
 		return metric + "{" + strings.Join(parts, ",") + "}"

@@ -106,6 +106,7 @@ func TestHooksAreToldOfSendsDeliveriesAndHandlersOfEveryKind(t *testing.T) {
 		<-ended
 
 		assert.Equal(t, []string{"same=true failed=false"}, seen.told("send"))
+		require.Len(t, seen.told("handler"), 1)
 		kind := strings.Fields(seen.told("handler")[0])[0]
 		assert.Contains(t, []string{"stream", "events", "consume"}, kind)
 		require.Len(t, seen.told("delivery"), 1)

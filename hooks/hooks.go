@@ -228,7 +228,7 @@ const (
 	// LeaseReleased: it was given back.
 	LeaseReleased
 	// LeaseFailing: the Storage fails, and is asked again. It is told every five seconds or
-	// more rarely.
+	// more rarely of a consumer, every second or more rarely of an outbox.
 	LeaseFailing
 )
 

@@ -101,9 +101,9 @@ func page(s *State) []byte {
 	w.table("Limiter", "started in this window", "of", "waiting", "a request now would wait")
 	w.row(s.Limiter.Wait > 0, s.Limiter.Used, s.Limiter.Of, s.Limiter.Waiting, s.Limiter.Wait)
 	w.end()
-	w.table("Listeners", "kind", "consumer", "doing", "settled up to", "newest seen", "queued", "room", "remembered", "aside", "handled", "busy", "behind", "parked")
+	w.table("Listeners", "kind", "consumer", "doing", "settled up to", "newest seen", "queued", "room", "aside", "handled", "busy", "behind", "parked")
 	for _, l := range s.Listeners {
-		w.row(l.Behind || l.Parked, l.Kind, l.Consumer, l.Doing, l.Settled, l.Newest, l.Queued, l.Room, l.Remembered, l.Aside, l.Handled, l.Busy, l.Behind, l.Parked)
+		w.row(l.Behind || l.Parked, l.Kind, l.Consumer, l.Doing, l.Settled, l.Newest, l.Queued, l.Room, l.Aside, l.Handled, l.Busy, l.Behind, l.Parked)
 	}
 	w.end()
 	w.table("Consumers", "name", "receiving", "lag", "failing messages", "storage")

@@ -44,19 +44,18 @@ type Limiter struct {
 
 // Listener is a stream, loop or consumer that receives.
 type Listener struct {
-	Kind       string    `json:"kind"`
-	Consumer   string    `json:"consumer,omitempty"`
-	Doing      string    `json:"doing"`
-	Settled    time.Time `json:"settled,omitzero"`
-	Newest     time.Time `json:"newest,omitzero"`
-	Queued     int       `json:"queued"`
-	Room       int       `json:"room"`
-	Remembered int       `json:"remembered"`
-	Aside      int       `json:"aside"`
-	Handled    uint64    `json:"handled"`
-	Busy       bool      `json:"busy"`
-	Behind     bool      `json:"behind"`
-	Parked     bool      `json:"parked"`
+	Kind     string    `json:"kind"`
+	Consumer string    `json:"consumer,omitempty"`
+	Doing    string    `json:"doing"`
+	Settled  time.Time `json:"settled,omitzero"`
+	Newest   time.Time `json:"newest,omitzero"`
+	Queued   int       `json:"queued"`
+	Room     int       `json:"room"`
+	Aside    int       `json:"aside"`
+	Handled  uint64    `json:"handled"`
+	Busy     bool      `json:"busy"`
+	Behind   bool      `json:"behind"`
+	Parked   bool      `json:"parked"`
 }
 
 // Consumer is a consumer, also one that stands by.
@@ -92,7 +91,7 @@ func (s *State) Fill(list []receive.Listening, due time.Time, last []receive.Tro
 	for _, l := range list {
 		s.Listeners = append(s.Listeners, Listener{
 			Kind: l.Kind.String(), Consumer: l.Consumer, Doing: l.Doing, Settled: at(l.Settled), Newest: at(l.Newest),
-			Queued: l.Queued, Room: l.Room, Remembered: l.Remembered, Aside: l.Aside,
+			Queued: l.Queued, Room: l.Room, Aside: l.Aside,
 			Handled: l.Handled, Busy: l.Busy, Behind: l.Behind, Parked: l.Parked,
 		})
 	}

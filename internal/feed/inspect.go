@@ -10,8 +10,8 @@ type State struct {
 	// more. Newest is the newest change seen. 0 for none.
 	Settled, Newest Time
 	// Queued counts the events that wait, Room is how many fit before it is left out of the
-	// polls, Remembered counts the rows whose last version is known.
-	Queued, Room, Remembered int
+	// polls.
+	Queued, Room int
 	// Aside counts the conversations that are read apart from the others.
 	Aside int
 	// Behind: it was left out of a poll, and reads on by itself. Parked: it has taken
@@ -27,7 +27,7 @@ func (f *Feed) Inspect(id ID) State {
 	}
 	doing := [...]string{initial: "starting", live: "following", measuring: "measuring", catching: "catching up", mending: "reading changes"}
 	s := State{
-		Doing: doing[e.phase], Queued: f.Pending(id), Room: f.cfg.Queue, Remembered: len(e.mem.rows),
+		Doing: doing[e.phase], Queued: f.Pending(id), Room: f.cfg.Queue,
 		Aside: f.Aside(id), Behind: e.missed, Parked: e.parked,
 	}
 	if e.settled != beginning {

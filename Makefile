@@ -9,7 +9,7 @@ VECTORS  ?= ../shared/vectors
 PROFILES ?= /tmp/chat-profiles
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
+.PHONY: help ci fmt vet lint test archive telemetry long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: ## golangci-lint, pinned in tools/go.mod (the first build takes minutes)
 
 test: ## the everyday tests
 	$(GO) test $(PKG)
+
+telemetry: ## the tests of telemetry/otelchat, a module of its own with OpenTelemetry
+	$(GO) -C telemetry/otelchat test ./...
 
 archive: ## the tests of examples/archive, a module of its own with SQLite
 	$(GO) -C examples/archive test ./...
@@ -82,6 +85,7 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	$(GO) -C tools mod tidy
 	$(GO) -C examples/archive mod tidy
 	$(GO) -C bench mod tidy
+	$(GO) -C telemetry/otelchat mod tidy
 
 docs: ## show the documentation in a browser
 	$(GO) doc -http

@@ -353,6 +353,11 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 	two("ContactByUserID")(c.ContactByUserID(ctx, sent.FromUserID))
 	show("DeleteMessage", c.DeleteMessage(ctx, id, sent.ID))
 	show("User", c.User())
+	for _, format := range []string{"html", "json"} {
+		page := httptest.NewRecorder()
+		c.DebugHandler().ServeHTTP(page, httptest.NewRequestWithContext(ctx, http.MethodGet, "/?format="+format, nil))
+		show("DebugHandler", page.Body.String())
+	}
 	show("Logout", c.Logout(ctx))
 	show("Shutdown", c.Shutdown(ctx))
 	show("Close", c.Close())
@@ -362,7 +367,7 @@ func (a *aviary) tour(name string, c *chat.Chat) {
 }
 
 // toured are the methods of Chat that tour calls, or that cannot hold a secret.
-const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format Health History " +
+const toured = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DebugHandler DeleteMessage Download Events FileHandler Fill Format Health History " +
 	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt ServeFile Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
@@ -49,7 +50,8 @@ type Chat struct {
 	bodies   *bodies.Bodies
 	endpoint rows.Endpoint
 	contacts atomic.Pointer[datasource.DataSource] // see home
-	notifier *outbox.Notifier                      // tells Options.Outbox.OnChange; nil without one
+	sends    outbox.Sends
+	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
 }
 
@@ -73,14 +75,15 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 		return nil, err
 	}
 	c := &Chat{
-		opts: opts, client: opts.Client.View(), store: opts.Storage, log: opts.Logger, silent: silent,
+		opts: opts, client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger, silent: silent,
 		calls: life.New(context.Background()), work: life.New(context.Background()),
 	}
+	c.sends = hooks.Of[hooks.SendHook](opts.Hooks)
 	c.cache = newCache(&opts, keepsMessages, c.work)
 	c.pins = pinsOf(c)
 	c.known.Seen = c.pins.Put
 	c.bodies = bodiesOf(c)
-	if o := opts.Outbox; o != nil && o.OnChange != nil {
+	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
 		c.notifier = outbox.NewNotifier(c.log)
 	}
 	return c, nil

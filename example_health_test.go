@@ -2,9 +2,11 @@ package chat_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
@@ -63,4 +65,23 @@ func ExamplePanicError_Unwrap() {
 	var err error = &chat.PanicError{Value: failed}
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
 	// Output: true
+}
+
+// The page is for operators only: here it is mounted on an address that only this machine
+// can reach. Put it behind a login anywhere else.
+func ExampleChat_DebugHandler() {
+	s := newStage()
+	defer s.close()
+	if _, err := s.jane.Stream(context.Background(), func(*chat.Message) {}); err != nil {
+		fmt.Println(err)
+	}
+	operators := http.NewServeMux()
+	operators.Handle("/debug/chat", s.jane.DebugHandler()) // http.ListenAndServe("127.0.0.1:6060", operators)
+
+	w := httptest.NewRecorder()
+	operators.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/chat?format=json", nil))
+	var page struct{ Listeners []struct{ Kind string } }
+	err := json.Unmarshal(w.Body.Bytes(), &page)
+	fmt.Println(w.Code, page.Listeners[0].Kind, err)
+	// Output: 200 stream <nil>
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/debugpage"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 )
 
@@ -90,6 +92,47 @@ func (c *Chat) Health() Health {
 		h.Consumers = append(h.Consumers, consumer)
 	}
 	return h
+}
+
+// DebugHandler serves one page about this Chat, for people as HTML and, with
+// "Accept: application/json" or "?format=json", for programs as JSON: how far each stream
+// and consumer has read, what is queued, the polls, the limiter, the outbox and the last
+// errors. It makes no request, and works before a login and after Close, too. GET and HEAD
+// only. It is safe for concurrent use.
+//
+// The page holds no token, key or message body, and of the errors of your own functions,
+// and of Storage, the type only. It holds the ids of user, conversations and messages and
+// the names of consumers: mount it where only operators get at it, behind a login.
+func (c *Chat) DebugHandler() http.Handler { return debugpage.Handler(c.debugState) }
+
+func (c *Chat) debugState() debugpage.State {
+	p := debugpage.State{At: time.Now(), Host: "no chat"}
+	if c.made() != nil {
+		return p
+	}
+	h := c.Health()
+	p.Host, p.User = c.client.BaseURL(), h.User
+	p.Polls = debugpage.Polls{Last: h.LastPoll, Failed: h.FailedPolls}
+	p.Limiter.Used, p.Limiter.Of, p.Limiter.Waiting = c.client.Limiter().Load()
+	p.Limiter.Wait = h.LimiterWait.Seconds()
+	if s := c.current(); s != nil {
+		p.Fill(s.receiver.Inspect())
+	}
+	for _, k := range h.Consumers {
+		shown := debugpage.Consumer{Name: k.Name, Receiving: k.Receiving, Lag: k.Lag, Failing: len(k.Failing)}
+		if k.Storage != nil {
+			shown.Storage = debugpage.Text(k.Storage)
+		}
+		p.Consumers = append(p.Consumers, shown)
+		for _, f := range k.Failing {
+			p.Failed("consumer "+k.Name, f.ConversationID, f.MessageID, f.Attempts, f.Err)
+		}
+	}
+	for _, w := range c.Outbox().Pending() {
+		p.Outbox.Add(w.State == SendFailed, w.QueuedAt, w.NextTry)
+		p.Failed("outbox", w.ConversationID, 0, w.Attempts, w.Err)
+	}
+	return p
 }
 
 // failure is an error as OnError gets it.

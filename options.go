@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -15,6 +16,9 @@ import (
 // M is a where clause or the columns of a row. Numbers in rows from the server are
 // json.Number, so that they stay exact.
 type M = datasource.M
+
+// Hook watches a Chat: a value with methods of package hooks.
+type Hook = hooks.Hook
 
 // Options configure a Chat. Client and DataSourceID are required; the zero value of
 // every other field selects its default. Connect copies the options.
@@ -86,6 +90,10 @@ type Options struct {
 	FileKeysInURLs bool
 	// Push registers the user's device. Default: no registration.
 	Push PushRegistrar
+	// Hooks are told of requests, polls, messages and more, for numbers and traces: see
+	// package hooks for the interfaces, and telemetry/otelchat for OpenTelemetry. Default:
+	// none, which costs nothing.
+	Hooks []Hook
 	// Outbox lets sends survive outages and crashes. Default: no outbox.
 	Outbox *OutboxOptions
 	// LivePollInterval is the wait between polls after something happened. It grows by
@@ -148,6 +156,7 @@ func (o Options) prepare() (Options, error) {
 	if o.CrossLoginContactsKey == "" {
 		o.CrossLoginContactsKey = crossLoginContactsKey
 	}
+	o.Hooks = slices.Clone(o.Hooks)
 	if o.Storage == nil {
 		o.Storage = storage.NewMemory()
 	}

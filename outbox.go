@@ -302,10 +302,9 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 			return row, c.gone(ctx, s, r.Conversation, err)
 		},
 		MaxAttempts: c.opts.Outbox.MaxAttempts,
-		Judge:       judge, RetryAfter: askedToWait, Sent: s.receiver.Poke,
+		Judge:       judge, RetryAfter: askedToWait, Sent: s.receiver.Poke, Notifier: c.notifier, Hooks: c.opts.Hooks,
 	}
 	if tell := c.opts.Outbox.OnChange; tell != nil {
-		cfg.Notifier = c.notifier
 		cfg.OnChange = func(ch outbox.Change) { tell(c.sendChange(s.userID, ch)) }
 	}
 	return outbox.New(cfg)

@@ -26,7 +26,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 			LongestWait: datasource.LongestWait,
 		},
-		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached,
+		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached, Hooks: c.opts.Hooks,
 	})
 	s.outbox = c.outboxOf(s)
 	return s

@@ -244,7 +244,7 @@ const (
 )
 
 // tapped are the methods of Chat that the tour of requests calls, or that make none.
-const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DeleteMessage Download Events FileHandler Fill Format Health History " +
+const tapped = "BatchSize Channels Close Consume ContactByUserID Contacts Conversation Conversations Create DebugHandler DeleteMessage Download Events FileHandler Fill Format Health History " +
 	"JoinConversation Login Logout MarkMessagesAsRead Message Messages Outbox Poll Reencrypt ServeFile Shutdown Stream String Unread UpdateMessage User"
 
 func TestNoSecretLeavesByAWayThatTheTableDoesNotName(t *testing.T) {

@@ -116,10 +116,11 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 
 // transmit inserts a row, once, or twice when a new login repairs the first
 // attempt. It returns the row as stored.
-func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
-	var row *datasource.Entry
+func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, write datasource.Write) (row *datasource.Entry, err error) {
+	ctx, end := c.sends.Begin(ctx, conversationID, wire.Text(write.Data[wire.GUID]))
+	defer func() { end(err) }()
 	var failed error
-	err := c.authorized(ctx, s, func(token string) error {
+	err = c.authorized(ctx, s, func(token string) error {
 		switch {
 		case failed == nil:
 		case passedOn(failed):

@@ -314,8 +314,11 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 		if err != nil {
 			return err
 		}
-		if m != nil && !yield(m) {
-			return nil
+		if m != nil {
+			rd.Begin(e)
+			if !yield(m) {
+				return nil
+			}
 		}
 		rd.Ack()
 	}
@@ -334,6 +337,7 @@ func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, o *callOpti
 	}
 	defer c.calls.Leave()
 	if g := gapOf(e); g != nil {
+		rd.Begin(e)
 		c.reportGap(*g, o.onGap)
 		return nil, rd.Stopped()
 	}

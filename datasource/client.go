@@ -26,6 +26,7 @@ type Client struct {
 	taken    *taken  // of all views
 	retry    RetryPolicy
 	maxBytes int64
+	watch    *watch
 }
 
 // NewClient checks cfg and returns a Client. It makes no request: a token that the server does not know is

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
@@ -141,4 +142,13 @@ func ExampleError() {
 		fmt.Println(refusal.StatusCode, refusal.Message)
 	}
 	// Output: 400 The security rules for the Data Source "Staff" do not allow this app to read data.
+}
+
+// What a page for operators shows of the limit.
+func ExampleLimiter_Load() {
+	l := datasource.NewLimiter(200, 10*time.Second)
+	_ = l.Wait(context.Background())
+	used, of, waiting := l.Load()
+	fmt.Println(used, "of", of, "used,", waiting, "waiting")
+	// Output: 1 of 200 used, 0 waiting
 }

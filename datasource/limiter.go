@@ -142,6 +142,21 @@ func (l *Limiter) wait(ctx context.Context, t turn) error {
 	return err
 }
 
+// Load says how many requests have started in the current window, of how many that may, and how many wait. Without a
+// limit all are 0. It takes no slot.
+func (l *Limiter) Load() (used, of, waiting int) {
+	if l.n == 0 {
+		return 0, 0, 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(time.Now())
+	for _, f := range l.ring {
+		waiting += len(f.queue)
+	}
+	return len(l.starts), l.n, waiting
+}
+
 // noSlot is an ErrNoSlot.
 type noSlot struct {
 	after time.Duration // when there is one; 0: unknown

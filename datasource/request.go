@@ -88,7 +88,7 @@ func (c *Client) admit(ctx context.Context, cl *call) error {
 	if cl.unlimited {
 		return Unlimited().Wait(ctx)
 	}
-	return c.limiter.wait(ctx, c.turnOf(ctx, cl))
+	return c.watch.wait(ctx, c.limiter, c.turnOf(ctx, cl), !cl.read)
 }
 
 // attempt makes one request. again says whether a failure is one to repeat.
@@ -247,8 +247,9 @@ type localError struct{ err error }
 func (e *localError) Error() string { return e.err.Error() }
 func (e *localError) Unwrap() error { return e.err }
 
-// record writes the debug line of an attempt. It leaves the query out, which may hold the token of a user.
+// record tells hooks of an attempt, and writes its debug line. It leaves the query out, which may hold the token of a user.
 func (c *Client) record(ctx context.Context, cl *call, number, status int, started time.Time, err error) {
+	c.watch.request(ctx, cl, number, status, started, err)
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}

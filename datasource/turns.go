@@ -5,13 +5,18 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/hooks"
 )
 
 // View returns a client that shares everything with c, its connections and Limiter too, but takes its own turns at the
 // Limiter: see there. It costs about a hundred bytes. Package chat makes one for each Chat.
-func (c *Client) View() *Client {
+//
+// Its requests are told to hooks, if there are any: see hooks.RequestHook and hooks.WaitHook. Those of c are not told.
+func (c *Client) View(told ...hooks.Hook) *Client {
 	view := *c
 	view.caller = &caller{view: true}
+	view.watch = newWatch(told)
 	return &view
 }
 

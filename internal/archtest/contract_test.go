@@ -52,6 +52,7 @@ var (
 	_ func(*chat.Chat, context.Context, ...chat.StreamOption) iter.Seq2[*chat.Message, error]                            = (*chat.Chat).Events
 	_ func(*chat.Chat, context.Context, string, func(context.Context, *chat.Message) error, ...chat.ConsumeOption) error = (*chat.Chat).Consume
 	_ func(*chat.Chat) chat.Health                                                                                       = (*chat.Chat).Health
+	_ func(*chat.Chat) http.Handler                                                                                      = (*chat.Chat).DebugHandler
 	_ func(*chat.Chat) int                                                                                               = (*chat.Chat).BatchSize
 	_ func(*chat.Chat) chat.Channels                                                                                     = (*chat.Chat).Channels
 
@@ -156,6 +157,7 @@ func _(o *chat.Options, ct *chat.Contact, n *chat.NewConversation, d *chat.Draft
 	is[time.Duration](&o.PollInterval)
 	is[time.Duration](&o.MaxPollInterval)
 	is[*slog.Logger](&o.Logger)
+	is[[]chat.Hook](&o.Hooks)
 
 	is[int64](&ct.ID)
 	is[string](&ct.UserID)

@@ -232,7 +232,7 @@ func (r *run) finish(s *Sending, row *datasource.Entry, err error) {
 // change notes where a message stands. mu is held.
 func (r *run) change(s *Sending, state State, err error) {
 	s.state, s.err = state, err
-	if tell := r.box.cfg.OnChange; tell != nil {
-		r.box.cfg.Notifier.note(s, tell, Change{Record: s.rec, State: state, Row: s.row, Err: err, Pending: len(r.known) + r.leftBehind()})
+	if tell := r.box.tell; tell != nil {
+		r.box.cfg.Notifier.note(s, tell, Change{Record: s.rec, State: state, Row: s.row, Attempts: s.attempts, Err: err, Pending: len(r.known) + r.leftBehind()})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
@@ -45,6 +46,7 @@ type journal struct {
 	settle  time.Duration
 	in      *life.Life // where the claim is kept
 	lost    func()
+	told    *watch
 
 	// changes is held by whoever changes the registry or gives out slots, so that slots
 	// are in the order of acceptance. It guards the watches.
@@ -122,9 +124,10 @@ func (j *journal) hold(ctx context.Context) error {
 		return errors.Join(context.Cause(j.in.Context()), lease.Release(ctx))
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.lease, j.owner = lease, j.wantedName
 	j.wanted = nil
+	j.mu.Unlock()
+	j.told.leased(hooks.LeaseAcquired, nil)
 	return nil
 }
 

@@ -12,11 +12,13 @@ import (
 
 // Change is what happened to a message.
 type Change struct {
-	Record  Record
-	State   State
-	Row     *datasource.Entry // as stored, when State is Stored; it is shared
-	Err     error             // why it failed, or why the last attempt did
-	Pending int               // messages that are left to send
+	Record Record
+	State  State
+	Row    *datasource.Entry // as stored, when State is Stored; it is shared
+	Err    error             // why it failed, or why the last attempt did
+	// Attempts counts the requests of this process that failed, look-ups included.
+	Attempts int
+	Pending  int // messages that are left to send
 }
 
 // Notifier tells what becomes of messages, in order and one call at a time, also

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -63,6 +64,8 @@ type Config struct {
 	// OnChange is told by Notifier what becomes of each message. Both may be nil.
 	OnChange func(Change)
 	Notifier *Notifier
+	// Hooks are told the same by Notifier, and of the claim. They may be none.
+	Hooks []hooks.Hook
 
 	// Process identifies this process to others that use the Store. Default: see
 	// package claim. Tests play other processes.
@@ -73,8 +76,10 @@ type Config struct {
 // for each request under way and one that keeps its claim; without anything to
 // send it has none. It is safe for concurrent use.
 type Outbox struct {
-	cfg  Config
-	life *life.Life
+	cfg   Config
+	life  *life.Life
+	watch *watch
+	tell  func(Change) // what Notifier calls; nil if nobody is to be told
 
 	mu      sync.Mutex
 	run     *run          // nil before Start, after Stop, and after a loss
@@ -111,7 +116,8 @@ func New(cfg Config) *Outbox {
 	if cfg.Life == nil {
 		cfg.Life = life.New(context.Background())
 	}
-	return &Outbox{cfg: cfg, life: cfg.Life.Part(), changed: make(chan struct{})}
+	w := newWatch(cfg.Hooks)
+	return &Outbox{cfg: cfg, life: cfg.Life.Part(), watch: w, tell: w.teller(cfg.OnChange), changed: make(chan struct{})}
 }
 
 // Start finds what was left behind, and begins to send it. A Store that fails now
@@ -176,11 +182,20 @@ func (o *Outbox) Wait(ctx context.Context) error { return o.life.Wait(ctx) }
 
 // lose ends a run whose messages another process has, and begins a new one.
 func (o *Outbox) lose(r *run) {
+	if o.lost(r) {
+		o.watch.leased(hooks.LeaseLost, nil)
+	}
+}
+
+// lost is the part of lose that holds mu. It reports whether the run was at work.
+func (o *Outbox) lost(r *run) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !r.stopped {
-		o.halt(r, errLost, true)
+	if r.stopped {
+		return false
 	}
+	o.halt(r, errLost, true)
+	return true
 }
 
 // halt lets a run do no more, and brings it to rest in the background. mu is held.

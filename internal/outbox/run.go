@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
 )
@@ -107,6 +108,7 @@ func newRun(o *Outbox) *run {
 		unavailable: map[int64]struct{}{},
 	}
 	r.journal = newJournal(&o.cfg, r.life, func() { o.lose(r) })
+	r.journal.told = o.watch
 	r.timer = time.AfterFunc(time.Hour, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -196,6 +198,7 @@ func (r *run) maintain(ctx context.Context) {
 	}
 	if err != nil && r.life.Context().Err() == nil {
 		r.box.cfg.Log.Warn("the outbox cannot use its Storage", "error", err)
+		r.box.watch.leased(hooks.LeaseFailing, err)
 	}
 	r.box.mu.Lock()
 	defer r.box.mu.Unlock()
@@ -227,8 +230,12 @@ func (r *run) idle() bool {
 func (r *run) rest() error {
 	ctx, cancel := context.WithTimeout(r.life.Context(), tidyFor)
 	defer cancel()
+	held := r.journal.holding()
 	if err := r.journal.giveUp(ctx); err != nil {
 		return fmt.Errorf("the claim was not given up, and will run out: %w", err)
+	}
+	if held {
+		r.box.watch.leased(hooks.LeaseReleased, nil)
 	}
 	return nil
 }
@@ -412,8 +419,12 @@ func (r *run) end(cause error) {
 		}
 	}
 	if err := r.journal.changes.Lock(ctx); err == nil {
+		held := r.journal.holding()
 		if err := r.journal.giveUp(ctx); err != nil {
 			r.box.cfg.Log.Warn("the claim on the outbox was not given up, and will run out", "error", err)
+		}
+		if held && !errors.Is(cause, errLost) {
+			r.box.watch.leased(hooks.LeaseReleased, nil)
 		}
 		r.journal.changes.Unlock()
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
@@ -115,6 +116,7 @@ func (c *Consumer) told(err error) {
 		return
 	}
 	c.Log.Warn("a consumer's Storage fails, and is asked again", "name", c.Name, "error", err)
+	c.Receiver.watch.leased(c.Name, hooks.LeaseFailing, err)
 	if c.OnStorage != nil {
 		c.OnStorage(err)
 	}
@@ -129,7 +131,13 @@ func (c *Consumer) Run(ctx context.Context) error {
 		began := time.Now()
 		lease, err := c.acquire(ctx, contender)
 		if err == nil {
+			c.Receiver.watch.leased(c.Name, hooks.LeaseAcquired, nil)
 			err = c.hold(ctx, lease)
+			ended := hooks.LeaseReleased
+			if errors.Is(err, claim.ErrLost) {
+				ended = hooks.LeaseLost
+			}
+			c.Receiver.watch.leased(c.Name, ended, nil)
 		}
 		if _, store := errors.AsType[storeError](err); store {
 			c.told(err)
@@ -195,7 +203,7 @@ func (c *Consumer) consume(ctx context.Context, lease *claim.Lease) error {
 		return err
 	}
 	c.told(nil)
-	rd, err := c.Receiver.Read(ctx, Begin{Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+	rd, err := c.Receiver.Read(ctx, Begin{Consumer: c.Name, Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id, err := f.SubscribeDurable(now, c.Start, stored)
 		if err != nil {
 			err = fmt.Errorf("position %q: %w", c.Key, err)

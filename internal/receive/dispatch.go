@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
@@ -162,8 +163,8 @@ func (d *dispatcher) start(ctx context.Context, now time.Time) {
 		}
 		l.attempts++
 		d.running++
-		e, attempt := l.waiting[0].Event, l.attempts-l.excused
-		go func() { d.results <- result{l, d.try(ctx, e, attempt)} }()
+		e, attempt, number := l.waiting[0].Event, l.attempts-l.excused, l.attempts
+		go func() { d.results <- result{l, d.try(ctx, e, attempt, number)} }()
 	}
 }
 
@@ -177,9 +178,12 @@ func (d *dispatcher) next(now time.Time) (l *lane) {
 	return l
 }
 
-// try makes one attempt.
-func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt int) error {
-	failed := d.Handle(ctx, e)
+// try makes one attempt. number counts them all, attempt those that were not in an outage.
+func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt, number int) error {
+	var told handling
+	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e, number)
+	failed := d.Handle(within, e)
+	d.Receiver.watch.end(&told, failed)
 	if failed == nil || ctx.Err() != nil {
 		return failed
 	}

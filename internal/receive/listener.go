@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -15,7 +16,9 @@ type Join func(f *feed.Feed, now time.Time) (feed.ID, error)
 type Begin struct {
 	// First are events from elsewhere, such as a cache, that are delivered first.
 	First []feed.Event
-	Join  Join
+	// Consumer is the name of the consumer for which a Reader is.
+	Consumer string
+	Join     Join
 	// Failed is told of each request of the loop that failed. Ended is called when the
 	// listener was stopped. Both may be nil. They are called with the Receiver's mu held,
 	// so they must neither block nor call back.
@@ -27,6 +30,8 @@ type Begin struct {
 // engine, taken and acknowledged one at a time. The mu of the Receiver guards it.
 type listener struct {
 	r      *Receiver
+	kind   hooks.Kind
+	name   string // of a consumer
 	id     feed.ID
 	feed   *feed.Feed      // of the loop in which it began
 	ctx    context.Context // see context

@@ -3,6 +3,7 @@ package receive
 import (
 	"context"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -77,6 +78,7 @@ func (p *Pusher) end() {
 
 // deliver calls the handler until no event is left.
 func (p *Pusher) deliver() {
+	var told handling
 	for {
 		ctx, e, ok := p.begin()
 		if !ok {
@@ -84,7 +86,10 @@ func (p *Pusher) deliver() {
 		}
 		ready := p.h.Prepare(ctx, e, p.l.r.shared.Load())
 		if ready && p.mayHandle() {
-			if err := p.h.Handle(); err != nil {
+			p.l.r.watch.begin(ctx, &told, hooks.Stream, "", &e, 1)
+			err := p.h.Handle()
+			p.l.r.watch.end(&told, err)
+			if err != nil {
 				p.l.stop(err)
 			}
 		}

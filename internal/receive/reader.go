@@ -3,13 +3,36 @@ package receive
 import (
 	"context"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
 // Reader is a listener that asks for its events. It is for one goroutine at a time.
 type Reader struct {
 	l     listener
-	ready chan struct{} // has a value when there may be an event
+	ready chan struct{}   // has a value when there may be an event
+	ctx   context.Context // that of the Reader, with told
+	told  *handling       // nil before it is needed
+}
+
+// Begin tells that the body of a loop gets an event now, or that there is a gap. It is
+// over with [Reader.Ack] or [Reader.Close].
+func (rd *Reader) Begin(e feed.Event) {
+	w := rd.l.r.watch
+	if w == nil {
+		return
+	}
+	if rd.told == nil {
+		rd.told, rd.ctx = new(handling), rd.Context()
+	}
+	w.begin(rd.ctx, rd.told, hooks.Events, "", &e, 1)
+}
+
+// end tells that the body has ended.
+func (rd *Reader) end() {
+	if rd.told != nil {
+		rd.l.r.watch.end(rd.told, nil)
+	}
 }
 
 // Read adds a reader, which ends with ctx. The caller has to call [Reader.Close].
@@ -20,6 +43,9 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 		case rd.ready <- struct{}{}:
 		default:
 		}
+	}
+	if rd.l.kind = hooks.Events; b.Consumer != "" {
+		rd.l.kind, rd.l.name = hooks.Consume, b.Consumer
 	}
 	if err := r.attach(ctx, &rd.l, b); err != nil {
 		return nil, err
@@ -37,6 +63,7 @@ func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
 		if ok || err != nil {
 			return e, err
 		}
+		rd.told.waits()
 		select {
 		case <-rd.ready: // also when the reader was stopped
 		case <-ctx.Done():
@@ -59,6 +86,7 @@ func (rd *Reader) take(ctx context.Context) (feed.Event, bool, error) {
 
 // Ack acknowledges the event that Next returned.
 func (rd *Reader) Ack() {
+	rd.end()
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
 	rd.l.ack()
@@ -89,6 +117,7 @@ func (rd *Reader) Pending() int {
 
 // Close ends the reader.
 func (rd *Reader) Close() {
+	rd.end()
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
 	rd.l.r.drop(&rd.l, nil)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 )
@@ -44,7 +45,7 @@ type Failure struct {
 	End  bool          // further polls would fail, too: the listeners end with the error
 }
 
-// Config is what a Receiver works with. All fields but Feed and Rested are required.
+// Config is what a Receiver works with. All fields but Feed, Rested and Hooks are required.
 type Config struct {
 	Source Source
 	Feed   feed.Config
@@ -55,6 +56,8 @@ type Config struct {
 	// Rested is called in the loop's goroutine when the loop has ended. May be nil.
 	Rested func()
 	Log    *slog.Logger
+	// Hooks are told of polls, deliveries and leases. They may be none.
+	Hooks []hooks.Hook
 	// Life is the life of which the Receiver's becomes a part.
 	Life *life.Life
 }
@@ -63,6 +66,8 @@ type Config struct {
 type Receiver struct {
 	cfg  Config
 	life *life.Life
+	// watch is who is told; nil if nobody is.
+	watch *watch
 	// shared: there was more than one listener, so several may have the same row.
 	shared atomic.Bool
 
@@ -77,6 +82,7 @@ type Receiver struct {
 	lastErr   error
 	status    Status
 	round     round
+	troubles  []Trouble // the last ones
 }
 
 // Status is how the polls of a Receiver go.
@@ -88,7 +94,12 @@ type Status struct {
 }
 
 // round is the poll under way.
-type round struct{ asked, failed bool }
+type round struct {
+	asked, failed  bool
+	began          time.Time
+	requests, rows int
+	err            error // the last
+}
 
 // Status says how the polls go.
 func (r *Receiver) Status() Status {
@@ -99,8 +110,9 @@ func (r *Receiver) Status() Status {
 	return s
 }
 
-// rest ends a poll: the engine has nothing more to ask for now. mu is held.
-func (r *Receiver) rest() {
+// rest ends a poll, and returns what to tell of it: the engine has nothing more to ask for
+// now. mu is held.
+func (r *Receiver) rest() hooks.Poll {
 	now := time.Now()
 	for _, l := range r.listeners {
 		l.park(now, r.cfg.Detach)
@@ -108,12 +120,22 @@ func (r *Receiver) rest() {
 	if r.round.asked && !r.round.failed {
 		r.status = Status{Succeeded: time.Now()}
 	}
+	return r.endRound(now)
+}
+
+// endRound returns the round that is over. mu is held.
+func (r *Receiver) endRound(now time.Time) hooks.Poll {
+	last := r.round
 	r.round = round{}
+	return hooks.Poll{
+		Started: last.began, Duration: now.Sub(last.began), Requests: last.requests, Rows: last.rows,
+		Listeners: len(r.listeners), Err: last.err,
+	}
 }
 
 // New returns a Receiver without listeners. It does not poll.
 func New(cfg Config) *Receiver {
-	return &Receiver{cfg: cfg, life: cfg.Life.Part()}
+	return &Receiver{cfg: cfg, life: cfg.Life.Part(), watch: newWatch(cfg.Hooks)}
 }
 
 // Stop ends all listeners with a cause, and the polling. It does not wait: a call of a
@@ -213,10 +235,11 @@ func (r *Receiver) poll(p *loop) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		action, ok := r.next(p)
+		action, over, ok := r.next(p)
 		if !ok {
 			return
 		}
+		r.watch.polled(over)
 		if action.Query.Kind != 0 {
 			r.ask(p, action.Query)
 			continue
@@ -235,19 +258,23 @@ func (r *Receiver) poll(p *loop) {
 	}
 }
 
-// next is the engine's next action. It reports false when the loop is over.
-func (r *Receiver) next(p *loop) (feed.Action, bool) {
+// next is the engine's next action, and the poll that is over. It reports false when the
+// loop is over.
+func (r *Receiver) next(p *loop) (_ feed.Action, over hooks.Poll, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loop != p {
-		return feed.Action{}, false
+		return feed.Action{}, over, false
 	}
-	action := r.feed.Next(time.Now())
+	now := time.Now()
+	action := r.feed.Next(now)
 	if action.Query.Kind == 0 {
-		r.rest()
+		over = r.rest()
 		r.announce() // a poll is also over when nobody has room for its rows
+	} else if r.round.requests++; r.round.requests == 1 {
+		r.round.began = now
 	}
-	return action, true
+	return action, over, true
 }
 
 // ask makes one request for the engine.
@@ -259,6 +286,7 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 	}
 	page, err := r.cfg.Source.Page(p.ctx, q)
 	r.answer(p, err, func(now time.Time) {
+		r.round.rows += len(page.Rows)
 		if !page.Asked.IsZero() {
 			r.feed.Earlier(page.Asked, page.Since)
 		}
@@ -278,8 +306,9 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 
 // missed says that a part of a poll failed, while the rest goes on. mu is held.
 func (r *Receiver) missed(err error) {
-	r.lastErr = err
+	r.lastErr, r.round.err = err, err
 	r.failures++
+	r.trouble(err)
 	for _, l := range r.listeners {
 		if l.failed != nil {
 			l.failed(err)
@@ -293,18 +322,21 @@ func (r *Receiver) answer(p *loop, err error, apply func(now time.Time)) {
 	if err != nil {
 		failure = r.cfg.Judge(err)
 	}
-	if !r.settle(p, err, failure, apply) || err == nil {
+	over, running := r.settle(p, err, failure, apply)
+	r.watch.polled(over)
+	if !running || err == nil {
 		return
 	}
 	r.cfg.Log.Warn("poll failed", "error", err)
 }
 
-// settle is the part of answer that holds mu. It reports false if the loop was over.
-func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now time.Time)) bool {
+// settle is the part of answer that holds mu. It reports false if the loop was over, and
+// the poll that is the last one.
+func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now time.Time)) (over hooks.Poll, running bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loop != p {
-		return false
+		return over, false
 	}
 	defer r.announce()
 	r.round.asked = true
@@ -313,15 +345,16 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 		for _, l := range r.listeners {
 			l.notify()
 		}
-		return true
+		return over, true
 	}
 	r.feed.Failed(time.Now(), failure.Wait)
 	for _, l := range r.listeners {
 		l.notify() // a poll may go on without the list of conversations
 	}
-	r.lastErr = err
+	r.lastErr, r.round.err = err, err
 	r.failures++
 	r.round.failed = true
+	r.trouble(err)
 	r.status.Failed++
 	r.status.Err = err
 	for _, l := range r.listeners {
@@ -330,8 +363,9 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 		}
 	}
 	if failure.End {
+		over = r.endRound(time.Now())
 		r.removeAll(err)
 		r.stopLoop(err)
 	}
-	return true
+	return over, true
 }

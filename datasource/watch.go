@@ -1,0 +1,73 @@
+package datasource
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/hooks"
+)
+
+// watch is who is told of requests. It is nil when nobody is.
+type watch struct {
+	requests []hooks.RequestHook
+	waits    []hooks.WaitHook
+}
+
+func newWatch(all []hooks.Hook) *watch {
+	w := &watch{hooks.Of[hooks.RequestHook](all), hooks.Of[hooks.WaitHook](all)}
+	if w.requests == nil && w.waits == nil {
+		return nil
+	}
+	return w
+}
+
+// request tells of an attempt that is over.
+func (w *watch) request(ctx context.Context, cl *call, number, status int, started time.Time, err error) {
+	if w == nil || w.requests == nil {
+		return
+	}
+	r := hooks.Request{
+		Method: cl.method, Route: cl.route(), Write: !cl.read, Attempt: number, Status: status,
+		Started: started, Duration: time.Since(started), Err: err,
+	}
+	for _, h := range w.requests {
+		h.OnRequest(ctx, r)
+	}
+}
+
+// shortestWait is what counts as a wait: less is the time that a lock takes.
+const shortestWait = time.Millisecond
+
+// wait waits for the limiter, and tells of it.
+func (w *watch) wait(ctx context.Context, l *Limiter, t turn, write bool) error {
+	if w == nil || w.waits == nil {
+		return l.wait(ctx, t)
+	}
+	began := time.Now()
+	err := l.wait(ctx, t)
+	if waited := time.Since(began); waited >= shortestWait || err != nil && ctx.Err() == nil {
+		for _, h := range w.waits {
+			h.OnLimiterWait(ctx, hooks.Wait{Write: write, Duration: waited, Err: err})
+		}
+	}
+	return err
+}
+
+// words are the parts of paths that say nothing but what is asked for.
+var words = []string{"v1", "data-sources", "data", "query", "commit", "user", "users", "media", "files", "session", "communicate", "apps"}
+
+// route is the path of a call without ids, names, and what else only one call has.
+func (cl *call) route() string {
+	if cl.target != "" {
+		return "file"
+	}
+	parts := strings.Split(cl.path, "/")
+	for i, part := range parts {
+		if !slices.Contains(words, part) {
+			parts[i] = "{}"
+		}
+	}
+	return strings.Join(parts[:min(len(parts), 6)], "/")
+}

@@ -1,0 +1,245 @@
+package chat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/hooks"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// observer is a hook of every kind that keeps what it was told, as a line each.
+type observer struct {
+	mu    sync.Mutex
+	lines []string
+	raw   []any
+}
+
+type seenBy struct{}
+
+func (w *observer) add(raw any, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, fmt.Sprintf(format, args...))
+	w.raw = append(w.raw, raw)
+}
+
+// told are the lines that begin with a word.
+func (w *observer) told(word string) (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.lines {
+		if strings.HasPrefix(l, word+" ") {
+			out = append(out, strings.TrimPrefix(l, word+" "))
+		}
+	}
+	return out
+}
+
+func (w *observer) OnRequest(_ context.Context, r hooks.Request) {
+	w.add(r, "request %s %s write=%t status=%d failed=%t", r.Method, r.Route, r.Write, r.Status, r.Err != nil)
+}
+
+func (w *observer) OnLimiterWait(_ context.Context, l hooks.Wait) {
+	w.add(l, "wait write=%t %v noSlot=%t", l.Write, l.Duration, errors.Is(l.Err, datasource.ErrNoSlot))
+}
+
+func (w *observer) OnPoll(p hooks.Poll) { w.add(p, "poll failed=%t", p.Err != nil) }
+
+func (w *observer) OnSendStart(ctx context.Context, s hooks.Send) context.Context {
+	return context.WithValue(ctx, seenBy{}, s.GUID)
+}
+
+func (w *observer) OnSendEnd(ctx context.Context, s hooks.Send, o hooks.Outcome) {
+	w.add(s, "send same=%t failed=%t", ctx.Value(seenBy{}) == s.GUID, o.Err != nil)
+}
+
+func (w *observer) OnDelivery(d hooks.Delivery) {
+	w.add(d, "delivery %v%s update=%t lag=%v", d.Kind, d.Consumer, d.Update, d.Lag.Round(time.Second))
+}
+
+func (w *observer) OnHandlerStart(ctx context.Context, d hooks.Delivery) context.Context {
+	return context.WithValue(ctx, seenBy{}, d.Message)
+}
+
+func (w *observer) OnHandlerEnd(ctx context.Context, d hooks.Delivery, o hooks.Outcome) {
+	w.add(d, "handler %v attempt=%d same=%t took=%v failed=%t", d.Kind, d.Attempt, ctx.Value(seenBy{}) == d.Message, o.Duration, o.Err != nil)
+}
+
+func (w *observer) OnGap(g hooks.Gap) { w.add(g, "gap %v message=%t", g.Kind, g.Message != 0) }
+
+func (w *observer) OnLease(l hooks.Lease) {
+	w.add(l, "lease %s %v failed=%t", l.Consumer, l.Event, l.Err != nil)
+}
+
+func (w *observer) OnOutbox(o hooks.Outbox) {
+	w.add(o, "outbox %v attempts=%d pending=%d", o.State, o.Attempts, o.Pending)
+}
+
+// watched are options with a hook of every kind, and waits that can be told.
+func watched(h ...chat.Hook) func(*chat.Options) {
+	return func(o *chat.Options) { o.Hooks = h }
+}
+
+func TestHooksAreToldOfSendsDeliveriesAndHandlersOfEveryKind(t *testing.T) {
+	throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+		seen := &observer{}
+		jane := w.login("jane", watched(seen))
+		conv := w.converse(jane, "bob")
+		ended := run(jane, func(m *chat.Message) { time.Sleep(3 * time.Second) }, nil)
+		w.say(jane, conv, "secret words")
+		time.Sleep(time.Minute)
+		require.NoError(t, jane.Close())
+		<-ended
+
+		assert.Equal(t, []string{"same=true failed=false"}, seen.told("send"))
+		require.Len(t, seen.told("handler"), 1)
+		kind := strings.Fields(seen.told("handler")[0])[0]
+		assert.Contains(t, []string{"stream", "events", "consume"}, kind)
+		require.Len(t, seen.told("delivery"), 1)
+		assert.True(t, strings.HasPrefix(seen.told("delivery")[0], kind))
+		assert.True(t, strings.HasSuffix(seen.told("delivery")[0], "update=false lag=0s"), "%v", seen.told("delivery"))
+		assert.Equal(t, []string{kind + " attempt=1 same=true took=3s failed=false"}, seen.told("handler"))
+		assert.Contains(t, seen.told("request"), "PUT v1/data-sources/{}/data write=true status=200 failed=false")
+		assert.Contains(t, seen.told("poll"), "failed=false")
+		if kind == "consume" {
+			assert.Equal(t, []string{"door acquired failed=false", "door released failed=false"}, seen.told("lease"))
+		}
+	})
+}
+
+func TestHooksAreToldOfPollsThatFailAndOfTheirRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen := &observer{}
+		jane := w.login("jane", watched(seen))
+		w.converse(jane, "bob")
+		sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		assert.NotContains(t, seen.told("poll"), "failed=true")
+		w.Next(1, fliplettest.CrossSource, fliplettest.Status(500))
+		time.Sleep(time.Second)
+		sub.Stop()
+		failed := 0
+		for _, p := range seen.told("poll") {
+			if p == "failed=true" {
+				failed++
+			}
+		}
+		assert.Equal(t, 1, failed)
+		assert.Contains(t, seen.told("request"), "POST v1/data-sources/data write=false status=500 failed=true")
+	})
+}
+
+func TestAHandlersFailuresAreToldWithTheirAttemptsAndDeliveredOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen := &observer{}
+		jane := w.login("jane", watched(seen))
+		conv := w.converse(jane, "bob")
+		w.say(jane, conv, "hello")
+		ctx, cancel := context.WithCancel(t.Context())
+		tries := 0
+		err := jane.Consume(ctx, "tries", func(ctx context.Context, m *chat.Message) error {
+			assert.Equal(t, m.ID, ctx.Value(seenBy{}), "the function has the context that the hook made")
+			if tries++; tries < 3 {
+				return errors.New("not now")
+			}
+			cancel()
+			return nil
+		})
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, []string{
+			"consume attempt=1 same=true took=0s failed=true", "consume attempt=2 same=true took=0s failed=true",
+			"consume attempt=3 same=true took=0s failed=false",
+		}, seen.told("handler"))
+		assert.Len(t, seen.told("delivery"), 1)
+	})
+}
+
+func TestHooksAreToldOfTheOutboxWithoutOnChange(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen := &observer{}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Outbox = &chat.OutboxOptions{} })
+		conv := w.converse(jane, "bob")
+		_, err := jane.Outbox().Add(t.Context(), conv.ID, chat.Draft{Body: "later"})
+		require.NoError(t, err)
+		require.NoError(t, jane.Outbox().Flush(t.Context()))
+		time.Sleep(time.Minute)
+		told := seen.told("outbox")
+		require.NotEmpty(t, told)
+		assert.Equal(t, "stored attempts=0 pending=0", told[len(told)-1])
+		assert.Equal(t, []string{" acquired failed=false", " released failed=false"}, seen.told("lease"))
+	})
+}
+
+func TestHooksAreToldOfGapsAndOfWaitsForTheLimiter(t *testing.T) {
+	throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+		seen := &observer{}
+		client, err := datasource.NewClient(datasource.Config{
+			Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: w.Transport()},
+			Limiter: datasource.NewLimiter(2, 10*time.Second), MaxResponseBytes: 256 << 10,
+		})
+		require.NoError(t, err)
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Client, o.LivePollInterval, o.PollInterval = client, 0, 0 })
+		conv := w.converse(jane, "bob")
+		w.AddRows(conv.ID, datasource.M{"body": strings.Repeat("x", 1<<20)})
+		ended := run(jane, func(*chat.Message) {}, nil)
+		require.NoError(t, jane.Close())
+		<-ended
+		require.NotEmpty(t, seen.told("wait"))
+		require.Len(t, seen.told("gap"), 1)
+		assert.Contains(t, seen.told("gap")[0], "message=true")
+	})
+}
+
+// Canary: no hook is ever told what is secret.
+func TestNoHookIsToldASecret(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen := &observer{}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) {
+			o.Outbox, o.Storage = &chat.OutboxOptions{}, storage.NewMemory()
+		})
+		conv := w.converse(jane, "bob")
+		sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
+		require.NoError(t, err)
+		w.Next(1, fliplettest.Insert, fliplettest.Status(400))
+		w.Next(1, fliplettest.CrossSource, fliplettest.LoseAnswer())
+		w.say(jane, conv, "the secret words")
+		time.Sleep(time.Second)
+		sub.Stop()
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		all := fmt.Sprintf("%+v %+v", seen.lines, seen.raw)
+		for _, secret := range []string{"secret words", w.Token, conv.EncryptionKey(), jane.User().Data["flUserToken"].(string), "?", "auth_token"} {
+			assert.NotContains(t, all, secret)
+		}
+	})
+}
+
+func TestHooksAreFoundByWhatTheyImplement(t *testing.T) {
+	t.Parallel()
+	assert.Nil(t, hooks.Of[hooks.PollHook](nil))
+	assert.Nil(t, hooks.Of[hooks.PollHook]([]hooks.Hook{struct{}{}, 7, nil}))
+	assert.Len(t, hooks.Of[hooks.PollHook]([]hooks.Hook{1, &observer{}}), 1)
+}

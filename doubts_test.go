@@ -1,0 +1,153 @@
+package chat_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// passing is a gateway that passes requests on and gives its own answers to the first few.
+type passing struct {
+	w     *world
+	mu    sync.Mutex
+	left  int                                           // how many requests it still answers itself
+	own   func(r *http.Request) (code int, body string) // code 0: nothing, the answer is lost
+	wrote int                                           // inserts
+}
+
+func (p *passing) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	hit := p.left > 0
+	if hit {
+		p.left--
+		if r.Method == http.MethodPut {
+			p.wrote++
+		}
+	}
+	p.mu.Unlock()
+	resp, err := p.w.Transport().RoundTrip(r)
+	if !hit || err != nil {
+		return resp, err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return nil, err
+	}
+	code, body := p.own(r)
+	if code == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+func (p *passing) begin(requests int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = requests
+}
+
+// answer is what a gateway says.
+type answer struct {
+	code int
+	body string
+}
+
+// doubts plays a gateway that passes the first requests of a send on and refuses them, for
+// each status, body, answer to the login after it, and number of requests.
+func doubts(t *testing.T, outbox *chat.OutboxOptions, check func(t *testing.T, err error, rows int)) {
+	t.Parallel()
+	renewals := map[string]answer{
+		"a page, 403": {403, proxyPage}, "a page, 401": {401, proxyPage}, "a page, 404": {404, proxyPage}, "JSON, 403": {403, `{"message":"Forbidden"}`}, "JSON, 404": {404, `{"message":"Not found"}`},
+		"the service's words": {403, `{"error":"not authorised","message":"The token is unknown."}`}, "the rules": {400, `{"type":"datasource.access"}`},
+		"500": {500, ""}, "429": {429, ""}, "nothing": {}, "no rows": {200, `{"entries":[]}`}, "a success without rows": {200, "{}"},
+	}
+	for _, code := range []int{400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451, 499} {
+		for form, body := range map[string]string{"a page": proxyPage, "JSON": `{"message":"Forbidden"}`, "no words": ""} {
+			logins := renewals
+			if code != 403 { // there is no login
+				logins = map[string]answer{"none": {}}
+			}
+			for login, said := range logins {
+				for _, requests := range []int{1, 2, 3, 5} {
+					t.Run(fmt.Sprint(code, ", ", form, ", login: ", login, ", ", requests), func(t *testing.T) {
+						inOutbox(t, func(t *testing.T, w *world, conv int64) {
+							gate := &passing{w: w}
+							gate.own = func(r *http.Request) (int, string) {
+								if strings.Contains(r.URL.Path, fmt.Sprint("/", w.contacts, "/")) {
+									return said.code, said.body
+								}
+								return code, body
+							}
+							jane := w.login("jane", w.through(gate), func(o *chat.Options) {
+								o.EncryptMessages, o.Outbox, o.Storage = false, outbox, storage.NewMemory()
+							})
+							_, err := jane.Message(t.Context(), conv, chat.Draft{Body: "before"})
+							require.NoError(t, err)
+							gate.begin(requests)
+							_, err = jane.Message(t.Context(), conv, chat.Draft{Body: "hello"})
+							time.Sleep(10 * time.Minute)
+							check(t, err, len(w.Rows(conv))-1)
+							assert.Positive(t, gate.wrote)
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// Whatever the login met that follows a 403, and whatever the look-up did.
+func TestAnInsertOfTheOutboxThatWasPassedOnAndRefusedIsLookedUpBeforeItIsMadeAgain(t *testing.T) {
+	doubts(t, &chat.OutboxOptions{}, func(t *testing.T, err error, rows int) {
+		assert.Equal(t, 1, rows)
+		if err != nil { // the look-up was refused three times in a row
+			require.ErrorContains(t, err, "it may have been stored, and cannot be looked up")
+			assert.True(t, datasource.Doubtful(err))
+		}
+	})
+}
+
+func TestARefusalThatIsNotTheServicesOwnLeavesASendInDoubt(t *testing.T) {
+	doubts(t, nil, func(t *testing.T, err error, rows int) {
+		assert.Equal(t, 1, rows)
+		if err != nil {
+			assert.True(t, datasource.Doubtful(err), "%v", err)
+		}
+	})
+}
+
+// What the service itself refuses, or what says that it was not forwarded, was not stored.
+func TestARefusalThatSaysThatNothingWasStoredLeavesNoDoubt(t *testing.T) {
+	t.Parallel()
+	for _, said := range []answer{
+		{400, `{"type":"datasource.access"}`}, {404, `{"error":"notFound","message":"No such data source."}`}, {403, `{"error":"forbidden","message":"Not yours."}`},
+		{408, proxyPage}, {413, proxyPage}, {414, ""}, {421, ""}, {425, ""}, {429, ""}, {431, proxyPage},
+	} {
+		t.Run(fmt.Sprint(said.code, said.body), func(t *testing.T) {
+			inOutbox(t, func(t *testing.T, w *world, conv int64) {
+				refused := 0
+				jane := w.login("jane", w.through(roundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/data") {
+						return w.Transport().RoundTrip(r)
+					}
+					refused++
+					return &http.Response{StatusCode: said.code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(said.body)), Request: r}, nil
+				})))
+				_, err := jane.Message(t.Context(), conv, chat.Draft{Body: "hello"})
+				require.Error(t, err)
+				assert.False(t, datasource.Doubtful(err), "%v", err)
+				assert.Positive(t, refused)
+			})
+		})
+	}
+}

@@ -97,6 +97,8 @@ func doubts(t *testing.T, outbox *chat.OutboxOptions, check func(t *testing.T, e
 							_, err = jane.Message(t.Context(), conv, chat.Draft{Body: "hello"})
 							time.Sleep(10 * time.Minute)
 							check(t, err, len(w.Rows(conv))-1)
+							gate.mu.Lock()
+							defer gate.mu.Unlock()
 							assert.Positive(t, gate.wrote)
 						})
 					})
@@ -149,5 +151,53 @@ func TestARefusalThatSaysThatNothingWasStoredLeavesNoDoubt(t *testing.T) {
 				assert.Positive(t, refused)
 			})
 		})
+	}
+}
+
+// A look-up is answered with another message, as a cache or a gateway may do that mixes
+// answers up.
+func TestALookUpThatIsAnsweredWithAnotherMessageIsNoAbsence(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []string{
+		`{"id":1,"data":{"guid":"another","body":"hello"}}`, `{"id":1,"data":{}}`, `{"id":1,"data":{"body":"hello"}}`, `{"id":1}`, `{"id":1,"data":{"guid":null}}`,
+		`{"id":1,"data":{"guid":"another"}},{"id":2,"data":{"guid":"g","body":"planted"}}`,
+	} {
+		for name, outbox := range map[string]*chat.OutboxOptions{"a call": nil, "the outbox": {}} {
+			t.Run(name+" "+rows, func(t *testing.T) {
+				inOutbox(t, func(t *testing.T, w *world, conv int64) {
+					var mu sync.Mutex
+					inserts, lookUps := 0, 0
+					jane := w.login("jane", w.through(roundTripper(func(r *http.Request) (*http.Response, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						resp, err := w.Transport().RoundTrip(r)
+						switch {
+						case err != nil:
+						case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/data"):
+							inserts++
+							assert.NoError(t, resp.Body.Close())
+							return nil, io.ErrUnexpectedEOF
+						case inserts > 0 && lookUps < 4 && strings.HasSuffix(r.URL.Path, fmt.Sprint("/", conv, "/data/query")):
+							lookUps++
+							assert.NoError(t, resp.Body.Close())
+							body := `{"entries":[` + rows + "]}"
+							return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+						}
+						return resp, err
+					})), func(o *chat.Options) { o.EncryptMessages, o.Outbox, o.Storage = false, outbox, storage.NewMemory() })
+					m, err := jane.Message(t.Context(), conv, chat.Draft{Body: "hello", GUID: "g"})
+					for ; outbox == nil && err != nil; m, err = jane.Message(t.Context(), conv, chat.Draft{Body: "hello", GUID: "g"}) {
+						time.Sleep(10 * time.Second)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					require.NoError(t, err)
+					assert.Equal(t, "g", m.GUID)
+					assert.Len(t, w.Rows(conv), 1)
+					assert.Equal(t, 1, inserts)
+					assert.Equal(t, 4, lookUps)
+				})
+			})
+		}
 	}
 }

@@ -208,19 +208,16 @@ func (e *renewalError) Unwrap() error { return e.err }
 // was to be written, nil if there is none. Others can write a row of the same guid.
 func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
 	at := bindingOf(conversationID, write.Data)
-	found, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{
-		Type: "select", Where: M{wire.GUID: at.GUID}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
-	})
-	if err != nil {
-		return nil, missing(err, "conversation", conversationID)
-	}
-	row := rows.Sent(found, conversationID, write, c.client.BaseURL(), func(row *datasource.Entry) (same, proven bool) {
+	row, err := rows.LookUp(ctx, c.client, conversationID, write, func(row *datasource.Entry) (same, proven bool) {
 		same, proven = c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body], nil)
 		if list := write.Data[wire.SealedFiles]; same && !proven && list != nil {
 			return c.bodies.Same(ctx, filesBinding(row), row.Data[wire.SealedFiles], list, upload.Alike)
 		}
 		return same, proven
 	})
+	if err != nil {
+		return nil, missing(err, "conversation", conversationID)
+	}
 	if row != nil {
 		row = c.restoreTypes(ctx, write, row)
 	}

@@ -119,6 +119,50 @@ func TestAnInsertOfTheOutboxThatWasPassedOnAndRefusedIsLookedUpBeforeItIsMadeAga
 	})
 }
 
+// The login that follows the refusal hangs, and the process ends meanwhile, in its own time or not.
+func TestAnInsertThatWasPassedOnAndRefusedIsNotMadeAgainByTheNextProcess(t *testing.T) {
+	t.Parallel()
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprint("killed ", killed), func(t *testing.T) {
+			inOutbox(t, func(t *testing.T, w *world, conv int64) {
+				var mu sync.Mutex
+				refused := false
+				m := &machine{disk: storage.NewMemory(), network: roundTripper(func(r *http.Request) (*http.Response, error) {
+					insert := r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/data")
+					mu.Lock()
+					hang := refused
+					refused = refused || insert
+					mu.Unlock()
+					if hang {
+						time.Sleep(20 * time.Second)
+						return nil, io.ErrUnexpectedEOF
+					}
+					resp, err := w.Transport().RoundTrip(r)
+					if insert && err == nil {
+						assert.NoError(t, resp.Body.Close())
+						resp.StatusCode, resp.Body, resp.ContentLength = 403, io.NopCloser(strings.NewReader(proxyPage)), int64(len(proxyPage))
+					}
+					return resp, err
+				})}
+				jane := m.boot(w)
+				sure(jane.Login(t.Context(), chat.M{"Email": "jane@example.org"}))
+				queue(t, jane, conv, "a")
+				time.Sleep(2 * time.Second)
+				m.dead.Store(killed)
+				if !killed {
+					require.NoError(t, jane.Close())
+				}
+				next := w.withOutbox(m.disk)
+				queue(t, next, conv, "b")
+				require.NoError(t, next.Outbox().Flush(t.Context()))
+				time.Sleep(time.Minute)
+				assert.Equal(t, []string{"a", "b"}, guids(w, conv))
+				require.NoError(t, jane.Close())
+			})
+		})
+	}
+}
+
 func TestARefusalThatIsNotTheServicesOwnLeavesASendInDoubt(t *testing.T) {
 	doubts(t, nil, func(t *testing.T, err error, rows int) {
 		assert.Equal(t, 1, rows)

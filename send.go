@@ -48,9 +48,10 @@ type Draft struct {
 // conversation's members gets it with a poll, those of this Chat soon.
 //
 // The write is never repeated after a failure that leaves open whether it was
-// stored. Such a message is looked up by its GUID first; if the look-up fails,
-// too, or finds nothing, the error is one that [datasource.Doubtful] reports. A success
-// counts only when the answer holds the message.
+// stored, also a refusal that is not [datasource.Error.Coded]: the message is looked up by
+// its GUID first; if the look-up fails, too, or finds nothing, the error is one that
+// [datasource.Doubtful] reports. Only after a 403 and a new login is it sent once more when
+// nothing was found. A success counts only when the answer holds the message.
 //
 // With Options.Outbox the message is stored in Storage first and sent for as long
 // as it takes. Message waits for that; when ctx or the Chat ends before, the error

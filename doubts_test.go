@@ -245,3 +245,52 @@ func TestALookUpThatIsAnsweredWithAnotherMessageIsNoAbsence(t *testing.T) {
 		}
 	}
 }
+
+// scripted answers inserts with what is in the list, after they were stored.
+func (w *world) scripted(inserts []answer, other func(*http.Request) (answer, bool)) func(*chat.Options) {
+	var mu sync.Mutex
+	began := false
+	return w.through(roundTripper(func(r *http.Request) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		said, ok := answer{}, false
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/data") && len(inserts) > 0 {
+			said, ok, began, inserts = inserts[0], true, true, inserts[1:]
+		} else if began {
+			said, ok = other(r)
+		}
+		resp, err := w.Transport().RoundTrip(r)
+		if !ok || err != nil {
+			return resp, err
+		}
+		return &http.Response{StatusCode: said.code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(said.body)), Request: r}, resp.Body.Close()
+	}))
+}
+
+// The list of conversations lacks the one of the message as well.
+func TestANotFoundOfAGatewayThatPassedTheInsertOnIsLookedUpBeforeTheListIsBelieved(t *testing.T) {
+	inOutbox(t, func(t *testing.T, w *world, conv int64) {
+		userID := ""
+		gateway := w.scripted([]answer{{404, proxyPage}}, func(r *http.Request) (answer, bool) {
+			return answer{200, fmt.Sprintf(`{"dataSources":[{"id":9999,"name":"x","type":"conversation","definition":{"participants":[%q]}}]}`, userID)}, strings.HasSuffix(r.URL.Path, "/data-sources")
+		})
+		jane := w.login("jane", gateway, func(o *chat.Options) { o.EncryptMessages, o.Outbox = false, &chat.OutboxOptions{} })
+		userID = jane.User().UserID
+		_, err := jane.Message(t.Context(), conv, chat.Draft{Body: "hello"})
+		require.NoError(t, err)
+		assert.Len(t, w.Rows(conv), 1)
+	})
+}
+
+// The first insert was stored and is not visible yet; the second is refused by the service.
+func TestARefusalOfTheSecondInsertSaysNothingOfTheFirst(t *testing.T) {
+	inOutbox(t, func(t *testing.T, w *world, conv int64) {
+		refusal := answer{403, `{"error":"forbidden","message":"Not yours."}`}
+		jane := w.login("jane", w.scripted([]answer{{403, proxyPage}, refusal, refusal}, func(r *http.Request) (answer, bool) {
+			return answer{200, `{"entries":[]}`}, strings.HasSuffix(r.URL.Path, fmt.Sprint("/", conv, "/data/query"))
+		}))
+		_, err := jane.Message(t.Context(), conv, chat.Draft{Body: "hello"})
+		require.Error(t, err)
+		assert.True(t, datasource.Doubtful(err), "%v", err)
+	})
+}

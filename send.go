@@ -48,9 +48,10 @@ type Draft struct {
 // conversation's members gets it with a poll, those of this Chat soon.
 //
 // The write is never repeated after a failure that leaves open whether it was
-// stored. Such a message is looked up by its GUID first; if the look-up fails,
-// too, or finds nothing, the error is one that [datasource.Doubtful] reports. A success
-// counts only when the answer holds the message.
+// stored, also a refusal that is not [datasource.Error.Coded]: the message is looked up by
+// its GUID first; if the look-up fails, too, or finds nothing, the error is one that
+// [datasource.Doubtful] reports. Only after a 403 and a new login is it sent once more when
+// nothing was found. A success counts only when the answer holds the message.
 //
 // With Options.Outbox the message is stored in Storage first and sent for as long
 // as it takes. Message waits for that; when ctx or the Chat ends before, the error
@@ -99,13 +100,15 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 	row, err := c.transmit(ctx, s, conversationID, write)
 	if datasource.Doubtful(err) {
 		stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write)
-		_, passed := errors.AsType[*passedOnError](err)
+		passed, _ := errors.AsType[*passedOnError](err)
 		switch {
 		case lookErr != nil:
 		case stored != nil:
 			row, err = stored, nil
-		case passed && errors.Is(err, datasource.ErrForbidden) && canRepeat(write.Files): // there was a new login
-			row, err = c.transmit(ctx, s, conversationID, write)
+		case passed != nil && passed.held && canRepeat(write.Files):
+			if row, err = c.transmit(ctx, s, conversationID, write); err != nil {
+				err = &passedOnError{error: err} // the first one may still turn up
+			}
 		}
 	}
 	if err == nil {
@@ -120,20 +123,17 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	ctx, end := c.sends.Begin(ctx, conversationID, wire.Text(write.Data[wire.GUID]))
 	defer func() { end(err) }()
 	var failed error
+	held := false
 	err = c.authorized(ctx, s, func(token string) error {
-		switch {
-		case failed == nil:
-		case passedOn(failed):
-			return &passedOnError{failed}
-		case !canRepeat(write.Files):
-			return failed // a Reader cannot be sent twice
+		if held = failed != nil && (passedOn(failed) || !canRepeat(write.Files)); held { // a Reader cannot be sent twice
+			return failed
 		}
 		write.Params = wire.InsertParams(token)
 		row, failed = c.client.InsertEntry(ctx, conversationID, write)
 		return failed
 	})
-	if errors.Is(err, datasource.ErrUnauthorized) && passedOn(err) {
-		err = &passedOnError{err}
+	if err != nil && passedOn(failed) { // whatever the new login has met
+		err = &passedOnError{err, held}
 	}
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
@@ -154,17 +154,21 @@ func (*unconfirmedError) Error() string {
 }
 func (*unconfirmedError) MayBeApplied() bool { return true }
 
-// passedOnError is a refusal in another form than the server's. Whoever gave it may have
-// passed the message on before.
-type passedOnError struct{ error }
+// passedOnError is the failure of a message that was refused in another form than the
+// server's. Whoever did may have passed it on before. held: it was not repeated after a new login.
+type passedOnError struct {
+	error
+	held bool
+}
 
 func (e *passedOnError) Unwrap() error    { return e.error }
 func (*passedOnError) MayBeApplied() bool { return true }
 
-// passedOn reports whether a refusal is one that a gateway may have given.
+// passedOn reports whether a refusal is one that a gateway may have given after it passed
+// the message on. The other statuses say that it did not.
 func passedOn(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
-	return ok && !answer.Coded()
+	return ok && !answer.Coded() && !slices.Contains([]int{301, 302, 303, 307, 308, 408, 413, 414, 421, 425, 429, 431}, answer.StatusCode)
 }
 
 // restoreTypes stores the columns of an uploaded row again that the form has turned
@@ -206,19 +210,16 @@ func (e *renewalError) Unwrap() error { return e.err }
 // was to be written, nil if there is none. Others can write a row of the same guid.
 func (c *Chat) storedSend(ctx context.Context, conversationID int64, write datasource.Write) (*datasource.Entry, error) {
 	at := bindingOf(conversationID, write.Data)
-	found, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{
-		Type: "select", Where: M{wire.GUID: at.GUID}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
-	})
-	if err != nil {
-		return nil, missing(err, "conversation", conversationID)
-	}
-	row := rows.Sent(found, conversationID, write, c.client.BaseURL(), func(row *datasource.Entry) (same, proven bool) {
+	row, err := rows.LookUp(ctx, c.client, conversationID, write, func(row *datasource.Entry) (same, proven bool) {
 		same, proven = c.bodies.Same(ctx, at, row.Data[wire.Body], write.Data[wire.Body], nil)
 		if list := write.Data[wire.SealedFiles]; same && !proven && list != nil {
 			return c.bodies.Same(ctx, filesBinding(row), row.Data[wire.SealedFiles], list, upload.Alike)
 		}
 		return same, proven
 	})
+	if err != nil {
+		return nil, missing(err, "conversation", conversationID)
+	}
 	if row != nil {
 		row = c.restoreTypes(ctx, write, row)
 	}
@@ -265,9 +266,6 @@ func (d Draft) Format(f fmt.State, _ rune) {
 // judge says what a failure means for a message that waits. What a new login met was not
 // said of the message.
 func judge(err error) outbox.Verdict {
-	if passed, ok := errors.AsType[*passedOnError](err); ok {
-		err = passed.error
-	}
 	if _, login := errors.AsType[*renewalError](err); login {
 		return outbox.Passing
 	}
@@ -278,9 +276,9 @@ func judge(err error) outbox.Verdict {
 }
 
 // gone makes sure of a 404, which may be that of somebody on the way: when the list of the
-// user's conversations lacks this one, the user is not in it.
+// user's conversations lacks this one, the user is not in it. What is in doubt is looked up first.
 func (c *Chat) gone(ctx context.Context, s *session, conversationID int64, err error) error {
-	if answer, ok := errors.AsType[*datasource.Error](err); !ok || answer.StatusCode != http.StatusNotFound {
+	if answer, ok := errors.AsType[*datasource.Error](err); !ok || answer.StatusCode != http.StatusNotFound || datasource.Doubtful(err) {
 		return err
 	}
 	list, failed := c.memberships(ctx, s)

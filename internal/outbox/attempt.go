@@ -140,12 +140,18 @@ func (s *Sending) unknown(kind Kind, err error) error {
 	case kind != LookUp:
 		return err
 	case s.sent:
-		return fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)
+		return &openError{fmt.Errorf("it may have been stored, and cannot be looked up: %w", err)}
 	case s.adopted:
-		return fmt.Errorf("it was not sent by this process, and cannot be looked up: %w", err)
+		return &openError{fmt.Errorf("it was not sent by this process, and cannot be looked up: %w", err)}
 	}
-	return fmt.Errorf("it was not sent, since it cannot be looked up whether one of its GUID was before: %w", err)
+	return &openError{fmt.Errorf("it was not sent, since it cannot be looked up whether one of its GUID was before: %w", err)}
 }
+
+// openError is the failure of a look-up: one of the GUID may be stored.
+type openError struct{ error }
+
+func (e *openError) Unwrap() error    { return e.error }
+func (*openError) MayBeApplied() bool { return true }
 
 // park ends the attempts at a message that the server has not refused. It stays stored,
 // until somebody decides: it is discarded, added again, or tried anew by the next

@@ -1,7 +1,9 @@
 package rows
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"path"
 	"reflect"
@@ -11,6 +13,32 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
+
+// errOthers is the error of a look-up that was answered with something else.
+var errOthers = errors.New("the answer to a look-up holds rows that were not asked for, and not the one that was")
+
+// LookUp asks for the row of a send by its guid, and returns what Sent finds; nil if it is
+// not there. Rows of other guids without it are no answer to that, and an error: whoever
+// gave them may have been asked for something else.
+func LookUp(ctx context.Context, client *datasource.Client, conversation int64, write datasource.Write, look func(*datasource.Entry) (same, proven bool)) (*datasource.Entry, error) {
+	guid := wire.Text(write.Data[wire.GUID])
+	q := datasource.Query{Type: "select", Where: M{wire.GUID: guid}, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}}}
+	m, others := match(&q), false
+	r := reading{client: client, id: conversation, strict: true, keep: func(e *datasource.Entry) bool {
+		// A server may compare without regard to case.
+		others = others || e.Err == nil && m.where.Contradicts(e.Data) && !strings.EqualFold(strings.TrimSpace(wire.Text(e.Data[wire.GUID])), strings.TrimSpace(guid))
+		return m.keep(e)
+	}}
+	found, err := r.rows(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	row := Sent(found.Entries, conversation, write, client.BaseURL(), look)
+	if row == nil && others {
+		return nil, errOthers
+	}
+	return row, nil
+}
 
 // Sent finds the row of a send among rows of its guid: of those that hold what was
 // written, the one with the lowest id, or nil. look compares the sealed parts of a row;

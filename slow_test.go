@@ -26,6 +26,7 @@ import (
 type sluggish struct {
 	next    http.RoundTripper
 	refuses bool
+	stale   bool // they are answered at once, and the answers take that time
 	mu      sync.Mutex
 	slow    map[int64]bool
 	n       int
@@ -78,12 +79,19 @@ func (s *sluggish) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	s.mu.Unlock()
+	var answer *http.Response
+	if s.stale {
+		answer, err = s.next.RoundTrip(r)
+	}
 	if takes > 0 {
 		select {
 		case <-time.After(takes):
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
+	}
+	if s.stale {
+		return answer, err
 	}
 	return s.next.RoundTrip(r)
 }
@@ -231,6 +239,42 @@ func TestASlowConversationHoldsUpItselfOnly(t *testing.T) {
 					after = way.alone(slow[0])
 					assert.Zero(t, after-before, "it is looked at together with others")
 				}
+				require.NoError(t, bob.Close())
+			})
+		})
+	}
+}
+
+// An answer that takes long has an early date. That is no clock that was set back.
+func TestAConversationWhoseAnswersComeLongAfterTheirDateGetsItsMessages(t *testing.T) {
+	t.Parallel()
+	for _, conversations := range []int{2, 8, 12} {
+		t.Run(fmt.Sprint(conversations), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+				ids := many(w, conversations)
+				time.Sleep(25 * time.Hour)
+				way := &sluggish{next: w.Transport(), stale: true, slow: map[int64]bool{}, asked: map[int64]int{}}
+				bob := w.login("bob", asUsual, func(o *chat.Options) { o.Client = w.over(way) })
+				got := newArrivals()
+				_, err := bob.Stream(t.Context(), got.add, chat.StartAt(chat.FromNow))
+				require.NoError(t, err)
+				settle()
+				way.set(true, ids[0])
+				var slow, quick []string
+				for i := range 20 {
+					slow, quick = append(slow, fmt.Sprint("slow ", i)), append(quick, fmt.Sprint("quick ", i))
+					got.send(w, ids[0], slow[i])
+					got.send(w, ids[1], quick[i])
+					time.Sleep(20 * time.Second)
+				}
+				settle()
+				assert.Equal(t, slow, got.of(ids[0]))
+				assert.Equal(t, quick, got.of(ids[1]))
+				_, longest := got.delays("slow")
+				assert.LessOrEqual(t, longest, 2*time.Minute)
 				require.NoError(t, bob.Close())
 			})
 		})

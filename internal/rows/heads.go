@@ -289,6 +289,7 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 			"dataSourceId": m.ID, "order": []string{column, string(datasource.Desc)}, "limit": most, "attributes": []string{wire.GUID},
 		}
 	}
+	sent := time.Now()
 	answer, err := s.Client.Select(ctx, host, datasource.Query{
 		Type: "select", Attributes: []string{wire.GUID}, Limit: most, Join: joins,
 		Order: []datasource.Order{{Column: column, Direction: datasource.Desc}},
@@ -296,7 +297,7 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 	if err != nil {
 		return nil, err
 	}
-	w.clock.note(answer.Answered)
+	w.clock.note(answer.Answered, sent)
 	newest, asked := make(map[int64][]feed.Key, len(members)), make(map[int64]bool, len(members))
 	for _, m := range members {
 		asked[m.ID] = true

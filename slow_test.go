@@ -245,6 +245,56 @@ func TestASlowConversationHoldsUpItselfOnly(t *testing.T) {
 	}
 }
 
+// What a slow read brings is of the moment when it began, and no time tells of a message that
+// is stamped too early: its id does, there too.
+func TestAMessageThatIsStampedTooEarlyInASlowConversationArrives(t *testing.T) {
+	t.Parallel()
+	for _, conversations := range []int{5, 12} {
+		for _, slow := range []int{1, 2} {
+			for phase := range 3 {
+				t.Run(fmt.Sprintf("%d of %d, phase %d", slow, conversations, phase), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t, fliplettest.InProcess())
+						w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+						ids := many(w, conversations)
+						time.Sleep(25 * time.Hour)
+						way := &sluggish{next: w.Transport(), slow: map[int64]bool{}, asked: map[int64]int{}}
+						bob := w.login("bob", asUsual, func(o *chat.Options) { o.Client = w.over(way) })
+						got := newArrivals()
+						_, err := bob.Stream(t.Context(), got.add, chat.StartAt(chat.FromNow))
+						require.NoError(t, err)
+						settle()
+						way.set(true, ids[:slow]...)
+						want := []string{}
+						send := func(body string) {
+							got.send(w, ids[0], body)
+							want = append(want, body)
+						}
+						for i := range 40 {
+							if i == 20 {
+								time.Sleep(time.Duration(phase) * time.Second)
+								w.ShiftClock(-time.Hour)
+								send("early")
+								w.ShiftClock(time.Hour)
+							}
+							got.send(w, ids[4], fmt.Sprint("quick ", i))
+							if i%4 == 0 {
+								send(fmt.Sprint("slow ", i))
+							}
+							time.Sleep(3 * time.Second)
+						}
+						settle()
+						assert.ElementsMatch(t, want, got.of(ids[0]))
+						assert.Len(t, got.of(ids[4]), 40)
+						require.NoError(t, bob.Close())
+					})
+				})
+			}
+		}
+	}
+}
+
 // An answer that takes long has an early date. That is no clock that was set back.
 func TestAConversationWhoseAnswersComeLongAfterTheirDateGetsItsMessages(t *testing.T) {
 	t.Parallel()

@@ -194,7 +194,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		err = errStuck
 	}
 	if err == nil {
-		err = s.peek(ctx, members, &w)
+		err = s.peek(ctx, all, &w)
 	}
 	var rows []datasource.Entry
 	var l left

@@ -28,6 +28,7 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	if !w.partial || !rests {
 		var listed []Member
 		if listed, err = s.Members(ctx); err == nil {
+			listed = s.keepOn(ctx, members, listed)
 			s.sick.list(listed)
 			return s.fetchOf(ctx, listed, w)
 		}

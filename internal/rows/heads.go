@@ -47,6 +47,9 @@ const (
 type Member struct {
 	ID      int64
 	Changed time.Time // of its data source; zero if it is not known
+	// Unlisted: the last list lacks it, but the user may be in it. Nothing tells when it has
+	// changed.
+	Unlisted bool
 }
 
 // errHeads is why the newest rows of conversations cannot be trusted.
@@ -124,7 +127,7 @@ func (h *heads) stick(now time.Time) {
 // that is behind what it was has moved.
 func (s *Source) stands(members []Member, newest map[int64][]feed.Key, now time.Time) bool {
 	h := &s.Endpoint.heads
-	stands := slices.ContainsFunc(members, func(m Member) bool { return !s.peaks.back(m) && h.behind(m, first(newest[m.ID])) })
+	stands := slices.ContainsFunc(members, func(m Member) bool { return !m.Unlisted && !s.peaks.back(m) && h.behind(m, first(newest[m.ID])) })
 	if stands {
 		h.stick(now)
 	}
@@ -226,7 +229,7 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64][]
 		}
 		_, lacks := unseen[m.ID]
 		lacks = lacks || w.partial && !some && s.sick.known(m.ID).ID != 0 // it had one
-		if lacks || w.overlooked(m.ID) || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
+		if lacks || m.Unlisted || w.overlooked(m.ID) || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
 			ids, at[m.ID] = append(ids, m.ID), t
 		}
 	}

@@ -111,7 +111,7 @@ func (r *fetching) overdue() (late bool, at time.Time) {
 // begin begins a read, and sends it to ended when it is over, unless it was left.
 func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetching, stir chan<- struct{}) *fetching {
 	r := &fetching{id: id, after: w.after, began: time.Now(), sight: w.sight, clock: &clock{server: &s.time}, meter: &meter{stir: stir}, over: make(chan struct{})}
-	r.at, r.known = Micros(s.time.now()), s.high.Load()
+	r.at, r.known = Micros(s.time.at(time.Time{})), s.high.Load()
 	if w.peeks() {
 		r.looks = w.beyond
 	}
@@ -173,7 +173,7 @@ func (r *fetching) page(w *want) (rows []datasource.Entry) {
 
 // age is how old it is. The clock of the server may have been set back since it began.
 func (r *fetching) age(server *serverClock) age {
-	since := server.now().Add(-time.Since(r.began))
+	since := server.at(time.Time{}).Add(-time.Since(r.began))
 	return age{r.began, min(r.at, Micros(since)), r.known}
 }
 

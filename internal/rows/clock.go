@@ -25,18 +25,15 @@ type serverClock struct {
 	n     int                       // answers so far
 }
 
-// now is the server's time.
-func (s *serverClock) now() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.read(time.Now())
-}
+// at is the server's time when an answer with a date came at once. An answer without one, or
+// with one from before there were such servers, has the time that the others give, or
+// this machine's.
+func (s *serverClock) at(date time.Time) time.Time { return s.answered(date, time.Now()) }
 
-// at is the server's time when an answer with a date came to a request that was sent at a
-// moment of this machine's clock. An answer without one, or with one from before there were
-// such servers, has the time that the others give, or this machine's. One that took long has
-// an early date, which says nothing against a time that the server had meanwhile.
-func (s *serverClock) at(date, sent time.Time) time.Time {
+// answered is at for an answer to a request that was sent at a moment of this machine's clock.
+// One that took long has an early date, which says nothing against a time that the server had
+// meanwhile.
+func (s *serverClock) answered(date, sent time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -51,7 +48,7 @@ func (s *serverClock) at(date, sent time.Time) time.Time {
 	return s.read(now)
 }
 
-// read is now. s.mu is held.
+// read is what the answers so far say of the server's time. s.mu is held.
 func (s *serverClock) read(now time.Time) time.Time {
 	known := s.ahead[:min(s.n, remembered)]
 	if len(known) == 0 || len(known) == 1 && known[0] > incredible {
@@ -76,7 +73,7 @@ func (c *clock) note(date, sent time.Time) {
 	if c == nil {
 		return
 	}
-	t := c.server.at(date, sent)
+	t := c.server.answered(date, sent)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.first.IsZero() || t.Before(c.first) {
@@ -117,7 +114,7 @@ func (c *clock) read() feed.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.first.IsZero() { // made of no answers
-		return Micros(c.server.now())
+		return Micros(c.server.at(time.Time{}))
 	}
 	return Micros(c.first)
 }

@@ -35,7 +35,7 @@ func TestTheEarliestOfTheLastDatesIsTheServersTime(t *testing.T) {
 					if d == none {
 						date = time.Time{}
 					}
-					assert.Equal(t, c.want[i], time.Until(s.at(date, time.Now())), "answer %d", i)
+					assert.Equal(t, c.want[i], time.Until(s.at(date)), "answer %d", i)
 					time.Sleep(time.Minute)
 				}
 			})
@@ -59,11 +59,11 @@ func TestAnAnswerThatTookLongSaysNothingAgainstTheServersTime(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var s serverClock
-				s.at(time.Now(), time.Now())
+				s.at(time.Now())
 				sent := time.Now()
 				time.Sleep(took)
-				assert.Equal(t, c.want, time.Until(s.at(time.Now().Add(c.date), sent)))
-				assert.Equal(t, c.want, time.Until(s.now()))
+				assert.Equal(t, c.want, time.Until(s.answered(time.Now().Add(c.date), sent)))
+				assert.Equal(t, c.want, time.Until(s.at(time.Time{})))
 			})
 		})
 	}
@@ -71,6 +71,6 @@ func TestAnAnswerThatTookLongSaysNothingAgainstTheServersTime(t *testing.T) {
 		var s serverClock
 		sent := time.Now()
 		time.Sleep(took)
-		assert.Equal(t, -took, time.Until(s.at(sent, sent)), "of the first one nothing else is known")
+		assert.Equal(t, -took, time.Until(s.answered(sent, sent)), "of the first one nothing else is known")
 	})
 }

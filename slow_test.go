@@ -26,6 +26,7 @@ import (
 type sluggish struct {
 	next    http.RoundTripper
 	refuses bool
+	stale   bool // they are answered at once, and the answers take that time
 	mu      sync.Mutex
 	slow    map[int64]bool
 	n       int
@@ -78,12 +79,19 @@ func (s *sluggish) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	s.mu.Unlock()
+	var answer *http.Response
+	if s.stale {
+		answer, err = s.next.RoundTrip(r)
+	}
 	if takes > 0 {
 		select {
 		case <-time.After(takes):
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
+	}
+	if s.stale {
+		return answer, err
 	}
 	return s.next.RoundTrip(r)
 }
@@ -231,6 +239,92 @@ func TestASlowConversationHoldsUpItselfOnly(t *testing.T) {
 					after = way.alone(slow[0])
 					assert.Zero(t, after-before, "it is looked at together with others")
 				}
+				require.NoError(t, bob.Close())
+			})
+		})
+	}
+}
+
+// What a slow read brings is of the moment when it began, and no time tells of a message that
+// is stamped too early: its id does, there too.
+func TestAMessageThatIsStampedTooEarlyInASlowConversationArrives(t *testing.T) {
+	t.Parallel()
+	for _, conversations := range []int{5, 12} {
+		for _, slow := range []int{1, 2} {
+			for phase := range 3 {
+				t.Run(fmt.Sprintf("%d of %d, phase %d", slow, conversations, phase), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t, fliplettest.InProcess())
+						w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+						ids := many(w, conversations)
+						time.Sleep(25 * time.Hour)
+						way := &sluggish{next: w.Transport(), slow: map[int64]bool{}, asked: map[int64]int{}}
+						bob := w.login("bob", asUsual, func(o *chat.Options) { o.Client = w.over(way) })
+						got := newArrivals()
+						_, err := bob.Stream(t.Context(), got.add, chat.StartAt(chat.FromNow))
+						require.NoError(t, err)
+						settle()
+						way.set(true, ids[:slow]...)
+						want := []string{}
+						send := func(body string) {
+							got.send(w, ids[0], body)
+							want = append(want, body)
+						}
+						for i := range 40 {
+							if i == 20 {
+								time.Sleep(time.Duration(phase) * time.Second)
+								w.ShiftClock(-time.Hour)
+								send("early")
+								w.ShiftClock(time.Hour)
+							}
+							got.send(w, ids[4], fmt.Sprint("quick ", i))
+							if i%4 == 0 {
+								send(fmt.Sprint("slow ", i))
+							}
+							time.Sleep(3 * time.Second)
+						}
+						settle()
+						assert.ElementsMatch(t, want, got.of(ids[0]))
+						assert.Len(t, got.of(ids[4]), 40)
+						require.NoError(t, bob.Close())
+					})
+				})
+			}
+		}
+	}
+}
+
+// An answer that takes long has an early date. That is no clock that was set back.
+func TestAConversationWhoseAnswersComeLongAfterTheirDateGetsItsMessages(t *testing.T) {
+	t.Parallel()
+	for _, conversations := range []int{2, 8, 12} {
+		t.Run(fmt.Sprint(conversations), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				w.Always(fliplettest.CrossSource, fliplettest.Status(404))
+				ids := many(w, conversations)
+				time.Sleep(25 * time.Hour)
+				way := &sluggish{next: w.Transport(), stale: true, slow: map[int64]bool{}, asked: map[int64]int{}}
+				bob := w.login("bob", asUsual, func(o *chat.Options) { o.Client = w.over(way) })
+				got := newArrivals()
+				_, err := bob.Stream(t.Context(), got.add, chat.StartAt(chat.FromNow))
+				require.NoError(t, err)
+				settle()
+				way.set(true, ids[0])
+				var slow, quick []string
+				for i := range 20 {
+					slow, quick = append(slow, fmt.Sprint("slow ", i)), append(quick, fmt.Sprint("quick ", i))
+					got.send(w, ids[0], slow[i])
+					got.send(w, ids[1], quick[i])
+					time.Sleep(20 * time.Second)
+				}
+				settle()
+				assert.Equal(t, slow, got.of(ids[0]))
+				assert.Equal(t, quick, got.of(ids[1]))
+				_, longest := got.delays("slow")
+				assert.LessOrEqual(t, longest, 2*time.Minute)
 				require.NoError(t, bob.Close())
 			})
 		})

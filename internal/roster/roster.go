@@ -169,6 +169,12 @@ func (r *Roster) ConfirmNone(ctx context.Context) error {
 	return nil
 }
 
+// Gone reports whether the user is not in a conversation that a list lacks. It costs a request
+// unless that is known. What fails says nothing.
+func (r *Roster) Gone(ctx context.Context, id int64) bool {
+	return errors.Is(r.Check(ctx, id), r.cfg.NotFound)
+}
+
 // Unsure reports whether it is not known if a conversation is the user's, since it could not
 // be read.
 func (r *Roster) Unsure(id int64) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -175,12 +176,13 @@ func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecke
 		if err != nil {
 			return &ConditionError{err}
 		}
+		sent := time.Now()
 		answer, err := s.Client.SelectAcross(ctx, body, nil)
 		if err != nil {
 			return err
 		}
 		rows = answer.Entries
-		at.note(answer.Answered)
+		at.note(answer.Answered, sent)
 		return nil
 	})
 	s.Endpoint.assign(rows)

@@ -36,6 +36,7 @@ const (
 type fetching struct {
 	id    int64
 	after feed.Key
+	looks int64 // rows with a higher id were looked for, whatever their time is; 0: none were
 	began time.Time
 	due   time.Duration // how long its requests may take until it is overdue
 	at    feed.Time     // the server's time when it began
@@ -111,6 +112,9 @@ func (r *fetching) overdue() (late bool, at time.Time) {
 func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetching, stir chan<- struct{}) *fetching {
 	r := &fetching{id: id, after: w.after, began: time.Now(), sight: w.sight, clock: &clock{server: &s.time}, meter: &meter{stir: stir}, over: make(chan struct{})}
 	r.at, r.known = Micros(s.time.at(time.Time{})), s.high.Load()
+	if w.peeks() {
+		r.looks = w.beyond
+	}
 	r.due = s.sick.patience(id)
 	ctx = datasource.UnderWay(ctx, r.meter.tell)
 	w.clock = r.clock
@@ -323,6 +327,11 @@ func (w *ward) recall(id int64, page *want) (r *fetching, known bool) {
 
 // serves reports whether a page can have its rows from an earlier read.
 func (r *fetching) serves(page *want) bool {
-	return r != nil && r.err == nil && time.Since(r.began) < staleAfter && r.after.Compare(page.after) <= 0 &&
+	return r != nil && r.err == nil && time.Since(r.began) < staleAfter && r.after.Compare(page.after) <= 0 && r.finds(page) &&
 		(r.whole || len(r.page(page)) >= page.limit)
+}
+
+// finds reports whether a read has the rows whose time has passed that a page wants.
+func (r *fetching) finds(page *want) bool {
+	return !page.peeks() || r.after == (feed.Key{}) || r.after.FromStart() || r.looks != 0 && r.looks <= page.beyond
 }

@@ -12,6 +12,8 @@ const (
 	remembered = 8
 	// incredible is how far the first answer may be ahead of this machine.
 	incredible = 24 * time.Hour
+	// dateUnit is how exact a date is.
+	dateUnit = time.Second
 )
 
 // serverClock estimates the server's time from the dates of the last answers. Of
@@ -23,17 +25,31 @@ type serverClock struct {
 	n     int                       // answers so far
 }
 
-// at is the server's time when an answer with a date came. An answer without one, or
+// at is the server's time when an answer with a date came at once. An answer without one, or
 // with one from before there were such servers, has the time that the others give, or
 // this machine's.
-func (s *serverClock) at(date time.Time) time.Time {
+func (s *serverClock) at(date time.Time) time.Time { return s.answered(date, time.Now()) }
+
+// answered is at for an answer to a request that was sent at a moment of this machine's clock.
+// One that took long has an early date, which says nothing against a time that the server had
+// meanwhile.
+func (s *serverClock) answered(date, sent time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if date.Year() >= 1990 { // else a machine whose clock has not been set
-		s.ahead[s.n%remembered] = date.Sub(now)
+		least, most := date.Sub(now), date.Add(dateUnit).Sub(sent)
+		if known := s.read(now).Sub(now); s.n > 0 && now.Sub(sent) > dateUnit && least <= known && known <= most {
+			least = known
+		}
+		s.ahead[s.n%remembered] = least
 		s.n++
 	}
+	return s.read(now)
+}
+
+// read is what the answers so far say of the server's time. s.mu is held.
+func (s *serverClock) read(now time.Time) time.Time {
 	known := s.ahead[:min(s.n, remembered)]
 	if len(known) == 0 || len(known) == 1 && known[0] > incredible {
 		return now
@@ -53,11 +69,11 @@ type clock struct {
 	latest time.Time // of the dates themselves
 }
 
-func (c *clock) note(date time.Time) {
+func (c *clock) note(date, sent time.Time) {
 	if c == nil {
 		return
 	}
-	t := c.server.at(date)
+	t := c.server.answered(date, sent)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.first.IsZero() || t.Before(c.first) {

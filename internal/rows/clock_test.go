@@ -42,3 +42,35 @@ func TestTheEarliestOfTheLastDatesIsTheServersTime(t *testing.T) {
 		})
 	}
 }
+
+func TestAnAnswerThatTookLongSaysNothingAgainstTheServersTime(t *testing.T) {
+	t.Parallel()
+	const took = 10 * time.Second
+	for name, c := range map[string]struct{ date, want time.Duration }{ // of the answer that took so long
+		"dated when the query came":       {-took, 0},
+		"dated in between":                {-took / 2, 0},
+		"dated at the end":                {0, 0},
+		"in whole seconds":                {-took - time.Second + time.Millisecond, 0},
+		"the clock was set back":          {-took - time.Hour, -took - time.Hour},
+		"the clock was set back a little": {-took - 2*time.Second, -took - 2*time.Second},
+		"a machine that is ahead":         {time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var s serverClock
+				s.at(time.Now())
+				sent := time.Now()
+				time.Sleep(took)
+				assert.Equal(t, c.want, time.Until(s.answered(time.Now().Add(c.date), sent)))
+				assert.Equal(t, c.want, time.Until(s.at(time.Time{})))
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var s serverClock
+		sent := time.Now()
+		time.Sleep(took)
+		assert.Equal(t, -took, time.Until(s.answered(sent, sent)), "of the first one nothing else is known")
+	})
+}

@@ -28,6 +28,7 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	if !w.partial || !rests {
 		var listed []Member
 		if listed, err = s.Members(ctx); err == nil {
+			listed = s.keepOn(ctx, members, listed)
 			s.sick.list(listed)
 			return s.fetchOf(ctx, listed, w)
 		}
@@ -190,6 +191,7 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 	sent.match = nil // it is looked at here only
 	var large error
 	for {
+		began := time.Now()
 		answer, err := s.Client.Select(ctx, id, q)
 		if tooLarge(err) && q.Limit > 1 {
 			q.Limit, large = q.Limit/2, err
@@ -198,7 +200,7 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		if err != nil {
 			return nil, false, err
 		}
-		w.clock.note(answer.Answered)
+		w.clock.note(answer.Answered, began)
 		full := len(answer.Entries) >= q.Limit
 		if full && !identified(answer.Entries) {
 			return nil, false, errNoIDs

@@ -47,6 +47,9 @@ const (
 type Member struct {
 	ID      int64
 	Changed time.Time // of its data source; zero if it is not known
+	// Unlisted: the last list lacks it, but the user may be in it. Nothing tells when it has
+	// changed.
+	Unlisted bool
 }
 
 // errHeads is why the newest rows of conversations cannot be trusted.
@@ -124,7 +127,7 @@ func (h *heads) stick(now time.Time) {
 // that is behind what it was has moved.
 func (s *Source) stands(members []Member, newest map[int64][]feed.Key, now time.Time) bool {
 	h := &s.Endpoint.heads
-	stands := slices.ContainsFunc(members, func(m Member) bool { return !s.peaks.back(m) && h.behind(m, first(newest[m.ID])) })
+	stands := slices.ContainsFunc(members, func(m Member) bool { return !m.Unlisted && !s.peaks.back(m) && h.behind(m, first(newest[m.ID])) })
 	if stands {
 		h.stick(now)
 	}
@@ -194,7 +197,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		err = errStuck
 	}
 	if err == nil {
-		err = s.peek(ctx, members, &w)
+		err = s.peek(ctx, all, &w)
 	}
 	var rows []datasource.Entry
 	var l left
@@ -226,7 +229,7 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64][]
 		}
 		_, lacks := unseen[m.ID]
 		lacks = lacks || w.partial && !some && s.sick.known(m.ID).ID != 0 // it had one
-		if lacks || w.overlooked(m.ID) || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
+		if lacks || m.Unlisted || w.overlooked(m.ID) || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
 			ids, at[m.ID] = append(ids, m.ID), t
 		}
 	}
@@ -289,6 +292,7 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 			"dataSourceId": m.ID, "order": []string{column, string(datasource.Desc)}, "limit": most, "attributes": []string{wire.GUID},
 		}
 	}
+	sent := time.Now()
 	answer, err := s.Client.Select(ctx, host, datasource.Query{
 		Type: "select", Attributes: []string{wire.GUID}, Limit: most, Join: joins,
 		Order: []datasource.Order{{Column: column, Direction: datasource.Desc}},
@@ -296,7 +300,7 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 	if err != nil {
 		return nil, err
 	}
-	w.clock.note(answer.Answered)
+	w.clock.note(answer.Answered, sent)
 	newest, asked := make(map[int64][]feed.Key, len(members)), make(map[int64]bool, len(members))
 	for _, m := range members {
 		asked[m.ID] = true

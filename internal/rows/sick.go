@@ -73,7 +73,8 @@ type ward struct {
 	members []Member            // as listed last
 	relist  time.Time           // until when no list is asked for, since one has failed
 	slow    map[int64]*slowness
-	shelf   map[int64]*shelf // what reads bring that polls have left
+	shelf   map[int64]*shelf    // what reads bring that polls have left
+	vouched map[int64]time.Time // until when it is not asked if a list is right that lacks one
 }
 
 // bed is a conversation that cannot be read.

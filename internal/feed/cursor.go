@@ -225,10 +225,10 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 		r.conversations.add(id)
 	}
 	for _, id := range s.Joins {
-		r.joins = append(r.joins, join{conversation: id, until: r.joinedBy(Member{}), otherwise: endOfTime, at: Key{Time: beginning}, limit: r.cfg.PageSize})
+		r.joins = append(r.joins, r.newJoin(id, r.joinedBy(Member{})))
 	}
 	for _, j := range s.Joining {
-		r.joins = append(r.joins, j.restore(r.cfg.PageSize))
+		r.joins = append(r.joins, r.restoreJoin(j))
 	}
 	for _, k := range s.Known {
 		if mine(k) {

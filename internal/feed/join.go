@@ -40,6 +40,11 @@ type join struct {
 	left   int64 // the lowest id of what is left to the next poll; 0: nothing is
 }
 
+// newJoin is the join of a conversation, nothing of which is read.
+func (r *reader) newJoin(conversation int64, until Time) join {
+	return join{conversation: conversation, until: until, otherwise: endOfTime, at: Key{Time: beginning}, limit: r.cfg.PageSize}
+}
+
 func (j *join) query(s Start) Query {
 	if s == FromBeginning && !j.blind || s != FromBeginning && j.paging {
 		return Query{Kind: Created, Conversation: j.conversation, After: j.at, Limit: j.limit}

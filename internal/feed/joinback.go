@@ -51,11 +51,9 @@ func (j *join) save() savedJoin {
 	return s
 }
 
-func (s *savedJoin) restore(limit int) join {
-	j := join{
-		conversation: s.Conversation, created: s.Created, until: s.Until, otherwise: endOfTime,
-		at: s.At, paging: s.Paging, told: s.Told, limit: limit,
-	}
+func (r *reader) restoreJoin(s savedJoin) join {
+	j := r.newJoin(s.Conversation, s.Until)
+	j.created, j.at, j.paging, j.told = s.Created, s.At, s.Paging, s.Told
 	if k := s.Ids; k != nil {
 		if k.Answered != 0 {
 			j.asked, j.answered = time.UnixMicro(k.Asked), time.UnixMicro(k.Answered)

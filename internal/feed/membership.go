@@ -92,7 +92,8 @@ func (r *reader) enter(m Member, young bool) bool {
 		return true
 	}
 	if !slices.ContainsFunc(r.joins, func(j join) bool { return j.conversation == m.Conversation }) {
-		j := join{conversation: m.Conversation, created: m.Created, until: until, otherwise: endOfTime, limit: r.cfg.PageSize, at: Key{Time: beginning}}
+		j := r.newJoin(m.Conversation, until)
+		j.created = m.Created
 		if m.Joined != 0 {
 			j.asked, j.answered, j.created = m.Asked, m.Answered, min(m.Created, until)
 		}

@@ -125,7 +125,11 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	})
 	members := make([]feed.Member, len(sources))
 	for i, ds := range sources {
-		members[i] = rows.ListEntry(ds, rows.Joined(joined[ds.ID]))
+		j := joined[ds.ID]
+		members[i] = feed.Member{
+			Conversation: ds.ID, Created: rows.Micros(ds.CreatedAt), Changed: rows.Micros(ds.UpdatedAt),
+			Joined: rows.Micros(j.At), Asked: j.Asked, Answered: j.Answered,
+		}
 	}
 	return members, nil
 }

@@ -111,7 +111,7 @@ func (r *fetching) overdue() (late bool, at time.Time) {
 // begin begins a read, and sends it to ended when it is over, unless it was left.
 func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetching, stir chan<- struct{}) *fetching {
 	r := &fetching{id: id, after: w.after, began: time.Now(), sight: w.sight, clock: &clock{server: &s.time}, meter: &meter{stir: stir}, over: make(chan struct{})}
-	r.at, r.known = Micros(s.time.at(time.Time{})), s.high.Load()
+	r.at, r.known = Micros(s.Now()), s.high.Load()
 	if w.peeks() {
 		r.looks = w.beyond
 	}

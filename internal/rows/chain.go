@@ -85,8 +85,8 @@ func (c *chains) of(q feed.Query) *chain {
 	return c.now
 }
 
-// begin returns the chain that begins with a page, nil for one that belongs to no poll.
-func (c *chains) begin(q feed.Query) *chain {
+// newChain is the chain that begins with a page, nil for one that belongs to no poll.
+func newChain(q feed.Query) *chain {
 	if !q.Partial {
 		return nil
 	}

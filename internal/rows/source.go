@@ -274,7 +274,7 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	if there {
 		return found, left{}, short && len(found.rows) < q.Limit, w.clock.shown(), err
 	}
-	w.chain = s.chains.begin(q)
+	w.chain = newChain(q)
 	page, err := s.fetchEach(ctx, w)
 	if w.chain != nil && err == nil && page.More {
 		s.chains.goOn(w.chain)

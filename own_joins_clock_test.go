@@ -37,11 +37,7 @@ func TestNothingFromBeforeAnOwnJoinIsNewWhenTheClockHasStepped(t *testing.T) {
 func joinAfterStep(t *testing.T, w *world, start chat.From, step, lead time.Duration) {
 	t.Helper()
 	jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
-	other := w.converse(jane, "bob")
-	w.say(jane, other, "hello")
-	conv := newsOf(t, jane)
-	listeners := listening(t, bob, start)
-	settle()
+	conv, listeners := aboutToJoin(t, w, jane, bob, start)
 
 	// Ages of old messages at the join: around the step's size and twice that, and young ones.
 	ages := []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 2500 * time.Millisecond, 9 * time.Second, 20 * time.Second}
@@ -74,6 +70,29 @@ func joinAfterStep(t *testing.T, w *world, start chat.From, step, lead time.Dura
 	_, err := bob.Channels().Join(t.Context(), conv.ID)
 	require.NoError(t, err)
 	time.Sleep(time.Millisecond)
+	onlyLiveIsNew(t, w, jane, conv, listeners, start, func(history []string, way string) {
+		sort.Strings(history)
+		sort.Strings(old)
+		assert.Equal(t, old, history, way)
+	})
+	require.NoError(t, bob.Close())
+}
+
+// aboutToJoin makes a channel and begins to listen, without being in it.
+func aboutToJoin(t *testing.T, w *world, jane, bob *chat.Chat, start chat.From) (*chat.Conversation, map[string]*heard) {
+	t.Helper()
+	w.say(jane, w.converse(jane, "bob"), "hello")
+	conv := newsOf(t, jane)
+	listeners := listening(t, bob, start)
+	settle()
+	return conv, listeners
+}
+
+// onlyLiveIsNew sends two messages to a conversation that was joined, and fails for listeners
+// that get anything else as new. old checks what came as history, but from now, when there
+// is a gap instead.
+func onlyLiveIsNew(t *testing.T, w *world, jane *chat.Chat, conv *chat.Conversation, listeners map[string]*heard, start chat.From, old func(history []string, way string)) {
+	t.Helper()
 	w.say(jane, conv, "live 1")
 	settle()
 	w.say(jane, conv, "live 2")
@@ -85,12 +104,9 @@ func joinAfterStep(t *testing.T, w *world, start chat.From, step, lead time.Dura
 			assert.Empty(t, history, way)
 			assert.Len(t, h.gaps, 1, way)
 		} else {
-			sort.Strings(history)
-			sort.Strings(old)
-			assert.Equal(t, old, history, way)
+			old(history, way)
 		}
 	}
-	require.NoError(t, bob.Close())
 }
 
 // Times that come a second time may be those of more messages than a page has.
@@ -105,10 +121,7 @@ func TestNothingFromBeforeAnOwnJoinIsNewHoweverManyAreFromTheFuture(t *testing.T
 					store := storage.NewMemory()
 					kept := func(o *chat.Options) { asUsual(o); o.Storage = store }
 					jane, bob := w.login("jane", asUsual), w.login("bob", kept)
-					w.say(jane, w.converse(jane, "bob"), "hello")
-					conv := newsOf(t, jane)
-					listeners := listening(t, bob, start)
-					settle()
+					conv, listeners := aboutToJoin(t, w, jane, bob, start)
 					for i := range old {
 						time.Sleep(time.Second)
 						w.AddRows(conv.ID, datasource.M{"body": fmt.Sprint(i), "fromUserId": jane.User().UserID, "guid": fmt.Sprint("g", i)})
@@ -184,11 +197,7 @@ func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockIsSetBack(t *testing.T) {
 								}
 								return w.Transport().RoundTrip(r)
 							})))
-							other := w.converse(jane, "bob")
-							w.say(jane, other, "hello")
-							conv := newsOf(t, jane)
-							listeners := listening(t, bob, start)
-							settle()
+							conv, listeners := aboutToJoin(t, w, jane, bob, start)
 							for i := range 3 {
 								w.say(jane, conv, fmt.Sprint("old ", i))
 							}
@@ -201,20 +210,9 @@ func TestWhatComesAfterAnOwnJoinIsNewAlsoWhenTheClockIsSetBack(t *testing.T) {
 								time.Sleep(wait)
 								w.ShiftClock(-step)
 							}
-							w.say(jane, conv, "live 1")
-							settle()
-							w.say(jane, conv, "live 2")
-							settle()
-							for way, h := range listeners {
-								history, got, _ := h.in(conv)
-								assert.Equal(t, []string{"live 1", "live 2"}, got, way)
-								if start == chat.FromNow {
-									assert.Empty(t, history, way)
-									assert.Len(t, h.gaps, 1, way)
-								} else {
-									assert.Equal(t, []string{"old 0", "old 1", "old 2", "old 3"}, history, way)
-								}
-							}
+							onlyLiveIsNew(t, w, jane, conv, listeners, start, func(history []string, way string) {
+								assert.Equal(t, []string{"old 0", "old 1", "old 2", "old 3"}, history, way)
+							})
 							require.NoError(t, bob.Close())
 						})
 					})
@@ -233,10 +231,7 @@ func TestWhatComesWhileTheClockIsBackBetweenTwoPollsIsNoHistoryOfAJoin(t *testin
 			t.Parallel()
 			servers(t, func(t *testing.T, w *world) {
 				jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
-				w.say(jane, w.converse(jane, "bob"), "hello")
-				conv := newsOf(t, jane)
-				listeners := listening(t, bob, start)
-				settle()
+				conv, listeners := aboutToJoin(t, w, jane, bob, start)
 				w.say(jane, conv, "old")
 				settle()
 				_, err := bob.Channels().Join(t.Context(), conv.ID)

@@ -51,6 +51,26 @@ type Exclusive interface {
 	Exclusive() bool
 }
 
+// Transactional is an optional ability of a Store: several changes become one, together
+// with what fn itself writes to the same database. On such a Store [Chat.Consume] can run
+// its function and move its position in one transaction.
+//
+// [Chat.Consume]: https://pkg.go.dev/github.com/fliplet/fliplet-chat-go#Chat.Consume
+type Transactional interface {
+	Store
+	// Update calls fn once with a Store whose changes take effect together when fn returns
+	// nil and Update does, and not at all otherwise. Reads through tx see what was written
+	// through it. fn gets a context that ends with ctx, in which the implementation may
+	// carry its transaction; tx and that context must not be used after fn has returned.
+	//
+	// A swap through tx that reported true holds until the end of the transaction: where
+	// somebody else has changed the key meanwhile, it reported false, or Update fails.
+	// Update returns fn's error as it is. After any other error the changes may have taken
+	// effect or not, as after a lost answer to Set: a read tells. fn that panics changes
+	// nothing, and the panic goes on.
+	Update(ctx context.Context, fn func(ctx context.Context, tx Store) error) error
+}
+
 // Scrubber is an optional ability of a Store that keeps its values somewhere that
 // outlives it: it removes what deleted and replaced values have left behind there.
 // [Chat.Logout] asks for it after it has deleted what the user's session stored.

@@ -136,9 +136,8 @@ func missing(err error, what string, id int64) error {
 	return err
 }
 
-// absent reports whether the service may say that something does not exist: with a message
-// of its own. Gateways, and frameworks behind them, name the status, but some do not, so what
-// ends for good has to be said more than once. See certain.
+// absent reports whether the service may say that something does not exist: with a message of
+// its own. Gateways name the status, but some do not, so what ends for good is said repeatedly.
 func absent(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
 	if !ok || !answer.FromService || !answer.Is(datasource.ErrNotFound) {

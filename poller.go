@@ -71,9 +71,8 @@ type polledRows struct {
 
 // judge says what a poll's error means. After a refusal it tries a login, unless the
 // poll has done so: when the service itself refuses that, too, and the request that asks about
-// the token itself, and no request with the client's token was accepted between two such polls,
-// the token was revoked. Something on the way answers with refusals, with empty lists, and with
-// pages that have a status of success, so each of these requests has to say so itself.
+// the token itself, and none with the client's token was accepted between two such polls, the
+// token was revoked. Pages with a status of success and empty lists say nothing of that.
 func (p *polledRows) judge(ctx context.Context, err error) error {
 	if errors.Is(err, ErrContactNotFound) {
 		if !p.absent.Another() || !p.chat.noContact(ctx, p.session) {

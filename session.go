@@ -203,10 +203,10 @@ func (c *Chat) noContact(ctx context.Context, s *session) bool {
 		return err == nil && !slices.ContainsFunc(found.Entries, func(e datasource.Entry) bool { return e.ID == s.contactID || c.contact(&e).UserID == s.userID })
 	}
 	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
-	if err != nil {
-		return absent(err)
+	if answer, ok := errors.AsType[*datasource.Error](err); ok {
+		return absent(err) && answer.Code == "" // as the service's 404 is documented
 	}
-	return row.ID == s.contactID && len(where.Choose(query, columnsOf, *row)) == 0
+	return err == nil && row.ID == s.contactID && len(where.Choose(query, columnsOf, *row)) == 0
 }
 
 // authorized calls fn with the user's chat token. After a 403 it logs in and calls fn

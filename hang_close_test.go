@@ -181,7 +181,7 @@ func TestWhoWaitsForAStoreThatHangsLearnsThatTheChatWasClosed(t *testing.T) {
 								if end == "Close" {
 									require.NoError(t, bob.Close())
 								} else {
-									ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+									ctx, cancel := context.WithTimeout(t.Context(), 17*time.Second)
 									defer cancel()
 									_ = bob.Shutdown(ctx)
 								}
@@ -190,7 +190,7 @@ func TestWhoWaitsForAStoreThatHangsLearnsThatTheChatWasClosed(t *testing.T) {
 								if end == "Close" {
 									assert.LessOrEqual(t, took, time.Second, "%v after %v: %v", name, time.Since(begun), err)
 								}
-								if err != nil && (end == "Close" || took >= 20*time.Second) { // Shutdown lets a Store take its time
+								if err != nil && (end == "Close" || took >= 17*time.Second) { // Shutdown lets a Store take its time
 									assert.ErrorIs(t, err, chat.ErrClosed, "after %v", took)
 								}
 							}

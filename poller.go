@@ -69,10 +69,9 @@ type polledRows struct {
 	absent  receive.Absence  // of the contact
 }
 
-// judge says what a poll's error means. After a refusal it tries a login, unless the
-// poll has done so: when the service itself refuses that, too, and the request that asks about
-// the token itself, and none with the client's token was accepted between two such polls, the
-// token was revoked. Pages with a status of success and empty lists say nothing of that.
+// judge says what a poll's error means. After a refusal it tries a login, unless the poll has:
+// when the service itself refuses that, too, and the request about the token itself, and none
+// with the token was accepted between two such polls, it was revoked.
 func (p *polledRows) judge(ctx context.Context, err error) error {
 	if errors.Is(err, ErrContactNotFound) {
 		if !p.absent.Another() || !p.chat.noContact(ctx, p.session) {
@@ -99,8 +98,7 @@ func (p *polledRows) judge(ctx context.Context, err error) error {
 	return &receive.FinalError{Err: err, Means: ErrUnauthorized}
 }
 
-// refused reports whether the service may have refused a token. What access rules refuse is
-// something else, and so is what a gateway refuses with a page of its own.
+// refused reports whether the service may have refused a token: no rules, and no page.
 func refused(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
 	return ok && answer.FromService && (errors.Is(err, datasource.ErrUnauthorized) || errors.Is(err, datasource.ErrForbidden)) && !errors.Is(err, datasource.ErrAccessDenied)

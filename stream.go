@@ -148,14 +148,14 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 	if err := o.from.check(); err != nil {
 		return nil, err
 	}
-	_, s, end, err := c.enter(ctx)
+	inside, s, end, err := c.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
 	t := c.teller(s, o.onError)
 	f := &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap, noMarks: o.noMarks, onError: o.onError, teller: t}
-	pusher, err := s.receiver.Push(ctx, f, c.listenFrom(ctx, s, o, t))
+	pusher, err := s.receiver.Push(ctx, f, c.listenFrom(inside, s, o, t))
 	if err != nil {
 		return nil, err
 	}

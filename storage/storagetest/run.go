@@ -26,7 +26,8 @@ type suite struct {
 //
 // A store that has a List method is checked as a [storage.Lister], too; for others
 // those checks are skipped. One that has a Scrub method is checked as a
-// [storage.Scrubber], as far as that shows from outside.
+// [storage.Scrubber], as far as that shows from outside, and one that has a Watch method
+// as a [storage.Watcher].
 func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 	t.Helper()
 	s := &suite{open: open}
@@ -58,6 +59,9 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 		{"a listing ends with its context", endedListing},
 		{"a listing has what stays while others write", busyListing},
 		{"scrubbing changes no value", scrubbing},
+		{"a watch tells of every kind of change", watching},
+		{"a watch that nobody reads keeps nobody from writing, and goes on", unreadWatch},
+		{"a watch ends with its context, and no other does", endedWatch},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,6 +39,7 @@ const (
 	undefinedTable     = "42P01"
 	undefinedSchema    = "3F000"
 	idledInTransaction = "25P03"
+	serverEnds         = "57P01"
 )
 
 // code is the code of the server's answer, "" if it is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,6 +65,7 @@ func open(t testing.TB, dsn string, opts ...pgstore.Option) *pgstore.Store {
 // connect opens a connection to look at a database from outside.
 func connect(t testing.TB, dsn string) *pgx.Conn {
 	t.Helper()
+	dsn, _, _ = strings.Cut(dsn, "&pool_")
 	conn, err := pgx.Connect(t.Context(), dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })

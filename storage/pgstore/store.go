@@ -146,7 +146,7 @@ func (s *Store) call(ctx context.Context, name, key string, reads bool, statemen
 			return err
 		}
 		at := code(err)
-		again := pgconn.SafeToRetry(err) || at == serialization || at == deadlock || reads && at == ""
+		again := pgconn.SafeToRetry(err) || at == serialization || at == deadlock || reads && (at == "" || at == serverEnds)
 		if _, away := errors.AsType[*pgconn.ConnectError](err); away || !again || ctx.Err() != nil {
 			break
 		}

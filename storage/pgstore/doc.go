@@ -47,7 +47,8 @@
 //     transaction needs a connection for itself, so give the pool a few more than handlers
 //     that run at the same time.
 //   - After a restart or a failover of the server the Store goes on by itself. Calls fail
-//     meanwhile; a call whose request was not sent is made again over another connection.
+//     meanwhile, and a write over a connection that was just lost does once more. Reads are
+//     made again over another connection.
 //   - What was acknowledged is as durable as the server: with asynchronous replication a
 //     failover may lose the last moments, and synchronous_commit=off may after a crash.
 //   - A position is about 100 bytes for each message. Rows are updated in place where there

@@ -80,11 +80,16 @@ func explain(call string, err error) error {
 	return fmt.Errorf("pgstore: %s: the server cannot be reached, or the connection was lost: %w", call, err)
 }
 
+// errLost: the connection of a transaction was lost before COMMIT.
+var errLost = errors.New("pgstore: the connection was lost in the middle of the transaction, so nothing of it is stored")
+
 // uncertain reports whether an error of COMMIT leaves open what happened.
 func uncertain(err error) bool {
-	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, pgx.ErrTxClosed) || pgconn.SafeToRetry(err) {
+	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, pgx.ErrTxClosed) {
 		return false
 	}
+	// pgconn.SafeToRetry does not tell: a lost answer to a simple query is a connection that
+	// is closed, like one that was closed before.
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return true

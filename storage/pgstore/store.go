@@ -128,13 +128,12 @@ const (
 	writing = false
 )
 
-// attempts is how often a call is made that has not reached the server, or that the server
-// refused because of others.
+// attempts is how often a call is made that a lost connection does not harm, or that the
+// server refused because of others.
 const attempts = 3
 
-// call runs one statement. It is run again when that changes nothing: when it was not sent,
-// since the connection was dead already, as after a restart of the server; when the server
-// rolled it back; or when it only reads.
+// call runs one statement. It is run again when that changes nothing: when it only reads,
+// or when the server rolled it back.
 func (s *Store) call(ctx context.Context, name, key string, reads bool, statement func() error) error {
 	if err := s.begin(ctx, key); err != nil {
 		return err
@@ -146,7 +145,7 @@ func (s *Store) call(ctx context.Context, name, key string, reads bool, statemen
 			return err
 		}
 		at := code(err)
-		again := pgconn.SafeToRetry(err) || at == serialization || at == deadlock || reads && (at == "" || at == serverEnds)
+		again := at == serialization || at == deadlock || reads && (at == "" || at == serverEnds)
 		if _, away := errors.AsType[*pgconn.ConnectError](err); away || !again || ctx.Err() != nil {
 			break
 		}

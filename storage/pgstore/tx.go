@@ -129,7 +129,7 @@ func (s *Store) committed(ctx context.Context, err error) error {
 func usable(tx pgx.Tx) error {
 	conn := tx.Conn().PgConn()
 	if conn.IsClosed() {
-		return nil // the next statement says why
+		return errLost
 	}
 	if conn.IsBusy() {
 		return ErrBusy

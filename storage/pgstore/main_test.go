@@ -2,6 +2,8 @@ package pgstore_test
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -26,10 +28,22 @@ var one struct {
 	err    error
 }
 
+// shared returns the server of all tests.
+func shared() (*pgtest.Server, error) {
+	one.once.Do(func() { one.server, one.err = pgtest.Run(context.Background()) })
+	return one.server, one.err
+}
+
 // withServer stops the server when the tests have run.
 type withServer struct{ *testing.M }
 
 func (m withServer) Run() int {
+	flag.Parse()
+	if !pgtest.Installed() { // an example cannot skip itself
+		if err := flag.Set("test.skip", "^Example"); err != nil {
+			panic(err)
+		}
+	}
 	code := m.M.Run()
 	if one.server != nil {
 		if err := one.server.Close(); err != nil {
@@ -45,12 +59,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
 // server returns the server of all tests, or skips the test.
 func server(t testing.TB) *pgtest.Server {
 	t.Helper()
-	one.once.Do(func() { one.server, one.err = pgtest.Run(context.Background()) })
-	if one.err == pgtest.ErrNotFound {
-		t.Skip(one.err)
+	srv, err := shared()
+	if errors.Is(err, pgtest.ErrNotFound) {
+		t.Skip(err)
 	}
-	require.NoError(t, one.err)
-	return one.server
+	require.NoError(t, err)
+	return srv
 }
 
 // open opens a Store until the end of the test.

@@ -110,6 +110,12 @@ func Run(ctx context.Context, opts ...Option) (_ *Server, err error) {
 	return s, err
 }
 
+// Installed reports whether there is a PostgreSQL to start.
+func Installed() bool {
+	_, err := programs()
+	return err == nil
+}
+
 // programs returns the folder of the newest server that is installed.
 func programs() (string, error) {
 	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is well formed

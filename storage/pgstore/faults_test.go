@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -121,9 +122,14 @@ func TestACallThatIsCutAnywhereIsDoneOrNot(t *testing.T) {
 // and only a lost answer to COMMIT is called uncertain.
 func TestATransactionThatIsCutAnywhereIsDoneOrNot(t *testing.T) {
 	t.Parallel()
-	p, s, direct, dsn := through(t, "")
+	p, _, direct, dsn := through(t, "")
+	pool, err := pgxpool.New(t.Context(), strings.Replace(dsn, server(t).Addr(), p.addr(), 1))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	s, err := pgstore.New(t.Context(), pool)
+	require.NoError(t, err)
 	conn := connect(t, dsn)
-	_, err := conn.Exec(t.Context(), "CREATE TABLE effects (id integer PRIMARY KEY)")
+	_, err = conn.Exec(t.Context(), "CREATE TABLE effects (id integer PRIMARY KEY)")
 	require.NoError(t, err)
 	uncertain := 0
 	for _, what := range []lose{question, answer} {
@@ -135,6 +141,7 @@ func TestATransactionThatIsCutAnywhereIsDoneOrNot(t *testing.T) {
 			if before != "none" {
 				old = []byte(before)
 			}
+			pool.Reset() // each time the same packets, from the first of a connection
 			p.arm(n, what)
 			err := s.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
 				if err := insert(ctx, int(what)*1000+id); err != nil {

@@ -14,10 +14,24 @@ const page = 500
 // keys; no transaction is open and no connection is taken while the loop body runs. See
 // [storage.Lister].
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return list(ctx, prefix, func(from, to []byte) (keys [][]byte, err error) {
+		err = s.call(ctx, "list", "any", reading, func() error {
+			keys, err = s.keys(ctx, s.pool, from, to)
+			return err
+		})
+		return keys, err
+	})
+}
+
+// list yields keys that are read in pages.
+func list(ctx context.Context, prefix string, read func(from, to []byte) ([][]byte, error)) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		from := []byte(prefix)
 		for {
-			keys, err := s.keys(ctx, from, after(prefix))
+			keys, err := read(from, after(prefix))
+			if err != nil {
+				keys = nil
+			}
 			for _, key := range keys {
 				if ctx.Err() != nil {
 					err = context.Cause(ctx)
@@ -53,21 +67,14 @@ func after(prefix string) []byte {
 }
 
 // keys returns the first keys from one on and before another one.
-func (s *Store) keys(ctx context.Context, from, to []byte) (keys [][]byte, err error) {
-	err = s.call(ctx, "list", "any", reading, func() error {
-		sql, args := s.sql.list, []any{s.namespace, from, page}
-		if to != nil {
-			sql, args = s.sql.listTo, append(args, to)
-		}
-		rows, err := s.pool.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		keys, err = pgx.CollectRows(rows, pgx.RowTo[[]byte])
-		return err
-	})
+func (s *Store) keys(ctx context.Context, q runner, from, to []byte) ([][]byte, error) {
+	sql, args := s.sql.list, []any{s.namespace, from, page}
+	if to != nil {
+		sql, args = s.sql.listTo, append(args, to)
+	}
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
-	return keys, nil
+	return pgx.CollectRows(rows, pgx.RowTo[[]byte])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -84,9 +85,12 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 			_ = tx.Rollback(tidy) // a connection on which that fails is closed
 		}
 	}()
-	if err := fn(context.WithValue(ctx, txKey{}, pgx.Tx(handlerTx{tx})), within); err != nil {
+	inside, cancel := context.WithCancel(context.WithValue(ctx, txKey{}, pgx.Tx(handlerTx{tx})))
+	defer cancel()
+	if err := fn(inside, within); err != nil {
 		return err
 	}
+	cancel()
 	within.end()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -180,6 +184,17 @@ func (t *txStore) call(ctx context.Context, name, key string, statement func() e
 		return err
 	}
 	return t.store.failed(ctx, name, err)
+}
+
+// List yields keys in the transaction; the loop body may use it.
+func (t *txStore) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return list(ctx, prefix, func(from, to []byte) (keys [][]byte, err error) {
+		err = t.call(ctx, "list", "any", func() error {
+			keys, err = t.store.keys(ctx, t.tx, from, to)
+			return err
+		})
+		return keys, err
+	})
 }
 
 func (t *txStore) Get(ctx context.Context, key string) (value []byte, err error) {

@@ -54,7 +54,13 @@ func (m withServer) Run() int {
 	return code
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+func TestMain(m *testing.M) {
+	if said := os.Getenv(victimEnv); said != "" {
+		fmt.Fprintln(os.Stderr, victim(said)) // it ends when it is killed
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(withServer{m})
+}
 
 // server returns the server of all tests, or skips the test.
 func server(t testing.TB) *pgtest.Server {
@@ -109,6 +115,11 @@ func TestStore(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store { return place(t, pgstore.Namespace(fmt.Sprint("test ", n.Add(1)))) },
 		storagetest.Reopen(func(t *testing.T, s storage.Store) storage.Store {
 			require.NoError(t, s.(*pgstore.Store).Close())
+			mu.Lock()
+			namespace := in[s]
+			mu.Unlock()
+			return place(t, namespace)
+		}), storagetest.Beside(func(t *testing.T, s storage.Store) storage.Store {
 			mu.Lock()
 			namespace := in[s]
 			mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // Health is how a Chat is doing; see [Chat.Health]. Times are those of the local clock.
 type Health struct {
 	// User is the flUserId of the logged-in user, "" without a login. Everything but
-	// LimiterWait is about this user.
+	// LimiterWait and Limiter are about this user.
 	User string
 	// Listeners counts the streams, loops over Events and consumers that receive. While it
 	// is 0 nothing is polled.
@@ -28,6 +28,9 @@ type Health struct {
 	// LimiterWait is how long a request of this Chat that is made now would wait for the
 	// client's rate limit, which other Chats may share; 0 for not at all.
 	LimiterWait time.Duration
+	// Limiter is why that limit is smaller than it should be, as when replicas that share
+	// one cannot reach their Storage; nil when it is not.
+	Limiter error
 	// Outbox counts the messages that are left to send, as far as this process knows; 0
 	// without Options.Outbox.
 	Outbox int
@@ -72,7 +75,7 @@ func (c *Chat) Health() Health {
 	if c.made() != nil {
 		return Health{}
 	}
-	h := Health{LimiterWait: c.client.Delay()}
+	h := Health{LimiterWait: c.client.Delay(), Limiter: c.client.LimiterErr()}
 	s := c.current()
 	if s == nil {
 		return h
@@ -115,6 +118,7 @@ func (c *Chat) debugState() debugpage.State {
 	p.Polls = debugpage.Polls{Last: h.LastPoll, Failed: h.FailedPolls}
 	p.Limiter.Used, p.Limiter.Of, p.Limiter.Waiting = c.client.Limiter().Load()
 	p.Limiter.Wait = h.LimiterWait.Seconds()
+	p.Failed("limiter", 0, 0, 0, h.Limiter)
 	if s := c.current(); s != nil {
 		p.Fill(s.receiver.Inspect())
 	}

@@ -522,7 +522,7 @@ func TestHealthTellsOfTheOutboxAndTheLimiter(t *testing.T) {
 
 // over is a client with a transport of the test's own, without a limit unless one is
 // given.
-func (w *world) over(rt http.RoundTripper, limiter ...*datasource.Limiter) *datasource.Client {
+func (w *world) over(rt http.RoundTripper, limiter ...datasource.Limiter) *datasource.Client {
 	w.t.Helper()
 	client, err := datasource.NewClient(datasource.Config{
 		Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: rt}, Limiter: append(limiter, datasource.Unlimited())[0],

@@ -67,8 +67,8 @@ func (s *strict) refusals() int {
 // A poll of so many conversations takes more requests than the server allows at once.
 func TestManyConversationsAreReadWithinALimitThatTheClientDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	limiters := map[string]func() *datasource.Limiter{
-		"none": datasource.Unlimited, "a larger one": func() *datasource.Limiter { return datasource.NewLimiter(400, 10*time.Second) },
+	limiters := map[string]func() *datasource.Window{
+		"none": datasource.Unlimited, "a larger one": func() *datasource.Window { return datasource.NewLimiter(400, 10*time.Second) },
 	}
 	for _, c := range []struct {
 		conversations, most int

@@ -21,9 +21,10 @@ type Client struct {
 	files    *fileRules         // never changed
 	root     string             // base as text
 	log      *slog.Logger
-	limiter  *Limiter
-	caller   *caller // whose turn it is at the limiter
-	taken    *taken  // of all views
+	limiter  Limiter
+	turns    TurnLimiter // limiter, if it is one
+	caller   *caller     // whose turn it is at the limiter
+	taken    *taken      // of all views
 	retry    RetryPolicy
 	maxBytes int64
 	watch    *watch
@@ -36,6 +37,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	turns, _ := cfg.Limiter.(TurnLimiter)
 	withToken := http.Header{"Auth-Token": {cfg.Token}, "User-Agent": {cfg.UserAgent}}
 	return &Client{
 		http:     newResty(cfg.HTTPClient, files),
@@ -45,6 +47,7 @@ func NewClient(cfg Config) (*Client, error) {
 		root:     files.base.String(),
 		log:      cfg.Logger,
 		limiter:  cfg.Limiter,
+		turns:    turns,
 		caller:   new(caller),
 		taken:    &taken{born: time.Now()},
 		retry:    cfg.Retry,

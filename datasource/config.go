@@ -33,7 +33,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Limiter holds requests back before the server refuses them. nil gives the Client its own, 200 requests per 10 s.
 	// Clients with the same token should share one.
-	Limiter *Limiter
+	Limiter Limiter
 	// Retry says how often a failed call is tried again.
 	Retry RetryPolicy
 	// MaxResponseBytes bounds the decoded body of one answer, downloads apart. Rows and definitions that are too large
@@ -83,7 +83,7 @@ func (cfg Config) complete() (Config, *fileRules, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Limiter == nil {
+	if w, ok := cfg.Limiter.(*Window); cfg.Limiter == nil || ok && w == nil {
 		cfg.Limiter = NewLimiter(200, 10*time.Second)
 	}
 

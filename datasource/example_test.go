@@ -145,10 +145,79 @@ func ExampleError() {
 }
 
 // What a page for operators shows of the limit.
-func ExampleLimiter_Load() {
+func ExampleWindow_Load() {
 	l := datasource.NewLimiter(200, 10*time.Second)
 	_ = l.Wait(context.Background())
 	used, of, waiting := l.Load()
 	fmt.Println(used, "of", of, "used,", waiting, "waiting")
 	// Output: 1 of 200 used, 0 waiting
+}
+
+// A limiter of one's own, here one that lets everything start at the full second. All Chats are one to it.
+func ExampleLimiter() {
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--token", Limiter: onTheSecond{}})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(client.Delay() <= time.Second, client.LimiterErr())
+	// Output: true <nil>
+}
+
+type onTheSecond struct{}
+
+func (l onTheSecond) Wait(ctx context.Context) error {
+	select {
+	case <-time.After(l.Delay()):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (onTheSecond) Delay() time.Duration { return time.Second - time.Duration(time.Now().Nanosecond()) }
+
+func (onTheSecond) Load() (used, of, waiting int) { return 0, 0, 0 }
+
+// An hour of fewer requests, such as while another program needs them.
+func ExampleWindow_Resize() {
+	l := datasource.NewLimiter(200, 10*time.Second)
+	l.Resize(datasource.Capacity{N: 50, Until: time.Now().Add(time.Hour), Then: 200})
+	_, of, _ := l.Load()
+	fmt.Println(of)
+	// Output: 50
+}
+
+// Everybody who waits gets an error when a program ends.
+func ExampleWindow_Fail() {
+	l := datasource.NewLimiter(200, 10*time.Second)
+	l.Fail(errors.New("the program ends"))
+	fmt.Println(l.Wait(context.Background()))
+	// Output: the program ends
+}
+
+// What a limiter knows of a request.
+func ExampleTurn() {
+	l := told{datasource.NewLimiter(200, 10*time.Second)}
+	client, err := datasource.NewClient(datasource.Config{
+		Token: "eu--token", Limiter: l, HTTPClient: &http.Client{Transport: refusing{}}, Retry: datasource.RetryPolicy{MaxAttempts: 1},
+	})
+	if err != nil {
+		panic(err)
+	}
+	_, _ = client.View().Insert(context.Background(), 1, datasource.M{"Name": "Jane"})
+	// Output: true
+}
+
+// told is a Window that is told of turns first.
+type told struct{ *datasource.Window }
+
+func (t told) WaitTurn(ctx context.Context, turn datasource.Turn) error {
+	fmt.Println(turn.Class() == datasource.ClassSend)
+	return t.Window.WaitTurn(ctx, turn)
+}
+
+type refusing struct{}
+
+func (refusing) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("there is no network here")
 }

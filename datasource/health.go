@@ -104,12 +104,19 @@ func (d *decoder) user() (known bool, err error) {
 }
 
 // Limiter is the limiter that the client's requests wait for.
-func (c *Client) Limiter() *Limiter { return c.limiter }
+func (c *Client) Limiter() Limiter { return c.limiter }
 
-// Delay is how long a request that comes now would wait, 0 when it may start at once: one of somebody who has made none
-// for a while, unless only one makes requests. It takes no slot.
-func (l *Limiter) Delay() time.Duration {
-	if l == nil || l.n == 0 {
+// LimiterErr is why the client's Limiter lets less start than it should; nil when it does not, or is no ImpairedLimiter.
+func (c *Client) LimiterErr() error {
+	if l, ok := c.limiter.(ImpairedLimiter); ok {
+		return l.Err()
+	}
+	return nil
+}
+
+// Delay implements [Limiter]. It is about somebody who has made no request for a while, unless only one makes requests.
+func (l *Window) Delay() time.Duration {
+	if l == nil || l.per == 0 {
 		return 0
 	}
 	l.mu.Lock()
@@ -123,19 +130,28 @@ func (l *Limiter) Delay() time.Duration {
 	return max(l.expect(f, time.Now()), 0)
 }
 
-// Delay is how long a request of this client that comes now would wait for its Limiter: the longest of what it writes, its
-// reads that are asked again, and its other reads. It takes no slot.
-func (c *Client) Delay() (d time.Duration) {
-	l := c.limiter
-	if l.n == 0 {
+// DelayTurn implements [TurnLimiter].
+func (l *Window) DelayTurn(t Turn) time.Duration {
+	if l.per == 0 {
 		return 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, k := range [...]kind{others, sends, live} {
-		if f := l.flows[turn{c.caller, k}]; f != nil {
-			d = max(d, l.expect(f, time.Now()))
-		}
+	f := l.flows[t]
+	if f == nil {
+		return 0
+	}
+	return max(l.expect(f, time.Now()), 0)
+}
+
+// Delay is how long a request of this client that comes now would wait for its Limiter: the longest of what it writes, its
+// reads that are asked again, and its other reads. It takes no slot.
+func (c *Client) Delay() (d time.Duration) {
+	if c.turns == nil {
+		return c.limiter.Delay()
+	}
+	for _, class := range [...]Class{ClassOther, ClassSend, ClassLive} {
+		d = max(d, c.turns.DelayTurn(Turn{c.caller, class}))
 	}
 	return d
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // crowd starts n waiters one after another and returns when each was let through, in the order of their arrival.
-func crowd(t *testing.T, l *datasource.Limiter, n int) []time.Duration {
+func crowd(t *testing.T, l datasource.Limiter, n int) []time.Duration {
 	t.Helper()
 	began := time.Now()
 	let := make([]time.Duration, n)

@@ -88,7 +88,7 @@ func (c *Client) admit(ctx context.Context, cl *call) error {
 	if cl.unlimited {
 		return Unlimited().Wait(ctx)
 	}
-	return c.watch.wait(ctx, c.limiter, c.turnOf(ctx, cl), !cl.read)
+	return c.watch.wait(ctx, c, c.turnOf(ctx, cl), !cl.read)
 }
 
 // attempt makes one request. again says whether a failure is one to repeat.

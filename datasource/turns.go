@@ -29,57 +29,57 @@ func Unhurried(ctx context.Context) context.Context {
 }
 
 // turnOf is the turn of a call.
-func (c *Client) turnOf(ctx context.Context, cl *call) turn {
-	t := turn{who: c.caller}
+func (c *Client) turnOf(ctx context.Context, cl *call) Turn {
+	t := Turn{who: c.caller}
 	switch {
 	case ctx.Value(unhurried{}) != nil:
-		t.kind = background
+		t.class = ClassBackground
 	case !c.caller.view:
 	case !cl.read:
-		t.kind = sends
+		t.class = ClassSend
 	case ctx.Value(askingAgain{}) != nil:
-		t.kind = live
+		t.class = ClassLive
 	}
 	return t
 }
 
 // flow is that of a turn. From time to time it forgets those that make no requests any more. mu is held, here and below.
-func (l *Limiter) flow(now time.Time, t turn) *flow {
+func (l *Window) flow(now time.Time, t Turn) *flow {
 	f := l.flows[t]
 	if f == nil {
 		if l.flows == nil {
-			l.flows = map[turn]*flow{}
+			l.flows = map[Turn]*flow{}
 		}
-		f = &flow{kind: t.kind}
+		f = &flow{class: t.class}
 		l.flows[t] = f
-		l.crowded = l.crowded || len(l.flows) > 1 || t.kind == background || t.who != nil && t.who.view
+		l.crowded = l.crowded || len(l.flows) > 1 || t.class == ClassBackground || t.who != nil && t.who.view
 	}
 	f.used = now
 	if now.Sub(l.cleared) >= keepFlow {
 		l.cleared = now
-		maps.DeleteFunc(l.flows, func(_ turn, f *flow) bool {
+		maps.DeleteFunc(l.flows, func(_ Turn, f *flow) bool {
 			return now.Sub(f.used) >= keepFlow && f.had == 0 && len(f.queue) == 0
 		})
-		l.crowded = len(l.flows) > 1 || t.kind == background || t.who != nil && t.who.view
+		l.crowded = len(l.flows) > 1 || t.class == ClassBackground || t.who != nil && t.who.view
 	}
 	return f
 }
 
 // alone reports whether there is nobody to take turns with: a plain Client that has the Limiter for itself.
-func (l *Limiter) alone() bool { return !l.crowded }
+func (l *Window) alone() bool { return !l.crowded }
 
 // late reports whether a flow comes after others: it is unhurried, or has had its share.
-func (l *Limiter) late(f *flow) bool {
-	return !l.alone() && (f.kind == background || f.had >= l.share())
+func (l *Window) late(f *flow) bool {
+	return !l.alone() && (f.class == ClassBackground || f.had >= l.share())
 }
 
 // share is how many requests of a window each may have in a hurry.
-func (l *Limiter) share() int { return max(1, l.n/8) }
+func (l *Window) share() int { return max(1, l.n/8) }
 
 // reserve is how many slots a flow leaves free: none if it had few, so that there is one for whoever comes now and then.
-func (l *Limiter) reserve(f *flow) int {
+func (l *Window) reserve(f *flow) int {
 	switch {
-	case l.alone() || f.had == 0 && f.kind != background:
+	case l.alone() || f.had == 0 && f.class != ClassBackground:
 		return 0
 	case l.late(f):
 		return l.n / 20
@@ -90,12 +90,15 @@ func (l *Limiter) reserve(f *flow) int {
 }
 
 // pause is the time between requests of those that are late.
-func (l *Limiter) pause() time.Duration { return l.per / time.Duration(l.n) }
+func (l *Window) pause() time.Duration { return l.per / time.Duration(max(1, l.n)) }
 
 // ready reports whether the next request of a flow may start, or when at the earliest.
-func (l *Limiter) ready(f *flow, now time.Time) (bool, time.Time) {
+func (l *Window) ready(f *flow, now time.Time) (bool, time.Time) {
 	l.expire(now)
 	at := now
+	if l.n <= 0 {
+		return false, now.Add(idle)
+	}
 	if over := len(l.starts) - (l.n - l.reserve(f)); over >= 0 {
 		at = l.starts[over].at.Add(l.per)
 	}
@@ -106,7 +109,7 @@ func (l *Limiter) ready(f *flow, now time.Time) (bool, time.Time) {
 }
 
 // let starts a request.
-func (l *Limiter) let(f *flow, now time.Time) {
+func (l *Window) let(f *flow, now time.Time) {
 	if l.late(f) {
 		l.passed = 0
 		if l.spaced.Before(now) {
@@ -119,7 +122,8 @@ func (l *Limiter) let(f *flow, now time.Time) {
 }
 
 // expire forgets the starts that have left the window.
-func (l *Limiter) expire(now time.Time) {
+func (l *Window) expire(now time.Time) {
+	l.step(now)
 	gone := 0
 	for gone < len(l.starts) && now.Sub(l.starts[gone].at) >= l.per {
 		l.starts[gone].of.had--
@@ -128,7 +132,7 @@ func (l *Limiter) expire(now time.Time) {
 	l.starts = slices.Delete(l.starts, 0, gone)
 }
 
-func (l *Limiter) join(f *flow, w *waiter) {
+func (l *Window) join(f *flow, w *waiter) {
 	if len(f.queue) == 0 {
 		l.ring = append(l.ring, f)
 	}
@@ -136,16 +140,16 @@ func (l *Limiter) join(f *flow, w *waiter) {
 }
 
 // leave takes a waiter out. One that is not there has left already.
-func (l *Limiter) leave(f *flow, w *waiter) {
+func (l *Window) leave(f *flow, w *waiter) {
 	if f.queue = slices.DeleteFunc(f.queue, func(o *waiter) bool { return o == w }); len(f.queue) == 0 {
 		l.ring = slices.DeleteFunc(l.ring, func(o *flow) bool { return o == f })
 	}
 }
 
 // serve lets through whoever may start now, and sets the timer for the others.
-func (l *Limiter) serve(now time.Time) {
+func (l *Window) serve(now time.Time) {
 	for {
-		f, at := l.next(now)
+		f, at := l.choose(now)
 		if f == nil {
 			l.wake(now, at)
 			return
@@ -163,8 +167,8 @@ func (l *Limiter) serve(now time.Time) {
 	}
 }
 
-// next is the flow whose turn it is now, or when somebody's may be.
-func (l *Limiter) next(now time.Time) (*flow, time.Time) {
+// choose returns the flow whose turn it is now, or when somebody's may be.
+func (l *Window) choose(now time.Time) (*flow, time.Time) {
 	l.expire(now)
 	var soonest time.Time
 	var first, second *flow
@@ -193,17 +197,20 @@ func (l *Limiter) next(now time.Time) (*flow, time.Time) {
 			soonest = at
 		}
 	}
+	if at := l.next.Until; !at.IsZero() && at.Before(soonest) {
+		soonest = at
+	}
 	return nil, soonest
 }
 
 // overdue reports whether one of the late is let through before all others. The last slots of a window stay for those who
 // have had few, unless these alone want more than there is.
-func (l *Limiter) overdue() bool {
+func (l *Window) overdue() bool {
 	return l.passed >= maxPassed && len(l.starts) < l.n-l.n/40 || l.passed >= 4*maxPassed && len(l.starts) < l.n
 }
 
 // wake sets the timer, or ends it when nobody waits.
-func (l *Limiter) wake(now, at time.Time) {
+func (l *Window) wake(now, at time.Time) {
 	switch {
 	case len(l.ring) == 0:
 		if l.timer != nil {
@@ -222,7 +229,7 @@ func (l *Limiter) wake(now, at time.Time) {
 }
 
 // expect is how long one more request of a flow would wait, if nobody else came and all those that wait stayed.
-func (l *Limiter) expect(f *flow, now time.Time) time.Duration {
+func (l *Window) expect(f *flow, now time.Time) time.Duration {
 	l.expire(now)
 	before := len(f.queue)
 	ahead, spaced := before, 0
@@ -253,15 +260,23 @@ func (l *Limiter) expect(f *flow, now time.Time) time.Duration {
 }
 
 // free is the time until one of n slots in a window is free for a request with ahead others before it.
-func (l *Limiter) free(now time.Time, ahead, n int) time.Duration {
+func (l *Window) free(now time.Time, ahead, n int) time.Duration {
+	if n <= 0 { // nobody knows
+		return time.Duration(1+ahead) * l.per
+	}
 	// The slots to come, in order: those free now, one a window after each start, one a window after those taken now,
 	// and so on from window to window.
 	ahead -= n - len(l.starts)
 	if ahead < 0 {
 		return 0
 	}
-	wait := time.Duration(1+ahead/n) * l.per
-	if i := ahead % n; i < len(l.starts) {
+	rounds, i := ahead/n, ahead%n
+	if most := len(l.starts); most > n { // n was larger: as many as it has shrunk by free no slot
+		rounds = max(0, ahead-most+n) / n
+		i = ahead - rounds*n
+	}
+	wait := time.Duration(1+rounds) * l.per
+	if i < len(l.starts) {
 		wait -= now.Sub(l.starts[i].at)
 	}
 	return wait

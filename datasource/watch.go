@@ -41,18 +41,26 @@ func (w *watch) request(ctx context.Context, cl *call, number, status int, start
 const shortestWait = time.Millisecond
 
 // wait waits for the limiter, and tells of it.
-func (w *watch) wait(ctx context.Context, l *Limiter, t turn, write bool) error {
+func (w *watch) wait(ctx context.Context, c *Client, t Turn, write bool) error {
 	if w == nil || w.waits == nil {
-		return l.wait(ctx, t)
+		return c.wait(ctx, t)
 	}
 	began := time.Now()
-	err := l.wait(ctx, t)
+	err := c.wait(ctx, t)
 	if waited := time.Since(began); waited >= shortestWait || err != nil && ctx.Err() == nil {
 		for _, h := range w.waits {
 			h.OnLimiterWait(ctx, hooks.Wait{Write: write, Duration: waited, Err: err})
 		}
 	}
 	return err
+}
+
+// wait waits for a turn, or for a slot of a limiter that knows no turns.
+func (c *Client) wait(ctx context.Context, t Turn) error {
+	if c.turns != nil {
+		return c.turns.WaitTurn(ctx, t)
+	}
+	return c.limiter.Wait(ctx)
 }
 
 // words are the parts of paths that say nothing but what is asked for.

@@ -52,19 +52,25 @@ type Exclusive interface {
 }
 
 // Transactional is an optional ability of a Store: several changes become one, together
-// with what fn itself writes to the same database. On such a Store [Chat.Consume] can run
-// its function and move its position in one transaction.
+// with what fn itself writes to the same database. On such a Store [Chat.Consume] runs
+// its function and moves its position in one transaction.
 //
 // [Chat.Consume]: https://pkg.go.dev/github.com/fliplet/fliplet-chat-go#Chat.Consume
 type Transactional interface {
 	Store
 	// Update calls fn once with a Store whose changes take effect together when fn returns
 	// nil and Update does, and not at all otherwise. Reads through tx see what was written
-	// through it. fn gets a context that ends with ctx, in which the implementation may
-	// carry its transaction; tx and that context must not be used after fn has returned.
+	// through it. fn gets a context made from ctx, in which the implementation may carry its
+	// transaction; it ends when fn has returned, and tx is of no use after that. tx is a
+	// [Lister] if the Store is one.
 	//
-	// A swap through tx that reported true holds until the end of the transaction: where
+	// A swap through tx compares with what is committed at that moment and what was written
+	// through tx. If it reported true, that holds until the end of the transaction: where
 	// somebody else has changed the key meanwhile, it reported false, or Update fails.
+	//
+	// Several transactions may be under way at a time. A Store that lets only one of them
+	// write takes that lock at the first use of tx, rather than at the first write: the second
+	// use waits for no transaction but for one that has written the same key.
 	// Update returns fn's error as it is. After any other error the changes may have taken
 	// effect or not, as after a lost answer to Set: a read tells. fn that panics changes
 	// nothing, and the panic goes on.

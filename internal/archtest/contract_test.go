@@ -242,7 +242,9 @@ func _(c *datasource.Config, e *datasource.Entry, ds *datasource.DataSource) {
 	is[string](&c.UserAgent)
 	is[*http.Client](&c.HTTPClient)
 	is[*slog.Logger](&c.Logger)
-	is[*datasource.Limiter](&c.Limiter)
+	is[datasource.Limiter](&c.Limiter)
+	c.Limiter = datasource.NewLimiter(200, 10*time.Second)
+	c.Limiter = datasource.Unlimited()
 	is[datasource.RetryPolicy](&c.Retry)
 	is[int](&c.Retry.MaxAttempts)
 

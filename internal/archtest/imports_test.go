@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"internal/wait":                   {},
 	"internal/where":                  {"internal/wire"},
 	"internal/wire":                   {},
+	"limiter":                         {"datasource", "storage"},
 	"storage":                         {},
 	"storage/boltstore":               {"storage"},
 	"storage/storagetest":             {"storage"},

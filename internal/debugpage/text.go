@@ -22,7 +22,7 @@ func Text(err error) string {
 		}
 		return string(text)
 	}
-	for _, known := range []error{datasource.ErrNoSlot, datasource.ErrNoAnswer, context.DeadlineExceeded, context.Canceled} {
+	for _, known := range []error{datasource.ErrImpaired, datasource.ErrNoSlot, datasource.ErrNoAnswer, context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -49,7 +49,7 @@ func newWorld(t *testing.T, tracer trace.TracerProvider) *world {
 }
 
 // client is one with a limit of its own.
-func (w *world) client(l *datasource.Limiter) *datasource.Client {
+func (w *world) client(l datasource.Limiter) *datasource.Client {
 	c, err := datasource.NewClient(datasource.Config{
 		Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: w.Transport()}, Limiter: l, MaxResponseBytes: 256 << 10,
 		Retry: datasource.RetryPolicy{BaseDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond},

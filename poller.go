@@ -24,7 +24,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 		Source: &polledRows{chat: c, session: s},
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
-			LongestWait: datasource.LongestWait,
+			LongestWait: datasource.LongestWait, Stable: rows.Stable,
 		},
 		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached, Hooks: c.opts.Hooks,
 	})

@@ -17,6 +17,8 @@ import (
 // taken for that; those of which it cannot be said count as sends of their own, so that
 // nobody can silence a message with a row that only claims to be it. nil: all rows are
 // genuine.
+//
+// The hashes are those of this process; [Stable] makes those that positions hold.
 func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger) []feed.Row {
 	out := make([]feed.Row, 0, len(entries))
 	before := feed.Time(1)
@@ -32,7 +34,7 @@ func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.
 		r := feed.Row{
 			ID: e.ID, Conversation: e.DataSourceID, Deleted: deleted(e), Payload: e,
 		}
-		r.Hash, r.Parts = hashParts(e.Data)
+		r.Hash, r.Parts = quick(e.Data)
 		r.Unreadable = e.Err != nil && !r.Deleted
 		if e.UpdatedAt.IsZero() {
 			e.UpdatedAt = e.CreatedAt
@@ -49,9 +51,22 @@ func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.
 		}
 		before = r.Updated
 		if guid := wire.Text(e.Data[wire.GUID]); (genuine == nil || genuine(ctx, e)) && guid != "" {
-			r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), guid)
+			r.Origin = quickOrigin(wire.Text(e.Data[wire.From]), guid)
 		}
 		out = append(out, r)
 	}
 	return out
+}
+
+// Stable replaces the hash of a row's content and its origin, which Feed has made, by those
+// that stored positions hold. What the row was made from must not have changed since.
+func Stable(r *feed.Row) {
+	e, ok := r.Payload.(*datasource.Entry)
+	if !ok {
+		return // its content is nobody's
+	}
+	r.Hash = Hash(e.Data)
+	if r.Origin != 0 {
+		r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), wire.Text(e.Data[wire.GUID]))
+	}
 }

@@ -225,7 +225,7 @@ func (r *Runner) told(l *listener, e *feed.Event, from push) {
 		return
 	}
 	at := int32(e.Row.Hash) - 1
-	if at < 0 || int(at) >= len(s.versions) || s.render(at) != e.Row {
+	if at < 0 || int(at) >= len(s.versions) || s.shown(at, l.durable) != e.Row {
 		r.fail("content", "the row delivered is not the server's: %+v", e.Row)
 		return
 	}

@@ -111,7 +111,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 		return receive.Page{}, err
 	}
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock.Earliest)
-	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since}, nil
+	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Release: a.Release}, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

@@ -281,7 +281,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 }
 
 // Page takes the answer to a query for rows, in the server's order, and the server's own
-// time of it.
+// time of it. It does not keep the slice.
 func (f *Feed) Page(now time.Time, rows []Row, clock Clock) {
 	f.answered(now, clock, page{rows: rows})
 }

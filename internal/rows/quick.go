@@ -19,40 +19,56 @@ var (
 	nameSeed   = maphash.MakeSeed()
 )
 
-// quick hashes the columns of a row like Hash, and also the body, the readers, the files
-// and the other columns.
-func quick(m map[string]any) (sum uint64, parts feed.Parts) {
-	for name, v := range m {
-		h, part := quickName(name)
-		h = quickValue(h, v)
-		sum += h
-		parts[part] += uint32((h>>32 ^ h) & math.MaxUint32)
-	}
-	return sum, parts
+// content is what the engine is told of the columns of a row.
+type content struct {
+	sum             uint64
+	parts           feed.Parts
+	guid, from      any
+	markedAsDeleted any
 }
+
+// contentOf hashes the columns of a row like Hash, and also the body, the readers, the
+// files and the other columns.
+func contentOf(m map[string]any) (c content) {
+	for name, v := range m {
+		var h uint64
+		part := 3
+		switch name {
+		case wire.Body:
+			h, part = quickBody, 0
+		case wire.ReadBy:
+			h, part = quickReadBy, 1
+		case wire.File, wire.SealedFiles, wire.FileSchema:
+			h, part = maphash.String(nameSeed, name), 2
+		case wire.GUID:
+			h, c.guid = quickGUID, v
+		case wire.From:
+			h, c.from = quickFrom, v
+		case wire.FlagDeleted:
+			c.markedAsDeleted = v
+			h = maphash.String(nameSeed, name)
+		default:
+			h = maphash.String(nameSeed, name)
+		}
+		h = quickValue(h, v)
+		c.sum += h
+		c.parts[part] += uint32((h>>32 ^ h) & math.MaxUint32)
+	}
+	return c
+}
+
+// The names that every row has.
+var (
+	quickBody   = maphash.String(nameSeed, wire.Body)
+	quickReadBy = maphash.String(nameSeed, wire.ReadBy)
+	quickGUID   = maphash.String(nameSeed, wire.GUID)
+	quickFrom   = maphash.String(nameSeed, wire.From)
+)
 
 // quickOrigin hashes the sender and the guid of a message. It is not 0.
 func quickOrigin(from, guid string) uint64 {
 	return stir(maphash.String(textSeed, from)+1, maphash.String(textSeed, guid)) | 1
 }
-
-// quickName returns the hash of a column's name, and which part it belongs to.
-func quickName(name string) (h uint64, part uint8) {
-	switch name {
-	case wire.Body:
-		return quickBody, 0
-	case wire.ReadBy:
-		return quickReadBy, 1
-	case wire.File, wire.SealedFiles, wire.FileSchema:
-		return maphash.String(nameSeed, name), 2
-	}
-	return maphash.String(nameSeed, name), 3
-}
-
-var (
-	quickBody   = maphash.String(nameSeed, wire.Body)
-	quickReadBy = maphash.String(nameSeed, wire.ReadBy)
-)
 
 // stir makes a hash of two.
 func stir(h, g uint64) uint64 {
@@ -80,7 +96,10 @@ func quickValue(h uint64, v any) uint64 {
 		}
 		return stir(h, uint64(len(v)))
 	case map[string]any:
-		sum, _ := quick(v)
+		var sum uint64
+		for name, e := range v {
+			sum += quickValue(maphash.String(nameSeed, name), e)
+		}
 		return stir(stir(h, 6), sum)
 	case float64:
 		return stir(stir(h, 7), math.Float64bits(v))

@@ -24,7 +24,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 		Source: &polledRows{chat: c, session: s},
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
-			LongestWait: datasource.LongestWait,
+			LongestWait: datasource.LongestWait, Stable: rows.Stable,
 		},
 		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached, Hooks: c.opts.Hooks,
 	})
@@ -111,7 +111,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 	}
 	p.absent = receive.Absence{}
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock.Earliest)
-	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since}, nil
+	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Release: a.Release}, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

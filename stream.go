@@ -305,14 +305,11 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 		return err
 	}
 	defer rd.Close()
-	for {
-		e, err := rd.Next(ctx)
-		if err != nil {
-			return err
-		}
-		m, err := c.prepare(rd, s, e, &o)
-		if err != nil {
-			return err
+	e, err := rd.Next(ctx)
+	for err == nil {
+		var m *Message
+		if m, err = c.prepare(rd, s, e, &o); err != nil {
+			break
 		}
 		if m != nil {
 			rd.Begin(e)
@@ -320,8 +317,9 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 				return nil
 			}
 		}
-		rd.Ack()
+		e, err = rd.AckNext(ctx)
 	}
+	return err
 }
 
 // prepare makes the message of a loop's next step, or reports the gap that it is. It

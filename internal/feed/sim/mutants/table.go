@@ -488,4 +488,14 @@ var table = [...]Mutant{
 		Seed:  232470,
 		Edits: edits("park.go", "v.hash, v.deleted, v.duplicate = ^v.hash, false, false", "v.hash, v.deleted = ^v.hash, false"),
 	},
+	{
+		What:  "positions hold the hashes of one process",
+		Seed:  3,
+		Edits: edits("feed.go", "own.rows = stable", "_ = stable"),
+	},
+	{
+		What:  "a backlog leaves rows of a joined conversation to a poll that does not bring them",
+		Seed:  408641,
+		Edits: edits("join.go", "return r.phase == live && (", "return ("),
+	},
 }

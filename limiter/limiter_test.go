@@ -21,13 +21,10 @@ func TestOneWithAllTheWorkHasNearlyTheWholeLimitAfterAFewSeconds(t *testing.T) {
 		w, all := settled(t, 1)
 		w.wants(all[0], 50)
 		time.Sleep(5 * time.Second)
-		for i := range 6 {
-			before := w.count()
-			time.Sleep(per)
-			used := w.count() - before
-			t.Logf("window %d: %d of %d", i, used, n)
-			assert.GreaterOrEqual(t, used, n*85/100, "window %d", i)
-		}
+		assert.GreaterOrEqual(t, may(all[0]), n*90/100)
+		used := rate(all...)
+		t.Log("of 200 in 10 s:", used)
+		assert.GreaterOrEqual(t, used, n*85/100)
 		assert.Zero(t, w.refused)
 		for _, r := range all {
 			r.ends()
@@ -47,13 +44,13 @@ func TestWhatIsLentComesBackToWhoNeedsIt(t *testing.T) {
 		w.wants(all[1], 200)
 		w.wants(all[2], 200)
 		time.Sleep(per + 5*time.Second)
-		var before [3]int
 		for i, r := range all {
-			before[i] = made(r)
+			assert.InDelta(t, n/3, may(r), n/3*0.1, "replica %d", i)
 		}
-		time.Sleep(time.Minute)
+		before := [3]int{made(all[0]), made(all[1]), made(all[2])}
+		assert.GreaterOrEqual(t, rate(all...), n*90/100)
 		for i, r := range all {
-			assert.InDelta(t, 6*n/3, made(r)-before[i], 6*n/3*0.1, "replica %d", i)
+			assert.InDelta(t, 60*n/3, made(r)-before[i], 60*n/3*0.1, "replica %d", i)
 		}
 		assert.Zero(t, w.refused)
 		for _, r := range all {
@@ -69,16 +66,11 @@ func TestTheShareOfTheDeadIsBackWithinTheLease(t *testing.T) {
 			w.wants(r, 200)
 		}
 		time.Sleep(time.Minute)
-		before := made(all[:2]...)
-		time.Sleep(per)
-		two := made(all[:2]...) - before
-		assert.Less(t, two, n*3/4)
+		assert.Less(t, may(all[:2]...), n*3/4)
 		all[2].dies()
 		time.Sleep(20 * time.Second) // the lease
-		before = made(all[:2]...)
-		time.Sleep(per)
-		t.Log("with a third one:", two, "after its death:", made(all[:2]...)-before)
-		assert.GreaterOrEqual(t, made(all[:2]...)-before, n*90/100)
+		assert.GreaterOrEqual(t, may(all[:2]...), n*90/100)
+		assert.GreaterOrEqual(t, rate(all[:2]...), n*90/100)
 		assert.Equal(t, 2, all[0].Replicas())
 		assert.Zero(t, w.refused)
 		all[0].ends()
@@ -134,9 +126,7 @@ func TestWithoutTheStoreEachHasItsFallbackAndSaysSoAndRecoversByItself(t *testin
 					assert.Equal(t, 5, of)
 				}
 				time.Sleep(per)
-				before := w.count()
-				time.Sleep(time.Minute)
-				assert.InDelta(t, 6*3*5, w.count()-before, 15)
+				assert.InDelta(t, 3*5, rate(all...), 2)
 				mu.Lock()
 				require.Len(t, told, 1)
 				require.ErrorIs(t, told[0], datasource.ErrImpaired)
@@ -149,9 +139,7 @@ func TestWithoutTheStoreEachHasItsFallbackAndSaysSoAndRecoversByItself(t *testin
 				for _, r := range all {
 					require.NoError(t, r.Err())
 				}
-				before = w.count()
-				time.Sleep(per)
-				assert.GreaterOrEqual(t, w.count()-before, n*90/100)
+				assert.GreaterOrEqual(t, rate(all...), n*90/100)
 				mu.Lock()
 				require.Len(t, told, 2)
 				require.NoError(t, told[1])
@@ -230,7 +218,7 @@ func TestTheFirstReplicaEverAndOneWithoutTheStoreBeginWithTheFallbackAfterAWindo
 				r.way.set(f)
 				began := time.Now()
 				require.NoError(t, r.Wait(t.Context()))
-				assert.Equal(t, per, time.Since(began))
+				assert.Equal(t, per+per/50, time.Since(began))
 				_, of, _ := r.Load()
 				assert.Equal(t, 5, of)
 				time.Sleep(15 * time.Second)
@@ -375,9 +363,7 @@ func TestARecordThatNobodyCanReadIsReplacedAndNobodyHasMoreThanTheLimit(t *testi
 					require.NoError(t, w.store.Set(t.Context(), key, []byte(raw)))
 				}
 				time.Sleep(time.Minute)
-				before := w.count()
-				time.Sleep(per)
-				assert.GreaterOrEqual(t, w.count()-before, n*90/100)
+				assert.GreaterOrEqual(t, rate(all...), n*90/100)
 				for _, r := range all {
 					require.NoError(t, r.Err())
 				}
@@ -425,7 +411,7 @@ func TestCloseEndsWhenTheStoreHangsWhateverItsContext(t *testing.T) {
 		s := stuck{storage.NewMemory(), make(chan struct{})}
 		l, err := limiter.New(s, key, n, per, limiter.Options{})
 		require.NoError(t, err)
-		time.Sleep(per)
+		time.Sleep(2 * per)
 		require.NoError(t, l.Wait(t.Context()), "the fallback needs nobody")
 		require.ErrorIs(t, l.Err(), datasource.ErrImpaired)
 		began := time.Now()

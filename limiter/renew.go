@@ -189,7 +189,7 @@ func (l *Limiter) judge(raw []byte, read time.Time) (*record, error) {
 // held. The fallback begins a window after the process, since the one before it may have used it.
 func (l *Limiter) apply() (used int) {
 	fallback := l.fallback
-	if time.Since(l.born) < l.per {
+	if time.Since(l.born) < l.span {
 		fallback = 0
 	}
 	return l.window.Resize(datasource.Capacity{

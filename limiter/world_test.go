@@ -53,6 +53,20 @@ func (s *server) hit() {
 	}
 }
 
+// seen is how many requests were refused, and how many the fullest window has.
+func (s *server) seen() (refused, fullest int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused, s.fullest
+}
+
+// kept checks that nothing was refused.
+func (w *world) kept() {
+	w.t.Helper()
+	refused, _ := w.seen()
+	assert.Zero(w.t, refused, "requests that the server refused")
+}
+
 // count is how many requests there were, all of this moment included.
 func (s *server) count() int {
 	synctest.Wait()

@@ -1,0 +1,4 @@
+package natsrelay_test
+
+func serve()     {}
+func replicate() {}

@@ -11,6 +11,7 @@ replace (
 
 require (
 	github.com/fliplet/fliplet-chat-go v0.0.0-00010101000000-000000000000
+	github.com/fliplet/fliplet-chat-go/storage/natsstore v0.0.0-00010101000000-000000000000
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1

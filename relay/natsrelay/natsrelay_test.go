@@ -41,7 +41,7 @@ func TestEventsAndTheirPositionAreOneStep(t *testing.T) {
 	assert.Greater(t, next, at)
 	last, err := r.Commit(t.Context(), next, []byte("three"), events(4, 999+3))
 	require.NoError(t, err)
-	assert.Equal(t, upTo(1002), strings.Join(stored(t.Context(), t, js), " "))
+	assert.Equal(t, upTo(1002), strings.Join(stored(t, js), " "))
 
 	for _, old := range []uint64{0, at, next, last + 1} {
 		for n := range 2 {
@@ -53,7 +53,7 @@ func TestEventsAndTheirPositionAreOneStep(t *testing.T) {
 	p, err = again.Load(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, relay.Position{Data: []byte("three"), Version: last}, p)
-	assert.Len(t, stored(t.Context(), t, js), 1002, "nothing of who was refused is stored")
+	assert.Len(t, stored(t, js), 1002, "nothing of who was refused is stored")
 
 	other, err := natsrelay.Open(t.Context(), js, "CHAT", "other")
 	require.NoError(t, err)
@@ -78,7 +78,7 @@ func TestWithoutTheExpectedSequenceAZombieIsLetIn(t *testing.T) {
 		_, err := r.Commit(t.Context(), 0, []byte("one"), events(1, 1))
 		require.NoError(t, err)
 	}
-	assert.Len(t, stored(t.Context(), t, js), 2, "which is why it is there")
+	assert.Len(t, stored(t, js), 2, "which is why it is there")
 }
 
 func TestALostAnswerStoresABatchOnce(t *testing.T) {
@@ -102,7 +102,7 @@ func TestALostAnswerStoresABatchOnce(t *testing.T) {
 		at = next
 	}
 	assert.Greater(t, p.cuts.Load(), int64(10))
-	assert.Equal(t, upTo(batches*size), strings.Join(stored(t.Context(), t, direct), " "))
+	assert.Equal(t, upTo(batches*size), strings.Join(stored(t, direct), " "))
 }
 
 // Owners that push each other aside, behind a network that fails: whoever is refused reads the
@@ -151,7 +151,7 @@ func TestOwnersThatPushEachOtherAsideLoseAndRepeatNothing(t *testing.T) {
 	}
 	wg.Wait()
 	assert.Positive(t, fenced.Load())
-	assert.Equal(t, upTo(goal), strings.Join(stored(t.Context(), t, direct), " "))
+	assert.Equal(t, upTo(goal), strings.Join(stored(t, direct), " "))
 }
 
 func TestAPositionOutlivesTheEvents(t *testing.T) {
@@ -182,7 +182,7 @@ func TestAnEventThatIsTooLargeGoesAsAStub(t *testing.T) {
 	all[1].Data, all[1].Stub = []byte(strings.Repeat("secret", 20<<10)), []byte("stub")
 	at, err := r.Commit(t.Context(), 0, nil, all)
 	require.NoError(t, err)
-	assert.Equal(t, "1 2 3", strings.Join(stored(t.Context(), t, js), " "))
+	assert.Equal(t, "1 2 3", strings.Join(stored(t, js), " "))
 	stream, err := js.Stream(t.Context(), "CHAT")
 	require.NoError(t, err)
 	m, err := stream.GetLastMsgForSubject(t.Context(), "chat.msg.2")
@@ -285,7 +285,7 @@ func TestAServerThatIsAwayIsSaidAndFoundAgain(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 	_, err = r.Commit(t.Context(), at, []byte("two"), events(2, 2))
 	require.NoError(t, err)
-	assert.Equal(t, "1 2", strings.Join(stored(t.Context(), t, connect(t, s.ClientURL())), " "))
+	assert.Equal(t, "1 2", strings.Join(stored(t, connect(t, s.ClientURL())), " "))
 }
 
 // A stream that was emptied, or another cluster of the same name, must not get everything again.

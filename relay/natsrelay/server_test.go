@@ -81,21 +81,40 @@ func events(first, last int) (all []relay.Event) {
 }
 
 // stored reads the ids of the messages in a stream, in order.
-func stored(ctx context.Context, t require.TestingT, js jetstream.JetStream) (ids []string) {
-	stream, err := js.Stream(ctx, "CHAT")
+func stored(t *testing.T, js jetstream.JetStream) []string {
+	t.Helper()
+	ids, err := read(t.Context(), js)
 	require.NoError(t, err)
-	c, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"chat.msg.>"}})
-	require.NoError(t, err)
-	info, err := c.Info(ctx)
-	require.NoError(t, err)
-	for left := info.NumPending; left > 0; {
-		m, err := c.Next(jetstream.FetchMaxWait(5 * time.Second))
-		require.NoError(t, err)
-		meta, err := m.Metadata()
-		require.NoError(t, err)
-		ids, left = append(ids, m.Headers().Get("Chat-Message")), meta.NumPending
-	}
 	return ids
+}
+
+func read(ctx context.Context, js jetstream.JetStream) (ids []string, err error) {
+	c, err := js.OrderedConsumer(ctx, "CHAT", jetstream.OrderedConsumerConfig{FilterSubjects: []string{"chat.msg.>"}})
+	if err != nil {
+		return nil, err
+	}
+	info, err := c.Info(ctx)
+	if err != nil || info.NumPending == 0 {
+		return nil, err
+	}
+	messages, err := c.Messages()
+	if err != nil {
+		return nil, err
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
+		if err != nil {
+			return nil, err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return nil, err
+		}
+		if ids = append(ids, m.Headers().Get("Chat-Message")); meta.NumPending == 0 {
+			return ids, nil
+		}
+	}
 }
 
 // upTo is the ids from 1 to n.

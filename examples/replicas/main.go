@@ -146,7 +146,7 @@ func launch(ctx context.Context, cfg config, working chan<- *exec.Cmd) (end func
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, program)
+	cmd := exec.CommandContext(ctx, program) //nolint:gosec // this program
 	cmd.Env = append(os.Environ(), configEnv+"="+string(raw))
 	cmd.Stderr = os.Stderr
 	said, err := cmd.StdoutPipe()

@@ -149,7 +149,7 @@ func TestAStreamThatWasEmptiedEndsRun(t *testing.T) {
 		_, err := newer.Commit(t.Context(), 0, []byte(`{"v":2,"id":"x"}`), nil)
 		require.NoError(t, err)
 		require.ErrorIs(t, run(newer), relay.ErrNewer)
-		for _, text := range []string{"", "null", "{}", `{"v":1}`, `{"v":-1,"id":"x"}`, "[]", `{"v":1,"id":"x","keys":7}`} {
+		for _, text := range []string{"", "null", "{}", `{"v":1}`, `{"v":-1,"id":"x"}`, "[]", `{"v":1,"id":"x","sizes":7}`, `{"v":1,"id":"x","sizes":{"k":5}}` + "\nfour", `{"v":1,"id":"x","sizes":{"k":-1}}` + "\n", `{"v":1,"id":"x"}` + "\nmore"} {
 			forged := relay.NewMemory()
 			_, err = forged.Commit(t.Context(), 0, []byte(text), nil)
 			require.NoError(t, err)

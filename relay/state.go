@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -22,23 +23,37 @@ type state struct {
 	keys map[string][]byte
 }
 
-// document is a state as text. Values are never null.
+// document is the first line of a state as text. Behind it come the values, in the order of their
+// keys: of a long burst they are hundreds of kilobytes, which another form would make more.
 type document struct {
-	V    int               `json:"v"`
-	ID   string            `json:"id"`
-	Keys map[string][]byte `json:"keys"`
+	V     int            `json:"v"`
+	ID    string         `json:"id"`
+	Sizes map[string]int `json:"sizes"`
 }
 
 func (s *state) encode() ([]byte, error) {
-	return json.Marshal(document{V: version, ID: s.id, Keys: s.keys})
+	d := document{V: version, ID: s.id, Sizes: map[string]int{}}
+	for key, v := range s.keys {
+		d.Sizes[key] = len(v)
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	text = append(text, '\n')
+	for _, key := range slices.Sorted(maps.Keys(s.keys)) {
+		text = append(text, s.keys[key]...)
+	}
+	return text, nil
 }
 
 func decode(p Position) (*state, error) {
 	if p.Version == 0 {
 		return &state{keys: map[string][]byte{}}, nil
 	}
+	head, values, _ := bytes.Cut(p.Data, []byte("\n"))
 	var d document
-	if err := json.Unmarshal(p.Data, &d); err != nil {
+	if err := json.Unmarshal(head, &d); err != nil {
 		return nil, fmt.Errorf("relay: the position in the stream cannot be read: %w", err)
 	}
 	switch {
@@ -48,8 +63,15 @@ func decode(p Position) (*state, error) {
 		return nil, errors.New("relay: the position in the stream is none of this package; use another shard")
 	}
 	s := &state{at: p.Version, id: d.ID, keys: map[string][]byte{}}
-	for key, v := range d.Keys {
-		s.keys[key] = append([]byte{}, v...)
+	for _, key := range slices.Sorted(maps.Keys(d.Sizes)) {
+		n := d.Sizes[key]
+		if n < 0 || n > len(values) {
+			return nil, fmt.Errorf("relay: the position in the stream is damaged: it has %d bytes where %d should be", len(values), n)
+		}
+		s.keys[key], values = append([]byte{}, values[:n]...), values[n:]
+	}
+	if len(values) > 0 {
+		return nil, fmt.Errorf("relay: the position in the stream is damaged: it has %d bytes too many", len(values))
 	}
 	return s, nil
 }

@@ -77,6 +77,24 @@ type Transactional interface {
 	Update(ctx context.Context, fn func(ctx context.Context, tx Store) error) error
 }
 
+// Watcher is an optional ability of a Store: it tells of changes, so that whoever waits
+// for one need not look again and again.
+type Watcher interface {
+	// Watch returns a channel on which a value arrives when the value of a key was set,
+	// swapped or deleted, by whomever. Changes that come before that was received are told
+	// once, and nobody who writes waits for it. The watch ends with ctx; the channel is not
+	// closed then.
+	//
+	// Watch may return before it is connected to what tells it. When it is, and when it is
+	// again after that was lost, it tells of a change, too: so whoever reads the key after
+	// Watch has returned, and again each time it is told, has seen what came before. Still a
+	// change may be told late or never, and one may be told where there was none: read now
+	// and then without being told.
+	//
+	// An error that matches [errors.ErrUnsupported] says that the Store cannot do it.
+	Watch(ctx context.Context, key string) (<-chan struct{}, error)
+}
+
 // Scrubber is an optional ability of a Store that keeps its values somewhere that
 // outlives it: it removes what deleted and replaced values have left behind there.
 // [Chat.Logout] asks for it after it has deleted what the user's session stored.

@@ -44,8 +44,8 @@ func (x *suite) two(check func(t *testing.T, s, other storage.Store)) func(*test
 //
 // A store that has a List method is checked as a [storage.Lister], too; for others
 // those checks are skipped. One that has an Update method is checked as a
-// [storage.Transactional], and one that has a Scrub method as a [storage.Scrubber], as far
-// as that shows from outside.
+// [storage.Transactional], one that has a Watch method as a [storage.Watcher], and one that
+// has a Scrub method as a [storage.Scrubber], as far as that shows from outside.
 func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 	t.Helper()
 	s := &suite{open: open}
@@ -87,6 +87,9 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store, opts ...Option) {
 		{"concurrent transactions lose no increment", s.two(transactionCounter)},
 		{"misuse inside a transaction gets an answer", transactionMisuse},
 		{"scrubbing changes no value", scrubbing},
+		{"a watch tells of every kind of change", watching},
+		{"a watch that nobody reads keeps nobody from writing, and goes on", unreadWatch},
+		{"a watch ends with its context, and no other does", endedWatch},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {

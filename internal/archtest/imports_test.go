@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"internal/where":                  {"internal/wire"},
 	"internal/wire":                   {},
 	"limiter":                         {"datasource", "storage"},
+	"relay":                           {".", "storage"},
 	"storage":                         {},
 	"storage/boltstore":               {"storage"},
 	"storage/storagetest":             {"storage"},

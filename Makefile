@@ -24,7 +24,7 @@ vet: ## go vet
 	$(GO) vet $(PKG)
 
 lint: ## golangci-lint, pinned in tools/go.mod (the first build takes minutes)
-	$(GO) -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	GOWORK=off $(GO) -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	./bin/golangci-lint run $(PKG)
 
 test: ## the everyday tests
@@ -77,12 +77,12 @@ vectors: ## every test against VECTORS (../shared/vectors), with its counts
 	FLIPLET_CHAT_VECTORS=$(VECTORS) $(GO) test -count=1 -run Vectors -v ./internal/envelope/... ./internal/flipletd/...
 
 vuln: ## known vulnerabilities; needs the vulnerability database on the network
-	$(GO) -C tools build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+	GOWORK=off $(GO) -C tools build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
 	./bin/govulncheck $(PKG)
 
 tidy: ## bring go.mod and those of the modules inside up to date
 	$(GO) mod tidy
-	$(GO) -C tools mod tidy
+	GOWORK=off $(GO) -C tools mod tidy
 	$(GO) -C examples/archive mod tidy
 	$(GO) -C bench mod tidy
 	$(GO) -C telemetry/otelchat mod tidy

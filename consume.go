@@ -14,9 +14,10 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-// ConsumeOption changes a [Chat.Consume]: [StartAt], [Parallel], [PerConversation],
+// ConsumeOption changes a [Chat.Consume]: [StartAt], [Parallel], [Batch], [PerConversation],
 // [MaxAttempts], [DeadLetter], [RetryBackoff], [OnGap], [OnError], [WithoutReadMarks].
 type ConsumeOption interface{ applyConsume(*consumeOptions) }
 
@@ -27,6 +28,7 @@ type consumeOptions struct {
 	noMarks     bool
 	onError     func(error)
 	parallel    int
+	batch       int
 	policy      Policy
 	maxAttempts int
 	deadLetter  func(context.Context, *Message, error) error
@@ -57,6 +59,24 @@ func Parallel(n int) ConsumeOption {
 			o.refuse("Parallel: %d; give a number from 1 to %d, or leave it out", n, maxParallel)
 		}
 		o.parallel = n
+	})
+}
+
+// maxBatch bounds [Batch].
+const maxBatch = 1000
+
+// Batch lets [Chat.Consume] handle up to n messages that wait in one transaction, one after
+// the other, each conversation in order; it waits for none. When one fails the transaction
+// is undone: those of other messages are handled again, and that one waits for an attempt of
+// its own. So what fn does outside the transaction may be done twice for n messages, rather
+// than for one. Default 1; at most 1,000. More than 1 needs an Options.Storage that is a
+// [storage.Transactional]: elsewhere it is an error that matches [ErrInvalid].
+func Batch(n int) ConsumeOption {
+	return consumeOption(func(o *consumeOptions) {
+		if n <= 0 || n > maxBatch {
+			o.refuse("Batch: %d; give a number from 1 to %d, or leave it out", n, maxBatch)
+		}
+		o.batch = n
 	})
 }
 
@@ -229,6 +249,9 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if err := cmp.Or(o.err, o.from.check()); err != nil {
 		return err
 	}
+	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
+		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
+	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
@@ -238,11 +261,11 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
 	k := &receive.Consumer{
 		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
-		Start: o.from.start(), Parallel: o.parallel, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
+		Start: o.from.start(), Parallel: o.parallel, Batch: o.batch, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 		OnStorage: func(err error) { t.Tell(failure("consume", err), false) },
 	}
-	k.Outage = s.outage
+	k.Outage, k.Undone = s.outage, h.undone
 	if o.noMarks {
 		k.Ignore = func(e feed.Event) bool { _, wanted := withoutMarks(e); return !wanted }
 	}
@@ -301,6 +324,11 @@ func (f *consumeFunc) giveUp(ctx context.Context, e feed.Event, failed error) er
 	err := f.call(ctx, e, "function of DeadLetter", func(ctx context.Context, m *Message) error { return f.opts.deadLetter(ctx, m, failed) })
 	f.note(ctx, e, "a dead letter was not taken", err, true)
 	return err
+}
+
+// undone notes that the transaction of a message failed after its function.
+func (f *consumeFunc) undone(ctx context.Context, e feed.Event, failed error) {
+	f.note(ctx, e, "a message's transaction failed", failed, false)
 }
 
 // note logs and tells that a message failed, and remembers it until it does not. last: a

@@ -3,8 +3,8 @@
 // key-value interface that any database can serve; [NewMemory] is the default.
 //
 // A Store may have further abilities, each an interface of its own that is found by
-// a type assertion: [Lister], [Exclusive] and [Scrubber]. A wrapper around a Store
-// passes on those that it wants to keep.
+// a type assertion: [Lister], [Exclusive], [Transactional], [Watcher] and [Scrubber]. A
+// wrapper around a Store passes on those that it wants to keep.
 //
 // A Store holds chat tokens, keys and rows in the clear. [Encrypted] is a wrapper that
 // encrypts what another Store keeps.

@@ -38,9 +38,10 @@ const KeySize = 32
 // system. It cannot be changed: start with an empty store. Values that store holds in
 // the clear are not seen and not removed.
 //
-// The result is a [Lister] if store is one. A listing reads every value, since the
-// names are inside. It is [Exclusive] if store is, and its [Scrubber] is that of
-// store; without one Scrub returns an error that matches [errors.ErrUnsupported].
+// The result is a [Lister] or a [Transactional] if store is one. A listing reads every
+// value, since the names are inside. It is [Exclusive] if store is, and its [Watcher] and
+// [Scrubber] are those of store; without them Watch and Scrub return an error that matches
+// [errors.ErrUnsupported].
 //
 // Errors: a nil store; a key that has another length or consists of one byte. Errors
 // of the calls: [ErrWrongKey], [ErrTampered], those of store.
@@ -57,11 +58,28 @@ func Encrypted(store Store, key []byte) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &encrypted{inner: store, names: names, values: values}
-	if l, ok := store.(Lister); ok {
-		return &encryptedLister{e, l}, nil
+	return (&encrypted{inner: store, names: names, values: values}).able(), nil
+}
+
+// able is e with the abilities of its inner Store.
+func (e *encrypted) able() Store {
+	l, lists := e.inner.(Lister)
+	t, updates := e.inner.(Transactional)
+	switch {
+	case lists && updates:
+		return &struct {
+			*encryptedLister
+			encryptedUpdater
+		}{&encryptedLister{e, l}, encryptedUpdater{e, t}}
+	case lists:
+		return &encryptedLister{e, l}
+	case updates:
+		return &struct {
+			*encrypted
+			encryptedUpdater
+		}{e, encryptedUpdater{e, t}}
 	}
-	return e, nil
+	return e
 }
 
 // encrypted is a Store whose values are sealed. It implements no Lister.
@@ -75,6 +93,7 @@ type encrypted struct {
 var (
 	_ Store     = (*encrypted)(nil)
 	_ Exclusive = (*encrypted)(nil)
+	_ Watcher   = (*encrypted)(nil)
 	_ Scrubber  = (*encrypted)(nil)
 	_ Lister    = (*encryptedLister)(nil)
 )
@@ -186,6 +205,14 @@ func (e *encrypted) CompareAndSwap(ctx context.Context, key string, old, new []b
 func (e *encrypted) Exclusive() bool {
 	x, ok := e.inner.(Exclusive)
 	return ok && x.Exclusive()
+}
+
+// Watch is that of the inner Store.
+func (e *encrypted) Watch(ctx context.Context, key string) (<-chan struct{}, error) {
+	if w, ok := e.inner.(Watcher); ok {
+		return w.Watch(ctx, e.innerKey(key))
+	}
+	return nil, fmt.Errorf("storage: %T has no Watch: %w", e.inner, errors.ErrUnsupported)
 }
 
 // Scrub is that of the inner Store.

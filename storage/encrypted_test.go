@@ -152,10 +152,15 @@ type able struct {
 	storage.Store
 	storage.Lister
 	scrubbed int
+	watched  string
 }
 
 func (a *able) Exclusive() bool             { return true }
 func (a *able) Scrub(context.Context) error { a.scrubbed++; return nil }
+func (a *able) Watch(_ context.Context, key string) (<-chan struct{}, error) {
+	a.watched = key
+	return make(chan struct{}), nil
+}
 
 func TestAnEncryptedStoreHasTheAbilitiesOfTheOneBehindIt(t *testing.T) {
 	t.Parallel()
@@ -166,10 +171,17 @@ func TestAnEncryptedStoreHasTheAbilitiesOfTheOneBehindIt(t *testing.T) {
 	require.NoError(t, s.(storage.Scrubber).Scrub(t.Context()))
 	assert.Equal(t, 1, inner.scrubbed)
 	assert.Implements(t, (*storage.Lister)(nil), s)
+	require.NoError(t, s.Set(t.Context(), "key", nil))
+	_, err := s.(storage.Watcher).Watch(t.Context(), "key")
+	require.NoError(t, err)
+	_, err = inner.Get(t.Context(), inner.watched)
+	require.NoError(t, err, "the key is watched under which the value is kept")
 
 	s = sealed(t, unlisted{memory}, newKey())
 	assert.False(t, s.(storage.Exclusive).Exclusive())
 	require.ErrorIs(t, s.(storage.Scrubber).Scrub(t.Context()), errors.ErrUnsupported)
+	_, err = s.(storage.Watcher).Watch(t.Context(), "key")
+	require.ErrorIs(t, err, errors.ErrUnsupported)
 	_, lists := s.(storage.Lister)
 	assert.False(t, lists)
 }

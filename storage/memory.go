@@ -17,11 +17,14 @@ type memory struct {
 }
 
 var (
-	_ Store  = (*memory)(nil)
-	_ Lister = (*memory)(nil)
+	_ Store         = (*memory)(nil)
+	_ Lister        = (*memory)(nil)
+	_ Transactional = (*memory)(nil)
 )
 
-// NewMemory returns a Store that keeps its values in memory. It is a [Lister], too.
+// NewMemory returns a Store that keeps its values in memory. It is a [Lister] and a
+// [Transactional], too. Its transactions wait for nobody: when somebody else has changed
+// what one of them has swapped, its Update fails.
 func NewMemory() Store { return &memory{values: map[string][]byte{}} }
 
 func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {

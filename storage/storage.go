@@ -52,23 +52,47 @@ type Exclusive interface {
 }
 
 // Transactional is an optional ability of a Store: several changes become one, together
-// with what fn itself writes to the same database. On such a Store [Chat.Consume] can run
-// its function and move its position in one transaction.
+// with what fn itself writes to the same database. On such a Store [Chat.Consume] runs
+// its function and moves its position in one transaction.
 //
 // [Chat.Consume]: https://pkg.go.dev/github.com/fliplet/fliplet-chat-go#Chat.Consume
 type Transactional interface {
 	Store
 	// Update calls fn once with a Store whose changes take effect together when fn returns
 	// nil and Update does, and not at all otherwise. Reads through tx see what was written
-	// through it. fn gets a context that ends with ctx, in which the implementation may
-	// carry its transaction; tx and that context must not be used after fn has returned.
+	// through it. fn gets a context made from ctx, in which the implementation may carry its
+	// transaction; it ends when fn has returned, and tx is of no use after that. tx is a
+	// [Lister] if the Store is one.
 	//
-	// A swap through tx that reported true holds until the end of the transaction: where
+	// A swap through tx compares with what is committed at that moment and what was written
+	// through tx. If it reported true, that holds until the end of the transaction: where
 	// somebody else has changed the key meanwhile, it reported false, or Update fails.
+	//
+	// Several transactions may be under way at a time. A Store that lets only one of them
+	// write takes that lock at the first use of tx, rather than at the first write: the second
+	// use waits for no transaction but for one that has written the same key.
 	// Update returns fn's error as it is. After any other error the changes may have taken
 	// effect or not, as after a lost answer to Set: a read tells. fn that panics changes
 	// nothing, and the panic goes on.
 	Update(ctx context.Context, fn func(ctx context.Context, tx Store) error) error
+}
+
+// Watcher is an optional ability of a Store: it tells of changes, so that whoever waits
+// for one need not look again and again.
+type Watcher interface {
+	// Watch returns a channel on which a value arrives when the value of a key was set,
+	// swapped or deleted, by whomever. Changes that come before that was received are told
+	// once, and nobody who writes waits for it. The watch ends with ctx; the channel is not
+	// closed then.
+	//
+	// Watch may return before it is connected to what tells it. When it is, and when it is
+	// again after that was lost, it tells of a change, too: so whoever reads the key after
+	// Watch has returned, and again each time it is told, has seen what came before. Still a
+	// change may be told late or never, and one may be told where there was none: read now
+	// and then without being told.
+	//
+	// An error that matches [errors.ErrUnsupported] says that the Store cannot do it.
+	Watch(ctx context.Context, key string) (<-chan struct{}, error)
 }
 
 // Scrubber is an optional ability of a Store that keeps its values somewhere that

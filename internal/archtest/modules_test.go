@@ -2,8 +2,11 @@ package archtest_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -78,6 +81,72 @@ func TestProgramsLinkNoOtherModules(t *testing.T) {
 		// Which of them a package needs differs by platform, in golang.org/x/sys.
 		for _, m := range pinned {
 			assert.True(t, found[m] || m == "golang.org/x/sys", "%s does not link %s, so it need not be allowed to", name, m)
+		}
+	}
+}
+
+// TestTheWorkspaceHasEveryModule but tools, whose hundreds of dependencies would choose the
+// versions that everything else is tried with.
+func TestTheWorkspaceHasEveryModule(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "go", "work", "edit", "-json")
+	cmd.Dir = root(t)
+	cmd.Env = append(os.Environ(), "GOWORK=") // it may be off for the tests
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var work struct {
+		Use     []struct{ DiskPath string }
+		Replace []any
+	}
+	require.NoError(t, json.Unmarshal(out, &work))
+	var used []string
+	for _, u := range work.Use {
+		used = append(used, filepath.Clean(u.DiskPath))
+	}
+	var found []string
+	require.NoError(t, fs.WalkDir(os.DirFS(root(t)), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && filepath.Base(path) == "go.mod" && path != "tools/go.mod" {
+			found = append(found, filepath.Dir(path))
+		}
+		return err
+	}))
+	assert.ElementsMatch(t, found, used, "the modules, and those in go.work")
+	assert.Empty(t, work.Replace, "with GOWORK=off the modules would be built from something else")
+}
+
+func TestNestedModulesAreBuiltFromThisTree(t *testing.T) {
+	t.Parallel()
+	var core struct{ Go, Toolchain string }
+	read := func(dir string, into any) {
+		cmd := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json")
+		cmd.Dir = filepath.Join(root(t), dir)
+		out, err := cmd.Output()
+		require.NoError(t, err, dir)
+		require.NoError(t, json.Unmarshal(out, into), dir)
+	}
+	read(".", &core)
+	mods, err := fs.Glob(os.DirFS(root(t)), "*/*/go.mod")
+	require.NoError(t, err)
+	require.NotEmpty(t, mods)
+	for _, mod := range mods {
+		dir := filepath.Dir(mod)
+		var file struct {
+			Module        struct{ Path string }
+			Go, Toolchain string
+			Require       []struct{ Path string }
+			Replace       []struct{ Old, New struct{ Path string } }
+		}
+		read(dir, &file)
+		assert.Equal(t, module+"/"+dir, file.Module.Path)
+		assert.Equal(t, core, struct{ Go, Toolchain string }{file.Go, file.Toolchain}, "the versions of Go of %s", dir)
+		replaced := map[string]string{}
+		for _, r := range file.Replace {
+			replaced[r.Old.Path] = filepath.Join(dir, r.New.Path)
+		}
+		for _, r := range file.Require {
+			if inModule(r.Path) {
+				assert.Equal(t, rel(r.Path), replaced[r.Path], "%s needs %s from this tree", dir, r.Path)
+			}
 		}
 	}
 }

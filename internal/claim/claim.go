@@ -235,16 +235,56 @@ func (c *Claim) TryAcquire(ctx context.Context) (_ *Lease, ok bool, err error) {
 
 // Acquire waits for the key. Whoever has it keeps it with [Lease.Keep].
 func (c *Claim) Acquire(ctx context.Context) (*Lease, error) {
-	for {
+	var changed <-chan struct{} // nil as long as the store tells nothing
+	for first := true; ; first = false {
 		l, ok, err := c.TryAcquire(ctx)
 		if err != nil || ok {
 			return l, err
 		}
 		c.told(nil)
-		if err := wait.Sleep(ctx, poll); err != nil {
+		if w, tells := c.cfg.Store.(storage.Watcher); first && tells {
+			watching, end := context.WithCancel(ctx)
+			defer end()
+			if changed, err = w.Watch(watching, c.cfg.Key); err == nil {
+				continue // it may have changed since the look
+			}
+			changed = nil
+		}
+		if err := c.pause(ctx, changed); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// pause waits until the next look is due.
+func (c *Claim) pause(ctx context.Context, changed <-chan struct{}) error {
+	if changed == nil {
+		return wait.Sleep(ctx, poll)
+	}
+	due := time.NewTimer(c.overdue())
+	defer due.Stop()
+	select {
+	case <-changed:
+	case <-due.C:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// overdue is in how long a key that the store watches is looked at without being told: when
+// a note is due, when the lease runs out.
+func (c *Claim) overdue() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.renewed {
+		return note
+	}
+	r, _ := decode(c.seen)
+	left := time.Until(c.since.Add(TTL + c.cfg.Extra - min(max(r.Idle, 0), TTL)))
+	return min(patient, max(left, poll/20)) // or else a store whose reads are late would be asked all the time
 }
 
 // told says what the Store has met.

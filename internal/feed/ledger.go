@@ -178,11 +178,18 @@ func (r *reader) advance() {
 
 // ack records that an event was handled.
 func (l *ledger) ack(e *Event) {
-	if (e.Gap == nil || e.Gap.Row != 0) && !e.Replay {
-		v := save(e.Row.ID, versionOf(&e.Row))
+	if v, ok := e.saved(); ok {
 		l.acked = append(l.acked, acknowledged{e.number, v})
 		l.pending = append(l.pending, v)
 	}
+}
+
+// saved is what is stored of an event that was handled.
+func (e *Event) saved() (savedVersion, bool) {
+	if e.Gap != nil && e.Gap.Row == 0 || e.Replay {
+		return savedVersion{}, false
+	}
+	return save(e.Row.ID, versionOf(&e.Row)), true
 }
 
 // Commit returns what is to be stored of a durable listener, and takes it for stored.
@@ -203,11 +210,66 @@ func (f *Feed) Commit(id ID, base bool) (Commit, bool) {
 		l.whole, l.size, l.pending = false, len(c.Base), nil
 		return c, true
 	case len(l.pending) > 0:
-		c := Commit{Log: binary.AppendVarint(pack(nil, l.pending), l.polled.milliseconds())}
+		c := Commit{Log: l.log(l.pending)}
 		l.pending = l.pending[:0]
 		return c, true
 	}
 	return Commit{}, false
+}
+
+// log makes a Log.
+func (l *ledger) log(versions []savedVersion) []byte {
+	return binary.AppendVarint(pack(nil, versions), l.polled.milliseconds())
+}
+
+// CommitWith is [Feed.Commit] for what is stored together with the effects of events that
+// Pull has handed out and that are not finished yet: it says that they are. So there always
+// is something to store, for a listener that has stored its first Base. After it is stored
+// the events are finished by [Feed.FinishStored]; if it is not, [Feed.Uncommit] takes it back.
+func (f *Feed) CommitWith(id ID, done ...Event) (Commit, bool) {
+	e := f.find(id)
+	if e == nil || e.ledger == nil || e.ledger.base == nil {
+		return Commit{}, false
+	}
+	l := e.ledger
+	var versions []savedVersion
+	for _, ev := range done {
+		if v, ok := ev.saved(); ok {
+			versions = append(versions, v)
+		}
+	}
+	if e.shape().members == l.members {
+		l.polled = e.polled
+	}
+	if l.whole {
+		c := Commit{Base: l.encode(versions...)}
+		l.whole, l.size, l.pending = false, len(c.Base), nil
+		return c, true
+	}
+	c := Commit{Log: l.log(slices.Concat(l.pending, versions))}
+	l.pending = l.pending[:0]
+	return c, true
+}
+
+// FinishStored is [Feed.Finish] for an event of which a stored Commit says already that it
+// is done with.
+func (f *Feed) FinishStored(id ID, ev Event) (more bool) {
+	e := f.find(id)
+	if e == nil || e.ledger == nil {
+		return false
+	}
+	stored := len(e.ledger.pending)
+	more = f.Finish(id, ev)
+	e.ledger.pending = e.ledger.pending[:min(stored, len(e.ledger.pending))]
+	return more
+}
+
+// Uncommit says that the last Commit was not stored. The next one is a Base, which has all
+// that is acknowledged.
+func (f *Feed) Uncommit(id ID) {
+	if e := f.find(id); e != nil && e.ledger != nil {
+		e.ledger.whole = true
+	}
 }
 
 // savedPosition is a Base.
@@ -228,8 +290,8 @@ func (t Time) milliseconds() int64 {
 	return int64(t / millisecond)
 }
 
-// encode makes a Base.
-func (l *ledger) encode() []byte {
+// encode makes a Base, which says of more versions that they are acknowledged.
+func (l *ledger) encode(more ...savedVersion) []byte {
 	s := savedPosition{Version: cursorVersion, Base: l.base, Polled: l.polled.milliseconds(), Writer: l.writer}
 	acked := l.acked
 	for id, p := range l.parts {
@@ -238,6 +300,9 @@ func (l *ledger) encode() []byte {
 		}
 		s.Apart[id] = p.ledger.base
 		acked = slices.Concat(p.ledger.acked, acked)
+	}
+	for _, v := range more {
+		acked = append(slices.Clip(acked), acknowledged{savedVersion: v})
 	}
 	newest := map[int64]savedVersion{}
 	for _, a := range acked {

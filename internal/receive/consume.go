@@ -28,9 +28,11 @@ type Consumer struct {
 	Key, Name string
 	Start     feed.Start
 
-	// Parallel is how many events are handled at the same time.
-	Parallel int
-	Policy   Policy
+	// Parallel is how many events are handled at the same time, Batch how many in one
+	// transaction: at most, and 0 for one. With more than one the Store has to be a
+	// [storage.Transactional].
+	Parallel, Batch int
+	Policy          Policy
 	// Ignore reports events that are acknowledged without a call.
 	Ignore func(e feed.Event) bool
 	// Handle handles an event. After an error it is called with the same event again,
@@ -42,6 +44,9 @@ type Consumer struct {
 	// returns a [Permanent] error, which it logs; after any other the event is tried again.
 	GiveUp      func(ctx context.Context, e feed.Event, failed error) error
 	MaxAttempts int
+	// Undone is told of an event that Handle or GiveUp was done with, and whose transaction
+	// failed then. It may be nil.
+	Undone func(ctx context.Context, e feed.Event, failed error)
 	// Outage reports errors that do not count as attempts. It may be nil.
 	Outage func(error) bool
 	// MinBackoff and MaxBackoff bound the wait before another attempt. It doubles each
@@ -59,6 +64,7 @@ type Consumer struct {
 	storage atomic.Pointer[error]  // what the Store says; nil when it works
 	mu      sync.Mutex
 	toldAt  time.Time // when that was told last
+	doubts  doubts
 }
 
 // tellEvery is how often a Store that fails is told of.
@@ -218,7 +224,8 @@ func (c *Consumer) consume(ctx context.Context, lease *claim.Lease) error {
 	defer c.reader.Store(nil)
 	d := &dispatcher{
 		Consumer: c, rd: durable{rd}, at: at, lease: lease,
-		lanes: map[int64]*lane{}, results: make(chan result, c.Parallel),
+		lanes: map[int64]*lane{}, results: make(chan *turn, c.Parallel),
 	}
+	d.tx, _ = c.Store.(storage.Transactional)
 	return d.run(ctx)
 }

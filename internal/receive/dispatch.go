@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
+	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 const (
@@ -32,17 +34,13 @@ type dispatcher struct {
 	lanes   map[int64]*lane
 	list    []*lane // the same
 	arrived uint64  // how many events
-	running int
-	results chan result
+	running int     // turns
+	results chan *turn
+	tx      storage.Transactional // nil if effects and position are stored apart
+	ended   error                 // why no turn begins any more
 
 	unproven int       // set aside since something succeeded
 	asideAt  time.Time // when the last one was
-}
-
-// result is what came of an event.
-type result struct {
-	*lane
-	failed error
 }
 
 // run dispatches until something ends it, and returns the cause. What was handled is
@@ -58,10 +56,10 @@ func (d *dispatcher) run(ctx context.Context) error {
 		now := time.Now()
 		d.pull(now)
 		stored, err := d.store(ctx)
-		if err == nil && d.at.ours && !now.Before(d.lease.Until()) && d.running < d.Parallel && d.next(now) != nil {
+		if err == nil && d.at.ours && !now.Before(d.lease.Until()) && d.running < d.Parallel && d.idle() && d.next(now) != nil {
 			err = d.renew(ctx)
 		}
-		if err != nil {
+		if err = cmp.Or(err, d.ended); err != nil {
 			cancel(err)
 			for d.running > 0 {
 				d.settle(ctx, <-d.results)
@@ -78,6 +76,10 @@ func (d *dispatcher) run(ctx context.Context) error {
 		d.wait(ctx, now)
 	}
 }
+
+// idle reports whether the dispatcher may wait for the Store. Where a transaction may keep
+// everybody else from writing, it waits for none that waits for it in turn.
+func (d *dispatcher) idle() bool { return d.tx == nil || d.running == 0 }
 
 // renew renews a lease that has run out: this process may have been suspended, and
 // another one at work. A Store that fails is asked again, until ctx ends.
@@ -144,7 +146,7 @@ func (d *dispatcher) pull(now time.Time) {
 
 // tidy drops an empty lane.
 func (d *dispatcher) tidy(l *lane) {
-	if len(l.waiting) == 0 && !l.running && !l.unsaved {
+	if len(l.waiting) == 0 && l.running == 0 && !l.unsaved {
 		delete(d.lanes, l.conversation)
 		d.list = slices.DeleteFunc(d.list, func(other *lane) bool { return other == l })
 	}
@@ -153,18 +155,15 @@ func (d *dispatcher) tidy(l *lane) {
 // start starts what is due, in the order in which it came.
 func (d *dispatcher) start(ctx context.Context, now time.Time) {
 	for d.running < d.Parallel {
-		l := d.next(now)
-		if l == nil {
+		t := d.gather(now)
+		if t == nil {
 			return
 		}
-		l.running = true
-		if l.attempts == 0 {
-			l.excused = 0
-		}
-		l.attempts++
 		d.running++
-		e, attempt, number := l.waiting[0].Event, l.attempts-l.excused, l.attempts
-		go func() { d.results <- result{l, d.try(ctx, e, attempt, number)} }()
+		go func() {
+			t.failed = d.try(ctx, t)
+			d.results <- t
+		}()
 	}
 }
 
@@ -178,54 +177,76 @@ func (d *dispatcher) next(now time.Time) (l *lane) {
 	return l
 }
 
-// try makes one attempt. number counts them all, attempt those that were not in an outage.
-func (d *dispatcher) try(ctx context.Context, e feed.Event, attempt, number int) error {
-	var told handling
-	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e, number)
-	failed := d.Handle(within, e)
-	d.Receiver.watch.end(&told, failed)
-	if failed == nil || ctx.Err() != nil {
+// try makes one attempt.
+func (d *dispatcher) try(ctx context.Context, t *turn) error {
+	if len(t.events) > 1 {
+		return d.within(ctx, t, func(ctx context.Context) error {
+			for i := range t.events {
+				if err := d.handle(ctx, &t.events[i]); err != nil {
+					t.at = i
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	e := &t.events[0]
+	failed := d.within(ctx, t, func(ctx context.Context) error { return d.handle(ctx, e) })
+	if failed == nil || ctx.Err() != nil || t.ended != nil {
 		return failed
 	}
-	if d.GiveUp != nil && (IsPermanent(failed) || attempt >= d.MaxAttempts && !d.outage(failed)) {
-		failed = d.GiveUp(ctx, e, failed)
+	if d.GiveUp != nil && (IsPermanent(failed) || e.attempt >= d.MaxAttempts && !d.outage(failed)) {
+		last := failed
+		failed = d.within(ctx, t, func(ctx context.Context) error { return d.GiveUp(ctx, e.Event, last) })
 	}
-	if IsPermanent(failed) && ctx.Err() == nil {
-		d.Failing.Note(e, nil)
-		return nil
+	if IsPermanent(failed) && ctx.Err() == nil && t.ended == nil {
+		d.Failing.Note(e.Event, nil)
+		return d.within(ctx, t, nil)
 	}
 	return failed
 }
 
-// outage reports whether an error says nothing about the message.
-func (d *dispatcher) outage(err error) bool { return d.Outage != nil && d.Outage(err) }
+// handle calls the function.
+func (d *dispatcher) handle(ctx context.Context, e *tried) error {
+	var told handling
+	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e.Event, e.number)
+	failed := d.Handle(within, e.Event)
+	d.Receiver.watch.end(&told, failed)
+	return failed
+}
 
-// settle takes a result.
-func (d *dispatcher) settle(ctx context.Context, r result) {
-	l := r.lane
+// outage reports whether an error says nothing about the message.
+func (d *dispatcher) outage(err error) bool {
+	return d.Outage != nil && d.Outage(err) || d.tx != nil && d.Storage() != nil
+}
+
+// settle takes what came of a turn.
+func (d *dispatcher) settle(ctx context.Context, t *turn) {
 	d.running--
-	l.running = false
-	if r.failed == nil {
-		w := l.pop()
-		l.unsaved = true
-		d.finish(w.all()...)
+	for _, s := range t.shares {
+		s.running = 0
+	}
+	d.ended = cmp.Or(d.ended, t.ended)
+	if t.failed == nil {
+		d.done(t)
 		d.succeeded()
 		return
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || t.ended != nil {
 		return
 	}
-	if l.attempts == 1 {
-		l.backoff = d.MinBackoff
-	}
-	if d.outage(r.failed) {
+	l, first := t.blame(d.MinBackoff)
+	if d.outage(t.failed) && first {
 		l.excused++
 	}
 	l.retry = time.Now().Add(l.backoff/2 + rand.N(l.backoff))
 	l.backoff = min(2*l.backoff, d.MaxBackoff)
+	if !first {
+		return
+	}
 	if d.Policy != (Policy{}) {
 		if done := l.overtaken(); len(done) > 0 {
-			l.unsaved = true
+			l.unsaved = d.tx == nil
 			d.drop(done)
 			return
 		}
@@ -254,20 +275,24 @@ func (d *dispatcher) drop(events []feed.Event) {
 	d.finish(events...)
 }
 
-// finish acknowledges events of one conversation, and sets aside what holds up the
-// position.
+// finish acknowledges events of one conversation.
 func (d *dispatcher) finish(events ...feed.Event) {
 	if len(events) == 0 {
 		return
 	}
 	d.rd.finish(events...)
+	d.relax()
+}
+
+// relax sets aside what holds up the position.
+func (d *dispatcher) relax() {
 	for {
 		conversation, ok := d.rd.straggler()
 		if !ok {
 			return
 		}
 		l := d.lanes[conversation]
-		if l == nil || !d.setAside(l, l.running || l.attempts > 0 || d.Policy == Policy{}) {
+		if l == nil || !d.setAside(l, l.running > 0 || l.attempts > 0 || d.Policy == Policy{}) {
 			return
 		}
 	}
@@ -275,6 +300,9 @@ func (d *dispatcher) finish(events ...feed.Event) {
 
 // setAside sets the conversation of a lane aside. held: its first event stays.
 func (d *dispatcher) setAside(l *lane, held bool) bool {
+	if l.running > 1 {
+		return false // no more than one stays
+	}
 	apart, all := d.rd.apart(l.conversation)
 	if !apart && all >= mostAside {
 		return false
@@ -304,8 +332,8 @@ func (d *dispatcher) relieve(now time.Time) bool {
 	}
 	var worst *lane
 	for _, l := range d.list {
-		failing := l.attempts > 0 && !l.running
-		if apart, _ := d.rd.apart(l.conversation); apart || !failing && !(l.running && len(l.waiting) > 1) {
+		failing := l.attempts > 0 && l.running == 0
+		if apart, _ := d.rd.apart(l.conversation); apart || !failing && (l.running != 1 || len(l.waiting) == 1) {
 			continue
 		}
 		if worst == nil || len(l.waiting) > len(worst.waiting) {
@@ -324,7 +352,11 @@ func (d *dispatcher) relieve(now time.Time) bool {
 }
 
 // store stores what has changed. It reports whether there may be something to do now.
+// While transactions run they store it.
 func (d *dispatcher) store(ctx context.Context) (bool, error) {
+	if !d.idle() || d.ended != nil {
+		return false, d.ended
+	}
 	c, some := d.rd.commit(!d.at.ours)
 	if some {
 		if err := d.at.save(ctx, c); err != nil {

@@ -23,12 +23,17 @@ func (d durable) pull() (feed.Event, bool) {
 
 // finish acknowledges events of one conversation, also when the reader was stopped
 // meanwhile.
-func (d durable) finish(events ...feed.Event) {
+func (d durable) finish(events ...feed.Event) { d.done(events, d.l.feed.Finish) }
+
+// finishStored is finish for events that commitWith had.
+func (d durable) finishStored(events ...feed.Event) { d.done(events, d.l.feed.FinishStored) }
+
+func (d durable) done(events []feed.Event, finish func(feed.ID, feed.Event) bool) {
 	d.l.r.mu.Lock()
 	defer d.l.r.mu.Unlock()
 	more := false
 	for _, e := range events {
-		more = d.l.feed.Finish(d.l.id, e) || more
+		more = finish(d.l.id, e) || more
 	}
 	d.l.taken -= len(events)
 	d.l.busy = d.l.taken > 0
@@ -49,6 +54,21 @@ func (d durable) commit(base bool) (feed.Commit, bool) {
 	d.l.r.mu.Lock()
 	defer d.l.r.mu.Unlock()
 	return d.l.feed.Commit(d.l.id, base)
+}
+
+// commitWith is what is to be stored together with the effects of events; see
+// [feed.Feed.CommitWith].
+func (d durable) commitWith(events ...feed.Event) (feed.Commit, bool) {
+	d.l.r.mu.Lock()
+	defer d.l.r.mu.Unlock()
+	return d.l.feed.CommitWith(d.l.id, events...)
+}
+
+// uncommit says that the last commit was not stored.
+func (d durable) uncommit() {
+	d.l.r.mu.Lock()
+	defer d.l.r.mu.Unlock()
+	d.l.feed.Uncommit(d.l.id)
 }
 
 // straggler is a conversation that holds up the position.

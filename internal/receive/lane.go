@@ -24,9 +24,9 @@ const longestQuiet = 10
 // lane holds the events of one conversation.
 type lane struct {
 	conversation int64
-	waiting      []waiting // the first one may be running, or have failed
-	running      bool
-	unsaved      bool // what was acknowledged last is not stored yet
+	waiting      []waiting // the first ones may be running, or the first one have failed
+	running      int       // how many
+	unsaved      bool      // what was acknowledged last is not stored yet
 
 	attempts int
 	excused  int // of these, those that failed in an outage
@@ -43,6 +43,7 @@ type waiting struct {
 	feed.Event
 	earlier, later []feed.Event
 	place          uint64 // among the events of all conversations
+	tried          int    // how often it has failed that was not the first one
 }
 
 // all returns the events in order.
@@ -73,10 +74,7 @@ func (l *lane) add(e feed.Event, place uint64, now time.Time, p Policy) (done []
 		l.waiting = append(l.waiting, waiting{Event: e, place: place})
 		return nil
 	}
-	from := 0
-	if l.running {
-		from = 1
-	}
+	from := l.running
 	if !fresh {
 		same := func(w waiting) bool { return isNew(w.Event) && w.Row.ID == e.Row.ID }
 		if i := slices.IndexFunc(l.waiting[from:], same); i >= 0 {
@@ -157,6 +155,8 @@ func (l *lane) pop() waiting {
 	l.attempts = 0
 	if len(l.waiting) == 0 {
 		l.since = time.Time{}
+	} else {
+		l.attempts = l.waiting[0].tried
 	}
 	return w
 }
@@ -178,4 +178,4 @@ func (l *lane) due(p Policy) time.Time {
 
 // ready reports whether the first event could be handled as far as the lane is
 // concerned.
-func (l *lane) ready() bool { return !l.running && !l.unsaved && len(l.waiting) > 0 }
+func (l *lane) ready() bool { return l.running == 0 && !l.unsaved && len(l.waiting) > 0 }

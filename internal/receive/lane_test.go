@@ -79,7 +79,7 @@ func TestWhatWaitsIsReplacedByWhatComes(t *testing.T) {
 					done = append(done, describe(d))
 				}
 				if i == 0 && tc.running != "" {
-					l.running = true
+					l.running = 1
 				}
 			}
 			var wait []string
@@ -130,9 +130,9 @@ func TestAMessageThatFailsWhileANewerOneWaitsIsDoneWith(t *testing.T) {
 		l := &lane{}
 		for _, e := range strings.Fields(come) {
 			assert.Empty(t, l.add(event(e), 0, time.Time{}, newest))
-			l.running = true
+			l.running = 1
 		}
-		l.running, l.attempts = false, 1
+		l.running, l.attempts = 0, 1
 		done := ""
 		for _, e := range l.overtaken() {
 			done += " " + describe(e)

@@ -67,6 +67,9 @@ type position struct {
 	slots [][]byte // the values of the log as stored, as far as they are known
 	used  int      // how many of them belong to base
 	ours  bool     // the base is this process's
+
+	pen    wait.Mutex // for whoever writes within a transaction; see transact
+	unsure bool       // what is stored is not known
 }
 
 // take reads the stored position, and closes it to whoever wrote it.

@@ -21,6 +21,9 @@ type Violation struct {
 type Runner struct {
 	// Trace is told what happens, if set.
 	Trace func(format string, args ...any)
+	// Together makes consumers store that events are done with before they finish them, as
+	// is done in one transaction with their effects. Some of these fail.
+	Together bool
 
 	story     *Story
 	pcg       *rand.PCG

@@ -102,7 +102,7 @@ func pinsOf(c *Chat) *pins.Book {
 // rosterOf knows the conversations of a new session's user.
 func (c *Chat) rosterOf(s *session) *roster.Roster {
 	return roster.New(roster.Config{
-		UserID: s.userID, Known: &c.known, NotFound: ErrNotFound, Log: c.log,
+		UserID: s.userID, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log,
 		Read: func(ctx context.Context, id int64) error { _, err := c.freshDefinition(ctx, id); return err },
 		List: func(ctx context.Context) error { _, err := c.memberships(ctx, s); return err },
 	})

@@ -68,11 +68,11 @@ func doubts(t *testing.T, outbox *chat.OutboxOptions, check func(t *testing.T, e
 	t.Parallel()
 	renewals := map[string]answer{
 		"a page, 403": {403, proxyPage}, "a page, 401": {401, proxyPage}, "a page, 404": {404, proxyPage}, "JSON, 403": {403, `{"message":"Forbidden"}`}, "JSON, 404": {404, `{"message":"Not found"}`},
-		"the service's words": {403, `{"error":"not authorised","message":"The token is unknown."}`}, "the rules": {400, `{"type":"datasource.access"}`},
+		"the service's words": {401, unknownToken}, "a gateway's": {403, gatewayWords[0]}, "the rules": {400, `{"type":"datasource.access"}`},
 		"500": {500, ""}, "429": {429, ""}, "nothing": {}, "no rows": {200, `{"entries":[]}`}, "a success without rows": {200, "{}"},
 	}
 	for _, code := range []int{400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451, 499} {
-		for form, body := range map[string]string{"a page": proxyPage, "JSON": `{"message":"Forbidden"}`, "no words": ""} {
+		for form, body := range map[string]string{"a page": proxyPage, "JSON": `{"message":"Forbidden"}`, "words of its own": gatewayWords[0], "no words": ""} {
 			logins := renewals
 			if code != 403 { // there is no login
 				logins = map[string]answer{"none": {}}
@@ -176,7 +176,7 @@ func TestARefusalThatIsNotTheServicesOwnLeavesASendInDoubt(t *testing.T) {
 func TestARefusalThatSaysThatNothingWasStoredLeavesNoDoubt(t *testing.T) {
 	t.Parallel()
 	for _, said := range []answer{
-		{400, `{"type":"datasource.access"}`}, {404, `{"error":"notFound","message":"No such data source."}`}, {403, `{"error":"forbidden","message":"Not yours."}`},
+		{400, `{"type":"datasource.access"}`}, {401, unknownToken}, {401, `{"error":"file.access","message":"Not yours."}`},
 		{408, proxyPage}, {413, proxyPage}, {414, ""}, {421, ""}, {425, ""}, {429, ""}, {431, proxyPage},
 	} {
 		t.Run(fmt.Sprint(said.code, said.body), func(t *testing.T) {

@@ -136,12 +136,19 @@ func missing(err error, what string, id int64) error {
 	return err
 }
 
-// absent reports whether the service itself says that something does not exist: with a
-// message alone, or in its own words. Gateways, and frameworks behind them, name the status.
+// absent reports whether the service may say that something does not exist: with a message of
+// its own. Gateways name the status, but some do not, so what ends for good is said repeatedly.
 func absent(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
 	if !ok || !answer.FromService || !answer.Is(datasource.ErrNotFound) {
 		return false
 	}
-	return answer.Coded() || answer.Code == "" && answer.Type == "" && answer.Message != http.StatusText(http.StatusNotFound)
+	status, own := http.StatusText(http.StatusNotFound), answer.Message != answer.Code && (answer.Code == "" || strings.Trim(answer.Code, "0123456789") != "")
+	return answer.Coded() || answer.Type == "" && own && answer.Code != status && (answer.Message != status || answer.Code != "")
+}
+
+// certain reports whether an error is not an answer that a gateway may have given, too.
+func certain(err error) bool {
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return !ok || answer.Coded()
 }

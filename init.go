@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -205,7 +206,7 @@ func storedText(ctx context.Context, s storage.Store, key string) (any, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
+		return nil, fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	var v any
 	if unmarshal(raw, &v) != nil {

@@ -24,7 +24,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 		Source: &polledRows{chat: c, session: s},
 		Feed: feed.Config{
 			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
-			LongestWait: datasource.LongestWait,
+			LongestWait: datasource.LongestWait, Stable: rows.Stable,
 		},
 		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached, Hooks: c.opts.Hooks,
 	})
@@ -56,16 +56,9 @@ func retryAfter(err error) time.Duration {
 // final reports whether later polls would fail, too: the contact was deleted, or the
 // token revoked.
 func final(err error) bool {
-	_, revoked := errors.AsType[*revokedError](err)
-	return revoked || errors.Is(err, ErrContactNotFound)
+	_, ok := errors.AsType[*receive.FinalError](err)
+	return ok
 }
-
-// revokedError: the server refuses polls and a new login, and has done so for a while.
-type revokedError struct{ err error }
-
-func (e *revokedError) Error() string        { return ErrUnauthorized.Error() + ": " + e.err.Error() }
-func (e *revokedError) Unwrap() error        { return e.err }
-func (e *revokedError) Is(target error) bool { return target == ErrUnauthorized }
 
 // polledRows is the loop's source: the rows that a user may see. One goroutine at a
 // time uses it.
@@ -73,13 +66,19 @@ type polledRows struct {
 	chat    *Chat
 	session *session
 	refused receive.Refusals // of polls and logins
+	absent  receive.Absence  // of the contact
 }
 
-// judge says what a poll's error means. After a refusal it tries a login, unless the
-// poll has done so: when the service itself refuses that, too, and when no request with the
-// client's token was accepted between two such polls, nor the one that asks about the token
-// itself, the token was revoked.
+// judge says what a poll's error means. After a refusal it tries a login, unless the poll has:
+// when the service itself refuses that, too, and the request about the token itself, and none
+// with the token was accepted between two such polls, it was revoked.
 func (p *polledRows) judge(ctx context.Context, err error) error {
+	if errors.Is(err, ErrContactNotFound) {
+		if !p.absent.Another() || !p.chat.noContact(ctx, p.session) {
+			return err
+		}
+		return &receive.FinalError{Err: err}
+	}
 	if err == nil || !refused(err) {
 		return err
 	}
@@ -89,17 +88,17 @@ func (p *polledRows) judge(ctx context.Context, err error) error {
 			return err
 		}
 	}
-	if answer, _ := errors.AsType[*datasource.Error](last); !p.refused.Another(answer.Coded(), p.chat.client.LastAccepted()) {
+	revoked, sayInWords := p.refused.Another(certain(err) && certain(last), p.chat.client.LastAccepted())
+	if !revoked {
 		return err
 	}
-	if pinged := p.chat.client.Ping(ctx); pinged == nil || datasource.Temporary(pinged) {
+	if pinged := p.chat.client.Ping(ctx); !refused(pinged) || sayInWords && !certain(pinged) {
 		return err
 	}
-	return &revokedError{err}
+	return &receive.FinalError{Err: err, Means: ErrUnauthorized}
 }
 
-// refused reports whether the service did not take a token. What access rules refuse is
-// something else, and so is what a gateway refuses with a page of its own.
+// refused reports whether the service may have refused a token: no rules, and no page.
 func refused(err error) bool {
 	answer, ok := errors.AsType[*datasource.Error](err)
 	return ok && answer.FromService && (errors.Is(err, datasource.ErrUnauthorized) || errors.Is(err, datasource.ErrForbidden)) && !errors.Is(err, datasource.ErrAccessDenied)
@@ -110,8 +109,9 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 	if err := p.judge(ctx, err); err != nil {
 		return receive.Page{}, err
 	}
+	p.absent = receive.Absence{}
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock.Earliest)
-	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since}, nil
+	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Release: a.Release}, nil
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

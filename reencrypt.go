@@ -10,6 +10,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/reencrypt"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -102,7 +103,7 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 		},
 		Skip: func(err error) bool { return errors.Is(err, ErrUnreadable) && !errors.Is(err, ErrKeyUnavailable) },
 	}, report)
-	return Reencryption(p), missing(err, "conversation", conversationID)
+	return Reencryption(p), missing(wait.Because(ctx, err), "conversation", conversationID)
 }
 
 // host is the host of the API.

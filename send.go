@@ -276,13 +276,17 @@ func judge(err error) outbox.Verdict {
 }
 
 // gone makes sure of a 404, which may be that of somebody on the way: when the list of the
-// user's conversations lacks this one, the user is not in it. What is in doubt is looked up first.
+// user's conversations lacks this one, and its own data source says so, too, the user is not in
+// it. What is in doubt is looked up first.
 func (c *Chat) gone(ctx context.Context, s *session, conversationID int64, err error) error {
 	if answer, ok := errors.AsType[*datasource.Error](err); !ok || answer.StatusCode != http.StatusNotFound || datasource.Doubtful(err) {
 		return err
 	}
 	list, failed := c.memberships(ctx, s)
 	if failed != nil || len(list) == 0 || slices.ContainsFunc(list, func(d datasource.DataSource) bool { return d.ID == conversationID }) {
+		return err
+	}
+	if d, failed := c.freshDefinition(ctx, conversationID); failed != nil && !errors.Is(failed, ErrNotFound) || failed == nil && d.Has(s.userID) {
 		return err
 	}
 	return fmt.Errorf("conversation %d: %w", conversationID, ErrNotFound)

@@ -194,6 +194,21 @@ func (c *Chat) findAgain(ctx context.Context, s *session, query where.Login) (*C
 	return c.identify(ctx, query, row)
 }
 
+// noContact makes sure, with another request than the login's, that the session's contact does
+// not exist any more, or is not that of the query.
+func (c *Chat) noContact(ctx context.Context, s *session) bool {
+	query := s.login(c)
+	if query.Column(wire.UserToken) != nil { // the login has asked for the row
+		found, err := c.client.Select(ctx, c.opts.DataSourceID, datasource.Query{Type: "select", Where: M{wire.UserID: s.userID}})
+		return err == nil && !slices.ContainsFunc(found.Entries, func(e datasource.Entry) bool { return e.ID == s.contactID || c.contact(&e).UserID == s.userID })
+	}
+	row, err := c.client.FindByID(ctx, c.opts.DataSourceID, s.contactID)
+	if answer, ok := errors.AsType[*datasource.Error](err); ok {
+		return absent(err) && answer.Code == "" // as the service's 404 is documented
+	}
+	return err == nil && row.ID == s.contactID && len(where.Choose(query, columnsOf, *row)) == 0
+}
+
 // authorized calls fn with the user's chat token. After a 403 it logs in and calls fn
 // once more, not in a loop.
 func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string) error) error {

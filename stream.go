@@ -148,14 +148,14 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 	if err := o.from.check(); err != nil {
 		return nil, err
 	}
-	_, s, end, err := c.enter(ctx)
+	inside, s, end, err := c.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
 	t := c.teller(s, o.onError)
 	f := &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap, noMarks: o.noMarks, onError: o.onError, teller: t}
-	pusher, err := s.receiver.Push(ctx, f, c.listenFrom(ctx, s, o, t))
+	pusher, err := s.receiver.Push(ctx, f, c.listenFrom(inside, s, o, t))
 	if err != nil {
 		return nil, err
 	}
@@ -305,14 +305,11 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 		return err
 	}
 	defer rd.Close()
-	for {
-		e, err := rd.Next(ctx)
-		if err != nil {
-			return err
-		}
-		m, err := c.prepare(rd, s, e, &o)
-		if err != nil {
-			return err
+	e, err := rd.Next(ctx)
+	for err == nil {
+		var m *Message
+		if m, err = c.prepare(rd, s, e, &o); err != nil {
+			break
 		}
 		if m != nil {
 			rd.Begin(e)
@@ -320,8 +317,9 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 				return nil
 			}
 		}
-		rd.Ack()
+		e, err = rd.AckNext(ctx)
 	}
+	return err
 }
 
 // prepare makes the message of a loop's next step, or reports the gap that it is. It

@@ -19,39 +19,43 @@ const (
 	listRoom = 32
 )
 
-// column is a column that is not in the map yet.
+// column is a column that is not in the map yet. It holds no pointer: writing those costs more while garbage is collected.
 type column struct {
-	name string
-	kind columnKind
-	v    any
-	// The text is apart from that of the row, or, with an end that is not 0, a part of it.
-	apart   string
-	at, end int
+	kind    columnKind
+	at, end int32 // of a text or number, in row.bytes; or at is where it is in row.apart, if end is 0
 }
 
 type columnKind byte
 
 const (
-	ready  columnKind = iota // v is the value
-	text                     // a string
-	number                   // a json.Number
-	list                     // v is nil; the list is the only one that shares a box
+	ready     columnKind = iota // the value is in row.held
+	seenAgain                   // the same, in row.last
+	text                        // a string
+	number                      // a json.Number
+	list                        // row.list, the only one that shares a box
 )
 
 // emptyList is in every row that has one, since nothing can be written to it.
 var emptyList any = []any{}
 
-// row collects what the columns of one row share.
+// row collects what the columns of one row share. Names and values are those of the column with the same place.
 type row struct {
 	columns []column
-	names   [columnsAtOnce]string // of the row before, as they are written
+	names   [columnsAtOnce]string // of this row, and behind it of the one before
+	plain   [columnsAtOnce]bool   // the name is written as it is
+	last    [columnsAtOnce]any    // what repeats, of this row or an earlier one
+	held    [columnsAtOnce]any    // other values
 	bytes   []byte
-	list    []any // of the first column with one
-	texts   []string
+	apart   []string // texts that are not in bytes
+	list    []any    // of the first column with one
 	numbers []json.Number
-	values  []any
 	elems   []any // of the list that is being read, and those around it
 	room    []any // for lists of values that repeat
+}
+
+// reset forgets the columns.
+func (r *row) reset() {
+	r.columns, r.bytes, r.apart, r.list = r.columns[:0], r.bytes[:0], r.apart[:0], nil
 }
 
 // data reads the columns of a row.
@@ -63,7 +67,7 @@ func (d *decoder) data() (M, error) {
 		return nil, err
 	}
 	r := &d.cols
-	r.columns, r.bytes, r.list = r.columns[:0], r.bytes[:0], nil
+	r.reset()
 	var m M
 	for first := true; ; first = false {
 		more, err := d.more('}', first)
@@ -76,43 +80,42 @@ func (d *decoder) data() (M, error) {
 		if len(r.columns) == columnsAtOnce {
 			m = r.into(m)
 		}
-		name, err := d.columnName(len(r.columns))
-		if err != nil {
+		place := len(r.columns)
+		if err := d.columnName(place); err != nil {
 			return nil, err
 		}
 		if d.row--; d.row < 0 {
 			return nil, errRowValues
 		}
-		r.columns = append(r.columns, column{name: name})
-		if err := d.column(&r.columns[len(r.columns)-1]); err != nil {
+		r.columns = append(r.columns, column{})
+		if err := d.column(place); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // columnName reads the name of a column. Most often it is that of the row before.
-func (d *decoder) columnName(place int) (string, error) {
-	expected := &d.cols.names[place]
-	if n := len(*expected); n > 0 && d.peek() == '"' {
-		if rest := d.b[d.i+1:]; len(rest) > n+1 && rest[n] == '"' && rest[n+1] == ':' && string(rest[:n]) == *expected {
+func (d *decoder) columnName(place int) error {
+	name := &d.cols.names[place]
+	if n := len(*name); d.cols.plain[place] && d.peek() == '"' {
+		if rest := d.b[d.i+1:]; len(rest) > n+1 && rest[n] == '"' && rest[n+1] == ':' && string(rest[:n]) == *name {
 			d.i += n + 3
-			return *expected, nil
+			return nil
 		}
 	}
 	text, err := d.key()
 	if err != nil {
-		return "", err
+		return err
 	}
-	name := d.name(text)
-	*expected = ""
-	if len(name) <= maxInterned && plainRun(text) == len(text) {
-		*expected = name
-	}
-	return name, nil
+	*name = d.name(text)
+	d.cols.plain[place] = 0 < len(*name) && len(*name) <= maxInterned && plainRun(text) == len(text)
+	return nil
 }
 
 // column reads the value of a column.
-func (d *decoder) column(c *column) (err error) {
+func (d *decoder) column(place int) (err error) {
+	r := &d.cols
+	c := &r.columns[place]
 	var b []byte
 	switch d.peek() {
 	case '"':
@@ -127,112 +130,133 @@ func (d *decoder) column(c *column) (err error) {
 		case err != nil:
 			return err
 		case len(l) == 0:
-			c.v = emptyList
-		case d.cols.list == nil:
-			c.kind, d.cols.list = list, l
+			r.held[place] = emptyList
+		case r.list == nil:
+			c.kind, r.list = list, l
 		default:
-			c.v = l
+			r.held[place] = l
 		}
 		return nil
 	default:
-		c.v, err = d.value()
+		r.held[place], err = d.value()
 		return err
 	}
 	if err != nil {
 		return err
 	}
 	if len(b) <= maxInterned {
+		if same(r.last[place], b, c.kind == number) {
+			c.kind = seenAgain
+			return nil
+		}
 		if v := d.again(b, c.kind == number); v != nil {
-			c.kind, c.v = ready, v
+			c.kind, r.last[place] = seenAgain, v
 			return nil
 		}
 	}
-	if r := &d.cols; 0 < len(b) && len(b) <= maxShared && len(r.bytes)+len(b) <= maxRowTexts {
-		c.at = len(r.bytes)
+	if 0 < len(b) && len(b) <= maxShared && len(r.bytes)+len(b) <= maxRowTexts {
+		c.at = int32(len(r.bytes)) //nolint:gosec // at most maxRowTexts
 		r.bytes = append(r.bytes, b...)
-		c.end = len(r.bytes)
+		c.end = int32(len(r.bytes)) //nolint:gosec // the same
 	} else {
-		c.apart = string(b)
+		c.at = int32(len(r.apart)) //nolint:gosec // at most columnsAtOnce
+		r.apart = append(r.apart, string(b))
 	}
 	return nil
 }
 
-// into puts the columns into m, which is made if it is nil.
+// into puts the columns into m, which is made if it is nil. Of two columns with one name the later one counts.
 func (r *row) into(m M) M {
 	if m == nil {
 		m = make(M, len(r.columns))
 	}
 	bytes := string(r.bytes)
-	r.texts, r.numbers = r.texts[:0], r.numbers[:0]
-	for i := range r.columns {
-		c := &r.columns[i]
-		if c.end > 0 {
-			c.apart = bytes[c.at:c.end]
-		}
+	var texts [columnsAtOnce]string
+	n := 0
+	r.numbers = r.numbers[:0]
+	for _, c := range r.columns {
 		switch c.kind {
 		case text:
-			r.texts = append(r.texts, c.apart)
+			texts[n] = r.text(bytes, c)
+			n++
 		case number:
-			r.numbers = append(r.numbers, json.Number(c.apart))
-		case ready, list:
+			r.numbers = append(r.numbers, json.Number(r.text(bytes, c)))
+		case ready, seenAgain, list:
 		}
 	}
-	var boxedList any
-	r.values, boxedList = boxed(r.values[:0], r.texts, r.list)
-	r.values, _ = boxed(r.values, r.numbers, nil)
-	texts, numbers := r.values, r.values[len(r.texts):]
-	for i := range r.columns {
-		c := &r.columns[i]
+	b := boxed(texts[:n], r.list)
+	numbers := boxed(r.numbers, nil)
+	n = 0
+	k := 0
+	for i, c := range r.columns {
+		name := r.names[i]
 		switch c.kind {
 		case ready:
-		case text:
-			c.v, texts = texts[0], texts[1:]
-		case number:
-			c.v, numbers = numbers[0], numbers[1:]
+			m[name] = r.held[i]
+		case seenAgain:
+			m[name] = r.last[i]
 		case list:
-			c.v = boxedList
+			m[name] = b.list
+		case text:
+			m[name] = b.at(n)
+			n++
+		case number:
+			m[name] = numbers.at(k)
+			k++
 		}
-		m[c.name] = c.v
 	}
-	r.columns, r.bytes, r.list = r.columns[:0], r.bytes[:0], nil
+	r.reset()
 	return m
 }
 
-// boxed appends interfaces of values, and makes one of a list unless it is nil. An interface points to its value, so
-// each would be an allocation. Reflection makes interfaces that point into one array, which nobody can write to.
-func boxed[T any](out []any, values []T, list []any) (_ []any, boxedList any) {
-	for len(values) > 0 {
-		var array reflect.Value
+// text is the value of a column.
+func (r *row) text(bytes string, c column) string {
+	if c.end > 0 {
+		return bytes[c.at:c.end]
+	}
+	return r.apart[c.at]
+}
+
+// boxes are interfaces of texts or numbers, and perhaps of a list. An interface points to its value, so each would be
+// an allocation. Reflection makes interfaces that point into one array, which nobody can write to.
+type boxes struct {
+	arrays [columnsAtOnce / boxRoom]reflect.Value
+	list   any
+}
+
+// boxRoom is how many share an allocation.
+const boxRoom = 8
+
+func (b *boxes) at(i int) any { return b.arrays[i/boxRoom].Index(i % boxRoom).Interface() }
+
+// boxed puts values into boxes, and a list unless it is nil.
+func boxed[T any](values []T, list []any) (b boxes) {
+	if len(values) == 0 && list != nil {
+		b.list = list
+	}
+	for i := 0; len(values) > 0; i++ {
 		var l any
-		n := min(len(values), 8)
-		switch {
-		case n == 1 && list == nil:
-			return append(out, values[0]), boxedList
-		case n == 1:
-			array, l = box([1]T(values), list)
-		case n == 2:
-			array, l = box([2]T(values), list)
-		case n == 3:
-			array, l = box([3]T(values), list)
-		case n == 4:
-			array, l = box([4]T(values), list)
+		n := min(len(values), boxRoom)
+		switch n {
+		case 1:
+			b.arrays[i], l = box([1]T(values), list)
+		case 2:
+			b.arrays[i], l = box([2]T(values), list)
+		case 3:
+			b.arrays[i], l = box([3]T(values), list)
+		case 4:
+			b.arrays[i], l = box([4]T(values), list)
 		default:
-			var a [8]T
+			var a [boxRoom]T
 			copy(a[:], values)
-			array, l = box(a, list)
+			b.arrays[i], l = box(a, list)
 		}
 		if list != nil {
-			boxedList, list = l, nil
-		}
-		for i := range n {
-			out = append(out, array.Index(i).Interface())
+			b.list, list = l, nil
 		}
 		values = values[n:]
 	}
-	if list != nil {
-		boxedList = list
-	}
-	return out, boxedList
+	return b
 }
 
 // box makes an array of values in one allocation, together with a list unless that is nil.
@@ -291,8 +315,11 @@ func (d *decoder) slot(h uint64, b []byte, number bool) (_ *interned, found bool
 	return first, false
 }
 
-func (s *interned) is(b []byte, number bool) bool {
-	switch v := s.v.(type) {
+func (s *interned) is(b []byte, number bool) bool { return same(s.v, b, number) }
+
+// same reports whether v is a text, or a number, with these bytes.
+func same(v any, b []byte, number bool) bool {
+	switch v := v.(type) {
 	case string:
 		return !number && v == string(b)
 	case json.Number:
@@ -335,11 +362,11 @@ func (r *row) release() {
 	if cap(r.elems) > 1024 {
 		r.elems = nil
 	}
-	clear(r.columns[:cap(r.columns)])
 	clear(r.bytes[:cap(r.bytes)])
-	clear(r.texts[:cap(r.texts)])
+	clear(r.apart[:cap(r.apart)])
 	clear(r.numbers[:cap(r.numbers)])
-	clear(r.values[:cap(r.values)])
 	clear(r.elems[:cap(r.elems)])
-	r.columns, r.elems = r.columns[:0], r.elems[:0]
+	clear(r.last[:])
+	clear(r.held[:])
+	r.columns, r.apart, r.elems = r.columns[:0], r.apart[:0], r.elems[:0]
 }

@@ -66,19 +66,83 @@ func (d *decoder) fields(e *Entry) error {
 	if err := d.enter(); err != nil {
 		return err
 	}
-	for first := true; ; first = false {
-		more, err := d.more('}', first)
+	for place := 0; ; place++ {
+		more, err := d.more('}', place == 0)
 		if !more {
 			return err
 		}
-		name, err := d.key()
+		f, name, err := d.fieldName(place)
 		if err != nil {
 			return err
 		}
-		if err := d.entryField(e, name); err != nil {
+		if err := d.entryField(e, f, name); err != nil {
 			return err
 		}
 	}
+}
+
+// field is a field of a row that has a place in Entry.
+type field uint8
+
+const (
+	otherField field = iota
+	fieldID
+	fieldDataSourceID
+	fieldData
+	fieldOrder
+	fieldCreatedAt
+	fieldUpdatedAt
+	fieldDeletedAt
+	fieldCut
+)
+
+// fieldNames are the names as servers write them, with the colon.
+var fieldNames = [...]string{
+	fieldID: `"id":`, fieldDataSourceID: `"dataSourceId":`, fieldData: `"data":`, fieldOrder: `"order":`,
+	fieldCreatedAt: `"createdAt":`, fieldUpdatedAt: `"updatedAt":`, fieldDeletedAt: `"deletedAt":`,
+}
+
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "id":
+		return fieldID
+	case "dataSourceId":
+		return fieldDataSourceID
+	case "data":
+		return fieldData
+	case "order":
+		return fieldOrder
+	case "createdAt":
+		return fieldCreatedAt
+	case "updatedAt":
+		return fieldUpdatedAt
+	case "deletedAt":
+		return fieldDeletedAt
+	case cutMark:
+		return fieldCut
+	}
+	return otherField
+}
+
+// fieldName reads the name of a row's field. Most often it is that of the row before; then only the field is returned.
+func (d *decoder) fieldName(place int) (f field, name []byte, err error) {
+	if place < len(d.order) {
+		expected := fieldNames[d.order[place]]
+		if rest := d.b[d.i:]; len(expected) > 0 && len(rest) >= len(expected) && string(rest[:len(expected)]) == expected {
+			d.i += len(expected)
+			return d.order[place], nil, nil
+		}
+	}
+	if name, err = d.key(); err != nil {
+		return otherField, nil, err
+	}
+	f = fieldOf(name)
+	if place < len(d.order) {
+		if d.order[place] = f; f >= fieldCut {
+			d.order[place] = otherField
+		}
+	}
+	return f, name, nil
 }
 
 // shell reads the ids and times of a row that breaks a limit.
@@ -93,25 +157,25 @@ func (d *decoder) shell(e *Entry, broken error) (ok bool, err error) {
 		if rowFields.limit(name) == 0 {
 			return d.skip()
 		}
-		return d.entryField(e, name)
+		return d.entryField(e, fieldOf(name), name)
 	})
 	d.deepest = deepest
 	return err == nil, err
 }
 
-func (d *decoder) entryField(e *Entry, name []byte) (err error) {
-	switch string(name) {
-	case "id":
+func (d *decoder) entryField(e *Entry, f field, name []byte) (err error) {
+	switch f {
+	case fieldID:
 		e.ID, _, err = d.integer()
-	case "dataSourceId":
+	case fieldDataSourceID:
 		e.DataSourceID, _, err = d.integer()
-	case "data":
+	case fieldData:
 		if d.peek() != '{' {
 			e.Data = nil
 			return d.skip()
 		}
 		e.Data, err = d.data()
-	case "order":
+	case fieldOrder:
 		var n int64
 		var ok bool
 		if n, ok, err = d.integer(); ok {
@@ -119,16 +183,16 @@ func (d *decoder) entryField(e *Entry, name []byte) (err error) {
 		} else {
 			e.Order = nil
 		}
-	case "createdAt":
+	case fieldCreatedAt:
 		e.CreatedAt, err = d.time()
-	case "updatedAt":
+	case fieldUpdatedAt:
 		e.UpdatedAt, err = d.time()
-	case "deletedAt":
+	case fieldDeletedAt:
 		e.DeletedAt, err = d.deletion()
-	case cutMark:
+	case fieldCut:
 		e.Err = errRowBytes
 		err = d.skip()
-	default:
+	case otherField:
 		key := d.name(name)
 		var v any
 		if v, err = d.value(); err == nil {

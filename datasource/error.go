@@ -57,7 +57,7 @@ type Error struct {
 
 	op       string
 	doubtful bool
-	coded    bool // "error" is a text beside a message, and not that of the status
+	coded    bool // "error" and "message" are those of a documented refusal
 }
 
 func (e *Error) Error() string {
@@ -84,15 +84,22 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Coded reports whether the answer is in the words of the service: type datasource.access, or an "error" that is a text
-// beside a "message" of its own, and not the status text. JSON of a proxy, gateway or firewall may have a message, type or
-// code as well, or the status text as its "error", and counts as FromService then.
+// Coded reports whether the answer is in words that Fliplet documents and nobody else uses: type datasource.access, or
+// beside a "message" the error file.access, or the error "not authorised" of an auth_token that belongs to nobody. Any other
+// JSON may be that of the service, too, or of a proxy, gateway or firewall, and counts as FromService only: these send an
+// "error" beside a "message" as well.
 func (e *Error) Coded() bool { return e.FromService && (e.Type == codeSource || e.coded) }
 
 // How the server says that security rules refused.
 const (
 	codeSource = "datasource.access"
 	codeFile   = "file.access"
+)
+
+// How it says that a token belongs to nobody: with this error, and this word in the message beside it.
+const (
+	codeToken = "not authorised"
+	tokenWord = "auth_token"
 )
 
 // Is answers for the Err… values of this package.

@@ -109,7 +109,7 @@ func (d *decoder) fault(e *Error) (named string, err error) {
 		}
 		return err
 	})
-	e.coded = words != "" && own != "" && words != own && words != http.StatusText(e.StatusCode)
+	e.coded = words == codeFile && own != "" || words == codeToken && strings.Contains(own, tokenWord)
 	if e.Message == "" {
 		e.Message = second
 	}

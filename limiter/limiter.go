@@ -61,6 +61,7 @@ type Limiter struct {
 	store    storage.Store
 	key      string
 	id       string
+	span     time.Duration // per, and what one request may be longer on its way than another
 	lease    time.Duration
 	valid    time.Duration // how long a share lasts
 	beat     time.Duration
@@ -137,11 +138,13 @@ func New(store storage.Store, key string, n int, per time.Duration, opts Options
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Limiter{
 		settings: settings{n, opts.Replicas, opts.Fallback, per},
-		store:    store, key: key, id: rand.Text(), lease: opts.Lease, valid: (opts.Lease - per) * 6 / 10, opts: opts,
-		window: datasource.NewLimiter(n, per), born: time.Now(), seen: map[string]sight{},
+		store:    store, key: key, id: rand.Text(), lease: opts.Lease, valid: (opts.Lease - per) / 2, opts: opts,
+		born: time.Now(), seen: map[string]sight{},
 		short: make(chan struct{}, 1), done: make(chan struct{}), stop: stop,
 	}
 	l.beat = l.valid / 3
+	l.span = per + min(per/50, (opts.Lease-per)/20)
+	l.window = datasource.NewLimiter(n, l.span)
 	l.watchdog = time.AfterFunc(l.valid, l.tell)
 	apply := func() {
 		l.mu.Lock()
@@ -149,7 +152,7 @@ func New(store storage.Store, key string, n int, per time.Duration, opts Options
 		l.apply()
 	}
 	apply()
-	l.grown = time.AfterFunc(per, apply)
+	l.grown = time.AfterFunc(l.span, apply)
 	go l.run(ctx)
 	return l, nil
 }

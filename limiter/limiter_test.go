@@ -21,14 +21,11 @@ func TestOneWithAllTheWorkHasNearlyTheWholeLimitAfterAFewSeconds(t *testing.T) {
 		w, all := settled(t, 1)
 		w.wants(all[0], 50)
 		time.Sleep(5 * time.Second)
-		for i := range 6 {
-			before := w.count()
-			time.Sleep(per)
-			used := w.count() - before
-			t.Logf("window %d: %d of %d", i, used, n)
-			assert.GreaterOrEqual(t, used, n*85/100, "window %d", i)
-		}
-		assert.Zero(t, w.refused)
+		assert.GreaterOrEqual(t, may(all[0]), n*90/100)
+		used := rate(all...)
+		t.Log("of 200 in 10 s:", used)
+		assert.GreaterOrEqual(t, used, n*85/100)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -47,15 +44,15 @@ func TestWhatIsLentComesBackToWhoNeedsIt(t *testing.T) {
 		w.wants(all[1], 200)
 		w.wants(all[2], 200)
 		time.Sleep(per + 5*time.Second)
-		var before [3]int
 		for i, r := range all {
-			before[i] = made(r)
+			assert.InDelta(t, n/3, may(r), n/3*0.1, "replica %d", i)
 		}
-		time.Sleep(time.Minute)
+		before := [3]int{made(all[0]), made(all[1]), made(all[2])}
+		assert.GreaterOrEqual(t, rate(all...), n*90/100)
 		for i, r := range all {
-			assert.InDelta(t, 6*n/3, made(r)-before[i], 6*n/3*0.1, "replica %d", i)
+			assert.InDelta(t, 60*n/3, made(r)-before[i], 60*n/3*0.1, "replica %d", i)
 		}
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -69,18 +66,13 @@ func TestTheShareOfTheDeadIsBackWithinTheLease(t *testing.T) {
 			w.wants(r, 200)
 		}
 		time.Sleep(time.Minute)
-		before := made(all[:2]...)
-		time.Sleep(per)
-		two := made(all[:2]...) - before
-		assert.Less(t, two, n*3/4)
+		assert.Less(t, may(all[:2]...), n*3/4)
 		all[2].dies()
 		time.Sleep(20 * time.Second) // the lease
-		before = made(all[:2]...)
-		time.Sleep(per)
-		t.Log("with a third one:", two, "after its death:", made(all[:2]...)-before)
-		assert.GreaterOrEqual(t, made(all[:2]...)-before, n*90/100)
+		assert.GreaterOrEqual(t, may(all[:2]...), n*90/100)
+		assert.GreaterOrEqual(t, rate(all[:2]...), n*90/100)
 		assert.Equal(t, 2, all[0].Replicas())
-		assert.Zero(t, w.refused)
+		w.kept()
 		all[0].ends()
 		all[1].ends()
 	})
@@ -127,16 +119,14 @@ func TestWithoutTheStoreEachHasItsFallbackAndSaysSoAndRecoversByItself(t *testin
 				for _, r := range all {
 					r.way.set(f)
 				}
-				time.Sleep(6*time.Second + 10*time.Millisecond) // how long a share lasts
+				time.Sleep(5*time.Second + 10*time.Millisecond) // how long a share lasts
 				require.ErrorIs(t, all[0].Err(), datasource.ErrImpaired)
 				for _, r := range all {
 					_, of, _ := r.Load()
 					assert.Equal(t, 5, of)
 				}
 				time.Sleep(per)
-				before := w.count()
-				time.Sleep(time.Minute)
-				assert.InDelta(t, 6*3*5, w.count()-before, 15)
+				assert.InDelta(t, 3*5, rate(all...), 2)
 				mu.Lock()
 				require.Len(t, told, 1)
 				require.ErrorIs(t, told[0], datasource.ErrImpaired)
@@ -149,14 +139,12 @@ func TestWithoutTheStoreEachHasItsFallbackAndSaysSoAndRecoversByItself(t *testin
 				for _, r := range all {
 					require.NoError(t, r.Err())
 				}
-				before = w.count()
-				time.Sleep(per)
-				assert.GreaterOrEqual(t, w.count()-before, n*90/100)
+				assert.GreaterOrEqual(t, rate(all...), n*90/100)
 				mu.Lock()
 				require.Len(t, told, 2)
 				require.NoError(t, told[1])
 				mu.Unlock()
-				assert.Zero(t, w.refused)
+				w.kept()
 				for _, r := range all {
 					r.ends()
 				}
@@ -183,7 +171,7 @@ func TestAProcessThatResumesUsesNothingOfAShareThatHasEnded(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		_, of, _ := all[0].Load()
 		assert.Greater(t, of, n/4)
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -203,8 +191,8 @@ func TestWritesAMinuteAreFewAndNoRequestWaitsForTheStore(t *testing.T) {
 		time.Sleep(time.Minute)
 		short := minute()
 		t.Log("quiet:", quiet, "short:", short)
-		assert.LessOrEqual(t, quiet, int64(36))
-		assert.LessOrEqual(t, short, int64(66))
+		assert.LessOrEqual(t, quiet, int64(42))
+		assert.LessOrEqual(t, short, int64(78))
 		raw, err := w.store.Get(t.Context(), key)
 		require.NoError(t, err)
 		assert.Less(t, len(raw), 500)
@@ -230,7 +218,7 @@ func TestTheFirstReplicaEverAndOneWithoutTheStoreBeginWithTheFallbackAfterAWindo
 				r.way.set(f)
 				began := time.Now()
 				require.NoError(t, r.Wait(t.Context()))
-				assert.Equal(t, per, time.Since(began))
+				assert.Equal(t, per+per/50, time.Since(began))
 				_, of, _ := r.Load()
 				assert.Equal(t, 5, of)
 				time.Sleep(15 * time.Second)
@@ -263,7 +251,7 @@ func TestADeadlineThatAShareToComeCanMeetIsWaitedFor(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -302,7 +290,7 @@ func TestClientsOfAReplicaTakeTurnsAtIt(t *testing.T) {
 		require.ErrorIs(t, client.LimiterErr(), datasource.ErrImpaired)
 		cancel()
 		wg.Wait()
-		assert.Zero(t, w.refused)
+		w.kept()
 		for _, r := range all {
 			r.ends()
 		}
@@ -343,7 +331,7 @@ func TestMoreReplicasThanExpectedAreToldAndShareTheLimit(t *testing.T) {
 			w.wants(r, 100)
 		}
 		time.Sleep(2 * time.Minute)
-		assert.Zero(t, w.refused)
+		w.kept()
 		assert.Greater(t, w.count(), 10*n)
 		for _, r := range all {
 			r.ends()
@@ -375,14 +363,12 @@ func TestARecordThatNobodyCanReadIsReplacedAndNobodyHasMoreThanTheLimit(t *testi
 					require.NoError(t, w.store.Set(t.Context(), key, []byte(raw)))
 				}
 				time.Sleep(time.Minute)
-				before := w.count()
-				time.Sleep(per)
-				assert.GreaterOrEqual(t, w.count()-before, n*90/100)
+				assert.GreaterOrEqual(t, rate(all...), n*90/100)
 				for _, r := range all {
 					require.NoError(t, r.Err())
 				}
 				if name != "a forged member" && name != "a forged limit" {
-					assert.Zero(t, w.refused)
+					w.kept()
 				}
 				for _, r := range all {
 					r.ends()
@@ -425,7 +411,7 @@ func TestCloseEndsWhenTheStoreHangsWhateverItsContext(t *testing.T) {
 		s := stuck{storage.NewMemory(), make(chan struct{})}
 		l, err := limiter.New(s, key, n, per, limiter.Options{})
 		require.NoError(t, err)
-		time.Sleep(per)
+		time.Sleep(2 * per)
 		require.NoError(t, l.Wait(t.Context()), "the fallback needs nobody")
 		require.ErrorIs(t, l.Err(), datasource.ErrImpaired)
 		began := time.Now()

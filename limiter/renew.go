@@ -33,7 +33,7 @@ func (l *Limiter) run(ctx context.Context) {
 		l.tell()
 		// A quarter is random, so that replicas do not write at the same moment for ever.
 		next, soon := l.beat*7/8+rand.N(l.beat/4+1), l.beat/2
-		if err != nil && !errors.Is(err, ErrTooMany) {
+		if _, _, waiting := l.window.Load(); waiting > 0 || err != nil && !errors.Is(err, ErrTooMany) {
 			next = soon
 		}
 		if !l.pause(ctx, began.Add(next), began.Add(min(next, soon))) {
@@ -167,9 +167,9 @@ func (l *Limiter) judge(raw []byte, read time.Time) (*record, error) {
 		}
 		unseen := read.Sub(s.since)
 		// A share ends after l.valid by the clock of its replica, and then its last window has to pass. What a lease has
-		// beyond that is for clocks that run at another speed, and for the time until the last renewal was seen. Those
+		// beyond that is for clocks that run at another speed, and for the time until the last renewal, and its end, is seen. Those
 		// that have left start nothing more.
-		return m.ID != l.id && (unseen >= l.lease-l.beat || m.Left && unseen >= l.per+l.per/10)
+		return m.ID != l.id && (unseen >= l.lease-l.beat*3/2 || m.Left && unseen >= l.per+l.per/10)
 	})
 	for id := range l.seen {
 		if !there[id] {
@@ -189,7 +189,7 @@ func (l *Limiter) judge(raw []byte, read time.Time) (*record, error) {
 // held. The fallback begins a window after the process, since the one before it may have used it.
 func (l *Limiter) apply() (used int) {
 	fallback := l.fallback
-	if time.Since(l.born) < l.per {
+	if time.Since(l.born) < l.span {
 		fallback = 0
 	}
 	return l.window.Resize(datasource.Capacity{

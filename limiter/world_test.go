@@ -53,6 +53,20 @@ func (s *server) hit() {
 	}
 }
 
+// seen is how many requests were refused, and how many the fullest window has.
+func (s *server) seen() (refused, fullest int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused, s.fullest
+}
+
+// kept checks that nothing was refused.
+func (w *world) kept() {
+	w.t.Helper()
+	refused, _ := w.seen()
+	assert.Zero(w.t, refused, "requests that the server refused")
+}
+
 // count is how many requests there were, all of this moment included.
 func (s *server) count() int {
 	synctest.Wait()
@@ -76,6 +90,7 @@ const (
 type way struct {
 	storage.Store
 	writes atomic.Int64
+	slow   bool // now and then
 
 	mu      sync.Mutex
 	fault   fault
@@ -123,9 +138,18 @@ func (w *way) asleep() (was bool) {
 	}
 }
 
-func (w *way) begin(ctx context.Context) (fault, error) {
-	time.Sleep(time.Duration(1+w.roll(5)) * time.Millisecond) // a process may be suspended in a call
+// takes is half of the time of a call, in which a process may be suspended.
+func (w *way) takes() {
+	most := 5
+	if w.slow && w.roll(4) == 0 {
+		most = 500
+	}
+	time.Sleep(time.Duration(1+w.roll(most)) * time.Millisecond)
 	w.asleep()
+}
+
+func (w *way) begin(ctx context.Context) (fault, error) {
+	w.takes()
 	w.mu.Lock()
 	f := w.fault
 	w.mu.Unlock()
@@ -144,8 +168,7 @@ func (w *way) Get(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	raw, err := w.Store.Get(context.WithoutCancel(ctx), key)
-	time.Sleep(time.Duration(1+w.roll(5)) * time.Millisecond)
-	w.asleep()
+	w.takes()
 	return raw, err
 }
 
@@ -165,8 +188,7 @@ func (w *way) CompareAndSwap(ctx context.Context, key string, old, new []byte) (
 		return false, context.Cause(ctx)
 	}
 	ok, err := w.Store.CompareAndSwap(context.WithoutCancel(ctx), key, old, new)
-	time.Sleep(time.Duration(1+w.roll(5)) * time.Millisecond)
-	w.asleep()
+	w.takes()
 	if f == loses {
 		return false, errDown
 	}
@@ -192,6 +214,7 @@ type world struct {
 	server
 	store  storage.Store
 	random *rand.Rand
+	travel time.Duration // how long a request takes to the server at most
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -199,7 +222,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 }
 
 func (w *world) start(opts limiter.Options) *replica {
-	r := &replica{way: &way{Store: w.store, random: rand.New(rand.NewPCG(w.random.Uint64(), 1))}}
+	r := &replica{way: &way{Store: w.store, slow: w.travel > 0, random: rand.New(rand.NewPCG(w.random.Uint64(), 1))}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	var err error
 	r.Limiter, err = limiter.New(r.way, key, n, per, opts)
@@ -227,11 +250,31 @@ func (w *world) wants(r *replica, workers int) {
 				if r.way.asleep() { // its turn came while nobody could take it
 					continue
 				}
+				if w.travel > 0 {
+					time.Sleep(time.Duration(r.way.roll(int(w.travel))))
+				}
 				w.hit()
 				r.made.Add(1)
 			}
 		})
 	}
+}
+
+// rate is how many requests they make in a window, on average over the next ten minutes.
+func rate(all ...*replica) int {
+	const long = 10 * time.Minute
+	before := made(all...)
+	time.Sleep(long)
+	return (made(all...) - before) * int(per/time.Second) / int(long/time.Second)
+}
+
+// may is how many requests they may make together in a window now.
+func may(all ...*replica) (n int) {
+	for _, r := range all {
+		_, of, _ := r.Load()
+		n += of
+	}
+	return n
 }
 
 // made is how many requests these have made, all of this moment included.

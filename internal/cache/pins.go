@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -23,7 +24,7 @@ func (u *User) Pins(ctx context.Context) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
+		return nil, fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	return raw, nil
 }
@@ -53,7 +54,7 @@ func (u *User) EditPins(ctx context.Context, edit func(old []byte) ([]byte, erro
 		return errors.New("the pins keep changing")
 	})
 	if err != nil {
-		return fmt.Errorf("storage: %w", err)
+		return fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -80,7 +81,7 @@ func (c *Cache) load(ctx context.Context, key string, into any) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("storage: %w", err)
+		return false, fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()

@@ -119,7 +119,7 @@ func (u *User) forget(ctx context.Context) error {
 		lock.Unlock()
 	}
 	if err != nil {
-		return fmt.Errorf("storage: %w", err)
+		return fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 type batch struct {
 	news, updates, gaps []Event
 	seen                dense[int64, version]
+	highest             int64 // of the ids in seen, or higher: most rows are newer than those before
 	origins             dense[originKey, int64]
 	held                map[int64]*heldRows
 	late                map[int64]bool // rows whose time the poll had passed
@@ -30,6 +31,7 @@ func (b *batch) reset() {
 	clear(b.updates)
 	b.news, b.updates, b.gaps = b.news[:0], b.updates[:0], nil
 	b.seen.clear()
+	b.highest = 0
 	b.origins.clear()
 	clear(b.held)
 	b.late, b.byID = nil, false
@@ -40,11 +42,14 @@ func (b *batch) empty() bool {
 }
 
 func (b *batch) lookup(id int64) (version, bool) {
+	if id > b.highest {
+		return version{}, false
+	}
 	return b.seen.get(id)
 }
 
 func (b *batch) has(id int64) bool {
-	_, ok := b.seen.get(id)
+	_, ok := b.lookup(id)
 	return ok
 }
 
@@ -53,6 +58,7 @@ func (b *batch) see(r *Row, duplicate bool) {
 	v := versionOf(r)
 	v.duplicate = duplicate
 	b.seen.put(r.ID, v)
+	b.highest = max(b.highest, r.ID)
 	if v.origin != 0 && !duplicate {
 		b.origins.put(originKey{v.conversation, v.origin}, r.ID)
 	}

@@ -68,24 +68,42 @@ func (r *reader) changed(row *Row) bool {
 // addNew adds a message that was never delivered to the batch. If a send was stored
 // twice, only the row with the lowest id is delivered.
 func (r *reader) addNew(row *Row) {
+	if !r.unsent(row) && r.resent(row) {
+		return
+	}
+	r.batch.see(row, false)
+	r.batch.news = append(r.batch.news, Event{Row: *row, History: r.history(row)})
+}
+
+// resent deals with a row of a send that was seen before, unless it is the one to deliver.
+func (r *reader) resent(row *Row) bool {
 	if r.vacant(row) {
 		// The send was delivered, so it is not new, but the row that it was in is not it
 		// any more.
 		r.batch.see(row, false)
 		r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: AllParts})
-		return
+		return true
 	}
 	if id, ok := r.mem.delivered(row.Conversation, row.Origin); ok && id != row.ID {
 		r.batch.see(row, true)
 		r.mem.spare(row)
-		return
+		return true
 	}
-	if other, ok := r.batch.mergeDuplicate(row, r.history(row)); ok {
+	other, ok := r.batch.mergeDuplicate(row, r.history(row))
+	if ok {
 		r.mem.spare(other)
-		return
 	}
-	r.batch.see(row, false)
-	r.batch.news = append(r.batch.news, Event{Row: *row, History: r.history(row)})
+	return ok
+}
+
+// unsent reports whether no row of a row's send was seen, which is what most are.
+func (r *reader) unsent(row *Row) bool {
+	k := originKey{row.Conversation, row.Origin}
+	if _, ok := r.batch.origins.get(k); ok {
+		return false
+	}
+	_, ok := r.mem.origins.get(k)
+	return !ok
 }
 
 // history reports whether a new row was created before the listener began, as far as its

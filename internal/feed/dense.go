@@ -77,14 +77,28 @@ func (d *dense[K, V]) get(k K) (v V, ok bool) {
 }
 
 func (d *dense[K, V]) put(k K, v V) {
+	if old := d.add(k, v); old != nil {
+		old.value = v
+	}
+}
+
+// getOrPut returns the value of a key, or makes v its value if it has none.
+func (d *dense[K, V]) getOrPut(k K, v V) (old V, ok bool) {
+	if p := d.add(k, v); p != nil {
+		return p.value, true
+	}
+	return old, false
+}
+
+// add adds an entry. It returns the one that has the key already, if there is one.
+func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 	if (d.n+1)*4 > len(d.cells)*3 {
 		d.grow()
 	}
 	sum := sumOf(k)
 	i, ok := d.find(k, sum)
 	if ok {
-		d.entry(d.cells[i].at).value = v
-		return
+		return d.entry(d.cells[i].at)
 	}
 	if last := d.n / chunk; last == len(d.chunks) {
 		var room []pair[K, V]
@@ -100,6 +114,7 @@ func (d *dense[K, V]) put(k K, v V) {
 	}
 	d.n++
 	d.cells[i] = cell{sum, uint32(d.n)} //nolint:gosec // there are far fewer
+	return nil
 }
 
 func (d *dense[K, V]) grow() {

@@ -28,6 +28,11 @@ type Config struct {
 	// Roster is how often the list of conversations is read again, default 5 min.
 	Roster time.Duration
 
+	// Stable replaces the Hash and the Origin of a row by those that stay the same for ever.
+	// It is called for the rows of durable listeners, whose positions hold them; for others
+	// what is the same within this process is enough. Nil: all of them stay the same.
+	Stable func(*Row)
+
 	// Draw draws the jitter: a number from 0 to below n. Default: [rand.Int64N].
 	Draw func(n int64) int64
 }
@@ -49,6 +54,15 @@ func (c Config) withDefaults() Config {
 		c.Draw = rand.Int64N
 	}
 	return c
+}
+
+// stable are rows as positions hold them.
+func (c *Config) stable(rows []Row) []Row {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		c.Stable(&rows[i])
+	}
+	return rows
 }
 
 func (c *Config) overlap() Time { return Time(c.Overlap.Microseconds()) }
@@ -130,6 +144,9 @@ func (f *Feed) Subscribe(now time.Time, s Start) ID {
 // are not delivered again unless they have changed.
 func (f *Feed) Seed(id ID, rows []Row) {
 	if e := f.find(id); e != nil {
+		if e.ledger != nil && f.cfg.Stable != nil {
+			rows = f.cfg.stable(rows)
+		}
 		for i := range rows {
 			e.mem.put(&rows[i])
 		}
@@ -264,7 +281,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 }
 
 // Page takes the answer to a query for rows, in the server's order, and the server's own
-// time of it.
+// time of it. It does not keep the slice.
 func (f *Feed) Page(now time.Time, rows []Row, clock Clock) {
 	f.answered(now, clock, page{rows: rows})
 }
@@ -313,6 +330,7 @@ func (f *Feed) answered(now time.Time, clock Clock, p page) {
 	}
 	p.query, p.since, p.full = fl.query, fl.since, p.full || len(p.rows) >= fl.query.Limit
 	p.rows, p.ordered = sorted(fl.query.Kind, p.rows)
+	var stable []Row // for durable listeners
 	for _, e := range fl.readers {
 		if !slices.Contains(f.readers, e) {
 			continue // unsubscribed meanwhile
@@ -321,7 +339,14 @@ func (f *Feed) answered(now time.Time, clock Clock, p page) {
 			continue // it asks again, further back
 		}
 		before := e.queue.len()
-		e.take(now, p)
+		own := p
+		if e.ledger != nil && f.cfg.Stable != nil {
+			if stable == nil {
+				stable = f.cfg.stable(p.rows)
+			}
+			own.rows = stable
+		}
+		e.take(now, own)
 		e.keepPromise()
 		if e.queue.len() > before {
 			f.clock.heard(now)

@@ -253,9 +253,10 @@ func (r *reader) takeOldest(p page, j *join) {
 	}
 }
 
-// brings reports whether the next poll brings a row in any case.
+// brings reports whether the next poll brings a row in any case. A backlog does not: for it
+// the history of the conversation was read.
 func (r *reader) brings(row *Row) bool {
-	return row.Updated > r.settled || r.top != 0 && row.ID > r.top
+	return r.phase == live && (row.Updated > r.settled || r.top != 0 && row.ID > r.top)
 }
 
 // endJoin makes the conversation one of the listener's.

@@ -141,12 +141,11 @@ func (m *memory) claim(id int64, v version) {
 		return
 	}
 	k := originKey{v.conversation, v.origin}
-	if other, taken := m.origins.get(k); taken {
-		if first, _ := m.rows.get(other); first.origin == v.origin {
-			return
+	if other, taken := m.origins.getOrPut(k, id); taken {
+		if first, _ := m.rows.get(other); first.origin != v.origin {
+			m.origins.put(k, id)
 		}
 	}
-	m.origins.put(k, id)
 }
 
 // delivered returns the row that a send was delivered in.

@@ -192,12 +192,19 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		r.holdOrFlush()
 	case r.batch.pending() == 0:
 		r.flush()
-	case r.batch.pending()+len(r.batch.updates) > r.cfg.Collect && !r.batch.holdsLate():
+	case (r.batch.pending()+len(r.batch.updates) > r.cfg.Collect || r.everything(p)) && !r.batch.holdsLate():
 		// Too many to hold until the end of the poll. The batch is dropped, so the
 		// backlog delivers its rows, in order of creation.
 		r.abandon()
 		r.polling, r.phase, r.partial, r.without = false, measuring, false, nil
 	}
+}
+
+// everything reports whether a poll is the first reading of all there is, which is more
+// than a page. What it would read before it is too much would be read again. A durable
+// listener has a position behind what it has read, and reads everything once.
+func (r *reader) everything(p page) bool {
+	return r.start == FromBeginning && r.settled == beginning && r.ledger == nil && p.query.First && !r.partial
 }
 
 func (r *reader) takeLatest(p page) {

@@ -57,7 +57,8 @@ type Row struct {
 	Created, Updated Time
 	Deleted          bool
 	// Hash identifies the content, so that a second change with the same timestamp is
-	// not taken for the delivered version.
+	// not taken for the delivered version. It and Origin are the same as long as the
+	// process lasts; see Config.Stable.
 	Hash uint64
 	// Parts are hashes of parts of the content, so that an update can say what has
 	// changed. All zero: not known.

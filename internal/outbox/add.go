@@ -104,7 +104,7 @@ func (r *run) save(ctx context.Context, s *Sending, raw []byte) error {
 		if gone := store.Delete(tidy, key); gone == nil {
 			r.journal.free(s.at)
 		}
-		err = fmt.Errorf("storage: %w", err)
+		err = fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	var before *Sending
 	defer func() {

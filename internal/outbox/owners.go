@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
@@ -16,7 +17,7 @@ func Keys(ctx context.Context, store storage.Lister, prefix string) (map[string]
 	out := map[string][]string{}
 	for key, err := range store.List(ctx, prefix) {
 		if err != nil {
-			return nil, fmt.Errorf("storage: %w", err)
+			return nil, fmt.Errorf("storage: %w", wait.Because(ctx, err))
 		}
 		if box, ok := boxOf(key); ok {
 			out[box] = append(out[box], key)
@@ -43,7 +44,7 @@ func boxOf(key string) (string, bool) {
 func Sender(ctx context.Context, store storage.Store, key string) (string, error) {
 	raw, err := store.Get(ctx, key)
 	if err != nil {
-		return "", fmt.Errorf("storage: %w", err)
+		return "", fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	rec, err := parseRecord(raw)
 	if err != nil {

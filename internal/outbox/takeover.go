@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/claim"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -240,7 +241,7 @@ func (j *journal) read(ctx context.Context) (raw []byte, reg registry, err error
 		raw, err = nil, nil
 	}
 	if err != nil {
-		return nil, registry{}, fmt.Errorf("storage: %w", err)
+		return nil, registry{}, fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	if reg, err = parseRegistry(raw); err != nil {
 		return nil, registry{}, fmt.Errorf("storage: the registry of the outbox, under %q, cannot be read", j.prefix)
@@ -264,7 +265,7 @@ func (j *journal) write(ctx context.Context, old []byte, before, after registry)
 	}
 	ok, err := j.store.CompareAndSwap(ctx, j.prefix, old, next)
 	if err != nil {
-		return false, fmt.Errorf("storage: %w", err)
+		return false, fmt.Errorf("storage: %w", wait.Because(ctx, err))
 	}
 	return ok, nil
 }
@@ -285,7 +286,7 @@ func (j *journal) load(ctx context.Context, s segment) ([]found, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("storage: %w", err)
+			return nil, fmt.Errorf("storage: %w", wait.Because(ctx, err))
 		}
 		out = append(out, found{at, raw})
 	}

@@ -11,8 +11,8 @@ import (
 type Reader struct {
 	l     listener
 	ready chan struct{}   // has a value when there may be an event
-	ctx   context.Context // that of the Reader, with told
-	told  *handling       // nil before it is needed
+	ctx   context.Context // that of the Reader; nil before it is needed
+	told  *handling       // the same
 }
 
 // Begin tells that the body of a loop gets an event now, or that there is a gap. It is
@@ -23,9 +23,9 @@ func (rd *Reader) Begin(e feed.Event) {
 		return
 	}
 	if rd.told == nil {
-		rd.told, rd.ctx = new(handling), rd.Context()
+		rd.told = new(handling)
 	}
-	w.begin(rd.ctx, rd.told, hooks.Events, "", &e, 1)
+	w.begin(rd.Context(), rd.told, hooks.Events, "", &e, 1)
 }
 
 // end tells that the body has ended.
@@ -57,9 +57,18 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 // must be the context of Read, or end with it.
 //
 // Errors: the cause of ctx; the cause of Stop.
-func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
+func (rd *Reader) Next(ctx context.Context) (feed.Event, error) { return rd.next(ctx, false) }
+
+// AckNext is Ack, and Next for the event behind that.
+func (rd *Reader) AckNext(ctx context.Context) (feed.Event, error) {
+	rd.end()
+	return rd.next(ctx, true)
+}
+
+func (rd *Reader) next(ctx context.Context, ack bool) (feed.Event, error) {
 	for {
-		e, ok, err := rd.take(ctx)
+		e, ok, err := rd.take(ctx, ack)
+		ack = false
 		if ok || err != nil {
 			return e, err
 		}
@@ -71,9 +80,12 @@ func (rd *Reader) Next(ctx context.Context) (feed.Event, error) {
 	}
 }
 
-func (rd *Reader) take(ctx context.Context) (feed.Event, bool, error) {
+func (rd *Reader) take(ctx context.Context, ack bool) (feed.Event, bool, error) {
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
+	if ack {
+		rd.l.ack()
+	}
 	if rd.l.stopped {
 		return feed.Event{}, false, rd.l.err
 	}
@@ -93,13 +105,21 @@ func (rd *Reader) Ack() {
 }
 
 // Stopped is why the reader was stopped, nil before.
-func (rd *Reader) Stopped() error { return rd.l.cause() }
+func (rd *Reader) Stopped() error {
+	if rd.Context().Err() == nil { // it would have ended with the reader
+		return nil
+	}
+	return rd.l.cause()
+}
 
 // Context ends with the reader.
 func (rd *Reader) Context() context.Context {
-	rd.l.r.mu.Lock()
-	defer rd.l.r.mu.Unlock()
-	return rd.l.context()
+	if rd.ctx == nil {
+		rd.l.r.mu.Lock()
+		defer rd.l.r.mu.Unlock()
+		rd.ctx = rd.l.context()
+	}
+	return rd.ctx
 }
 
 // Shared reports whether other listeners may have the same rows.

@@ -30,6 +30,8 @@ type Page struct {
 	// machine's clock and on the server's; zero: it is of the moment of the query.
 	Asked time.Time
 	Since feed.Time
+	// Release is called when the engine has had the rows. May be nil.
+	Release func()
 }
 
 // Source answers the engine's queries. One call runs at a time.
@@ -302,6 +304,9 @@ func (r *Receiver) ask(p *loop, q feed.Query) {
 			r.missed(page.Err)
 		}
 	})
+	if page.Release != nil {
+		page.Release()
+	}
 }
 
 // missed says that a part of a poll failed, while the rest goes on. mu is held.

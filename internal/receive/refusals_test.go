@@ -15,7 +15,7 @@ func TestATokenIsRevokedWhenNothingIsAcceptedBetweenTwoRefusals(t *testing.T) {
 	t.Parallel()
 	const refused, inWords, accepted = 'r', 'w', 'a'
 	for steps, want := range map[string]bool{
-		"r": false, "w": false, "ww": true, "rw": true, "rrrrrrrrrr": false, "rrrrrrrrrrr": true, "arrrrrrrrrrr": true, "waw": false, "wawaw": false, "waww": true,
+		"r": false, "w": false, "ww": true, "rw": false, "rww": true, "wrw": false, "wrww": true, "rrrrrrrrrr": false, "rrrrrrrrrrr": true, "arrrrrrrrrrr": true, "waw": false, "wawaw": false, "waww": true,
 		"rrrrrrrrrrar": false, "rrrrrrrrrrarrrrrrrrrr": false, "rrrrrrrrrrarrrrrrrrrrr": true, "rararararararararararararar": false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -28,10 +28,40 @@ func TestATokenIsRevokedWhenNothingIsAcceptedBetweenTwoRefusals(t *testing.T) {
 				case accepted:
 					last = time.Now()
 				case refused, inWords:
-					revoked = r.Another(step == inWords, last)
+					revoked, _ = r.Another(step == inWords, last)
 				}
 			}
 			assert.Equal(t, want, revoked, steps)
 		})
 	}
+}
+
+// Who asks about the token itself has to be answered in the words of the service, unless it
+// was refused for long.
+func TestTheAnswerAboutTheTokenIsAsCertainAsTheRefusals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var r receive.Refusals
+		r.Another(true, time.Time{})
+		time.Sleep(time.Minute)
+		revoked, inWords := r.Another(true, time.Time{})
+		assert.True(t, revoked)
+		assert.True(t, inWords)
+		time.Sleep(10 * time.Minute)
+		revoked, inWords = r.Another(true, time.Time{})
+		assert.True(t, revoked)
+		assert.False(t, inWords)
+	})
+}
+
+func TestAContactIsGoneWhenItIsMissingForAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var a receive.Absence
+		assert.False(t, a.Another())
+		time.Sleep(59 * time.Second)
+		assert.False(t, a.Another())
+		time.Sleep(time.Second)
+		assert.True(t, a.Another())
+	})
 }

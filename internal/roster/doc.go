@@ -18,6 +18,9 @@ const (
 	// again double it, up to longestRest.
 	rest        = 5 * time.Second
 	longestRest = 5 * time.Minute
+	// confirmations is how often in a row something has to say that there is no conversation
+	// before it is believed, where that is not certain to be the service.
+	confirmations = 3
 	// maxReads is how many conversations that the user's list does not have are read
 	// because of one page of rows. A list may be behind, or know one app only.
 	maxReads = 20

@@ -24,7 +24,10 @@ type Config struct {
 	// NotFound is in the chain of Read's error for what is no conversation, and of
 	// what Check says about a conversation that the user is not in.
 	NotFound error
-	Log      *slog.Logger
+	// Certain reports whether an error of Read with NotFound in its chain is beyond doubt. What
+	// is not counts only when it has been said several times in a row. nil: all are.
+	Certain func(err error) bool
+	Log     *slog.Logger
 }
 
 // Roster says of which conversations one user is a member. It is safe for concurrent
@@ -43,6 +46,7 @@ type denial struct {
 	at    time.Time
 	wait  time.Duration // doubles while rows keep coming
 	final bool
+	times int // in a row that there was nothing, in words that are not certain; 0 if they are
 }
 
 // New returns a Roster. It makes no request.
@@ -150,7 +154,11 @@ func (r *Roster) deny(id int64, err error) {
 	if before, ok := r.denied[id]; ok {
 		wait = min(2*before.wait, longestRest)
 	}
-	r.denied[id] = denial{err: err, at: time.Now(), wait: wait, final: errors.Is(err, ErrNoConversation)}
+	times := 0
+	if errors.Is(err, r.cfg.NotFound) && r.cfg.Certain != nil && !r.cfg.Certain(err) {
+		times = r.denied[id].times + 1
+	}
+	r.denied[id] = denial{err: err, at: time.Now(), wait: wait, final: errors.Is(err, ErrNoConversation), times: times}
 }
 
 // ConfirmNone makes sure of an empty list of conversations, which something on the way may
@@ -170,16 +178,16 @@ func (r *Roster) ConfirmNone(ctx context.Context) error {
 }
 
 // Gone reports whether the user is not in a conversation that a list lacks. It costs a request
-// unless that is known. What fails says nothing.
+// unless that is known. What fails says nothing, nor does a first answer that is not certain.
 func (r *Roster) Gone(ctx context.Context, id int64) bool {
-	return errors.Is(r.Check(ctx, id), r.cfg.NotFound)
+	return errors.Is(r.Check(ctx, id), r.cfg.NotFound) && !r.Unsure(id)
 }
 
 // Unsure reports whether it is not known if a conversation is the user's, since it could not
-// be read.
+// be read, or what was said of it is not certain yet.
 func (r *Roster) Unsure(id int64) bool {
 	d, denied := r.denial(id)
-	return denied && !errors.Is(d.err, r.cfg.NotFound)
+	return denied && (!errors.Is(d.err, r.cfg.NotFound) || 0 < d.times && d.times < confirmations)
 }
 
 // Foreign returns those of some conversations whose rows must not be shown. One that is

@@ -3,6 +3,8 @@ package rows
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -17,8 +19,20 @@ import (
 // taken for that; those of which it cannot be said count as sends of their own, so that
 // nobody can silence a message with a row that only claims to be it. nil: all rows are
 // genuine.
+//
+// The hashes are those of this process; [Stable] makes those that positions hold.
 func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger) []feed.Row {
-	out := make([]feed.Row, 0, len(entries))
+	return feedInto(ctx, make([]feed.Row, 0, len(entries)), entries, genuine, log)
+}
+
+// rooms are for the rows of an answer, which the engine does not keep.
+var rooms = sync.Pool{New: func() any { return new([]feed.Row) }}
+
+// maxRoom is for how many rows a room is used again.
+const maxRoom = 1024
+
+func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger) []feed.Row {
+	out = slices.Grow(out, len(entries))
 	before := feed.Time(1)
 	for i := range entries {
 		e := &entries[i]
@@ -29,10 +43,11 @@ func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.
 			log.Warn("a row without an id or conversation was left out", "id", e.ID, "conversation", e.DataSourceID)
 			continue
 		}
+		c := contentOf(e.Data)
 		r := feed.Row{
-			ID: e.ID, Conversation: e.DataSourceID, Deleted: deleted(e), Payload: e,
+			ID: e.ID, Conversation: e.DataSourceID, Deleted: e.DeletedAt != nil || wire.Bool(c.markedAsDeleted),
+			Hash: c.sum, Parts: c.parts, Payload: e,
 		}
-		r.Hash, r.Parts = hashParts(e.Data)
 		r.Unreadable = e.Err != nil && !r.Deleted
 		if e.UpdatedAt.IsZero() {
 			e.UpdatedAt = e.CreatedAt
@@ -48,10 +63,23 @@ func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.
 			r.Created = Micros(e.CreatedAt)
 		}
 		before = r.Updated
-		if guid := wire.Text(e.Data[wire.GUID]); (genuine == nil || genuine(ctx, e)) && guid != "" {
-			r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), guid)
+		if guid := wire.Text(c.guid); (genuine == nil || genuine(ctx, e)) && guid != "" {
+			r.Origin = quickOrigin(wire.Text(c.from), guid)
 		}
 		out = append(out, r)
 	}
 	return out
+}
+
+// Stable replaces the hash of a row's content and its origin, which Feed has made, by those
+// that stored positions hold. What the row was made from must not have changed since.
+func Stable(r *feed.Row) {
+	e, ok := r.Payload.(*datasource.Entry)
+	if !ok {
+		return // its content is nobody's
+	}
+	r.Hash = Hash(e.Data)
+	if r.Origin != 0 {
+		r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), wire.Text(e.Data[wire.GUID]))
+	}
 }

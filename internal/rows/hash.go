@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 
-	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -28,29 +27,19 @@ func hashBytes(h uint64, s string) uint64 {
 
 // Hash hashes the columns of a row, as decoded from JSON, regardless of the order of
 // keys. Stored positions hold these values, so they must never change.
-func Hash(m map[string]any) uint64 {
-	sum, _ := hashParts(m)
-	return sum
-}
-
-// hashParts also hashes the body, the readers, the files and the other columns.
 //
 // Each byte of a hash waits for the one before it, so two texts at the same time take
 // hardly longer than one.
-func hashParts(m map[string]any) (sum uint64, parts feed.Parts) {
-	add := func(h uint64, part uint8) {
-		sum += h
-		parts[part] += uint32((h>>32 ^ h) & math.MaxUint32)
-	}
+func Hash(m map[string]any) (sum uint64) {
 	var first, second lane
 	for k, v := range m {
-		h, part := column(k)
+		h := hashName(k)
 		s, isText := v.(string)
 		if !isText {
-			add(hashValue(h, v), part)
+			sum += hashValue(h, v)
 			continue
 		}
-		next := lane{h: h ^ 1, s: s, n: len(s), part: part, used: true}
+		next := lane{h: h ^ 1, s: s, n: len(s), used: true}
 		switch {
 		case !first.used:
 			first = next
@@ -62,7 +51,7 @@ func hashParts(m map[string]any) (sum uint64, parts feed.Parts) {
 			if first.s != "" {
 				first, second = second, first
 			}
-			add(first.sum(), first.part)
+			sum += first.sum()
 			first = next
 		}
 		first.run(&second)
@@ -70,10 +59,10 @@ func hashParts(m map[string]any) (sum uint64, parts feed.Parts) {
 	for _, l := range [...]*lane{&first, &second} {
 		if l.used {
 			l.h = hashBytes(l.h, l.s)
-			add(l.sum(), l.part)
+			sum += l.sum()
 		}
 	}
-	return sum, parts
+	return sum
 }
 
 // lane is a text that is being hashed.
@@ -81,7 +70,6 @@ type lane struct {
 	h    uint64
 	s    string // what is left of it
 	n    int
-	part uint8
 	used bool
 }
 
@@ -98,23 +86,21 @@ func (l *lane) run(o *lane) {
 
 func (l *lane) sum() uint64 { return (l.h ^ uint64(l.n)) * prime } //nolint:gosec // a length
 
-// column returns the hash of a column's name, and which part it belongs to.
-func column(name string) (h uint64, part uint8) {
+// hashName returns the hash of a column's name.
+func hashName(name string) uint64 {
 	switch name {
 	case wire.Body:
-		return hashOfBody, 0
+		return hashOfBody
 	case wire.ReadBy:
-		return hashOfReadBy, 1
-	case wire.File, wire.SealedFiles, wire.FileSchema:
-		return hashText(offsetBasis, name), 2
+		return hashOfReadBy
 	case wire.From:
-		return hashOfFrom, 3
+		return hashOfFrom
 	case wire.GUID:
-		return hashOfGUID, 3
+		return hashOfGUID
 	case wire.Conversation:
-		return hashOfConversation, 3
+		return hashOfConversation
 	}
-	return hashText(offsetBasis, name), 3
+	return hashText(offsetBasis, name)
 }
 
 // The names that every row has.

@@ -201,7 +201,9 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
 		}
 	}
-	out := Answer{Rows: Feed(ctx, found.rows, genuine, s.Log), Shown: found.rows, Short: short, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
+	room, _ := rooms.Get().(*[]feed.Row)
+	*room = feedInto(ctx, (*room)[:0], found.rows, genuine, s.Log)
+	out := Answer{room: room, Rows: *room, Shown: found.rows, Short: short, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -239,6 +241,17 @@ type Answer struct {
 	// clock and on the server's; zero: nothing was asked for before this query.
 	Asked time.Time
 	Since feed.Time
+
+	room *[]feed.Row
+}
+
+// Release says that nobody needs Rows any more.
+func (a *Answer) Release() {
+	if a.room != nil && cap(*a.room) <= maxRoom {
+		clear(*a.room) // they hold the page
+		rooms.Put(a.room)
+	}
+	a.room, a.Rows = nil, nil
 }
 
 func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unchecked, l left, short bool, at feed.Clock, err error) {

@@ -4,6 +4,8 @@ package wait
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -69,6 +71,16 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// Because returns the error of something that was given ctx, together with the cause of ctx if
+// that has ended: a Store returns the context's own error, which does not say who ended it.
+func Because(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // Both returns a context that has the values of ctx and ends with ctx, or with also,

@@ -167,7 +167,10 @@ func transactionListing(t *testing.T, s storage.Store) {
 		if got := list(t, inside, "many/"); len(got) != many/2 {
 			t.Errorf("List in a transaction: %d keys are left; want %d", len(got), many/2)
 		}
-		for range inside.List(t.Context(), "many/") {
+		for _, err := range inside.List(t.Context(), "many/") {
+			if err != nil {
+				t.Errorf("List in a transaction: %v", err)
+			}
 			break
 		}
 		set(t, tx, "many/x", nil)

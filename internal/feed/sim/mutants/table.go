@@ -216,7 +216,7 @@ var table = [...]Mutant{
 	{
 		What:  "a row that cannot be read is not acknowledged",
 		Seed:  164,
-		Edits: edits("ledger.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
+		Edits: edits("ledger.go", "e.Gap != nil && e.Gap.Row == 0 || e.Replay", "e.Gap != nil || e.Replay"),
 	},
 	{
 		What:  "a page that ends early is taken for the last one",
@@ -487,5 +487,15 @@ var table = [...]Mutant{
 		What:  "a parked listener keeps the end of a message that it had forgotten for told",
 		Seed:  232470,
 		Edits: edits("park.go", "v.hash, v.deleted, v.duplicate = ^v.hash, false, false", "v.hash, v.deleted = ^v.hash, false"),
+	},
+	{
+		What:  "positions hold the hashes of one process",
+		Seed:  3,
+		Edits: edits("feed.go", "own.rows = stable", "_ = stable"),
+	},
+	{
+		What:  "a backlog leaves rows of a joined conversation to a poll that does not bring them",
+		Seed:  408641,
+		Edits: edits("join.go", "return r.phase == live && (", "return ("),
 	},
 }

@@ -225,7 +225,7 @@ func (r *Runner) told(l *listener, e *feed.Event, from push) {
 		return
 	}
 	at := int32(e.Row.Hash) - 1
-	if at < 0 || int(at) >= len(s.versions) || s.render(at) != e.Row {
+	if at < 0 || int(at) >= len(s.versions) || s.shown(at, l.durable) != e.Row {
 		r.fail("content", "the row delivered is not the server's: %+v", e.Row)
 		return
 	}
@@ -377,7 +377,7 @@ func (r *Runner) inOrder(l *listener, e *feed.Event, m *mark, key feed.Key, visi
 			return // of what is read again nobody knows whether it changed later
 		}
 		key.Time = r.srv.rows[e.Row.ID-1].made
-		if backlog := len(r.srv.rows) > r.story.Config.Collect; backlog || m.push == from.number {
+		if r.backlog(l) || m.push == from.number {
 			if key.Compare(m.key) > 0 {
 				*m = mark{key, from.rested[conv], from.number}
 			}
@@ -387,7 +387,7 @@ func (r *Runner) inOrder(l *listener, e *feed.Event, m *mark, key feed.Key, visi
 	if key.Compare(m.key) < 0 {
 		// A backlog is read by creation, and so is a joined conversation: what was imported
 		// comes when it is found.
-		imported := !e.Update && r.srv.rows[e.Row.ID-1].imported && (len(r.srv.rows) > r.story.Config.Collect || r.srv.convs[conv].changed >= l.since)
+		imported := !e.Update && r.srv.rows[e.Row.ID-1].imported && (r.backlog(l) || r.srv.convs[conv].changed >= l.since)
 		// One that was stamped before the join and stored after it is not part of what a
 		// join reads by creation.
 		if row := &r.srv.rows[e.Row.ID-1]; row.visible > row.created && row.created < r.srv.convs[conv].changed && r.srv.convs[conv].changed >= l.since {
@@ -431,11 +431,18 @@ func (r *Runner) duplicateShown(l *listener, id int32) bool {
 			continue
 		}
 		near := row.created-o.created < micros(r.story.Config.Overlap) && o.created <= row.created
-		if near && len(r.srv.rows) <= r.story.Config.Collect && r.srv.convs[row.conv].joins == 1 && r.srv.convs[row.conv].changed < l.since || !r.forgets(l) {
+		if near && !r.backlog(l) && r.srv.convs[row.conv].joins == 1 && r.srv.convs[row.conv].changed < l.since || !r.forgets(l) {
 			return true
 		}
 	}
 	return false
+}
+
+// backlog reports whether a listener may have read a backlog: more than a poll collects,
+// or more than a page when it began with everything.
+func (r *Runner) backlog(l *listener) bool {
+	rows, cfg := len(r.srv.rows), &r.story.Config
+	return rows > cfg.Collect || rows >= cfg.PageSize && l.start == feed.FromBeginning && !l.durable
 }
 
 // forgets reports whether a listener may have to forget what it had. A stored
@@ -465,7 +472,7 @@ func (r *Runner) compare(l *listener, asOf, joined feed.Time) {
 		}
 		v := &s.versions[at]
 		if v.prev >= 0 && v.passed && (v.secret || l.opened >= v.visible || s.versions[v.prev].updated <= s.clock()+2*tick) ||
-			v.prev >= 0 && s.traits.Shifts && len(s.rows) > r.story.Config.Collect {
+			v.prev >= 0 && s.traits.Shifts && r.backlog(l) {
 			continue // nothing tells of it, it looks like the older version, or it fell into a backlog
 		}
 		h := *l.of(int32(i))

@@ -123,6 +123,8 @@ func (r *Runner) finale() {
 func (r *Runner) start() {
 	cfg := r.story.Config
 	cfg.Draw = r.rnd.Int64N
+	cfg.Stable = stable
+	r.srv.lives++
 	r.feed = feed.New(cfg)
 	r.query, r.rows, r.fetched = feed.Query{}, r.rows[:0], 0
 	r.failing, r.named, r.wait, r.busy = false, 0, 0, 0

@@ -2,6 +2,7 @@ package world
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -36,6 +37,7 @@ type server struct {
 	rows     []row
 	versions []version
 	origins  uint64
+	lives    uint64    // processes that have read rows
 	newest   feed.Time // creation there has been
 
 	found []found
@@ -108,7 +110,7 @@ func (s *server) reset(t Traits, page int, rnd *rand.Rand) {
 	s.traits, s.page, s.rnd = t, page, rnd
 	s.convs, s.rows, s.versions = s.convs[:0], s.rows[:0], s.versions[:0]
 	s.newest = beginning
-	s.origins, s.now, s.shift = 0, epoch+micros(t.Skew), 0
+	s.origins, s.lives, s.now, s.shift = 0, 0, epoch+micros(t.Skew), 0
 	s.noticed, s.latest = true, beginning
 	for i := range t.Conversations {
 		c := conversation{created: s.now - 3_600_000*ms, changed: s.now - 3_600_000*ms, stamped: s.now - 3_600_000*ms}
@@ -281,18 +283,39 @@ func (s *server) answer(q feed.Query) []feed.Row {
 	return s.out
 }
 
+// life is the part of hashes that is another one in each process.
+func (s *server) life() uint64 { return s.lives << 32 }
+
+// stable makes the hashes of a row those of every process.
+func stable(row *feed.Row) {
+	row.Hash &= math.MaxUint32
+	row.Origin &= math.MaxUint32
+}
+
+// shown is a version as a listener gets it.
+func (s *server) shown(at int32, durable bool) feed.Row {
+	row := s.render(at)
+	if durable {
+		stable(&row)
+	}
+	return row
+}
+
 func (s *server) render(at int32) feed.Row {
 	v := &s.versions[at]
 	r := &s.rows[v.row]
 	row := feed.Row{
 		ID: int64(v.row + 1), Conversation: int64(r.conv + 1), Created: r.created, Updated: v.updated,
-		Deleted: v.deleted, Hash: uint64(at + 1), Origin: r.origin,
+		Deleted: v.deleted, Hash: s.life() | uint64(at+1), Origin: r.origin,
 	}
 	if s.traits.Poison && at%3 == 2 && !v.deleted {
 		row.Unreadable, row.Origin = true, 0
 	}
 	if v.deleted && v.row%2 == 0 {
 		row.Origin = 0 // a tombstone has lost its columns, one that is marked as deleted has them
+	}
+	if row.Origin != 0 {
+		row.Origin |= s.life()
 	}
 	return row
 }

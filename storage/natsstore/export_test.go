@@ -1,0 +1,7 @@
+package natsstore
+
+// Encode and Decode are the names of keys.
+var (
+	Encode = encode
+	Decode = decode
+)

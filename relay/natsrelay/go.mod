@@ -1,0 +1,35 @@
+module github.com/fliplet/fliplet-chat-go/relay/natsrelay
+
+go 1.26.0
+
+toolchain go1.26.8
+
+replace (
+	github.com/fliplet/fliplet-chat-go => ../..
+	github.com/fliplet/fliplet-chat-go/storage/natsstore => ../../storage/natsstore
+)
+
+require (
+	github.com/fliplet/fliplet-chat-go v0.0.0-00010101000000-000000000000
+	github.com/fliplet/fliplet-chat-go/storage/natsstore v0.0.0-00010101000000-000000000000
+	github.com/nats-io/nats-server/v2 v2.15.2
+	github.com/nats-io/nats.go v1.55.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require (
+	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
+	github.com/go-resty/resty/v2 v2.17.2 // indirect
+	github.com/google/go-tpm v0.9.8 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/minio/highwayhash v1.0.4 // indirect
+	github.com/nats-io/jwt/v2 v2.8.2 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.6 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+	golang.org/x/time v0.16.0 // indirect
+)

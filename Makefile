@@ -86,6 +86,8 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	$(GO) -C examples/archive mod tidy
 	$(GO) -C bench mod tidy
 	$(GO) -C telemetry/otelchat mod tidy
+	$(GO) -C storage/pgstore mod tidy
+	$(GO) -C examples/archive-postgres mod tidy
 
 docs: ## show the documentation in a browser
 	$(GO) doc -http

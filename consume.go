@@ -251,7 +251,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return err
 	}
 	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
-		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
+		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as pgstore or sqlstore, or leave Batch out", c.store)
 	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {

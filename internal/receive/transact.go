@@ -164,7 +164,7 @@ func (d *dispatcher) write(ctx context.Context, tx storage.Store, t *turn, w *wr
 	timer := time.AfterFunc(grace, func() { cancel(context.DeadlineExceeded) })
 	w.stop = timer.Stop
 	if p.unsure {
-		return errUnsettled
+		return storeError{errUnsettled}
 	}
 	c, ok := d.rd.commitWith(t.acks...)
 	if !ok {

@@ -168,7 +168,7 @@ func history(t *testing.T, seed uint64, fence bool) (violations []string) {
 			go func() { ended <- c.Run(ctx) }()
 			return func() {
 				stop()
-				<-ended
+				assert.ErrorIs(t, <-ended, context.Canceled, "a consumer lasts, whatever the Store does")
 				r.Stop(nil)
 			}
 		}

@@ -123,7 +123,7 @@ func (s *Store) read(ctx context.Context, prefix string) ([]string, error) {
 	defer messages.Stop()
 	found := map[string]struct{}{}
 	for n := uint64(1); ; n++ {
-		m, err := s.next(ctx, messages, epoch)
+		m, err := s.next(ctx, messages, epoch, s.timeout)
 		if err != nil {
 			return nil, err
 		}
@@ -158,16 +158,17 @@ func (s *Store) read(ctx context.Context, prefix string) ([]string, error) {
 	return keys, nil
 }
 
-// next waits for a message, but not for one that was lost with its connection.
-func (s *Store) next(ctx context.Context, messages jetstream.MessagesContext, epoch uint64) (jetstream.Msg, error) {
-	for end := time.Now().Add(s.timeout); ; {
+// next waits for a message, but not for one that was lost with its connection. It waits for ever
+// if patience is 0.
+func (s *Store) next(ctx context.Context, messages jetstream.MessagesContext, epoch uint64, patience time.Duration) (jetstream.Msg, error) {
+	for end := time.Now().Add(patience); ; {
 		m, err := messages.Next(jetstream.NextMaxWait(pause))
 		switch {
 		case err == nil:
 			return m, nil
 		case cause(ctx) != nil:
 			return nil, cause(ctx)
-		case !errors.Is(err, nats.ErrTimeout) || time.Now().After(end):
+		case !errors.Is(err, nats.ErrTimeout) || patience > 0 && time.Now().After(end):
 			return nil, err
 		case !s.js.Conn().IsConnected() || s.js.Conn().Stats().Reconnects != epoch:
 			return nil, errCut

@@ -68,13 +68,13 @@ func (s *Store) watch(ctx context.Context, subject string, told chan<- struct{})
 		defer cancel()
 		_ = s.js.DeleteConsumer(part, s.stream, consumer.CachedInfo().Name) // or it ends by itself
 	}()
-	messages, err := consumer.Messages()
+	messages, err := consumer.Messages(jetstream.PullHeartbeat(5 * time.Second))
 	if err != nil {
 		return
 	}
 	defer messages.Stop()
 	for tell(); ; tell() {
-		if _, err := s.next(ctx, messages, epoch, 0); err != nil {
+		if _, err := s.next(ctx, messages, epoch); err != nil {
 			return
 		}
 	}

@@ -359,30 +359,6 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleChats reports what a logged-in, idle chat with a stream costs.
-func BenchmarkIdleChats(b *testing.B) {
-	const chats = 500
-	s := startBenchServer(b)
-	client, err := datasource.NewClient(datasource.Config{Token: s.Token, BaseURL: s.URL, Limiter: datasource.Unlimited()})
-	require.NoError(b, err)
-	for b.Loop() {
-		before, goroutines := inUse(), runtime.NumGoroutine()
-		list := make([]*chat.Chat, chats)
-		for i := range list {
-			list[i] = s.connect(b, func(o *chat.Options) { o.Client = client })
-			_, err := list[i].Stream(context.Background(), func(*chat.Message) {})
-			require.NoError(b, err)
-			require.NoError(b, list[i].Poll(context.Background()))
-		}
-		client.CloseIdle()
-		b.ReportMetric(float64(inUse()-before)/chats, "B/chat")
-		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/chats, "goroutines/chat")
-		for _, c := range list {
-			require.NoError(b, c.Close())
-		}
-	}
-}
-
 // inUse is the memory of heap and stacks at rest.
 func inUse() uint64 {
 	runtime.GC()

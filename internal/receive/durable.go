@@ -40,7 +40,7 @@ func (d durable) finish(events ...feed.Event) {
 // wake lets the loop go on if there is something to ask for. mu is held.
 func (d durable) wake(more bool) {
 	if more && !d.l.stopped && d.l.r.loop != nil {
-		d.l.r.loop.notify()
+		d.l.r.loop.wake()
 	}
 }
 

@@ -81,7 +81,7 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 	for _, l := range r.listeners {
 		w.waits = append(w.waits, awaited{l, l.busy, l.acked})
 	}
-	r.loop.notify()
+	r.loop.wake()
 	r.waiters++
 	if r.changed == nil {
 		r.changed = make(chan struct{})

@@ -41,9 +41,9 @@ type Config struct {
 	// Go runs a function in the background. It reports false when everything else has
 	// ended; then the caller runs it. nil is a plain goroutine.
 	Go func(func()) bool
-	// Closing is a context that ends when everything ends, so that nothing is written any
-	// more to a Store that is slow. nil: none does.
-	Closing func() context.Context
+	// AtEnd has a function called when everything ends, so that nothing is written any more
+	// to a Store that is slow. release prevents that. nil: nothing ends.
+	AtEnd func(fn func(cause error)) (release func() bool)
 }
 
 // Cache is the part of a Store that belongs to one contacts data source. It is safe

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
 // loop polls from the first listener to the last. It has a goroutine while there is
@@ -41,7 +39,7 @@ func (r *Receiver) startLoop() error {
 	if !r.life.Enter() { // until finish, also while nothing runs
 		return context.Canceled // Life is over; its owner knows the cause
 	}
-	r.loop, r.feed = &loop{r: r}, feed.New(r.cfg.Feed)
+	r.loop, r.feed = &loop{r: r}, r.cfg.Feed()
 	return nil
 }
 

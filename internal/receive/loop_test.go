@@ -63,7 +63,7 @@ func TestWhatFollowsALoopIsCalledOnceAndWaitedForWheneverItIsStopped(t *testing.
 			synctest.Test(t, func(t *testing.T) {
 				var rested atomic.Int64
 				r := receive.New(receive.Config{
-					Source: &slowRows{}, Life: life.New(context.Background()), Log: slog.New(slog.DiscardHandler),
+					Source: &slowRows{}, Life: life.New(context.Background()), Log: slog.New(slog.DiscardHandler), Feed: newFeed,
 					Judge: func(error) receive.Failure { return receive.Failure{} },
 					Rested: func() {
 						time.Sleep(time.Second)

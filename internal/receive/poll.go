@@ -93,7 +93,9 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 func (r *Receiver) endPoll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiters--
+	if r.waiters--; r.waiters == 0 {
+		r.changed = nil
+	}
 }
 
 // progress is the state of a pendingPoll.

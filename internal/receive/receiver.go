@@ -44,10 +44,11 @@ type Failure struct {
 	End  bool          // further polls would fail, too: the listeners end with the error
 }
 
-// Config is what a Receiver works with. All fields but Feed, Rested and Hooks are required.
+// Config is what a Receiver works with. All fields but Rested and Hooks are required.
 type Config struct {
 	Source Source
-	Feed   feed.Config
+	// Feed makes the engine of a loop, without listeners.
+	Feed func() *feed.Feed
 	// Judge says what a failed request means.
 	Judge func(error) Failure
 	// Detach copies the payload of a row, so that it shares no memory with those of its page.

@@ -58,6 +58,9 @@ type Cache struct {
 
 // New returns a Cache. It does not touch the Store.
 func New(cfg Config) *Cache {
+	if !cfg.KeepsMessages {
+		return &Cache{cfg: cfg, prefix: ownPrefix}
+	}
 	host := cfg.BaseURL
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
 		host = u.Host
@@ -65,8 +68,12 @@ func New(cfg Config) *Cache {
 	return &Cache{cfg: cfg, prefix: fmt.Sprintf("%s%s/%d/", Prefix, host, cfg.DataSourceID)}
 }
 
-// Prefix is what all keys begin with.
-const Prefix = "fl-chat-cache/"
+// Prefix is what all keys begin with in a Store that outlives the Cache. The other is one
+// Chat's own: what tells keys of many apart would be half of what it holds.
+const (
+	Prefix    = "fl-chat-cache/"
+	ownPrefix = "c/"
+)
 
 // Place is whose value a key names.
 type Place struct {

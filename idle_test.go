@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
@@ -37,6 +39,43 @@ func TestIdleStreamsHaveNoGoroutines(t *testing.T) {
 		for i, r := range got {
 			assert.Equal(t, []string{"hello"}, bodies(r.all()))
 			require.NoError(t, list[i].Shutdown(t.Context()))
+		}
+	})
+}
+
+// Not parallel: it looks at the heap.
+func TestAnIdleChatKeepsNoRoomForWhatItHasReceived(t *testing.T) {
+	const chats = 50
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		conv := w.converse(w.login("jane"), "bob")
+		list := make([]datasource.M, 200)
+		for i := range list {
+			list[i] = datasource.M{"body": "hello", "fromUserId": "u", "guid": fmt.Sprint(i)}
+		}
+		w.AddRows(conv.ID, list...)
+		w.ShiftClock(time.Minute)
+		begin := func() *chat.Chat {
+			bob := w.login("bob", func(o *chat.Options) { o.LivePollInterval, o.PollInterval = time.Minute, time.Minute })
+			n := 0
+			_, err := bob.Stream(t.Context(), func(*chat.Message) { n++ })
+			require.NoError(t, err)
+			for range 3 {
+				require.NoError(t, bob.Poll(t.Context()))
+			}
+			require.Equal(t, 200, n)
+			return bob
+		}
+		kept := []*chat.Chat{begin()}
+		before := inUse()
+		for range chats {
+			kept = append(kept, begin())
+		}
+		each := (int64(inUse()) - int64(before)) / chats //nolint:gosec // sizes
+		t.Logf("%d bytes a chat", each)
+		assert.Less(t, each, int64(100<<10), "of which what it remembers of 200 messages is a third")
+		for _, c := range kept {
+			require.NoError(t, c.Shutdown(t.Context()))
 		}
 	})
 }

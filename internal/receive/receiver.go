@@ -117,6 +117,7 @@ func (r *Receiver) rest() hooks.Poll {
 	for _, l := range r.listeners {
 		l.park(now, r.cfg.Detach)
 	}
+	r.feed.Slim()
 	if r.round.asked && !r.round.failed {
 		r.status = Status{Succeeded: time.Now()}
 	}

@@ -16,17 +16,14 @@ type loop struct {
 	running, armed bool
 	again          bool // the engine may have something new to ask for since it was asked last
 	timer          *time.Timer
-	// ctx is that of the requests. It is made for the first one of a poll, and released with
-	// the goroutine.
+	// ctx is that of the requests, made for the first one. It lasts as long as the loop: a
+	// slow read that a poll has left goes on beside the next ones.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
 
 // errNoListener: the last listener has left.
 var errNoListener = errors.New("no listener is left")
-
-// errNothingDue: no request is under way.
-var errNothingDue = errors.New("no request is due")
 
 // startLoop starts the loop, unless it is there already. mu is held.
 func (r *Receiver) startLoop() error {
@@ -109,7 +106,6 @@ func (p *loop) rest(until time.Time) bool {
 		return false
 	}
 	p.running = false
-	p.release(errNothingDue)
 	if until.IsZero() {
 		return true
 	}

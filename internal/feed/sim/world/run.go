@@ -187,6 +187,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		r.query = a.Query
 		return 0, true
 	}
+	r.feed.Slim()
 	r.busy = 0
 	if a.Until.IsZero() {
 		if r.alive() > 0 {

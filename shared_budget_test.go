@@ -46,8 +46,8 @@ func TestReplicasWithOneBudgetAreNeverRefused(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		for i, c := range chats {
-			for range 100 / (i + 1) {
+		for i, c := range chats { // the first has nearly the whole limit before the others want theirs
+			for range 100 {
 				wg.Go(func() {
 					for ctx.Err() == nil {
 						_, err := c.Message(ctx, conv.ID, chat.Draft{Body: fmt.Sprint(i)})
@@ -55,8 +55,8 @@ func TestReplicasWithOneBudgetAreNeverRefused(t *testing.T) {
 					}
 				})
 			}
+			time.Sleep(time.Minute)
 		}
-		time.Sleep(2 * time.Minute)
 		cancel()
 		wg.Wait()
 		refused, made := 0, 0
@@ -66,7 +66,7 @@ func TestReplicasWithOneBudgetAreNeverRefused(t *testing.T) {
 			}
 		}
 		assert.Zero(t, refused, "of %d requests", made)
-		assert.Greater(t, made, 12*200*85/100)
+		assert.Greater(t, made, 18*200*85/100)
 		for i, c := range chats {
 			require.NoError(t, c.Health().Limiter)
 			require.NoError(t, c.Close())

@@ -50,7 +50,7 @@ func TestWhatIsLentComesBackToWhoNeedsIt(t *testing.T) {
 		before := [3]int{made(all[0]), made(all[1]), made(all[2])}
 		assert.GreaterOrEqual(t, rate(all...), n*90/100)
 		for i, r := range all {
-			assert.InDelta(t, 60*n/3, made(r)-before[i], 60*n/3*0.1, "replica %d", i)
+			assert.InDelta(t, 30*n/3, made(r)-before[i], 30*n/3*0.1, "replica %d", i)
 		}
 		w.kept()
 		for _, r := range all {
@@ -363,7 +363,7 @@ func TestARecordThatNobodyCanReadIsReplacedAndNobodyHasMoreThanTheLimit(t *testi
 					require.NoError(t, w.store.Set(t.Context(), key, []byte(raw)))
 				}
 				time.Sleep(time.Minute)
-				assert.GreaterOrEqual(t, rate(all...), n*90/100)
+				assert.GreaterOrEqual(t, may(all...), n*90/100)
 				for _, r := range all {
 					require.NoError(t, r.Err())
 				}

@@ -260,9 +260,9 @@ func (w *world) wants(r *replica, workers int) {
 	}
 }
 
-// rate is how many requests they make in a window, on average over the next ten minutes.
+// rate is how many requests they make in a window, on average over the next five minutes.
 func rate(all ...*replica) int {
-	const long = 10 * time.Minute
+	const long = 5 * time.Minute
 	before := made(all...)
 	time.Sleep(long)
 	return (made(all...) - before) * int(per/time.Second) / int(long/time.Second)

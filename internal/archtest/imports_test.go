@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/flipletd/sift/jsregexp": {},
 	"internal/life":                   {},
 	"internal/life/lifetest":          {},
+	"internal/limitertest":            {"limiter", "storage"},
 	"internal/longtest":               {},
 	"internal/outbox":                 {"datasource", "hooks", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
 	"internal/page":                   {"internal/wire"},

@@ -31,7 +31,7 @@ type cell struct {
 	at  uint32 // where the entry is, from 1 on; 0: the cell is free
 }
 
-const chunk = 512 // entries
+const chunk = 256 // entries: larger ones would be large objects, each of which is allocated by itself
 
 // denseSeed keeps whoever chooses keys from choosing those that are in each other's way.
 // What is in a map, and its order, do not depend on it.

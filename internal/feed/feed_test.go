@@ -517,3 +517,38 @@ func TestForeignRowsOnlyTakeUpSpace(t *testing.T) {
 		}
 	}
 }
+
+// More than a page is read by creation at once: what a poll reads until there is too much
+// of it would be read again.
+func TestTheFirstReadingOfEverythingReadsAPageTwiceAtMost(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		rows, queries, read int
+	}{
+		// A quiet chat of a page or less takes one query.
+		{0, 1, 0},
+		{199, 1, 199},
+		// Else there are a page that is dropped, what was changed last, the rows by creation,
+		// and a poll for what has changed since, which reads the last row again.
+		{200, 5, 402},
+		{2_100, 14, 2_302},
+	} {
+		h := newHarness(feed.Config{}, 1)
+		for range test.rows {
+			h.send(1)
+			h.tick(time.Minute)
+		}
+		queries, read := 0, 0
+		h.change = func(q feed.Query) {
+			queries++
+			read += len(h.answer(q))
+		}
+		id := h.feed.Subscribe(h.now, feed.FromBeginning)
+		h.run()
+		got := h.drain(id)
+		assert.Len(t, got, test.rows)
+		assert.IsNonDecreasing(t, ids(got))
+		assert.Equal(t, test.queries, queries, "queries for %d rows", test.rows)
+		assert.Equal(t, test.read, read, "rows read for %d", test.rows)
+	}
+}

@@ -73,7 +73,7 @@ func TestAConsumerThatWasSuspendedArchivesNothingTwice(t *testing.T) {
 	s := newScene(t, ownServer(t), fenced)
 	suspend(t, s, turns, func() bool { return true })
 	messages := s.all
-	assert.True(t, s.reach("messages are archived", s.rows, messages, time.Minute))
+	assert.True(t, s.reach("messages are archived", s.rows, messages, 2*time.Minute))
 	s.end()
 	assert.Equal(t, verdict{rows: messages}, s.verdict())
 	t.Logf("%d suspensions, %d messages, %d attempts", turns, messages, s.tried())
@@ -102,7 +102,7 @@ func suspend(t *testing.T, s *scene, turns int, more func() bool) {
 			return number(t, s.conn, "SELECT count(*) FROM archive WHERE pid = $1 AND n > $2", standby.cmd.Process.Pid, at)
 		}
 		s.add(100)
-		assert.True(t, s.reach("messages were taken over", taken, 5, 30*time.Second))
+		assert.True(t, s.reach("messages were taken over", taken, 5, 2*time.Minute))
 		active.signal(syscall.SIGCONT)
 	}
 }

@@ -59,10 +59,11 @@ func TestAUserWithoutTheRightToMakeTablesCanUseThem(t *testing.T) {
 	dsn := srv.Database(t)
 	open(t, dsn)
 	conn := connect(t, dsn)
-	_, err := conn.Exec(t.Context(), `CREATE ROLE chat_user LOGIN; GRANT USAGE ON SCHEMA fliplet_chat TO chat_user;
-		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA fliplet_chat TO chat_user`)
+	user := "user_of_" + conn.Config().Database // roles belong to the server, and the test may run again
+	_, err := conn.Exec(t.Context(), strings.ReplaceAll(`CREATE ROLE $user LOGIN; GRANT USAGE ON SCHEMA fliplet_chat TO $user;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA fliplet_chat TO $user`, "$user", user))
 	require.NoError(t, err)
-	limited := strings.Replace(dsn, "fliplet@", "chat_user@", 1)
+	limited := strings.Replace(dsn, "fliplet@", user+"@", 1)
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		return open(t, limited+"&pool_max_conns=3", pgstore.Namespace(t.Name()))
 	})

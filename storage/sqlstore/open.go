@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,6 +27,8 @@ var (
 	ErrMoved = errors.New("sqlstore: the file was removed or replaced while it was open")
 	// ErrBusy: somebody else has had the lock of writers for longer than the [Patience].
 	ErrBusy = errors.New("sqlstore: another transaction keeps the file locked")
+	// ErrLocked: another Store, of this process or another one, has the file open [Alone].
+	ErrLocked = errors.New("sqlstore: the file is in use")
 	// ErrClosed: the Store was closed.
 	ErrClosed = errors.New("sqlstore: closed")
 	// ErrInTransaction: a call of the Store that writes has the context of a transaction, for
@@ -38,18 +41,29 @@ var (
 // Option changes how [Open] and [New] work.
 type Option func(*config)
 
-type config struct{ patience time.Duration }
+type config struct {
+	patience time.Duration
+	alone    bool
+}
 
 // Patience is how long a call waits for another transaction that writes, in whatever
 // process, if its context does not end sooner. Default 1 min. It must be positive.
 func Patience(d time.Duration) Option { return func(c *config) { c.patience = d } }
 
+// Alone makes [Open] keep other processes from opening the file with Alone, by a lock of the
+// operating system on a file beside it, whose name ends in ".lock". Then the claims of a
+// killed process are taken over at once, rather than when they have expired: see
+// [storage.Exclusive]. Every process that keeps chats in the file has to give it. It is for
+// Open only, and an error that matches [errors.ErrUnsupported] where the system has no such
+// lock.
+func Alone() Option { return func(c *config) { c.alone = true } }
+
 // Open opens the file at path, and makes it if there is none. The folder must exist. It
 // uses the driver of database/sql that the program has imported under the name "sqlite", as
 // modernc.org/sqlite has, or "sqlite3".
 //
-// Errors: [ErrVersion]; [ErrCorrupt]; [ErrReadOnly]; [ErrBusy]; no driver; the context's;
-// those of the file system.
+// Errors: [ErrVersion]; [ErrCorrupt]; [ErrReadOnly]; [ErrBusy]; [ErrLocked]; no driver; the
+// context's; those of the file system.
 func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") {
 		return nil, fmt.Errorf("sqlstore: path is %q; give the plain name of a file, or a database of your own to New", path)
@@ -67,26 +81,81 @@ func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: open %s: %w", path, err)
 	}
-	f, err := os.OpenFile(full, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the caller names it
+	cfg := configure(opts)
+	if cfg.patience <= 0 {
+		return nil, fmt.Errorf("sqlstore: Patience is %v; give a positive one", cfg.patience)
+	}
+	var only *os.File
+	if cfg.alone {
+		if only, err = lockFile(full + ".lock"); err != nil {
+			return nil, err
+		}
+	}
+	s, err := openFile(ctx, driver, full, cfg)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("sqlstore: open %s: %w", path, err), unlock(only))
+	}
+	s.owned, s.only = true, only
+	return s, nil
+}
+
+// making guards the making of files.
+var making sync.Mutex
+
+// openFile opens a file, which is made if there is none. One that is there is left to SQLite:
+// whoever else closes it gives up the locks that SQLite holds in this process.
+func openFile(ctx context.Context, driver, path string, cfg config) (*Store, error) {
+	making.Lock()
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the caller names it
+	if err == nil {
+		err = f.Close()
+	}
+	making.Unlock()
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("%w: %w", ErrReadOnly, err)
-	case err != nil:
-		return nil, fmt.Errorf("sqlstore: open %s: %w", path, err)
+	case err != nil && !errors.Is(err, os.ErrExist):
+		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("sqlstore: open %s: %w", path, err)
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
 	}
-	db, err := sql.Open(driver, "file:"+(&url.URL{Path: filepath.ToSlash(full)}).EscapedPath())
+	name := filepath.ToSlash(path)
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name // a drive
+	}
+	// What a driver does not know it leaves alone. This is for the caller's own statements.
+	db, err := sql.Open(driver, "file://"+(&url.URL{Path: name}).EscapedPath()+"?_pragma=busy_timeout(1000)&_busy_timeout=1000")
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: open %s: %w", path, err)
+		return nil, err
 	}
-	s, err := New(ctx, db, opts...)
-	if err != nil {
+	s := newStore(db, cfg)
+	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s.owned = true
 	return s, nil
+}
+
+// lockFile locks a file of its own for this Store, until it is closed.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // beside what the caller names
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: Alone: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// unlock gives up a lock; nil is none.
+func unlock(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }
 
 // New keeps a Store in a database of SQLite that the caller has opened, and closes. It
@@ -94,23 +163,34 @@ func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 //
 // Errors: as [Open].
 func New(ctx context.Context, db *sql.DB, opts ...Option) (*Store, error) {
-	cfg := config{patience: time.Minute}
-	for _, o := range opts {
-		o(&cfg)
-	}
+	cfg := configure(opts)
 	switch {
 	case db == nil:
 		return nil, errors.New("sqlstore: db is nil; give a database of SQLite")
 	case cfg.patience <= 0:
 		return nil, fmt.Errorf("sqlstore: Patience is %v; give a positive one", cfg.patience)
+	case cfg.alone:
+		return nil, errors.New("sqlstore: Alone is for Open")
 	case db.Stats().MaxOpenConnections == 1:
 		return nil, errors.New("sqlstore: the database has one connection, and reads would wait for transactions; SetMaxOpenConns to 2 or more")
 	}
-	s := &Store{db: db, patience: cfg.patience, writer: make(chan struct{}, 1)}
+	s := newStore(db, cfg)
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("sqlstore: open: %w", err)
 	}
 	return s, nil
+}
+
+func configure(opts []Option) config {
+	cfg := config{patience: time.Minute}
+	for _, o := range opts {
+		o(&cfg)
+	}
+	return cfg
+}
+
+func newStore(db *sql.DB, cfg config) *Store {
+	return &Store{db: db, patience: cfg.patience, writer: make(chan struct{}, 1)}
 }
 
 // open prepares the database.
@@ -149,8 +229,11 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) || !s.owned {
 		return nil
 	}
-	return s.db.Close()
+	return errors.Join(s.db.Close(), unlock(s.only))
 }
+
+// Exclusive reports whether the Store was opened [Alone]; see [storage.Exclusive].
+func (s *Store) Exclusive() bool { return s.only != nil }
 
 // DB is the database, for the caller's own tables.
 func (s *Store) DB() *sql.DB { return s.db }

@@ -18,7 +18,8 @@ import (
 // several processes.
 type Store struct {
 	db       *sql.DB
-	owned    bool // Close closes it
+	owned    bool     // Close closes it
+	only     *os.File // the lock of Alone, nil without
 	path     string
 	file     os.FileInfo // as it was opened
 	patience time.Duration
@@ -30,6 +31,7 @@ var (
 	_ storage.Store         = (*Store)(nil)
 	_ storage.Lister        = (*Store)(nil)
 	_ storage.Transactional = (*Store)(nil)
+	_ storage.Exclusive     = (*Store)(nil)
 )
 
 // maxKey is how long a key may be.

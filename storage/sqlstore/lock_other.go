@@ -1,0 +1,13 @@
+//go:build !unix || solaris || illumos || aix
+
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+func lock(*os.File) error {
+	return fmt.Errorf("sqlstore: Alone: this system has no lock for it: %w", errors.ErrUnsupported)
+}

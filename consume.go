@@ -250,14 +250,14 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if err := cmp.Or(o.err, o.from.check()); err != nil {
 		return err
 	}
-	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
-		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as pgstore or sqlstore, or leave Batch out", c.store)
-	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
+	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
+		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
+	}
 	t := c.teller(s, o.onError)
 	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
 	k := &receive.Consumer{

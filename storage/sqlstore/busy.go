@@ -52,7 +52,7 @@ func (s *Store) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, own := range []error{storage.ErrNotFound, ErrVersion, ErrCorrupt, ErrReadOnly, ErrMoved, ErrBusy, ErrClosed, ErrInTransaction, ErrNoTransaction} {
+	for _, own := range []error{storage.ErrNotFound, ErrVersion, ErrCorrupt, ErrReadOnly, ErrMoved, ErrBusy, ErrClosed, ErrInTransaction, ErrNoTransaction, ErrEnded} {
 		if errors.Is(err, own) {
 			return err
 		}

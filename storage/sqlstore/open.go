@@ -36,6 +36,9 @@ var (
 	ErrInTransaction = errors.New("sqlstore: the transaction of this context has begun, and nothing else can write; do it before the first call of Tx, or through the transaction")
 	// ErrNoTransaction: the context is not that of a transaction, or the transaction is over.
 	ErrNoTransaction = errors.New("sqlstore: no transaction in this context; give the one that the function of Consume or Update got")
+	// ErrEnded: the transaction was over before its function, which has committed it or rolled
+	// it back, or went on after an error for which SQLite does that by itself; see [Tx].
+	ErrEnded = errors.New("sqlstore: the transaction was over before its function; return the error of the statement that failed, and neither commit it nor roll it back")
 )
 
 // Option changes how [Open] and [New] work.

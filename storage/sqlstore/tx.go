@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"iter"
+	"strings"
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -18,6 +19,7 @@ type txn struct {
 
 	mu      sync.Mutex
 	over    bool
+	ended   bool // before its function
 	tx      *sql.Tx
 	conn    *sql.Conn
 	release func() // the lock of writers
@@ -41,7 +43,11 @@ func within(ctx context.Context) *txn {
 // first call waits for other transactions that write, and from then on they wait for this
 // one. Do not commit it or roll it back, and do not use it when the function has returned.
 //
-// Errors: [ErrNoTransaction]; [ErrBusy]; [ErrMoved]; [ErrReadOnly]; the context's.
+// SQLite rolls a transaction back by itself when a statement that writes is interrupted by the
+// end of its context, when the disk is full, and for a conflict with OR ROLLBACK. Return the
+// error of that statement: what comes after it is in no transaction.
+//
+// Errors: [ErrNoTransaction]; [ErrEnded]; [ErrBusy]; [ErrMoved]; [ErrReadOnly]; the context's.
 //
 // [Chat.Consume]: https://pkg.go.dev/github.com/fliplet/fliplet-chat-go#Chat.Consume
 func Tx(ctx context.Context) (*sql.Tx, error) {
@@ -57,7 +63,7 @@ func Tx(ctx context.Context) (*sql.Tx, error) {
 // Update calls fn with a transaction; see [storage.Transactional]. The transaction begins
 // when fn uses it, or calls [Tx] with its context; one that is not used costs nothing.
 //
-// Errors: that of fn; [ErrInTransaction], if ctx is that of a transaction; as Set.
+// Errors: that of fn; [ErrInTransaction], if ctx is that of a transaction; [ErrEnded]; as Set.
 func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -84,7 +90,17 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 		return context.Cause(ctx)
 	}
 	done = true
-	return s.explain(ctx, x.end(func(tx *sql.Tx) error { return tx.Commit() }))
+	return s.explain(ctx, x.end(func(tx *sql.Tx) error {
+		err := x.lasts()
+		if err == nil {
+			err = s.stays()
+		}
+		if err != nil {
+			_ = tx.Rollback() // it is over, or the connection is closed
+			return err
+		}
+		return tx.Commit()
+	}))
 }
 
 // begin begins the transaction, and takes the lock of writers, unless that is done. mu is
@@ -94,7 +110,7 @@ func (x *txn) begin(ctx context.Context) (*sql.Tx, error) {
 	case x.over:
 		return nil, ErrNoTransaction
 	case x.tx != nil:
-		return x.tx, nil
+		return x.tx, x.lasts()
 	}
 	release, err := x.of.lock(ctx)
 	if err != nil {
@@ -114,6 +130,31 @@ func (x *txn) begin(ctx context.Context) (*sql.Tx, error) {
 	}
 	x.tx, x.conn, x.release = tx, conn, release
 	return tx, nil
+}
+
+// lasts reports a transaction that is over before its function. SQLite rolls one back by itself
+// when a statement that writes is interrupted, when the disk is full, and when a conflict is
+// told to. What comes after that is committed statement by statement, and so would the
+// position of a message be whose row is gone. mu is held.
+func (x *txn) lasts() error {
+	if x.ended {
+		return ErrEnded
+	}
+	// No driver tells, but BEGIN does: it fails inside a transaction, and changes nothing.
+	ctx := context.WithoutCancel(x.ctx)
+	_, err := x.tx.ExecContext(ctx, `BEGIN`)
+	switch {
+	case err == nil:
+		_, err = x.tx.ExecContext(ctx, `ROLLBACK`)
+	case errors.Is(err, sql.ErrTxDone):
+		err = nil
+	case strings.Contains(err.Error(), "within a transaction"):
+		return nil
+	default:
+		return x.of.explain(ctx, err)
+	}
+	x.ended = true
+	return errors.Join(ErrEnded, err)
 }
 
 // immediate begins a transaction that lasts as long as life, and has the lock of writers.

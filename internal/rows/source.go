@@ -55,6 +55,7 @@ type Source struct {
 	dates  deletionDates
 	time   serverClock
 	sick   ward
+	mine   mine
 	peaks  peaks
 	high   highest
 	chains chains
@@ -199,6 +200,20 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	if genuine != nil && len(foreign) > 0 { // no key is asked for on behalf of such rows
 		genuine = func(ctx context.Context, row *datasource.Entry) bool {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
+		}
+	}
+	switch {
+	case len(foreign) == 0:
+		s.mine.saw(found.rows, nil)
+	case q.Partial && !found.each:
+		meant, err := s.meant(ctx, found.rows)
+		if err != nil {
+			return Answer{}, err
+		}
+		if meant {
+			s.mine.saw(found.rows, foreign)
+		} else {
+			left.any, left.err = true, errLacks
 		}
 	}
 	room, _ := rooms.Get().(*[]feed.Row)

@@ -203,3 +203,39 @@ func (c *sharedCache) RoundTrip(r *http.Request) (*http.Response, error) {
 	date := time.Now().UTC().Format(http.TimeFormat)
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Date": {date}}, Request: r, Body: io.NopCloser(strings.NewReader(kept))}, nil
 }
+
+// The first message of a conversation that is not known yet is shown to a caller, or the call
+// fails, when its definition cannot be read: fewer would look like all there are.
+func TestACallTellsOfNoFewerMessagesWhenAConversationCannotBeLookedAt(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{403, 500} {
+		for _, body := range []string{proxyPage, "", `{"message":"Forbidden"}`} {
+			for _, list := range []bool{true, false} {
+				w := newWorld(t)
+				jane := w.login("jane")
+				w.say(jane, w.converse(jane, "bob"), "hi")
+				for what, ask := range map[string]func(bob *chat.Chat) (int, error){
+					"messages": func(bob *chat.Chat) (int, error) {
+						msgs, err := bob.Messages(t.Context())
+						return len(msgs), err
+					},
+					"unread": func(bob *chat.Chat) (int, error) { return bob.Unread().Count(t.Context()) },
+				} {
+					bob := w.login("bob")
+					w.Always(fliplettest.GetSource, fliplettest.Answer(status, body))
+					if !list {
+						w.Always(fliplettest.ListSources, fliplettest.Answer(status, body))
+					}
+					n, err := ask(bob)
+					if list {
+						require.NoError(t, err, "%s, %d %q", what, status, body)
+						assert.Equal(t, 1, n, "%s, %d %q", what, status, body)
+					} else {
+						require.Error(t, err, "%s, %d %q", what, status, body)
+					}
+					w.Release()
+				}
+			}
+		}
+	}
+}

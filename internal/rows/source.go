@@ -34,6 +34,8 @@ type Config struct {
 	// Unsure reports whether it is not known if a foreign one is the user's, since it could
 	// not be read.
 	Unsure func(conversation int64) bool
+	// Unanswered is why a foreign one could not be read; nil if it could, or does not exist.
+	Unanswered func(conversation int64) error
 	// Gone reports whether the user is not in a conversation any more that a list lacks. It
 	// may make a request; what fails says nothing.
 	Gone func(ctx context.Context, conversation int64) bool

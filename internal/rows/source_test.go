@@ -35,7 +35,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b.cfg = rows.Config{
 		Unanswered: func(int64) error { return nil },
-		Client: b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
+		Client:     b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
 		Members:    func(context.Context) ([]rows.Member, error) { return []rows.Member{{ID: b.one}, {ID: b.two}}, nil },
 		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },

@@ -19,6 +19,7 @@ type mine struct {
 	newest       feed.Key
 	conversation int64
 	lacking      time.Time // since when answers lack it
+	none         bool      // there may be none: answers without any were doubted for long
 }
 
 // saw notes the rows of an answer that is believed.
@@ -40,6 +41,13 @@ func (m *mine) known() (feed.Key, int64) {
 	return m.newest, m.conversation
 }
 
+// nothing reports whether answers without any are believed.
+func (m *mine) nothing() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.none
+}
+
 // lacks notes whether an answer lacked what was there, and reports whether it is not believed.
 func (m *mine) lacks(lacks bool) bool {
 	m.mu.Lock()
@@ -54,17 +62,19 @@ func (m *mine) lacks(lacks bool) bool {
 	case now.Sub(m.lacking) < doubtFor:
 		return true
 	default: // all that is said is that it has gone
-		m.lacking, m.newest, m.conversation = time.Time{}, feed.Key{}, 0
+		m.lacking, m.newest, m.conversation, m.none = time.Time{}, feed.Key{}, 0, true
 	}
 	return false
 }
 
 // meant reports whether an answer with other people's rows is one to this user: it has the
-// newest change of the user's that is known, or one more request finds that.
-func (s *Source) meant(ctx context.Context, rows []datasource.Entry) (bool, error) {
+// newest change of the user's that is known, or one more request finds that. Where none is
+// known it has to have any.
+func (s *Source) meant(ctx context.Context, rows []datasource.Entry, foreign map[int64]bool) (bool, error) {
 	known, conversation := s.mine.known()
 	if known.ID == 0 {
-		return true, nil
+		ours := slices.ContainsFunc(rows, func(e datasource.Entry) bool { return !foreign[e.DataSourceID] })
+		return ours || s.mine.nothing() || !s.mine.lacks(true), nil
 	}
 	has := func(rows []datasource.Entry) bool {
 		return slices.ContainsFunc(rows, func(e datasource.Entry) bool { return e.ID == known.ID && e.DataSourceID == conversation })

@@ -208,14 +208,14 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	case len(foreign) == 0:
 		s.mine.saw(found.rows, nil)
 	case q.Partial && !found.each:
-		meant, err := s.meant(ctx, found.rows)
+		meant, err := s.meant(ctx, found.rows, foreign)
 		if err != nil {
 			return Answer{}, err
 		}
 		if meant {
 			s.mine.saw(found.rows, foreign)
 		} else {
-			left.any, left.err = true, errLacks
+			left.any, left.err = true, errForeign
 		}
 	}
 	room, _ := rooms.Get().(*[]feed.Row)

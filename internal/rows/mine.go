@@ -10,6 +10,10 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
+// noneFor is how long answers of other people's rows alone are not believed, while nothing of
+// the user's is known: there may be nothing.
+const noneFor = 2 * time.Minute
+
 // mine is the newest change of the user's conversations that is known. An answer with rows of
 // other people's may be meant for one of them: a cache on the way gives what it has by its
 // address, and that is the same for all. Positions would move on with it, past what the user
@@ -49,7 +53,7 @@ func (m *mine) nothing() bool {
 }
 
 // lacks notes whether an answer lacked what was there, and reports whether it is not believed.
-func (m *mine) lacks(lacks bool) bool {
+func (m *mine) lacks(lacks bool, doubt time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -59,7 +63,7 @@ func (m *mine) lacks(lacks bool) bool {
 	case m.lacking.IsZero():
 		m.lacking = now
 		return true
-	case now.Sub(m.lacking) < doubtFor:
+	case now.Sub(m.lacking) < doubt:
 		return true
 	default: // all that is said is that it has gone
 		m.lacking, m.newest, m.conversation, m.none = time.Time{}, feed.Key{}, 0, true
@@ -74,7 +78,7 @@ func (s *Source) meant(ctx context.Context, rows []datasource.Entry, foreign map
 	known, conversation := s.mine.known()
 	if known.ID == 0 {
 		ours := slices.ContainsFunc(rows, func(e datasource.Entry) bool { return !foreign[e.DataSourceID] })
-		return ours || s.mine.nothing() || !s.mine.lacks(true), nil
+		return ours || s.mine.nothing() || !s.mine.lacks(true, noneFor), nil
 	}
 	has := func(rows []datasource.Entry) bool {
 		return slices.ContainsFunc(rows, func(e datasource.Entry) bool { return e.ID == known.ID && e.DataSourceID == conversation })
@@ -95,5 +99,5 @@ func (s *Source) meant(ctx context.Context, rows []datasource.Entry, foreign map
 		}
 		found = !there || has(u.rows) || len(u.rows) >= w.limit
 	}
-	return !s.mine.lacks(!found), nil
+	return !s.mine.lacks(!found, doubtFor), nil
 }

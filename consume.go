@@ -249,7 +249,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if err := cmp.Or(o.err, o.from.check()); err != nil {
 		return err
 	}
-	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
+	if o.batch > 1 && c != nil && c.store != nil && !transactional(c.store) {
 		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
 	}
 	ctx, s, end, err := c.enter(ctx)
@@ -358,4 +358,9 @@ func (f *consumeFunc) call(ctx context.Context, e feed.Event, whose string, fn f
 		return context.Cause(ctx)
 	}
 	return guarded(whose, m, func() error { return fn(ctx, m) })
+}
+
+func transactional(s storage.Store) bool {
+	_, ok := s.(storage.Transactional)
+	return ok
 }

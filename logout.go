@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -94,7 +93,7 @@ func (c *Chat) clearToken(ctx context.Context, s *session) error {
 	}
 	defer c.logins.Unlock()
 	_, err := c.client.Update(ctx, c.opts.DataSourceID, s.contactID, M{wire.UserToken: nil})
-	if errors.Is(err, datasource.ErrNotFound) {
+	if absent(err) {
 		return nil // the contact is gone, and the token with it
 	}
 	return err

@@ -173,3 +173,24 @@ func TestStreamFunctionsMayEndTheChatAtOnce(t *testing.T) {
 		ended(t, sub.Done())
 	}
 }
+
+// What a gateway says of a page that it does not have says nothing of the contact.
+func TestALogoutThatAGatewayHasAnsweredIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for body, gone := range map[string]bool{
+		proxyPage: false, " ": false, `{}`: false, `{"error":"Not Found","message":"Not Found"}`: false, `{"message":"no such entry"}`: true,
+	} {
+		w := newWorld(t)
+		jane := w.login("jane")
+		token := w.token("jane")
+		w.Next(1, fliplettest.Update, fliplettest.Answer(404, body))
+		err := jane.Logout(t.Context())
+		assert.False(t, w.dead(token))
+		assert.Nil(t, jane.User())
+		if gone {
+			require.NoError(t, err, "%q: the contact is gone, and the token with it", body)
+		} else {
+			require.Error(t, err, "%q: the token may still be there", body)
+		}
+	}
+}

@@ -72,7 +72,7 @@ func (c *Chat) rowsOf(s *session) *rows.Source {
 	return rows.New(rows.Config{
 		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
 		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
-		Foreign:    s.roster.Foreign, Unsure: s.roster.Unsure, Gone: s.roster.Gone, Genuine: c.genuine(), Beside: c.work.Go, Found: func() { s.receiver.Poke() },
+		Foreign:    s.roster.Foreign, Unsure: s.roster.Unsure, Unanswered: s.roster.Unanswered, Gone: s.roster.Gone, Genuine: c.genuine(), Beside: c.work.Go, Found: func() { s.receiver.Poke() },
 		Members: func(ctx context.Context) ([]rows.Member, error) {
 			sources, err := c.memberships(ctx, s)
 			list := make([]rows.Member, len(sources))

@@ -76,7 +76,7 @@ func (p *page) counting() error {
 
 // confirming is for batches, which the server may confirm with nothing at all.
 func (p *page) confirming() error {
-	if p.aside.faulty && !p.listed {
+	if p.aside.faulty && len(p.entries)+p.odd == 0 { // an empty list beside an error says nothing
 		return errFaulty
 	}
 	return nil

@@ -234,7 +234,7 @@ func TestAListCountsOnlyWithRowsAndWithoutAnError(t *testing.T) {
 
 func TestADeletionOrBatchConfirmedWithAnErrorOrAPageIsADoubt(t *testing.T) {
 	t.Parallel()
-	for body, ok := range map[string]bool{``: true, `{}`: true, `{"error":"no"}`: false, `{"error":{"code":5}}`: false, `<html></html>`: false} {
+	for body, ok := range map[string]bool{``: true, `{}`: true, `{"error":"no"}`: false, `{"error":{"code":5}}`: false, `{"entries":[],"error":"upstream"}`: false, `{"entries":[]}`: true, `<html></html>`: false} {
 		client := serve(t, answer(200, body)).client(t)
 		_, appended := client.Append(t.Context(), 7, []M{{"a": 1}})
 		_, committed := client.Commit(t.Context(), 7, datasource.Commit{Delete: []int64{1}})

@@ -193,6 +193,16 @@ func (r *Roster) Unsure(id int64) bool {
 	return denied && (!errors.Is(d.err, r.cfg.NotFound) || 0 < d.times && d.times < confirmations)
 }
 
+// Unanswered is why a conversation could not be read when that was tried lately; nil if it
+// could, or does not exist.
+func (r *Roster) Unanswered(id int64) error {
+	d, denied := r.denial(id)
+	if !denied || errors.Is(d.err, r.cfg.NotFound) {
+		return nil
+	}
+	return d.err
+}
+
 // Foreign returns those of some conversations whose rows must not be shown. One that is
 // not known costs a request, several cost one for the list and at most a few more.
 //

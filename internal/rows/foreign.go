@@ -24,10 +24,34 @@ func (s *Source) own(ctx context.Context, w *want, u unchecked) ([]datasource.En
 	if err != nil {
 		return nil, err
 	}
+	if foreign, err = s.listed(ctx, foreign); err != nil {
+		return nil, err
+	}
 	if len(foreign) > 0 {
 		rows = slices.DeleteFunc(rows, func(e datasource.Entry) bool { return foreign[e.DataSourceID] })
 	}
 	return rows, nil
+}
+
+// listed takes out of foreign conversations those that the list has, where one could not be
+// read. A caller takes a part for all there is, while polls come again.
+func (s *Source) listed(ctx context.Context, foreign map[int64]bool) (map[int64]bool, error) {
+	unanswered := false
+	for id := range foreign {
+		unanswered = unanswered || s.Unanswered(id) != nil
+	}
+	if !unanswered {
+		return foreign, nil
+	}
+	members, err := s.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	foreign = maps.Clone(foreign)
+	for _, m := range members {
+		delete(foreign, m.ID)
+	}
+	return foreign, nil
 }
 
 // foreign returns those of the conversations of some rows that are not the user's.

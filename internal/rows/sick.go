@@ -33,6 +33,9 @@ const (
 // errLacks: an answer is not complete.
 var errLacks = errors.New("the answer lacks a message that was there before")
 
+// errForeign: an answer may be meant for somebody else.
+var errForeign = errors.New("the answer has other people's messages, and lacks what the user has")
+
 // left is what a page lacks.
 type left struct {
 	any    bool

@@ -34,6 +34,8 @@ type Config struct {
 	// Unsure reports whether it is not known if a foreign one is the user's, since it could
 	// not be read.
 	Unsure func(conversation int64) bool
+	// Unanswered is why a foreign one could not be read; nil if it could, or does not exist.
+	Unanswered func(conversation int64) error
 	// Gone reports whether the user is not in a conversation any more that a list lacks. It
 	// may make a request; what fails says nothing.
 	Gone func(ctx context.Context, conversation int64) bool
@@ -55,6 +57,7 @@ type Source struct {
 	dates  deletionDates
 	time   serverClock
 	sick   ward
+	mine   mine
 	peaks  peaks
 	high   highest
 	chains chains
@@ -199,6 +202,20 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	if genuine != nil && len(foreign) > 0 { // no key is asked for on behalf of such rows
 		genuine = func(ctx context.Context, row *datasource.Entry) bool {
 			return !foreign[row.DataSourceID] && s.Genuine(ctx, row)
+		}
+	}
+	switch {
+	case len(foreign) == 0:
+		s.mine.saw(found.rows, nil)
+	case q.Partial && !found.each:
+		meant, err := s.meant(ctx, found.rows, foreign)
+		if err != nil {
+			return Answer{}, err
+		}
+		if meant {
+			s.mine.saw(found.rows, foreign)
+		} else {
+			left.any, left.err = true, errForeign
 		}
 	}
 	room, _ := rooms.Get().(*[]feed.Row)

@@ -34,7 +34,8 @@ func newBench(t *testing.T) *bench {
 		*id = b.AddDataSource(datasource.M{"name": "Talk", "type": "conversation", "definition": datasource.M{"participants": []string{"u-jane", "u-bob"}}})
 	}
 	b.cfg = rows.Config{
-		Client: b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
+		Unanswered: func(int64) error { return nil },
+		Client:     b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
 		Members:    func(context.Context) ([]rows.Member, error) { return []rows.Member{{ID: b.one}, {ID: b.two}}, nil },
 		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },

@@ -44,10 +44,10 @@ import (
 // told and Options.Logger gets, and no longer holds back those behind it, when the security
 // rules refuse it ([datasource.ErrAccessDenied]), or because the user is not in the
 // conversation any more. Any other failure may be one of a proxy on the way, and is tried
-// again: 400, 403, 404 or 422 with an error in JSON, three times in a row, makes it fail, too,
-// and so do MaxAttempts that were the message's own. Then it stays stored for you to decide:
-// Pending lists it, Discard removes it, and Add with its GUID or the next login tries it
-// again.
+// again: 400, 403, 404 or 422 with an error in JSON, three times in a row while look-ups are
+// answered, or for ten minutes while these are refused, too, makes it fail, and so do
+// MaxAttempts that were the message's own. Then it stays stored for you to decide: Pending
+// lists it, Discard removes it, and Add with its GUID or the next login tries it again.
 //
 // A Storage that fails or hangs is asked again. Meanwhile nothing is accepted, and
 // nothing sent: a message is accepted when it is stored, and an attempt needs a look at the

@@ -510,3 +510,26 @@ func TestOutboxOptionsAreChecked(t *testing.T) {
 	require.ErrorIs(t, jane.Outbox().Flush(t.Context()), chat.ErrInvalid)
 	assert.Nil(t, jane.Outbox().Pending())
 }
+
+// What refuses everything, look-ups, too, says nothing about the message.
+func TestAGatewayThatRefusesEverythingForMinutesEndsNoMessage(t *testing.T) {
+	t.Parallel()
+	for _, said := range []answer{{403, `{"message":"Forbidden"}`}, {404, `{"message":"no Route matched with those values"}`}, {400, `{"error":"RBAC","message":"RBAC: access denied"}`}} {
+		for _, lasts := range []time.Duration{5 * time.Second, time.Minute, 9 * time.Minute} {
+			t.Run(fmt.Sprint(said, lasts), func(t *testing.T) {
+				inOutbox(t, func(t *testing.T, w *world, conv int64) {
+					jane := w.withOutbox(storage.NewMemory())
+					queue(t, jane, conv, "a")
+					require.NoError(t, jane.Outbox().Flush(t.Context()))
+					w.Always(fliplettest.AnyRoute, fliplettest.Answer(said.code, said.body))
+					queue(t, jane, conv, "b")
+					time.Sleep(lasts)
+					w.Release()
+					require.NoError(t, jane.Outbox().Flush(t.Context()))
+					assert.Equal(t, []string{"a", "b"}, guids(w, conv))
+					assert.Empty(t, jane.Outbox().Pending())
+				})
+			})
+		}
+	}
+}

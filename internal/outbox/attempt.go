@@ -75,7 +75,7 @@ func (r *run) do(kind Kind, s *Sending) {
 // own fault that it is not there. mu is held.
 func (r *run) absent(s *Sending) {
 	s.inserts.answered(r.stored, len(r.unavailable) == 1)
-	why := s.inserts.spent(r.box.cfg.MaxAttempts)
+	why := s.inserts.spent(time.Now(), r.box.cfg.MaxAttempts, 0)
 	if r.queue.Absent(s.id) && why != "" {
 		r.park(s, fmt.Errorf("%s: %w", why, s.err))
 		return
@@ -101,12 +101,12 @@ func (r *run) failed(kind Kind, s *Sending, now time.Time, f failure) {
 		return
 	}
 	s.attempts++
-	trial := &s.inserts
+	trial, least := &s.inserts, time.Duration(0)
 	if kind == LookUp {
-		trial = &s.lookUps
+		trial, least = &s.lookUps, refusing
 	}
-	trial.failed(f.verdict, r.stored)
-	why := trial.spent(r.box.cfg.MaxAttempts)
+	trial.failed(now, f.verdict, r.stored)
+	why := trial.spent(now, r.box.cfg.MaxAttempts, least)
 	if kind == Send && f.verdict == Unavailable {
 		r.unavailable[s.rec.Conversation] = struct{}{}
 		// An outage of all answers no look-up, either.

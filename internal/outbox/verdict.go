@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
@@ -37,6 +38,10 @@ const (
 const (
 	// confirmations is how often in a row a message is refused before that is final.
 	confirmations = 3
+	// refusing is for how long look-ups of a message are refused at least before that is
+	// final. Who refuses them refuses everything, so it says nothing about the message, and
+	// may be something on the way to the service that will let the next one through.
+	refusing = 10 * time.Minute
 	// patience is how many times MaxAttempts inserts find the server unavailable, while it
 	// answers look-ups, before a message is given up that was the only one to find that.
 	patience = 10
@@ -88,19 +93,20 @@ type trial struct {
 	last        Verdict // of the last failure, until it is counted
 	others      int     // how many messages were stored when it came
 	own         int
-	refusals    int // in a row
-	pending     int // that found the server unavailable since a look-up was answered
-	unavailable int // those before
+	refusals    int       // in a row
+	refused     time.Time // when the first of them came
+	pending     int       // that found the server unavailable since a look-up was answered
+	unavailable int       // those before
 }
 
 // failed notes a failure. stored is how many messages were stored so far.
-func (t *trial) failed(v Verdict, stored int) {
+func (t *trial) failed(now time.Time, v Verdict, stored int) {
 	t.heard(stored)
 	t.last, t.others = v, stored
-	if v == Refusing {
-		t.refusals++
-	} else {
+	if v != Refusing {
 		t.refusals = 0
+	} else if t.refusals++; t.refusals == 1 {
+		t.refused = now
 	}
 	if v == Unavailable {
 		t.pending++
@@ -130,10 +136,11 @@ func (t *trial) answered(stored int, alone bool) {
 	t.pending = 0
 }
 
-// spent says why there is no further attempt, "" if there is one.
-func (t *trial) spent(most int) string {
+// spent says why there is no further attempt, "" if there is one. least is for how long
+// the call was refused then.
+func (t *trial) spent(now time.Time, most int, least time.Duration) string {
 	switch {
-	case t.refusals >= min(confirmations, most):
+	case t.refusals >= min(confirmations, most) && now.Sub(t.refused) >= least:
 		return fmt.Sprintf("refused %d times in a row", t.refusals)
 	case t.own >= most:
 		return fmt.Sprintf("given up after %d attempts that failed while the server answered other calls", most)

@@ -10,7 +10,7 @@ type bells struct {
 }
 
 // NewBells returns the strategy for an app whose conversations have hooks that ring.
-func NewBells() Strategy { return &bells{lister: lister{every: time.Minute}} }
+func NewBells() Strategy { return &bells{lister: lister{every: 15 * time.Second, users: time.Minute}} }
 
 func (*bells) Name() string { return "bell" }
 func (*bells) Pace() Pace   { return Pace{Sweep: time.Minute, Share: 0.25} }

@@ -41,6 +41,7 @@ type conv struct {
 	since    time.Time // when it became dirty
 	again    time.Time // when it is read again although nothing may have happened
 	read     time.Time // when the last complete read of it was asked for
+	until    feed.Time // up to when it was read, by the server's clock, what was late apart
 	asleep   time.Time // until when it is not read, since its reads fail
 	fails    uint8
 	looks    uint8     // in vain, since a sign was seen
@@ -54,7 +55,7 @@ type conv struct {
 
 // limit is how many of its newest rows are asked for: those that are known and not
 // settled, one that is, and some that may be new.
-func (c *conv) limit() int { return min(len(c.track.seen)+2+int(c.extra), 100) }
+func (c *conv) limit() int { return min(len(c.track.seen)+2+int(c.extra), mostRows) }
 
 // Dirty is the set of conversations, with those first that are to be read.
 type Dirty struct {
@@ -245,7 +246,14 @@ func (d *Dirty) sweep(out []*conv, n int, now time.Time, age time.Duration, fit 
 		}
 		c := d.ring[d.hand%len(d.ring)]
 		d.hand = (d.hand + 1) % len(d.ring)
-		if c.flying || c.reason < Again || now.Before(c.asleep) || now.Sub(c.read) < age/2 || !fit(c) {
+		if c.flying || c.reason < Again || now.Before(c.asleep) || now.Sub(c.read) < age/2 {
+			continue
+		}
+		if c.large() {
+			d.mark(c, Rest, now)
+			continue
+		}
+		if !fit(c) {
 			continue
 		}
 		c.sign = min(c.reason, Swept)

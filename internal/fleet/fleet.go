@@ -190,7 +190,9 @@ func (f *Fleet) listed(now time.Time, list []Listing) {
 			c.track.begin(max(f.cfg.Since, l.Created-1))
 			c.read = now // nothing has happened in it that would be new, unless it has changed since
 		}
-		f.assign(c, l.Users)
+		if l.Users != nil {
+			f.assign(c, l.Users)
+		}
 		if l.Changed > c.told {
 			c.told = l.Changed
 			f.indexed(now, c.id, c.told, false)
@@ -256,7 +258,7 @@ func (f *Fleet) indexed(now time.Time, conversation int64, at feed.Time, deleted
 	if deleted {
 		f.doubt(c)
 	}
-	if at > c.track.pos {
+	if at > c.track.pos && at > c.until { // else a read was asked for later, and has brought it
 		f.dirty.mark(c, Listed, now)
 	}
 }
@@ -323,7 +325,8 @@ func (f *Fleet) rate(now time.Time) float64 {
 		// the sweep, and costs no requests.
 		rate = max(rate, 2*f.pace.hits(now)/float64(f.batch), f.cfg.Brisk*f.pace.trust)
 	}
-	return min(rate, f.cfg.Rate)
+	// What is read by itself is no part of that.
+	return min(rate+min(float64(f.dirty.Waiting(Rest)), f.cfg.Rate/4), f.cfg.Rate)
 }
 
 // Next is a request of a class that has a place in the budget now. It reports false if
@@ -351,7 +354,7 @@ func (f *Fleet) Next(now time.Time, class Class) (r Request, ok bool) {
 	if !ok {
 		return Request{}, false
 	}
-	r.Class, r.asked = class, now
+	r.Class, r.asked, r.clock = class, now, f.clock
 	f.stats.Requests[r.Kind]++
 	return r, true
 }

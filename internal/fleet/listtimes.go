@@ -10,7 +10,9 @@ type listTimes struct {
 }
 
 // NewListTimes returns the strategy that reads the list every few seconds.
-func NewListTimes() Strategy { return &listTimes{lister: lister{every: 4 * time.Second}} }
+func NewListTimes() Strategy {
+	return &listTimes{lister: lister{every: 4 * time.Second, users: time.Minute}}
+}
 
 func (*listTimes) Name() string { return "list" }
 func (*listTimes) Pace() Pace   { return Pace{Sweep: time.Minute, Share: 0.25} }

@@ -7,11 +7,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// large reports whether more has happened in a conversation than a Look shows.
-func (c *conv) large() bool { return c.extra >= tooMany }
-
-// tooMany is from how many rows that may be new a conversation is read by itself.
-const tooMany = 90
+// large reports whether more may have happened in a conversation than a Look shows.
+func (c *conv) large() bool { return len(c.track.seen)+2+int(c.extra) > mostRows }
 
 // readLarge is the request for the changes of a conversation that is too large for a Look.
 func (f *Fleet) readLarge(now time.Time) (Request, bool) {
@@ -229,7 +226,7 @@ func lastKey(rows []feed.Row) (last feed.Key) {
 // finish ends a complete read of a conversation.
 func (f *Fleet) finish(now time.Time, r Request, c *conv) {
 	fresh := c.track.complete(r.asked, now, f.cfg.Overlap)
-	c.read = r.asked
+	c.read, c.until = r.asked, max(c.until, r.clock)
 	sign := c.sign
 	if len(fresh) > 0 {
 		f.append(c, fresh)

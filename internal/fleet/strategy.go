@@ -35,6 +35,8 @@ type Request struct {
 	// Conversations of a Look, and how many of the newest rows of each; the one of a Read.
 	Conversations []int64
 	Limits        []int
+	// Users: the list has to say who is in the conversations.
+	Users bool
 	// User of Across: the number that the directory gave.
 	User int32
 	// After is the exclusive lower bound of Read and Across in (updated, id) order; Limit is
@@ -46,6 +48,7 @@ type Request struct {
 	Since feed.Time
 
 	asked  time.Time
+	clock  feed.Time // the server's then, or earlier
 	convs  []*conv
 	cursor *track
 }
@@ -72,7 +75,7 @@ type Answer struct {
 type Listing struct {
 	Conversation     int64
 	Created, Changed feed.Time
-	Users            []int32
+	Users            []int32 // nil: not asked for
 }
 
 // Mark is an entry of the audit log.

@@ -10,7 +10,7 @@ type sweeps struct {
 }
 
 // NewSweep returns the strategy without an index.
-func NewSweep() Strategy { return &sweeps{lister: lister{every: time.Minute}} }
+func NewSweep() Strategy { return &sweeps{lister: lister{every: time.Minute, users: time.Minute}} }
 
 func (*sweeps) Name() string { return "sweep" }
 func (*sweeps) Pace() Pace   { return Pace{Sweep: 5 * time.Second, Share: 1} }

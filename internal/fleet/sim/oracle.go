@@ -119,7 +119,7 @@ func (o *oracle) judge(now time.Time, listeners []*listener) {
 			for _, row := range byConv[c] {
 				r := &o.w.rows[row]
 				v := &o.w.vers[r.head]
-				if r.created <= since || now.Sub(r.visible) < 0 {
+				if r.created <= max(since, stamp(epoch)) || now.Sub(r.visible) < 0 {
 					continue
 				}
 				if !h.has(r.place) {

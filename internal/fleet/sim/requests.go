@@ -1,6 +1,8 @@
 package main
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -119,7 +121,7 @@ func (r *run) ask(q fleet.Request) {
 				}
 			}
 		}
-		for u := range r.fleet.Moved() {
+		for _, u := range slices.Sorted(maps.Keys(r.fleet.Moved())) {
 			r.joined(r.byUser[u])
 		}
 	}, func(wait time.Duration) {

@@ -249,6 +249,7 @@ func (r *run) joined(l *listener) {
 	if l == nil {
 		return
 	}
+	r.drain(l) // what is before the join is told by the last poll
 	l.inbox.Assign(r.fleet.Conversations(l.user))
 	l.engine.Joined(r.now)
 	r.drain(l)

@@ -209,7 +209,10 @@ func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
 		a.Listed = make([]fleet.Listing, len(w.convs))
 		for i := range w.convs {
 			c := &w.convs[i]
-			a.Listed[i] = fleet.Listing{Conversation: int64(i) + 1, Created: c.created, Changed: min(c.changed, stamp(now)), Users: c.users}
+			a.Listed[i] = fleet.Listing{Conversation: int64(i) + 1, Created: c.created, Changed: min(c.changed, stamp(now))}
+			if r.Users {
+				a.Listed[i].Users = c.users
+			}
 			if w.opt.Stuck {
 				a.Listed[i].Changed = c.created
 			}

@@ -318,12 +318,21 @@ func (f *Fleet) Due(now time.Time, class Class) time.Time {
 // rate is how many live reads a second are wanted.
 func (f *Fleet) rate(now time.Time) float64 {
 	p := f.strategy.Pace()
-	rate := min(float64(len(f.dirty.convs))/float64(f.batch)/p.Sweep.Seconds(), p.Share*f.cfg.Rate)
+	requests, each := float64(p.Requests), float64(f.batch)
+	switch {
+	case p.Requests < 0:
+		requests, each = float64(len(f.dirty.convs)), 1
+	case p.Requests == 0:
+		requests = float64(len(f.dirty.convs)) / each
+	default:
+		each = max(1, float64(len(f.dirty.convs))/requests)
+	}
+	rate := min(requests/p.Sweep.Seconds(), p.Share*f.cfg.Rate)
 	if f.dirty.urgent() > 0 {
 		// Twice as many places as there were conversations with something new: what proves
 		// nothing, such as a bell, fills the others. So whoever rings in vain takes places of
 		// the sweep, and costs no requests.
-		rate = max(rate, 2*f.pace.hits(now)/float64(f.batch), f.cfg.Brisk*f.pace.trust)
+		rate = max(rate, 2*f.pace.hits(now)/each, f.cfg.Brisk*f.pace.trust)
 	}
 	// What is read by itself is no part of that.
 	return min(rate+min(float64(f.dirty.Waiting(Rest)), f.cfg.Rate/4), f.cfg.Rate)

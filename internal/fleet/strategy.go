@@ -91,6 +91,9 @@ type Pace struct {
 	Sweep time.Duration
 	// Share is the most of the limit that the sweep may take for that.
 	Share float64
+	// Requests is how many requests a sweep takes; 0: as many as looks need for all
+	// conversations, and -1: one for each of them.
+	Requests int
 }
 
 // Strategy decides what a fleet asks the server. It is used by one fleet.
@@ -144,11 +147,14 @@ func (v *View) ReadLarge(now time.Time) (Request, bool) { return v.f.readLarge(n
 // Across is a request for the changes of the conversations of a user.
 func (v *View) Across(now time.Time, user int32) (Request, bool) { return v.f.across(now, user) }
 
-// Users calls fn with each user, how many conversations they are in, and how many of
-// these are dirty.
-func (v *View) Users(fn func(user int32, conversations, dirty int)) {
+// Urgent is how many conversations somebody waits for.
+func (v *View) Urgent() int { return v.f.dirty.urgent() }
+
+// Users calls fn with each user, how many conversations they are in, and what counts those
+// that somebody waits for.
+func (v *View) Users(fn func(user int32, conversations int, dirty func() int)) {
 	for u, p := range v.f.people {
-		fn(u, len(p.convs), p.dirty())
+		fn(u, len(p.convs), p.dirty)
 	}
 }
 

@@ -28,7 +28,7 @@ func sortCreated(rows []feed.Row) {
 
 func options(f *flag.FlagSet) *Options {
 	o := new(Options)
-	f.StringVar(&o.Strategy, "strategy", "list", "sweep, list, bell, audit or cover")
+	f.StringVar(&o.Strategy, "strategy", "list", "sweep, list, bell, audit, cover, across or single")
 	f.Uint64Var(&o.Seed, "seed", 1, "of the run")
 	f.IntVar(&o.Users, "users", 5000, "who listen")
 	f.IntVar(&o.Conversations, "conversations", 10000, "of two to four users each")

@@ -87,6 +87,7 @@ type run struct {
 // strategies are those that can be chosen.
 var strategies = map[string]func() fleet.Strategy{
 	"sweep": fleet.NewSweep, "list": fleet.NewListTimes, "bell": fleet.NewBells,
+	"audit": fleet.NewAudit, "cover": fleet.NewCover, "across": fleet.NewAcross, "single": fleet.NewSingle,
 }
 
 func newRun(opt Options) *run {

@@ -16,6 +16,11 @@ type Inbox struct {
 	// mine are the conversations, in order; all: every one.
 	mine []int64
 	all  bool
+	// pages are the newest rows of conversations that the engine has not asked for yet, and
+	// from is which entries of a joined conversation its first page had.
+	pages map[int64][]feed.Row
+	from  map[int64]feed.Time
+	given feed.Time // the stamp of the last entry that was given
 }
 
 // NewInbox returns the inbox of a listener that begins now, at the server's time since.
@@ -66,6 +71,8 @@ func (b *Inbox) Answer(q feed.Query) Page {
 	case q.Kind == feed.Newest && q.Conversation == 0 && q.Limit == 1:
 		// Where a listener begins that begins now: behind what there is.
 		p.Rows = []feed.Row{{ID: b.highest(), Created: b.since, Updated: b.log.Now(), Foreign: true}}
+	case q.Kind == feed.Newest && b.pages[q.Conversation] != nil:
+		p.Rows = b.joined(q)
 	default:
 		p.Elsewhere = true
 	}
@@ -91,16 +98,22 @@ func (b *Inbox) changes(q feed.Query, p *Page) {
 		return
 	}
 	most := max(1, q.Limit-1)
+	defer func() {
+		if len(p.Rows) > 0 {
+			b.given = max(b.given, p.Rows[len(p.Rows)-1].Updated)
+		}
+	}()
 	for _, n := range b.entries(after) {
 		e := b.log.at(n)
-		if e.Changed <= b.since {
+		if e.Changed <= b.since || e.Row.Updated <= b.from[e.Row.Conversation] {
 			continue
 		}
 		if len(p.Rows) == most {
 			p.More = true
 			return
 		}
-		if e.Row.Payload == nil {
+		// The engine asks once more for the last one that it has had, and only for its key.
+		if e.Row.Payload == nil && e.Row.Updated > b.given {
 			p.Without = append(p.Without, len(p.Rows))
 		}
 		p.Rows = append(p.Rows, e.Row)
@@ -133,6 +146,51 @@ func (b *Inbox) entries(after feed.Time) []int {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Joined says that a conversation is the listener's now. rows are its newest ones, as the
+// server gave them for [Inbox.JoinQuery]. They are read before the engine hears of the
+// join, so that other conversations do not wait for them.
+func (b *Inbox) Joined(conversation int64, rows []feed.Row, settled func(conversation int64) feed.Time) {
+	if b.pages == nil {
+		b.pages, b.from = map[int64][]feed.Row{}, map[int64]feed.Time{}
+	}
+	b.pages[conversation] = append([]feed.Row{}, b.Translate(rows, settled)...)
+	if i, ok := slices.BinarySearch(b.mine, conversation); !ok {
+		b.mine = slices.Insert(b.mine, i, conversation)
+	}
+}
+
+// JoinQuery is what the server is asked for a conversation before [Inbox.Joined].
+func JoinQuery(conversation int64, limit int) feed.Query {
+	return feed.Query{Kind: feed.Newest, Conversation: conversation, Limit: limit}
+}
+
+// joined answers the engine's first query for a joined conversation: the rows that were read
+// for it, and what the log has had since. Later entries come in later pages.
+func (b *Inbox) joined(q feed.Query) []feed.Row {
+	rows, at := b.pages[q.Conversation], map[int64]int{}
+	delete(b.pages, q.Conversation)
+	for i := range rows {
+		at[rows[i].ID] = i
+	}
+	for n, ok := b.log.heads[q.Conversation]; ok && n >= b.log.base; n = b.log.at(n).prev {
+		e := b.log.at(n)
+		if i, had := at[e.Row.ID]; had {
+			if e.Row.Updated > rows[i].Updated && e.Row.Payload != nil {
+				rows[i] = e.Row
+			}
+		} else if e.Row.Payload != nil {
+			at[e.Row.ID] = len(rows)
+			rows = append(rows, e.Row)
+		}
+	}
+	rows = slices.DeleteFunc(rows, func(r feed.Row) bool { return r.Deleted })
+	slices.SortFunc(rows, func(x, y feed.Row) int {
+		return feed.Key{Time: y.Created, ID: y.ID}.Compare(feed.Key{Time: x.Created, ID: x.ID})
+	})
+	b.from[q.Conversation] = b.log.Now()
+	return rows[:min(len(rows), q.Limit)]
 }
 
 // Translate prepares rows that the server gave for a query of the engine: those that the

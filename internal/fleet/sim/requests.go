@@ -154,37 +154,50 @@ func (r *run) sendTo(asked time.Time, u, conv int32) {
 	r.step()
 }
 
+// history reads the newest page of a conversation that a user has joined.
+func (r *run) history(l *listener, id int64) {
+	var rows []feed.Row
+	r.later(l, "histories", func() {
+		rows = byCreation(r.world.newest(r.now, int32(id-1), 1<<30, nil), 200)
+	}, func() {
+		delete(l.joining, id)
+		r.drain(l) // what is before the join is told by the last poll
+		l.inbox.Joined(id, rows, r.fleet.Settled)
+		l.engine.Joined(r.now)
+		r.drain(l)
+	})
+}
+
 // elsewhere asks the server what the log cannot answer.
 func (r *run) elsewhere(l *listener, q feed.Query) {
 	l.waiting = true
-	r.waiting[r.budget.Ask(fleet.Backfill, strconv.Itoa(int(l.user)))] = func() {
-		var rows []feed.Row
-		var clock feed.Time
-		r.request("histories", false, func() {
-			clock = stamp(r.now)
-			conv := int32(q.Conversation - 1)
-			if q.Kind == feed.Newest {
-				rows = r.world.newest(r.now, conv, 1<<30, nil)
-				rows = byCreation(rows, q.Limit)
-			} else {
-				for _, row := range r.world.changes(r.now, conv, feed.Key{}, 0, nil) {
-					if !row.Deleted && (feed.Key{Time: row.Created, ID: row.ID}).Compare(q.After) > 0 {
-						rows = append(rows, row)
-					}
-				}
-				sortCreated(rows)
-				rows = rows[:min(len(rows), q.Limit)]
+	var rows []feed.Row
+	r.later(l, "histories", func() {
+		rows = rows[:0]
+		if conv := int32(q.Conversation - 1); q.Kind == feed.Newest {
+			rows = byCreation(r.world.newest(r.now, conv, 1<<30, nil), q.Limit)
+			return
+		}
+		for _, row := range r.world.changes(r.now, int32(q.Conversation-1), feed.Key{}, 0, nil) {
+			if !row.Deleted && (feed.Key{Time: row.Created, ID: row.ID}).Compare(q.After) > 0 {
+				rows = append(rows, row)
 			}
-		}, func() {
-			l.waiting = false
-			rows = l.inbox.Translate(rows, r.fleet.Settled)
-			now := max(clock, r.log.Now())
-			l.engine.Page(r.now, rows, feed.Clock{Earliest: now, Latest: now})
-			r.drain(l)
-		}, func(wait time.Duration) {
-			l.waiting = false
-			l.engine.Failed(r.now, wait)
-			r.in(time.Minute, func() { r.drain(l) })
+		}
+		sortCreated(rows)
+		rows = rows[:min(len(rows), q.Limit)]
+	}, func() {
+		l.waiting = false
+		l.engine.Page(r.now, l.inbox.Translate(rows, r.fleet.Settled), feed.Clock{Earliest: r.log.Now(), Latest: r.log.Now()})
+		r.drain(l)
+	})
+}
+
+// later makes a request that nobody waits for, until it succeeds.
+func (r *run) later(l *listener, kind string, serve, done func()) {
+	user := strconv.Itoa(int(l.user))
+	r.waiting[r.budget.Ask(fleet.Backfill, user)] = func() {
+		r.request(kind, false, serve, done, func(time.Duration) {
+			r.in(5*time.Second, func() { r.later(l, kind, serve, done) })
 		})
 	}
 	r.step()
@@ -193,21 +206,14 @@ func (r *run) elsewhere(l *listener, q feed.Query) {
 // contents asks the server for what the log has forgotten.
 func (r *run) contents(l *listener, p fleet.Page) {
 	l.waiting = true
-	r.waiting[r.budget.Ask(fleet.Backfill, strconv.Itoa(int(l.user)))] = func() {
-		r.request("contents", false, func() {}, func() {
-			l.waiting = false
-			l.engine.Page(r.now, p.Rows, p.Clock)
-			if p.More {
-				l.engine.Poke(r.now)
-			}
-			r.drain(l)
-		}, func(wait time.Duration) {
-			l.waiting = false
-			l.engine.Failed(r.now, wait)
-			r.in(time.Minute, func() { r.drain(l) })
-		})
-	}
-	r.step()
+	r.later(l, "contents", func() {}, func() {
+		l.waiting = false
+		l.engine.Page(r.now, p.Rows, p.Clock)
+		if p.More {
+			l.engine.Poke(r.now)
+		}
+		r.drain(l)
+	})
 }
 
 // strangers lets another process share the limit.

@@ -48,6 +48,7 @@ type listener struct {
 	id      feed.ID
 	blocked time.Time
 	waiting bool // for the server
+	joining map[int64]bool
 }
 
 // convs are those of which the listener has to get everything.
@@ -250,29 +251,24 @@ func (r *run) joined(l *listener) {
 	if l == nil {
 		return
 	}
-	r.drain(l) // what is before the join is told by the last poll
-	l.inbox.Assign(r.fleet.Conversations(l.user))
-	l.engine.Joined(r.now)
-	r.drain(l)
+	for _, id := range r.fleet.Conversations(l.user) {
+		if !l.inbox.Has(id) && !l.joining[id] {
+			if l.joining == nil {
+				l.joining = map[int64]bool{}
+			}
+			l.joining[id] = true
+			r.history(l, id)
+		}
+	}
 }
 
-// members are the conversations of a listener, as the directory of the fleet has them.
+// members are the conversations of a listener.
 func (r *run) members(l *listener) []feed.Member {
-	if l.archive || r.fleet.Stats().Requests[fleet.List] == 0 || len(r.fleet.Conversations(l.user)) == 0 {
-		convs := l.convs(r.world)
-		out := make([]feed.Member, len(convs))
-		for i, c := range convs {
-			out[i] = feed.Member{Conversation: int64(c) + 1, Created: r.world.convs[c].created}
-		}
-		return out
-	}
-	ids := r.fleet.Conversations(l.user)
-	out := make([]feed.Member, len(ids))
-	for i, id := range ids {
-		c := &r.world.convs[id-1]
-		out[i] = feed.Member{Conversation: id, Created: c.created}
-		if at, ok := c.joined[l.user]; ok {
-			out[i].Changed = at
+	var out []feed.Member
+	for _, c := range l.convs(r.world) {
+		conv := &r.world.convs[c]
+		if !l.joining[int64(c)+1] && l.inbox.Has(int64(c)+1) {
+			out = append(out, feed.Member{Conversation: int64(c) + 1, Created: conv.created, Changed: conv.joined[l.user]})
 		}
 	}
 	return out

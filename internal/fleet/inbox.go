@@ -39,6 +39,9 @@ func (b *Inbox) Assign(conversations []int64) {
 	slices.Sort(b.mine)
 }
 
+// Conversations are those of the listener; nil for an archive.
+func (b *Inbox) Conversations() []int64 { return slices.Clone(b.mine) }
+
 // Has reports whether a conversation is one of the listener's.
 func (b *Inbox) Has(conversation int64) bool {
 	if b.all {

@@ -58,15 +58,19 @@ func options(f *flag.FlagSet) *Options {
 
 func main() {
 	o := options(flag.CommandLine)
+	beside := flag.Bool("naive", true, "play a poller for each user, too")
 	flag.Parse()
 	if strategies[o.Strategy] == nil {
 		fmt.Fprintf(os.Stderr, "sim: there is no strategy %q\n", o.Strategy)
 		os.Exit(2)
 	}
 	began := time.Now()
-	r := newRun(*o)
+	r := newRun(*o, none)
 	r.play()
 	r.report(os.Stdout)
+	if *beside {
+		reportNaive(os.Stdout, *o)
+	}
 	fmt.Printf("%-34s %s\n", "wall time", time.Since(began).Round(100*time.Millisecond))
 	if r.oracle.failed() {
 		os.Exit(1)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -20,7 +21,8 @@ type oracle struct {
 	News, Updates, History, Gaps, Deleted int
 	Lost, Twice, Disorder, Stale          int
 	Undeleted                             int
-	problems                              []string
+	forgotten                             int // times that the log has forgotten what a listener lacks
+	problems, lasting                     []string
 }
 
 // heard is what one listener got of one conversation.
@@ -47,6 +49,13 @@ func newOracle(w *world, listeners int) *oracle {
 func (o *oracle) problem(format string, args ...any) {
 	if len(o.problems) < 10 {
 		o.problems = append(o.problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// lasts is problem for what later messages do not mend.
+func (o *oracle) lasts(format string, args ...any) {
+	if len(o.lasting) < 10 {
+		o.lasting = append(o.lasting, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -81,11 +90,11 @@ func (o *oracle) deliver(now time.Time, listener int32, e *feed.Event) {
 	switch {
 	case h.has(r.place):
 		o.Twice++
-		o.problem("listener %d got row %d twice", listener, e.Row.ID)
+		o.lasts("listener %d got row %d twice", listener, e.Row.ID)
 		return
 	case k.Compare(h.last) < 0 && !r.late:
 		o.Disorder++
-		o.problem("listener %d got row %d after a later one", listener, e.Row.ID)
+		o.lasts("listener %d got row %d after a later one", listener, e.Row.ID)
 	}
 	if k.Compare(h.last) > 0 {
 		h.last = k
@@ -104,6 +113,8 @@ func (o *oracle) deliver(now time.Time, listener int32, e *feed.Event) {
 
 // judge looks for what is missing at the end. members says who has to have what.
 func (o *oracle) judge(now time.Time, listeners []*listener) {
+	o.Lost, o.Stale, o.Undeleted = o.forgotten, 0, 0
+	o.problems = slices.Clone(o.lasting)
 	byConv := make([][]int32, len(o.w.convs))
 	for i := range o.w.rows {
 		byConv[o.w.rows[i].conv] = append(byConv[o.w.rows[i].conv], int32(i))

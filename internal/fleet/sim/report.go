@@ -32,9 +32,9 @@ func (r *run) report(out io.Writer) {
 	for _, n := range r.kinds {
 		total += n
 	}
-	line("requests, in a second", "%d, %.2f", total, float64(total)/r.now.Sub(epoch).Seconds())
+	line("requests, in a second", "%d, %.2f", total, float64(total)/r.opt.For.Seconds())
 	for _, k := range slices.SortedFunc(maps.Keys(r.kinds), func(a, b string) int { return cmp.Compare(r.kinds[b], r.kinds[a]) }) {
-		line("  "+k, "%d, %.2f", r.kinds[k], float64(r.kinds[k])/r.now.Sub(epoch).Seconds())
+		line("  "+k, "%d, %.2f", r.kinds[k], float64(r.kinds[k])/r.opt.For.Seconds())
 	}
 	s := r.fleet.Stats()
 	line("conversations read, with news", "%d, %d", s.Places, s.Hits)

@@ -73,7 +73,12 @@ func (r *run) way(slow bool) time.Duration {
 
 // request makes a request of any kind: serve at the server, then done, or failed.
 func (r *run) request(kind string, slow bool, serve, done func(), failed func(wait time.Duration)) {
-	r.kinds[kind]++
+	if r.now.Sub(epoch) < r.opt.For {
+		r.kinds[kind]++
+	}
+	if r.fault == earlySlots {
+		r.budget.Ended(r.now)
+	}
 	r.in(r.way(false), func() {
 		until, ok := r.world.admit(r.now)
 		down := r.world.down(r.now)
@@ -81,7 +86,9 @@ func (r *run) request(kind string, slow bool, serve, done func(), failed func(wa
 			serve()
 		}
 		r.in(r.way(slow), func() {
-			r.budget.Ended(r.now)
+			if r.fault != earlySlots {
+				r.budget.Ended(r.now)
+			}
 			switch {
 			case !ok:
 				r.budget.Refused(r.now, until)
@@ -104,9 +111,7 @@ func (r *run) ask(q fleet.Request) {
 		kind = "deletions"
 	}
 	r.request(kind, q.Kind == fleet.Look || q.Kind == fleet.List, func() { a = r.world.answer(r.now, &q) }, func() {
-		if r.opt.Fault != "" {
-			a = r.fault(q, a)
-		}
+		r.fault.answer(&q, &a)
 		touched := r.fleet.Take(r.now, q, a)
 		seen := map[int32]bool{}
 		if r.byArchive != nil && len(touched) > 0 {
@@ -226,6 +231,3 @@ func (r *run) strangers() {
 		})
 	}
 }
-
-// fault breaks an answer, to see whether the oracle notices.
-func (r *run) fault(_ fleet.Request, a fleet.Answer) fleet.Answer { return a }

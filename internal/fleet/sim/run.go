@@ -32,7 +32,6 @@ type Options struct {
 	AuditLag                  time.Duration
 	Stuck                     bool // the times in the list do not move
 	Strangers                 int  // requests of another process that shares the limit, in 10 s
-	Fault                     string
 }
 
 // errDown is why a request of the fleet fails.
@@ -67,6 +66,7 @@ func (l *listener) convs(w *world) []int32 {
 type run struct {
 	queue
 	opt       *Options
+	fault     fault
 	rnd       *rand.Rand
 	world     *world
 	oracle    *oracle
@@ -91,14 +91,23 @@ var strategies = map[string]func() fleet.Strategy{
 	"audit": fleet.NewAudit, "cover": fleet.NewCover, "across": fleet.NewAcross, "single": fleet.NewSingle,
 }
 
-func newRun(opt Options) *run {
-	r := &run{opt: &opt, rnd: rand.New(rand.NewPCG(opt.Seed, 1)), byUser: map[int32]*listener{}, waiting: map[fleet.Ticket]func(){}, kinds: map[string]int{}}
+func newRun(opt Options, broken fault) *run {
+	r := &run{opt: &opt, fault: broken, rnd: rand.New(rand.NewPCG(opt.Seed, 1)), byUser: map[int32]*listener{}, waiting: map[fleet.Ticket]func(){}, kinds: map[string]int{}}
 	r.now = epoch
 	r.world = newWorld(&opt, r.rnd)
 	r.budget = fleet.NewBudget(fleet.BudgetConfig{N: opt.Limit, Per: opt.Per})
 	r.log = fleet.NewLog(fleet.LogConfig{})
 	cfg := fleet.Config{Since: stamp(epoch), Rate: 0.6 * float64(opt.Limit) / opt.Per.Seconds()}
-	r.fleet = fleet.New(cfg, strategies[opt.Strategy](), r.log)
+	strategy := strategies[opt.Strategy]()
+	switch broken {
+	case noOverlap:
+		cfg.Overlap = 1
+	case noCollecting:
+		cfg.Collect = 1
+	case noSweep:
+		strategy = &unswept{Strategy: strategy}
+	}
+	r.fleet = fleet.New(cfg, strategy, r.log)
 	r.listen()
 	r.oracle = newOracle(r.world, len(r.listeners))
 	return r
@@ -148,13 +157,21 @@ func (r *run) play() {
 		at := epoch.Add(time.Duration(r.rnd.Int64N(int64(r.opt.For/2) + 1)))
 		r.when(at, func() { r.block(r.listeners[r.rnd.IntN(len(r.listeners))]) })
 	}
+	if r.fault == noPosition {
+		r.when(epoch.Add(r.opt.For/2), func() { r.restart(r.listeners[0]) })
+	}
 	r.strangers()
 	r.step()
 	end := epoch.Add(r.opt.For)
 	r.until(end)
 	r.opt.Rate, r.opt.Sends = 0, 0
-	r.until(end.Add(3 * time.Minute))
-	r.oracle.judge(r.now, r.listeners)
+	// What is not there in time may still come.
+	for range 10 {
+		r.until(r.now.Add(3 * time.Minute))
+		if r.oracle.judge(r.now, r.listeners); r.oracle.Lost+r.oracle.Stale == 0 {
+			return
+		}
+	}
 }
 
 // every lets something happen so often in a second on average, while the run lasts.
@@ -274,6 +291,14 @@ func (r *run) members(l *listener) []feed.Member {
 	return out
 }
 
+// restart makes a listener's engine anew, without what it knew.
+func (r *run) restart(l *listener) {
+	l.inbox = fleet.NewInbox(r.log, stamp(epoch), l.inbox.Conversations())
+	l.engine = feed.New(fleet.EngineConfig(feed.Config{Draw: r.rnd.Int64N}))
+	l.id = l.engine.Subscribe(r.now, feed.FromBeginning)
+	r.drain(l)
+}
+
 // drain gives a listener what the log has for it.
 func (r *run) drain(l *listener) {
 	if l.waiting {
@@ -297,8 +322,7 @@ func (r *run) drain(l *listener) {
 		p := l.inbox.Answer(a.Query)
 		switch {
 		case p.Lost:
-			r.oracle.problem("the log has forgotten what listener %d lacks", l.number)
-			r.oracle.Lost++
+			r.oracle.forgotten++
 			return
 		case p.Elsewhere:
 			r.elsewhere(l, a.Query)
@@ -306,6 +330,13 @@ func (r *run) drain(l *listener) {
 		case len(p.Without) > 0:
 			r.contents(l, p)
 			return
+		}
+		if r.fault == serverTimes {
+			for i := range p.Rows {
+				if v, ok := p.Rows[i].Payload.(*wver); ok {
+					p.Rows[i].Updated = v.updated
+				}
+			}
 		}
 		l.engine.Page(r.now, p.Rows, p.Clock)
 		if p.More {

@@ -26,6 +26,8 @@ var arrows = map[string][]string{
 	"internal/feed/sim":               {"internal/feed/sim/mutants", "internal/feed/sim/world", "internal/patch"},
 	"internal/feed/sim/mutants":       {"internal/patch"},
 	"internal/feed/sim/world":         {"internal/feed"},
+	"internal/fleet":                  {"internal/feed"},
+	"internal/fleet/sim":              {"internal/feed", "internal/fleet"},
 	"internal/flipletd":               {"internal/flipletd/handlebars", "internal/flipletd/rowquery", "internal/flipletd/sift"},
 	"internal/flipletd/boltjournal":   {"internal/flipletd"},
 	"internal/flipletd/handlebars":    {},

@@ -39,8 +39,8 @@ type BudgetConfig struct {
 
 // Budget shares the requests that a server allows among classes, and within a class
 // among users. The classes take turns by deficit round robin, the users of one class one by
-// one. Some slots of each window are left free for sends: a tenth, or half more than the
-// sends of the last window.
+// one. Some slots of each window are left free for sends: a tenth, or as many as will
+// be sent if it goes on as lately.
 //
 // A slot is taken from the start of its request until a window after its end, since the
 // server counts it at a moment in between. After a refusal the budget shrinks by a third,
@@ -136,7 +136,7 @@ func (b *Budget) Next(now time.Time) (t Ticket, class Class, at time.Time, ok bo
 	if b.lines[Sends].waiting > 0 {
 		if b.free() > 0 {
 			b.sent = append(b.sent, now)
-			return b.start(Sends, now), Sends, at, true
+			return b.start(Sends), Sends, at, true
 		}
 		return 0, 0, b.freed(), false
 	}
@@ -147,24 +147,19 @@ func (b *Budget) Next(now time.Time) (t Ticket, class Class, at time.Time, ok bo
 	if others == 0 {
 		return 0, 0, at, false
 	}
-	if b.free() <= b.reserve() {
+	if b.free() <= b.reserve(now) {
 		return 0, 0, b.freed(), false
 	}
 	if now.Before(b.next) {
 		return 0, 0, b.next, false
 	}
-	c := b.choose()
-	b.next = later(b.next, now.Add(-b.gap()*burst)).Add(b.gap())
-	return b.start(c, now), c, at, true
+	c, gap := b.choose(), time.Duration(float64(b.cfg.Per)/max(1, b.allowed-float64(b.reserve(now))))
+	b.next = later(b.next, now.Add(-gap*burst)).Add(gap)
+	return b.start(c), c, at, true
 }
 
 // burst is how many requests that are no sends may start at once after a pause.
 const burst = 10
-
-// gap is the time between requests that are no sends.
-func (b *Budget) gap() time.Duration {
-	return time.Duration(float64(b.cfg.Per) / max(1, b.allowed-float64(b.reserve())))
-}
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -173,9 +168,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// reserve is how many slots are left free for sends.
-func (b *Budget) reserve() int {
-	return int(min(max(b.allowed/10, float64(len(b.sent))/2), b.allowed/2))
+// reserve is how many slots are left free for sends: for as many as there will be if they
+// go on as in the last fifth of a window, those apart that have their slots.
+func (b *Budget) reserve(now time.Time) int {
+	lately := 0
+	for i := len(b.sent) - 1; i >= 0 && now.Sub(b.sent[i]) < b.cfg.Per/5; i-- {
+		lately++
+	}
+	return int(min(max(b.allowed/10, 5.5*float64(lately)-float64(len(b.sent))), b.allowed/2))
 }
 
 // choose is the class whose turn it is. Each has as many requests in a row as its weight.
@@ -200,7 +200,7 @@ func (b *Budget) choose() Class {
 }
 
 // start takes the first request of the user whose turn it is.
-func (b *Budget) start(class Class, _ time.Time) Ticket {
+func (b *Budget) start(class Class) Ticket {
 	l := &b.lines[class]
 	user := l.ring[0]
 	q := l.users[user]

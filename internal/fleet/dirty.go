@@ -224,16 +224,19 @@ func (d *Dirty) grab(out []*conv, r Reason, most int, now time.Time, fit func(*c
 	return out
 }
 
-// overdue is how many of the next ones of the sweep, at most n, were not read for a time.
-func (d *Dirty) overdue(now time.Time, age time.Duration, n int) int {
-	if n <= 0 || len(d.ring) == 0 {
-		return 0
-	}
+// overdue is how many of the next ones of the sweep, at most n, were not read for a time
+// although nobody waits for them.
+func (d *Dirty) overdue(now time.Time, age time.Duration, n int) (found int) {
 	d.arrange()
-	if next := d.ring[d.hand%len(d.ring)]; next.reason == clean && !next.flying && now.Sub(next.read) >= age {
-		return n
+	for i := range min(len(d.ring), 8*n) {
+		c := d.ring[(d.hand+i)%len(d.ring)]
+		if c.reason >= Again && !c.flying && now.Sub(c.read) >= age {
+			if found++; found >= n {
+				break
+			}
+		}
 	}
-	return 0
+	return found
 }
 
 // sweep fills places with conversations of which nothing was heard and that were not read

@@ -280,6 +280,9 @@ func (f *Fleet) Due(now time.Time, class Class) time.Time {
 		if f.flights >= f.cfg.Flights || len(f.dirty.convs) == 0 {
 			return time.Time{}
 		}
+		if f.pace.last.IsZero() {
+			f.pace.last = now // the sweep begins with a wait
+		}
 		f.dirty.wake(now)
 		rate := f.rate(now)
 		if rate == 0 {
@@ -323,7 +326,7 @@ func (f *Fleet) rate(now time.Time) float64 {
 	case p.Requests < 0:
 		requests, each = float64(len(f.dirty.convs)), 1
 	case p.Requests == 0:
-		requests = float64(len(f.dirty.convs)) / each
+		requests = math.Ceil(float64(len(f.dirty.convs)) / each)
 	default:
 		each = max(1, float64(len(f.dirty.convs))/requests)
 	}

@@ -56,7 +56,7 @@ type Budget struct {
 	sent    []time.Time // sends of the last window
 	next    time.Time   // when something that is no send may start
 	lines   [classes]line
-	turn    int
+	turn    Class
 	ticket  Ticket
 }
 
@@ -82,7 +82,7 @@ func NewBudget(cfg BudgetConfig) *Budget {
 	for c := range cfg.Weights {
 		cfg.Weights[c] = max(cfg.Weights[c], 1)
 	}
-	return &Budget{cfg: cfg, allowed: float64(cfg.N), turn: int(Live)}
+	return &Budget{cfg: cfg, allowed: float64(cfg.N), turn: Live}
 }
 
 // Ask queues a request. The user is for turns within the class.
@@ -187,14 +187,14 @@ func (b *Budget) choose() Class {
 		}
 		if l.waiting > 0 && l.deficit > 0 {
 			l.deficit--
-			return Class(b.turn)
+			return b.turn
 		}
 		l.fresh = false
 		if l.waiting == 0 {
 			l.deficit = 0
 		}
-		if b.turn++; b.turn == classes {
-			b.turn = int(Live)
+		if b.turn++; int(b.turn) == classes {
+			b.turn = Live
 		}
 	}
 }

@@ -37,8 +37,10 @@ func (l *lister) Indexed(now time.Time, r Request, a Answer, err error, v *View)
 		return
 	}
 	v.List(now, a.Listed)
-	scale := time.Duration(1 + (v.Size()-1)/listPart)
-	if l.next = now.Add(l.every * scale); r.Users {
-		l.whole = now.Add(l.users * scale)
+	scale := 1 + float64(max(v.Size()-1, 0)/listPart)
+	if l.next = now.Add(times(l.every, scale)); r.Users {
+		l.whole = now.Add(times(l.users, scale))
 	}
 }
+
+func times(d time.Duration, n float64) time.Duration { return time.Duration(float64(d) * n) }

@@ -34,7 +34,7 @@ func (s *covers) Plan(now time.Time, v *View) (Request, bool) {
 		}
 	})
 	if best >= 0 {
-		if r, ok := v.Across(now, best); ok {
+		if r, ok := v.Across(best); ok {
 			return r, true
 		}
 	}
@@ -83,13 +83,13 @@ func (s *acrosses) Plan(now time.Time, v *View) (Request, bool) {
 		})
 	}
 	if best >= 0 {
-		if r, ok := v.Across(now, best); ok {
+		if r, ok := v.Across(best); ok {
 			return r, true
 		}
 	}
 	for range s.cover {
 		s.hand = (s.hand + 1) % len(s.cover)
-		if r, ok := v.Across(now, s.cover[s.hand]); ok {
+		if r, ok := v.Across(s.cover[s.hand]); ok {
 			return r, true
 		}
 	}

@@ -47,15 +47,16 @@ type conv struct {
 	looks    uint8     // in vain, since a sign was seen
 	sign     Reason    // why it was taken last
 	most     uint8     // with how many others it is read at most, 0: any number
-	extra    uint8     // rows that are asked for beyond those that are remembered
+	extra    int       // rows that are asked for beyond those that are remembered
 	told     feed.Time // its time of change in the list
 	checked  feed.Time // the same, when it was last read with deletions
 	doubtful bool      // it waits for such a read
+	listed   int       // the last list that it was in
 }
 
 // limit is how many of its newest rows are asked for: those that are known and not
 // settled, one that is, and some that may be new.
-func (c *conv) limit() int { return min(len(c.track.seen)+2+int(c.extra), mostRows) }
+func (c *conv) limit() int { return min(len(c.track.seen)+2+c.extra, mostRows) }
 
 // Dirty is the set of conversations, with those first that are to be read.
 type Dirty struct {
@@ -74,7 +75,7 @@ func newDirty() *Dirty { return &Dirty{convs: map[int64]*conv{}} }
 
 // spread is the place of a conversation in the sweep.
 func spread(id int64) uint64 {
-	h := uint64(id) * 0x9e3779b97f4a7c15
+	h := uint64(id) * 0x9e3779b97f4a7c15 //nolint:gosec // any bits will do
 	h ^= h >> 32
 	h *= 0xd6e8feb86659fd93
 	return h ^ h>>32
@@ -87,18 +88,20 @@ func (d *Dirty) add(id int64) *conv {
 	return c
 }
 
-func (d *Dirty) remove(id int64) {
-	c := d.convs[id]
-	if c == nil {
-		return
+// keep removes all conversations but those that fn wants, and returns the others.
+func (d *Dirty) keep(fn func(*conv) bool) (gone []*conv) {
+	d.ring = slices.DeleteFunc(d.ring, func(c *conv) bool {
+		if fn(c) {
+			return false
+		}
+		gone = append(gone, c)
+		return true
+	})
+	for _, c := range gone {
+		d.set(c, clean)
+		delete(d.convs, c.id)
 	}
-	d.set(c, clean)
-	delete(d.convs, id)
-	i := slices.Index(d.ring, c)
-	d.ring = slices.Delete(d.ring, i, i+1)
-	if d.hand > i {
-		d.hand--
-	}
+	return gone
 }
 
 // set changes the reason of a conversation.

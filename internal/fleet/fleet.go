@@ -93,6 +93,7 @@ type Fleet struct {
 	lists     int
 	touched   []int64
 	moved     map[int32]bool
+	gone      map[int64]feed.Time // up to where conversations were read that no list has
 	stats     Stats
 }
 
@@ -181,21 +182,44 @@ func (f *Fleet) person(user int32) *person {
 
 // listed takes the list of conversations.
 func (f *Fleet) listed(now time.Time, list []Listing) {
+	if len(list) == 0 {
+		return // something on the way may have answered
+	}
 	f.lists++
 	for i := range list {
 		l := &list[i]
 		c := f.dirty.convs[l.Conversation]
 		if c == nil {
 			c = f.dirty.add(l.Conversation)
-			c.track.begin(max(f.cfg.Since, l.Created-1))
+			c.track.begin(max(f.cfg.Since, l.Created-1, f.gone[c.id]))
 			c.read = now // nothing has happened in it that would be new, unless it has changed since
+			delete(f.gone, c.id)
 		}
+		c.listed = f.lists
 		if l.Users != nil {
 			f.assign(c, l.Users)
 		}
 		if l.Changed > c.told {
 			c.told = l.Changed
 			f.indexed(now, c.id, c.told, false)
+		}
+	}
+	f.prune()
+}
+
+// unlisted is how many lists in a row have to lack a conversation until it is gone. One of a
+// lagging machine may.
+const unlisted = 3
+
+// prune forgets conversations that no list has any more.
+func (f *Fleet) prune() {
+	for _, c := range f.dirty.keep(func(c *conv) bool { return c.flying || f.lists-c.listed < unlisted }) {
+		f.assign(c, nil)
+		if c.track.settled > f.cfg.Since { // should it come back
+			if f.gone == nil {
+				f.gone = map[int64]feed.Time{}
+			}
+			f.gone[c.id] = c.track.settled
 		}
 	}
 }
@@ -335,7 +359,8 @@ func (f *Fleet) rate(now time.Time) float64 {
 		// Twice as many places as there were conversations with something new: what proves
 		// nothing, such as a bell, fills the others. So whoever rings in vain takes places of
 		// the sweep, and costs no requests.
-		rate = max(rate, 2*f.pace.hits(now)/each, f.cfg.Brisk*f.pace.trust)
+		// What has piled up is read within two seconds, as far as signs have proved true.
+		rate = max(rate, 2*f.pace.hits(now)/each, f.pace.trust*max(f.cfg.Brisk, float64(f.dirty.urgent())/each/2))
 	}
 	// What is read by itself is no part of that.
 	return min(rate+min(float64(f.dirty.Waiting(Rest)), f.cfg.Rate/4), f.cfg.Rate)

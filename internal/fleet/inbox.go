@@ -21,17 +21,20 @@ type Inbox struct {
 	pages map[int64][]feed.Row
 	from  map[int64]feed.Time
 	given feed.Time // the stamp of the last entry that was given
+	upto  feed.Time // up to when the listener was given everything
 }
 
 // NewInbox returns the inbox of a listener that begins now, at the server's time since.
 func NewInbox(log *Log, since feed.Time, conversations []int64) *Inbox {
-	b := &Inbox{log: log, since: since}
+	b := &Inbox{log: log, since: since, upto: log.Now()}
 	b.Assign(conversations)
 	return b
 }
 
 // NewArchive returns the inbox of a listener to all conversations.
-func NewArchive(log *Log, since feed.Time) *Inbox { return &Inbox{log: log, since: since, all: true} }
+func NewArchive(log *Log, since feed.Time) *Inbox {
+	return &Inbox{log: log, since: since, upto: log.Now(), all: true}
+}
 
 // Assign changes the conversations.
 func (b *Inbox) Assign(conversations []int64) {
@@ -96,7 +99,7 @@ func (b *Inbox) highest() int64 {
 // log, however far behind it is.
 func (b *Inbox) changes(q feed.Query, p *Page) {
 	after := q.After.Time
-	if after < b.log.lost && b.misses(after) {
+	if b.misses() {
 		p.Lost = true
 		return
 	}
@@ -112,7 +115,7 @@ func (b *Inbox) changes(q feed.Query, p *Page) {
 			continue
 		}
 		if len(p.Rows) == most {
-			p.More = true
+			p.More, b.upto = true, p.Rows[most-1].Updated
 			return
 		}
 		// The engine asks once more for the last one that it has had, and only for its key.
@@ -121,11 +124,16 @@ func (b *Inbox) changes(q feed.Query, p *Page) {
 		}
 		p.Rows = append(p.Rows, e.Row)
 	}
+	b.upto = b.log.Now()
 }
 
-// misses reports whether entries after a position may have been forgotten that the listener
-// has to get. A position from before the listener began misses nothing.
-func (b *Inbox) misses(after feed.Time) bool { return after >= b.since }
+// misses reports whether an entry was forgotten that the listener was not given.
+func (b *Inbox) misses() bool {
+	if b.all || b.upto >= b.log.lost {
+		return b.upto < b.log.lost
+	}
+	return slices.ContainsFunc(b.mine, func(c int64) bool { return b.log.lostOf[c] > max(b.upto, b.from[c]) })
+}
 
 // entries are the numbers of the listener's entries after a position, in order: found
 // by conversation, or among all if these are fewer.

@@ -29,16 +29,17 @@ type Log struct {
 	base    int // the number of the first entry
 	bare    int // the number of the first entry with content
 	last    feed.Time
-	heads   map[int64]int // the newest entry of each conversation
-	rows    map[int64]int // the newest entry of each row
-	lost    feed.Time     // the stamp of the last entry that was forgotten
+	heads   map[int64]int       // the newest entry of each conversation
+	rows    map[int64]int       // the newest entry of each row
+	lost    feed.Time           // the stamp of the last entry that was forgotten
+	lostOf  map[int64]feed.Time // the same, by conversation
 }
 
 // NewLog returns an empty log.
 func NewLog(cfg LogConfig) *Log {
 	cfg.Contents = cmp.Or(cfg.Contents, 20_000)
 	cfg.Keys = max(cmp.Or(cfg.Keys, 200_000), cfg.Contents)
-	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}}
+	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}, lostOf: map[int64]feed.Time{}}
 }
 
 // Append adds rows, in order. now is the server's time; stamps grow even if it does not.
@@ -71,6 +72,7 @@ func (l *Log) forget(n int) {
 		if l.rows[e.Row.ID] == l.base+i {
 			delete(l.rows, e.Row.ID)
 		}
+		l.lostOf[e.Row.Conversation] = e.Row.Updated
 		if l.heads[e.Row.Conversation] == l.base+i {
 			delete(l.heads, e.Row.Conversation)
 		}
@@ -97,15 +99,6 @@ func (l *Log) Tick(now feed.Time) { l.last = max(l.last, now) }
 // Len is how many entries the log has, and how many of these with content.
 func (l *Log) Len() (entries, contents int) {
 	return len(l.entries), l.base + len(l.entries) - l.bare
-}
-
-// head is the stamp of the newest entry of a conversation.
-func (l *Log) head(conversation int64) (feed.Time, bool) {
-	n, ok := l.heads[conversation]
-	if !ok {
-		return 0, false
-	}
-	return l.at(n).Row.Updated, true
 }
 
 // find is the newest entry of a row, nil if there is none.

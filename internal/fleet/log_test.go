@@ -32,8 +32,12 @@ func TestRowsThatArriveLateComeAfterThoseThatWereThere(t *testing.T) {
 func TestTheLogIsBoundedAndSaysWhatItHasForgotten(t *testing.T) {
 	t.Parallel()
 	l := fleet.NewLog(fleet.LogConfig{Contents: 100, Keys: 1000})
-	b := fleet.NewInbox(l, 1, []int64{1})
+	var b *fleet.Inbox
+	early, idle := fleet.NewInbox(l, 1, []int64{1}), fleet.NewInbox(l, 1, []int64{2})
 	for i := range int64(5000) {
+		if i == 4500 {
+			b = fleet.NewInbox(l, 1, []int64{1})
+		}
 		l.Append(at(epoch)+feed.Time(i)*10, []feed.Row{row(i+1, 1, epoch)})
 		entries, contents := l.Len()
 		assert.LessOrEqual(t, entries, 1250)
@@ -43,7 +47,8 @@ func TestTheLogIsBoundedAndSaysWhatItHasForgotten(t *testing.T) {
 	assert.Len(t, p.Rows, 199)
 	assert.True(t, p.More)
 	assert.Len(t, p.Without, 199, "their content has to be read again")
-	assert.True(t, changes(b, at(epoch), 200).Lost)
+	assert.True(t, changes(early, at(epoch), 200).Lost)
+	assert.False(t, changes(idle, at(epoch), 200).Lost, "nothing of its own was forgotten")
 	assert.Empty(t, changes(b, l.Now()-50*10, 200).Without)
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // recent is how far back the pace looks.
-const recent = 5 * time.Second
+const recent = 2 * time.Second
 
 // pacer measures what reads bring.
 type pacer struct {

@@ -8,7 +8,7 @@ import (
 )
 
 // large reports whether more may have happened in a conversation than a Look shows.
-func (c *conv) large() bool { return len(c.track.seen)+2+int(c.extra) > mostRows }
+func (c *conv) large() bool { return len(c.track.seen)+2+c.extra > mostRows }
 
 // readLarge is the request for the changes of a conversation that is too large for a Look.
 func (f *Fleet) readLarge(now time.Time) (Request, bool) {
@@ -36,26 +36,26 @@ func (f *Fleet) read(c *conv) Request {
 
 // dig is a read that looks for deleted rows.
 func (f *Fleet) dig(now time.Time) (Request, bool) {
-	for len(f.doubts) > 0 {
+	if len(f.doubts) > 0 && f.doubts[0].idle(now) {
 		c := f.doubts[0]
-		if c.flying || now.Before(c.asleep) {
-			break
-		}
 		f.doubts, c.doubtful = f.doubts[1:], false
-		return f.dug1(c), true
+		return f.digAt(c), true
 	}
 	f.dirty.arrange()
 	for range min(len(f.dirty.ring), 100) {
 		c := f.dirty.ring[f.round%len(f.dirty.ring)]
 		f.round = (f.round + 1) % len(f.dirty.ring)
-		if !c.flying && !now.Before(c.asleep) {
-			return f.dug1(c), true
+		if c.idle(now) {
+			return f.digAt(c), true
 		}
 	}
 	return Request{}, false
 }
 
-func (f *Fleet) dug1(c *conv) Request {
+// idle reports whether a conversation can be read now.
+func (c *conv) idle(now time.Time) bool { return !c.flying && !now.Before(c.asleep) }
+
+func (f *Fleet) digAt(c *conv) Request {
 	c.sign = min(c.reason, Swept)
 	f.dirty.set(c, clean)
 	c.flying, c.after = true, clean
@@ -63,7 +63,7 @@ func (f *Fleet) dug1(c *conv) Request {
 }
 
 // across is the request for the changes of the conversations of a user.
-func (f *Fleet) across(now time.Time, user int32) (Request, bool) {
+func (f *Fleet) across(user int32) (Request, bool) {
 	p := f.people[user]
 	if p == nil || p.flying || len(p.convs) == 0 {
 		return Request{}, false
@@ -126,7 +126,7 @@ func (f *Fleet) takeLook(now time.Time, r Request, a Answer) {
 		mine := rows[c.id]
 		c.most, c.fails = 0, 0
 		if !c.track.reaches(mine, r.Limits[i]) {
-			c.extra = uint8(min(2*int(c.extra)+4, mostRows))
+			c.extra = min(2*c.extra+4, mostRows)
 			c.flying = false
 			f.dirty.mark(c, Rest, now)
 			f.landed(now, c, 1)
@@ -231,7 +231,7 @@ func (f *Fleet) finish(now time.Time, r Request, c *conv) {
 	if len(fresh) > 0 {
 		f.append(c, fresh)
 		c.looks = 0
-		c.extra = uint8(max(1, min(int(c.extra)*3/4, len(fresh)+int(c.extra)/2)))
+		c.extra = max(1, min(c.extra*3/4, len(fresh)+c.extra/2))
 	} else {
 		c.extra = max(1, c.extra/2)
 	}

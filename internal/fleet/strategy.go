@@ -145,7 +145,7 @@ func (v *View) Read(now time.Time) (Request, bool) { return v.f.readOne(now) }
 func (v *View) ReadLarge(now time.Time) (Request, bool) { return v.f.readLarge(now) }
 
 // Across is a request for the changes of the conversations of a user.
-func (v *View) Across(now time.Time, user int32) (Request, bool) { return v.f.across(now, user) }
+func (v *View) Across(user int32) (Request, bool) { return v.f.across(user) }
 
 // Urgent is how many conversations somebody waits for.
 func (v *View) Urgent() int { return v.f.dirty.urgent() }

@@ -16,7 +16,7 @@ const (
 	noSweep            // only the index says what is read
 	serverTimes        // listeners get the server's times in place of the log's stamps
 	shortLooks         // the server leaves out a row and says that there are no more
-	lastPages          // every page is taken for the last one
+	lostPages          // of a page that is not the last one only the last row comes
 	earlySlots         // a slot is free before its request has reached the server
 	noPosition         // a listener begins again without its position
 )
@@ -24,8 +24,8 @@ const (
 // answer breaks an answer.
 func (f fault) answer(q *fleet.Request, a *fleet.Answer) {
 	switch {
-	case f == lastPages:
-		a.Full = false
+	case f == lostPages && q.Kind == fleet.Read && a.Full:
+		a.Rows = a.Rows[len(a.Rows)-1:]
 	case f == shortLooks && q.Kind == fleet.Look:
 		// The oldest row of those that are as many as were asked for is gone, so there seem to
 		// be no more.

@@ -71,7 +71,7 @@ func main() {
 	if *beside {
 		reportNaive(os.Stdout, *o)
 	}
-	fmt.Printf("%-34s %s\n", "wall time", time.Since(began).Round(100*time.Millisecond))
+	fmt.Fprintf(os.Stdout, "%-34s %s\n", "wall time", time.Since(began).Round(100*time.Millisecond))
 	if r.oracle.failed() {
 		os.Exit(1)
 	}

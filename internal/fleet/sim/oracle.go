@@ -15,6 +15,8 @@ type oracle struct {
 	got     map[[2]int32]*heard // by listener and conversation
 	changed map[[2]int32]uint64 // the version that a listener has of a row that was changed
 	delays  histogram
+	noticed map[[2]int32]feed.Time // when it was known that somebody has joined
+	joins   histogram              // of messages that were written before that
 	users   []histogram
 	first   time.Duration // of the first message
 
@@ -43,7 +45,7 @@ func (h *heard) add(place int32) {
 }
 
 func newOracle(w *world, listeners int) *oracle {
-	return &oracle{w: w, got: map[[2]int32]*heard{}, changed: map[[2]int32]uint64{}, users: make([]histogram, listeners), first: -1}
+	return &oracle{w: w, got: map[[2]int32]*heard{}, changed: map[[2]int32]uint64{}, noticed: map[[2]int32]feed.Time{}, users: make([]histogram, listeners), first: -1}
 }
 
 func (o *oracle) problem(format string, args ...any) {
@@ -104,6 +106,10 @@ func (o *oracle) deliver(now time.Time, listener int32, e *feed.Event) {
 		return
 	}
 	d := now.Sub(epoch) - time.Duration(r.created-stamp(epoch))*time.Microsecond
+	if r.created < o.noticed[[2]int32{listener, r.conv}] {
+		o.joins.add(d)
+		return
+	}
 	if o.first < 0 {
 		o.first = now.Sub(epoch)
 	}

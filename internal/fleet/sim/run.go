@@ -274,6 +274,7 @@ func (r *run) joined(l *listener) {
 				l.joining = map[int64]bool{}
 			}
 			l.joining[id] = true
+			r.oracle.noticed[[2]int32{l.number, int32(id - 1)}] = stamp(r.now)
 			r.history(l, id)
 		}
 	}

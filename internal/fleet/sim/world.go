@@ -260,8 +260,8 @@ func (w *world) down(now time.Time) bool {
 	if w.opt.Outage == 0 {
 		return false
 	}
-	every := w.opt.For / time.Duration(cmp.Or(w.opt.Outages, 1)+1)
-	at := now.Sub(epoch)
+	every := int64(w.opt.For) / int64(cmp.Or(w.opt.Outages, 1)+1)
+	at := int64(now.Sub(epoch))
 	n := at / every
-	return n >= 1 && n <= time.Duration(w.opt.Outages) && at-n*every < w.opt.Outage
+	return n >= 1 && n <= int64(w.opt.Outages) && at-n*every < int64(w.opt.Outage)
 }

@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"internal/feed/sim/world":         {"internal/feed"},
 	"internal/fleet":                  {"internal/feed"},
 	"internal/fleet/ask":              {"datasource", "internal/feed", "internal/fleet", "internal/rows", "internal/wire"},
+	"internal/fleet/hub":              {"datasource", "internal/feed", "internal/fleet", "internal/fleet/ask", "internal/rows", "internal/wire"},
 	"internal/fleet/sim":              {"internal/feed", "internal/fleet"},
 	"internal/flipletd":               {"internal/flipletd/handlebars", "internal/flipletd/rowquery", "internal/flipletd/sift"},
 	"internal/flipletd/boltjournal":   {"internal/flipletd"},

@@ -182,6 +182,7 @@ func (d *Driver) answered(r Request, a Answer, why Failure, err error) (changed 
 func (d *Driver) Answer(b *Inbox, q feed.Query) Page {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.fleet.Tick(time.Now())
 	return b.Answer(q)
 }
 

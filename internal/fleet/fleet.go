@@ -89,7 +89,9 @@ type Fleet struct {
 	fails     int
 	until     time.Time
 	succeeded time.Time
-	clock     feed.Time
+	clock     feed.Time    // of the last answer
+	ahead     [8]feed.Time // of the owner's clock, in the last answers
+	answers   int
 	lists     int
 	touched   []int64
 	moved     map[int32]bool
@@ -128,8 +130,16 @@ func New(cfg Config, s Strategy, log *Log) *Fleet {
 	f := &Fleet{cfg: cfg, strategy: s, log: log, dirty: newDirty(), people: map[int32]*person{}, batch: cfg.Batch}
 	f.pace.trust = 1
 	f.view.f = f
-	log.Tick(cfg.Since)
+	log.begin(cfg.Since)
 	return f
+}
+
+// Tick moves the log's time to what the last answers say that the server's is now: the
+// earliest of them, since one of several machines may be ahead.
+func (f *Fleet) Tick(now time.Time) {
+	if n := min(f.answers, len(f.ahead)); n > 0 {
+		f.log.Tick(feed.Time(now.UnixMicro()) + slices.Min(f.ahead[:n]))
+	}
 }
 
 // Stats says what was done so far.
@@ -179,6 +189,9 @@ func (f *Fleet) person(user int32) *person {
 	}
 	return p
 }
+
+// List takes the list of conversations from elsewhere.
+func (f *Fleet) List(now time.Time, list []Listing) { f.listed(now, list) }
 
 // listed takes the list of conversations.
 func (f *Fleet) listed(now time.Time, list []Listing) {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"slices"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
@@ -24,7 +25,9 @@ type Inbox struct {
 	upto  feed.Time // up to when the listener was given everything
 }
 
-// NewInbox returns the inbox of a listener that begins now, at the server's time since.
+// NewInbox returns the inbox of a listener that begins now. What was changed up to since,
+// by the server's clock, is not told to it; 0: the engine knows, since it reads the newest rows
+// first, or was there before.
 func NewInbox(log *Log, since feed.Time, conversations []int64) *Inbox {
 	b := &Inbox{log: log, since: since, upto: log.Now()}
 	b.Assign(conversations)
@@ -76,7 +79,7 @@ func (b *Inbox) Answer(q feed.Query) Page {
 		b.changes(q, &p)
 	case q.Kind == feed.Newest && q.Conversation == 0 && q.Limit == 1:
 		// Where a listener begins that begins now: behind what there is.
-		p.Rows = []feed.Row{{ID: b.highest(), Created: b.since, Updated: b.log.Now(), Foreign: true}}
+		p.Rows = []feed.Row{{ID: b.highest(), Created: max(b.since, b.log.Now()), Updated: b.log.Now(), Foreign: true}}
 	case q.Kind == feed.Newest && b.pages[q.Conversation] != nil:
 		p.Rows = b.joined(q)
 	default:
@@ -85,20 +88,29 @@ func (b *Inbox) Answer(q feed.Query) Page {
 	return p
 }
 
-// highest is an id that all of what was there before has passed.
+// highest is an id that all has passed that came later than some time ago. What is on its way
+// into the log may have a lower one than the last entry.
 func (b *Inbox) highest() int64 {
 	var id int64 = 1
-	for i := len(b.log.entries) - 1; i >= max(0, len(b.log.entries)-1000); i-- {
+	first := b.log.after(b.log.Now()-doubtful) - b.log.base
+	for i := first - 1; i >= max(0, first-1000); i-- {
 		id = max(id, b.log.entries[i].Row.ID)
 	}
 	return id
 }
+
+// doubtful is how long a row may be on its way into the log.
+const doubtful = feed.Time(30 * time.Second / time.Microsecond)
 
 // changes puts the entries after a position into a page. It stays below the limit, so
 // that the poll of the engine ends with it and the listener gets rows in the order of the
 // log, however far behind it is.
 func (b *Inbox) changes(q feed.Query, p *Page) {
 	after := q.After.Time
+	if after < b.log.first {
+		p.Elsewhere = true // it began before the log
+		return
+	}
 	if b.misses() {
 		p.Lost = true
 		return
@@ -126,6 +138,9 @@ func (b *Inbox) changes(q feed.Query, p *Page) {
 	}
 	b.upto = b.log.Now()
 }
+
+// Caught says that the listener was given by the server what the log had forgotten.
+func (b *Inbox) Caught() { b.upto = b.log.Now() }
 
 // misses reports whether an entry was forgotten that the listener was not given.
 func (b *Inbox) misses() bool {

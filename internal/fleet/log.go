@@ -29,6 +29,7 @@ type Log struct {
 	base    int // the number of the first entry
 	bare    int // the number of the first entry with content
 	last    feed.Time
+	first   feed.Time           // what was changed before it is not in the log
 	heads   map[int64]int       // the newest entry of each conversation
 	rows    map[int64]int       // the newest entry of each row
 	lost    feed.Time           // the stamp of the last entry that was forgotten
@@ -92,6 +93,12 @@ func (l *Log) at(n int) *Entry {
 
 // Now is the log's time: no later entry has a stamp up to it.
 func (l *Log) Now() feed.Time { return l.last }
+
+// begin says from when on the log has everything.
+func (l *Log) begin(since feed.Time) {
+	l.first = since - 1 // an engine that begins now asks from a microsecond before
+	l.Tick(since)
+}
 
 // Tick moves the log's time to that of the server.
 func (l *Log) Tick(now feed.Time) { l.last = max(l.last, now) }

@@ -88,7 +88,9 @@ func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 	f.fails, f.until, f.succeeded = 0, time.Time{}, now
 	if a.Clock != 0 {
 		f.clock = a.Clock
-		f.log.Tick(a.Clock)
+		f.ahead[f.answers%len(f.ahead)] = a.Clock - feed.Time(now.UnixMicro())
+		f.answers++
+		f.Tick(now)
 	}
 	f.ended(r)
 	switch r.Kind {

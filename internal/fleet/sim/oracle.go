@@ -23,7 +23,6 @@ type oracle struct {
 	News, Updates, History, Gaps, Deleted int
 	Lost, Twice, Disorder, Stale          int
 	Undeleted                             int
-	forgotten                             int // times that the log has forgotten what a listener lacks
 	problems, lasting                     []string
 }
 
@@ -119,7 +118,7 @@ func (o *oracle) deliver(now time.Time, listener int32, e *feed.Event) {
 
 // judge looks for what is missing at the end. members says who has to have what.
 func (o *oracle) judge(now time.Time, listeners []*listener) {
-	o.Lost, o.Stale, o.Undeleted = o.forgotten, 0, 0
+	o.Lost, o.Stale, o.Undeleted = 0, 0, 0
 	o.problems = slices.Clone(o.lasting)
 	byConv := make([][]int32, len(o.w.convs))
 	for i := range o.w.rows {

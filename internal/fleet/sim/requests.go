@@ -178,7 +178,14 @@ func (r *run) elsewhere(l *listener, q feed.Query) {
 	l.waiting = true
 	var rows []feed.Row
 	r.later(l, "histories", func() {
-		rows = rows[:0]
+		if rows = rows[:0]; q.Conversation == 0 {
+			for _, c := range l.convs(r.world) {
+				rows = r.world.changes(r.now, c, q.After, q.Limit, rows)
+			}
+			slices.SortFunc(rows, byChange)
+			rows = rows[:min(len(rows), q.Limit)]
+			return
+		}
 		if conv := int32(q.Conversation - 1); q.Kind == feed.Newest {
 			rows = byCreation(r.world.newest(r.now, conv, 1<<30, nil), q.Limit)
 			return
@@ -192,7 +199,13 @@ func (r *run) elsewhere(l *listener, q feed.Query) {
 		rows = rows[:min(len(rows), q.Limit)]
 	}, func() {
 		l.waiting = false
-		l.engine.Page(r.now, l.inbox.Translate(rows, r.fleet.Settled), feed.Clock{Earliest: r.log.Now(), Latest: r.log.Now()})
+		n, clock := len(rows), feed.Clock{Earliest: r.log.Now(), Latest: r.log.Now()}
+		if rows = l.inbox.Translate(rows, r.fleet.Settled); n >= q.Limit {
+			l.engine.ShortPage(r.now, rows, clock)
+		} else {
+			l.inbox.Caught()
+			l.engine.Page(r.now, rows, clock)
+		}
 		r.drain(l)
 	})
 }

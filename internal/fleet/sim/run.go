@@ -320,12 +320,10 @@ func (r *run) drain(l *listener) {
 		case a.Query.Kind == 0:
 			return
 		}
+		r.fleet.Tick(r.now)
 		p := l.inbox.Answer(a.Query)
 		switch {
-		case p.Lost:
-			r.oracle.forgotten++
-			return
-		case p.Elsewhere:
+		case p.Elsewhere || p.Lost:
 			r.elsewhere(l, a.Query)
 			return
 		case len(p.Without) > 0:

@@ -68,7 +68,9 @@ type Dirty struct {
 	ring   []*conv // all, in the order of a hash, so that a sweep meets no pattern
 	hand   int     // where the sweep is
 	order  bool    // the ring is in order
-	again  []*conv // those with a time for another look, in order of it
+	// again are those with a time for another look, in order of it: after a sign without a
+	// row, and after a row, behind which an earlier one may become visible.
+	again [2][]*conv
 }
 
 func newDirty() *Dirty { return &Dirty{convs: map[int64]*conv{}} }
@@ -152,21 +154,27 @@ func (d *Dirty) oldest(r Reason) *conv {
 
 // wake makes those dirty whose time for another look has come.
 func (d *Dirty) wake(now time.Time) {
-	for len(d.again) > 0 && !now.Before(d.again[0].again) {
-		c := d.again[0]
-		d.again = d.again[1:]
-		c.again = time.Time{}
-		d.mark(c, Again, now)
+	for i := range d.again {
+		for len(d.again[i]) > 0 && !now.Before(d.again[i][0].again) {
+			c := d.again[i][0]
+			d.again[i] = d.again[i][1:]
+			c.again = time.Time{}
+			d.mark(c, Again, now)
+		}
 	}
 }
 
-// lookAgain notes that a conversation is to be looked at once more. All of these wait
-// equally long.
-func (d *Dirty) lookAgain(c *conv, at time.Time) {
-	if c.again.IsZero() {
-		c.again = at
-		d.again = append(d.again, c)
+// lookAgain notes that a conversation is to be looked at once more.
+func (d *Dirty) lookAgain(c *conv, now time.Time, found bool) {
+	if !c.again.IsZero() {
+		return
 	}
+	if c.again = now.Add(lookAfter); found {
+		c.again = now.Add(settleAfter)
+		d.again[1] = append(d.again[1], c)
+		return
+	}
+	d.again[0] = append(d.again[0], c)
 }
 
 // take is up to n conversations to read now. fit tells those that can be in this

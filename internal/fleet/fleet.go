@@ -60,6 +60,8 @@ const (
 	// but no row, and looks is how many of these there are.
 	lookAfter = 2500 * time.Millisecond
 	looks     = 2
+	// settleAfter is the wait before another look at one in which there was a row.
+	settleAfter = 5500 * time.Millisecond
 	// bump is how far the time of a data source may be from that of the row that moved it.
 	bump = feed.Time(2 * time.Second / time.Microsecond)
 	// idle is how long an engine waits that nobody pokes.

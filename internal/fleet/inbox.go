@@ -22,6 +22,7 @@ type Inbox struct {
 	pages map[int64][]feed.Row
 	from  map[int64]feed.Time
 	given feed.Time // the stamp of the last entry that was given
+	start feed.Time // when a listener began whose engine has not asked yet
 	upto  feed.Time // up to when the listener was given everything
 }
 
@@ -79,7 +80,11 @@ func (b *Inbox) Answer(q feed.Query) Page {
 		b.changes(q, &p)
 	case q.Kind == feed.Newest && q.Conversation == 0 && q.Limit == 1:
 		// Where a listener begins that begins now: behind what there is.
-		p.Rows = []feed.Row{{ID: b.highest(), Created: max(b.since, b.log.Now()), Updated: b.log.Now(), Foreign: true}}
+		at := b.log.Now()
+		if b.start != 0 {
+			at, b.start = b.start, 0
+		}
+		p.Rows = []feed.Row{{ID: b.highest(at), Created: max(b.since, at), Updated: at, Foreign: true}}
 	case q.Kind == feed.Newest && b.pages[q.Conversation] != nil:
 		p.Rows = b.joined(q)
 	default:
@@ -90,9 +95,9 @@ func (b *Inbox) Answer(q feed.Query) Page {
 
 // highest is an id that all has passed that came later than some time ago. What is on its way
 // into the log may have a lower one than the last entry.
-func (b *Inbox) highest() int64 {
+func (b *Inbox) highest(at feed.Time) int64 {
 	var id int64 = 1
-	first := b.log.after(b.log.Now()-doubtful) - b.log.base
+	first := b.log.after(at-doubtful) - b.log.base
 	for i := first - 1; i >= max(0, first-1000); i-- {
 		id = max(id, b.log.entries[i].Row.ID)
 	}
@@ -137,6 +142,13 @@ func (b *Inbox) changes(q feed.Query, p *Page) {
 		p.Rows = append(p.Rows, e.Row)
 	}
 	b.upto = b.log.Now()
+}
+
+// Start says that a listener begins at this moment. Its engine asks later where that is.
+func (b *Inbox) Start() {
+	if b.start == 0 {
+		b.start = b.log.Now()
+	}
 }
 
 // Caught says that the listener was given by the server what the log had forgotten.

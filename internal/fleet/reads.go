@@ -239,8 +239,14 @@ func (f *Fleet) finish(now time.Time, r Request, c *conv) {
 	}
 	f.landed(now, c, len(fresh))
 	f.pace.saw(now, sign, len(fresh) > 0)
-	if len(fresh) > 0 || sign == Swept && c.looks == 0 {
+	switch {
+	case len(fresh) > 0:
+		f.dirty.lookAgain(c, now, true)
 		return
+	case sign == Swept && c.looks == 0:
+		return
+	case sign == Again && c.looks == 0:
+		return // nothing has become visible behind the row
 	}
 	// A sign was seen but no row: it may not be visible yet, or have been deleted.
 	if sign == Again || sign == Swept {
@@ -252,7 +258,7 @@ func (f *Fleet) finish(now time.Time, r Request, c *conv) {
 		}
 	}
 	c.looks++
-	f.dirty.lookAgain(c, now.Add(lookAfter))
+	f.dirty.lookAgain(c, now, false)
 }
 
 // landed ends the part of a request that is about one conversation.

@@ -4,9 +4,14 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -74,6 +79,14 @@ func (h *Hub) Run(ctx context.Context) { h.driver.Run(ctx) }
 // Ring says that a bell has named a conversation.
 func (h *Hub) Ring(conversation int64) { h.driver.Ring(conversation) }
 
+// ServeHTTP rings for the conversation that the URL names.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if id, err := strconv.ParseInt(r.URL.Query().Get("conversation"), 10, 64); err == nil {
+		h.Ring(id)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // Sent says that a message was sent to a conversation.
 func (h *Hub) Sent(conversation int64) { h.driver.Sent(conversation) }
 
@@ -91,25 +104,6 @@ func (h *Hub) listed(list []datasource.DataSource) {
 			}
 		}
 	}
-}
-
-// Conversations are those of a user as the last list has them, latest activity first; "" is
-// everybody. read is when that list was.
-func (h *Hub) Conversations(userID string) (list []datasource.DataSource, read time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ids := h.of[userID]
-	if userID == "" {
-		ids = nil
-		for id := range h.sources {
-			ids = append(ids, id)
-		}
-	}
-	for _, id := range ids {
-		list = append(list, h.sources[id])
-	}
-	slices.SortFunc(list, func(a, b datasource.DataSource) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
-	return list, h.read
 }
 
 // changed wakes the listeners of conversations in which something is new.
@@ -148,6 +142,7 @@ func (h *Hub) moved(users map[int32]bool) {
 	}
 	h.mu.Unlock()
 	for _, d := range desks {
+		d.told.Store(true)
 		d.joined()
 	}
 }
@@ -155,17 +150,20 @@ func (h *Hub) moved(users map[int32]bool) {
 // Desk answers the queries of one user's engine.
 type Desk struct {
 	h      *Hub
+	id     string // flUserId; "" is a listener to everything
 	user   int32
 	all    bool
 	inbox  *fleet.Inbox
 	poke   func()
 	joined func()
+	told   atomic.Bool // the list has something new for the user
+	asked  time.Time   // when it was taken last
 }
 
 // Listen returns the desk of a user; "" is a listener to everything. It begins with
 // [Desk.Enter].
 func (h *Hub) Listen(userID string) *Desk {
-	d := &Desk{h: h, all: userID == ""}
+	d := &Desk{h: h, id: userID, all: userID == ""}
 	h.driver.With(func(*fleet.Fleet, time.Time) {
 		if d.all {
 			d.inbox = fleet.NewArchive(h.log, 0)
@@ -179,9 +177,23 @@ func (h *Hub) Listen(userID string) *Desk {
 	return d
 }
 
+// Start says that a listener begins at this moment, for the query in which its engine asks
+// where that is. Like Enter and Leave it does nothing for nil.
+func (d *Desk) Start() {
+	if d != nil {
+		d.h.driver.With(func(f *fleet.Fleet, now time.Time) {
+			f.Tick(now)
+			d.inbox.Start()
+		})
+	}
+}
+
 // Enter lets the desk be told: poke is called when there is something new, and joined when
 // the conversations are others. Neither may block. The caller has to call [Desk.Leave].
 func (d *Desk) Enter(poke, joined func()) {
+	if d == nil {
+		return
+	}
 	h := d.h
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -198,6 +210,9 @@ func (d *Desk) Enter(poke, joined func()) {
 
 // Leave ends the desk.
 func (d *Desk) Leave() {
+	if d == nil {
+		return
+	}
 	d.h.mu.Lock()
 	defer d.h.mu.Unlock()
 	delete(d.h.all, d)
@@ -206,15 +221,42 @@ func (d *Desk) Leave() {
 	}
 }
 
+// refresh is how often an engine asks for the list when nothing has told it to.
+const refresh = 4 * time.Minute
+
+// Conversations are the user's as the last list has them, and when that was. It reports false
+// when it is asked again so soon that the list may lack what the user has just joined. One
+// goroutine at a time may call it.
+func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok bool) {
+	if !d.told.Swap(false) && time.Since(d.asked) < refresh && !d.all {
+		return nil, read, false
+	}
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	ids := d.h.of[d.id]
+	if d.all {
+		ids = slices.Collect(maps.Keys(d.h.sources))
+	}
+	for _, id := range ids {
+		list = append(list, d.h.sources[id])
+	}
+	return list, d.h.read, true
+}
+
 // Assign says which conversations are the user's.
-func (d *Desk) Assign(conversations []int64) {
+func (d *Desk) Assign(members []feed.Member) {
+	d.asked = time.Now()
+	ids := make([]int64, len(members))
+	for i := range members {
+		ids[i] = members[i].Conversation
+	}
 	d.h.driver.With(func(f *fleet.Fleet, _ time.Time) {
-		for _, c := range conversations {
+		for _, c := range ids {
 			if !d.all && !d.inbox.Has(c) {
 				f.Join(c, d.user)
 			}
 		}
-		d.inbox.Assign(conversations)
+		d.inbox.Assign(ids)
 	})
 }
 
@@ -225,6 +267,9 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 	p := d.h.driver.Answer(d.inbox, q)
 	switch {
 	case p.Elsewhere || p.Lost:
+		if d.all {
+			server = d.h.ask
+		}
 		found, err := server(ctx, q)
 		if err != nil {
 			return nil, false, clock, err
@@ -247,6 +292,24 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 		d.poke()
 	}
 	return page, short, p.Clock, nil
+}
+
+// ErrBehind: a listener to everything has taken nothing for so long that what it lacks
+// cannot be had, since there is no query for everything.
+var ErrBehind = errors.New("the stream has taken nothing for so long that what it lacks cannot be had")
+
+// ask asks for the rows of one conversation, whosever it is.
+func (h *Hub) ask(ctx context.Context, q feed.Query) ([]feed.Row, error) {
+	if q.Conversation == 0 {
+		return nil, ErrBehind
+	}
+	ask := datasource.Query{Limit: q.Limit, Order: []datasource.Order{{Column: "createdAt", Direction: datasource.Desc}, {Column: "id", Direction: datasource.Desc}}}
+	if q.Kind == feed.Created {
+		ask.Order[0].Direction, ask.Order[1].Direction = datasource.Asc, datasource.Asc
+		ask.CreatedAt = datasource.M{"$gte": wire.Timestamp(time.UnixMicro(int64(max(q.After.Time, 0))))}
+	}
+	found, err := h.cfg.Client.Find(ctx, q.Conversation, ask)
+	return rows.Feed(ctx, found, h.cfg.Genuine, h.cfg.Log), err
 }
 
 // fill reads the content that the log has forgotten. A row that is gone by now is left out:

@@ -232,7 +232,7 @@ func (r *run) rings(conv int32) {
 			ring(conv)
 		}
 	}
-	if r.rnd.Float64() < r.opt.BellsForged {
+	for n := r.opt.BellsForged; r.rnd.Float64() < n; n-- {
 		ring(int32(r.rnd.IntN(len(r.world.convs))))
 	}
 }

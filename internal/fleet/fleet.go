@@ -18,7 +18,8 @@ type Config struct {
 	// Rows is the most rows that one Look asks for, default 2,000, and Page of other requests,
 	// default 200.
 	Rows, Page int
-	// Collect is how many rows of an incomplete read wait to be sorted, default 1,000.
+	// Collect is how many rows of an incomplete read wait to be sorted, default 10,000. Of more a
+	// message that was changed since may come after later ones.
 	Collect int
 	// Overlap is how late a row may become visible, default 5 s.
 	Overlap time.Duration
@@ -38,7 +39,7 @@ func (c Config) withDefaults() Config {
 	c.Batch = cmp.Or(c.Batch, 100)
 	c.Rows = cmp.Or(c.Rows, 2000)
 	c.Page = cmp.Or(c.Page, 200)
-	c.Collect = cmp.Or(c.Collect, 1000)
+	c.Collect = cmp.Or(c.Collect, 10_000)
 	c.Overlap = cmp.Or(c.Overlap, 5*time.Second)
 	c.Rate = cmp.Or(c.Rate, 12)
 	c.Flights = cmp.Or(c.Flights, 8)

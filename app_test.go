@@ -15,6 +15,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 )
 
 // inbox keeps what a stream got.
@@ -177,4 +178,58 @@ func TestABellOfAnAppBringsAMessageWithinTwoSeconds(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, map[string]int{"ring": 1}, s.bodies())
 	})
+}
+
+// With CHAT_LONG=1 it takes ten minutes.
+func TestAnAppServesManyUsersOverTCPUnderTheLimit(t *testing.T) {
+	t.Parallel()
+	users, messages, pause := 60, 120, 20*time.Millisecond
+	if longtest.Enabled() {
+		users, messages, pause = 500, 6000, 100*time.Millisecond
+	}
+	w := newWorld(t, fliplettest.WithLimit(fliplettest.DataSourceCalls, fliplettest.PerApp, 200, 10*time.Second))
+	requests := &counter{next: http.DefaultTransport}
+	client := sure(datasource.NewClient(datasource.Config{Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: requests}}))
+	var rooms []int64
+	for i := range users {
+		id := fmt.Sprint("user-", i)
+		w.AddRows(w.contacts, chat.M{"Email": id, "flUserId": id, "flUserToken": "token-" + id})
+		people := []string{id, fmt.Sprint("user-", (i+1)%users)}
+		rooms = append(rooms, w.AddDataSource(chat.M{"name": "room", "type": "conversation", "definition": chat.M{"participants": people}}))
+	}
+	app, err := chat.OpenApp(t.Context(), chat.AppOptions{Options: chat.Options{Client: client, DataSourceID: w.contacts}})
+	require.NoError(t, err)
+	defer app.Close() //nolint:errcheck // it does not fail
+	var mu sync.Mutex
+	got, total := map[string]int{}, 0
+	for i := range users {
+		c, err := app.User(t.Context(), chat.M{"flUserId": fmt.Sprint("user-", i)})
+		require.NoError(t, err)
+		defer c.Close() //nolint:errcheck // it does not fail
+		_, err = c.Stream(t.Context(), func(m *chat.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !m.IsUpdate {
+				got[fmt.Sprint(i, " ", m.Body)]++
+				total++
+			}
+		}, chat.StartAt(chat.FromNow))
+		require.NoError(t, err)
+	}
+	for i := range messages {
+		w.AddRows(rooms[i%users], chat.M{"body": fmt.Sprint(i), "fromUserId": "somebody", "guid": fmt.Sprint(i)})
+		time.Sleep(pause)
+	}
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return total >= 2*messages
+	}, time.Minute, 50*time.Millisecond)
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Len(t, got, 2*messages)
+	for key, n := range got {
+		assert.Equal(t, 1, n, key)
+	}
+	t.Logf("%d users, %d requests", users, requests.n.Load())
 }

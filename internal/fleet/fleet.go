@@ -375,8 +375,16 @@ func (f *Fleet) rate(now time.Time) float64 {
 		// Twice as many places as there were conversations with something new: what proves
 		// nothing, such as a bell, fills the others. So whoever rings in vain takes places of
 		// the sweep, and costs no requests.
-		// What has piled up is read within two seconds, as far as signs have proved true.
-		rate = max(rate, 2*f.pace.hits(now)/each, f.pace.trust*max(f.cfg.Brisk, float64(f.dirty.urgent())/each/2))
+		// What has piled up is read within two seconds; of bells, as far as they have proved true.
+		brisk := func(n int) float64 { return max(f.cfg.Brisk, float64(n)/each/2) }
+		rung := f.dirty.Waiting(Rung)
+		rate = max(rate, 2*f.pace.hits(now)/each)
+		if sure := f.dirty.urgent() - rung; sure > 0 {
+			rate = max(rate, brisk(sure))
+		}
+		if rung > 0 {
+			rate = max(rate, f.pace.trust*brisk(rung))
+		}
 	}
 	// What is read by itself is no part of that.
 	return min(rate+min(float64(f.dirty.Waiting(Rest)), f.cfg.Rate/4), f.cfg.Rate)

@@ -331,3 +331,28 @@ func drain(e *feed.Feed, b *fleet.Inbox, now time.Time, mine []int64) (events []
 		}
 	}
 }
+
+// Bells may be forged, the list is the server's own.
+func TestSignsInVainDelayNothingThatTheListShows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 100, fleet.NewListTimes())
+	for range 20 {
+		b.pass(time.Second)
+		for id := range int64(100) {
+			b.Ring(b.now, id+1)
+		}
+		b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
+	}
+	b.pass(30 * time.Second)
+	r, ok := b.Next(b.now, fleet.Index)
+	require.True(t, ok)
+	b.Take(b.now, r, fleet.Answer{Clock: at(b.now), Listed: []fleet.Listing{{Conversation: 9, Changed: at(b.now)}}})
+	b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
+	b.pass(100 * time.Millisecond)
+	b.Take(b.now, r, fleet.Answer{Clock: at(b.now), Listed: []fleet.Listing{{Conversation: 8, Changed: at(b.now)}}})
+	assert.LessOrEqual(t, b.Due(b.now, fleet.Live).Sub(b.now), 500*time.Millisecond)
+	b.pass(time.Minute)
+	b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
+	b.Ring(b.now, 7)
+	assert.LessOrEqual(t, b.Due(b.now, fleet.Live).Sub(b.now), 2*time.Second, "a bell that was in vain before does not wait for the sweep")
+}

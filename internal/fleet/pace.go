@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// leastTrust is that in bells of which none has proved true lately: one that does must not
+// wait for the sweep.
+const leastTrust = 0.25
+
 // recent is how far back the pace looks.
 const recent = 2 * time.Second
 
@@ -13,7 +17,7 @@ type pacer struct {
 	last  time.Time // of the last live read
 	sum   float64   // hits, fading
 	at    time.Time
-	trust float64 // the share of signs that proved true, fading
+	trust float64 // the share of bells that proved true, fading
 }
 
 // saw notes the read of a conversation.
@@ -22,7 +26,7 @@ func (p *pacer) saw(now time.Time, sign Reason, hit bool) {
 		p.fade(now)
 		p.sum++
 	}
-	if sign != Rung && sign != Listed {
+	if sign != Rung {
 		return
 	}
 	const weight = 1. / 64
@@ -30,7 +34,7 @@ func (p *pacer) saw(now time.Time, sign Reason, hit bool) {
 	if hit {
 		p.trust += weight
 	}
-	p.trust = max(p.trust, 0.05)
+	p.trust = max(p.trust, leastTrust)
 }
 
 func (p *pacer) fade(now time.Time) {

@@ -30,14 +30,14 @@
 // The log keeps the content of its newest entries, and the keys of some more. A listener
 // that has fallen behind the content gets the keys from the log and the content from the
 // server ([Inbox.Answer] says which rows), and one that has fallen behind the keys begins
-// again, with a gap. A conversation costs a [Fleet] about 300 bytes while nothing happens
+// again, with a gap. A conversation costs a [Fleet] about 400 bytes while nothing happens
 // in it. A user without a listener costs what the list of their conversations takes.
 //
 // # What is pure
 //
-// [Fleet], [Log], [Inbox], [Budget], [Marks] and the strategies have no clock, goroutine,
+// [Fleet], [Log], [Inbox], [Budget] and the strategies have no clock, goroutine,
 // lock or I/O; inputs carry the time, and outputs say what to ask and when. [Driver]
-// is the small impure part. The simulator, internal/fleet/sim, runs the pure parts against a
+// and [Gate] are the small impure part. The simulator, internal/fleet/sim, runs the pure parts against a
 // model of a server on virtual time, with the limit on.
 //
 // # A strategy

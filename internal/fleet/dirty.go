@@ -41,7 +41,7 @@ type conv struct {
 	since    time.Time // when it became dirty
 	again    time.Time // when it is read again although nothing may have happened
 	read     time.Time // when the last complete read of it was asked for
-	until    feed.Time // up to when it was read, by the server's clock, what was late apart
+	until    feed.Time // up to when it was read for certain, by the server's clock
 	asleep   time.Time // until when it is not read, since its reads fail
 	fails    uint8
 	looks    uint8     // in vain, since a sign was seen

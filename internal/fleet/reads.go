@@ -228,7 +228,7 @@ func lastKey(rows []feed.Row) (last feed.Key) {
 // finish ends a complete read of a conversation.
 func (f *Fleet) finish(now time.Time, r Request, c *conv) {
 	fresh := c.track.complete(r.asked, now, f.cfg.Overlap)
-	c.read, c.until = r.asked, max(c.until, r.clock)
+	c.read, c.until = r.asked, max(c.until, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 	sign := c.sign
 	if len(fresh) > 0 {
 		f.append(c, fresh)

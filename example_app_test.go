@@ -11,8 +11,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
-// One process serves everybody: each has a Chat, and what is new is read for all together.
-func ExampleOpenApp() {
+// Each person has a Chat, and what is new is read for all together.
+func ExampleApp_User() {
 	srv, contacts, room := stageOfAnApp()
 	defer srv.Close() //nolint:errcheck // the example is over
 	ctx := context.Background()
@@ -62,6 +62,62 @@ func ExampleApp_Stream() {
 	app.Bell().ServeHTTP(httptest.NewRecorder(), hook)
 	fmt.Println(<-got)
 	// Output: for jane
+}
+
+// One process serves everybody with one client.
+func ExampleOpenApp() {
+	srv, contacts, _ := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app, err := chat.OpenApp(context.Background(), chat.AppOptions{Options: chat.Options{Client: srv.Client(), DataSourceID: contacts}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer app.Close() //nolint:errcheck // it does not fail
+	for _, email := range []string{"jane@x.com", "bob@x.com"} {
+		c, err := app.User(context.Background(), chat.M{"Email": email})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(c.User().UserID)
+	}
+	// Output:
+	// jane
+	// bob
+}
+
+// The endpoint of a conversation's web hook has its id; nobody needs to be believed.
+func ExampleApp_Bell() {
+	srv, contacts, room := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app, err := chat.OpenApp(context.Background(), chat.AppOptions{Options: chat.Options{Client: srv.Client(), DataSourceID: contacts}, Bell: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer app.Close() //nolint:errcheck // it does not fail
+	answer := httptest.NewRecorder()
+	app.Bell().ServeHTTP(answer, httptest.NewRequest(http.MethodPost, fmt.Sprint("/bell?conversation=", room), nil))
+	fmt.Println(answer.Code)
+	// Output: 204
+}
+
+// Close ends the streams of an App.
+func ExampleApp_Close() {
+	srv, contacts, _ := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app, err := chat.OpenApp(context.Background(), chat.AppOptions{Options: chat.Options{Client: srv.Client(), DataSourceID: contacts}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sub, err := app.Stream(context.Background(), func(*chat.Message) {})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := app.Close(); err != nil {
+		log.Fatal(err)
+	}
+	<-sub.Done()
+	fmt.Println("over")
+	// Output: over
 }
 
 // stageOfAnApp is a local Fliplet with two people in a conversation.

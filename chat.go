@@ -53,6 +53,7 @@ type Chat struct {
 	sends    outbox.Sends
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
 	cache    *cache.Cache
+	app      *App // nil: the Chat reads by itself
 }
 
 // Connect checks the options and returns a Chat, which [Get] returns from then on.

@@ -243,6 +243,9 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if fn == nil {
 		return invalid("fn: nil; give a function that takes the messages")
 	}
+	if c.made() == nil && c.app != nil {
+		return invalid("Consume: the Chat is an App's; use one of Connect: %w", errors.ErrUnsupported)
+	}
 	o := consumeOptions{parallel: 1, maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}
 	for _, opt := range opts {
 		opt.applyConsume(&o)

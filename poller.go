@@ -8,6 +8,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -21,19 +22,24 @@ func (c *Chat) newSession(contact *Contact) *session {
 	s.roster = c.rosterOf(s)
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
-		Source: &polledRows{chat: c, session: s}, Feed: c.newFeed,
+		Source: c.source(s), Feed: c.newFeed,
 		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached, Hooks: c.opts.Hooks,
 	})
+	s.desk.Enter(s.receiver.Poke, s.receiver.Joined)
 	s.outbox = c.outboxOf(s)
 	return s
 }
 
 // newFeed makes an engine, which each loop has anew.
 func (c *Chat) newFeed() *feed.Feed {
-	return feed.New(feed.Config{
+	cfg := feed.Config{
 		PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 		LongestWait: datasource.LongestWait, Stable: rows.Stable,
-	})
+	}
+	if c.app != nil {
+		cfg = fleet.EngineConfig(cfg)
+	}
+	return feed.New(cfg)
 }
 
 // detached copies a row that would keep the page that it came with.
@@ -124,6 +130,11 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	if err := p.judge(ctx, err); err != nil {
 		return nil, err
 	}
+	return p.members(ctx, began, sources), nil
+}
+
+// members are those of a list that was asked for at a time.
+func (p *polledRows) members(ctx context.Context, began time.Time, sources []datasource.DataSource) []feed.Member {
 	joined := p.session.roster.Joins(ctx, began, func(id int64) bool {
 		return slices.ContainsFunc(sources, func(ds datasource.DataSource) bool { return ds.ID == id })
 	})
@@ -135,7 +146,7 @@ func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 			Joined: rows.Micros(j.At), Asked: j.Asked, Answered: j.Answered,
 		}
 	}
-	return members, nil
+	return members
 }
 
 // listenFrom says where a listener begins, according to its options: with Offline it
@@ -147,6 +158,7 @@ func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions, t *rec
 	}
 	return receive.Begin{First: cached.events, Failed: pollFailed(t), Ended: t.Stop, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id := f.Subscribe(now, o.from.start())
+		s.desk.Start()
 		f.Resume(id, cached.rows, cached.upto)
 		return id, nil
 	}}
@@ -156,7 +168,7 @@ func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions, t *rec
 // listeners may get the same row.
 func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bool) *Message {
 	row := *e.Row.Payload.(*datasource.Entry)
-	if shared {
+	if shared || c.app != nil { // an App's rows are everybody's
 		row.Data = wire.CloneMap(row.Data) // every listener and every attempt gets its own
 	}
 	m := c.message(ctx, &row, s.userID)

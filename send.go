@@ -142,6 +142,7 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 		return nil, &unconfirmedError{} // no columns, or those of another message, which may be nobody's business
 	}
 	row.DataSourceID = conversationID
+	c.app.sent(conversationID)
 	return c.restoreTypes(ctx, write, row), nil
 }
 

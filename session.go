@@ -10,6 +10,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
@@ -37,11 +38,13 @@ type session struct {
 	receiver  *receive.Receiver
 	consumers receive.Consumers
 	outbox    *outbox.Outbox // nil when it is off
+	desk      *hub.Desk      // at an App; nil without one
 }
 
 // stop ends what runs for the user. It does not wait.
 func (s *session) stop(cause error) {
 	s.receiver.Stop(cause)
+	s.desk.Leave()
 	if s.outbox != nil {
 		s.outbox.Stop(cause)
 	}

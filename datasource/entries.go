@@ -62,7 +62,7 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	if len(q.Join) > 0 { // an outer join adds rows
 		limit = 0
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: limit}, q.believe())
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: limit, joined: len(q.Join) > 0}, q.believe())
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call, believe 
 	p.answered = cl.answered
 	for _, rows := range [...][]Entry{p.entries, p.deleted} {
 		for i := range rows {
-			if rows[i].DataSourceID == 0 { // some answers leave it out
+			if rows[i].DataSourceID == 0 && !cl.joined { // some answers leave it out
 				rows[i].DataSourceID = dataSourceID
 			}
 		}

@@ -78,7 +78,8 @@ type Query struct {
 	Distinct string
 	// Views names views in the data source's definition; they are ORed.
 	Views []string
-	// Join is sent as it is; results come in Entry.Extra["joins"].
+	// Join is sent as it is; results come in Entry.Extra["joins"]. An outer join adds rows of other data sources, so with
+	// one a row that does not say whose it is has no DataSourceID.
 	Join M
 	// Aggregate is a pipeline of $project, $group and $sort, sent as it is. The fields of its rows are in Entry.Extra.
 	Aggregate []M

@@ -28,6 +28,8 @@ type call struct {
 	// list says what is kept of a row or data source that is too large, for calls that answer with a list of them.
 	list *fieldLimits
 	rows int // how many rows were asked for, 0 for all
+	// joined: an outer join may have added rows of other data sources.
+	joined bool
 
 	answered time.Time // the Date of the last answer; zero if it had none
 

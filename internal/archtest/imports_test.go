@@ -12,7 +12,7 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
+	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
 	"datasource":                      {"hooks"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
 	"hooks":                           {},
@@ -26,6 +26,10 @@ var arrows = map[string][]string{
 	"internal/feed/sim":               {"internal/feed/sim/mutants", "internal/feed/sim/world", "internal/patch"},
 	"internal/feed/sim/mutants":       {"internal/patch"},
 	"internal/feed/sim/world":         {"internal/feed"},
+	"internal/fleet":                  {"internal/feed"},
+	"internal/fleet/ask":              {"datasource", "internal/feed", "internal/fleet", "internal/rows", "internal/wire"},
+	"internal/fleet/hub":              {"datasource", "internal/feed", "internal/fleet", "internal/fleet/ask", "internal/rows", "internal/wire"},
+	"internal/fleet/sim":              {"internal/feed", "internal/fleet"},
 	"internal/flipletd":               {"internal/flipletd/handlebars", "internal/flipletd/rowquery", "internal/flipletd/sift"},
 	"internal/flipletd/boltjournal":   {"internal/flipletd"},
 	"internal/flipletd/handlebars":    {},

@@ -1,0 +1,274 @@
+// Package ask makes the requests of a fleet through the Data Sources API, with a token that
+// may read the data sources of conversations.
+//
+// It makes List, Look and Read. Audit takes a token of the organisation, and Across those of
+// users; it has neither.
+package ask
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Config is what a [Source] needs. Genuine may be nil, see [rows.Feed].
+type Config struct {
+	Client *datasource.Client
+	// Apps are those whose conversations are read; 0 is that of the token.
+	Apps []int64
+	// Wanted reports whether a conversation is read; nil: all are.
+	Wanted func(*datasource.DataSource) bool
+	// Listed is told of each list that has the definitions. May be nil.
+	Listed  func([]datasource.DataSource)
+	Genuine func(context.Context, *datasource.Entry) bool
+	Log     *slog.Logger
+}
+
+// Source makes the requests of a fleet. It is safe for concurrent use.
+type Source struct {
+	cfg Config
+
+	mu      sync.Mutex
+	numbers map[string]int32 // of users, by flUserId
+	users   []string
+	skipped map[int64]bool // conversations that are not wanted
+	ended   map[int64]bool // deleted rows whose time is not known
+}
+
+// New returns a Source. It makes no request.
+func New(cfg Config) *Source {
+	return &Source{cfg: cfg, numbers: map[string]int32{}, skipped: map[int64]bool{}, ended: map[int64]bool{}}
+}
+
+var (
+	// ErrJoins: the server does not join other data sources as documented.
+	ErrJoins = errors.New("the server does not join other data sources as documented")
+	// ErrKind: the Source does not make such requests.
+	ErrKind = errors.New("no such request can be made with this token")
+)
+
+// User is the number of a user in the lists of conversations.
+func (s *Source) User(flUserID string) int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.number(flUserID)
+}
+
+func (s *Source) number(flUserID string) int32 {
+	n, ok := s.numbers[flUserID]
+	if !ok {
+		n = int32(len(s.users)) //nolint:gosec // nobody has so many users
+		s.numbers[flUserID] = n
+		s.users = append(s.users, flUserID)
+	}
+	return n
+}
+
+// Ask makes a request.
+func (s *Source) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error) {
+	switch r.Kind {
+	case fleet.List:
+		return s.list(ctx, r)
+	case fleet.Look:
+		return s.look(ctx, r)
+	case fleet.Read:
+		return s.read(ctx, r)
+	}
+	return fleet.Answer{}, fmt.Errorf("%s: %w", r.Kind, ErrKind)
+}
+
+// list reads the list of conversations, with who is in them if the fleet wants to know.
+func (s *Source) list(ctx context.Context, r fleet.Request) (a fleet.Answer, err error) {
+	var all []datasource.DataSource
+	for _, app := range s.cfg.Apps {
+		f := datasource.SourceFilter{AppID: app, Type: wire.TypeConversation, Order: "updatedAt", Direction: datasource.Desc}
+		if !r.Users {
+			f.Attributes = []string{"id", "type", "createdAt", "updatedAt"}
+		}
+		list, err := s.cfg.Client.DataSources(ctx, f)
+		if err != nil {
+			return a, err
+		}
+		all = append(all, list...)
+	}
+	seen := map[int64]bool{}
+	all = slices.DeleteFunc(all, func(ds datasource.DataSource) bool {
+		bad := ds.Err != nil || ds.ID <= 0 || seen[ds.ID] || ds.Type != "" && ds.Type != wire.TypeConversation || !s.wanted(&ds, r.Users)
+		seen[ds.ID] = true
+		return bad
+	})
+	for i := range all {
+		ds := &all[i]
+		l := fleet.Listing{Conversation: ds.ID, Created: rows.Micros(ds.CreatedAt), Changed: rows.Micros(ds.UpdatedAt)}
+		if r.Users {
+			l.Users = s.who(wire.ParseDefinition(ds.Definition))
+		}
+		a.Listed = append(a.Listed, l)
+	}
+	if r.Users && s.cfg.Listed != nil {
+		s.cfg.Listed(all)
+	}
+	return a, nil
+}
+
+// wanted reports whether a conversation is read. Only a list with definitions can tell; until
+// then one that is unknown waits for it.
+func (s *Source) wanted(ds *datasource.DataSource, whole bool) bool {
+	if s.cfg.Wanted == nil {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if whole {
+		s.skipped[ds.ID] = !s.cfg.Wanted(ds)
+	}
+	skip, known := s.skipped[ds.ID]
+	return known && !skip
+}
+
+// who are the users of a conversation. It is never nil.
+func (s *Source) who(d wire.Definition) []int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := d.List(wire.Participants)
+	out := make([]int32, 0, len(ids))
+	for _, id := range ids {
+		if d.Has(id) {
+			out = append(out, s.number(id))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// look reads the newest rows of many conversations: those of the first, and by outer joins
+// those of the others.
+func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err error) {
+	newest := []string{"updatedAt", string(datasource.Desc)}
+	q := datasource.Query{Limit: r.Limits[0], Order: []datasource.Order{{Column: "updatedAt", Direction: datasource.Desc}, {Column: "id", Direction: datasource.Desc}}}
+	limit := map[int64]int{}
+	for i, id := range r.Conversations {
+		limit[id] = r.Limits[i]
+		if i == 0 {
+			continue
+		}
+		if q.Join == nil {
+			q.Join = datasource.M{}
+		}
+		q.Join["c"+strconv.FormatInt(id, 10)] = datasource.M{"dataSourceId": id, "order": newest, "limit": r.Limits[i]}
+	}
+	answer, err := s.cfg.Client.Select(ctx, r.Conversations[0], q)
+	if err != nil {
+		return a, err
+	}
+	had, last := map[int64]int{}, map[int64]time.Time{}
+	for i := range answer.Entries {
+		e := &answer.Entries[i]
+		if e.DataSourceID == 0 && len(r.Conversations) == 1 {
+			e.DataSourceID = r.Conversations[0]
+		}
+		most, asked := limit[e.DataSourceID]
+		before, some := last[e.DataSourceID]
+		// It does not say whose the rows are, or ignores the limit or the order: then what is
+		// missing cannot be told.
+		if had[e.DataSourceID]++; !asked || had[e.DataSourceID] > most || some && e.UpdatedAt.After(before) {
+			return a, ErrJoins
+		}
+		last[e.DataSourceID] = e.UpdatedAt
+	}
+	return s.answer(ctx, answer, answer.Entries), nil
+}
+
+// read reads a page of the changes of one conversation, with the deleted rows.
+func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err error) {
+	id := r.Conversations[0]
+	from := wire.Timestamp(time.UnixMicro(int64(max(r.After.Time, 0))))
+	q := datasource.Query{
+		UpdatedAt: datasource.M{"$gte": from}, Limit: r.Limit,
+		Order: []datasource.Order{{Column: "updatedAt", Direction: datasource.Asc}, {Column: "id", Direction: datasource.Asc}},
+	}
+	if r.After.WholeInstant() {
+		q.UpdatedAt = datasource.M{"$gt": from}
+	}
+	for {
+		answer, err := s.cfg.Client.Select(ctx, id, q)
+		if err != nil {
+			return a, err
+		}
+		full := len(answer.Entries) >= q.Limit
+		sorted := slices.IsSortedFunc(answer.Entries, func(x, y datasource.Entry) int { return x.UpdatedAt.Compare(y.UpdatedAt) })
+		fresh := slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool {
+			return (feed.Key{Time: rows.Micros(e.UpdatedAt), ID: e.ID}).Compare(r.After) <= 0
+		})
+		if full && (len(fresh) == 0 || !sorted) {
+			q.Limit *= 2 // more rows of one moment than a page has, or in no order: all of them tell
+			continue
+		}
+		for i := range fresh {
+			fresh[i].DataSourceID = id
+		}
+		a = s.answer(ctx, answer, append(fresh, s.gone(id, answer.Deleted)...))
+		a.Full = full
+		return a, nil
+	}
+}
+
+// gone are the deleted rows of an answer. One whose time is not known comes once.
+func (s *Source) gone(id int64, deleted []datasource.Entry) (out []datasource.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range deleted {
+		e.DataSourceID = id
+		if e.UpdatedAt.IsZero() && e.DeletedAt != nil {
+			e.UpdatedAt = *e.DeletedAt
+		}
+		if e.UpdatedAt.IsZero() {
+			if s.ended[e.ID] {
+				continue
+			}
+			if len(s.ended) > 100_000 {
+				clear(s.ended)
+			}
+			s.ended[e.ID], e.UpdatedAt = true, time.Now()
+		}
+		if e.DeletedAt == nil {
+			e.DeletedAt = new(time.Time)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// answer makes the answer of what was read.
+func (s *Source) answer(ctx context.Context, r *datasource.Result, entries []datasource.Entry) fleet.Answer {
+	at := r.Answered
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return fleet.Answer{Rows: rows.Feed(ctx, entries, s.cfg.Genuine, s.cfg.Log), Clock: rows.Micros(at)}
+}
+
+// Judge says what the error of a request means for a fleet.
+func Judge(err error) fleet.Failure {
+	said, ok := errors.AsType[*datasource.Error](err)
+	switch {
+	case errors.Is(err, ErrJoins):
+		return fleet.Failure{Refused: true}
+	case !ok:
+		return fleet.Failure{}
+	case errors.Is(err, datasource.ErrRateLimited):
+		return fleet.Failure{Wait: max(time.Until(said.RetryAt), time.Second)}
+	}
+	return fleet.Failure{Refused: 400 <= said.StatusCode && said.StatusCode < 500 && !datasource.Temporary(err)}
+}

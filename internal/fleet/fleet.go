@@ -1,0 +1,448 @@
+package fleet
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Config sets the sizes and times of a fleet. Zero fields take the defaults.
+type Config struct {
+	// Since is the server's time from which on rows are new. It has no default.
+	Since feed.Time
+	// Batch is the most conversations in one Look, default 100.
+	Batch int
+	// Rows is the most rows that one Look asks for, default 2,000, and Page of other requests,
+	// default 200.
+	Rows, Page int
+	// Collect is how many rows of an incomplete read wait to be sorted, default 10,000. Of more a
+	// message that was changed since may come after later ones.
+	Collect int
+	// Overlap is how late a row may become visible, default 5 s.
+	Overlap time.Duration
+	// Rate is the most live reads in a second, default 12. Flights is the most at once,
+	// default 8.
+	Rate    float64
+	Flights int
+	// Brisk is how many live reads in a second one waiting conversation is worth, as long as
+	// signs prove true, default 2.
+	Brisk float64
+	// Deletions is the least wait between reads that look for deleted rows where nothing else
+	// shows them, default 1 s. With fewer than 10,000 conversations it is longer: each
+	// is read so once in three hours.
+	Deletions time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	c.Batch = cmp.Or(c.Batch, 100)
+	c.Rows = cmp.Or(c.Rows, 2000)
+	c.Page = cmp.Or(c.Page, 200)
+	c.Collect = cmp.Or(c.Collect, 10_000)
+	c.Overlap = cmp.Or(c.Overlap, 5*time.Second)
+	c.Rate = cmp.Or(c.Rate, 12)
+	c.Flights = cmp.Or(c.Flights, 8)
+	c.Brisk = cmp.Or(c.Brisk, 2)
+	c.Deletions = cmp.Or(c.Deletions, time.Second)
+	return c
+}
+
+const (
+	// fewJoins is the least that a server is asked about in one request before it is taken
+	// not to join at all.
+	fewJoins = 3
+	// batchAgain is when a server that has refused so many is asked about more again.
+	batchAgain = time.Hour
+	// mostRows is how many rows of one conversation a Look asks for at most. With more
+	// behind, the conversation is read by itself.
+	mostRows = 100
+	// lookAfter is the wait before another look at a conversation of which a sign was seen
+	// but no row, and looks is how many of these there are.
+	lookAfter = 2500 * time.Millisecond
+	looks     = 2
+	// settleAfter is the wait before another look at one in which there was a row.
+	settleAfter = 5500 * time.Millisecond
+	// bump is how far the time of a data source may be from that of the row that moved it.
+	bump = feed.Time(2 * time.Second / time.Microsecond)
+	// idle is how long an engine waits that nobody pokes.
+	idle = 10 * time.Minute
+)
+
+// Fleet decides what to read of an app, and puts what is new into a [Log].
+type Fleet struct {
+	cfg      Config
+	strategy Strategy
+	log      *Log
+	dirty    *Dirty
+	people   map[int32]*person
+	doubts   []*conv // those to be read with deleted rows
+	round    int     // the next one of all for that
+	pace     pacer
+	view     View
+
+	batch    int       // see Config.Batch; less while the server refuses so many
+	batchEnd time.Time // until when
+	refusals int       // of looks in a row
+
+	flights   int
+	indexing  bool
+	digging   bool
+	dug       time.Time
+	fails     int
+	until     time.Time
+	succeeded time.Time
+	clock     feed.Time    // of the last answer
+	ahead     [8]feed.Time // of the owner's clock, in the last answers
+	answers   int
+	lists     int
+	touched   []int64
+	moved     map[int32]bool
+	gone      map[int64]feed.Time // up to where conversations were read that no list has
+	stats     Stats
+}
+
+// person is somebody in the directory.
+type person struct {
+	convs  []*conv
+	cursor track // of Across
+	flying bool
+}
+
+func (p *person) dirty() (n int) {
+	for _, c := range p.convs {
+		if c.reason < Again && !c.flying {
+			n++
+		}
+	}
+	return n
+}
+
+// Stats count what a fleet has done.
+type Stats struct {
+	Requests [kinds]int
+	Places   int // conversations that were read
+	Hits     int // those in which there was something new
+	Rows     int // that were new
+	Failed   int
+}
+
+// New returns a fleet that knows of no conversation.
+func New(cfg Config, s Strategy, log *Log) *Fleet {
+	cfg = cfg.withDefaults()
+	f := &Fleet{cfg: cfg, strategy: s, log: log, dirty: newDirty(), people: map[int32]*person{}, batch: cfg.Batch}
+	f.pace.trust = 1
+	f.view.f = f
+	log.begin(cfg.Since)
+	return f
+}
+
+// Tick moves the log's time to what the last answers say that the server's is now: the
+// earliest of them, since one of several machines may be ahead.
+func (f *Fleet) Tick(now time.Time) {
+	if n := min(f.answers, len(f.ahead)); n > 0 {
+		f.log.Tick(feed.Time(now.UnixMicro()) + slices.Min(f.ahead[:n]))
+	}
+}
+
+// Stats says what was done so far.
+func (f *Fleet) Stats() Stats { return f.stats }
+
+// Dirty is what is to be read.
+func (f *Fleet) Dirty() *Dirty { return f.dirty }
+
+// Settled is up to where the log has a conversation.
+func (f *Fleet) Settled(conversation int64) feed.Time {
+	if c := f.dirty.convs[conversation]; c != nil {
+		return c.track.settled
+	}
+	return math.MaxInt64 // it is not read, so no log has it
+}
+
+// Ring says that a bell has named a conversation.
+func (f *Fleet) Ring(now time.Time, conversation int64) {
+	if c := f.dirty.convs[conversation]; c != nil {
+		f.dirty.mark(c, Rung, now)
+	}
+}
+
+// Sent says that this process has sent a message to a conversation.
+func (f *Fleet) Sent(now time.Time, conversation int64) {
+	if c := f.dirty.convs[conversation]; c != nil {
+		f.dirty.mark(c, Sent, now)
+	}
+}
+
+// Join says that a user is in a conversation now, by a call of this process.
+func (f *Fleet) Join(conversation int64, user int32) {
+	c := f.dirty.convs[conversation]
+	if c == nil || slices.Contains(c.users, user) {
+		return
+	}
+	c.users = append(c.users, user)
+	f.person(user).convs = append(f.person(user).convs, c)
+}
+
+func (f *Fleet) person(user int32) *person {
+	p := f.people[user]
+	if p == nil {
+		p = &person{}
+		p.cursor.begin(f.cfg.Since)
+		f.people[user] = p
+	}
+	return p
+}
+
+// List takes the list of conversations from elsewhere.
+func (f *Fleet) List(now time.Time, list []Listing) { f.listed(now, list) }
+
+// listed takes the list of conversations.
+func (f *Fleet) listed(now time.Time, list []Listing) {
+	if len(list) == 0 {
+		return // something on the way may have answered
+	}
+	f.lists++
+	for i := range list {
+		l := &list[i]
+		c := f.dirty.convs[l.Conversation]
+		if c == nil {
+			c = f.dirty.add(l.Conversation)
+			c.track.begin(max(f.cfg.Since, l.Created-1, f.gone[c.id]))
+			c.read = now // nothing has happened in it that would be new, unless it has changed since
+			delete(f.gone, c.id)
+		}
+		c.listed = f.lists
+		if l.Users != nil {
+			f.assign(c, l.Users)
+		}
+		if l.Changed > c.told {
+			c.told = l.Changed
+			f.indexed(now, c.id, c.told, false)
+		}
+	}
+	f.prune()
+}
+
+// unlisted is how many lists in a row have to lack a conversation until it is gone. One of a
+// lagging machine may.
+const unlisted = 3
+
+// prune forgets conversations that no list has any more.
+func (f *Fleet) prune() {
+	for _, c := range f.dirty.keep(func(c *conv) bool { return c.flying || f.lists-c.listed < unlisted }) {
+		f.assign(c, nil)
+		if c.track.settled > f.cfg.Since { // should it come back
+			if f.gone == nil {
+				f.gone = map[int64]feed.Time{}
+			}
+			f.gone[c.id] = c.track.settled
+		}
+	}
+}
+
+// assign sets the users of a conversation.
+func (f *Fleet) assign(c *conv, users []int32) {
+	if slices.Equal(c.users, users) {
+		return
+	}
+	for _, u := range c.users {
+		if p := f.people[u]; p != nil && !slices.Contains(users, u) {
+			f.move(u)
+			p.convs = slices.DeleteFunc(p.convs, func(o *conv) bool { return o == c })
+		}
+	}
+	for _, u := range users {
+		if !slices.Contains(c.users, u) {
+			f.move(u)
+			p := f.person(u)
+			p.convs = append(p.convs, c)
+		}
+	}
+	c.users = slices.Clone(users)
+}
+
+func (f *Fleet) move(user int32) {
+	if f.moved == nil {
+		f.moved = map[int32]bool{}
+	}
+	f.moved[user] = true
+}
+
+// Moved returns the users whose conversations a list has shown to be others since the last
+// call.
+func (f *Fleet) Moved() map[int32]bool {
+	out := f.moved
+	f.moved = nil
+	return out
+}
+
+// Conversations returns those of a user, and Users those of a conversation.
+func (f *Fleet) Conversations(user int32) []int64 { return f.view.Conversations(user) }
+
+// Users returns who is in a conversation. The caller must not change it.
+func (f *Fleet) Users(conversation int64) []int32 {
+	if c := f.dirty.convs[conversation]; c != nil {
+		return c.users
+	}
+	return nil
+}
+
+// indexed marks a conversation that has changed at a time, unless what was read shows that
+// already.
+func (f *Fleet) indexed(now time.Time, conversation int64, at feed.Time, deleted bool) {
+	c := f.dirty.convs[conversation]
+	if c == nil {
+		return
+	}
+	c.told = max(c.told, at)
+	if deleted {
+		f.doubt(c)
+	}
+	if at > c.track.pos && at > c.until { // else a read was asked for later, and has brought it
+		f.dirty.mark(c, Listed, now)
+	}
+}
+
+// doubt wants a conversation read with deleted rows.
+func (f *Fleet) doubt(c *conv) {
+	if !c.doubtful {
+		c.doubtful = true
+		f.doubts = append(f.doubts, c)
+	}
+}
+
+// Due says when the next request of a class is wanted; zero: not before something happens.
+// Only Live, Index and Backfill are the fleet's own.
+func (f *Fleet) Due(now time.Time, class Class) time.Time {
+	var at time.Time
+	switch class {
+	case Live:
+		if f.flights >= f.cfg.Flights || len(f.dirty.convs) == 0 {
+			return time.Time{}
+		}
+		if f.pace.last.IsZero() {
+			f.pace.last = now // the sweep begins with a wait
+		}
+		f.dirty.wake(now)
+		rate := f.rate(now)
+		if rate == 0 {
+			return time.Time{}
+		}
+		at = f.pace.last.Add(time.Duration(float64(time.Second) / rate))
+	case Index:
+		if f.indexing {
+			return time.Time{}
+		}
+		var r Request
+		if r, at = f.strategy.Index(now); r.Kind == 0 {
+			return time.Time{}
+		}
+	case Backfill:
+		if f.digging || len(f.dirty.convs) == 0 {
+			return time.Time{}
+		}
+		wait := max(f.cfg.Deletions, 3*time.Hour/time.Duration(len(f.dirty.convs)))
+		if len(f.doubts) > 0 {
+			wait = f.cfg.Deletions / 2
+		}
+		at = f.dug.Add(wait)
+	default:
+		return time.Time{}
+	}
+	if at.Before(f.until) {
+		at = f.until
+	}
+	if at.Before(now) {
+		at = now
+	}
+	return at
+}
+
+// rate is how many live reads a second are wanted.
+func (f *Fleet) rate(now time.Time) float64 {
+	p := f.strategy.Pace()
+	requests, each := float64(p.Requests), float64(f.batch)
+	switch {
+	case p.Requests < 0:
+		requests, each = float64(len(f.dirty.convs)), 1
+	case p.Requests == 0:
+		requests = math.Ceil(float64(len(f.dirty.convs)) / each)
+	default:
+		each = max(1, float64(len(f.dirty.convs))/requests)
+	}
+	rate := min(requests/p.Sweep.Seconds(), p.Share*f.cfg.Rate)
+	if f.dirty.urgent() > 0 {
+		// Twice as many places as there were conversations with something new: what proves
+		// nothing, such as a bell, fills the others. So whoever rings in vain takes places of
+		// the sweep, and costs no requests.
+		// What has piled up is read within two seconds; of bells, as far as they have proved true.
+		brisk := func(n int) float64 { return max(f.cfg.Brisk, float64(n)/each/2) }
+		rung := f.dirty.Waiting(Rung)
+		rate = max(rate, 2*f.pace.hits(now)/each)
+		if sure := f.dirty.urgent() - rung; sure > 0 {
+			rate = max(rate, brisk(sure))
+		}
+		if rung > 0 {
+			rate = max(rate, f.pace.trust*brisk(rung))
+		}
+	}
+	// What is read by itself is no part of that.
+	return min(rate+min(float64(f.dirty.Waiting(Rest)), f.cfg.Rate/4), f.cfg.Rate)
+}
+
+// Next is a request of a class that has a place in the budget now. It reports false if
+// there is nothing to ask for; then the place is free.
+func (f *Fleet) Next(now time.Time, class Class) (r Request, ok bool) {
+	if now.Before(f.until) {
+		return r, false
+	}
+	switch class {
+	case Live:
+		if r, ok = f.strategy.Plan(now, &f.view); ok {
+			f.flights++
+		}
+		f.pace.last = now
+	case Index:
+		if r, _ = f.strategy.Index(now); r.Kind != 0 && !f.indexing {
+			f.indexing, ok = true, true
+		}
+	case Backfill:
+		if r, ok = f.dig(now); ok {
+			f.digging = true
+		}
+		f.dug = now
+	}
+	if !ok {
+		return Request{}, false
+	}
+	r.Class, r.asked, r.clock = class, now, f.clock
+	f.stats.Requests[r.Kind]++
+	return r, true
+}
+
+// look is the request for the newest rows of many conversations.
+func (f *Fleet) look(now time.Time, skip func(int64) bool) (Request, bool) {
+	if f.batch < f.cfg.Batch && !now.Before(f.batchEnd) {
+		f.batch = f.cfg.Batch
+	}
+	rows, taken, group := 0, 0, -1
+	convs := f.dirty.take(f.batch, now, f.strategy.Pace().Sweep, func(c *conv) bool {
+		if c.large() || skip != nil && skip(c.id) || group >= 0 && int(c.most) != group {
+			return false // those that may have spoilt a look are by themselves
+		}
+		if taken > 0 && rows+c.limit() > f.cfg.Rows || c.most > 0 && taken >= int(c.most) {
+			return false
+		}
+		rows, taken, group = rows+c.limit(), taken+1, int(c.most)
+		return true
+	})
+	if len(convs) == 0 {
+		return Request{}, false
+	}
+	r := Request{Kind: Look, convs: convs, Conversations: make([]int64, len(convs)), Limits: make([]int, len(convs))}
+	for i, c := range convs {
+		r.Conversations[i], r.Limits[i] = c.id, c.limit()
+	}
+	return r, true
+}

@@ -1,0 +1,344 @@
+// Package hub serves the listeners of a whole app from one fleet: each has a [Desk], which
+// answers the queries of its engine.
+package hub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet/ask"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Config is what a [Hub] needs. Wanted and Genuine may be nil, see [ask.Config].
+type Config struct {
+	Client   *datasource.Client
+	Apps     []int64
+	Strategy fleet.Strategy
+	Wanted   func(*datasource.DataSource) bool
+	Genuine  func(context.Context, *datasource.Entry) bool
+	Log      *slog.Logger
+}
+
+// Hub is the fleet of an app with its listeners. It is safe for concurrent use.
+type Hub struct {
+	cfg    Config
+	log    *fleet.Log
+	source *ask.Source
+	driver *fleet.Driver
+	since  feed.Time
+
+	mu      sync.Mutex
+	sources map[int64]datasource.DataSource
+	of      map[string][]int64 // conversations by flUserId
+	read    time.Time          // when the list was
+	desks   map[int32]map[*Desk]bool
+	all     map[*Desk]bool
+}
+
+// Open reads the list of conversations, and the server's time. It takes two requests.
+func Open(ctx context.Context, cfg Config) (*Hub, error) {
+	h := &Hub{cfg: cfg, log: fleet.NewLog(fleet.LogConfig{}), desks: map[int32]map[*Desk]bool{}, all: map[*Desk]bool{}}
+	h.source = ask.New(ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log})
+	a, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
+	if err != nil {
+		return nil, err
+	}
+	h.since = rows.Micros(time.Now())
+	if len(a.Listed) > 0 {
+		r := fleet.Request{Kind: fleet.Look, Conversations: []int64{a.Listed[0].Conversation}, Limits: []int{1}}
+		first, err := h.source.Ask(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		h.since = first.Clock
+	}
+	h.driver = fleet.NewDriver(fleet.DriverConfig{
+		Fleet: fleet.Config{Since: h.since}, Log: h.log, Source: h.source, Judge: ask.Judge,
+		Strategy: cfg.Strategy, Changed: h.changed, Moved: h.moved,
+	})
+	h.driver.With(func(f *fleet.Fleet, now time.Time) { f.List(now, a.Listed) })
+	return h, nil
+}
+
+// Run reads what is new until ctx ends.
+func (h *Hub) Run(ctx context.Context) { h.driver.Run(ctx) }
+
+// Ring says that a bell has named a conversation.
+func (h *Hub) Ring(conversation int64) { h.driver.Ring(conversation) }
+
+// ServeHTTP rings for the conversation that the URL names.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if id, err := strconv.ParseInt(r.URL.Query().Get("conversation"), 10, 64); err == nil {
+		h.Ring(id)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// Sent says that a message was sent to a conversation.
+func (h *Hub) Sent(conversation int64) { h.driver.Sent(conversation) }
+
+// listed keeps a list of conversations.
+func (h *Hub) listed(list []datasource.DataSource) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sources, h.of, h.read = make(map[int64]datasource.DataSource, len(list)), map[string][]int64{}, time.Now()
+	for _, ds := range list {
+		h.sources[ds.ID] = ds
+		d := wire.ParseDefinition(ds.Definition)
+		for _, u := range d.List(wire.Participants) {
+			if d.Has(u) {
+				h.of[u] = append(h.of[u], ds.ID)
+			}
+		}
+	}
+}
+
+// changed wakes the listeners of conversations in which something is new.
+func (h *Hub) changed(conversations []int64) {
+	poked := map[*Desk]bool{}
+	h.driver.With(func(f *fleet.Fleet, _ time.Time) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, c := range conversations {
+			for _, u := range f.Users(c) {
+				for d := range h.desks[u] {
+					poked[d] = true
+				}
+			}
+		}
+		for d := range h.all {
+			poked[d] = true
+		}
+	})
+	for d := range poked {
+		d.poke()
+	}
+}
+
+// moved tells users that their conversations are others.
+func (h *Hub) moved(users map[int32]bool) {
+	var desks []*Desk
+	h.mu.Lock()
+	for u := range users {
+		for d := range h.desks[u] {
+			desks = append(desks, d)
+		}
+	}
+	for d := range h.all {
+		desks = append(desks, d)
+	}
+	h.mu.Unlock()
+	for _, d := range desks {
+		d.told.Store(true)
+		d.joined()
+	}
+}
+
+// Desk answers the queries of one user's engine.
+type Desk struct {
+	h      *Hub
+	id     string // flUserId; "" is a listener to everything
+	user   int32
+	all    bool
+	inbox  *fleet.Inbox
+	poke   func()
+	joined func()
+	told   atomic.Bool // the list has something new for the user
+	asked  time.Time   // when it was taken last
+}
+
+// Listen returns the desk of a user; "" is a listener to everything. It begins with
+// [Desk.Enter].
+func (h *Hub) Listen(userID string) *Desk {
+	d := &Desk{h: h, id: userID, all: userID == ""}
+	h.driver.With(func(*fleet.Fleet, time.Time) {
+		if d.all {
+			d.inbox = fleet.NewArchive(h.log, 0)
+		} else {
+			d.inbox = fleet.NewInbox(h.log, 0, nil)
+		}
+	})
+	if !d.all {
+		d.user = h.source.User(userID)
+	}
+	return d
+}
+
+// Start says that a listener begins at this moment, for the query in which its engine asks
+// where that is. Like Enter and Leave it does nothing for nil.
+func (d *Desk) Start() {
+	if d != nil {
+		d.h.driver.With(func(f *fleet.Fleet, now time.Time) {
+			f.Tick(now)
+			d.inbox.Start()
+		})
+	}
+}
+
+// Enter lets the desk be told: poke is called when there is something new, and joined when
+// the conversations are others. Neither may block. The caller has to call [Desk.Leave].
+func (d *Desk) Enter(poke, joined func()) {
+	if d == nil {
+		return
+	}
+	h := d.h
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d.poke, d.joined = poke, joined
+	if d.all {
+		h.all[d] = true
+		return
+	}
+	if h.desks[d.user] == nil {
+		h.desks[d.user] = map[*Desk]bool{}
+	}
+	h.desks[d.user][d] = true
+}
+
+// Leave ends the desk.
+func (d *Desk) Leave() {
+	if d == nil {
+		return
+	}
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	delete(d.h.all, d)
+	if delete(d.h.desks[d.user], d); len(d.h.desks[d.user]) == 0 {
+		delete(d.h.desks, d.user)
+	}
+}
+
+// refresh is how often an engine asks for the list when nothing has told it to.
+const refresh = 4 * time.Minute
+
+// Conversations are the user's as the last list has them, and when that was. It reports false
+// when it is asked again so soon that the list may lack what the user has just joined. One
+// goroutine at a time may call it.
+func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok bool) {
+	if !d.told.Swap(false) && time.Since(d.asked) < refresh && !d.all {
+		return nil, read, false
+	}
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	ids := d.h.of[d.id]
+	if d.all {
+		ids = slices.Collect(maps.Keys(d.h.sources))
+	}
+	for _, id := range ids {
+		list = append(list, d.h.sources[id])
+	}
+	return list, d.h.read, true
+}
+
+// Assign says which conversations are the user's.
+func (d *Desk) Assign(members []feed.Member) {
+	d.asked = time.Now()
+	ids := make([]int64, len(members))
+	for i := range members {
+		ids[i] = members[i].Conversation
+	}
+	d.h.driver.With(func(f *fleet.Fleet, _ time.Time) {
+		for _, c := range ids {
+			if !d.all && !d.inbox.Has(c) {
+				f.Join(c, d.user)
+			}
+		}
+		d.inbox.Assign(ids)
+	})
+}
+
+// Page answers a query. What the log does not have is asked of server, and what the log has
+// of the answer gets its stamps. short: there may be more, although these are fewer than
+// were asked for.
+func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Context, feed.Query) ([]feed.Row, error)) (page []feed.Row, short bool, clock feed.Clock, err error) {
+	p := d.h.driver.Answer(d.inbox, q)
+	switch {
+	case p.Elsewhere || p.Lost:
+		if d.all {
+			server = d.h.ask
+		}
+		found, err := server(ctx, q)
+		if err != nil {
+			return nil, false, clock, err
+		}
+		n := len(found)
+		d.h.driver.With(func(f *fleet.Fleet, _ time.Time) {
+			page = d.inbox.Translate(found, f.Settled)
+			if p.Lost && n < q.Limit {
+				d.inbox.Caught()
+			}
+		})
+		short = n >= q.Limit && len(page) < n
+		p = d.h.driver.Answer(d.inbox, feed.Query{Kind: feed.Newest, Limit: 1}) // for its clock
+	default:
+		if page, err = d.fill(ctx, p); err != nil {
+			return nil, false, clock, err
+		}
+	}
+	if p.More {
+		d.poke()
+	}
+	return page, short, p.Clock, nil
+}
+
+// ErrBehind: a listener to everything has taken nothing for so long that what it lacks
+// cannot be had, since there is no query for everything.
+var ErrBehind = errors.New("the stream has taken nothing for so long that what it lacks cannot be had")
+
+// ask asks for the rows of one conversation, whosever it is.
+func (h *Hub) ask(ctx context.Context, q feed.Query) ([]feed.Row, error) {
+	if q.Conversation == 0 {
+		return nil, ErrBehind
+	}
+	ask := datasource.Query{Limit: q.Limit, Order: []datasource.Order{{Column: "createdAt", Direction: datasource.Desc}, {Column: "id", Direction: datasource.Desc}}}
+	if q.Kind == feed.Created {
+		ask.Order[0].Direction, ask.Order[1].Direction = datasource.Asc, datasource.Asc
+		ask.CreatedAt = datasource.M{"$gte": wire.Timestamp(time.UnixMicro(int64(max(q.After.Time, 0))))}
+	}
+	found, err := h.cfg.Client.Find(ctx, q.Conversation, ask)
+	return rows.Feed(ctx, found, h.cfg.Genuine, h.cfg.Log), err
+}
+
+// fill reads the content that the log has forgotten. A row that is gone by now is left out:
+// its end comes later.
+func (d *Desk) fill(ctx context.Context, p fleet.Page) ([]feed.Row, error) {
+	wanted := map[int64][]int64{}
+	for _, i := range p.Without {
+		wanted[p.Rows[i].Conversation] = append(wanted[p.Rows[i].Conversation], p.Rows[i].ID)
+	}
+	found := map[int64]*datasource.Entry{}
+	for c, ids := range wanted {
+		entries, err := d.h.cfg.Client.Find(ctx, c, datasource.Query{ID: datasource.M{"$in": ids}, NoLimit: true})
+		if err != nil {
+			return nil, err
+		}
+		for i := range entries {
+			found[entries[i].ID] = &entries[i]
+		}
+	}
+	for _, i := range p.Without {
+		if row := &p.Rows[i]; found[row.ID] != nil && !row.Deleted {
+			row.Payload = found[row.ID]
+		}
+	}
+	for i := range p.Rows {
+		// Of what the engine has had, and of what is deleted, the key is enough.
+		if row := &p.Rows[i]; row.Payload == nil && (row.Deleted || !slices.Contains(p.Without, i)) {
+			row.Payload = &datasource.Entry{ID: row.ID, DataSourceID: row.Conversation, Data: datasource.M{}}
+		}
+	}
+	return slices.DeleteFunc(p.Rows, func(r feed.Row) bool { return r.Payload == nil }), nil
+}

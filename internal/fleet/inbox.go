@@ -1,0 +1,265 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Inbox answers the queries of one listener's engine from the log.
+//
+// The engine has to be made with [EngineConfig]. Its owner asks again while [Page.More]
+// is set, and asks the server for what [Page.Elsewhere] and [Page.Without] name.
+type Inbox struct {
+	log   *Log
+	since feed.Time // by the server's clock; what was changed up to it is history
+	// mine are the conversations, in order; all: every one.
+	mine []int64
+	all  bool
+	// pages are the newest rows of conversations that the engine has not asked for yet, and
+	// from is which entries of a joined conversation its first page had.
+	pages map[int64][]feed.Row
+	from  map[int64]feed.Time
+	given feed.Time // the stamp of the last entry that was given
+	start feed.Time // when a listener began whose engine has not asked yet
+	upto  feed.Time // up to when the listener was given everything
+}
+
+// NewInbox returns the inbox of a listener that begins now. What was changed up to since,
+// by the server's clock, is not told to it; 0: the engine knows, since it reads the newest rows
+// first, or was there before.
+func NewInbox(log *Log, since feed.Time, conversations []int64) *Inbox {
+	b := &Inbox{log: log, since: since, upto: log.Now()}
+	b.Assign(conversations)
+	return b
+}
+
+// NewArchive returns the inbox of a listener to all conversations.
+func NewArchive(log *Log, since feed.Time) *Inbox {
+	return &Inbox{log: log, since: since, upto: log.Now(), all: true}
+}
+
+// Assign changes the conversations.
+func (b *Inbox) Assign(conversations []int64) {
+	b.mine = slices.Clone(conversations)
+	slices.Sort(b.mine)
+}
+
+// Conversations are those of the listener; nil for an archive.
+func (b *Inbox) Conversations() []int64 { return slices.Clone(b.mine) }
+
+// Has reports whether a conversation is one of the listener's.
+func (b *Inbox) Has(conversation int64) bool {
+	if b.all {
+		return true
+	}
+	_, ok := slices.BinarySearch(b.mine, conversation)
+	return ok
+}
+
+// Page is the answer to a query of the engine.
+type Page struct {
+	Rows  []feed.Row
+	Clock feed.Clock
+	// More: there are more rows in the log, so another poll is due.
+	More bool
+	// Elsewhere: only the server has the answer.
+	Elsewhere bool
+	// Lost: the log has forgotten rows that the listener has not had. It has to begin again.
+	Lost bool
+	// Without are the indexes of those rows whose content the log has forgotten.
+	Without []int
+}
+
+// Answer answers a query.
+func (b *Inbox) Answer(q feed.Query) Page {
+	p := Page{Clock: feed.Clock{Earliest: b.log.Now(), Latest: b.log.Now()}}
+	switch {
+	case q.Kind == feed.Changes && q.Conversation == 0:
+		b.changes(q, &p)
+	case q.Kind == feed.Newest && q.Conversation == 0 && q.Limit == 1:
+		// Where a listener begins that begins now: behind what there is.
+		at := b.log.Now()
+		if b.start != 0 {
+			at, b.start = b.start, 0
+		}
+		p.Rows = []feed.Row{{ID: b.highest(at), Created: max(b.since, at), Updated: at, Foreign: true}}
+	case q.Kind == feed.Newest && b.pages[q.Conversation] != nil:
+		p.Rows = b.joined(q)
+	default:
+		p.Elsewhere = true
+	}
+	return p
+}
+
+// highest is an id that all has passed that came later than some time ago. What is on its way
+// into the log may have a lower one than the last entry.
+func (b *Inbox) highest(at feed.Time) int64 {
+	var id int64 = 1
+	first := b.log.after(at-doubtful) - b.log.base
+	for i := first - 1; i >= max(0, first-1000); i-- {
+		id = max(id, b.log.entries[i].Row.ID)
+	}
+	return id
+}
+
+// doubtful is how long a row may be on its way into the log.
+const doubtful = feed.Time(30 * time.Second / time.Microsecond)
+
+// changes puts the entries after a position into a page. It stays below the limit, so
+// that the poll of the engine ends with it and the listener gets rows in the order of the
+// log, however far behind it is.
+func (b *Inbox) changes(q feed.Query, p *Page) {
+	after := q.After.Time
+	if after < b.log.first {
+		p.Elsewhere = true // it began before the log
+		return
+	}
+	if b.misses() {
+		p.Lost = true
+		return
+	}
+	most := max(1, q.Limit-1)
+	defer func() {
+		if len(p.Rows) > 0 {
+			b.given = max(b.given, p.Rows[len(p.Rows)-1].Updated)
+		}
+	}()
+	for _, n := range b.entries(after) {
+		e := b.log.at(n)
+		if e.Changed <= b.since || e.Row.Updated <= b.from[e.Row.Conversation] {
+			continue
+		}
+		if len(p.Rows) == most {
+			p.More, b.upto = true, p.Rows[most-1].Updated
+			return
+		}
+		// The engine asks once more for the last one that it has had, and only for its key.
+		if e.Row.Payload == nil && e.Row.Updated > b.given {
+			p.Without = append(p.Without, len(p.Rows))
+		}
+		p.Rows = append(p.Rows, e.Row)
+	}
+	b.upto = b.log.Now()
+}
+
+// Start says that a listener begins at this moment. Its engine asks later where that is.
+func (b *Inbox) Start() {
+	if b.start == 0 {
+		b.start = b.log.Now()
+	}
+}
+
+// Caught says that the listener was given by the server what the log had forgotten.
+func (b *Inbox) Caught() { b.upto = b.log.Now() }
+
+// misses reports whether an entry was forgotten that the listener was not given.
+func (b *Inbox) misses() bool {
+	if b.all || b.upto >= b.log.lost {
+		return b.upto < b.log.lost
+	}
+	return slices.ContainsFunc(b.mine, func(c int64) bool { return b.log.lostOf[c] > max(b.upto, b.from[c]) })
+}
+
+// entries are the numbers of the listener's entries after a position, in order: found
+// by conversation, or among all if these are fewer.
+func (b *Inbox) entries(after feed.Time) []int {
+	var out []int
+	first, end := b.log.after(after), b.log.base+len(b.log.entries)
+	if b.all || end-first < len(b.mine) {
+		for n := first; n < end; n++ {
+			if b.Has(b.log.at(n).Row.Conversation) {
+				out = append(out, n)
+			}
+		}
+		return out
+	}
+	for _, c := range b.mine {
+		n, ok := b.log.heads[c]
+		for ok && n >= first {
+			out = append(out, n)
+			n = b.log.at(n).prev
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Joined says that a conversation is the listener's now. rows are its newest ones, as the
+// server gave them for [Inbox.JoinQuery]. They are read before the engine hears of the
+// join, so that other conversations do not wait for them.
+func (b *Inbox) Joined(conversation int64, rows []feed.Row, settled func(conversation int64) feed.Time) {
+	if b.pages == nil {
+		b.pages, b.from = map[int64][]feed.Row{}, map[int64]feed.Time{}
+	}
+	b.pages[conversation] = append([]feed.Row{}, b.Translate(rows, settled)...)
+	if i, ok := slices.BinarySearch(b.mine, conversation); !ok {
+		b.mine = slices.Insert(b.mine, i, conversation)
+	}
+}
+
+// JoinQuery is what the server is asked for a conversation before [Inbox.Joined].
+func JoinQuery(conversation int64, limit int) feed.Query {
+	return feed.Query{Kind: feed.Newest, Conversation: conversation, Limit: limit}
+}
+
+// joined answers the engine's first query for a joined conversation: the rows that were read
+// for it, and what the log has had since. Later entries come in later pages.
+func (b *Inbox) joined(q feed.Query) []feed.Row {
+	rows, at := b.pages[q.Conversation], map[int64]int{}
+	delete(b.pages, q.Conversation)
+	for i := range rows {
+		at[rows[i].ID] = i
+	}
+	for n, ok := b.log.heads[q.Conversation]; ok && n >= b.log.base; n = b.log.at(n).prev {
+		e := b.log.at(n)
+		if i, had := at[e.Row.ID]; had {
+			if e.Row.Updated > rows[i].Updated && e.Row.Payload != nil {
+				rows[i] = e.Row
+			}
+		} else if e.Row.Payload != nil {
+			at[e.Row.ID] = len(rows)
+			rows = append(rows, e.Row)
+		}
+	}
+	rows = slices.DeleteFunc(rows, func(r feed.Row) bool { return r.Deleted })
+	slices.SortFunc(rows, func(x, y feed.Row) int {
+		return feed.Key{Time: y.Created, ID: y.ID}.Compare(feed.Key{Time: x.Created, ID: x.ID})
+	})
+	b.from[q.Conversation] = b.log.Now()
+	return rows[:min(len(rows), q.Limit)]
+}
+
+// Translate prepares rows that the server gave for a query of the engine: those that the
+// log has get its stamps. One that the log will have later is left out, since it has to come
+// in order. settled is up to where the log has a conversation.
+func (b *Inbox) Translate(rows []feed.Row, settled func(conversation int64) feed.Time) []feed.Row {
+	out := rows[:0]
+	for _, row := range rows {
+		if e := b.log.find(row.ID); e != nil {
+			payload := row.Payload
+			if e.Changed != row.Updated || e.Row.Deleted != row.Deleted {
+				if e.Row.Payload == nil {
+					continue // the later version comes with the log
+				}
+				payload = e.Row.Payload
+			}
+			row = e.Row
+			row.Payload = payload
+		} else if row.Updated > settled(row.Conversation) {
+			continue
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// EngineConfig is the configuration of an engine that reads an inbox: it is poked when
+// there is something, and nothing becomes visible late.
+func EngineConfig(base feed.Config) feed.Config {
+	base.Overlap = 1000 // a microsecond, the unit of stamps
+	base.MinGap = 1
+	base.Live, base.Base, base.Max = idle, idle, idle
+	return base
+}

@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"cmp"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Entry is one version of a row in the log.
+type Entry struct {
+	// Row has the stamp of the entry as its time of change. Its Payload is nil once the
+	// log has forgotten the content.
+	Row feed.Row
+	// Changed is the server's time of the change.
+	Changed feed.Time
+	prev    int // the entry of the same conversation before it, -1 for none
+}
+
+// LogConfig bounds a [Log]. Zero fields take the defaults.
+type LogConfig struct {
+	Contents int // entries whose content is kept, default 20,000
+	Keys     int // entries that are kept, default 200,000
+}
+
+// Log is the rows of all conversations in the order in which they arrived.
+type Log struct {
+	cfg     LogConfig
+	entries []Entry
+	base    int // the number of the first entry
+	bare    int // the number of the first entry with content
+	last    feed.Time
+	first   feed.Time           // what was changed before it is not in the log
+	heads   map[int64]int       // the newest entry of each conversation
+	rows    map[int64]int       // the newest entry of each row
+	lost    feed.Time           // the stamp of the last entry that was forgotten
+	lostOf  map[int64]feed.Time // the same, by conversation
+}
+
+// NewLog returns an empty log.
+func NewLog(cfg LogConfig) *Log {
+	cfg.Contents = cmp.Or(cfg.Contents, 20_000)
+	cfg.Keys = max(cmp.Or(cfg.Keys, 200_000), cfg.Contents)
+	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}, lostOf: map[int64]feed.Time{}}
+}
+
+// Append adds rows, in order. now is the server's time; stamps grow even if it does not.
+func (l *Log) Append(now feed.Time, rows []feed.Row) {
+	for i := range rows {
+		e := Entry{Row: rows[i], Changed: rows[i].Updated, prev: -1}
+		l.last = max(l.last+1, now)
+		e.Row.Updated = l.last
+		n := l.base + len(l.entries)
+		if prev, ok := l.heads[e.Row.Conversation]; ok {
+			e.prev = prev
+		}
+		l.heads[e.Row.Conversation], l.rows[e.Row.ID] = n, n
+		l.entries = append(l.entries, e)
+	}
+	for l.base+len(l.entries)-l.bare > l.cfg.Contents {
+		l.at(l.bare).Row.Payload = nil
+		l.bare++
+	}
+	// It waits until there are a quarter more, so that moving them costs little for each.
+	if over := len(l.entries) - l.cfg.Keys; over > l.cfg.Keys/4 {
+		l.forget(over)
+	}
+}
+
+// forget drops the oldest entries.
+func (l *Log) forget(n int) {
+	for i := range l.entries[:n] {
+		e := &l.entries[i]
+		if l.rows[e.Row.ID] == l.base+i {
+			delete(l.rows, e.Row.ID)
+		}
+		l.lostOf[e.Row.Conversation] = e.Row.Updated
+		if l.heads[e.Row.Conversation] == l.base+i {
+			delete(l.heads, e.Row.Conversation)
+		}
+	}
+	l.lost = l.entries[n-1].Row.Updated
+	l.entries = append(make([]Entry, 0, l.cfg.Keys+l.cfg.Keys/4+1), l.entries[n:]...)
+	l.base += n
+}
+
+// at is an entry by its number, nil if it was forgotten.
+func (l *Log) at(n int) *Entry {
+	if n < l.base || n >= l.base+len(l.entries) {
+		return nil
+	}
+	return &l.entries[n-l.base]
+}
+
+// Now is the log's time: no later entry has a stamp up to it.
+func (l *Log) Now() feed.Time { return l.last }
+
+// begin says from when on the log has everything.
+func (l *Log) begin(since feed.Time) {
+	l.first = since - 1 // an engine that begins now asks from a microsecond before
+	l.Tick(since)
+}
+
+// Tick moves the log's time to that of the server.
+func (l *Log) Tick(now feed.Time) { l.last = max(l.last, now) }
+
+// Len is how many entries the log has, and how many of these with content.
+func (l *Log) Len() (entries, contents int) {
+	return len(l.entries), l.base + len(l.entries) - l.bare
+}
+
+// find is the newest entry of a row, nil if there is none.
+func (l *Log) find(row int64) *Entry {
+	n, ok := l.rows[row]
+	if !ok {
+		return nil
+	}
+	return l.at(n)
+}
+
+// after is the number of the first entry with a stamp after t.
+func (l *Log) after(t feed.Time) int {
+	low, high := 0, len(l.entries)
+	for low < high {
+		if m := (low + high) / 2; l.entries[m].Row.Updated > t {
+			high = m
+		} else {
+			low = m + 1
+		}
+	}
+	return l.base + low
+}

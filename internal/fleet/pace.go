@@ -1,0 +1,51 @@
+package fleet
+
+import (
+	"math"
+	"time"
+)
+
+// leastTrust is that in bells of which none has proved true lately: one that does must not
+// wait for the sweep.
+const leastTrust = 0.25
+
+// recent is how far back the pace looks.
+const recent = 2 * time.Second
+
+// pacer measures what reads bring.
+type pacer struct {
+	last  time.Time // of the last live read
+	sum   float64   // hits, fading
+	at    time.Time
+	trust float64 // the share of bells that proved true, fading
+}
+
+// saw notes the read of a conversation.
+func (p *pacer) saw(now time.Time, sign Reason, hit bool) {
+	if hit {
+		p.fade(now)
+		p.sum++
+	}
+	if sign != Rung {
+		return
+	}
+	const weight = 1. / 64
+	p.trust *= 1 - weight
+	if hit {
+		p.trust += weight
+	}
+	p.trust = max(p.trust, leastTrust)
+}
+
+func (p *pacer) fade(now time.Time) {
+	if d := now.Sub(p.at); d > 0 {
+		p.sum *= math.Exp(-float64(d) / float64(recent))
+		p.at = now
+	}
+}
+
+// hits is in how many conversations a second something new was found.
+func (p *pacer) hits(now time.Time) float64 {
+	p.fade(now)
+	return p.sum / recent.Seconds()
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// small is a run that takes a moment.
+func small(strategy string, change ...func(*Options)) Options {
+	o := options(flag.NewFlagSet("", flag.ContinueOnError))
+	o.Strategy = strategy
+	o.Users, o.Conversations, o.Bot, o.Rate, o.Sends = 300, 600, 120, 12, 1
+	o.Bursts, o.Burst, o.Joins, o.Blocked = 2, 200, 40, 5
+	o.For, o.Outage, o.Deletes = 6*time.Minute, 20*time.Second, 0.01
+	for _, fn := range change {
+		fn(o)
+	}
+	return *o
+}
+
+func played(t *testing.T, o Options) *run {
+	t.Helper()
+	r := newRun(o, none)
+	r.play()
+	require.Greater(t, r.oracle.News, 1000)
+	assert.Zero(t, r.oracle.Lost, "lost")
+	assert.Zero(t, r.oracle.Twice, "twice")
+	assert.Zero(t, r.oracle.Disorder, "out of order")
+	assert.Zero(t, r.oracle.Stale, "changes that are not told")
+	assert.Zero(t, r.oracle.Gaps-min(r.oracle.Gaps, o.Joins), "gaps without a join")
+	assert.Empty(t, r.oracle.problems)
+	if o.Strangers == 0 {
+		assert.Zero(t, r.world.refused, "answers of 429")
+	}
+	return r
+}
+
+func TestNoStrategyLosesOrDoublesAMessage(t *testing.T) {
+	t.Parallel()
+	for name := range strategies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := played(t, small(name))
+			assert.Less(t, r.sends.at(.9), 2*time.Second)
+			assert.Positive(t, r.oracle.Updates)
+		})
+	}
+}
+
+func (r *run) requests() (n int) {
+	for _, k := range r.kinds {
+		n += k
+	}
+	return n
+}
+
+func TestBellsThatLieLoseNothingAndCostNoRequests(t *testing.T) {
+	t.Parallel()
+	quiet := func(o *Options) { o.BellsLost, o.BellsDoubled, o.Outages = 0, 0, 0 }
+	honest := played(t, small("bell", quiet))
+	assert.Less(t, honest.oracle.delays.at(.9), 2*time.Second)
+	for name, lie := range map[string]func(*Options){
+		"all lost":    func(o *Options) { o.BellsLost = 1 },
+		"all doubled": func(o *Options) { o.BellsDoubled = 1 },
+		"as many forged": func(o *Options) {
+			o.BellsForged = 1
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := played(t, small("bell", quiet, lie))
+			assert.Less(t, float64(r.requests()), 1.1*float64(honest.requests()))
+		})
+	}
+}
+
+func TestAListWhoseTimesDoNotMoveLosesNothing(t *testing.T) {
+	t.Parallel()
+	played(t, small("list", func(o *Options) { o.Stuck = true }))
+}
+
+func TestAnotherProcessAtTheSameLimitCostsTimeOnly(t *testing.T) {
+	t.Parallel()
+	r := played(t, small("list", func(o *Options) { o.Strangers, o.Limit, o.Outages = 40, 60, 0 }))
+	assert.Positive(t, r.world.refused, "the limit has to be met")
+}
+
+func TestOneListenerToAllConversationsGetsEverything(t *testing.T) {
+	t.Parallel()
+	r := played(t, small("list", func(o *Options) { o.Archive, o.Joins, o.Outages = true, 0, 0 }))
+	assert.Less(t, r.oracle.first, 30*time.Second)
+}
+
+func TestTheOracleNoticesWhatIsDoneWrong(t *testing.T) {
+	t.Parallel()
+	lively := func(o *Options) { o.Edits, o.Bursts, o.Burst, o.Outages = 0.5, 3, 900, 0 }
+	for _, c := range []struct {
+		name     string
+		strategy string
+		broken   fault
+		change   func(*Options)
+		violated func(*run) int
+	}{
+		{"what becomes visible late is not waited for", "list", noOverlap, nil, func(r *run) int { return r.oracle.Lost }},
+		{"listeners get the server's times", "list", serverTimes, nil, func(r *run) int { return r.oracle.Lost }},
+		{"a look leaves out a row", "list", shortLooks, nil, func(r *run) int { return r.oracle.Lost }},
+		{"pages are lost", "list", lostPages, lively, func(r *run) int { return r.oracle.Lost }},
+		{"pages are not sorted together", "list", noCollecting, lively, func(r *run) int { return r.oracle.Disorder }},
+		{"nothing is swept", "bell", noSweep, func(o *Options) { o.BellsLost = 0.2 }, func(r *run) int { return r.oracle.Lost }},
+		{"slots are free too early", "sweep", earlySlots, func(o *Options) { o.Limit, o.Sends = 20, 4 }, func(r *run) int { return r.world.refused }},
+		{"a listener begins again", "list", noPosition, nil, func(r *run) int { return r.oracle.Twice }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := small(c.strategy, func(o *Options) { o.Joins, o.For = 0, 4*time.Minute })
+			if c.change != nil {
+				c.change(&o)
+			}
+			sound, broken := newRun(o, none), newRun(o, c.broken)
+			sound.play()
+			require.Zero(t, c.violated(sound), "without the fault")
+			broken.play()
+			assert.Positive(t, c.violated(broken))
+		})
+	}
+}

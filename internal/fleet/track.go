@@ -1,0 +1,127 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// track is what has been read of one conversation.
+//
+// A row may become visible up to an overlap after its time. So a change is settled when
+// it was seen an overlap before the last complete read was asked for; until then versions
+// are remembered one by one.
+type track struct {
+	settled feed.Time // every version that was changed up to it is in the log
+	pos     feed.Time // the newest change that was seen
+	upto    feed.Time // settles when the window is over
+	from    time.Time // since when the window is open; zero: it is not
+	seen    []sight   // the versions after settled
+	held    []feed.Row
+	at      feed.Key // where the next page of an incomplete read begins
+}
+
+// sight is one version of a row.
+type sight struct {
+	id      int64
+	updated feed.Time
+	hash    uint64
+	deleted bool
+}
+
+func sightOf(r *feed.Row) sight { return sight{r.ID, r.Updated, r.Hash, r.Deleted} }
+
+// begin makes everything up to a time history.
+func (t *track) begin(since feed.Time) { t.settled, t.pos = since, since }
+
+// start is where a read of changes begins.
+func (t *track) start() feed.Key {
+	if t.at != (feed.Key{}) {
+		return t.at
+	}
+	return feed.Key{Time: t.settled, ID: 1<<63 - 1}
+}
+
+// hold takes the rows of a read that is not complete yet. They wait, so that the log has
+// them in order.
+func (t *track) hold(rows []feed.Row, clock feed.Time) {
+	for i := range rows {
+		row := &rows[i]
+		if row.Updated <= t.settled {
+			continue
+		}
+		v := sightOf(row)
+		stale := slices.ContainsFunc(t.seen, func(o sight) bool {
+			return o == v || o.id == v.id && (o.updated > v.updated || o.deleted && !v.deleted)
+		})
+		if stale {
+			continue
+		}
+		t.seen = append(t.seen, v)
+		t.held = append(t.held, *row)
+		t.pos = max(t.pos, feed.Clamp(row.Updated, clock))
+	}
+}
+
+// complete ends a read that was asked for at a time, and returns what is new in it, in
+// order of creation.
+func (t *track) complete(asked, now time.Time, overlap time.Duration) []feed.Row {
+	fresh := t.flush()
+	t.at = feed.Key{}
+	t.settled = max(t.settled, t.pos-feed.Time(overlap.Microseconds()))
+	if !t.from.IsZero() && asked.Sub(t.from) >= overlap {
+		t.settled, t.from = max(t.settled, t.upto), time.Time{}
+	}
+	t.settle(t.settled)
+	if t.from.IsZero() && t.pos > t.settled {
+		t.upto, t.from = t.pos, now
+	}
+	return fresh
+}
+
+// settle makes everything up to a time settled.
+func (t *track) settle(upto feed.Time) {
+	t.settled = max(t.settled, upto)
+	t.pos = max(t.pos, t.settled)
+	if len(t.seen) > 0 {
+		t.seen = slices.DeleteFunc(t.seen, func(v sight) bool { return v.updated <= t.settled })
+		if len(t.seen) == 0 {
+			t.seen = nil
+		}
+	}
+}
+
+// flush returns the rows that wait, in order of creation.
+func (t *track) flush() []feed.Row {
+	fresh := t.held
+	t.held = nil
+	slices.SortFunc(fresh, func(a, b feed.Row) int {
+		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Updated, b.Updated))
+	})
+	return fresh
+}
+
+// reaches reports whether the newest rows of a conversation, of which limit were asked for,
+// leave out none that is not settled.
+func (t *track) reaches(rows []feed.Row, limit int) bool {
+	if len(rows) < limit {
+		return true
+	}
+	for i := range rows {
+		if rows[i].Updated <= t.settled {
+			return true
+		}
+	}
+	return false
+}
+
+// drop forgets an incomplete read.
+func (t *track) drop() {
+	for i := range t.held {
+		v := sightOf(&t.held[i])
+		t.seen = slices.DeleteFunc(t.seen, func(o sight) bool { return o == v })
+	}
+	t.held, t.at = nil, feed.Key{}
+}

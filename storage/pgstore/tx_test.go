@@ -89,7 +89,11 @@ func TestEffectsAndPositionsAreStoredTogetherOrNotAtAll(t *testing.T) {
 		"a ROLLBACK of its own": {func(ctx context.Context, _ storage.Store) error {
 			tx, _ := pgstore.Tx(ctx)
 			_, err := tx.Exec(ctx, "ROLLBACK")
-			assert.NoError(t, err)
+			assert.ErrorIs(t, err, pgstore.ErrEnded)
+			// As the next function of a batch does, which knows nothing of it.
+			assert.ErrorIs(t, insert(ctx, 2), pgstore.ErrEnded)
+			_, err = pgx.CollectRows(must(tx.Query(ctx, "INSERT INTO effects VALUES (3) RETURNING id")), pgx.RowTo[int])
+			assert.ErrorIs(t, err, pgx.ErrTxClosed)
 			return nil
 		}, pgstore.ErrEnded},
 		"rows that stay open": {func(ctx context.Context, _ storage.Store) error {
@@ -127,6 +131,9 @@ func TestEffectsAndPositionsAreStoredTogetherOrNotAtAll(t *testing.T) {
 		}
 	}
 }
+
+// must leaves an error to the rows, which have it, too.
+func must(rows pgx.Rows, _ error) pgx.Rows { return rows }
 
 func TestTheFunctionsOwnErrorIsReturnedAsItIs(t *testing.T) {
 	t.Parallel()

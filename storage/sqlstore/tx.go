@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"sync"
@@ -147,14 +148,16 @@ func (x *txn) lasts() error {
 	case err == nil:
 		_, err = x.tx.ExecContext(ctx, `ROLLBACK`)
 	case errors.Is(err, sql.ErrTxDone):
-		err = nil
 	case strings.Contains(err.Error(), "within a transaction"):
 		return nil
 	default:
 		return x.of.explain(ctx, err)
 	}
 	x.ended = true
-	return errors.Join(ErrEnded, err)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrEnded, err)
+	}
+	return ErrEnded
 }
 
 // immediate begins a transaction that lasts as long as life, and has the lock of writers.

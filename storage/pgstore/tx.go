@@ -76,7 +76,8 @@ func (h handlerTx) Exec(ctx context.Context, sql string, args ...any) (pgconn.Co
 // Errors: that of fn, as it is; [ErrAborted], [ErrEnded] and [ErrBusy] for a function that
 // returned nil although its transaction cannot be committed; those of the server, among
 // them deadlocks and serialization failures, which are not tried again. After all of these
-// nothing was stored, but for what the function has committed itself (ErrEnded). After [ErrUncertain] it may be stored or not; it also matches the
+// nothing was stored, but for what the function has committed itself (ErrEnded); those of COMMIT
+// match [storage.ErrRolledBack]. After [ErrUncertain] it may be stored or not; it also matches the
 // context's cause if ctx ended in the middle of COMMIT.
 func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
 	if fn == nil {
@@ -136,7 +137,7 @@ func (s *Store) committed(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case !uncertain(err):
-		return s.failed(ctx, "commit", err)
+		return fmt.Errorf("%w: %w", storage.ErrRolledBack, s.failed(ctx, "commit", err))
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrUncertain, context.Cause(ctx))
 	}

@@ -309,3 +309,19 @@ func TestATransactionThatIsLeftIdleLosesItsLocks(t *testing.T) {
 	assert.Equal(t, "another's", string(v))
 	assert.Zero(t, number(t, conn, "SELECT count(*) FROM effects"))
 }
+
+// A commit that the server refuses is a failure of which the outcome is known.
+func TestACommitThatIsRefusedIsRolledBack(t *testing.T) {
+	t.Parallel()
+	s, conn := effects(t)
+	_, err := conn.Exec(t.Context(), "ALTER TABLE effects ADD CONSTRAINT late UNIQUE (id) DEFERRABLE INITIALLY DEFERRED, DROP CONSTRAINT effects_pkey")
+	require.NoError(t, err)
+	err = s.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
+		require.NoError(t, insert(ctx, 1))
+		require.NoError(t, insert(ctx, 1))
+		return advance(ctx, tx, nil, []byte("1"))
+	})
+	require.ErrorIs(t, err, storage.ErrRolledBack)
+	require.NotErrorIs(t, err, pgstore.ErrUncertain)
+	wantStored(t, s, conn, false)
+}

@@ -65,6 +65,8 @@ func Tx(ctx context.Context) (*sql.Tx, error) {
 // when fn uses it, or calls [Tx] with its context; one that is not used costs nothing.
 //
 // Errors: that of fn; [ErrInTransaction], if ctx is that of a transaction; [ErrEnded]; as Set.
+// One that matches [storage.ErrRolledBack] says that the commit was refused, as by a foreign
+// key that is DEFERRED.
 func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -100,7 +102,10 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 			_ = tx.Rollback() // it is over, or the connection is closed
 			return err
 		}
-		return tx.Commit()
+		if err = tx.Commit(); refused(err) { // end closes the connection, which undoes it
+			err = fmt.Errorf("%w: %w", storage.ErrRolledBack, err)
+		}
+		return err
 	}))
 }
 

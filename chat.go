@@ -210,7 +210,7 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 	if !c.calls.Enter() && !c.mayFinish(ctx) {
 		return nil, nil, ErrClosed
 	}
-	ctx, release := wait.Both(ctx, c.calls.Context())
+	ctx, release := c.calls.Within(ctx)
 	return ctx, func() {
 		release()
 		c.calls.Leave()
@@ -220,7 +220,7 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 // mayFinish lets a call of a consumer's function in while the Chat is being shut
 // down.
 func (c *Chat) mayFinish(ctx context.Context) bool {
-	return ctx.Value(consuming{}) == c && c.calls.Context().Err() == nil && c.calls.Join()
+	return ctx.Value(consuming{}) == c && !c.calls.Stopped() && c.calls.Join()
 }
 
 // enter is begin for calls that need a login.

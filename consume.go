@@ -188,8 +188,9 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 
 // Consume hands every message of the user's conversations to fn, at least once,
 // also across restarts: the position is kept in Options.Storage and moves only after
-// fn returned nil. Consume blocks until ctx ends, the user logs out or the Chat is
-// closed, and returns why.
+// fn returned nil. Where that is a [storage.Transactional], fn runs in the transaction that
+// moves it: what fn writes there is there once for each message. Consume blocks until ctx
+// ends, the user logs out or the Chat is closed, and returns why.
 //
 // Messages of a conversation come in the order of [Chat.Stream], one after the other;
 // see [PerConversation] for others. Several conversations take turns, or are handled at
@@ -217,8 +218,8 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 // Several consumers may share a user, a name and a store, and with them one
 // position. One of them receives; the others stand by. One takes over when it stops,
 // or within half a minute when its process dies or is suspended. What a suspended process
-// writes when it goes on is refused, and it stands by then. So of n messages that it
-// handles at the same time ([Parallel]) n may be handled twice, and no other.
+// writes when it goes on is refused, with a transaction, and it stands by then. So of n
+// messages that it handles at the same time ([Parallel]) n may be handled twice, and no other.
 //
 // When Storage fails, or does not answer within 5 s, Consume asks again, at most 10 s
 // later, for as long as it takes. Meanwhile nothing is handled: a message whose
@@ -249,14 +250,14 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if err := cmp.Or(o.err, o.from.check()); err != nil {
 		return err
 	}
-	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
-		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
-	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
+	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
+		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
+	}
 	t := c.teller(s, o.onError)
 	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
 	k := &receive.Consumer{

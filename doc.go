@@ -28,8 +28,9 @@
 // of the contacts.
 //
 // A [Chat] is one user. A server with many users connects one Chat for each and
-// lets them share a [datasource.Client]. A Chat that streams nothing costs a few
-// kilobytes; one that streams has one goroutine and no connection of its own.
+// lets them share a [datasource.Client]. A Chat costs a few kilobytes.
+// One that streams has a goroutine only while it polls or a function of the caller's runs,
+// and no connection of its own.
 // Everything is safe for concurrent use unless it says otherwise.
 //
 // [Chat.Shutdown] ends a Chat and waits for what runs, within its context.

@@ -45,6 +45,29 @@ func ExampleParallel() {
 	// true
 }
 
+// What waits is handled in one transaction of Storage, up to three messages here: with
+// sqlstore, the rows of all three and the position are committed together.
+func ExampleBatch() {
+	s := newStage()
+	defer s.close()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	s.talk("one", "two", "three")
+	err := s.bob.Consume(ctx, "archive", func(_ context.Context, m *chat.Message) error {
+		fmt.Println("archiving", m.Body)
+		if m.Body == "three" {
+			stop()
+		}
+		return nil
+	}, chat.Batch(3))
+	fmt.Println(errors.Is(err, context.Canceled))
+	// Output:
+	// archiving one
+	// archiving two
+	// archiving three
+	// true
+}
+
 // A bot that shows the state of things needs the newest message only. What came
 // before it, while the bot was busy or away, is acknowledged without a call.
 func ExamplePerConversation() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
@@ -39,16 +40,17 @@ func ExampleChat_Health() {
 func ExampleOnError() {
 	s := newStage()
 	defer s.close()
+	var once sync.Once // it takes a second of refusals
 	sub, err := s.jane.Stream(context.Background(), func(*chat.Message) {}, chat.OnError(func(err error) {
 		if errors.Is(err, chat.ErrUnauthorized) {
-			fmt.Println("get a new token")
+			once.Do(func() { fmt.Println("get a new token") })
 		}
 	}))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	s.server.Always(fliplettest.AnyRoute, fliplettest.Status(http.StatusForbidden))
+	s.server.Always(fliplettest.AnyRoute, fliplettest.RefuseToken())
 	<-sub.Done()
 	fmt.Println(errors.Is(sub.Err(), chat.ErrUnauthorized))
 	if err := s.jane.Shutdown(context.Background()); err != nil { // waits for the function

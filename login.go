@@ -80,7 +80,7 @@ func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts
 		before.stop(fmt.Errorf("another user logged in: %w", ErrNotLoggedIn))
 		c.forgetRead()
 	}
-	if c.calls.Context().Err() != nil {
+	if c.calls.Stopped() {
 		c.stopSession(errClosing) // Close came meanwhile
 		return nil, errClosing
 	}

@@ -19,7 +19,7 @@ import (
 func newCache(opts *Options, keepsMessages bool, work *life.Life) *cache.Cache {
 	return cache.New(cache.Config{
 		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
-		Shared: sharedKeys(opts), Go: work.Go, Closing: work.Context, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
+		Shared: sharedKeys(opts), Go: work.Go, AtEnd: work.AfterStop, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
 	})
 }
 

@@ -21,15 +21,19 @@ func (c *Chat) newSession(contact *Contact) *session {
 	s.roster = c.rosterOf(s)
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
-		Source: &polledRows{chat: c, session: s},
-		Feed: feed.Config{
-			PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
-			LongestWait: datasource.LongestWait, Stable: rows.Stable,
-		},
+		Source: &polledRows{chat: c, session: s}, Feed: c.newFeed,
 		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached, Hooks: c.opts.Hooks,
 	})
 	s.outbox = c.outboxOf(s)
 	return s
+}
+
+// newFeed makes an engine, which each loop has anew.
+func (c *Chat) newFeed() *feed.Feed {
+	return feed.New(feed.Config{
+		PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
+		LongestWait: datasource.LongestWait, Stable: rows.Stable,
+	})
 }
 
 // detached copies a row that would keep the page that it came with.

@@ -40,6 +40,7 @@ var (
 	_ storage.Transactional = (*Store)(nil)
 	_ storage.Lister        = (*Store)(nil)
 	_ storage.Scrubber      = (*Store)(nil)
+	_ storage.Watcher       = (*Store)(nil)
 )
 
 // NewStore returns a Store for the consumer of a name, whose position goes to r. A Chat that
@@ -261,6 +262,16 @@ func merge(ctx context.Context, s *Store, prefix string, position map[string][]b
 			return
 		}
 	}
+}
+
+// Watch watches a key of the other Storage, if that can do it. Keys of the position are the
+// consumer's, and not watched.
+func (s *Store) Watch(ctx context.Context, key string) (<-chan struct{}, error) {
+	watcher, ok := s.inner.(storage.Watcher)
+	if !ok || s.owns(key) {
+		return nil, fmt.Errorf("relay: %T: watch %.100q: %w", s.inner, key, errors.ErrUnsupported)
+	}
+	return watcher.Watch(ctx, key)
 }
 
 // Scrub scrubs the other Storage. What the stream keeps of old positions is no secret: ids

@@ -10,5 +10,6 @@
 // encrypts what another Store keeps.
 //
 // Package storagetest checks an implementation, package boltstore keeps a store
-// in a file.
+// in a file. Stores in PostgreSQL, SQLite and NATS are modules of their own: storage/pgstore,
+// storage/sqlstore and storage/natsstore.
 package storage

@@ -13,7 +13,56 @@ import (
 // memory is a Store that lasts as long as the process.
 type memory struct {
 	mu     sync.Mutex
-	values map[string][]byte
+	values values
+}
+
+// values are pairs of keys and values. Few lie in a list, since a chat that has no other
+// Store has a handful of them, and a map takes twice as much.
+type values struct {
+	list []pair
+	all  map[string][]byte // in place of list, once there are more than fewValues
+}
+
+type pair struct {
+	key   string
+	value []byte
+}
+
+// fewValues is how many values a list holds.
+const fewValues = 8
+
+func (v *values) at(key string) int {
+	return slices.IndexFunc(v.list, func(p pair) bool { return p.key == key })
+}
+
+func (v *values) get(key string) ([]byte, bool) {
+	if i := v.at(key); i >= 0 {
+		return v.list[i].value, true
+	}
+	value, ok := v.all[key]
+	return value, ok
+}
+
+func (v *values) set(key string, value []byte) {
+	switch i := v.at(key); {
+	case i >= 0:
+		v.list[i].value = value
+	case v.all != nil:
+		v.all[key] = value
+	case len(v.list) < fewValues:
+		v.list = append(v.list, pair{key, value})
+	default:
+		v.all = map[string][]byte{key: value}
+		for _, p := range v.list {
+			v.all[p.key] = p.value
+		}
+		v.list = nil
+	}
+}
+
+func (v *values) delete(key string) {
+	delete(v.all, key)
+	v.list = slices.DeleteFunc(v.list, func(p pair) bool { return p.key == key })
 }
 
 var (
@@ -25,7 +74,7 @@ var (
 // NewMemory returns a Store that keeps its values in memory. It is a [Lister] and a
 // [Transactional], too. Its transactions wait for nobody: when somebody else has changed
 // what one of them has swapped, its Update fails.
-func NewMemory() Store { return &memory{values: map[string][]byte{}} }
+func NewMemory() Store { return &memory{} }
 
 func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
@@ -33,7 +82,7 @@ func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v, ok := m.values[key]
+	v, ok := m.values.get(key)
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNotFound, key)
 	}
@@ -46,7 +95,7 @@ func (m *memory) Set(ctx context.Context, key string, value []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.values[key] = clone(value)
+	m.values.set(key, clone(value))
 	return nil
 }
 
@@ -56,7 +105,7 @@ func (m *memory) Delete(ctx context.Context, key string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.values, key)
+	m.values.delete(key)
 	return nil
 }
 
@@ -66,14 +115,14 @@ func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	present, ok := m.values[key]
+	present, ok := m.values.get(key)
 	if ok != (old != nil) || !bytes.Equal(present, old) {
 		return false, nil
 	}
 	if new == nil {
-		delete(m.values, key)
+		m.values.delete(key)
 	} else {
-		m.values[key] = clone(new)
+		m.values.set(key, clone(new))
 	}
 	return true, nil
 }
@@ -108,11 +157,13 @@ func (m *memory) keys(ctx context.Context, prefix string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var keys []string
-	for key := range m.values {
-		if strings.HasPrefix(key, prefix) {
-			keys = append(keys, key)
-		}
+	for key := range m.values.all {
+		keys = append(keys, key)
 	}
+	for _, p := range m.values.list {
+		keys = append(keys, p.key)
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })
 	slices.Sort(keys)
 	return keys, nil
 }

@@ -1,7 +1,11 @@
 package storage_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/storage"
 	"github.com/fliplet/fliplet-chat-go/storage/storagetest"
@@ -10,4 +14,28 @@ import (
 func TestMemoryIsAStore(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(*testing.T) storage.Store { return storage.NewMemory() })
+}
+
+func TestAMemoryIsTheSameWithFewValuesAndWithMany(t *testing.T) {
+	t.Parallel()
+	s, want := storage.NewMemory(), map[string]string{}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	for step := range 2000 {
+		key := fmt.Sprint("key ", random.IntN(1+step/100)) // from one to twenty
+		if random.IntN(4) == 0 {
+			require.NoError(t, s.Delete(t.Context(), key))
+			delete(want, key)
+		} else {
+			require.NoError(t, s.Set(t.Context(), key, []byte(fmt.Sprint(step))))
+			want[key] = fmt.Sprint(step)
+		}
+		got := map[string]string{}
+		for key, err := range s.(storage.Lister).List(t.Context(), "") {
+			require.NoError(t, err)
+			value, err := s.Get(t.Context(), key)
+			require.NoError(t, err)
+			got[key] = string(value)
+		}
+		require.Equal(t, want, got)
+	}
 }

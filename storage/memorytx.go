@@ -51,15 +51,15 @@ func (m *memory) Update(ctx context.Context, fn func(context.Context, Store) err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, was := range tx.compared {
-		if now, ok := m.values[key]; ok != (was != nil) || !bytes.Equal(now, was) {
+		if now, ok := m.values.get(key); ok != (was != nil) || !bytes.Equal(now, was) {
 			return fmt.Errorf("storage: %q was changed by somebody else during the transaction", key)
 		}
 	}
 	for key, value := range tx.written {
 		if value == nil {
-			delete(m.values, key)
+			m.values.delete(key)
 		} else {
-			m.values[key] = value
+			m.values.set(key, value)
 		}
 	}
 	return nil
@@ -91,7 +91,7 @@ func (x *memoryTx) read(key string) []byte {
 	}
 	x.of.mu.Lock()
 	defer x.of.mu.Unlock()
-	if v, ok := x.of.values[key]; ok {
+	if v, ok := x.of.values.get(key); ok {
 		return clone(v)
 	}
 	return nil

@@ -306,7 +306,7 @@ func start(ctx context.Context, o order) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(ctx, self), ended: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(ctx, self), ended: make(chan struct{})} //nolint:gosec // it is this program
 	p.cmd.Env = append(os.Environ(), replicaEnv+"="+string(said))
 	p.cmd.Stderr = &p.stderr
 	if err := p.cmd.Start(); err != nil {

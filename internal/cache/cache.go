@@ -41,9 +41,9 @@ type Config struct {
 	// Go runs a function in the background. It reports false when everything else has
 	// ended; then the caller runs it. nil is a plain goroutine.
 	Go func(func()) bool
-	// Closing is a context that ends when everything ends, so that nothing is written any
-	// more to a Store that is slow. nil: none does.
-	Closing func() context.Context
+	// AtEnd has a function called when everything ends, so that nothing is written any more
+	// to a Store that is slow. release prevents that. nil: nothing ends.
+	AtEnd func(fn func(cause error)) (release func() bool)
 }
 
 // Cache is the part of a Store that belongs to one contacts data source. It is safe
@@ -58,6 +58,9 @@ type Cache struct {
 
 // New returns a Cache. It does not touch the Store.
 func New(cfg Config) *Cache {
+	if !cfg.KeepsMessages {
+		return &Cache{cfg: cfg, prefix: ownPrefix}
+	}
 	host := cfg.BaseURL
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
 		host = u.Host
@@ -65,8 +68,12 @@ func New(cfg Config) *Cache {
 	return &Cache{cfg: cfg, prefix: fmt.Sprintf("%s%s/%d/", Prefix, host, cfg.DataSourceID)}
 }
 
-// Prefix is what all keys begin with.
-const Prefix = "fl-chat-cache/"
+// Prefix is what all keys begin with in a Store that outlives the Cache. The other is one
+// Chat's own: what tells keys of many apart would be half of what it holds.
+const (
+	Prefix    = "fl-chat-cache/"
+	ownPrefix = "c/"
+)
 
 // Place is whose value a key names.
 type Place struct {

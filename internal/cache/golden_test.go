@@ -17,7 +17,7 @@ import (
 
 func TestKeysStayAsTheyWere(t *testing.T) {
 	t.Parallel()
-	c := New(Config{BaseURL: "https://api.example.org:8443/sub", DataSourceID: 42})
+	c := New(Config{KeepsMessages: true, BaseURL: "https://api.example.org:8443/sub", DataSourceID: 42})
 	for userID, key := range map[string]string{
 		"":                       "fl-chat-cache/api.example.org:8443/42//user",
 		"a/b c%":                 "fl-chat-cache/api.example.org:8443/42/a%2Fb%20c%25/user",
@@ -28,7 +28,7 @@ func TestKeysStayAsTheyWere(t *testing.T) {
 	} {
 		assert.Equal(t, key, c.Key(userID, "user"))
 	}
-	assert.Equal(t, "fl-chat-cache/no url/7/u/outbox", New(Config{BaseURL: "no url", DataSourceID: 7}).Key("u", "outbox"))
+	assert.Equal(t, "fl-chat-cache/no url/7/u/outbox", New(Config{KeepsMessages: true, BaseURL: "no url", DataSourceID: 7}).Key("u", "outbox"))
 }
 
 func TestAStoreOfAnEarlierVersionIsRead(t *testing.T) {

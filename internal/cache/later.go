@@ -158,10 +158,10 @@ func (c *Cache) Soon(ctx context.Context, fn func(context.Context)) {
 
 // whenClosing calls fn when everything ends. release prevents that.
 func (c *Cache) whenClosing(fn func()) (release func() bool) {
-	if c.cfg.Closing == nil {
+	if c.cfg.AtEnd == nil {
 		return func() bool { return true }
 	}
-	return context.AfterFunc(c.cfg.Closing(), fn)
+	return c.cfg.AtEnd(func(error) { fn() })
 }
 
 // close ends a write since everything ends: at once if the Store is known to be slow, or

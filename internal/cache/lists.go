@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
@@ -69,17 +70,15 @@ func (u *User) save(ctx context.Context, name string, v any) {
 	}
 	sum := sha256.Sum256(raw)
 	u.later(ctx, &write{name: name, failed: failed, change: func(ctx context.Context) error {
-		if u.saved[name] == sum {
+		if slices.Contains(u.saved, written{name, sum}) {
 			return nil
 		}
-		delete(u.saved, name) // a write that fails may have been made nevertheless
+		// A write that fails may have been made nevertheless.
+		u.saved = slices.DeleteFunc(u.saved, func(w written) bool { return w.name == name })
 		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw); err != nil {
 			return err
 		}
-		if u.saved == nil {
-			u.saved = map[string][sha256.Size]byte{}
-		}
-		u.saved[name] = sum
+		u.saved = append(u.saved, written{name, sum})
 		return nil
 	}})
 }

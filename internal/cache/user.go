@@ -32,9 +32,15 @@ type User struct {
 
 	// saved are the hashes of the lists that this session wrote last, which are not written
 	// again. account.changes is held.
-	saved map[string][sha256.Size]byte
+	saved []written
 
 	recent recent
+}
+
+// written is what a value was when it was written last.
+type written struct {
+	name string
+	sum  [sha256.Size]byte
 }
 
 // forgotten reports whether a logout has ended the session.

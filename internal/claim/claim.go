@@ -202,8 +202,10 @@ func (c *Claim) exclusive() bool {
 }
 
 // read returns what is stored, nil for nothing.
-func (c *Claim) read(ctx context.Context) ([]byte, error) {
-	raw, err := c.cfg.Store.Get(ctx, c.cfg.Key)
+func (c *Claim) read(ctx context.Context) ([]byte, error) { return read(ctx, c.cfg.Store, c.cfg.Key) }
+
+func read(ctx context.Context, store storage.Store, key string) ([]byte, error) {
+	raw, err := store.Get(ctx, key)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
+	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 // errReleased: the lease was given back.
@@ -118,6 +119,44 @@ func (l *Lease) renew(ctx context.Context) error {
 	return nil
 }
 
+// RenewIn renews the lease within a transaction, for a Store in which the transaction keeps
+// everybody else from writing: nobody else could renew the lease meanwhile, nor take it, and
+// after the transaction it would be taken at once. ended has to be called after it, and says
+// whether it was committed. The error is [ErrLost] when somebody else has the lease.
+func (l *Lease) RenewIn(ctx context.Context, tx storage.Store) (ended func(committed bool), _ error) {
+	if err := l.write(ctx); err != nil {
+		return nil, err
+	}
+	ended = func(bool) { l.written() }
+	if l.gone {
+		return ended, ErrLost
+	}
+	now := time.Now()
+	next, err := json.Marshal(record{Owner: l.claim.owner, Process: l.claim.cfg.Process, Beat: l.claim.beats.Add(1)})
+	if err != nil {
+		return ended, err
+	}
+	before := l.stored
+	ok, err := l.swapIn(ctx, tx, next)
+	l.stored = before // as long as nothing is committed
+	switch {
+	case err != nil:
+		return ended, err
+	case !ok:
+		return ended, ErrLost
+	}
+	return func(committed bool) {
+		defer l.written()
+		if !committed {
+			return
+		}
+		l.stored = next
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.until = now.Add(TTL)
+	}, nil
+}
+
 // Release gives the lease back, so that the next one need not wait for it to run
 // out. A lease that somebody else has taken stays theirs.
 func (l *Lease) Release(ctx context.Context) error {
@@ -138,9 +177,13 @@ func (l *Lease) Release(ctx context.Context) error {
 // store may have written although it said that it failed, and watchers make notes: what
 // names the lease itself is still its own.
 func (l *Lease) swap(ctx context.Context, next []byte) (bool, error) {
-	store, key := l.claim.cfg.Store, l.claim.cfg.Key
+	return l.swapIn(ctx, l.claim.cfg.Store, next)
+}
+
+// swapIn is swap in a Store, or in a transaction of it.
+func (l *Lease) swapIn(ctx context.Context, store storage.Store, next []byte) (bool, error) {
 	for {
-		ok, err := store.CompareAndSwap(ctx, key, l.stored, next)
+		ok, err := store.CompareAndSwap(ctx, l.claim.cfg.Key, l.stored, next)
 		if err != nil {
 			return false, failed(ctx, err)
 		}
@@ -148,7 +191,7 @@ func (l *Lease) swap(ctx context.Context, next []byte) (bool, error) {
 			l.stored = next
 			return true, nil
 		}
-		now, err := l.claim.read(ctx)
+		now, err := read(ctx, store, l.claim.cfg.Key)
 		if err != nil {
 			return false, err
 		}

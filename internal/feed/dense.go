@@ -13,7 +13,7 @@ import (
 // The zero value is an empty map. It may be read by several goroutines, like a Go map.
 type dense[K denseKey, V any] struct {
 	chunks [][]pair[K, V] // all but the last are full
-	cells  []cell         // a power of two, at most three quarters of which are taken
+	cells  []cell         // a power of two, at most three quarters of which are taken; none for a few entries
 	n      int
 }
 
@@ -31,7 +31,10 @@ type cell struct {
 	at  uint32 // where the entry is, from 1 on; 0: the cell is free
 }
 
-const chunk = 256 // entries: larger ones would be large objects, each of which is allocated by itself
+const (
+	chunk = 256 // entries: larger ones would be large objects, each of which is allocated by itself
+	few   = 8   // so many are searched one by one: the map of a quiet chat stays small
+)
 
 // denseSeed keeps whoever chooses keys from choosing those that are in each other's way.
 // What is in a map, and its order, do not depend on it.
@@ -40,6 +43,18 @@ var denseSeed = rand.Uint64() //nolint:gosec // nobody sees what it makes
 func (d *dense[K, V]) len() int { return d.n }
 
 func (d *dense[K, V]) entry(at uint32) *pair[K, V] { return &d.chunks[(at-1)/chunk][(at-1)%chunk] }
+
+// among returns the place of a key where there are no cells, 0 if it is not there.
+func (d *dense[K, V]) among(k K) uint32 {
+	if d.n > 0 {
+		for i := range d.chunks[0] {
+			if d.chunks[0][i].key == k {
+				return uint32(i) + 1 //nolint:gosec // there are few
+			}
+		}
+	}
+	return 0
+}
 
 // find returns the cell of a key, or the free one that would be it. There are cells.
 func (d *dense[K, V]) find(k K, sum uint32) (i uint32, ok bool) {
@@ -66,7 +81,10 @@ func sumOf[K denseKey](k K) uint32 {
 }
 
 func (d *dense[K, V]) get(k K) (v V, ok bool) {
-	if d.n == 0 {
+	if d.cells == nil {
+		if at := d.among(k); at != 0 {
+			return d.entry(at).value, true
+		}
 		return v, false
 	}
 	i, ok := d.find(k, sumOf(k))
@@ -92,6 +110,19 @@ func (d *dense[K, V]) getOrPut(k K, v V) (old V, ok bool) {
 
 // add adds an entry. It returns the one that has the key already, if there is one.
 func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
+	if d.cells == nil {
+		if at := d.among(k); at != 0 {
+			return d.entry(at)
+		}
+		if d.n < few {
+			d.push(k, v)
+			return nil
+		}
+		d.grow()
+		for at := range uint32(d.n) { //nolint:gosec // there are few
+			d.place(cell{sumOf(d.entry(at + 1).key), at + 1})
+		}
+	}
 	if (d.n+1)*4 > len(d.cells)*3 {
 		d.grow()
 	}
@@ -100,6 +131,13 @@ func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 	if ok {
 		return d.entry(d.cells[i].at)
 	}
+	d.push(k, v)
+	d.cells[i] = cell{sum, uint32(d.n)} //nolint:gosec // there are far fewer
+	return nil
+}
+
+// push puts an entry behind the others.
+func (d *dense[K, V]) push(k K, v V) {
 	if last := d.n / chunk; last == len(d.chunks) {
 		var room []pair[K, V]
 		if last < cap(d.chunks) {
@@ -113,8 +151,6 @@ func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 		d.chunks[last] = append(d.chunks[last], pair[K, V]{k, v})
 	}
 	d.n++
-	d.cells[i] = cell{sum, uint32(d.n)} //nolint:gosec // there are far fewer
-	return nil
 }
 
 func (d *dense[K, V]) grow() {
@@ -139,7 +175,12 @@ func (d *dense[K, V]) place(c cell) {
 
 // drop removes an entry, if it is there. The last one takes its place.
 func (d *dense[K, V]) drop(k K) {
-	if d.n == 0 {
+	if d.cells == nil {
+		if at := d.among(k); at != 0 {
+			*d.entry(at) = *d.entry(uint32(d.n)) //nolint:gosec // there are few
+			d.n--
+			d.trim()
+		}
 		return
 	}
 	i, ok := d.find(k, sumOf(k))
@@ -198,7 +239,9 @@ func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
 		if kept != at {
 			*d.entry(kept) = *e
 		}
-		d.place(cell{sumOf(e.key), kept})
+		if d.cells != nil {
+			d.place(cell{sumOf(e.key), kept})
+		}
 	}
 	d.n = int(kept)
 	d.trim()

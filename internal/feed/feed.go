@@ -124,8 +124,9 @@ type roster struct {
 
 // New returns an engine without listeners.
 func New(cfg Config) *Feed {
-	cfg = cfg.withDefaults()
-	return &Feed{cfg: cfg, clock: newSchedule(&cfg)}
+	f := &Feed{cfg: cfg.withDefaults()}
+	f.clock = newSchedule(&f.cfg)
+	return f
 }
 
 // Subscribe adds a listener. Its first page is requested at once.

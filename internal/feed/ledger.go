@@ -186,10 +186,10 @@ func (l *ledger) ack(e *Event) {
 
 // saved is what is stored of an event that was handled.
 func (e *Event) saved() (savedVersion, bool) {
-	if e.Gap != nil && e.Gap.Row == 0 || e.Replay {
-		return savedVersion{}, false
+	if (e.Gap == nil || e.Gap.Row != 0) && !e.Replay {
+		return save(e.Row.ID, versionOf(&e.Row)), true
 	}
-	return save(e.Row.ID, versionOf(&e.Row)), true
+	return savedVersion{}, false
 }
 
 // Commit returns what is to be stored of a durable listener, and takes it for stored.

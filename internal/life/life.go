@@ -25,6 +25,7 @@ type Life struct {
 	over    bool          // no more work is accepted
 	inside  int           // running work
 	empty   chan struct{} // closed when inside reaches 0; nil if nobody waits
+	first   *ending       // what is called at Stop
 }
 
 // New returns an open Life, whose context ends with ctx, too.
@@ -142,6 +143,7 @@ func (l *Life) Stop(cause error) {
 	if l.cancel != nil {
 		l.cancel(cause)
 	}
+	l.callEndings()
 }
 
 // Over reports whether Retire or Stop was called, here or on what this is a part of.

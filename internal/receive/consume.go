@@ -65,6 +65,8 @@ type Consumer struct {
 	mu      sync.Mutex
 	toldAt  time.Time // when that was told last
 	doubts  doubts
+
+	transacting atomic.Int32 // transactions under way
 }
 
 // tellEvery is how often a Store that fails is told of.
@@ -128,11 +130,20 @@ func (c *Consumer) told(err error) {
 	}
 }
 
+// renewal notes what a renewal of the lease has met. One that waits for a transaction of this
+// consumer, in a Store that lets one write at a time, is no failure.
+func (c *Consumer) renewal(err error) {
+	if errors.Is(err, context.DeadlineExceeded) && c.transacting.Load() > 0 {
+		return
+	}
+	c.told(err)
+}
+
 // Run consumes until ctx ends or the Receiver stops, and returns the cause. Of
 // several consumers with the same key one runs; the others stand by. A Store that fails
 // is asked again, for as long as it takes.
 func (c *Consumer) Run(ctx context.Context) error {
-	contender := claim.New(claim.Config{Store: c.Store, Key: c.Key + "/lease", Told: c.told})
+	contender := claim.New(claim.Config{Store: c.Store, Key: c.Key + "/lease", Told: c.renewal})
 	for backoff := time.Second; ; {
 		began := time.Now()
 		lease, err := c.acquire(ctx, contender)

@@ -45,7 +45,7 @@ func (d durable) done(events []feed.Event, finish func(feed.ID, feed.Event) bool
 // wake lets the loop go on if there is something to ask for. mu is held.
 func (d durable) wake(more bool) {
 	if more && !d.l.stopped && d.l.r.loop != nil {
-		d.l.r.loop.notify()
+		d.l.r.loop.wake()
 	}
 }
 

@@ -82,7 +82,7 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 	}
 	l.notify()
 	r.feed.Poke(now)
-	r.loop.notify()
+	r.loop.wake()
 	return nil
 }
 
@@ -193,7 +193,7 @@ func (l *listener) ack() {
 	if l.early {
 		l.first = l.first[min(1, len(l.first)):]
 	} else if l.feed.Ack(l.id) && !l.stopped && l.r.loop != nil {
-		l.r.loop.notify()
+		l.r.loop.wake()
 	}
 	l.r.announce()
 }

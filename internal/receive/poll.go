@@ -81,7 +81,7 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 	for _, l := range r.listeners {
 		w.waits = append(w.waits, awaited{l, l.busy, l.acked})
 	}
-	r.loop.notify()
+	r.loop.wake()
 	r.waiters++
 	if r.changed == nil {
 		r.changed = make(chan struct{})
@@ -93,7 +93,9 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 func (r *Receiver) endPoll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiters--
+	if r.waiters--; r.waiters == 0 {
+		r.changed = nil
+	}
 }
 
 // progress is the state of a pendingPoll.

@@ -74,9 +74,11 @@ func (s *rows) requests() int {
 	return s.asks
 }
 
+func newFeed() *feed.Feed { return feed.New(feed.Config{}) }
+
 func newReceiver(src receive.Source, whole *life.Life) *receive.Receiver {
 	return receive.New(receive.Config{
-		Source: src, Life: whole, Log: slog.New(slog.DiscardHandler),
+		Source: src, Life: whole, Log: slog.New(slog.DiscardHandler), Feed: newFeed,
 		Judge: func(err error) receive.Failure { return receive.Failure{End: errors.Is(err, errEnd)} },
 	})
 }

@@ -2,7 +2,6 @@ package receive
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -47,15 +46,16 @@ type Failure struct {
 	End  bool          // further polls would fail, too: the listeners end with the error
 }
 
-// Config is what a Receiver works with. All fields but Feed, Rested and Hooks are required.
+// Config is what a Receiver works with. All fields but Rested and Hooks are required.
 type Config struct {
 	Source Source
-	Feed   feed.Config
+	// Feed makes the engine of a loop, without listeners.
+	Feed func() *feed.Feed
 	// Judge says what a failed request means.
 	Judge func(error) Failure
 	// Detach copies the payload of a row, so that it shares no memory with those of its page.
 	Detach func(payload any) any
-	// Rested is called in the loop's goroutine when the loop has ended. May be nil.
+	// Rested is called when the loop has ended, while nothing else of it runs. May be nil.
 	Rested func()
 	Log    *slog.Logger
 	// Hooks are told of polls, deliveries and leases. They may be none.
@@ -119,6 +119,7 @@ func (r *Receiver) rest() hooks.Poll {
 	for _, l := range r.listeners {
 		l.park(now, r.cfg.Detach)
 	}
+	r.feed.Slim()
 	if r.round.asked && !r.round.failed {
 		r.status = Status{Succeeded: time.Now()}
 	}
@@ -170,7 +171,7 @@ func (r *Receiver) withFeed(change func(*feed.Feed, time.Time)) {
 	defer r.mu.Unlock()
 	if r.loop != nil {
 		change(r.feed, time.Now())
-		r.loop.notify()
+		r.loop.wake()
 	}
 }
 
@@ -182,111 +183,36 @@ func (r *Receiver) announce() {
 	}
 }
 
-// loop polls from the first listener to the last.
-type loop struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	wake   chan struct{}
-}
-
-// errNoListener: the last listener has left.
-var errNoListener = errors.New("no listener is left")
-
-// startLoop starts the loop, unless it runs already. mu is held.
-func (r *Receiver) startLoop() error {
-	if r.over != nil {
-		return r.over
-	}
-	if r.loop != nil {
-		return nil
-	}
-	p := &loop{wake: make(chan struct{}, 1)}
-	p.ctx, p.cancel = context.WithCancelCause(context.Background()) // Stop ends it
-	began := r.life.Go(func() {
-		r.poll(p)
-		if r.cfg.Rested != nil {
-			r.cfg.Rested()
-		}
-	})
-	if !began {
-		p.cancel(errNoListener)
-		return context.Canceled // Life is over; its owner knows the cause
-	}
-	r.loop, r.feed = p, feed.New(r.cfg.Feed)
-	return nil
-}
-
-// stopLoop ends the loop. mu is held.
-func (r *Receiver) stopLoop(cause error) {
-	if r.loop != nil {
-		r.loop.cancel(cause)
-		r.loop = nil
-		r.announce()
-	}
-}
-
-func (p *loop) notify() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
-// poll makes the requests that the engine asks for, and gives it the answers.
-func (r *Receiver) poll(p *loop) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		action, over, ok := r.next(p)
-		if !ok {
-			return
-		}
-		r.watch.polled(over)
-		if action.Query.Kind != 0 {
-			r.ask(p, action.Query)
-			continue
-		}
-		var due <-chan time.Time
-		if !action.Until.IsZero() {
-			timer.Reset(time.Until(action.Until))
-			due = timer.C
-		}
-		select {
-		case <-due:
-		case <-p.wake:
-		case <-p.ctx.Done():
-			return
-		}
-	}
-}
-
 // next is the engine's next action, and the poll that is over. It reports false when the
-// loop is over.
-func (r *Receiver) next(p *loop) (_ feed.Action, over hooks.Poll, ok bool) {
+// loop is over. With a query it returns the context for it.
+func (r *Receiver) next(p *loop) (_ feed.Action, over hooks.Poll, ctx context.Context, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loop != p {
-		return feed.Action{}, over, false
+		return feed.Action{}, over, nil, false
 	}
+	p.again = false
 	now := time.Now()
 	action := r.feed.Next(now)
 	if action.Query.Kind == 0 {
 		over = r.rest()
 		r.announce() // a poll is also over when nobody has room for its rows
-	} else if r.round.requests++; r.round.requests == 1 {
+		return action, over, nil, true
+	}
+	if r.round.requests++; r.round.requests == 1 {
 		r.round.began = now
 	}
-	return action, over, true
+	return action, over, p.context(), true
 }
 
 // ask makes one request for the engine.
-func (r *Receiver) ask(p *loop, q feed.Query) {
+func (r *Receiver) ask(ctx context.Context, p *loop, q feed.Query) {
 	if q.Kind == feed.Members {
-		members, err := r.cfg.Source.Members(p.ctx)
+		members, err := r.cfg.Source.Members(ctx)
 		r.answer(p, err, func(now time.Time) { r.feed.Members(now, members) })
 		return
 	}
-	page, err := r.cfg.Source.Page(p.ctx, q)
+	page, err := r.cfg.Source.Page(ctx, q)
 	r.answer(p, err, func(now time.Time) {
 		r.round.rows += len(page.Rows)
 		if !page.Asked.IsZero() {

@@ -2,6 +2,7 @@ package receive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,8 @@ func (d *dispatcher) transact(ctx context.Context, t *turn, run func(context.Con
 	defer cancel(nil)
 	waits := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer waits()
+	d.transacting.Add(1)
+	defer d.transacting.Add(-1)
 	var outcome error
 	var w write
 	err := d.tx.Update(within, func(inside context.Context, tx storage.Store) error {
@@ -81,6 +84,9 @@ func (d *dispatcher) transact(ctx context.Context, t *turn, run func(context.Con
 		return false, err
 	case w.stop != nil:
 		w.stop()
+	}
+	if w.renewed != nil {
+		w.renewed(outcome == nil && err == nil)
 	}
 	switch {
 	case outcome == nil && err == nil:
@@ -137,6 +143,7 @@ type write struct {
 	reached bool // the function was done
 	pen     bool // whoever writes has the pen
 	stop    func() bool
+	renewed func(committed bool) // the lease, if not nil
 }
 
 // write takes the pen, and writes what a turn has done with to the position.
@@ -150,10 +157,17 @@ func (d *dispatcher) write(ctx context.Context, tx storage.Store, t *turn, w *wr
 		return err
 	}
 	w.pen = true
+	if !time.Now().Before(d.lease.Until()) {
+		// The transaction itself may have kept it from being renewed.
+		var err error
+		if w.renewed, err = d.lease.RenewIn(ctx, tx); err != nil {
+			return cmp.Or(lost(err), failed(err))
+		}
+	}
 	timer := time.AfterFunc(grace, func() { cancel(context.DeadlineExceeded) })
 	w.stop = timer.Stop
 	if p.unsure {
-		return errUnsettled
+		return storeError{errUnsettled}
 	}
 	c, ok := d.rd.commitWith(t.acks...)
 	if !ok {
@@ -167,6 +181,14 @@ func (d *dispatcher) write(ctx context.Context, tx storage.Store, t *turn, w *wr
 		return failed(err)
 	}
 	if !swapped {
+		return claim.ErrLost
+	}
+	return nil
+}
+
+// lost is an error that says that the lease is somebody else's, nil for others.
+func lost(err error) error {
+	if errors.Is(err, claim.ErrLost) {
 		return claim.ErrLost
 	}
 	return nil

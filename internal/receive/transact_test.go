@@ -168,7 +168,7 @@ func history(t *testing.T, seed uint64, fence bool) (violations []string) {
 			go func() { ended <- c.Run(ctx) }()
 			return func() {
 				stop()
-				<-ended
+				assert.ErrorIs(t, <-ended, context.Canceled, "a consumer lasts, whatever the Store does")
 				r.Stop(nil)
 			}
 		}
@@ -220,4 +220,96 @@ func TestWithoutTheFenceEffectsAreDoubled(t *testing.T) {
 		}
 	}
 	t.Error("no history shows that a zombie's effects are not undone")
+}
+
+// single is a Store that lets one transaction write at a time, as SQLite does.
+type single struct {
+	storage.Transactional
+	writer chan struct{}
+}
+
+func (s *single) lock(ctx context.Context) error {
+	select {
+	case s.writer <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *single) Set(ctx context.Context, key string, value []byte) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer func() { <-s.writer }()
+	return s.Transactional.Set(ctx, key, value)
+}
+
+func (s *single) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
+	if err := s.lock(ctx); err != nil {
+		return false, err
+	}
+	defer func() { <-s.writer }()
+	return s.Transactional.CompareAndSwap(ctx, key, old, new)
+}
+
+func (s *single) Update(ctx context.Context, fn func(context.Context, storage.Store) error) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer func() { <-s.writer }()
+	return s.Transactional.Update(ctx, func(ctx context.Context, tx storage.Store) error {
+		return fn(context.WithValue(ctx, txKey{}, tx), tx)
+	})
+}
+
+// A function that takes longer than a lease lasts, in a transaction that keeps everybody from
+// renewing it, loses no lease, and is no failure of the Store.
+func TestASlowFunctionInATransactionThatLocksTheStoreKeepsItsLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src := &archive{conversations: 3, asks: map[int64]int{}}
+		store := &single{storage.NewMemory().(storage.Transactional), make(chan struct{}, 1)}
+		var mu sync.Mutex
+		by := map[int]int{}
+		var complaints []error
+		var stops []func()
+		for i := range 2 {
+			r := newReceiver(src, life.New(context.Background()))
+			c := consumer(src, r, nil)
+			c.Store, c.Parallel = store, 2
+			c.Handle = func(ctx context.Context, e feed.Event) error {
+				mu.Lock()
+				by[i]++
+				mu.Unlock()
+				if err := effects(ctx, e); err != nil {
+					return err
+				}
+				time.Sleep(time.Minute)
+				return nil
+			}
+			if i == 0 { // the other one waits for the Store, and says so
+				c.OnStorage = func(err error) { mu.Lock(); defer mu.Unlock(); complaints = append(complaints, err) }
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- c.Run(ctx) }()
+			stops = append(stops, func() { stop(); <-ended; r.Stop(nil) })
+			time.Sleep(time.Second)
+		}
+		for c := range int64(3) {
+			src.add(c+1, 3)
+		}
+		time.Sleep(30 * time.Minute)
+		for _, stop := range stops {
+			stop()
+		}
+		for c := range int64(3) {
+			assert.Empty(t, stray(t, store, src, c+1))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		assert.Equal(t, map[int]int{0: 9}, by, "each message is handled once, by the one that began")
+		assert.Empty(t, complaints)
+	})
 }

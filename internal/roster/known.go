@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ type Known struct {
 }
 
 type known struct {
-	def     wire.Definition
+	def     json.RawMessage // as text, since it is asked for rarely: a map takes several times as much
 	members []string
 	put     uint64
 	read    time.Time
@@ -50,7 +51,7 @@ func (k *Known) put(id int64, d wire.Definition, unlessSince *uint64) {
 }
 
 func (k *Known) remember(id int64, d wire.Definition, unlessSince *uint64) bool {
-	members := d.List(wire.Participants)
+	raw, members := d.JSON(), d.List(wire.Participants)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e, ok := k.defs[id]; ok && unlessSince != nil && e.put > *unlessSince {
@@ -60,7 +61,7 @@ func (k *Known) remember(id int64, d wire.Definition, unlessSince *uint64) bool 
 		k.defs = map[int64]*known{}
 	}
 	k.puts++
-	k.defs[id] = &known{def: d, members: members, put: k.puts, read: time.Now()}
+	k.defs[id] = &known{def: raw, members: members, put: k.puts, read: time.Now()}
 	return true
 }
 
@@ -87,7 +88,7 @@ func (k *Known) Listing(userID string) (done func(map[int64]wire.Definition)) {
 // Get returns the definition that was read last.
 func (k *Known) Get(id int64) (wire.Definition, bool) {
 	e, ok := k.get(id)
-	return e.def, ok
+	return wire.ParseDefinition(e.def), ok
 }
 
 func (k *Known) get(id int64) (known, bool) {

@@ -50,7 +50,7 @@ type denial struct {
 }
 
 // New returns a Roster. It makes no request.
-func New(cfg Config) *Roster { return &Roster{cfg: cfg, denied: map[int64]denial{}} }
+func New(cfg Config) *Roster { return &Roster{cfg: cfg} }
 
 // Check reports whether the user is a member of all these conversations. It makes a
 // request for one that is not known. Its error names the first that is none, or none of
@@ -157,6 +157,9 @@ func (r *Roster) deny(id int64, err error) {
 	times := 0
 	if errors.Is(err, r.cfg.NotFound) && r.cfg.Certain != nil && !r.cfg.Certain(err) {
 		times = r.denied[id].times + 1
+	}
+	if r.denied == nil {
+		r.denied = map[int64]denial{}
 	}
 	r.denied[id] = denial{err: err, at: time.Now(), wait: wait, final: errors.Is(err, ErrNoConversation), times: times}
 }

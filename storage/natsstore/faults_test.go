@@ -32,7 +32,7 @@ func TestBucketIsAStoreBehindANetworkThatFails(t *testing.T) {
 		t.Cleanup(func() { cuts.Add(p.cuts.Load()) })
 		return openAnyhow(t, p, bucket)
 	})
-	t.Cleanup(func() { assert.Greater(t, cuts.Load(), int64(100), "connections that were cut") })
+	t.Cleanup(func() { assert.Positive(t, cuts.Load(), "connections that were cut") })
 }
 
 // openAnyhow opens through a proxy that cuts. What follows waits long.

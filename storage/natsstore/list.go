@@ -116,7 +116,7 @@ func (s *Store) read(ctx context.Context, prefix string) ([]string, error) {
 		defer cancel()
 		_ = s.js.DeleteConsumer(part, s.stream, consumer.CachedInfo().Name) // or it ends by itself
 	}()
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000), jetstream.PullHeartbeat(time.Second))
 	if err != nil {
 		return nil, err
 	}
@@ -158,19 +158,34 @@ func (s *Store) read(ctx context.Context, prefix string) ([]string, error) {
 	return keys, nil
 }
 
-// next waits for a message, but not for one that was lost with its connection.
+// next waits for a message, but not for one that was lost with its connection. The consumer's
+// heartbeat tells when the server has not got, or has forgotten, what was asked of it.
 func (s *Store) next(ctx context.Context, messages jetstream.MessagesContext, epoch uint64) (jetstream.Msg, error) {
-	for end := time.Now().Add(s.timeout); ; {
-		m, err := messages.Next(jetstream.NextMaxWait(pause))
-		switch {
-		case err == nil:
-			return m, nil
-		case cause(ctx) != nil:
-			return nil, cause(ctx)
-		case !errors.Is(err, nats.ErrTimeout) || time.Now().After(end):
-			return nil, err
-		case !s.js.Conn().IsConnected() || s.js.Conn().Stats().Reconnects != epoch:
-			return nil, errCut
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		m   jetstream.Msg
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		done <- result{m, err}
+	}()
+	look := time.NewTicker(pause)
+	defer look.Stop()
+	for {
+		select {
+		case r := <-done:
+			return r.m, r.err
+		case <-look.C:
+			if !s.js.Conn().IsConnected() || s.js.Conn().Stats().Reconnects != epoch {
+				cancel()
+				if r := <-done; r.err == nil {
+					return r.m, nil
+				}
+				return nil, errCut
+			}
 		}
 	}
 }

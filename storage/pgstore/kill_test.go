@@ -1,3 +1,5 @@
+//go:build unix
+
 package pgstore_test
 
 import (
@@ -83,6 +85,8 @@ func TestAConsumerThatWasSuspendedArchivesNothingTwice(t *testing.T) {
 func suspend(t *testing.T, s *scene, turns int, more func() bool) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	active, standby := s.start(), s.start()
+	var longest time.Duration
+	defer func() { t.Logf("the longest take-over took %v", longest.Round(time.Millisecond)) }()
 	for range turns {
 		if !more() {
 			return
@@ -102,7 +106,9 @@ func suspend(t *testing.T, s *scene, turns int, more func() bool) {
 			return number(t, s.conn, "SELECT count(*) FROM archive WHERE pid = $1 AND n > $2", standby.cmd.Process.Pid, at)
 		}
 		s.add(100)
+		began := time.Now()
 		assert.True(t, s.reach("messages were taken over", taken, 5, 2*time.Minute))
+		longest = max(longest, time.Since(began))
 		active.signal(syscall.SIGCONT)
 	}
 }

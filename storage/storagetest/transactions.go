@@ -189,9 +189,10 @@ func transactionHolds(t *testing.T, s, other storage.Store) {
 		set(t, s, key, []byte("0"))
 		var swapped, taken bool
 		var wg sync.WaitGroup
-		go1 := make(chan struct{})
+		begin, done := make(chan struct{}), make(chan struct{})
 		wg.Go(func() {
-			<-go1
+			defer close(done)
+			<-begin
 			var err error
 			if taken, err = other.CompareAndSwap(t.Context(), key, []byte("0"), []byte("other")); err != nil {
 				t.Errorf("CompareAndSwap beside a transaction: %v", err)
@@ -200,14 +201,18 @@ func transactionHolds(t *testing.T, s, other storage.Store) {
 		err := u.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
 			early := i%3 == 0
 			if early {
-				close(go1)
+				close(begin)
 			}
 			var err error
 			if swapped, err = tx.CompareAndSwap(ctx, key, []byte("0"), []byte("mine")); err != nil {
 				return err
 			}
 			if !early {
-				close(go1)
+				close(begin)
+				select { // where the other one need not wait, it comes first
+				case <-done:
+				case <-time.After(20 * time.Millisecond):
+				}
 			}
 			if !swapped {
 				return errUndo
@@ -287,12 +292,20 @@ func transactionEndedContext(t *testing.T, s storage.Store) {
 	want(t, s, "key", []byte("1"))
 	// One that ends in the middle ends that of the function, too, and nothing is half done.
 	for _, withError := range []bool{false, true} {
+		if t.Failed() {
+			return
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		err := u.Update(ctx, func(ctx context.Context, tx storage.Store) error {
 			set(t, tx, "key", []byte("2"))
 			set(t, tx, "beside", []byte("2"))
 			cancel()
-			<-ctx.Done()
+			select {
+			case <-ctx.Done():
+			case <-time.After(5 * time.Second):
+				t.Error("the context of a transaction does not end with that of Update")
+				withError = true
+			}
 			if withError {
 				return errUndo
 			}

@@ -216,7 +216,7 @@ var table = [...]Mutant{
 	{
 		What:  "a row that cannot be read is not acknowledged",
 		Seed:  164,
-		Edits: edits("ledger.go", "e.Gap != nil && e.Gap.Row == 0 || e.Replay", "e.Gap != nil || e.Replay"),
+		Edits: edits("ledger.go", "(e.Gap == nil || e.Gap.Row != 0) && !e.Replay", "e.Gap == nil && !e.Replay"),
 	},
 	{
 		What:  "a page that ends early is taken for the last one",

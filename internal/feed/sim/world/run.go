@@ -21,6 +21,9 @@ type Violation struct {
 type Runner struct {
 	// Trace is told what happens, if set.
 	Trace func(format string, args ...any)
+	// Together makes consumers store that events are done with before they finish them, as
+	// is done in one transaction with their effects. Some of these fail.
+	Together bool
 
 	story     *Story
 	pcg       *rand.PCG
@@ -184,6 +187,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 		r.query = a.Query
 		return 0, true
 	}
+	r.feed.Slim()
 	r.busy = 0
 	if a.Until.IsZero() {
 		if r.alive() > 0 {

@@ -35,6 +35,17 @@ func TestHistoriesBreakNoPromise(t *testing.T) {
 	assert.Greater(t, r.Requests, uint64(60_000), "the stories are about something")
 }
 
+// Consumers that store that an event is done with before they finish it, as a transaction
+// does, keep the same promises.
+func TestConsumersThatStoreAndFinishTogetherBreakNoPromise(t *testing.T) {
+	t.Parallel()
+	r := world.NewRunner()
+	r.Together = true
+	for seed := uint64(1); seed <= 6000; seed++ {
+		play(t, r, seed)
+	}
+}
+
 func TestSeedsThatFailedOncePass(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/seeds.txt")

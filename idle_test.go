@@ -1,0 +1,81 @@
+package chat_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+// Not parallel: it counts the goroutines of the process.
+func TestIdleStreamsHaveNoGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane := w.login("jane")
+		conv := w.converse(jane, "bob")
+		var list []*chat.Chat
+		var got []*recorder
+		count := func(streams int) int {
+			for len(list) < streams {
+				bob := w.login("bob", func(o *chat.Options) { o.LivePollInterval, o.PollInterval = time.Minute, time.Minute })
+				list, got = append(list, bob), append(got, stream(t, bob))
+			}
+			time.Sleep(10*time.Minute + 17*time.Millisecond)
+			synctest.Wait()
+			return runtime.NumGoroutine()
+		}
+		few := count(1)
+		assert.Less(t, count(101), few+10, "what ends and the runtime make it inexact")
+		w.say(jane, conv, "hello")
+		time.Sleep(5 * time.Minute)
+		for i, r := range got {
+			assert.Equal(t, []string{"hello"}, bodies(r.all()))
+			require.NoError(t, list[i].Shutdown(t.Context()))
+		}
+	})
+}
+
+// Not parallel: it looks at the heap.
+func TestAnIdleChatKeepsNoRoomForWhatItHasReceived(t *testing.T) {
+	const chats = 50
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		conv := w.converse(w.login("jane"), "bob")
+		list := make([]datasource.M, 200)
+		for i := range list {
+			list[i] = datasource.M{"body": "hello", "fromUserId": "u", "guid": fmt.Sprint(i)}
+		}
+		w.AddRows(conv.ID, list...)
+		w.ShiftClock(time.Minute)
+		begin := func() *chat.Chat {
+			bob := w.login("bob", func(o *chat.Options) { o.LivePollInterval, o.PollInterval = time.Minute, time.Minute })
+			n := 0
+			_, err := bob.Stream(t.Context(), func(*chat.Message) { n++ })
+			require.NoError(t, err)
+			for range 3 {
+				require.NoError(t, bob.Poll(t.Context()))
+			}
+			require.Equal(t, 200, n)
+			return bob
+		}
+		kept := []*chat.Chat{begin()}
+		before := inUse()
+		for range chats {
+			kept = append(kept, begin())
+		}
+		each := (int64(inUse()) - int64(before)) / chats //nolint:gosec // sizes
+		t.Logf("%d bytes a chat", each)
+		assert.Less(t, each, int64(100<<10), "of which what it remembers of 200 messages is a third")
+		for _, c := range kept {
+			require.NoError(t, c.Shutdown(t.Context()))
+		}
+	})
+}

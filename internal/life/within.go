@@ -1,0 +1,100 @@
+package life
+
+import (
+	"context"
+	"sync"
+)
+
+// ending is a function that is called at Stop. The list of them takes the place of a
+// context that every call would be tied to: one that is made once stays, and an idle Life
+// need not keep anything.
+type ending struct {
+	fn         func(cause error)
+	prev, next *ending
+	off        bool // not in the list any more
+}
+
+// AfterStop calls fn in a goroutine of its own once the context of the Life ends, with the
+// cause. release prevents that, and reports whether it did, as that of [context.AfterFunc].
+func (l *Life) AfterStop(fn func(cause error)) (release func() bool) {
+	if l.parent == nil && (l.above == nil || l.above.Done() == nil) {
+		return l.atStop(fn)
+	}
+	var once sync.Once
+	call := func(cause error) { once.Do(func() { fn(cause) }) }
+	own, others := l.atStop(call), func() bool { return true }
+	if l.parent != nil {
+		others = l.parent.AfterStop(call)
+	} else {
+		others = context.AfterFunc(l.above, func() { call(context.Cause(l.above)) })
+	}
+	return func() bool {
+		early, never := own(), others()
+		return early && never
+	}
+}
+
+// Within returns a context that has the values of ctx and ends with ctx, or with that of
+// the Life, whichever ends first, and with its cause. end releases it.
+func (l *Life) Within(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	release := l.AfterStop(cancel)
+	return ctx, func() {
+		release()
+		cancel(nil)
+	}
+}
+
+// Stopped reports whether the context of the Life has ended.
+func (l *Life) Stopped() bool {
+	if l.parent != nil && l.parent.Stopped() || l.above != nil && l.above.Err() != nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stopped
+}
+
+// atStop is AfterStop for this Life alone.
+func (l *Life) atStop(fn func(cause error)) (release func() bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		go fn(l.cause)
+		return func() bool { return false }
+	}
+	e := &ending{fn: fn, next: l.first}
+	if e.next != nil {
+		e.next.prev = e
+	}
+	l.first = e
+	return func() bool { return l.remove(e) }
+}
+
+// callEndings calls what is to be called at Stop. mu is held.
+func (l *Life) callEndings() {
+	for e := l.first; e != nil; e = e.next {
+		e.off = true
+		go e.fn(l.cause)
+	}
+	l.first = nil
+}
+
+// remove takes an ending out of the list. It reports whether it was there.
+func (l *Life) remove(e *ending) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.off {
+		return false
+	}
+	e.off = true
+	if e.next != nil {
+		e.next.prev = e.prev
+	}
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		l.first = e.next
+	}
+	return true
+}

@@ -1,0 +1,143 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// loop polls from the first listener to the last. It has a goroutine while there is
+// something to do. Between polls there is a timer only, so that many chats that wait cost
+// little. The mu of the Receiver guards it.
+type loop struct {
+	r *Receiver
+	// running: a goroutine is in run. armed: the timer has yet to call due. Neither: the loop
+	// waits for wake.
+	running, armed bool
+	again          bool // the engine may have something new to ask for since it was asked last
+	timer          *time.Timer
+	// ctx is that of the requests, made for the first one. It lasts as long as the loop: a
+	// slow read that a poll has left goes on beside the next ones.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// errNoListener: the last listener has left.
+var errNoListener = errors.New("no listener is left")
+
+// startLoop starts the loop, unless it is there already. mu is held.
+func (r *Receiver) startLoop() error {
+	if r.over != nil {
+		return r.over
+	}
+	if r.loop != nil {
+		return nil
+	}
+	if !r.life.Enter() { // until finish, also while nothing runs
+		return context.Canceled // Life is over; its owner knows the cause
+	}
+	r.loop, r.feed = &loop{r: r}, r.cfg.Feed()
+	return nil
+}
+
+// stopLoop ends the loop. mu is held.
+func (r *Receiver) stopLoop(cause error) {
+	p := r.loop
+	if p == nil {
+		return
+	}
+	r.loop = nil
+	p.release(cause)
+	p.wake() // to finish
+	r.announce()
+}
+
+// wake has the engine asked for what is to be done. mu is held.
+func (p *loop) wake() {
+	p.again = true
+	if p.running || p.armed && !p.timer.Stop() {
+		return // a goroutine is there, or on its way
+	}
+	p.armed, p.running = false, true
+	go p.run()
+}
+
+// due is what the timer calls, in a goroutine of its own.
+func (p *loop) due() {
+	p.r.mu.Lock()
+	p.armed, p.running = false, true
+	p.r.mu.Unlock()
+	p.run()
+}
+
+// deepen makes the stack of a new goroutine as large as a request needs it. Left to itself
+// it would be copied three or four times on the way down, which was a sixth of a poll.
+//
+//go:noinline
+func deepen(i int) byte {
+	var room [10 << 10]byte
+	return room[i]
+}
+
+// run makes the requests that the engine asks for now, and gives it the answers.
+func (p *loop) run() {
+	deepen(0)
+	for {
+		action, over, ctx, ok := p.r.next(p)
+		if !ok {
+			p.finish()
+			return
+		}
+		p.r.watch.polled(over)
+		if action.Query.Kind != 0 {
+			p.r.ask(ctx, p, action.Query)
+		} else if p.rest(action.Until) {
+			return
+		}
+	}
+}
+
+// rest waits for wake, or until a time that is not zero. It reports false if there is more
+// to do. Otherwise the goroutine must end.
+func (p *loop) rest(until time.Time) bool {
+	p.r.mu.Lock()
+	defer p.r.mu.Unlock()
+	if p.again || p.r.loop != p {
+		return false
+	}
+	p.running = false
+	if until.IsZero() {
+		return true
+	}
+	p.armed = true
+	if wait := time.Until(until); p.timer == nil {
+		p.timer = time.AfterFunc(wait, p.due)
+	} else {
+		p.timer.Reset(wait)
+	}
+	return true
+}
+
+// finish is the end of a loop that was stopped.
+func (p *loop) finish() {
+	defer p.r.life.Leave()
+	if p.r.cfg.Rested != nil {
+		p.r.cfg.Rested()
+	}
+}
+
+// context is that of a request, which ends with the loop. mu is held.
+func (p *loop) context() context.Context {
+	if p.ctx == nil {
+		p.ctx, p.cancel = context.WithCancelCause(context.Background()) // Stop ends it
+	}
+	return p.ctx
+}
+
+// release ends the context. mu is held.
+func (p *loop) release(cause error) {
+	if p.cancel != nil {
+		p.cancel(cause)
+		p.ctx, p.cancel = nil, nil
+	}
+}

@@ -112,3 +112,8 @@ func TestACommitThatIsRefusedIsRolledBack(t *testing.T) {
 	require.ErrorIs(t, err, storage.ErrNotFound)
 	require.NoError(t, s.Set(t.Context(), "position", []byte("8")), "nothing is locked")
 }
+
+func TestATransactionWithoutAFunctionIsRefused(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, open(t, filepath.Join(t.TempDir(), "archive.db")).Update(t.Context(), nil), "fn is nil")
+}

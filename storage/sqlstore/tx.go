@@ -68,6 +68,9 @@ func Tx(ctx context.Context) (*sql.Tx, error) {
 // One that matches [storage.ErrRolledBack] says that the commit was refused, as by a foreign
 // key that is DEFERRED.
 func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
+	if fn == nil {
+		return errors.New("sqlstore: fn is nil; give a function")
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

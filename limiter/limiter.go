@@ -101,6 +101,9 @@ var (
 	_ datasource.ImpairedLimiter = (*Limiter)(nil)
 )
 
+// longest bounds the window. Sums of durations stay far from an overflow.
+const longest = 366 * 24 * time.Hour
+
 // New returns the part of this process in the limit of n requests in any window of length per, that all share who call it
 // with the same key of the same Store, n, per, Options.Replicas and Options.Fallback. It makes no call and starts one
 // goroutine, which Close ends. Keys of limits are their own: nothing else may be stored there.
@@ -126,12 +129,13 @@ func New(store storage.Store, key string, n int, per time.Duration, opts Options
 	refuse(store == nil, "store is nil: give the one that all replicas reach")
 	refuse(key == "" || len(key) > 1024, "key has %d bytes: give 1 to 1,024", len(key))
 	refuse(n < 2, "n is %d: a limit that is shared is at least 2", n)
-	refuse(per <= 0, "per is %s: give the length of the window, such as 10 s", per)
+	refuse(per <= 0 || per > longest, "per is %s: give the length of the window, such as 10 s, and at most %s", per, longest)
 	refuse(opts.Replicas < 0 || opts.Replicas > maxMembers, "Options.Replicas is %d: give 1 to %d, or 0 for 4", opts.Replicas, maxMembers)
 	refuse(opts.Fallback < 0, "Options.Fallback is %d: give a positive number, or 0 for the default", opts.Fallback)
 	refuse(n >= 2 && opts.Replicas > 0 && opts.Fallback > 0 && opts.Fallback > (n-1)/opts.Replicas,
 		"Options.Fallback is %d for each of %d replicas: together they must be less than n, %d; give fewer of either", opts.Fallback, opts.Replicas, n)
-	refuse(opts.Lease < per+time.Second, "Options.Lease is %s: give at least %s, a second more than per", opts.Lease, per+time.Second)
+	refuse(per <= longest && (opts.Lease < per+time.Second || opts.Lease > 2*longest),
+		"Options.Lease is %s: give at least %s, a second more than per, and at most %s", opts.Lease, per+time.Second, 2*longest)
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package limiter_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -439,6 +440,8 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 		"no limit":                    {store, key, 0, per, limiter.Options{}, "n is 0"},
 		"a negative limit":            {store, key, -5, per, limiter.Options{}, "n is -5"},
 		"no window":                   {store, key, n, 0, limiter.Options{}, "per is 0s"},
+		"a window of centuries":       {store, key, n, math.MaxInt64, limiter.Options{}, "per is 2562047h"},
+		"a lease of centuries":        {store, key, n, per, limiter.Options{Lease: math.MaxInt64}, "Options.Lease is 2562047h"},
 		"negative replicas":           {store, key, n, per, limiter.Options{Replicas: -1}, "Options.Replicas is -1"},
 		"a negative fallback":         {store, key, n, per, limiter.Options{Fallback: -1}, "Options.Fallback is -1"},
 		"all is fallback":             {store, key, n, per, limiter.Options{Fallback: 50}, "Options.Fallback is 50 for each of 4 replicas"},

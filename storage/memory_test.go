@@ -16,6 +16,15 @@ func TestMemoryIsAStore(t *testing.T) {
 	storagetest.Run(t, func(*testing.T) storage.Store { return storage.NewMemory() })
 }
 
+func TestATransactionWithoutAFunctionIsRefused(t *testing.T) {
+	t.Parallel()
+	sealed, err := storage.Encrypted(storage.NewMemory(), []byte("0123456789abcdef0123456789ABCDEF"))
+	require.NoError(t, err)
+	for _, s := range []storage.Store{storage.NewMemory(), sealed} {
+		require.ErrorContains(t, s.(storage.Transactional).Update(t.Context(), nil), "fn is nil")
+	}
+}
+
 func TestAMemoryIsTheSameWithFewValuesAndWithMany(t *testing.T) {
 	t.Parallel()
 	s, want := storage.NewMemory(), map[string]string{}

@@ -15,6 +15,8 @@ import (
 // errEnded: a transaction was used after its function had returned.
 var errEnded = errors.New("storage: the transaction is over; use it inside the function of Update only")
 
+var errNoFunction = errors.New("storage: fn is nil; give a function")
+
 // memoryTx is a transaction of a memory: what it has written, which the others see when it
 // is over, and what it has compared, which must be the same then.
 type memoryTx struct {
@@ -33,6 +35,9 @@ var (
 
 // Update is [Transactional.Update].
 func (m *memory) Update(ctx context.Context, fn func(context.Context, Store) error) error {
+	if fn == nil {
+		return errNoFunction
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

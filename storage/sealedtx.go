@@ -10,6 +10,9 @@ type encryptedUpdater struct {
 
 // Update is [Transactional.Update].
 func (u encryptedUpdater) Update(ctx context.Context, fn func(context.Context, Store) error) error {
+	if fn == nil {
+		return errNoFunction
+	}
 	return u.inner.Update(ctx, func(ctx context.Context, tx Store) error {
 		e := &encrypted{inner: tx, names: u.sealed.names, values: u.sealed.values}
 		// What the transaction itself finds out about the key may be undone.

@@ -9,6 +9,11 @@ import (
 // ErrNotFound is returned, possibly wrapped, by [Store.Get] for a key without a value.
 var ErrNotFound = errors.New("storage: key not found")
 
+// ErrRolledBack is matched by an error of [Transactional.Update] after which certainly none of
+// the changes has taken effect, although the function returned nil: when the database has
+// refused the commit, because of a constraint that it checks then, say.
+var ErrRolledBack = errors.New("storage: the transaction was rolled back")
+
 // Store keeps values by key. Keys are UTF-8 text of at most 1,024 bytes, values
 // any bytes; a chat writes values up to about a megabyte.
 //
@@ -72,8 +77,8 @@ type Transactional interface {
 	// write takes that lock at the first use of tx, rather than at the first write: the second
 	// use waits for no transaction but for one that has written the same key.
 	// Update returns fn's error as it is. After any other error the changes may have taken
-	// effect or not, as after a lost answer to Set: a read tells. fn that panics changes
-	// nothing, and the panic goes on.
+	// effect or not, as after a lost answer to Set: a read tells. None has after one that
+	// matches [ErrRolledBack]. fn that panics changes nothing, and the panic goes on.
 	Update(ctx context.Context, fn func(ctx context.Context, tx Store) error) error
 }
 

@@ -152,6 +152,9 @@ func (d *dispatcher) tidy(l *lane) {
 	}
 }
 
+// errExited: FailNow of a test, say, was called in a function. Consume would wait for it for ever.
+var errExited = errors.New("the function has ended its goroutine, by runtime.Goexit or FailNow of a test")
+
 // start starts what is due, in the order in which it came.
 func (d *dispatcher) start(ctx context.Context, now time.Time) {
 	for d.running < d.Parallel {
@@ -161,8 +164,18 @@ func (d *dispatcher) start(ctx context.Context, now time.Time) {
 		}
 		d.running++
 		go func() {
+			exited := true
+			defer func() {
+				if exited {
+					t.failed = errExited
+				}
+				if exited && d.Undone != nil {
+					d.Undone(ctx, t.events[t.at].Event, errExited)
+				}
+				d.results <- t
+			}()
 			t.failed = d.try(ctx, t)
-			d.results <- t
+			exited = false
 		}()
 	}
 }
@@ -182,11 +195,12 @@ func (d *dispatcher) try(ctx context.Context, t *turn) error {
 	if len(t.events) > 1 {
 		return d.within(ctx, t, func(ctx context.Context) error {
 			for i := range t.events {
+				t.at = i
 				if err := d.handle(ctx, &t.events[i]); err != nil {
-					t.at = i
 					return err
 				}
 			}
+			t.at = 0
 			return nil
 		})
 	}

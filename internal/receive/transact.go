@@ -94,7 +94,7 @@ func (d *dispatcher) transact(ctx context.Context, t *turn, run func(context.Con
 		t.stored = true
 		d.told(nil)
 		return true, nil
-	case outcome == nil:
+	case outcome == nil && !errors.Is(err, storage.ErrRolledBack):
 		// It may have happened. What the position says now can only be read by closing it, as
 		// whoever takes over does.
 		d.at.unsure = true
@@ -105,6 +105,9 @@ func (d *dispatcher) transact(ctx context.Context, t *turn, run func(context.Con
 	case w.pen:
 		d.rd.uncommit()
 		d.at.pen.Unlock()
+	}
+	if outcome == nil { // a failure like one of the function
+		outcome = fmt.Errorf("the transaction: %w", err)
 	}
 	if errors.Is(outcome, claim.ErrLost) || errors.Is(outcome, errUnsettled) {
 		t.ended = outcome

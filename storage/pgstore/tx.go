@@ -42,18 +42,32 @@ type txKey struct{}
 // writes by itself. ok is false outside of one.
 //
 // The transaction ends with the function of Update, so Commit and Rollback return
-// [ErrEnded] and do nothing. A statement that fails makes it useless ([ErrAborted]); what
+// [ErrEnded] and do nothing. Do not execute COMMIT or ROLLBACK, either: what was written until
+// a COMMIT is stored then, without the position of a consumer. A statement that fails makes it useless ([ErrAborted]); what
 // may fail goes into a savepoint, which Begin makes. One goroutine at a time may use it.
 func Tx(ctx context.Context) (tx pgx.Tx, ok bool) {
 	tx, ok = ctx.Value(txKey{}).(pgx.Tx)
 	return tx, ok
 }
 
-// handlerTx is a transaction that its function cannot end.
-type handlerTx struct{ pgx.Tx }
+// handlerTx is a transaction that its function cannot end, but by a statement of SQL.
+type handlerTx struct {
+	pgx.Tx
+	of *txStore
+}
 
 func (handlerTx) Commit(context.Context) error   { return ErrEnded }
 func (handlerTx) Rollback(context.Context) error { return ErrEnded }
+
+// Exec also closes a transaction that a statement has ended. What comes after that would be
+// committed by itself: the row of the next message of a batch, say, without its position.
+func (h handlerTx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	tag, err := h.Tx.Exec(ctx, sql, args...)
+	if h.of.closeEnded(ctx, err) {
+		err = ErrEnded
+	}
+	return tag, err
+}
 
 // Update runs fn in one transaction, see [storage.Transactional]. [Tx] returns the
 // transaction from the context that fn gets. It takes a connection of the pool until it
@@ -62,7 +76,8 @@ func (handlerTx) Rollback(context.Context) error { return ErrEnded }
 // Errors: that of fn, as it is; [ErrAborted], [ErrEnded] and [ErrBusy] for a function that
 // returned nil although its transaction cannot be committed; those of the server, among
 // them deadlocks and serialization failures, which are not tried again. After all of these
-// nothing was stored. After [ErrUncertain] it may be stored or not; it also matches the
+// nothing was stored, but for what the function has committed itself (ErrEnded); those of COMMIT
+// match [storage.ErrRolledBack]. After [ErrUncertain] it may be stored or not; it also matches the
 // context's cause if ctx ended in the middle of COMMIT.
 func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
 	if fn == nil {
@@ -85,7 +100,7 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 			_ = tx.Rollback(tidy) // a connection on which that fails is closed
 		}
 	}()
-	inside, cancel := context.WithCancel(context.WithValue(ctx, txKey{}, pgx.Tx(handlerTx{tx})))
+	inside, cancel := context.WithCancel(context.WithValue(ctx, txKey{}, pgx.Tx(handlerTx{tx, within})))
 	defer cancel()
 	if err := fn(inside, within); err != nil {
 		return err
@@ -95,7 +110,7 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := usable(tx); err != nil {
+	if err := within.usable(); err != nil {
 		return err
 	}
 	committing = true
@@ -122,16 +137,36 @@ func (s *Store) committed(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case !uncertain(err):
-		return s.failed(ctx, "commit", err)
+		return fmt.Errorf("%w: %w", storage.ErrRolledBack, s.failed(ctx, "commit", err))
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrUncertain, context.Cause(ctx))
 	}
 	return fmt.Errorf("%w: %w", ErrUncertain, err)
 }
 
+// closeEnded closes a transaction that the function has ended by a statement, and reports
+// whether it has.
+func (t *txStore) closeEnded(ctx context.Context, err error) bool {
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
+	if t.over || t.ended {
+		return errors.Is(err, pgx.ErrTxClosed)
+	}
+	conn := t.tx.Conn().PgConn()
+	if errors.Is(err, pgx.ErrTxClosed) || conn.IsClosed() || conn.IsBusy() || conn.TxStatus() != 'I' {
+		return false
+	}
+	t.ended = true
+	_ = t.tx.Rollback(ctx) // from now on everything else that it has fails, too
+	return true
+}
+
 // usable says why a transaction takes no more statements, if it does not.
-func usable(tx pgx.Tx) error {
-	conn := tx.Conn().PgConn()
+func (t *txStore) usable() error {
+	if t.ended { // the connection may be somebody else's
+		return ErrEnded
+	}
+	conn := t.tx.Conn().PgConn()
 	if conn.IsClosed() {
 		return errLost
 	}
@@ -152,7 +187,8 @@ type txStore struct {
 	store *Store
 	tx    pgx.Tx
 	turn  chan struct{} // holds a value while a statement runs
-	over  bool          // whoever has the turn reads it
+	over  bool          // the function has returned; whoever has the turn reads it
+	ended bool          // the function has ended the transaction by itself; as over
 }
 
 // end refuses what comes after the function.
@@ -176,7 +212,7 @@ func (t *txStore) call(ctx context.Context, name, key string, statement func() e
 	if t.over {
 		return ErrEnded
 	}
-	if err := usable(t.tx); err != nil {
+	if err := t.usable(); err != nil {
 		return err
 	}
 	err := statement()

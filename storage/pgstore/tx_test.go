@@ -89,7 +89,11 @@ func TestEffectsAndPositionsAreStoredTogetherOrNotAtAll(t *testing.T) {
 		"a ROLLBACK of its own": {func(ctx context.Context, _ storage.Store) error {
 			tx, _ := pgstore.Tx(ctx)
 			_, err := tx.Exec(ctx, "ROLLBACK")
-			assert.NoError(t, err)
+			assert.ErrorIs(t, err, pgstore.ErrEnded)
+			// As the next function of a batch does, which knows nothing of it.
+			assert.ErrorIs(t, insert(ctx, 2), pgstore.ErrEnded)
+			_, err = pgx.CollectRows(must(tx.Query(ctx, "INSERT INTO effects VALUES (3) RETURNING id")), pgx.RowTo[int])
+			assert.ErrorIs(t, err, pgx.ErrTxClosed)
 			return nil
 		}, pgstore.ErrEnded},
 		"rows that stay open": {func(ctx context.Context, _ storage.Store) error {
@@ -127,6 +131,9 @@ func TestEffectsAndPositionsAreStoredTogetherOrNotAtAll(t *testing.T) {
 		}
 	}
 }
+
+// must leaves an error to the rows, which have it, too.
+func must(rows pgx.Rows, _ error) pgx.Rows { return rows }
 
 func TestTheFunctionsOwnErrorIsReturnedAsItIs(t *testing.T) {
 	t.Parallel()
@@ -301,4 +308,20 @@ func TestATransactionThatIsLeftIdleLosesItsLocks(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "another's", string(v))
 	assert.Zero(t, number(t, conn, "SELECT count(*) FROM effects"))
+}
+
+// A commit that the server refuses is a failure of which the outcome is known.
+func TestACommitThatIsRefusedIsRolledBack(t *testing.T) {
+	t.Parallel()
+	s, conn := effects(t)
+	_, err := conn.Exec(t.Context(), "ALTER TABLE effects ADD CONSTRAINT late UNIQUE (id) DEFERRABLE INITIALLY DEFERRED, DROP CONSTRAINT effects_pkey")
+	require.NoError(t, err)
+	err = s.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
+		require.NoError(t, insert(ctx, 1))
+		require.NoError(t, insert(ctx, 1))
+		return advance(ctx, tx, nil, []byte("1"))
+	})
+	require.ErrorIs(t, err, storage.ErrRolledBack)
+	require.NotErrorIs(t, err, pgstore.ErrUncertain)
+	wantStored(t, s, conn, false)
 }

@@ -18,7 +18,9 @@ const (
 	codeLocked   = 6
 	codeReadOnly = 8
 	codeCorrupt  = 11
+	codeFull     = 13
 	codeCantOpen = 14
+	codeConflict = 19 // with a constraint
 	codeNotADB   = 26
 )
 
@@ -39,12 +41,23 @@ func code(err error) int {
 		{"database disk image is malformed", codeCorrupt},
 		{"unable to open database file", codeCantOpen},
 		{"file is not a database", codeNotADB},
+		{"database or disk is full", codeFull},
+		{"constraint failed", codeConflict},
 	} {
 		if err != nil && strings.Contains(err.Error(), c.text) {
 			return c.code
 		}
 	}
 	return 0
+}
+
+// refused reports whether an error of COMMIT says that nothing was committed.
+func refused(err error) bool {
+	switch code(err) {
+	case codeBusy, codeLocked, codeFull, codeConflict:
+		return true
+	}
+	return false
 }
 
 // explain says what an error of a call means.

@@ -25,7 +25,13 @@
 // over. Do what takes long, such as requests, before the first call of [Tx]. While the
 // transaction has the lock, a call of the Store with its context that writes would wait for
 // itself, and fails at once with [ErrInTransaction]: send messages through an outbox before
-// the first call of Tx.
+// the first call of Tx. With chat.Batch the messages of a batch share one transaction, which
+// the first of them begins: leave Batch out where the function sends through an outbox. Do not
+// call Logout in the function after Tx, either: it waits for the lock for half a minute, and
+// forgets nothing.
+//
+// A process that is suspended while its transaction has the lock keeps it until it goes on or
+// is killed, and nobody takes over until then.
 //
 // The file must be on a disk of this machine: WAL does not work over a network. It holds
 // chat tokens, so a new one is made for its owner alone (mode 0600). Bytes of deleted values

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -87,4 +88,32 @@ func TestUpdateFailsWhenTheFileIsRemovedMeanwhile(t *testing.T) {
 		return os.Remove(path)
 	})
 	require.ErrorIs(t, err, sqlstore.ErrMoved)
+}
+
+// A commit that is refused is a failure of which the outcome is known.
+func TestACommitThatIsRefusedIsRolledBack(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("sqlite", "file://"+(&url.URL{Path: filepath.Join(t.TempDir(), "archive.db")}).EscapedPath()+"?_pragma=foreign_keys(1)")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(t.Context(), db)
+	require.NoError(t, err)
+	_, err = db.Exec(`CREATE TABLE talk (id INTEGER PRIMARY KEY); CREATE TABLE archive (talk INTEGER REFERENCES talk (id) DEFERRABLE INITIALLY DEFERRED)`)
+	require.NoError(t, err)
+	err = s.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
+		own, err := sqlstore.Tx(ctx)
+		require.NoError(t, err)
+		_, err = own.ExecContext(ctx, `INSERT INTO archive VALUES (7)`)
+		require.NoError(t, err)
+		return tx.Set(ctx, "position", []byte("7"))
+	})
+	require.ErrorIs(t, err, storage.ErrRolledBack)
+	_, err = s.Get(t.Context(), "position")
+	require.ErrorIs(t, err, storage.ErrNotFound)
+	require.NoError(t, s.Set(t.Context(), "position", []byte("8")), "nothing is locked")
+}
+
+func TestATransactionWithoutAFunctionIsRefused(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, open(t, filepath.Join(t.TempDir(), "archive.db")).Update(t.Context(), nil), "fn is nil")
 }

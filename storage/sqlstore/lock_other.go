@@ -11,3 +11,7 @@ import (
 func lock(*os.File) error {
 	return fmt.Errorf("sqlstore: Alone: this system has no lock for it: %w", errors.ErrUnsupported)
 }
+
+// readOnly reports whether an error is that of a file system that is read only. That has no
+// name here.
+func readOnly(error) bool { return false }

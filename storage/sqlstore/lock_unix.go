@@ -20,3 +20,6 @@ func lock(f *os.File) error {
 	}
 	return nil
 }
+
+// readOnly reports whether an error is that of a file system that is read only.
+func readOnly(err error) bool { return errors.Is(err, syscall.EROFS) }

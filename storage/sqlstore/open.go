@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -114,11 +115,8 @@ func openFile(ctx context.Context, driver, path string, cfg config) (*Store, err
 		err = f.Close()
 	}
 	making.Unlock()
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("%w: %w", ErrReadOnly, err)
-	case err != nil && !errors.Is(err, os.ErrExist):
-		return nil, err
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, notWritten(err)
 	}
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
@@ -136,16 +134,38 @@ func openFile(ctx context.Context, driver, path string, cfg config) (*Store, err
 	}
 	s := newStore(db, cfg)
 	if err := s.open(ctx); err != nil {
+		if code(err) == codeCantOpen {
+			err = cmp.Or(besides(path), err)
+		}
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
+}
+
+// notWritten adds what an error of the file system means.
+func notWritten(err error) error {
+	if errors.Is(err, os.ErrPermission) || readOnly(err) {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return err
+}
+
+// besides says why no file can be made in the folder of a database, where SQLite needs two of
+// its own; nil if one can. It opens none of those: closing them would give up SQLite's locks.
+func besides(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-probe-*")
+	if err != nil {
+		return notWritten(err)
+	}
+	_, _ = f.Close(), os.Remove(f.Name())
+	return nil
 }
 
 // lockFile locks a file of its own for this Store, until it is closed.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // beside what the caller names
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: Alone: %w", err)
+		return nil, fmt.Errorf("sqlstore: Alone: %w", notWritten(err))
 	}
 	if err := lock(f); err != nil {
 		return nil, errors.Join(err, f.Close())

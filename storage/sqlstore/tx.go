@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"sync"
@@ -64,7 +65,12 @@ func Tx(ctx context.Context) (*sql.Tx, error) {
 // when fn uses it, or calls [Tx] with its context; one that is not used costs nothing.
 //
 // Errors: that of fn; [ErrInTransaction], if ctx is that of a transaction; [ErrEnded]; as Set.
+// One that matches [storage.ErrRolledBack] says that the commit was refused, as by a foreign
+// key that is DEFERRED.
 func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
+	if fn == nil {
+		return errors.New("sqlstore: fn is nil; give a function")
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -99,7 +105,10 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 			_ = tx.Rollback() // it is over, or the connection is closed
 			return err
 		}
-		return tx.Commit()
+		if err = tx.Commit(); refused(err) { // end closes the connection, which undoes it
+			err = fmt.Errorf("%w: %w", storage.ErrRolledBack, err)
+		}
+		return err
 	}))
 }
 
@@ -147,14 +156,16 @@ func (x *txn) lasts() error {
 	case err == nil:
 		_, err = x.tx.ExecContext(ctx, `ROLLBACK`)
 	case errors.Is(err, sql.ErrTxDone):
-		err = nil
 	case strings.Contains(err.Error(), "within a transaction"):
 		return nil
 	default:
 		return x.of.explain(ctx, err)
 	}
 	x.ended = true
-	return errors.Join(ErrEnded, err)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrEnded, err)
+	}
+	return ErrEnded
 }
 
 // immediate begins a transaction that lasts as long as life, and has the lock of writers.

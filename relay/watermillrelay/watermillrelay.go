@@ -6,8 +6,10 @@
 // A publisher has no atomic step with a position, so this relay delivers at least once. It publishes the
 // events of a step, one after the other, and moves the position in a Storage when the broker has
 // taken all of them. Nothing is lost. What a crash, a lost answer or a lease that changes hands
-// leaves between the two is published again:
-// up to the events of one step for each of those, and never out of order within a conversation.
+// leaves between the two is published again: up to the events of one step for each of those.
+// Within a conversation events come in order. Only the repetitions of a process that was
+// suspended in the middle of a step may come after later events: who leaves out repetitions
+// does not see it.
 //
 // So that readers can leave repetitions out, the UUID of a message is made from the ids of the
 // message and its version ([UUID]), and is the same each time. Whoever needs exactly once without that
@@ -45,6 +47,7 @@ type Relay struct {
 	topic     string
 	store     storage.Store
 	key       string
+	turn      chan struct{} // holds the step that is under way
 }
 
 var _ relay.Relay = (*Relay)(nil)
@@ -64,7 +67,7 @@ func New(p message.Publisher, topic string, s storage.Store, shard string) (*Rel
 	case shard == "" || len(shard) > 200:
 		return nil, errors.New("watermillrelay: shard: want 1 to 200 bytes that name the consumer")
 	}
-	return &Relay{publisher: p, topic: topic, store: s, key: "watermill/" + shard + "/position"}, nil
+	return &Relay{publisher: p, topic: topic, store: s, key: "watermill/" + shard + "/position", turn: make(chan struct{}, 1)}, nil
 }
 
 // Load implements [relay.Relay].
@@ -89,10 +92,25 @@ func (r *Relay) load(ctx context.Context) (relay.Position, []byte, error) {
 }
 
 // Commit publishes events, and then moves the position, if it is still the one of version after.
-// When somebody else moves it in between, the events are published all the same.
+// When somebody else moves it in between, the events are published all the same. Steps of one
+// Relay wait for each other.
 //
-// Errors: [relay.ErrFenced]; those of the publisher and of the Storage.
+// It returns when ctx ends, also from a publisher that does not: then the next step waits for
+// that publisher, so that nothing overtakes what it has in hand.
+//
+// Errors: [relay.ErrFenced]; those of the publisher and of the Storage; the context's cause.
 func (r *Relay) Commit(ctx context.Context, after uint64, position []byte, events []relay.Event) (uint64, error) {
+	select {
+	case r.turn <- struct{}{}:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("watermillrelay: another step is under way: %w", context.Cause(ctx))
+	}
+	hangs := false
+	defer func() {
+		if !hangs {
+			<-r.turn
+		}
+	}()
 	now, raw, err := r.load(ctx)
 	if err != nil {
 		return 0, err
@@ -104,7 +122,7 @@ func (r *Relay) Commit(ctx context.Context, after uint64, position []byte, event
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
-		if err := r.publisher.Publish(r.topic, messageOf(ctx, &events[i])); err != nil {
+		if hangs, err = r.publish(ctx, &events[i]); err != nil {
 			return 0, fmt.Errorf("watermillrelay: publish message %d: %w", events[i].Message, err)
 		}
 	}
@@ -117,6 +135,36 @@ func (r *Relay) Commit(ctx context.Context, after uint64, position []byte, event
 		return 0, fmt.Errorf("watermillrelay: %w", relay.ErrFenced)
 	}
 	return after + 1, nil
+}
+
+// publish publishes one event. If ctx ends first, hangs is true, and the turn is given back when
+// the publisher returns.
+func (r *Relay) publish(ctx context.Context, e *relay.Event) (hangs bool, err error) {
+	m := messageOf(ctx, e)
+	done, left := make(chan error), make(chan struct{})
+	var panicked any
+	go func() {
+		err := errors.New("the publisher ended its goroutine")
+		defer func() {
+			panicked = recover()
+			select {
+			case done <- err:
+			case <-left:
+				<-r.turn
+			}
+		}()
+		err = r.publisher.Publish(r.topic, m)
+	}()
+	select {
+	case err = <-done:
+		if panicked != nil {
+			panic(panicked)
+		}
+		return false, err
+	case <-ctx.Done():
+		close(left)
+		return true, context.Cause(ctx)
+	}
 }
 
 func messageOf(ctx context.Context, e *relay.Event) *message.Message {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/assert"
@@ -86,6 +88,57 @@ func TestEventsArePublishedAtLeastOnceWithStableIDs(t *testing.T) {
 		}
 	}
 }
+
+// hung is a publisher that takes an event only when it is let go.
+type hung struct {
+	publisher
+	let chan struct{}
+}
+
+func (p *hung) Publish(topic string, all ...*message.Message) error {
+	<-p.let
+	return p.publisher.Publish(topic, all...)
+}
+
+// A publisher of Watermill gets no context. One that hangs must not keep the process from ending,
+// and what it has in hand must not come behind later events.
+func TestAHungPublisherHoldsNoStepBeyondItsContextAndIsNotOvertaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &hung{let: make(chan struct{})}
+		r := open(t, p, storage.NewMemory())
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			began := time.Now()
+			release := time.AfterFunc(time.Minute, func() { close(p.let) })
+			_, err := r.Commit(ctx, 0, []byte("p"), events(1, 3))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, time.Second, time.Since(began))
+			release.Stop()
+			cancel()
+		}
+		time.AfterFunc(time.Second, func() { close(p.let) })
+		_, err := r.Commit(t.Context(), 0, []byte("p"), events(1, 3))
+		require.NoError(t, err)
+		var order []string
+		for _, m := range p.got {
+			order = append(order, m.Metadata.Get(watermillrelay.Message))
+		}
+		assert.Equal(t, []string{"1", "1", "2", "3"}, order, "the one in hand comes first")
+	})
+}
+
+func TestAPanicOfThePublisherGoesOn(t *testing.T) {
+	t.Parallel()
+	r := open(t, panics{}, storage.NewMemory())
+	for range 2 { // and the turn is given back
+		assert.PanicsWithValue(t, "broken", func() { _, _ = r.Commit(t.Context(), 0, nil, events(1, 1)) })
+	}
+}
+
+type panics struct{ message.Publisher }
+
+func (panics) Publish(string, ...*message.Message) error { panic("broken") }
 
 func TestWhoDoesNotKnowThePositionIsRefused(t *testing.T) {
 	t.Parallel()

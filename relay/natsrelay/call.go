@@ -46,6 +46,7 @@ type call struct {
 	relay  *Relay
 	parent context.Context
 	ctx    context.Context // ends with parent, or the Timeout
+	nobody bool            // the server has said that there is nobody to answer
 }
 
 func (r *Relay) begin(ctx context.Context) (*call, func(), error) {
@@ -59,6 +60,7 @@ func (r *Relay) begin(ctx context.Context) (*call, func(), error) {
 // again waits before another attempt, and until there is a connection. Its error is that of
 // the whole call.
 func (c *call) again(err error) error {
+	c.nobody = errors.Is(err, nats.ErrNoResponders) || c.nobody && errors.Is(err, context.DeadlineExceeded)
 	conn := c.relay.js.Conn()
 	for first := true; first || !conn.IsConnected(); first = false {
 		if conn.IsClosed() {
@@ -71,6 +73,9 @@ func (c *call) again(err error) error {
 			t.Stop()
 			if c.parent.Err() != nil {
 				return context.Cause(c.parent)
+			}
+			if c.nobody {
+				return fmt.Errorf("%w within %v: stream %s was deleted, or has no leader now: %w", ErrUnavailable, c.relay.timeout, c.relay.stream, err)
 			}
 			return fmt.Errorf("%w within %v, the connection is %v: %w", ErrUnavailable, c.relay.timeout, conn.Status(), err)
 		}

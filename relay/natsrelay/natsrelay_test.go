@@ -312,3 +312,13 @@ func TestAnotherStreamOfTheSameNameIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotZero(t, p.Version, "it is left alone")
 }
+
+func TestACommitToAStreamThatWasDeletedSaysSo(t *testing.T) {
+	t.Parallel()
+	js := connect(t, own(t, server.Options{}).ClientURL())
+	r := open(t, js, natsrelay.Timeout(time.Second))
+	require.NoError(t, js.DeleteStream(t.Context(), "CHAT"))
+	_, err := r.Commit(t.Context(), 0, []byte("position"), nil)
+	require.ErrorIs(t, err, natsrelay.ErrUnavailable)
+	assert.ErrorContains(t, err, "stream CHAT was deleted, or has no leader now")
+}

@@ -42,6 +42,7 @@ type call struct {
 	parent  context.Context
 	ctx     context.Context // ends with parent, or the Timeout
 	subject string
+	nobody  bool // the server has said that there is nobody to answer
 }
 
 func (s *Store) begin(ctx context.Context, key string) (*call, func(), error) {
@@ -58,6 +59,8 @@ func (s *Store) begin(ctx context.Context, key string) (*call, func(), error) {
 // again waits before another attempt, and until there is a connection. Its error is that of
 // the whole call.
 func (c *call) again(err error) error {
+	c.nobody = errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		c.nobody && errors.Is(err, context.DeadlineExceeded)
 	for first := true; first || !c.store.js.Conn().IsConnected(); first = false {
 		if c.store.js.Conn().IsClosed() {
 			return fmt.Errorf("%w: the connection was closed: %w", ErrUnavailable, err)
@@ -77,6 +80,9 @@ func (c *call) again(err error) error {
 func (c *call) ended(err error) error {
 	if cause := cause(c.parent); cause != nil {
 		return cause
+	}
+	if c.nobody {
+		return fmt.Errorf("%w within %v: stream %s was deleted, or has no leader now: %w", ErrUnavailable, c.store.timeout, c.store.stream, err)
 	}
 	return fmt.Errorf("%w within %v, the connection is %v: %w", ErrUnavailable, c.store.timeout, c.store.js.Conn().Status(), err)
 }

@@ -247,3 +247,13 @@ func TestAClosedConnectionIsSaid(t *testing.T) {
 	assert.ErrorContains(t, err, "closed")
 	assert.Less(t, time.Since(began), 3*time.Second, "it does not wait for what cannot come")
 }
+
+func TestAWriteToABucketThatWasDeletedSaysSo(t *testing.T) {
+	t.Parallel()
+	js, bucket := connect(t, shared.ClientURL()), fresh()
+	s := open(t, js, bucket)
+	require.NoError(t, js.DeleteKeyValue(t.Context(), bucket))
+	err := s.Set(t.Context(), "key", []byte("value"))
+	require.ErrorIs(t, err, natsstore.ErrUnavailable)
+	assert.ErrorContains(t, err, "stream KV_"+bucket+" was deleted, or has no leader now")
+}

@@ -75,6 +75,9 @@ func NewStore(s storage.Store, name string, r Relay) (*Store, error) {
 //
 // With chat.Batch up to n messages that wait go into the stream in one step, 999 for JetStream.
 // While nothing comes nothing is written to the stream.
+//
+// What cannot be read from Fliplet, such as a message of more than a megabyte, is no event but a gap:
+// [chat.OnGap] tells of it.
 func (s *Store) Run(ctx context.Context, c *chat.Chat, opts ...chat.ConsumeOption) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -79,7 +79,7 @@ func (a *awaited) patience(now time.Time, polled bool) time.Duration {
 		return 0
 	}
 	if a.polled.IsZero() {
-		a.polled, a.upto = now, l.acked+uint64(len(l.first)+l.feed.Pending(l.id))
+		a.polled, a.upto = now, l.acked+uint64(len(l.first)+l.feed.Pending(l.id)) //nolint:gosec // lengths
 	}
 	if idle || l.acked >= a.upto { // what comes later belongs to later polls
 		return 0

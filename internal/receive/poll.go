@@ -63,7 +63,7 @@ type awaited struct {
 	idle   bool      // it had nothing to do then
 	since  time.Time // of its last progress
 	polled time.Time // when the poll was over; zero before
-	upto   uint64    // acked, once it has handled what there was then
+	upto   feed.Mark // what there was to handle then
 }
 
 // patience says how much longer the caller waits for the listener; 0: it does not. mu is
@@ -79,9 +79,9 @@ func (a *awaited) patience(now time.Time, polled bool) time.Duration {
 		return 0
 	}
 	if a.polled.IsZero() {
-		a.polled, a.upto = now, l.acked+uint64(len(l.first)+l.feed.Pending(l.id)) //nolint:gosec // lengths
+		a.polled, a.upto = now, l.feed.Mark(l.id)
 	}
-	if idle || l.acked >= a.upto { // what comes later belongs to later polls
+	if idle || len(l.first) == 0 && a.upto.Handled() { // what comes later belongs to later polls
 		return 0
 	}
 	until := a.polled.Add(callerLimit)

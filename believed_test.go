@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,3 +304,48 @@ func TestARefusalOfAGatewayThatPassedTheInsertOnDoublesNothing(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// What answers about something else says nothing about a conversation: it is there, once
+// the server answers again.
+func TestAnAnswerAboutSomethingElseIsNoAbsence(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"id":5,"dataSourceId":7,"data":{"body":"x","guid":"x"},"createdAt":"2026-01-01T00:00:00.000Z","updatedAt":"2026-01-01T00:00:00.000Z"}`,
+		`{"dataSource":{"id":4,"name":"x"}}`,
+	} {
+		servers(t, func(t *testing.T, w *world) {
+			jane := w.login("jane", asUsual)
+			conv := w.converse(jane, "bob")
+			w.say(jane, conv, "hi")
+			var sick atomic.Bool
+			bob := w.login("bob", asUsual, func(o *chat.Options) { o.Storage, o.Outbox = storage.NewMemory(), &chat.OutboxOptions{} }, w.through(roundTripper(func(r *http.Request) (*http.Response, error) {
+				if sick.Load() && r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/v1/data-sources") {
+					return sickAnswer{status: 200, body: body}.give(r)
+				}
+				return w.Transport().RoundTrip(r)
+			})))
+			calls := map[string]func() error{
+				"Conversation":  func() error { _, err := bob.Conversation(t.Context(), conv.ID); return err },
+				"Conversations": func() error { _, err := bob.Conversations(t.Context()); return err },
+				"Messages":      func() error { _, err := bob.Messages(t.Context(), chat.In(conv.ID)); return err },
+				"Outbox": func() error {
+					_, err := bob.Outbox().Add(t.Context(), conv.ID, chat.Draft{Body: "later"})
+					return err
+				},
+			}
+			sick.Store(true)
+			for name, call := range calls {
+				err := call()
+				if name != "Outbox" { // what cannot be asked about yet is accepted
+					require.Error(t, err, "%s %s", name, body)
+				}
+				require.NotErrorIs(t, err, chat.ErrNotFound, "%s %s", name, body)
+			}
+			sick.Store(false)
+			for name, call := range calls {
+				require.NoError(t, call(), "%s %s", name, body)
+			}
+			require.NoError(t, bob.Close())
+		})
+	}
+}

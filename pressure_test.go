@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -343,6 +345,113 @@ func TestAnAbandonedLoopCostsBoundedMemoryAndHoldsUpNoClose(t *testing.T) {
 				assert.Less(t, after-before, rows+loops*(32<<10), "their queues are gone, also while nobody returns")
 				close(never)
 				synctest.Wait()
+			})
+		})
+	}
+}
+
+// Streams whose functions begin to block with what the poll brings, beside one that goes
+// on with what later polls bring.
+func TestPollWaitsASecondAtMostWhateverOthersDo(t *testing.T) {
+	t.Parallel()
+	for _, rows := range []int{0, 3000} {
+		t.Run(fmt.Sprint(rows, " rows"), func(t *testing.T) {
+			t.Parallel()
+			servers(t, func(t *testing.T, w *world) {
+				jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+				conv := w.converse(jane, "bob")
+				sayMany(w, jane, conv, numbers(0, rows))
+				time.Sleep(time.Hour)
+				poll := func(where string) {
+					began := time.Now()
+					assert.NoError(t, bob.Poll(t.Context()), where)
+					assert.LessOrEqual(t, time.Since(began), 1500*time.Millisecond, where) // a pause between polls, and the second
+				}
+				never, inside, polled := make(chan struct{}), make(chan struct{}), make(chan struct{})
+				for _, f := range []func(*chat.Message){
+					func(m *chat.Message) {
+						if m.Body == "first" {
+							<-inside
+							sayMany(w, jane, conv, []string{"second"})
+							poll("inside")
+							close(polled)
+							<-never
+						}
+					},
+					func(m *chat.Message) {
+						if m.Body == "second" {
+							<-never
+						}
+					},
+					func(*chat.Message) {},
+				} {
+					_, err := bob.Stream(t.Context(), f, chat.StartAt(chat.FromBeginning))
+					require.NoError(t, err)
+				}
+				settle()
+				sayMany(w, jane, conv, []string{"first"})
+				settle()
+				close(inside)
+				go func() { poll("outside") }()
+				for i := range 10 {
+					time.Sleep(600 * time.Millisecond)
+					sayMany(w, jane, conv, numbers(10_000+i, 10_001+i))
+					go func() { poll("outside, later") }()
+				}
+				<-polled
+				close(never)
+				settle()
+				require.NoError(t, bob.Close())
+			})
+		})
+	}
+}
+
+// Nobody answers: neither the list of conversations nor a query.
+func TestAPollThatHangsIsGivenUpOnce(t *testing.T) {
+	t.Parallel()
+	for name, hangs := range map[string]func(r *http.Request) bool{
+		"everything": func(*http.Request) bool { return true },
+		"the list":   func(r *http.Request) bool { return r.Method == http.MethodGet },
+		"queries":    func(r *http.Request) bool { return r.Method == http.MethodPost },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers(t, func(t *testing.T, w *world) {
+				jane := w.login("jane", asUsual)
+				conv := w.converse(jane, "bob")
+				var sick atomic.Bool
+				bob := w.login("bob", asUsual, w.through(roundTripper(func(r *http.Request) (*http.Response, error) {
+					if sick.Load() && hangs(r) {
+						<-r.Context().Done()
+						return nil, r.Context().Err()
+					}
+					return w.Transport().RoundTrip(r)
+				})))
+				h := &heard{}
+				_, err := bob.Stream(t.Context(), h.message, chat.StartAt(chat.FromNow))
+				require.NoError(t, err)
+				settle()
+				w.say(jane, conv, "while it hangs")
+				sick.Store(true)
+				for range 6 {
+					began := time.Now()
+					err := bob.Poll(t.Context())
+					took := time.Since(began)
+					const pause = 3500 * time.Millisecond // more than 1.25 s and LivePollInterval
+					if assert.LessOrEqual(t, took, 15*time.Second+pause); err == nil {
+						assert.LessOrEqual(t, took, pause)
+					}
+				}
+				if name == "the list" {
+					_, live, _ := h.in(conv)
+					assert.Equal(t, []string{"while it hangs"}, live)
+				}
+				sick.Store(false)
+				settle()
+				_, live, _ := h.in(conv)
+				assert.Equal(t, []string{"while it hangs"}, live)
+				require.NoError(t, bob.Close())
 			})
 		})
 	}

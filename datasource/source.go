@@ -18,22 +18,25 @@ type sourceList struct {
 	aside       aside
 }
 
-// believe says what the answer lacks. What is no data source in a list could be the one that is looked for.
-func (l *sourceList) believe() error {
+// believe says what the answer lacks. What is no data source in a list could be the one that is looked for. Where nothing
+// names the list, as in a row or a data source alone, what is there has to be of the type that was asked for.
+func (l *sourceList) believe(kind string) error {
 	switch none := len(l.sources) == 0; {
 	case l.listed && l.aside.denies(none):
 		return errFaulty
 	case none && !l.listed, l.odd > 0:
 		return errNoSources
+	case !l.listed && kind != "" && slices.ContainsFunc(l.sources, func(ds DataSource) bool { return ds.Type != kind }):
+		return errNoSources
 	}
 	return nil
 }
 
-// decodeSources reads an answer with data sources, of which a field may have rowText bytes.
+// decodeSources reads an answer with data sources of a type, unless that is "", of which a field may have rowText bytes.
 //
 // Their free fields stay text, so that reading them costs no more than that. Whoever uses a text decodes it, so that its
 // values count all the same.
-func decodeSources(body []byte, rowText int) ([]DataSource, error) {
+func decodeSources(body []byte, rowText int, kind string) ([]DataSource, error) {
 	var list sourceList
 	err := decode(body, func(d *decoder) error {
 		d.rowText = rowText
@@ -42,7 +45,7 @@ func decodeSources(body []byte, rowText int) ([]DataSource, error) {
 		return err
 	})
 	if err == nil {
-		err = list.believe()
+		err = list.believe(kind)
 	}
 	for _, i := range tooMany(list.free) {
 		list.sources[i].empty(errAllValues)

@@ -45,7 +45,7 @@ func TestOfDataSourcesThoseWithTheMostValuesAreLeftOut(t *testing.T) {
 				fmt.Fprintf(&answer, `{"id":%d,"type":"conversation",%s},`, 100+i, test.bad)
 			}
 			answer.WriteString(source(1, "definition", `{"participants":["jane"]}`) + `]}`)
-			list, err := decodeSources([]byte(answer.String()), row)
+			list, err := decodeSources([]byte(answer.String()), row, "")
 			require.NoError(t, err)
 			require.Len(t, list, test.n+1)
 			whole := 0
@@ -69,7 +69,7 @@ func TestOfDataSourcesThoseWithTheMostValuesAreLeftOut(t *testing.T) {
 		for i := range 100_000 {
 			fmt.Fprintf(&fields, `"f%d":0,`, i)
 		}
-		list, err := decodeSources([]byte(`[{`+fields.String()+`"id":7,"definition":{"participants":["jane"]}},`+source(8, "columns", `["a"`+strings.Repeat(`,"a"`, 100_000)+`]`)+`,`+source(9, "columns", `["a"]`)+`]`), row)
+		list, err := decodeSources([]byte(`[{`+fields.String()+`"id":7,"definition":{"participants":["jane"]}},`+source(8, "columns", `["a"`+strings.Repeat(`,"a"`, 100_000)+`]`)+`,`+source(9, "columns", `["a"]`)+`]`), row, "")
 		require.NoError(t, err)
 		require.Len(t, list, 3)
 		assert.LessOrEqual(t, len(list[0].Extra), 50_000/8)
@@ -84,19 +84,19 @@ func TestOfDataSourcesThoseWithTheMostValuesAreLeftOut(t *testing.T) {
 		for i := range maxRowValues/containerCost + 1 {
 			fmt.Fprintf(&fields, `"f%d":null,`, i) // which is no value itself
 		}
-		list, err := decodeSources([]byte(`[{`+fields.String()+`"id":7}]`), row)
+		list, err := decodeSources([]byte(`[{`+fields.String()+`"id":7}]`), row, "")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		assert.Equal(t, maxRowValues/containerCost, len(list[0].Extra))
 	})
 	t.Run("an unknown field of too many values", func(t *testing.T) {
-		list, err := decodeSources([]byte(`[{"id":7,"many":[0`+strings.Repeat(`,0`, maxRowValues)+`],"few":[0]}]`), row)
+		list, err := decodeSources([]byte(`[{"id":7,"many":[0`+strings.Repeat(`,0`, maxRowValues)+`],"few":[0]}]`), row, "")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		assert.NotContains(t, list[0].Extra, "many")
 	})
 	t.Run("as many columns as there may be", func(t *testing.T) {
-		list, err := decodeSources([]byte(`[`+source(8, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues-1)+`]`)+`,`+source(9, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues)+`]`)+`]`), row)
+		list, err := decodeSources([]byte(`[`+source(8, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues-1)+`]`)+`,`+source(9, "columns", `["a"`+strings.Repeat(`,"a"`, maxRowValues)+`]`)+`]`), row, "")
 		require.NoError(t, err)
 		assert.Len(t, list[0].Columns, maxRowValues)
 		assert.Empty(t, list[1].Columns)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -181,22 +182,27 @@ func (o *object) addFlag(name string, flag *bool) {
 }
 
 // DataSources lists data sources. A list with something in it that is not a data source with an id, or beside an error, is
-// an error.
+// an error. So is an answer without a list by its name that holds what is not of the type that was asked for.
 func (c *Client) DataSources(ctx context.Context, f SourceFilter) ([]DataSource, error) {
 	query, err := f.query()
 	if err != nil {
 		return nil, err
 	}
-	return c.sources(ctx, &call{method: http.MethodGet, path: "v1/data-sources", query: query, read: true, list: sourceFields})
+	kind := f.Type
+	if len(f.Attributes) > 0 && !slices.Contains(f.Attributes, "type") {
+		kind = "" // the answer does not say it
+	}
+	return c.sources(ctx, &call{method: http.MethodGet, path: "v1/data-sources", query: query, read: true, list: sourceFields}, kind)
 }
 
-// DataSource returns one data source. One that does not exist is ErrNotFound.
+// DataSource returns one data source. One that does not exist is ErrNotFound. An answer with another one is an error that
+// says nothing about it.
 func (c *Client) DataSource(ctx context.Context, id int64) (*DataSource, error) {
 	path, err := sourcePath(id, "")
 	if err != nil {
 		return nil, err
 	}
-	return c.source(ctx, &call{method: http.MethodGet, path: path, read: true})
+	return c.source(ctx, &call{method: http.MethodGet, path: path, read: true}, id)
 }
 
 // DataSourceByName returns the data source with this name in the context of the token. Names are not unique; the server
@@ -206,7 +212,7 @@ func (c *Client) DataSourceByName(ctx context.Context, name string) (*DataSource
 		return nil, fmt.Errorf("datasource: name is %q, which a path cannot hold", name)
 	}
 	// Without the flag, a name of digits would be taken for an id.
-	return c.source(ctx, &call{method: http.MethodGet, path: "v1/data-sources/" + url.PathEscape(name), query: "dsn", read: true})
+	return c.source(ctx, &call{method: http.MethodGet, path: "v1/data-sources/" + url.PathEscape(name), query: "dsn", read: true}, 0)
 }
 
 // CreateDataSource creates a data source and returns it as the server has it. When the answer of success has neither its
@@ -218,11 +224,11 @@ func (c *Client) CreateDataSource(ctx context.Context, n NewDataSource) (*DataSo
 		return nil, err
 	}
 	cl := &call{method: http.MethodPost, path: "v1/data-sources", body: body}
-	ds, err := c.source(ctx, cl)
+	ds, err := c.source(ctx, cl, 0)
 	if err != nil || n.is(ds) {
 		return ds, err
 	}
-	if stored, failed := c.DataSource(ctx, ds.ID); failed == nil && stored.ID == ds.ID && n.is(stored) {
+	if stored, failed := c.DataSource(ctx, ds.ID); failed == nil && n.is(stored) {
 		return stored, nil
 	}
 	return nil, &callError{op: cl.op(), err: errors.New("the answer does not hold the new data source"), doubtful: true}
@@ -245,7 +251,7 @@ func (c *Client) UpdateDataSource(ctx context.Context, id int64, p SourcePatch) 
 	if err != nil {
 		return nil, err
 	}
-	return c.source(ctx, &call{method: http.MethodPut, path: path, body: body})
+	return c.source(ctx, &call{method: http.MethodPut, path: path, body: body}, id)
 }
 
 // DeleteDataSource moves a data source to the trash. The server refuses it to tokens of apps.
@@ -257,13 +263,17 @@ func (c *Client) DeleteDataSource(ctx context.Context, id int64) error {
 	return c.do(ctx, &call{method: http.MethodDelete, path: path}, confirmed)
 }
 
-func (c *Client) source(ctx context.Context, cl *call) (*DataSource, error) {
-	list, err := c.sources(ctx, cl)
+// source makes a call that is answered with one data source, the one with an id unless that is 0.
+func (c *Client) source(ctx context.Context, cl *call, id int64) (*DataSource, error) {
+	list, err := c.sources(ctx, cl, "")
 	if err != nil {
 		return nil, err
 	}
 	if len(list) == 0 {
 		return nil, &callError{op: cl.op(), err: errors.New("the answer holds no data source"), doubtful: !cl.read}
+	}
+	if id != 0 && list[0].ID != id {
+		return nil, &callError{op: cl.op(), err: fmt.Errorf("the answer holds data source %d instead of %d", list[0].ID, id), doubtful: !cl.read}
 	}
 	if err := errorOf("data source", list[0].ID, list[0].Err); err != nil {
 		return nil, &callError{op: cl.op(), err: err, doubtful: !cl.read}
@@ -271,11 +281,12 @@ func (c *Client) source(ctx context.Context, cl *call) (*DataSource, error) {
 	return &list[0], nil
 }
 
-func (c *Client) sources(ctx context.Context, cl *call) ([]DataSource, error) {
+// sources makes a call that is answered with data sources, of a type unless that is "".
+func (c *Client) sources(ctx context.Context, cl *call, kind string) ([]DataSource, error) {
 	var list []DataSource
 	err := c.do(ctx, cl, func(body []byte) error {
 		var err error
-		list, err = decodeSources(body, rowBytes(c.maxBytes))
+		list, err = decodeSources(body, rowBytes(c.maxBytes), kind)
 		return err
 	})
 	if err != nil {

@@ -72,6 +72,48 @@ func TestDataSourcesAreReadInEveryShape(t *testing.T) {
 	}
 }
 
+// A cache, or another service, answers with what it has.
+func TestAnAnswerWithAnotherDataSourceIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"id":5,"dataSourceId":7,"data":{"body":"x"}}`, `{"dataSource":{"id":4}}`, `{"dataSource":{"id":5,"name":"x"}}`, `{"dataSources":[{"id":5},{"id":102}]}`,
+	} {
+		c := serve(t, answer(200, body)).client(t)
+		_, err := c.DataSource(t.Context(), 102)
+		require.ErrorContains(t, err, "instead of 102", body)
+		require.NotErrorIs(t, err, datasource.ErrNotFound, body)
+		_, err = c.UpdateDataSource(t.Context(), 102, datasource.SourcePatch{Name: new("n")})
+		require.ErrorContains(t, err, "instead of 102", body)
+		assert.True(t, datasource.Doubtful(err), body)
+	}
+}
+
+func TestAListWithoutItsNameHoldsWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	const row, other, ours = `{"id":5,"dataSourceId":7,"data":{"body":"x"}}`, `{"id":4,"name":"x"}`, `{"id":6,"type":"conversation"}`
+	for body, want := range map[string]int{
+		row: -1, other: -1, `[` + row + `]`: -1, `{"dataSource":` + other + `}`: -1, `{"dataSource":` + row + `}`: -1, `[` + ours + `,` + other + `]`: -1,
+		ours: 1, `[` + ours + `]`: 1, `{"dataSource":` + ours + `}`: 1,
+		`{"dataSources":[` + other + `]}`: 1, // the filter may not be known
+		`{"dataSources":[]}`:              0,
+	} {
+		c := serve(t, answer(200, body)).client(t)
+		list, err := c.DataSources(t.Context(), datasource.SourceFilter{Type: "conversation"})
+		if want < 0 {
+			require.ErrorContains(t, err, "holds no list of data sources", body)
+			continue
+		}
+		require.NoError(t, err, body)
+		assert.Len(t, list, want, body)
+		list, err = c.DataSources(t.Context(), datasource.SourceFilter{Type: "conversation", Attributes: []string{"id"}})
+		require.NoError(t, err, body)
+		assert.Len(t, list, want, body)
+	}
+	list, err := serve(t, answer(200, `[{"id":6}]`)).client(t).DataSources(t.Context(), datasource.SourceFilter{Type: "conversation", Attributes: []string{"id"}})
+	require.NoError(t, err, "what the type is was not asked for")
+	assert.Len(t, list, 1)
+}
+
 func TestFieldsOfAWrongTypeInADataSourceAreZero(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []string{`null`, `true`, `{}`, `[]`, `{"a":[1]}`, `1.5`} {

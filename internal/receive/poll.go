@@ -16,9 +16,9 @@ const (
 )
 
 // Poll requests a poll and returns when its events are delivered. It waits at most a
-// second for a function that does not return, and only for a moment for one that was
-// running when Poll was called. A listener whose queue is full has no part in the poll.
-// Without a listener it does nothing.
+// second for a function that does not return, whatever other functions do meanwhile, and
+// only for a moment for one that was running when Poll was called. A listener whose queue
+// is full has no part in the poll. Without a listener it does nothing.
 //
 // Errors: that of the source if the poll failed; the cause of Stop; the cause of ctx.
 func (r *Receiver) Poll(ctx context.Context, reset bool) error {
@@ -27,8 +27,6 @@ func (r *Receiver) Poll(ctx context.Context, reset bool) error {
 		return nil
 	}
 	defer r.endPoll()
-	var handled uint64
-	var since time.Time // of the last progress, once only deliveries are left
 	for {
 		s := r.progress(w)
 		if s.over {
@@ -36,15 +34,11 @@ func (r *Receiver) Poll(ctx context.Context, reset bool) error {
 		}
 		var late <-chan time.Time
 		if s.polled {
-			if since.IsZero() || s.handled != handled {
-				since, handled = time.Now(), s.handled
-			}
-			late = time.After(s.limit - time.Since(since))
+			late = time.After(s.wait)
 		}
 		select {
 		case <-s.changed:
-		case <-late:
-			return nil // a function does not return
+		case <-late: // a function does not return
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -59,11 +53,42 @@ type pendingPoll struct {
 	waits    []awaited // for whom the caller waits
 }
 
-// awaited is a listener as it was when a poll was requested.
+// awaited is a listener for whom a caller waits.
 type awaited struct {
 	*listener
-	busy  bool
+	busy  bool // when the poll was requested
 	acked uint64
+
+	last   uint64    // acked when it was looked at last
+	idle   bool      // it had nothing to do then
+	since  time.Time // of its last progress
+	polled time.Time // when the poll was over; zero before
+	upto   feed.Mark // what there was to handle then
+}
+
+// patience says how much longer the caller waits for the listener; 0: it does not. mu is
+// held.
+func (a *awaited) patience(now time.Time, polled bool) time.Duration {
+	l := a.listener
+	idle := l.stopped || !l.busy && !l.pending()
+	if l.acked != a.last || a.idle && !idle {
+		a.since = now
+	}
+	a.last, a.idle = l.acked, idle
+	if !polled {
+		return 0
+	}
+	if a.polled.IsZero() {
+		a.polled, a.upto = now, l.feed.Mark(l.id)
+	}
+	if idle || len(l.first) == 0 && a.upto.Handled() { // what comes later belongs to later polls
+		return 0
+	}
+	until := a.polled.Add(callerLimit)
+	if limit := a.since.Add(stallLimit); limit.After(until) && (!a.busy || l.acked != a.acked) {
+		until = limit
+	}
+	return until.Sub(now)
 }
 
 // requestPoll asks the engine for a poll. It returns nil without listeners.
@@ -77,9 +102,10 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 	if reset {
 		ask = (*feed.Feed).Reset
 	}
-	w := &pendingPoll{loop: r.loop, ticket: ask(r.feed, time.Now()), failures: r.failures}
+	now := time.Now()
+	w := &pendingPoll{loop: r.loop, ticket: ask(r.feed, now), failures: r.failures}
 	for _, l := range r.listeners {
-		w.waits = append(w.waits, awaited{l, l.busy, l.acked})
+		w.waits = append(w.waits, awaited{listener: l, busy: l.busy, acked: l.acked, last: l.acked, idle: !l.busy && !l.pending(), since: now})
 	}
 	r.loop.wake()
 	r.waiters++
@@ -102,9 +128,8 @@ func (r *Receiver) endPoll() {
 type progress struct {
 	over    bool // with err
 	err     error
-	polled  bool   // only deliveries are left
-	handled uint64 // events of the listeners
-	limit   time.Duration
+	polled  bool          // only deliveries are left
+	wait    time.Duration // for them, if nothing changes
 	changed <-chan struct{}
 }
 
@@ -117,19 +142,11 @@ func (r *Receiver) progress(w *pendingPoll) progress {
 	case r.failures != w.failures:
 		return progress{over: true, err: r.lastErr}
 	}
-	s := progress{polled: r.feed.Done(w.ticket), limit: callerLimit, changed: r.changed}
-	left := 0
-	for _, a := range w.waits {
-		l := a.listener
-		s.handled += l.acked
-		if l.stopped || !l.busy && !l.pending() {
-			continue
-		}
-		left++
-		if !a.busy || l.acked != a.acked {
-			s.limit = stallLimit
-		}
+	s := progress{polled: r.feed.Done(w.ticket), changed: r.changed}
+	now := time.Now()
+	for i := range w.waits {
+		s.wait = max(s.wait, w.waits[i].patience(now, s.polled))
 	}
-	s.over = s.polled && left == 0
+	s.over = s.polled && s.wait == 0
 	return s
 }

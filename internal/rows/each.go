@@ -36,6 +36,9 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 			return Page{}, err
 		}
 		s.sick.unlisted()
+		if errors.Is(err, datasource.ErrNoAnswer) {
+			return Page{}, err // the poll has waited long enough; the next one does without
+		}
 	}
 	page, failed := s.fetchOf(ctx, members, w)
 	if failed != nil {

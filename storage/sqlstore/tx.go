@@ -125,15 +125,10 @@ func (x *txn) begin(ctx context.Context) (*sql.Tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := x.of.db.Conn(ctx)
-	if err != nil {
-		release()
-		return nil, x.of.explain(ctx, err)
-	}
+	var conn *sql.Conn
 	var tx *sql.Tx
-	err = x.of.patiently(ctx, func() (err error) { tx, err = immediate(ctx, x.ctx, conn); return err })
+	err = x.of.patiently(ctx, func() (err error) { conn, tx, err = immediate(ctx, x.ctx, x.of.db); return err })
 	if err != nil {
-		conn.Close()
 		release()
 		return nil, err
 	}
@@ -158,7 +153,8 @@ func (x *txn) lasts() error {
 	case errors.Is(err, sql.ErrTxDone):
 	case strings.Contains(err.Error(), "within a transaction"):
 		return nil
-	default:
+	default: // it may have begun another one, for which the next look would take this one
+		x.ended = true
 		return x.of.explain(ctx, err)
 	}
 	x.ended = true
@@ -171,15 +167,39 @@ func (x *txn) lasts() error {
 // immediate begins a transaction that lasts as long as life, and has the lock of writers.
 // Its first statement is a write: one that reads first has to fail when somebody else has
 // written meanwhile. That is so with every driver, whatever BEGIN it uses.
-func immediate(ctx, life context.Context, conn *sql.Conn) (*sql.Tx, error) {
-	tx, err := conn.BeginTx(life, nil)
+func immediate(ctx, life context.Context, db *sql.DB) (*sql.Conn, *sql.Tx, error) {
+	return transaction(ctx, life, db, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE fliplet_chat_schema SET version = version WHERE version < 0`)
+		return err
+	})
+}
+
+// transaction begins a transaction that lasts as long as life, on a connection of its own, with
+// what first does.
+func transaction(ctx, life context.Context, db *sql.DB, first func(tx *sql.Tx) error) (*sql.Conn, *sql.Tx, error) {
+	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, err = tx.ExecContext(ctx, `UPDATE fliplet_chat_schema SET version = version WHERE version < 0`); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
+	tx, err := conn.BeginTx(life, nil)
+	if err == nil {
+		if err = first(tx); err == nil {
+			return conn, tx, nil
+		}
+		if tx.Rollback() == nil {
+			conn.Close()
+			return nil, nil, err
+		}
 	}
-	return tx, nil
+	discard(conn)
+	return nil, nil, err
+}
+
+// discard closes a connection that may be in a transaction, which undoes that. Whoever got such
+// a connection from the pool would write to a transaction that nobody commits.
+func discard(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	conn.Close()
 }
 
 // end ends the transaction. A connection on which that fails is closed, which undoes it.
@@ -193,10 +213,11 @@ func (x *txn) end(how func(*sql.Tx) error) error {
 	defer x.release()
 	err := how(x.tx)
 	if err != nil {
-		_ = x.conn.Raw(func(any) error { return driver.ErrBadConn }) // closes it
+		discard(x.conn)
+		return err
 	}
 	x.conn.Close()
-	return err
+	return nil
 }
 
 // begun reports whether it has the lock of writers.
@@ -252,26 +273,24 @@ func (s *Store) locked(ctx context.Context, fn func(tx *sql.Tx) error) error {
 		return err
 	}
 	defer release()
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return s.explain(ctx, err)
-	}
-	defer conn.Close()
 	return s.patiently(ctx, func() error {
-		tx, err := conn.BeginTx(ctx, nil)
+		conn, tx, err := transaction(ctx, ctx, s.db, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS fliplet_chat_schema (version INTEGER NOT NULL)`)
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `INSERT INTO fliplet_chat_schema SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM fliplet_chat_schema)`)
+			}
+			if err == nil {
+				err = fn(tx)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS fliplet_chat_schema (version INTEGER NOT NULL)`)
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `INSERT INTO fliplet_chat_schema SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM fliplet_chat_schema)`)
+		if err := tx.Commit(); err != nil {
+			discard(conn)
+			return err
 		}
-		if err == nil {
-			err = fn(tx)
-		}
-		if err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-		return tx.Commit()
+		return conn.Close()
 	})
 }

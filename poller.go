@@ -23,7 +23,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 	s.rows = c.rowsOf(s)
 	s.receiver = receive.New(receive.Config{
 		Source: c.source(s), Feed: c.newFeed,
-		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Detach: detached, Hooks: c.opts.Hooks,
+		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Hooks: c.opts.Hooks,
 	})
 	s.desk.Enter(s.receiver.Poke, s.receiver.Joined)
 	s.outbox = c.outboxOf(s)
@@ -40,13 +40,6 @@ func (c *Chat) newFeed() *feed.Feed {
 		cfg = fleet.EngineConfig(cfg)
 	}
 	return feed.New(cfg)
-}
-
-// detached copies a row that would keep the page that it came with.
-func detached(payload any) any {
-	row := *payload.(*datasource.Entry)
-	row.Data = wire.CloneMap(row.Data)
-	return &row
 }
 
 // pollFailure says what a failed poll means for later ones.

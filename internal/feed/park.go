@@ -11,8 +11,8 @@ import (
 // acknowledged.
 
 // Park parks a listener. It reports false, and does nothing, for one that is not only
-// waiting, or has nothing to drop. detach returns the payload of the event that stays, so
-// that it shares no memory with others.
+// waiting, or has nothing to drop. detach returns what is to stay of the payload of the
+// event that stays: nothing of the page that it came with.
 func (f *Feed) Park(id ID, detach func(payload any) any) bool {
 	e := f.find(id)
 	if e == nil || f.flight != nil && slices.Contains(f.flight.readers, e) || !e.parkable() {

@@ -156,14 +156,18 @@ const parkAfter = 30 * time.Second
 
 // park lets go of what is queued for a listener whose function does not return, or that
 // nobody asks any more. It gets it later, should it go on. mu is held.
-func (l *listener) park(now time.Time, detach func(any) any) {
+func (l *listener) park(now time.Time) {
 	switch {
 	case !l.busy || l.early || l.acked != l.still || l.stillAt.IsZero():
 		l.still, l.stillAt = l.acked, now
 	case now.Sub(l.stillAt) >= parkAfter:
-		l.feed.Park(l.id, detach)
+		l.feed.Park(l.id, taken)
 	}
 }
+
+// taken is what is kept of the row of an event that was taken: nothing, since it is the
+// function's, which may be changing it.
+func taken(any) any { return nil }
 
 // pending reports whether there is an event to take. mu is held.
 func (l *listener) pending() bool { return len(l.first) > 0 || l.feed.Pending(l.id) > 0 }

@@ -53,8 +53,6 @@ type Config struct {
 	Feed func() *feed.Feed
 	// Judge says what a failed request means.
 	Judge func(error) Failure
-	// Detach copies the payload of a row, so that it shares no memory with those of its page.
-	Detach func(payload any) any
 	// Rested is called when the loop has ended, while nothing else of it runs. May be nil.
 	Rested func()
 	Log    *slog.Logger
@@ -117,7 +115,7 @@ func (r *Receiver) Status() Status {
 func (r *Receiver) rest() hooks.Poll {
 	now := time.Now()
 	for _, l := range r.listeners {
-		l.park(now, r.cfg.Detach)
+		l.park(now)
 	}
 	r.feed.Slim()
 	if r.round.asked && !r.round.failed {

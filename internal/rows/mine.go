@@ -23,7 +23,7 @@ type mine struct {
 	newest       feed.Key
 	conversation int64
 	lacking      time.Time // since when answers lack it
-	none         bool      // there may be none: answers without any were doubted for long
+	without      bool      // there may be none: answers without any were doubted for long
 }
 
 // saw notes the rows of an answer that is believed.
@@ -49,7 +49,21 @@ func (m *mine) known() (feed.Key, int64) {
 func (m *mine) nothing() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.none
+	return m.without
+}
+
+// none notes whether there can be nothing.
+func (m *mine) none(none bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.without = none
+}
+
+// begins reports whether no answer before has lacked anything.
+func (m *mine) begins() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lacking.IsZero()
 }
 
 // lacks notes whether an answer lacked what was there, and reports whether it is not believed.
@@ -66,7 +80,7 @@ func (m *mine) lacks(lacks bool, doubt time.Duration) bool {
 	case now.Sub(m.lacking) < doubt:
 		return true
 	default: // all that is said is that it has gone
-		m.lacking, m.newest, m.conversation, m.none = time.Time{}, feed.Key{}, 0, true
+		m.lacking, m.newest, m.conversation, m.without = time.Time{}, feed.Key{}, 0, true
 	}
 	return false
 }
@@ -78,7 +92,17 @@ func (s *Source) meant(ctx context.Context, rows []datasource.Entry, foreign map
 	known, conversation := s.mine.known()
 	if known.ID == 0 {
 		ours := slices.ContainsFunc(rows, func(e datasource.Entry) bool { return !foreign[e.DataSourceID] })
-		return ours || s.mine.nothing() || !s.mine.lacks(true, noneFor), nil
+		if ours || s.mine.nothing() {
+			return true, nil
+		}
+		if s.mine.begins() { // who is in no conversation misses nothing
+			members, err := s.Members(ctx)
+			if err != nil {
+				return false, err
+			}
+			s.mine.none(len(members) == 0)
+		}
+		return s.mine.nothing() || !s.mine.lacks(true, noneFor), nil
 	}
 	has := func(rows []datasource.Entry) bool {
 		return slices.ContainsFunc(rows, func(e datasource.Entry) bool { return e.ID == known.ID && e.DataSourceID == conversation })

@@ -119,18 +119,21 @@ func TestAMessageThatIsKeptDoesNotKeepItsPage(t *testing.T) {
 	const n = 10_000
 	read := backlog(t, n)
 	read(func(*chat.Message) {})
-	at := inUse()
-	read(func(*chat.Message) {})
-	before := max(inUse(), at)
-	kept := make([]*chat.Message, 0, n/200)
-	read(func(m *chat.Message) {
-		if m.ID%200 == 77 {
-			kept = append(kept, m)
-		}
-	})
-	require.Len(t, kept, n/200)
-	each := (int64(inUse()) - int64(before)) / int64(len(kept)) //nolint:gosec // sizes
-	t.Logf("%d bytes a message", each)
-	assert.Less(t, each, int64(8<<10), "a page has about 200 KB in memory")
-	runtime.KeepAlive(kept)
+	least := int64(1 << 40)
+	for range 5 { // a read whose questions differ adds its answers to the tape
+		at := inUse()
+		read(func(*chat.Message) {})
+		before := max(inUse(), at)
+		kept := make([]*chat.Message, 0, n/200)
+		read(func(m *chat.Message) {
+			if m.ID%200 == 77 {
+				kept = append(kept, m)
+			}
+		})
+		require.Len(t, kept, n/200)
+		least = min(least, (int64(inUse())-int64(before))/int64(len(kept))) //nolint:gosec // sizes
+		runtime.KeepAlive(kept)
+	}
+	t.Logf("%d bytes a message", least)
+	assert.Less(t, least, int64(8<<10), "a page has about 200 KB in memory")
 }

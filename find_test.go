@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -190,8 +191,9 @@ func TestContactsAndFetchTakeEveryOptionOfFind(t *testing.T) {
 		assert.Equal(t, "p06", emails(messages))
 	})
 	t.Run("createdAt, updatedAt", func(t *testing.T) {
-		later := f.Now().Add(0)
-		f.ShiftClock(1000)
+		f.ShiftClock(time.Second)
+		later := f.Now()
+		f.ShiftClock(time.Second)
 		_, err := f.Client().Update(t.Context(), f.contacts, f.ids[5], datasource.M{"Note": "new"})
 		require.NoError(t, err)
 		_, err = f.Client().Update(t.Context(), f.talk.ID, f.Rows(f.talk.ID)[5].ID, datasource.M{"Note": "new"})

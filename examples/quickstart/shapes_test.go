@@ -32,7 +32,7 @@ func TestStoryHoldsWhateverTheServerLooksLike(t *testing.T) {
 		"wrapped entries":         func(s *fliplettest.Server) { s.Always(fliplettest.AnyRoute, fliplettest.WrapEntry()) },
 		"one timestamp":           func(s *fliplettest.Server) { s.FreezeClock() },
 		"a clock that is wrong":   func(s *fliplettest.Server) { s.ShiftClock(-48 * time.Hour) },
-		"reads fail now and then": func(s *fliplettest.Server) { s.Sometimes(0.1, fliplettest.AnyRead, fliplettest.Status(503)) },
+		"reads fail now and then": func(s *fliplettest.Server) { s.Sometimes(0.03, fliplettest.AnyRead, fliplettest.Status(503)) },
 		"answers get lost":        func(s *fliplettest.Server) { s.Sometimes(0.3, fliplettest.Insert, fliplettest.LoseAnswer()) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -313,6 +313,12 @@ func TestEmptyFirstAnswersAreNotBelieved(t *testing.T) {
 // The row of a new conversation comes although the first look at the conversation failed.
 func TestANewConversationThatCannotBeLookedAtAtOnceComesSoon(t *testing.T) {
 	t.Parallel()
+	comesDespite(t, fliplettest.Status(500))
+}
+
+// comesDespite plays a fault of the first looks at a new conversation. Its message comes.
+func comesDespite(t *testing.T, looks fliplettest.Fault) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fliplettest.InProcess())
 		jane, bob := w.login("jane"), w.login("bob", asUsual)
@@ -321,7 +327,7 @@ func TestANewConversationThatCannotBeLookedAtAtOnceComesSoon(t *testing.T) {
 		_, err := bob.Stream(t.Context(), r.add, chat.StartAt(chat.FromNow))
 		require.NoError(t, err)
 		settle()
-		w.Next(2, fliplettest.GetSource, fliplettest.Status(500))
+		w.Next(2, fliplettest.GetSource, looks)
 		fresh := w.converse(jane, "bob", "eve")
 		w.say(jane, fresh, "new")
 		time.Sleep(time.Minute)

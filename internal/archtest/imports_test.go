@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"internal/life":                   {},
 	"internal/life/lifetest":          {},
 	"internal/limitertest":            {"limiter", "storage"},
+	"internal/natsproxy":              {},
 	"internal/longtest":               {},
 	"internal/outbox":                 {"datasource", "hooks", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
 	"internal/page":                   {"internal/wire"},

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fliplet/fliplet-chat-go/internal/natsproxy"
 	"github.com/fliplet/fliplet-chat-go/relay"
 	"github.com/fliplet/fliplet-chat-go/relay/natsrelay"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -86,11 +87,11 @@ func TestALostAnswerStoresABatchOnce(t *testing.T) {
 	s := own(t, server.Options{})
 	direct := connect(t, s.ClientURL())
 	open(t, direct)
-	p := newProxy(t, s.ClientURL(), sometimes(4))
+	p := natsproxy.New(t, s.ClientURL(), natsproxy.Sometimes(4))
 	var r *natsrelay.Relay
 	for r == nil {
 		var err error
-		if r, err = natsrelay.Open(t.Context(), connect(t, p.url()), "CHAT", "shard", natsrelay.Timeout(time.Minute)); err != nil {
+		if r, err = natsrelay.Open(t.Context(), connect(t, p.URL()), "CHAT", "shard", natsrelay.Timeout(time.Minute)); err != nil {
 			require.ErrorIs(t, err, natsrelay.ErrUnavailable)
 		}
 	}
@@ -101,7 +102,7 @@ func TestALostAnswerStoresABatchOnce(t *testing.T) {
 		require.NoError(t, err, "nobody else writes")
 		at = next
 	}
-	assert.Greater(t, p.cuts.Load(), int64(10))
+	assert.Greater(t, p.Cuts(), int64(10))
 	assert.Equal(t, upTo(batches*size), strings.Join(stored(t, direct), " "))
 }
 
@@ -116,8 +117,8 @@ func TestOwnersThatPushEachOtherAsideLoseAndRepeatNothing(t *testing.T) {
 	var wg sync.WaitGroup
 	var fenced, doubtful atomic.Int64
 	for range 3 {
-		p := newProxy(t, s.ClientURL(), sometimes(10))
-		js := connect(t, p.url())
+		p := natsproxy.New(t, s.ClientURL(), natsproxy.Sometimes(10))
+		js := connect(t, p.URL())
 		wg.Go(func() {
 			ctx := t.Context()
 			var r *natsrelay.Relay
@@ -262,12 +263,12 @@ func TestAPositionOfANewerVersionIsNotReplaced(t *testing.T) {
 func TestAServerThatIsAwayIsSaidAndFoundAgain(t *testing.T) {
 	t.Parallel()
 	s := own(t, server.Options{})
-	p := newProxy(t, s.ClientURL(), nil)
-	js := connect(t, p.url())
+	p := natsproxy.New(t, s.ClientURL(), nil)
+	js := connect(t, p.URL())
 	r := open(t, js, natsrelay.Timeout(200*time.Millisecond))
 	at, err := r.Commit(t.Context(), 0, []byte("one"), events(1, 1))
 	require.NoError(t, err)
-	p.setDown(true)
+	p.Down(true)
 	_, err = r.Commit(t.Context(), at, []byte("two"), events(2, 2))
 	require.ErrorIs(t, err, natsrelay.ErrUnavailable)
 	_, err = r.Load(t.Context())
@@ -278,7 +279,7 @@ func TestAServerThatIsAwayIsSaidAndFoundAgain(t *testing.T) {
 	cancel(errors.New("enough"))
 	_, err = r.Load(ctx)
 	require.ErrorContains(t, err, "enough")
-	p.setDown(false)
+	p.Down(false)
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		_, err := r.Load(context.Background())
 		assert.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fliplet/fliplet-chat-go/internal/natsproxy"
 	"github.com/fliplet/fliplet-chat-go/storage"
 	"github.com/fliplet/fliplet-chat-go/storage/natsstore"
 	"github.com/fliplet/fliplet-chat-go/storage/storagetest"
@@ -28,17 +29,17 @@ func TestBucketIsAStoreBehindANetworkThatFails(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		bucket := fresh()
 		open(t, connect(t, shared.ClientURL()), bucket)
-		p := newProxy(t, shared.ClientURL(), sometimes(12))
-		t.Cleanup(func() { cuts.Add(p.cuts.Load()) })
+		p := natsproxy.New(t, shared.ClientURL(), natsproxy.Sometimes(12))
+		t.Cleanup(func() { cuts.Add(p.Cuts()) })
 		return openAnyhow(t, p, bucket)
 	})
 	t.Cleanup(func() { assert.Positive(t, cuts.Load(), "connections that were cut") })
 }
 
 // openAnyhow opens through a proxy that cuts. What follows waits long.
-func openAnyhow(t *testing.T, p *proxy, bucket string) *natsstore.Store {
+func openAnyhow(t *testing.T, p *natsproxy.Proxy, bucket string) *natsstore.Store {
 	t.Helper()
-	js := connect(t, p.url())
+	js := connect(t, p.URL())
 	for {
 		s, err := natsstore.Open(t.Context(), js, bucket, natsstore.Timeout(time.Minute))
 		if err == nil {
@@ -84,20 +85,20 @@ func TestACallWhoseConnectionIsCutIsAnsweredRightly(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, how := range []fate{cut, mute} {
+			for _, how := range []natsproxy.Fate{natsproxy.Cut, natsproxy.Mute} {
 				for at := int64(1); ; at++ {
 					bucket := fresh()
 					direct := open(t, connect(t, shared.ClientURL()), bucket)
 					require.NoError(t, direct.Set(t.Context(), "there", []byte("before")))
 					var armed atomic.Bool
 					var n atomic.Int64
-					p := newProxy(t, shared.ClientURL(), func() fate {
+					p := natsproxy.New(t, shared.ClientURL(), func() natsproxy.Fate {
 						if armed.Load() && n.Add(1) == at {
 							return how
 						}
-						return passed
+						return natsproxy.Passed
 					})
-					s := open(t, connect(t, p.url()), bucket, natsstore.Timeout(20*time.Second))
+					s := open(t, connect(t, p.URL()), bucket, natsstore.Timeout(20*time.Second))
 					armed.Store(true)
 					require.NoError(t, call(t.Context(), s), "request %d, fate %d", at, how)
 					armed.Store(false)
@@ -138,7 +139,7 @@ func TestNoSwapIsReportedTwiceOrNotAtAllWhenAnswersAreLost(t *testing.T) {
 	var won atomic.Int64
 	var wg sync.WaitGroup
 	for range 4 {
-		p := newProxy(t, shared.ClientURL(), sometimes(6))
+		p := natsproxy.New(t, shared.ClientURL(), natsproxy.Sometimes(6))
 		s := openAnyhow(t, p, bucket)
 		wg.Go(func() {
 			for range 40 {

@@ -1,6 +1,8 @@
-package natsstore_test
+// Package natsproxy stands before a nats-server in tests, and cuts connections.
+package natsproxy
 
 import (
+	"context"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -9,18 +11,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
-// proxy stands before a server, and cuts connections.
-type proxy struct {
-	t      *testing.T
+// Proxy stands before a server, and cuts connections.
+type Proxy struct {
 	listen net.Listener
 	server string
 
-	// each says of the next piece of a client what happens to it. It may be nil.
-	each func() fate
+	each func() Fate
 	cuts atomic.Int64
 
 	mu    sync.Mutex
@@ -28,22 +26,28 @@ type proxy struct {
 	down  bool
 }
 
-// fate is what becomes of a piece of what a client sends.
-type fate uint8
+// Fate is what becomes of a piece of what a client sends.
+type Fate uint8
 
 const (
-	passed fate = iota
-	cut         // the connection ends before the server gets it
-	mute        // the server gets it, and the connection ends before the client gets an answer
+	Passed Fate = iota
+	Cut         // the connection ends before the server gets it
+	Mute        // the server gets it, and the connection ends before the client gets an answer
 )
 
-func newProxy(t *testing.T, server string, each func() fate) *proxy {
+// New starts a proxy, which ends with the test. each says of the next piece of a client's calls what
+// happens to it; it may be nil.
+func New(t testing.TB, server string, each func() Fate) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	u, err := url.Parse(server)
-	require.NoError(t, err)
-	p := &proxy{t: t, listen: l, server: u.Host, each: each, conns: map[net.Conn]struct{}{}}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{listen: l, server: u.Host, each: each, conns: map[net.Conn]struct{}{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -56,16 +60,17 @@ func newProxy(t *testing.T, server string, each func() fate) *proxy {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		p.setDown(true)
+		p.Down(true)
 		wg.Wait()
 	})
 	return p
 }
 
-func (p *proxy) url() string { return "nats://" + p.listen.Addr().String() }
+// URL is where clients connect to.
+func (p *Proxy) URL() string { return "nats://" + p.listen.Addr().String() }
 
-// setDown cuts every connection and refuses new ones, or takes them again.
-func (p *proxy) setDown(down bool) {
+// Down cuts every connection and refuses new ones, or takes them again.
+func (p *Proxy) Down(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down = down
@@ -76,8 +81,11 @@ func (p *proxy) setDown(down bool) {
 	}
 }
 
-// keep notes a connection, so that setDown ends it.
-func (p *proxy) keep(conns ...net.Conn) bool {
+// Cuts is how many pieces were cut.
+func (p *Proxy) Cuts() int64 { return p.cuts.Load() }
+
+// keep notes a connection, so that Down ends it.
+func (p *Proxy) keep(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
@@ -86,9 +94,9 @@ func (p *proxy) keep(conns ...net.Conn) bool {
 	return !p.down
 }
 
-func (p *proxy) serve(client net.Conn) {
+func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("tcp", p.server)
+	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.server)
 	if err != nil {
 		return
 	}
@@ -121,16 +129,16 @@ func (p *proxy) serve(client net.Conn) {
 		if err != nil {
 			break
 		}
-		what := passed
+		what := Passed
 		// What begins a connection passes: faults are for calls.
 		if p.each != nil && strings.Contains(string(b[:n]), "PUB ") {
 			what = p.each()
 		}
-		if what == cut {
+		if what == Cut {
 			p.cuts.Add(1)
 			break
 		}
-		if what == mute {
+		if what == Mute {
 			p.cuts.Add(1)
 			muted.Store(true)
 		}
@@ -146,12 +154,12 @@ func (p *proxy) serve(client net.Conn) {
 	_, _ = io.Copy(io.Discard, server)
 }
 
-// sometimes makes one of n pieces fail, in a way that chance chooses.
-func sometimes(n int) func() fate {
-	return func() fate {
-		if rand.IntN(n) > 0 {
-			return passed
+// Sometimes makes one of n pieces fail, in a way that chance chooses.
+func Sometimes(n int) func() Fate {
+	return func() Fate {
+		if rand.IntN(n) > 0 { //nolint:gosec // it chooses what fails
+			return Passed
 		}
-		return fate(1 + rand.IntN(2))
+		return Fate(1 + rand.IntN(2)) //nolint:gosec // it chooses what fails
 	}
 }

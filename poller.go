@@ -63,8 +63,7 @@ func final(err error) bool {
 	return ok
 }
 
-// polledRows is the loop's source: the rows that a user may see. One goroutine at a
-// time uses it.
+// polledRows is the loop's source: the rows that a user may see.
 type polledRows struct {
 	chat    *Chat
 	session *session
@@ -112,7 +111,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 	if err := p.judge(ctx, err); err != nil {
 		return receive.Page{}, err
 	}
-	p.absent = receive.Absence{}
+	p.absent.Found()
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock.Earliest)
 	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Release: a.Release}, nil
 }

@@ -1,6 +1,9 @@
 package receive
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // How long something is said, at least, before it counts: that a token is refused, in the
 // words of the service, or in JSON that a gateway may have sent; and that a user's contact is
@@ -12,14 +15,20 @@ const (
 )
 
 // Refusals tells a revoked token from what somebody on the way refuses, once or for a
-// while. The zero value has none.
-type Refusals struct{ since, words time.Time }
+// while. The zero value has none. It is safe for concurrent use: a loop that was ended may
+// still be in a request when the next one makes its first.
+type Refusals struct {
+	mu           sync.Mutex
+	since, words time.Time
+}
 
 // Another says that there was one more refusal, and whether the service's words were used.
 // accepted is when the latest of the requests was made that were accepted with the token,
 // whoever made it: since then it was not revoked. Another reports whether the token seems to
 // be revoked, and whether the last answer that has to say so has to use the service's words.
 func (r *Refusals) Another(inWords bool, accepted time.Time) (revoked, sayInWords bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	long := another(&r.since, accepted)
 	if !inWords {
 		r.words = time.Time{}
@@ -38,12 +47,26 @@ func another(since *time.Time, accepted time.Time) time.Duration {
 }
 
 // Absence tells a contact that is gone from a list that lacks it once or for a while. The
-// zero value is none.
-type Absence struct{ since time.Time }
+// zero value is none. It is safe for concurrent use, as [Refusals] is.
+type Absence struct {
+	mu    sync.Mutex
+	since time.Time
+}
 
 // Another says that one more login found nothing, and reports whether the contact seems to be
 // gone.
-func (a *Absence) Another() bool { return another(&a.since, time.Time{}) >= notThere }
+func (a *Absence) Another() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return another(&a.since, time.Time{}) >= notThere
+}
+
+// Found says that the contact is there.
+func (a *Absence) Found() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.since = time.Time{}
+}
 
 // FinalError is why no later poll will succeed. It matches Means, too, unless that is nil.
 type FinalError struct{ Err, Means error }

@@ -1,6 +1,7 @@
 package receive_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,5 +64,34 @@ func TestAContactIsGoneWhenItIsMissingForAMinute(t *testing.T) {
 		assert.False(t, a.Another())
 		time.Sleep(time.Second)
 		assert.True(t, a.Another())
+	})
+}
+
+// The race detector has the last word.
+func TestLoopsThatOverlapShareWhatTheyKnowOfRefusals(t *testing.T) {
+	t.Parallel()
+	var a receive.Absence
+	var r receive.Refusals
+	var loops sync.WaitGroup
+	for range 4 {
+		loops.Go(func() {
+			a.Found()
+			assert.False(t, a.Another())
+			revoked, _ := r.Another(false, time.Time{})
+			assert.False(t, revoked)
+		})
+	}
+	loops.Wait()
+}
+
+func TestAContactThatIsFoundIsNotMissing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var a receive.Absence
+		a.Another()
+		time.Sleep(59 * time.Second)
+		a.Found()
+		time.Sleep(time.Second)
+		assert.False(t, a.Another())
 	})
 }

@@ -87,7 +87,7 @@ var faults = []fault{
 	},
 	{name: "the server is down", act: func(_ *testing.T, w *world) { w.Always(fliplettest.AnyRoute, fliplettest.Status(502)) }, want: []string{pollsFailing, requests("502"), pollFails}},
 	{name: "a send is refused", act: spoken(1, denied), want: []string{requests("400"), sendRefused, sent("400")}},
-	{name: "the chat token is refused and renewed", act: spoken(1, fliplettest.Status(403)), want: []string{requests("403")}},
+	{name: "a send is refused for its chat token, which is renewed", act: spoken(1, fliplettest.RefuseChatToken()), want: []string{requests("403"), sendRefused, sent("403")}},
 	{name: "a send has no answer", act: spoken(1, fliplettest.LoseAnswer()), want: []string{requests("unreachable"), sendFails, sent("unreachable")}},
 	{name: "a message in the outbox is refused", change: outbox, act: spoken(1, denied), want: []string{outboxed("failed"), requests("400"), sendRefused, sent("400")}},
 	{name: "a message in the outbox is tried again", change: outbox, act: spoken(1, fliplettest.Status(503)), want: []string{outboxed("retried"), requests("503"), sendFails, sent("503")}},

@@ -205,6 +205,7 @@ func TestAnEventThatIsTooLargeGoesAsAStub(t *testing.T) {
 func TestAStreamThatWouldLoseIsRefusedWithTheSettingAndTheFix(t *testing.T) {
 	t.Parallel()
 	js := connect(t, own(t, server.Options{}).ClientURL())
+	n := 0 // a name of its own for each, since a server may still be removing the files of one that is deleted
 	for said, change := range map[string]func(*jetstream.StreamConfig){
 		"its subjects":         func(c *jetstream.StreamConfig) { c.Subjects = []string{"chat.msg.>"} },
 		"allow_atomic":         func(c *jetstream.StreamConfig) { c.AllowAtomicPublish = false },
@@ -220,14 +221,16 @@ func TestAStreamThatWouldLoseIsRefusedWithTheSettingAndTheFix(t *testing.T) {
 			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "x", Destination: "y"}
 		},
 	} {
-		cfg := jetstream.StreamConfig{Name: "CHAT", Subjects: []string{"chat.msg.>", "chat.pos.>"}, AllowAtomicPublish: true, AllowMsgTTL: true, AllowRollup: true}
+		n++
+		name := fmt.Sprintf("CHAT%d", n)
+		cfg := jetstream.StreamConfig{Name: name, Subjects: []string{"chat.msg.>", "chat.pos.>"}, AllowAtomicPublish: true, AllowMsgTTL: true, AllowRollup: true}
 		change(&cfg)
 		_, err := js.CreateStream(t.Context(), cfg)
 		require.NoError(t, err, said)
-		_, err = natsrelay.Open(t.Context(), js, "CHAT", "shard")
+		_, err = natsrelay.Open(t.Context(), js, name, "shard")
 		assert.ErrorIs(t, err, relay.ErrSettings, said)
 		assert.ErrorContains(t, err, said)
-		require.NoError(t, js.DeleteStream(t.Context(), "CHAT"))
+		require.NoError(t, js.DeleteStream(t.Context(), name))
 	}
 	for said, open := range map[string]func() error{
 		"js is nil": func() error { _, err := natsrelay.Open(t.Context(), nil, "CHAT", "shard"); return err },

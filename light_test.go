@@ -64,14 +64,14 @@ func (p *tape) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // backlog is a conversation with many messages, and Bob, who reads them all.
-func backlog(t *testing.T, n int) (read func(each func(*chat.Message))) {
+func backlog(t testing.TB, n int, change ...func(*chat.Options)) (read func(each func(*chat.Message))) {
 	t.Helper()
 	w := newWorld(t, fliplettest.InProcess())
 	p := &tape{next: w.Transport(), answers: map[string][]byte{}}
-	bob := w.login("bob", func(o *chat.Options) {
+	bob := w.login("bob", append(change, func(o *chat.Options) {
 		o.Client, o.EncryptMessages = w.over(p), false
 		o.LivePollInterval, o.PollInterval, o.MaxPollInterval = time.Hour, time.Hour, time.Hour
-	})
+	})...)
 	conv := w.converse(w.login("jane"), "bob")
 	for sent := 0; sent < n; sent += 200 {
 		w.ShiftClock(time.Second)

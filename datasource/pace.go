@@ -75,9 +75,8 @@ func (p *pace) watch(ctx context.Context, c *Client, cl *call) {
 		p.timer = time.AfterFunc(firstByte, p.cancel)
 	default:
 		p.began = time.Now()
-		again := *cl // so that only calls that are made again are kept
 		p.mu.Lock()
-		p.timer = time.AfterFunc(againAfter, func() { p.fire(c, &again) })
+		p.timer = time.AfterFunc(againAfter, func() { p.fire(c, cl) })
 		p.mu.Unlock()
 	}
 }

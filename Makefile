@@ -7,6 +7,7 @@ MUTANTS  ?= 40
 SEED     ?= 1
 VECTORS  ?= ../shared/vectors
 PROFILES ?= /tmp/chat-profiles
+ARGS     ?= -check
 
 .DEFAULT_GOAL := help
 .PHONY: help ci fmt vet lint test archive telemetry long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
@@ -46,7 +47,7 @@ cover: ## test coverage of the module, by function
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out $(PKG)
 	$(GO) tool cover -func=coverage.out | tail -n 1
 
-bench: ## this SDK beside other libraries; ARGS=-check compares with docs/performance.md, -write writes it, -short takes seconds
+bench: ## this SDK beside other libraries, and whether the order of docs/performance.md is reproduced; ARGS=-write writes that page, -short is a quick look
 	$(GO) -C bench run . $(ARGS)
 
 benchmarks: ## all benchmarks of this module, with their ratios to a bare client

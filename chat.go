@@ -211,11 +211,8 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 	if !c.calls.Enter() && !c.mayFinish(ctx) {
 		return nil, nil, ErrClosed
 	}
-	ctx, release := c.calls.Within(ctx)
-	return ctx, func() {
-		release()
-		c.calls.Leave()
-	}, nil
+	ctx, end = c.calls.Entered(ctx)
+	return ctx, end, nil
 }
 
 // mayFinish lets a call of a consumer's function in while the Chat is being shut

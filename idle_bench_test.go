@@ -121,10 +121,10 @@ func bareTimers(s *benchServer, shared *floorClient, chats int, every time.Durat
 	where := map[string]any{"updatedAt": map[string]any{"$gt": "2100-01-01T00:00:00.000Z"}}
 	var polls atomic.Int64
 	var over atomic.Bool
-	timers := make([]*time.Timer, chats)
+	timers, made := make([]*time.Timer, chats), make(chan struct{})
 	for i := range timers {
 		timers[i] = time.AfterFunc(time.Duration(i)*every/time.Duration(chats), func() {
-			if over.Load() {
+			if <-made; over.Load() {
 				return
 			}
 			polls.Add(1)
@@ -136,6 +136,7 @@ func bareTimers(s *benchServer, shared *floorClient, chats int, every time.Durat
 			timers[i].Reset(every - every/10)
 		})
 	}
+	close(made)
 	time.Sleep(every / 2)
 	n := polls.Load()
 	u := measure(func() { time.Sleep(10 * time.Second) })

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,14 +64,14 @@ func (p *tape) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // backlog is a conversation with many messages, and Bob, who reads them all.
-func backlog(t *testing.T, n int) (read func(each func(*chat.Message))) {
+func backlog(t testing.TB, n int, change ...func(*chat.Options)) (read func(each func(*chat.Message))) {
 	t.Helper()
 	w := newWorld(t, fliplettest.InProcess())
 	p := &tape{next: w.Transport(), answers: map[string][]byte{}}
-	bob := w.login("bob", func(o *chat.Options) {
+	bob := w.login("bob", append(change, func(o *chat.Options) {
 		o.Client, o.EncryptMessages = w.over(p), false
 		o.LivePollInterval, o.PollInterval, o.MaxPollInterval = time.Hour, time.Hour, time.Hour
-	})
+	})...)
 	conv := w.converse(w.login("jane"), "bob")
 	for sent := 0; sent < n; sent += 200 {
 		w.ShiftClock(time.Second)
@@ -136,4 +138,70 @@ func TestAMessageThatIsKeptDoesNotKeepItsPage(t *testing.T) {
 	}
 	t.Logf("%d bytes a message", least)
 	assert.Less(t, least, int64(8<<10), "a page has about 200 KB in memory")
+}
+
+// confirming answers the inserts of messages as a server does that stores them, by itself,
+// so that nothing but the request of a send is counted.
+type confirming struct{ next http.RoundTripper }
+
+func (p *confirming) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/data") {
+		return p.next.RoundTrip(r)
+	}
+	row, err := io.ReadAll(r.Body)
+	_ = r.Body.Close()
+	answer := slices.Concat([]byte(`{"id":77,"data":`), row, []byte(`}`))
+	return &http.Response{
+		StatusCode: http.StatusOK, Request: r,
+		Header: http.Header{"Content-Type": {"application/json"}, "Date": {"Sun, 01 Feb 2026 08:00:00 GMT"}},
+		Body:   io.NopCloser(bytes.NewReader(answer)), ContentLength: int64(len(answer)),
+	}, err
+}
+
+// transport is one of net/http that leaves everything to next.
+func transport(next http.RoundTripper) *http.Transport {
+	t := &http.Transport{}
+	t.RegisterProtocol("http", next)
+	t.RegisterProtocol("https", next)
+	return t
+}
+
+// underRaceDetector: it has some variables on the heap that are not there otherwise, and
+// a sync.Pool forget things.
+func underRaceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// A count, which no other work of the machine changes. Not parallel: it counts those of
+// the process. What net/http does behind a RoundTripper is not in it; see docs/performance.md.
+func TestASendTakesFewAllocations(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*chat.Options)
+		most   float64
+	}{
+		"plain":     {func(o *chat.Options) { o.EncryptMessages = false }, 64},
+		"encrypted": {func(*chat.Options) {}, 81},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fliplettest.InProcess())
+			bob := w.login("bob", test.change, func(o *chat.Options) { o.Client = w.over(transport(&confirming{w.Transport()})) })
+			conv := w.converse(w.login("jane"), "bob")
+			draft := chat.Draft{Body: "a text of about the usual length, sent by a backend"}
+			ctx := context.Background()
+			least := 1e9
+			for range 5 {
+				least = min(least, testing.AllocsPerRun(100, func() {
+					if _, err := bob.Message(ctx, conv.ID, draft); err != nil {
+						panic(err)
+					}
+				}))
+			}
+			t.Logf("%.0f allocations a send", least)
+			if underRaceDetector() {
+				test.most += 10
+			}
+			assert.LessOrEqual(t, least, test.most+1)
+		})
+	}
 }

@@ -37,7 +37,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"117": {File: "markread.go", Old: "err != nil || mayCollide(def)", New: "err != nil && mayCollide(def)"},
 	"118": {File: "unread.go", Old: "s.rows.Unread(ctx, maxUnread)", New: "s.rows.Unread(ctx, 1)"},
 	"119": {File: "internal/rows/across.go", Old: "Where: wire.UnreadBy(s.UserID), Count: true", New: "Count: true"},
-	"120": {File: "send.go", Old: "if !slices.Contains(readers, s.userID) {", New: "if len(readers) > 0 && !slices.Contains(readers, s.userID) {"},
+	"120": {File: "internal/wire/author.go", Old: "row[ReadBy] = by.alone", New: "_ = by.alone"},
 	"121": {File: "json.go", Old: "if m.DeletedAt != nil && page.Printable(*m.DeletedAt) {", New: "row.DeletedAt = new(\"\")\n\tif m.DeletedAt != nil && page.Printable(*m.DeletedAt) {"},
 	"122": {File: "json.go", Old: "wire.Hide(data)", New: "_ = data"},
 	"123": {File: "json.go", Old: "IsNew: v.IsNew, IsMuted: v.IsMuted()", New: "IsMuted: v.IsMuted()"},

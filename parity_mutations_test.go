@@ -34,7 +34,7 @@ var parityMutationsOfTheRest = map[string]patch.Edit{
 	"90":   {File: "channels.go", Old: "if !h.foreign(&list[i]) {", New: "if h.foreign(&list[i]) {"},
 	"91":   {File: "conversation.go", Old: "v.IsChannel = def.Public()", New: "v.IsChannel = false"},
 	"92":   {File: "channels.go", Old: "if ds.Type != wire.TypeConversation || !wire.ParseDefinition(ds.Definition).Public() {", New: "if ds.Type != wire.TypeConversation {"},
-	"96":   {File: "send.go", Old: "readers = append([]string{s.userID}, readers...)", New: "readers = append([]string{}, readers...)"},
+	"96":   {File: "internal/wire/author.go", Old: "row[ReadBy] = append([]string{userID}, readers...)", New: "row[ReadBy] = readers"},
 	"99":   {File: "checkdraft.go", Old: `if d.Body == "" && len(d.Files) == 0 && len(d.Data) == 0 {`, New: "if false {"},
 	"111":  {File: "messages.go", Old: "slices.Reverse(found)", New: "_ = found"},
 	"112":  {File: "messages.go", Old: "Conversations: o.in, Order", New: "Order"},

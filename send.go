@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
@@ -128,7 +126,7 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 		if held = failed != nil && (passedOn(failed) || !canRepeat(write.Files)); held { // a Reader cannot be sent twice
 			return failed
 		}
-		write.Params = wire.InsertParams(token)
+		write.Params = s.author.Params(s.userID, token)
 		row, failed = c.client.InsertEntry(ctx, conversationID, write)
 		return failed
 	})
@@ -233,20 +231,17 @@ func (c *Chat) compose(ctx context.Context, s *session, conversationID int64, d 
 	if row == nil {
 		row = M{}
 	}
-	readers := wire.Strings(row[wire.ReadBy])
-	if !slices.Contains(readers, s.userID) {
-		readers = append([]string{s.userID}, readers...)
-	}
 	guid := d.GUID
 	if guid == "" {
-		guid = uuid.NewString()
+		guid = wire.NewGUID()
 	}
 	at := envelope.Binding{ConversationID: conversationID, GUID: guid, Sender: s.userID}
 	body, err := c.bodies.Seal(ctx, at, d.Body)
 	if err != nil {
 		return datasource.Write{}, err
 	}
-	row[wire.Body], row[wire.From], row[wire.ReadBy], row[wire.GUID] = body, s.userID, readers, guid
+	row[wire.Body], row[wire.GUID] = body, guid
+	s.author.Sign(row, s.userID, *s.token.Load())
 	if _, ok := row[wire.Conversation]; !ok {
 		row[wire.Conversation] = conversationID
 	}

@@ -25,7 +25,8 @@ type session struct {
 	userID    string
 	// token is the chat token. Each login stores a new pointer, so that comparing
 	// pointers shows whether there was a login since.
-	token atomic.Pointer[string]
+	token  atomic.Pointer[string]
+	author wire.Author
 
 	// Guarded by Chat.mu. The same user may log in again with another query.
 	query   where.Packed

@@ -168,6 +168,14 @@ func TestAnOrderThatThePageClaimsAndARunDoesNotShowIsFound(t *testing.T) {
 	late := sample()
 	late.Scores[0].Rows[0].Counts["late"] = 3
 	assert.Len(t, late.contradictions(page), 1)
+	for _, change := range []func(*Result){
+		func(r *Result) { r.Tables[0].Rows[2].Name = "renamed" },
+		func(r *Result) { r.Scores[0].Rows = r.Scores[0].Rows[:1] },
+	} {
+		less := sample()
+		change(&less)
+		assert.Len(t, less.contradictions(page), 1, "nothing is compared with whom the page has")
+	}
 	others := sample()
 	others.Scores[0].Rows[1].Counts["late"] = 3
 	assert.Empty(t, others.contradictions(page))
@@ -199,6 +207,13 @@ func TestThePageIsWrittenOnlyWhenItsOrderIsReproduced(t *testing.T) {
 	force.force = true
 	require.NoError(t, other.finish(force, io.Discard))
 	assert.NotEqual(t, page, content())
+	check := options{check: true, page: path, rounds: 3}
+	require.NoError(t, other.finish(check, io.Discard))
+	require.ErrorContains(t, sample().finish(check, io.Discard), "not reproduced")
+	for _, table := range []string{"| Receive |", "| Order of 1,000 |"} { // a page that says nothing bears out everything
+		require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(content(), table, "| Something |")), 0o600))
+		require.ErrorContains(t, other.finish(check, io.Discard), "does not have what was to be compared")
+	}
 	short := write
 	short.short = true
 	require.Error(t, sample().finish(short, io.Discard), "a quick look is not for the page")

@@ -136,6 +136,9 @@ func (r Result) finish(o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if missing := r.unsaid(said); len(missing) > 0 && o.check {
+		return errors.New("the page does not have what was to be compared: " + strings.Join(missing, ", "))
+	}
 	for _, d := range r.drifts(said) {
 		fmt.Fprintln(out, "more than 15 % away:", d)
 	}

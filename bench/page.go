@@ -207,9 +207,9 @@ func claims(page, table, title string) []claim {
 
 // contradictions are the claims of a page that a result does not bear out: an order of two
 // whose ratios the page has at least 15 % apart and whose quartiles do not overlap, and a zero of this SDK
-// on the scoreboard.
+// on the scoreboard. Whoever the page has and the run has not, such as a library that was renamed, bears nothing out.
 func (r Result) contradictions(page string) []string {
-	var out []string
+	out := r.absent(page)
 	for _, t := range r.Tables {
 		now := map[string]float64{}
 		for _, row := range t.Rows {
@@ -242,6 +242,51 @@ func (r Result) contradictions(page string) []string {
 						}
 					}
 				}
+			}
+		}
+	}
+	return out
+}
+
+// absent are those of whom the page claims something in a table of which the result knows nothing.
+func (r Result) absent(page string) []string {
+	var out []string
+	missing := func(table string, said []claim, has func(name string) bool) {
+		for _, c := range said {
+			if !has(c.name) {
+				out = append(out, fmt.Sprintf("%s: the page has %s, and this run has not", table, c.name))
+			}
+		}
+	}
+	for _, t := range r.Tables {
+		missing(t.Title, claims(page, t.Title, "CPU × floor"), func(name string) bool {
+			return slices.ContainsFunc(t.Rows, func(row Row) bool { return row.Name == name })
+		})
+	}
+	for _, sc := range scenarios() {
+		for _, s := range r.Scores {
+			if s.Name == sc.Name {
+				missing(sc.Title, claims(page, sc.Title, sc.columns[0].title), func(name string) bool {
+					return slices.ContainsFunc(s.Rows, func(row Count) bool { return row.Name == name })
+				})
+			}
+		}
+	}
+	return out
+}
+
+// unsaid are the tables of a result that the page does not have, so that nothing could be compared.
+func (r Result) unsaid(page string) []string {
+	var out []string
+	for _, t := range r.Tables {
+		if len(claims(page, t.Title, "CPU × floor")) == 0 {
+			out = append(out, t.Title)
+		}
+	}
+	for _, sc := range scenarios() {
+		for _, s := range r.Scores {
+			if s.Name == sc.Name && len(claims(page, sc.Title, sc.columns[0].title)) == 0 {
+				out = append(out, sc.Title)
 			}
 		}
 	}

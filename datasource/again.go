@@ -1,6 +1,7 @@
 package datasource
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"sync"
@@ -52,7 +53,7 @@ func (p *pace) fire(c *Client, cl *call) {
 	if c.admit(ctx, cl) != nil {
 		return // the request itself goes on
 	}
-	resp, err := c.send(ctx, cl) //nolint:bodyclose // dropped below, or handed on
+	resp, err := c.send(ctx, cl, new(bytes.Reader)) //nolint:bodyclose // dropped below, or handed on
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

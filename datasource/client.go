@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-
-	"github.com/go-resty/resty/v2"
 )
 
 // Client talks to one Fliplet API host with one token. It is safe for concurrent use, keeps no goroutine, and
@@ -15,11 +13,11 @@ import (
 // cancelled or expired context matches the context's error and its cause with errors.Is. When a write failed but may
 // have been applied, Doubtful reports true.
 type Client struct {
-	http     *resty.Client
+	http     *requester
 	token    secret
-	headers  func() http.Header // sent with every request, including the token; never changed
-	files    *fileRules         // never changed
-	root     string             // base as text
+	headers  func(*call) http.Header // of a request, including the token
+	files    *fileRules              // never changed
+	root     string                  // base as text
 	log      *slog.Logger
 	limiter  Limiter
 	turns    TurnLimiter // limiter, if it is one
@@ -38,11 +36,10 @@ func NewClient(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	turns, _ := cfg.Limiter.(TurnLimiter)
-	withToken := http.Header{"Auth-Token": {cfg.Token}, "User-Agent": {cfg.UserAgent}}
 	return &Client{
 		http:     newResty(cfg.HTTPClient, files),
 		token:    keep(cfg.Token),
-		headers:  func() http.Header { return withToken },
+		headers:  headersOf(cfg.Token, cfg.UserAgent),
 		files:    files,
 		root:     files.base.String(),
 		log:      cfg.Logger,

@@ -51,6 +51,7 @@ type row struct {
 	numbers []json.Number
 	elems   []any // of the list that is being read, and those around it
 	room    []any // for lists of values that repeat
+	next    int   // how much room is made next: the first list, which may be that of the only row, gets what it needs
 }
 
 // reset forgets the columns.
@@ -346,7 +347,8 @@ func (r *row) take(start int, repeated bool) (list []any) {
 		return []any{}
 	case repeated && n <= listRoom/2:
 		if len(r.room) < n {
-			r.room = make([]any, listRoom)
+			r.room = make([]any, max(n, r.next))
+			r.next = listRoom
 		}
 		list, r.room = r.room[:n:n], r.room[n:]
 	default:
@@ -358,7 +360,7 @@ func (r *row) take(start int, repeated bool) (list []any) {
 
 // release forgets the values of an answer.
 func (r *row) release() {
-	r.list, r.room = nil, nil
+	r.list, r.room, r.next = nil, nil, 0
 	if cap(r.elems) > 1024 {
 		r.elems = nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"net/url"
 	"testing"
 	"time"
 
@@ -74,5 +75,12 @@ func TestWhatIsNotJSONIsRefusedWithItsPlace(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		assert.NotContains(t, err.Error(), "secret")
 		assert.Less(t, len(err.Error()), 1000)
+	}
+}
+
+func TestParametersAreWrittenLikeThoseOfNetURL(t *testing.T) {
+	t.Parallel()
+	for _, params := range []url.Values{nil, {}, {"a": nil}, {"a b&": {"c=d é"}}, {"a": {"1", "2"}}, {"b": {"1"}, "a": {"2"}}, {"": {""}}} {
+		assert.Equal(t, params.Encode(), datasource.Encoded(params), "%v", params)
 	}
 }

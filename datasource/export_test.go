@@ -1,5 +1,7 @@
 package datasource
 
+import "net/url"
+
 // DecodeValue reads one value the way row data is read.
 func DecodeValue(text []byte) (v any, err error) {
 	err = decode(text, func(d *decoder) error {
@@ -55,3 +57,6 @@ func Sift(text []byte, row, limit, chunk int) ([]byte, error) {
 	}
 	return s.out, nil
 }
+
+// Encoded writes parameters into a URL.
+func Encoded(params url.Values) string { return encoded(params) }

@@ -67,7 +67,7 @@ func (p *pace) watch(ctx context.Context, c *Client, cl *call) {
 	case !cl.read:
 		p.batch = cl.batch
 		p.waits = errNotTaken
-		if cl.body == nil && cl.form == nil {
+		if len(cl.body) == 0 && cl.form == nil {
 			p.waits = p.answer()
 		}
 		p.timer = time.AfterFunc(p.waits.limit, p.cancel)
@@ -75,9 +75,8 @@ func (p *pace) watch(ctx context.Context, c *Client, cl *call) {
 		p.timer = time.AfterFunc(firstByte, p.cancel)
 	default:
 		p.began = time.Now()
-		again := *cl // so that only calls that are made again are kept
 		p.mu.Lock()
-		p.timer = time.AfterFunc(againAfter, func() { p.fire(c, &again) })
+		p.timer = time.AfterFunc(againAfter, func() { p.fire(c, cl) })
 		p.mu.Unlock()
 	}
 }
@@ -138,6 +137,7 @@ func (p *pace) blame(err error) error {
 	return p.waits
 }
 
+// paceOf marks the context of a write whose body is watched.
 type paceOf struct{}
 
 // sending is the body of a write. Each part that is taken is progress.

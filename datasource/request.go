@@ -7,11 +7,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
+	"maps"
 	"net/http"
-	"net/http/httptrace"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -103,21 +101,22 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 		defer cl.form.stop(ctx)
 	}
 
-	var watch *pace
+	var way *reading
 	var fl *flight
 	if cl.read {
-		watch = new(pace)
+		way = new(reading)
 	} else {
-		fl = newFlight()
-		watch = &fl.pace
+		fl = c.newFlight(cl)
+		way = &fl.reading
 	}
+	watch := &way.pace
 	watch.watch(ctx, c, cl)
 	defer watch.stop()
 	sending := watch.ctx
 	if fl != nil {
-		sending = context.WithValue(httptrace.WithClientTrace(sending, &fl.trace), paceOf{}, watch)
+		sending = fl.context(sending)
 	}
-	resp, err := watch.outcome(c.send(sending, cl)) //nolint:bodyclose // closed below, or dropped
+	resp, err := watch.outcome(c.send(sending, cl, &way.body)) //nolint:bodyclose // closed below, or dropped
 	if err != nil {
 		return c.lost(ctx, cl, fl, watch.blame(err))
 	}
@@ -157,39 +156,60 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	return false, nil
 }
 
-var jsonBody = []string{"application/json"} // never changed: resty copies headers
-
-// send makes one request with the client's headers.
-func (c *Client) send(ctx context.Context, cl *call) (*http.Response, error) {
-	r := c.http.R().SetDoNotParseResponse(true)
-	for name, value := range c.headers() {
-		if !cl.foreign || name == "User-Agent" {
-			r.Header[name] = value
-		}
+// send makes one request. It reads the body by means of body, which belongs to it from then on: resty and net/http know a
+// bytes.Reader, and neither copies it nor sends it apart from the headers.
+func (c *Client) send(ctx context.Context, cl *call, body *bytes.Reader) (*http.Response, error) {
+	u := cl.target
+	switch {
+	case u == "" && cl.query == "":
+		u = c.root + "/" + cl.path
+	case u == "":
+		u = c.root + "/" + cl.path + "?" + cl.query
+	case cl.query != "":
+		u += "?" + cl.query
 	}
+	r := c.http.request()
+	r.Header = c.headers(cl)
 	switch {
 	case cl.form != nil:
 		ctx = context.WithValue(ctx, bodyOf{}, cl.form)
-		r.Header["Content-Type"] = []string{cl.form.contentType}
 	case cl.body != nil:
-		r.Header["Content-Type"] = jsonBody
-		if cl.mime != "" {
-			r.Header["Content-Type"] = []string{cl.mime}
-		}
-		r.SetBody(bytes.NewReader(cl.body))
-	}
-	u := cl.target
-	if u == "" {
-		u = c.root + "/" + cl.path
-	}
-	if cl.query != "" {
-		u += "?" + cl.query
+		body.Reset(cl.body)
+		r.Body = body
 	}
 	resp, err := r.SetContext(ctx).Execute(cl.method, u)
+	c.http.done(r)
 	if err != nil {
 		return nil, err
 	}
 	return resp.RawResponse, nil
+}
+
+// headersOf returns the headers of requests: those that most share are never changed, since resty copies them, and have all
+// that it would add.
+func headersOf(token, userAgent string) func(*call) http.Header {
+	agent := []string{userAgent}
+	plain := http.Header{"Auth-Token": {token}, "User-Agent": agent}
+	withJSON := maps.Clone(plain)
+	withJSON["Content-Type"] = []string{"application/json"}
+	withJSON["Accept"] = withJSON["Content-Type"]
+	return func(cl *call) http.Header {
+		mime := cl.mime
+		if cl.form != nil {
+			mime = cl.form.contentType
+		}
+		switch {
+		case cl.foreign:
+			return http.Header{"User-Agent": agent}
+		case mime != "":
+			other := maps.Clone(plain)
+			other["Content-Type"] = []string{mime}
+			return other
+		case cl.body != nil:
+			return withJSON
+		}
+		return plain
+	}
 }
 
 // refused reads an answer that is not a success.
@@ -316,34 +336,4 @@ func (c *Client) sift(begun []byte, resp *http.Response, cl *call) ([]byte, erro
 			return nil, err
 		}
 	}
-}
-
-// A flight records how far a write got: a failure before the server could see the request is not doubtful.
-type flight struct {
-	pace         pace
-	trace        httptrace.ClientTrace
-	asked, wrote atomic.Bool
-}
-
-func newFlight() *flight {
-	f := new(flight)
-	f.trace.GetConn = func(string) { f.asked.Store(true) }
-	f.trace.WroteHeaders = func() { f.wrote.Store(true) }
-	return f
-}
-
-// unsent reports whether the request certainly did not leave. With a RoundTripper that does not report to httptrace
-// only errors of dialling show that.
-func (f *flight) unsent(err error) bool {
-	if f.wrote.Load() {
-		return false
-	}
-	if f.asked.Load() {
-		return true
-	}
-	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
-		return true
-	}
-	_, ok := errors.AsType[*net.DNSError](err)
-	return ok
 }

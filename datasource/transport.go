@@ -38,11 +38,11 @@ func newTransport() *http.Transport {
 }
 
 // sharedResty is the one resty client behind all clients without an HTTPClient: what differs travels with the request.
-var sharedResty = sync.OnceValue(func() *resty.Client {
-	return buildResty(http.Client{Transport: &fileRouter{sharedTransport(), sharedGuarded}})
+var sharedResty = sync.OnceValue(func() *requester {
+	return buildResty(http.Client{}, &fileRouter{sharedTransport(), sharedGuarded})
 })
 
-func newResty(given *http.Client, f *fileRules) *resty.Client {
+func newResty(given *http.Client, f *fileRules) *requester {
 	var hc http.Client
 	if given != nil {
 		hc = *given
@@ -58,11 +58,11 @@ func newResty(given *http.Client, f *fileRules) *resty.Client {
 	} else if len(f.networks) > 0 {
 		router.foreign = sync.OnceValue(func() *http.Transport { return guardedTransport(newTransport(), f) })
 	}
-	hc.Transport = router
-	return buildResty(hc)
+	return buildResty(hc, router)
 }
 
-func buildResty(hc http.Client) *resty.Client {
+func buildResty(hc http.Client, router *fileRouter) *requester {
+	hc.Transport = router
 	next := hc.CheckRedirect
 	hc.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if err := checkRedirect(req, via); err != nil || next == nil {
@@ -73,7 +73,8 @@ func buildResty(hc http.Client) *resty.Client {
 	r := resty.NewWithClient(&hc)
 	r.SetLogger(silent{})
 	r.SetPreRequestHook(streamBody)
-	return r
+	_, traces := router.own.(*http.Transport)
+	return &requester{Client: r, traces: traces}
 }
 
 // silent keeps resty from writing to the standard error stream.

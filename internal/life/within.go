@@ -17,7 +17,7 @@ type ending struct {
 // AfterStop calls fn in a goroutine of its own once the context of the Life ends, with the
 // cause. release prevents that, and reports whether it did, as that of [context.AfterFunc].
 func (l *Life) AfterStop(fn func(cause error)) (release func() bool) {
-	if l.parent == nil && (l.above == nil || l.above.Done() == nil) {
+	if l.alone() {
 		return l.atStop(fn)
 	}
 	var once sync.Once
@@ -34,15 +34,48 @@ func (l *Life) AfterStop(fn func(cause error)) (release func() bool) {
 	}
 }
 
+// inside is a context within a Life.
+type inside struct {
+	ending
+	life    *Life
+	cancel  context.CancelCauseFunc
+	release func() bool // nil: the ending is the Life's own
+	leaves  bool
+}
+
+func (i *inside) end() {
+	if i.release != nil {
+		i.release()
+	} else {
+		i.life.remove(&i.ending)
+	}
+	i.cancel(nil)
+	if i.leaves {
+		i.life.Leave()
+	}
+}
+
 // Within returns a context that has the values of ctx and ends with ctx, or with that of
 // the Life, whichever ends first, and with its cause. end releases it.
 func (l *Life) Within(ctx context.Context) (_ context.Context, end func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	release := l.AfterStop(cancel)
-	return ctx, func() {
-		release()
-		cancel(nil)
+	return l.within(ctx, &inside{life: l})
+}
+
+// Entered is Within for work that [Life.Enter] or [Life.Join] has counted: end, which has
+// to be called once, also ends that.
+func (l *Life) Entered(ctx context.Context) (_ context.Context, end func()) {
+	return l.within(ctx, &inside{life: l, leaves: true})
+}
+
+func (l *Life) within(ctx context.Context, i *inside) (_ context.Context, end func()) {
+	ctx, i.cancel = context.WithCancelCause(ctx)
+	if l.alone() {
+		i.fn = i.cancel
+		l.add(&i.ending)
+	} else {
+		i.release = l.AfterStop(i.cancel)
 	}
+	return ctx, i.end
 }
 
 // Stopped reports whether the context of the Life has ended.
@@ -55,20 +88,31 @@ func (l *Life) Stopped() bool {
 	return l.stopped
 }
 
+// alone reports whether nothing else ends the context of the Life.
+func (l *Life) alone() bool {
+	return l.parent == nil && (l.above == nil || l.above.Done() == nil)
+}
+
 // atStop is AfterStop for this Life alone.
 func (l *Life) atStop(fn func(cause error)) (release func() bool) {
+	e := &ending{fn: fn}
+	l.add(e)
+	return func() bool { return l.remove(e) }
+}
+
+// add puts an ending into the list, or calls it when the Life is over already.
+func (l *Life) add(e *ending) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
-		go fn(l.cause)
-		return func() bool { return false }
+		e.off = true
+		go e.fn(l.cause)
+		return
 	}
-	e := &ending{fn: fn, next: l.first}
-	if e.next != nil {
+	if e.next = l.first; e.next != nil {
 		e.next.prev = e
 	}
 	l.first = e
-	return func() bool { return l.remove(e) }
 }
 
 // callEndings calls what is to be called at Stop. mu is held.

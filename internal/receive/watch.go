@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/hooks"
@@ -53,6 +54,7 @@ func (w *watch) leased(name string, e hooks.LeaseEvent, err error) {
 // other, so that nothing is copied or allocated for a message.
 type handling struct {
 	base  time.Time     // when the whole clock was read
+	wall  int64         // base in microseconds: arithmetic with times would be half of what is done here
 	began time.Duration // since then
 	going bool          // began is when the one before ended, and nothing was waited for since
 	ctx   context.Context
@@ -65,12 +67,20 @@ type handling struct {
 // reading the clock is most of what is done here for a message.
 const rereadAfter = time.Second
 
-// start notes when an event is begun with, and returns it.
-func (t *handling) start() time.Time {
+// start notes when an event is begun with, and returns it in microseconds.
+func (t *handling) start() int64 {
 	if !t.going || t.began >= rereadAfter {
 		t.base, t.began = time.Now(), 0
+		t.wall = t.base.UnixMicro()
 	}
-	return t.base.Add(t.began)
+	return t.wall + t.began.Microseconds()
+}
+
+// since is the time between two moments, or the longest that a Duration has room for.
+func since(from, to int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Microsecond)
+	from = min(max(from, -2*most), 2*most) // so that the difference has room, too
+	return time.Duration(min(max(to-from, -most), most)) * time.Microsecond
 }
 
 // waits says that something is waited for.
@@ -102,7 +112,7 @@ func (w *watch) begin(ctx context.Context, t *handling, kind hooks.Kind, name st
 	d.Kind, d.Consumer, d.Conversation, d.Message = kind, name, e.Row.Conversation, e.Row.ID
 	d.Update, d.Deleted, d.History, d.Replay = e.Update, e.Deleted, e.History, e.Replay
 	d.Attempt, d.Changed = attempt, time.UnixMicro(int64(e.Row.Updated))
-	d.Lag = now.Sub(d.Changed)
+	d.Lag = since(int64(e.Row.Updated), now)
 	if attempt == 1 {
 		for _, h := range w.deliveries {
 			h.OnDelivery(*d)

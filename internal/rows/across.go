@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -56,21 +56,28 @@ func keyset(w want) wire.Raw {
 	if w.newest {
 		beyond = "$lt"
 	}
-	var others []byte
+	instant := !w.newest && w.after.WholeInstant()
+	if !instant && !w.newest && w.after.ID == 0 {
+		beyond, instant = "$gte", true
+	}
+	b := make([]byte, 0, 192) // the words are plain text
+	if !instant || w.beyond != 0 {
+		b = append(b, `{"$or":[`...)
+	}
+	b = append(append(append(b, `{"`...), w.column...), `":{"`...)
+	b = append(append(append(append(b, beyond...), `":"`...), t...), `"}}`...)
+	if !instant {
+		b = append(append(append(b, `,{"`...), w.column...), `":"`...)
+		b = append(append(append(append(b, t...), `","id":{"`...), beyond...), `":`...)
+		b = append(strconv.AppendInt(b, w.after.ID, 10), `}}`...)
+	}
 	if w.beyond != 0 {
-		others = fmt.Appendf(nil, `,{"id":{"$gt":%d}}`, w.beyond)
+		b = append(strconv.AppendInt(append(b, `,{"id":{"$gt":`...), w.beyond, 10), `}}`...)
 	}
-	switch {
-	case !w.newest && w.after.WholeInstant():
-	case !w.newest && w.after.ID == 0:
-		beyond = "$gte"
-	default:
-		return fmt.Appendf(nil, `{"$or":[{%[1]q:{%[3]q:%[2]q}},{%[1]q:%[2]q,"id":{%[3]q:%[4]d}}%[5]s]}`, w.column, t, beyond, w.after.ID, others)
+	if !instant || w.beyond != 0 {
+		b = append(b, `]}`...)
 	}
-	if others != nil {
-		return fmt.Appendf(nil, `{"$or":[{%q:{%q:%q}}%s]}`, w.column, beyond, t, others)
-	}
-	return fmt.Appendf(nil, `{%q:{%q:%q}}`, w.column, beyond, t)
+	return b
 }
 
 // fetchAcross is fetch through the cross-source endpoint.

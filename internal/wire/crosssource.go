@@ -44,22 +44,16 @@ func (q Cross) Body() ([]byte, error) {
 	}
 	b := make([]byte, 0, 512)
 	b = append(b, `{"flUserToken":`...)
-	b, err := appendJSON(b, q.Token)
-	if err == nil && !empty(where) {
-		b, err = appendJSON(append(b, `,"where":`...), where)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("where: %w", err)
+	b = appendText(b, q.Token)
+	if !empty(where) {
+		var err error
+		if b, err = appendJSON(append(b, `,"where":`...), where); err != nil {
+			return nil, fmt.Errorf("where: %w", err)
+		}
 	}
 	for i, o := range q.Order {
 		b = append(b, []string{`,"order":[[`, `,[`}[min(i, 1)]...)
-		if b, err = appendJSON(b, o[0]); err == nil {
-			b, err = appendJSON(append(b, ','), o[1])
-		}
-		if err != nil {
-			return nil, fmt.Errorf("order: %w", err)
-		}
-		b = append(b, ']')
+		b = append(appendText(append(appendText(b, o[0]), ','), o[1]), ']')
 		if i == len(q.Order)-1 {
 			b = append(b, ']')
 		}
@@ -95,10 +89,7 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			if b, err = appendJSON(b, k); err != nil {
-				return nil, err
-			}
-			if b, err = appendJSON(append(b, ':'), v[k]); err != nil {
+			if b, err = appendJSON(append(appendText(b, k), ':'), v[k]); err != nil {
 				return nil, err
 			}
 		}
@@ -117,14 +108,20 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 	case Raw:
 		return append(b, v...), nil
 	case string:
-		if plain(v) {
-			return append(append(append(b, '"'), v...), '"'), nil
-		}
+		return appendText(b, v), nil
 	case int64:
 		return strconv.AppendInt(b, v, 10), nil
 	}
 	raw, err := json.Marshal(v)
 	return append(b, raw...), err
+}
+
+func appendText(b []byte, text string) []byte {
+	if plain(text) {
+		return append(append(append(b, '"'), text...), '"')
+	}
+	raw, _ := json.Marshal(text) // a string can always be written
+	return append(b, raw...)
 }
 
 // plain reports whether text needs no escaping.

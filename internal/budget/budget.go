@@ -3,8 +3,9 @@
 // or lock, so that a simulator plays what programs run.
 //
 // Sends come first, and some slots are left free for them: a twentieth of the window, or as
-// many as will be sent if it goes on as lately. The other classes take turns by deficit round
-// robin, and the users of one class one by one, those with the fewest requests in the window
+// many as will be sent if it goes on as lately. The other classes take turns by weighted deficit
+// round robin: the next is the one that is the furthest behind its part of the requests. The users of
+// one class take turns one by one, those with the fewest requests in the window
 // first. A user who has had an eighth of the window in one class is late: what is late comes at
 // an even pace, and leaves a further twentieth free for whoever comes now and then.
 //
@@ -42,9 +43,11 @@ func (c Class) String() string {
 	return [...]string{"other", "sends", "live", "backfill", "index", "marks"}[c]
 }
 
-// weights are the requests of each class in one round of turns. That of Sends is for those who
-// are late.
-var weights = [classes]int{Other: 8, Sends: 8, Live: 8, Index: 4, Marks: 2, Backfill: 1}
+// weights are the requests of each class in one round of turns, which has eight of the largest.
+// That of Sends is for those who are late.
+var weights = [classes]int{Other: round, Sends: round, Live: round, Index: 4, Marks: 2, Backfill: 1}
+
+const round = 8
 
 // paced reports whether programs make the requests of a class by themselves. So they can come
 // one by one where there are many at once.
@@ -84,7 +87,8 @@ type Budget[U comparable, W any] struct {
 
 	lines   [classes]line
 	waiting int
-	turn    Class
+	turn    Class     // whose turn it is of those that are behind as much
+	served  int       // that of the class that had the last turn, before it
 	ahead   int       // sends in a row while others waited
 	spaced  time.Time // when the next of the late may start
 	next    time.Time // the same of those that are paced
@@ -123,12 +127,18 @@ type flow[U comparable] struct {
 type line struct {
 	rings   [levels]list.List // of flows, in turn
 	waiting [levels]int       // requests
-	deficit int
-	begun   bool // its turn has
-	passed  int  // requests of others since its last one, while it waited
+	served  int               // in rounds, times eight; one that begins to wait is not behind
 }
 
-func (l *line) all() int    { return l.waiting[fresh] + l.waiting[some] + l.waiting[late] }
+func (l *line) all() int { return l.waiting[fresh] + l.waiting[some] + l.waiting[late] }
+
+// turns is how many requests wait that take turns with other classes: sends do when they are late.
+func (l *line) turns(c Class) int {
+	if c == Sends {
+		return l.waiting[late]
+	}
+	return l.all()
+}
 func (l *line) prompt() int { return l.waiting[fresh] + l.waiting[some] }
 
 // Ticket is a request that waits for its slot, or has it.
@@ -141,16 +151,18 @@ type Ticket[U comparable, W any] struct {
 
 // New returns a budget that nobody has used.
 func New[U comparable, W any](cfg Config) *Budget[U, W] {
-	return &Budget[U, W]{per: cfg.Per, held: cfg.Held, n: cfg.N, flows: map[key[U]]*flow[U]{}, part: 1, turn: Other}
+	return &Budget[U, W]{per: cfg.Per, held: cfg.Held, n: cfg.N, flows: map[key[U]]*flow[U]{}, part: 1}
 }
 
 const (
 	// keep is how long somebody takes part in turns after the last request, so that one who
 	// comes now and then finds slots.
 	keep = 5 * time.Minute
-	// passes is how many requests of others pass those that leave slots free, until one of
-	// theirs is let through.
-	passes = 8
+	// patience is how far a class that leaves slots free is behind, until it is let through to
+	// them: a round of the others.
+	patience = round
+	// most is how many sends start in a row while others wait, if there are so many.
+	most = 4 * round
 	// longestHold is how long a refusal silences everybody at most.
 	longestHold = time.Minute
 	// leastPart is the part of a limit that is left after any number of refusals.
@@ -188,6 +200,9 @@ func (b *Budget[U, W]) Ask(now time.Time, user U, class Class, shared bool, valu
 	f := b.find(now, key[U]{user, class}, shared || class != Other)
 	t := &Ticket[U, W]{Value: value, Class: class, of: f}
 	t.place = f.queue.PushBack(t)
+	if l := &b.lines[class]; l.turns(class) == 0 {
+		l.served = max(l.served, b.served)
+	}
 	b.count(f, 1)
 	if f.place == nil {
 		f.place = b.ring(f).PushBack(f)

@@ -49,7 +49,7 @@ func (b *Budget[U, W]) Next(now time.Time) (t *Ticket[U, W], at time.Time, ok bo
 	case now.Before(b.until):
 		return nil, b.until, false
 	}
-	if b.ahead >= 4*passes { // they leave nothing to the others otherwise
+	if b.ahead >= most { // they leave nothing to the others otherwise
 		if t, at = b.other(now, 0); t != nil {
 			return t, at, true
 		}
@@ -99,7 +99,7 @@ func (b *Budget[U, W]) other(now time.Time, reserve int) (t *Ticket[U, W], at ti
 	some := false
 	for c := range Class(classes) {
 		b.looks++
-		if b.lines[c].all() == 0 || c == Sends && b.lines[c].waiting[late] == 0 {
+		if b.lines[c].turns(c) == 0 {
 			continue
 		}
 		can, when := b.ready(now, c, reserve)
@@ -142,11 +142,9 @@ func (b *Budget[U, W]) slot(leaves int) (bool, time.Time) {
 	return false, time.Time{}
 }
 
-// overdue reports whether a class was passed so often that it is let through to the slots that
-// are left free for those who are not here.
-func (b *Budget[U, W]) overdue(c Class) bool {
-	return b.lines[c].passed >= max(passes, 2*passes/weights[c])
-}
+// overdue reports whether a class is so far behind that it is let through to the slots that are
+// left free for those who are not here.
+func (b *Budget[U, W]) overdue(c Class) bool { return b.served-b.lines[c].served >= patience }
 
 // ready reports whether the next request of a class may start, or when.
 func (b *Budget[U, W]) ready(now time.Time, c Class, reserve int) (bool, time.Time) {
@@ -166,37 +164,24 @@ func (b *Budget[U, W]) ready(now time.Time, c Class, reserve int) (bool, time.Ti
 	return overdue || !at.After(now), at
 }
 
-// choose is the class whose turn it is. Each has as many requests in a row as its weight.
+// choose is the class that is the furthest behind, and that whose turn it is of several.
 func (b *Budget[U, W]) choose(ready *[classes]bool) Class {
-	for {
-		l := &b.lines[b.turn]
-		if ready[b.turn] {
-			if !l.begun {
-				l.begun, l.deficit = true, l.deficit+weights[b.turn]
-			}
-			if l.deficit > 0 {
-				l.deficit--
-				return b.turn
-			}
-		}
-		if l.begun = false; l.all() == 0 {
-			l.deficit = 0
-		}
-		if b.turn++; int(b.turn) == classes {
-			b.turn = Other
+	first := Class(classes)
+	for i := range classes {
+		c := Class((int(b.turn) + i) % classes)
+		if ready[c] && (int(first) == classes || b.lines[c].served < b.lines[first].served) {
+			first = c
 		}
 	}
+	b.turn = (first + 1) % Class(classes)
+	return first
 }
 
-// pass notes that it was the turn of a class.
+// pass notes that a class has its turn.
 func (b *Budget[U, W]) pass(now time.Time, c Class, level, reserve int) {
-	for d := range b.lines {
-		if l := &b.lines[d]; Class(d) == c || l.all() == 0 {
-			l.passed = 0
-		} else {
-			l.passed++
-		}
-	}
+	l := &b.lines[c]
+	b.served = max(b.served, l.served)
+	l.served += round / weights[c]
 	switch {
 	case b.alone():
 	case level == late:

@@ -40,6 +40,7 @@ func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err er
 		return err
 	}
 	defer end()
+	ctx = datasource.InClass(ctx, datasource.ClassMark)
 	byConversation := map[int64][]*Message{}
 	for _, m := range msgs {
 		if !m.IsDeleted && m.DeletedAt == nil && !slices.Contains(m.ReadBy, s.userID) {

@@ -167,11 +167,12 @@ func (b *Budget[U, W]) ready(now time.Time, c Class, reserve int) (bool, time.Ti
 // choose is the class that is the furthest behind, and that whose turn it is of several.
 func (b *Budget[U, W]) choose(ready *[classes]bool) Class {
 	first := Class(classes)
-	for i := range classes {
-		c := Class((int(b.turn) + i) % classes)
+	c := b.turn
+	for range classes {
 		if ready[c] && (int(first) == classes || b.lines[c].served < b.lines[first].served) {
 			first = c
 		}
+		c = (c + 1) % Class(classes)
 	}
 	b.turn = (first + 1) % Class(classes)
 	return first

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -31,6 +33,7 @@ type App struct {
 	hub   *hub.Hub
 	work  *life.Life
 	watch *Chat // nobody's: its session listens to everything
+	marks *marks.Batcher
 }
 
 // OpenApp begins to read what is new: two requests, and then, while nothing happens, one in 2 s
@@ -55,6 +58,7 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 		return nil, err
 	}
 	c.app = a
+	a.marks = &marks.Batcher{Store: c.readMarks(), Life: a.work, Window: markWindow, Shared: datasource.Temporary, Closed: ErrClosed}
 	c.session = c.newSession(&Contact{})
 	a.work.Go(func() { a.hub.Run(a.work.Context()) })
 	return a, nil

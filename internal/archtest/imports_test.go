@@ -12,7 +12,7 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
+	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
 	"datasource":                      {"hooks", "internal/budget"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
 	"hooks":                           {},
@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"internal/longtest":               {},
 	"internal/outbox":                 {"datasource", "hooks", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
 	"internal/page":                   {"internal/wire"},
+	"internal/marks":                  {"internal/life"},
 	"internal/mutate":                 {"internal/patch"},
 	"internal/patch":                  {},
 	"internal/pins":                   {"internal/wire"},

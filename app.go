@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
@@ -29,11 +28,12 @@ type AppOptions struct {
 // local Fliplet only. [Chat.Consume] of its users fails: for a position that survives a
 // restart use [Connect]. It is safe for concurrent use.
 type App struct {
-	opts  AppOptions
-	hub   *hub.Hub
-	work  *life.Life
-	watch *Chat // nobody's: its session listens to everything
-	marks *marks.Batcher
+	opts   AppOptions
+	hub    *hub.Hub
+	work   *life.Life
+	watch  *Chat // nobody's: its session listens to everything
+	marks  *marks.Batcher
+	unread *marks.Counter
 }
 
 // OpenApp begins to read what is new: two requests, and then, while nothing happens, one in 2 s
@@ -58,7 +58,7 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 		return nil, err
 	}
 	c.app = a
-	a.marks = &marks.Batcher{Store: c.readMarks(), Life: a.work, Window: markWindow, Shared: datasource.Temporary, Closed: ErrClosed}
+	a.merge()
 	c.session = c.newSession(&Contact{})
 	a.work.Go(func() { a.hub.Run(a.work.Context()) })
 	return a, nil

@@ -84,3 +84,57 @@ func TestAMarkThatIsRefusedIsAnErrorOfWhoMadeItAlone(t *testing.T) {
 		assert.Nil(t, w.Rows(other)[0].Data["readBy"])
 	})
 }
+
+func TestUnreadCountsOfManyUsersOfAnAppShareTheirRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const users = 40
+		w, requests, group, _, chats := hall(t, users, 10)
+		require.NoError(t, chats[3].MarkMessagesAsRead(t.Context(), &chat.Message{ID: w.Rows(group)[0].ID, ConversationID: group}))
+		rooms := w.AddDataSource(chat.M{"name": "two", "type": "conversation", "definition": chat.M{"participants": []string{"user-5", "user-6"}}})
+		for i := range 150 { // more than are counted together
+			w.AddRows(rooms, chat.M{"body": "x", "fromUserId": "user-5", "guid": fmt.Sprint(i), "readBy": []string{"user-5"}})
+		}
+		want := func(user int) int {
+			switch user {
+			case 3:
+				return 9
+			case 6:
+				return 160
+			}
+			return 10
+		}
+		count := func() int64 {
+			before := requests.n.Load()
+			var wg sync.WaitGroup
+			for i, c := range chats {
+				wg.Go(func() {
+					n, err := c.Unread().Count(t.Context())
+					assert.NoError(t, err)
+					assert.Equal(t, want(i), n, "user %d", i)
+				})
+			}
+			wg.Wait()
+			return requests.n.Load() - before
+		}
+		assert.LessOrEqual(t, count(), int64(10), "the list, a look, and three each for the two with very many: 40 and more one by one")
+		joined := w.AddDataSource(chat.M{"name": "new", "type": "conversation", "definition": chat.M{"participants": []string{"user-3", "user-9"}}})
+		w.AddRows(joined, chat.M{"body": "x", "fromUserId": "user-9", "guid": "new", "readBy": []string{"user-9"}})
+		n, err := chats[3].Unread().Count(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 10, n, "alone, and of what has just been made")
+		sum, others := 0, sync.WaitGroup{}
+		var mu sync.Mutex
+		for i := range 8 {
+			others.Go(func() {
+				n, err := chats[i].Unread().Count(t.Context())
+				assert.NoError(t, err)
+				mu.Lock()
+				defer mu.Unlock()
+				sum += n
+			})
+		}
+		others.Wait()
+		assert.Equal(t, 8*10+150, sum, "together it is the same")
+	})
+}

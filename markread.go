@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
@@ -108,23 +109,23 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 
 // readMarks stores marks with the requests of this Chat.
 func (c *Chat) readMarks() marks.Store {
+	crowd := rows.Crowd{Client: c.client}
 	return marks.Store{
-		Read: func(ctx context.Context, id int64, ids []int64) (map[int64][]string, error) {
-			return rows.Readers(ctx, c.client, id, ids)
-		},
-		Write: func(ctx context.Context, id int64, readers map[int64][]string) error {
-			return rows.SetReaders(ctx, c.client, id, readers)
-		},
+		Read: crowd.Readers, Write: crowd.SetReaders, Pause: roster.Pause, Attempts: roster.ChangeAttempts,
 		Contested: func(ctx context.Context, id int64) bool {
 			def, err := c.definition(ctx, id)
 			return err != nil || mayCollide(def)
 		},
-		Pause: roster.Pause, Attempts: roster.ChangeAttempts,
 	}
 }
 
-// markWindow is how long a mark of an App's user waits for those of others.
-const markWindow = 100 * time.Millisecond
+// merge lets the users of an App share requests for marks and counts.
+func (a *App) merge() {
+	const window = 100 * time.Millisecond // how long each waits for others
+	crowd := rows.Crowd{Client: a.watch.client, Apps: a.watch.apps()}
+	a.marks = &marks.Batcher{Store: a.watch.readMarks(), Life: a.work, Window: window, Shared: datasource.Temporary, Closed: ErrClosed}
+	a.unread = &marks.Counter{Members: crowd.Members, Unread: crowd.Unread, Life: a.work, Window: window, Shared: datasource.Temporary}
+}
 
 // mayCollide reports whether more people than the sender and the user read a
 // conversation, so that their marks can overwrite each other.

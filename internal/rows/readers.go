@@ -9,11 +9,18 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
+// Crowd makes the requests that many users share, with a token that may read and write their
+// conversations.
+type Crowd struct {
+	Client *datasource.Client
+	Apps   []int64
+}
+
 // Readers reads who has read those rows of a conversation that are there. Its requests are of
 // the class of marks.
-func Readers(ctx context.Context, client *datasource.Client, conversation int64, ids []int64) (map[int64][]string, error) {
+func (c *Crowd) Readers(ctx context.Context, conversation int64, ids []int64) (map[int64][]string, error) {
 	q := datasource.Query{Type: "select", ID: M{"$in": ids}}
-	found, err := Readable(datasource.InClass(ctx, datasource.ClassMark), client, conversation, q)
+	found, err := Readable(datasource.InClass(ctx, datasource.ClassMark), c.Client, conversation, q)
 	if err != nil {
 		return nil, err
 	}
@@ -28,12 +35,12 @@ func Readers(ctx context.Context, client *datasource.Client, conversation int64,
 }
 
 // SetReaders replaces who has read rows of a conversation, in one request.
-func SetReaders(ctx context.Context, client *datasource.Client, conversation int64, readers map[int64][]string) error {
+func (c *Crowd) SetReaders(ctx context.Context, conversation int64, readers map[int64][]string) error {
 	var entries []datasource.CommitEntry
 	for id, list := range readers {
 		entries = append(entries, datasource.CommitEntry{ID: id, Data: M{wire.ReadBy: list}})
 	}
 	slices.SortFunc(entries, func(a, b datasource.CommitEntry) int { return cmp.Compare(a.ID, b.ID) })
-	_, err := client.Commit(datasource.InClass(ctx, datasource.ClassMark), conversation, datasource.Commit{Entries: entries})
+	_, err := c.Client.Commit(datasource.InClass(ctx, datasource.ClassMark), conversation, datasource.Commit{Entries: entries})
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
+	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -27,10 +28,12 @@ type AppOptions struct {
 // local Fliplet only. [Chat.Consume] of its users fails: for a position that survives a
 // restart use [Connect]. It is safe for concurrent use.
 type App struct {
-	opts  AppOptions
-	hub   *hub.Hub
-	work  *life.Life
-	watch *Chat // nobody's: its session listens to everything
+	opts   AppOptions
+	hub    *hub.Hub
+	work   *life.Life
+	watch  *Chat // nobody's: its session listens to everything
+	marks  *marks.Batcher
+	unread *marks.Counter
 }
 
 // OpenApp begins to read what is new: two requests, and then, while nothing happens, one in 2 s
@@ -55,6 +58,7 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 		return nil, err
 	}
 	c.app = a
+	a.merge()
 	c.session = c.newSession(&Contact{})
 	a.work.Go(func() { a.hub.Run(a.work.Context()) })
 	return a, nil

@@ -1,13 +1,14 @@
 package chat
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -21,10 +22,12 @@ import (
 // Each conversation takes at least one request to read the lists of readers and one
 // to write them. The server replaces a list whole, so where more than two people
 // read, MarkMessagesAsRead reads the lists again until no other client can overwrite
-// the mark.
+// the mark. The users of an [App] share these requests: a mark waits up to 100 ms, or for
+// the marks before it, and is stored with those of the others in the same conversation.
 //
 // Errors: [ErrInvalid] for a nil message or one without ids; [ErrNotFound];
-// [ErrNotLoggedIn]; [ErrClosed]. If one conversation fails the others are still marked.
+// [ErrNotLoggedIn]; [ErrClosed]. If one conversation fails the others are still marked. What a
+// context ends may be stored all the same.
 func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err error) {
 	defer wrap("mark as read", &err)
 	for i, m := range msgs {
@@ -47,9 +50,22 @@ func (c *Chat) MarkMessagesAsRead(ctx context.Context, msgs ...*Message) (err er
 		}
 	}
 	var errs []error
+	var mu sync.Mutex
+	var merged sync.WaitGroup
 	for id, list := range byConversation {
-		errs = append(errs, c.markRead(ctx, s, id, list))
+		mark := func() {
+			err := c.markRead(ctx, s, id, list)
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		}
+		if c.app == nil {
+			mark()
+		} else {
+			merged.Go(mark)
+		}
 	}
+	merged.Wait()
 	if len(byConversation) > 0 {
 		s.receiver.Poke()
 	}
@@ -67,46 +83,16 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 			ids = append(ids, m.ID)
 		}
 	}
-	def, err := c.definition(ctx, conversationID)
-	contested := err != nil || mayCollide(def)
-	readers := map[int64][]string{}
-	confirmed := 0 // reads in a row that found every mark in place
-	for range roster.ChangeAttempts {
-		began := time.Now()
-		rows, err := rows.Readable(ctx, c.client, conversationID, datasource.Query{Type: "select", ID: M{"$in": ids}})
-		if err != nil {
-			return missing(err, "conversation", conversationID)
-		}
-		var entries []datasource.CommitEntry
-		for i := range rows {
-			r := &rows[i]
-			if !slices.Contains(ids, r.ID) || deleted(*r) || r.DataSourceID != 0 && r.DataSourceID != conversationID {
-				continue
-			}
-			list := wire.Strings(r.Data[wire.ReadBy])
-			if !slices.Contains(list, s.userID) {
-				list = append(list, s.userID)
-				entries = append(entries, datasource.CommitEntry{ID: r.ID, Data: M{wire.ReadBy: list}})
-			}
-			readers[r.ID] = list
-		}
-		if len(entries) == 0 {
-			if confirmed++; confirmed > 2 || len(readers) == 0 {
-				break
-			}
-		} else if err := c.commitReaders(ctx, conversationID, entries); err != nil {
-			return err
-		} else {
-			confirmed = 0
-		}
-		if !contested {
-			break
-		}
-		// A client that read the list before our write may overwrite it: read again
-		// when that write must have happened.
-		if err := roster.Pause(ctx, began); err != nil {
-			return err
-		}
+	var readers map[int64][]string
+	var err error
+	if c.app != nil {
+		readers, err = c.app.marks.Mark(ctx, conversationID, s.userID, ids)
+	} else {
+		store := c.readMarks()
+		readers, err = store.Mark(ctx, conversationID, marks.Mark{User: s.userID, IDs: ids})
+	}
+	if err != nil {
+		return missing(err, "conversation", conversationID)
 	}
 	for _, m := range msgs {
 		list, ok := readers[m.ID]
@@ -121,10 +107,24 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 	return nil
 }
 
-func (c *Chat) commitReaders(ctx context.Context, conversationID int64, entries []datasource.CommitEntry) error {
-	slices.SortFunc(entries, func(a, b datasource.CommitEntry) int { return cmp.Compare(a.ID, b.ID) })
-	_, err := c.client.Commit(ctx, conversationID, datasource.Commit{Entries: entries})
-	return missing(err, "conversation", conversationID)
+// readMarks stores marks with the requests of this Chat.
+func (c *Chat) readMarks() marks.Store {
+	crowd := rows.Crowd{Client: c.client}
+	return marks.Store{
+		Read: crowd.Readers, Write: crowd.SetReaders, Pause: roster.Pause, Attempts: roster.ChangeAttempts,
+		Contested: func(ctx context.Context, id int64) bool {
+			def, err := c.definition(ctx, id)
+			return err != nil || mayCollide(def)
+		},
+	}
+}
+
+// merge lets the users of an App share requests for marks and counts.
+func (a *App) merge() {
+	const window = 100 * time.Millisecond // how long each waits for others
+	crowd := rows.Crowd{Client: a.watch.client, Apps: a.watch.apps()}
+	a.marks = &marks.Batcher{Store: a.watch.readMarks(), Life: a.work, Window: window, Shared: datasource.Temporary, Closed: ErrClosed}
+	a.unread = &marks.Counter{Members: crowd.Members, Unread: crowd.Unread, Life: a.work, Window: window, Shared: datasource.Temporary}
 }
 
 // mayCollide reports whether more people than the sender and the user read a

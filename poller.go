@@ -118,7 +118,7 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
 	began := time.Now()
-	sources, err := p.chat.memberships(datasource.AskAgain(ctx), p.session)
+	sources, err := p.chat.memberships(datasource.InClass(datasource.AskAgain(ctx), datasource.ClassIndex), p.session)
 	if err := p.judge(ctx, err); err != nil {
 		return nil, err
 	}

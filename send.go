@@ -69,6 +69,7 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 		return nil, err
 	}
 	defer end()
+	ctx = datasource.InClass(ctx, datasource.ClassSend) // with what it has to read
 	send := c.attempt
 	if s.outbox != nil {
 		send = c.deliver

@@ -35,7 +35,8 @@ func (h Unread) Get(ctx context.Context) (_ []*Message, err error) {
 }
 
 // Count counts the unread messages, on the server, with one request or a few. A server
-// without the query over all conversations takes at least two for each.
+// without the query over all conversations takes at least two for each. Users of an [App] who count
+// within 100 ms share requests: one for the list of conversations, and one for 100 of them.
 //
 // Errors: [ErrNotLoggedIn], [ErrClosed].
 func (h Unread) Count(ctx context.Context) (_ int, err error) {
@@ -45,5 +46,8 @@ func (h Unread) Count(ctx context.Context) (_ int, err error) {
 		return 0, err
 	}
 	defer end()
+	if a := h.chat.app; a != nil {
+		return a.unread.Count(ctx, s.userID, s.rows.CountUnread)
+	}
 	return s.rows.CountUnread(ctx)
 }

@@ -26,12 +26,9 @@ func (l *Window) Resize(c Capacity) (used int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	l.n, l.next = max(0, c.N), c
-	l.expire(now)
-	used = len(l.starts)
-	if at := now.Add(l.pause()); l.spaced.After(at) { // by the smaller number
-		l.spaced = at
-	}
+	l.next = c
+	l.budget.Resize(now, max(0, c.N))
+	used, _, _ = l.budget.Load(now)
 	l.serve(now)
 	return used
 }
@@ -40,15 +37,12 @@ func (l *Window) Resize(c Capacity) (used int) {
 func (l *Window) Fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed = err
-	for _, f := range l.ring {
-		for _, w := range f.queue {
-			w.err = err
-			close(w.granted)
-		}
-		f.queue = nil
+	if l.failed = err; l.per == 0 {
+		return
 	}
-	l.ring = nil
+	for _, t := range l.budget.Drain() {
+		t.Value.end(err)
+	}
 	l.wake(time.Now(), time.Time{})
 }
 
@@ -61,14 +55,12 @@ func (l *Window) step(now time.Time) {
 	if until.IsZero() || now.Before(until) && now.Round(0).Before(until.Round(0)) {
 		return
 	}
-	l.n, l.next.Until = max(0, l.next.Then), time.Time{}
+	l.next.Until = time.Time{}
+	l.budget.Resize(now, max(0, l.next.Then))
 }
 
-// hope is expect, with as many slots as there may be soon.
-func (l *Window) hope(f *flow, now time.Time) time.Duration {
-	l.expire(now)
-	n := l.n
-	defer func() { l.n = n }()
-	l.n = max(n, l.next.Hope)
-	return l.expect(f, now)
+// expect is how long a request would wait, with as many slots as there may be soon.
+func (l *Window) expect(now time.Time, t Turn) time.Duration {
+	_, n, _ := l.budget.Load(now)
+	return l.budget.Expect(now, t.who, t.class.turns(), max(n, l.next.Hope))
 }

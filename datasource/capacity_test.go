@@ -202,11 +202,18 @@ func TestALimiterFromOutsideIsAskedAndOneThatTakesTurnsIsToldWhose(t *testing.T)
 	require.NoError(t, err)
 	_, err = view.Find(datasource.Unhurried(t.Context()), 1, datasource.Query{})
 	require.NoError(t, err)
+	_, err = view.Insert(datasource.InClass(t.Context(), datasource.ClassMark), 1, M{})
+	require.NoError(t, err)
+	_, err = view.Find(datasource.InClass(datasource.AskAgain(t.Context()), datasource.ClassIndex), 1, datasource.Query{})
+	require.NoError(t, err)
+	_, err = view.Insert(datasource.InClass(datasource.Unhurried(t.Context()), datasource.ClassSend), 1, M{})
+	require.NoError(t, err)
 	var classes []datasource.Class
 	for _, turn := range other.turns {
 		classes = append(classes, turn.Class())
 	}
-	assert.Equal(t, []datasource.Class{datasource.ClassOther, datasource.ClassSend, datasource.ClassLive, datasource.ClassBackground}, classes)
+	assert.Equal(t, []datasource.Class{datasource.ClassOther, datasource.ClassSend, datasource.ClassLive, datasource.ClassBackground,
+		datasource.ClassMark, datasource.ClassIndex, datasource.ClassBackground}, classes)
 	assert.False(t, other.turns[0].SameCaller(other.turns[1]))
 	assert.True(t, other.turns[1].SameCaller(other.turns[2]))
 	assert.Zero(t, other.asked.Load())

@@ -221,3 +221,23 @@ type refusing struct{}
 func (refusing) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("there is no network here")
 }
+
+// Two views share the limit of their client. What one imports comes after what anybody waits for.
+func ExampleInClass() {
+	server := exampleServer()
+	defer server.Close()
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--abcdef", BaseURL: server.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := datasource.InClass(context.Background(), datasource.ClassBackground) // as Unhurried
+	if _, err := client.View().Insert(ctx, 123, datasource.M{"Email": "bob@example.org"}); err != nil {
+		log.Fatal(err)
+	}
+	rows, err := client.View().Find(context.Background(), 123, datasource.Query{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(rows[0].ID)
+	// Output: 42
+}

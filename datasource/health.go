@@ -119,15 +119,7 @@ func (l *Window) Delay() time.Duration {
 	if l == nil || l.per == 0 {
 		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f := new(flow)
-	if l.alone() {
-		for _, f = range l.flows {
-			break
-		}
-	}
-	return max(l.expect(f, time.Now()), 0)
+	return l.delay(Turn{})
 }
 
 // DelayTurn implements [TurnLimiter].
@@ -136,12 +128,21 @@ func (l *Window) DelayTurn(t Turn) time.Duration {
 		return 0
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	f := l.flows[t]
-	if f == nil {
+	known := l.budget.Knows(t.who, t.class.turns())
+	l.mu.Unlock()
+	if !known {
 		return 0
 	}
-	return max(l.expect(f, time.Now()), 0)
+	return l.delay(t)
+}
+
+func (l *Window) delay(t Turn) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.step(now)
+	_, n, _ := l.budget.Load(now)
+	return max(l.budget.Expect(now, t.who, t.class.turns(), n), 0)
 }
 
 // Delay is how long a request of this client that comes now would wait for its Limiter: the longest of what it writes, its
@@ -150,7 +151,7 @@ func (c *Client) Delay() (d time.Duration) {
 	if c.turns == nil {
 		return c.limiter.Delay()
 	}
-	for _, class := range [...]Class{ClassOther, ClassSend, ClassLive} {
+	for _, class := range [...]Class{ClassOther, ClassSend, ClassLive, ClassMark} {
 		d = max(d, c.turns.DelayTurn(Turn{c.caller, class}))
 	}
 	return d

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 )
 
 // ErrNoSlot: a request was not made, since the client-side rate limit has no slot for it before the deadline of its
@@ -51,92 +53,58 @@ type ImpairedLimiter interface {
 // ErrImpaired: a Limiter lets less start than it should.
 var ErrImpaired = errors.New("datasource: the limiter lets less start than it should")
 
+// RefusedLimiter is an optional ability of a Limiter: it is told when the server has refused a request for its limit, so
+// that it can hold back the others, too.
+type RefusedLimiter interface {
+	Limiter
+	// Refused says that the server has answered 429 to a request for data sources, and takes none before until; the zero
+	// time: it has named no moment. It must not block.
+	Refused(until time.Time)
+}
+
 // A Window is the Limiter that NewLimiter makes. It lets at most n requests start in any window of a fixed length, and
 // keeps no goroutine. Clients with one token, or of one app, should share one: the server's limit can span them all.
 //
-// Those that wait take turns: one request of each Client, or View of it, after the other, and of each in the order in
-// which they came. A View has turns of its own for what it writes, for reads that are asked again (see AskAgain) and for
-// other reads, so that none of these holds up the others. Whoever has had an eighth of a window and wants more, and whoever
-// asks with Unhurried, comes after all others, at an even pace, and leaves some slots free for them: a twentieth of the
-// window. Some slots are theirs in any case, one of nine at best. A plain Client that nobody shares the Window with has all slots at once.
+// Those that wait take turns by Class: sends come first, and a twentieth of the window, or as many slots as will be needed
+// if sends go on as lately, is left free for them. Of the others, eight requests of ClassOther, of ClassLive, and of those
+// who send very many, come to four of ClassIndex, two of ClassMark and one of ClassBackground. Within a class the Clients
+// and Views take turns one by one, those first that have had few requests in the window; requests of one come in the order in
+// which they were asked for. What programs ask for by themselves, of ClassLive, ClassIndex and ClassMark, starts at an even
+// pace after an eighth of a window. Who has had an eighth of a window in one class, and ClassBackground, does so in any
+// case, and leaves a further twentieth free. A plain Client that nobody shares the Window with has all slots at once.
+//
+// When the server refuses a request for data sources with 429, nothing starts before the moment that it names, a minute at
+// most; half as many requests may start in a window from then on, and that grows by a hundredth of n in each second.
 type Window struct {
 	per time.Duration // 0: there is no limit
 
-	mu      sync.Mutex
-	n       int // 0: nothing may start
-	next    Capacity
-	failed  error   // of every Wait, if not nil
-	starts  []start // of the requests in the current window, oldest first; at most n, or what n was
-	flows   map[Turn]*flow
-	crowded bool    // see alone
-	ring    []*flow // those with waiters, in turn
-	timer   *time.Timer
-	spaced  time.Time // when the next request of the unhurried may start
-	passed  int       // how many were let pass them since
-	cleared time.Time
-}
-
-// Turn says whose turn a request takes at a Limiter. Those of one caller and class are equal, so that it can be the key
-// of a map. The zero Turn is that of programs that call Wait.
-type Turn struct {
-	who   *caller // nil: callers of Wait
-	class Class
-}
-
-// Class is what kind of request it is.
-func (t Turn) Class() Class { return t.class }
-
-// SameCaller reports whether one Client, or View, makes the requests of both, whatever their classes.
-func (t Turn) SameCaller(u Turn) bool { return t.who == u.who }
-
-// caller is one who makes requests, a Client or a View.
-type caller struct{ view bool }
-
-// Class is a kind of requests, for a Limiter that treats them differently. There may be more of them in later versions:
-// take those that you do not know for ClassOther.
-type Class uint8
-
-const (
-	// ClassOther is everything without a class of its own, and all requests of a Client that is no View.
-	ClassOther Class = iota
-	// ClassSend is what a View writes.
-	ClassSend
-	// ClassLive is reads that are asked again, such as polls; see AskAgain.
-	ClassLive
-	// ClassBackground is what nobody waits for; see Unhurried.
-	ClassBackground
-)
-
-// flow is the requests of one turn.
-type flow struct {
-	class Class
-	queue []*waiter
-	had   int       // how many of starts are its
-	used  time.Time // when it came last
-}
-
-type start struct {
-	at time.Time
-	of *flow
+	mu     sync.Mutex
+	next   Capacity
+	failed error // of every Wait, if not nil
+	budget *budget.Budget[*caller, *waiter]
+	timer  *time.Timer
 }
 
 type waiter struct {
-	granted chan struct{} // closed when it may start, or with err
-	err     error
+	over bool          // it may start, or has failed with err
+	told chan struct{} // closed then; nil before somebody waits
+	err  error
 }
 
-// keepFlow is how long somebody takes part in turns after the last request, so that one who comes now and then finds slots.
-const keepFlow = 5 * time.Minute
-
-// maxPassed is how many requests pass those of the unhurried before one of theirs is let through.
-const maxPassed = 8
+// end ends a wait.
+func (w *waiter) end(err error) {
+	w.over, w.err = true, err
+	if w.told != nil {
+		close(w.told)
+	}
+}
 
 // NewLimiter returns a Limiter that lets n requests start in any window of length per. Both must be positive.
 func NewLimiter(n int, per time.Duration) *Window {
 	if n <= 0 || per <= 0 {
 		panic(fmt.Sprintf("datasource: NewLimiter(%d, %s): both must be positive; Unlimited never waits", n, per))
 	}
-	return &Window{n: n, per: per}
+	return &Window{per: per, budget: budget.New[*caller, *waiter](budget.Config{N: n, Per: per})}
 }
 
 // Unlimited returns a Limiter that never makes a request wait, for tests and for servers without a limit.
@@ -164,44 +132,99 @@ func (l *Window) WaitTurn(ctx context.Context, t Turn) error {
 		return l.failed
 	}
 	now := time.Now()
-	f := l.flow(now, t)
-	if len(l.ring) == 0 {
-		if ok, _ := l.ready(f, now); ok {
-			l.let(f, now)
-			l.mu.Unlock()
-			return nil
-		}
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if d := l.hope(f, now); deadline.Sub(now) < d {
+	w := new(waiter)
+	ticket := l.ask(now, t, w)
+	if deadline, ok := ctx.Deadline(); ok && !w.over {
+		l.budget.Leave(ticket)
+		if d := l.expect(now, t); deadline.Sub(now) < d {
+			l.serve(now)
 			l.mu.Unlock()
 			return &noSlot{after: d, err: context.DeadlineExceeded}
 		}
+		ticket = l.ask(now, t, w)
 	}
-	w := &waiter{granted: make(chan struct{})}
-	l.join(f, w)
-	l.serve(now)
+	if w.over {
+		defer l.mu.Unlock()
+		return w.err
+	}
+	w.told = make(chan struct{})
 	l.mu.Unlock()
 	select {
-	case <-w.granted:
+	case <-w.told:
 		return w.err
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serve(time.Now()) // the slot may come at this moment
-	select {
-	case <-w.granted:
+	if w.over {
 		return w.err
-	default:
 	}
-	l.leave(f, w)
+	l.budget.Leave(ticket)
 	l.serve(time.Now())
 	err := contextError(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = &noSlot{err: err}
 	}
 	return err
+}
+
+// ask queues a request, and lets it start if it may. mu is held.
+func (l *Window) ask(now time.Time, t Turn, w *waiter) *budget.Ticket[*caller, *waiter] {
+	ticket := l.budget.Ask(now, t.who, t.class.turns(), t.who != nil && t.who.view, w)
+	l.serve(now)
+	return ticket
+}
+
+// Refused implements [RefusedLimiter].
+func (l *Window) Refused(until time.Time) {
+	if l == nil || l.per == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.budget.Refused(now, until)
+	l.serve(now)
+}
+
+// serve lets through whoever may start now, and sets the timer for the others. mu is held.
+func (l *Window) serve(now time.Time) {
+	l.step(now)
+	for {
+		t, at, ok := l.budget.Next(now)
+		if !ok {
+			l.wake(now, at)
+			return
+		}
+		t.Value.end(nil)
+	}
+}
+
+// wake sets the timer, or ends it when nobody waits.
+func (l *Window) wake(now, at time.Time) {
+	if _, _, waiting := l.budget.Load(now); waiting == 0 {
+		if l.timer != nil {
+			l.timer.Stop()
+			l.timer = nil
+		}
+		return
+	}
+	if at.IsZero() {
+		at = now.Add(idle)
+	}
+	if until := l.next.Until; !until.IsZero() && until.Before(at) {
+		at = until
+	}
+	if l.timer != nil {
+		l.timer.Reset(at.Sub(now))
+		return
+	}
+	l.timer = time.AfterFunc(at.Sub(now), func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.serve(time.Now())
+	})
 }
 
 // Load implements [Limiter].
@@ -211,11 +234,9 @@ func (l *Window) Load() (used, of, waiting int) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.expire(time.Now())
-	for _, f := range l.ring {
-		waiting += len(f.queue)
-	}
-	return len(l.starts), l.n, waiting
+	now := time.Now()
+	l.step(now)
+	return l.budget.Load(now)
 }
 
 // noSlot is an ErrNoSlot.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -224,11 +225,25 @@ func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (agai
 	e.doubtful = !cl.read && e.StatusCode >= 500
 	switch e.StatusCode {
 	case http.StatusTooManyRequests:
+		c.tellRefused(cl, e.RetryAfter)
 		return true, e
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return cl.read, e
 	}
 	return false, e
+}
+
+// tellRefused lets the Limiter know that a request was refused for the limit. Other calls have limits of their own.
+func (c *Client) tellRefused(cl *call, after time.Duration) {
+	l, ok := c.limiter.(RefusedLimiter)
+	if !ok || !strings.HasPrefix(cl.path, "v1/data-sources") {
+		return
+	}
+	var until time.Time
+	if after > 0 {
+		until = time.Now().Add(min(after, c.retry.MaxWait))
+	}
+	l.Refused(until)
 }
 
 func redirectHost(resp *http.Response) string {

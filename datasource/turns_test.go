@@ -256,3 +256,105 @@ func TestDelayIsThatOfTheCaller(t *testing.T) {
 		wait()
 	})
 }
+
+func TestASendStartsAtOnceBesideThePollsOfAThousandViews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, c := shared(t, 200, 10*time.Second)
+		ctx, cancel := context.WithCancel(datasource.AskAgain(t.Context()))
+		var wg sync.WaitGroup
+		for i := range int64(1000) {
+			one := c.View()
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = one.Find(ctx, 1000+i, datasource.Query{})
+				}
+			})
+		}
+		var worst time.Duration
+		for range 120 {
+			began := time.Now()
+			_, err := c.View().Insert(t.Context(), 1, M{})
+			require.NoError(t, err)
+			worst = max(worst, time.Since(began))
+			time.Sleep(500 * time.Millisecond)
+		}
+		assert.Less(t, worst, 100*time.Millisecond)
+		v.mu.Lock()
+		assert.Greater(t, len(v.at), 6*170, "the polls get what the sends leave")
+		v.mu.Unlock()
+		cancel()
+		wg.Wait()
+	})
+}
+
+// limited refuses requests with 429 until a moment, and notes when any came.
+type limited struct {
+	visits
+	until time.Time
+	named bool
+}
+
+func (f *limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := f.visits.RoundTrip(r)
+	if time.Now().Before(f.until) {
+		header := []string{"Date", time.Now().UTC().Format(http.TimeFormat)}
+		if f.named {
+			header = append(header, "Retry-After", fmt.Sprint(int(time.Until(f.until)/time.Second)))
+		}
+		return respond(r, http.StatusTooManyRequests, `{}`, header...), nil
+	}
+	return resp, err
+}
+
+func TestAfterARefusalNobodyStartsBeforeTheDateAndThenHalfAsMany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		f := &limited{until: began.Add(7 * time.Second), named: true}
+		l := datasource.NewLimiter(200, 10*time.Second)
+		c := through(t, f.RoundTrip, func(cfg *datasource.Config) { cfg.Limiter = l })
+		_, err := c.View().Find(t.Context(), 1, datasource.Query{})
+		require.NoError(t, err)
+		_, of, _ := l.Load()
+		assert.Less(t, of, 110, "half of it, and what has grown since")
+		f.until = time.Time{}
+		require.Len(t, f.at, 2)
+		assert.GreaterOrEqual(t, f.at[1].Sub(began), 7*time.Second)
+		time.Sleep(3 * time.Minute)
+		_, of, _ = l.Load()
+		assert.Equal(t, 200, of)
+
+		again := time.Now()
+		f.until = again.Add(7 * time.Second)
+		refused := asking(t.Context(), t, c.View(), 1, 1)
+		var others []func()
+		for i := range int64(20) { // of others, who were not refused
+			others = append(others, asking(t.Context(), t, c.View(), 2+i, 5))
+		}
+		time.Sleep(7*time.Second - 1)
+		f.mu.Lock()
+		assert.Len(t, f.at, 3, "before the date nobody else comes")
+		f.mu.Unlock()
+		refused()
+		for _, wait := range others {
+			wait()
+		}
+		f.mu.Lock()
+		assert.Len(t, f.at, 104)
+		f.mu.Unlock()
+	})
+}
+
+func TestARefusalOfWhatHasALimitOfItsOwnHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &limited{until: time.Now().Add(time.Hour), named: true}
+		l := datasource.NewLimiter(200, 10*time.Second)
+		c := through(t, f.RoundTrip, func(cfg *datasource.Config) { cfg.Limiter = l })
+		require.ErrorIs(t, c.Ping(t.Context()), datasource.ErrRateLimited)
+		_, of, _ := l.Load()
+		assert.Equal(t, 200, of)
+		assert.Zero(t, l.Delay())
+	})
+}

@@ -99,6 +99,7 @@ type sight struct {
 var (
 	_ datasource.TurnLimiter     = (*Limiter)(nil)
 	_ datasource.ImpairedLimiter = (*Limiter)(nil)
+	_ datasource.RefusedLimiter  = (*Limiter)(nil)
 )
 
 // longest bounds the window. Sums of durations stay far from an overflow.
@@ -175,6 +176,10 @@ func (l *Limiter) WaitTurn(ctx context.Context, t datasource.Turn) error {
 	}
 	return l.window.WaitTurn(ctx, t)
 }
+
+// Refused implements [datasource.RefusedLimiter], as a [datasource.Window] does, within this replica. The others learn of the
+// server's limit when they are refused themselves.
+func (l *Limiter) Refused(until time.Time) { l.window.Refused(until) }
 
 // Delay implements [datasource.Limiter], by the share that this replica has now.
 func (l *Limiter) Delay() time.Duration { return l.window.Delay() }

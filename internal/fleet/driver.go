@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -13,7 +14,7 @@ type Source interface {
 	Ask(ctx context.Context, r Request) (Answer, error)
 }
 
-// DriverConfig is what a [Driver] works with. All fields but Budget are required.
+// DriverConfig is what a [Driver] works with. All fields are required.
 type DriverConfig struct {
 	Fleet  Config
 	Log    *Log
@@ -26,8 +27,6 @@ type DriverConfig struct {
 	// whose conversations are others. They are called one at a time, without a lock.
 	Changed func(conversations []int64)
 	Moved   func(users map[int32]bool)
-	// Gate shares the limit with others; nil: the source does.
-	Gate *Gate
 }
 
 // Driver drives a [Fleet] with a real clock. It is safe for concurrent use.
@@ -37,8 +36,7 @@ type Driver struct {
 
 	mu    sync.Mutex
 	fleet *Fleet
-	asked [classes]bool // those that wait at the gate
-	tell  sync.Mutex    // held while Changed and Moved are called
+	tell  sync.Mutex // held while Changed and Moved are called
 }
 
 // NewDriver returns a driver that does nothing yet.
@@ -73,7 +71,7 @@ func (d *Driver) notify() {
 }
 
 // fleets are the classes in which a fleet asks by itself.
-var fleets = [...]Class{Live, Index, Backfill}
+var fleets = [...]budget.Class{budget.Live, budget.Index, budget.Backfill}
 
 // Run drives the fleet until ctx ends, and returns when nothing of it runs any more.
 func (d *Driver) Run(ctx context.Context) {
@@ -84,15 +82,13 @@ func (d *Driver) Run(ctx context.Context) {
 	for {
 		var next time.Time
 		for _, class := range fleets {
-			at := d.due(class)
-			switch now := time.Now(); {
-			case at.IsZero():
-			case at.After(now):
-				if next.IsZero() || at.Before(next) {
-					next = at
-				}
-			default:
-				running.Go(func() { d.ask(ctx, class) })
+			r, at := d.due(class)
+			switch {
+			case r.Kind != 0:
+				running.Go(func() { d.ask(ctx, r) })
+				d.notify() // another one may follow at once
+			case !at.IsZero() && (next.IsZero() || at.Before(next)):
+				next = at
 			}
 		}
 		var due <-chan time.Time
@@ -109,46 +105,27 @@ func (d *Driver) Run(ctx context.Context) {
 	}
 }
 
-// due is when a request of a class is wanted. One whose time has come is taken to be asked.
-func (d *Driver) due(class Class) time.Time {
+// due is the request of a class whose time has come, or when one is wanted.
+func (d *Driver) due(class budget.Class) (r Request, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.asked[class] {
-		return time.Time{}
-	}
 	now := time.Now()
-	at := d.fleet.Due(now, class)
-	d.asked[class] = !at.IsZero() && !at.After(now)
-	return at
+	if at = d.fleet.Due(now, class); at.IsZero() || at.After(now) {
+		return r, at
+	}
+	if r, ok := d.fleet.Next(now, class); ok {
+		return r, at
+	}
+	return r, time.Time{}
 }
 
-// ask waits for a slot and makes the request that is the most urgent then.
-func (d *Driver) ask(ctx context.Context, class Class) {
+// ask makes a request.
+func (d *Driver) ask(ctx context.Context, r Request) {
 	defer d.notify()
-	if d.cfg.Gate != nil {
-		if err := d.cfg.Gate.Wait(ctx, class, ""); err != nil {
-			d.unasked(class)
-			return
-		}
-	}
-	d.mu.Lock()
-	d.asked[class] = false
-	r, ok := d.fleet.Next(time.Now(), class)
-	d.mu.Unlock()
-	if !ok {
-		if d.cfg.Gate != nil {
-			d.cfg.Gate.Unused()
-		}
-		return
-	}
-	d.notify() // another one may follow at once
 	a, err := d.cfg.Source.Ask(ctx, r)
 	var why Failure
 	if err != nil {
 		why = d.cfg.Judge(err)
-	}
-	if d.cfg.Gate != nil {
-		d.cfg.Gate.Ended(why.Wait)
 	}
 	d.tell.Lock()
 	defer d.tell.Unlock()
@@ -159,12 +136,6 @@ func (d *Driver) ask(ctx context.Context, class Class) {
 	if len(changed) > 0 {
 		d.cfg.Changed(changed)
 	}
-}
-
-func (d *Driver) unasked(class Class) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.asked[class] = false
 }
 
 func (d *Driver) answered(r Request, a Answer, why Failure, err error) (changed []int64, moved map[int32]bool) {
@@ -184,87 +155,4 @@ func (d *Driver) Answer(b *Inbox, q feed.Query) Page {
 	defer d.mu.Unlock()
 	d.fleet.Tick(time.Now())
 	return b.Answer(q)
-}
-
-// Gate lets requests wait for their slot in a [Budget]. It is safe for concurrent use and
-// keeps no goroutine.
-type Gate struct {
-	mu      sync.Mutex
-	budget  *Budget
-	waiting map[Ticket]chan struct{}
-	timer   *time.Timer
-}
-
-// NewGate returns a gate. Nobody else may use the budget.
-func NewGate(b *Budget) *Gate { return &Gate{budget: b, waiting: map[Ticket]chan struct{}{}} }
-
-// Wait returns when a request may start; then [Gate.Ended] or [Gate.Unused] has to be called.
-// It fails with the cause of ctx.
-func (g *Gate) Wait(ctx context.Context, class Class, user string) error {
-	g.mu.Lock()
-	t := g.budget.Ask(class, user)
-	let := make(chan struct{})
-	g.waiting[t] = let
-	g.serve()
-	g.mu.Unlock()
-	select {
-	case <-let:
-		return nil
-	case <-ctx.Done():
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if _, waits := g.waiting[t]; !waits { // it was let through at this very moment
-		g.budget.Unused()
-	} else {
-		delete(g.waiting, t)
-		g.budget.Leave(class, user, t)
-	}
-	g.serve()
-	return context.Cause(ctx)
-}
-
-// Ended says that a request has ended; refused is the wait that the server has asked for,
-// 0 if it did not refuse it for the limit.
-func (g *Gate) Ended(refused time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	g.budget.Ended(now)
-	if refused > 0 {
-		g.budget.Refused(now, now.Add(refused))
-	}
-	g.serve()
-}
-
-// Unused says that a request was not made after all.
-func (g *Gate) Unused() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.budget.Unused()
-	g.serve()
-}
-
-// serve lets through whoever may start now, and sets the timer for the next. mu is held.
-func (g *Gate) serve() {
-	for {
-		t, _, at, ok := g.budget.Next(time.Now())
-		if !ok {
-			if at.IsZero() {
-				return
-			}
-			if g.timer == nil {
-				g.timer = time.AfterFunc(time.Until(at), func() {
-					g.mu.Lock()
-					defer g.mu.Unlock()
-					g.serve()
-				})
-			} else {
-				g.timer.Reset(time.Until(at))
-			}
-			return
-		}
-		close(g.waiting[t])
-		delete(g.waiting, t)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -314,10 +315,10 @@ func (f *Fleet) doubt(c *conv) {
 
 // Due says when the next request of a class is wanted; zero: not before something happens.
 // Only Live, Index and Backfill are the fleet's own.
-func (f *Fleet) Due(now time.Time, class Class) time.Time {
+func (f *Fleet) Due(now time.Time, class budget.Class) time.Time {
 	var at time.Time
 	switch class {
-	case Live:
+	case budget.Live:
 		if f.flights >= f.cfg.Flights || len(f.dirty.convs) == 0 {
 			return time.Time{}
 		}
@@ -330,7 +331,7 @@ func (f *Fleet) Due(now time.Time, class Class) time.Time {
 			return time.Time{}
 		}
 		at = f.pace.last.Add(time.Duration(float64(time.Second) / rate))
-	case Index:
+	case budget.Index:
 		if f.indexing {
 			return time.Time{}
 		}
@@ -338,7 +339,7 @@ func (f *Fleet) Due(now time.Time, class Class) time.Time {
 		if r, at = f.strategy.Index(now); r.Kind == 0 {
 			return time.Time{}
 		}
-	case Backfill:
+	case budget.Backfill:
 		if f.digging || len(f.dirty.convs) == 0 {
 			return time.Time{}
 		}
@@ -393,21 +394,21 @@ func (f *Fleet) rate(now time.Time) float64 {
 
 // Next is a request of a class that has a place in the budget now. It reports false if
 // there is nothing to ask for; then the place is free.
-func (f *Fleet) Next(now time.Time, class Class) (r Request, ok bool) {
+func (f *Fleet) Next(now time.Time, class budget.Class) (r Request, ok bool) {
 	if now.Before(f.until) {
 		return r, false
 	}
 	switch class {
-	case Live:
+	case budget.Live:
 		if r, ok = f.strategy.Plan(now, &f.view); ok {
 			f.flights++
 		}
 		f.pace.last = now
-	case Index:
+	case budget.Index:
 		if r, _ = f.strategy.Index(now); r.Kind != 0 && !f.indexing {
 			f.indexing, ok = true, true
 		}
-	case Backfill:
+	case budget.Backfill:
 		if r, ok = f.dig(now); ok {
 			f.digging = true
 		}

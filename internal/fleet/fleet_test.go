@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 )
@@ -35,7 +36,7 @@ func newBench(t *testing.T, n int, s fleet.Strategy) *bench {
 	for i := range list {
 		list[i] = fleet.Listing{Conversation: int64(i + 1), Created: 1, Changed: 1, Users: []int32{int32(i / 2)}}
 	}
-	r, ok := b.Next(b.now, fleet.Index)
+	r, ok := b.Next(b.now, budget.Index)
 	require.True(t, ok)
 	require.Equal(t, fleet.List, r.Kind)
 	b.Take(b.now, r, fleet.Answer{Clock: at(b.now), Listed: list})
@@ -47,7 +48,7 @@ func (b *bench) pass(d time.Duration) { b.now = b.now.Add(d) }
 // look makes the next live request, which has to be a Look.
 func (b *bench) look(t *testing.T) fleet.Request {
 	t.Helper()
-	r, ok := b.Next(b.now, fleet.Live)
+	r, ok := b.Next(b.now, budget.Live)
 	require.True(t, ok)
 	require.Equal(t, fleet.Look, r.Kind)
 	return r
@@ -60,10 +61,10 @@ func row(id, conversation int64, t time.Time) feed.Row {
 func TestABellBringsARowWithTheNextLook(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 10, fleet.NewBells())
-	assert.Equal(t, time.Minute, b.Due(b.now, fleet.Live).Sub(b.now), "nothing but the sweep")
+	assert.Equal(t, time.Minute, b.Due(b.now, budget.Live).Sub(b.now), "nothing but the sweep")
 	b.pass(time.Second)
 	b.Ring(b.now, 3)
-	assert.False(t, b.Due(b.now, fleet.Live).After(b.now))
+	assert.False(t, b.Due(b.now, budget.Live).After(b.now))
 	r := b.look(t)
 	assert.Equal(t, int64(3), r.Conversations[0])
 	assert.Equal(t, []int64{3}, b.Take(b.now, r, fleet.Answer{Rows: []feed.Row{row(7, 3, b.now)}, Clock: at(b.now)}))
@@ -108,7 +109,7 @@ func TestAConversationWithMoreThanALookShowsIsReadOn(t *testing.T) {
 	requests := 0
 	for n := 0; n < len(all); n, _ = b.log.Len() {
 		b.pass(time.Second)
-		r, ok := b.Next(b.now, fleet.Live)
+		r, ok := b.Next(b.now, budget.Live)
 		require.True(t, ok)
 		var a fleet.Answer
 		if r.Kind == fleet.Look {
@@ -135,7 +136,7 @@ func TestAFloodOfBellsLeavesPlacesForTheListAndTheSweep(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 1000, fleet.NewListTimes())
 	b.pass(5 * time.Minute) // all are due in the sweep
-	r, ok := b.Next(b.now, fleet.Index)
+	r, ok := b.Next(b.now, budget.Index)
 	require.True(t, ok)
 	var changed []fleet.Listing
 	for id := int64(901); id <= 1000; id++ {
@@ -180,14 +181,14 @@ func TestWhatFailsStaysDirtyAndAnOutageIsWaitedOut(t *testing.T) {
 	b.Ring(b.now, 4)
 	longest := time.Duration(0)
 	for range 12 {
-		due := b.Due(b.now, fleet.Live)
+		due := b.Due(b.now, budget.Live)
 		longest = max(longest, due.Sub(b.now))
 		b.now = due
 		b.Fail(b.now, b.look(t), fleet.Failure{}, errors.New("down"))
 		assert.Equal(t, 1, b.Dirty().Waiting(fleet.Rung))
 	}
 	assert.Equal(t, 10*time.Second, longest)
-	b.now = b.Due(b.now, fleet.Live)
+	b.now = b.Due(b.now, budget.Live)
 	assert.Len(t, b.Take(b.now, b.look(t), fleet.Answer{Rows: []feed.Row{row(1, 4, b.now)}, Clock: at(b.now)}), 1)
 }
 
@@ -204,7 +205,7 @@ func TestAConversationThatSpoilsLooksHoldsUpNoOther(t *testing.T) {
 	requests := 0
 	for len(got) < 299 {
 		b.pass(time.Second)
-		r, ok := b.Next(b.now, fleet.Live)
+		r, ok := b.Next(b.now, budget.Live)
 		if !ok {
 			continue
 		}
@@ -235,7 +236,7 @@ func TestAServerThatRefusesManyJoinsIsAskedAboutFewer(t *testing.T) {
 	}
 	for range 200 {
 		b.pass(time.Second)
-		r, ok := b.Next(b.now, fleet.Live)
+		r, ok := b.Next(b.now, budget.Live)
 		if !ok {
 			continue
 		}
@@ -344,15 +345,15 @@ func TestSignsInVainDelayNothingThatTheListShows(t *testing.T) {
 		b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
 	}
 	b.pass(30 * time.Second)
-	r, ok := b.Next(b.now, fleet.Index)
+	r, ok := b.Next(b.now, budget.Index)
 	require.True(t, ok)
 	b.Take(b.now, r, fleet.Answer{Clock: at(b.now), Listed: []fleet.Listing{{Conversation: 9, Changed: at(b.now)}}})
 	b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
 	b.pass(100 * time.Millisecond)
 	b.Take(b.now, r, fleet.Answer{Clock: at(b.now), Listed: []fleet.Listing{{Conversation: 8, Changed: at(b.now)}}})
-	assert.LessOrEqual(t, b.Due(b.now, fleet.Live).Sub(b.now), 500*time.Millisecond)
+	assert.LessOrEqual(t, b.Due(b.now, budget.Live).Sub(b.now), 500*time.Millisecond)
 	b.pass(time.Minute)
 	b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
 	b.Ring(b.now, 7)
-	assert.LessOrEqual(t, b.Due(b.now, fleet.Live).Sub(b.now), 2*time.Second, "a bell that was in vain before does not wait for the sweep")
+	assert.LessOrEqual(t, b.Due(b.now, budget.Live).Sub(b.now), 2*time.Second, "a bell that was in vain before does not wait for the sweep")
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -110,11 +111,11 @@ func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 // ended gives back what a request has held.
 func (f *Fleet) ended(r Request) {
 	switch r.Class {
-	case Live:
+	case budget.Live:
 		f.flights--
-	case Index:
+	case budget.Index:
 		f.indexing = false
-	case Backfill:
+	case budget.Backfill:
 		f.digging = false
 	}
 	if r.Kind == Across {

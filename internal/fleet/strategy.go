@@ -3,6 +3,7 @@ package fleet
 import (
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
@@ -31,7 +32,7 @@ func (k Kind) String() string {
 // Request is one request to the server.
 type Request struct {
 	Kind  Kind
-	Class Class
+	Class budget.Class
 	// Conversations of a Look, and how many of the newest rows of each; the one of a Read.
 	Conversations []int64
 	Limits        []int

@@ -14,7 +14,8 @@ import (
 // do carries out one action of the queue.
 func (r *run) do(kind Kind, s *Sending) {
 	cfg := &r.box.cfg
-	ctx, cancel := context.WithDeadline(datasource.AskAgain(r.life.Context()), r.deadline(kind))
+	asking := datasource.InClass(datasource.AskAgain(r.life.Context()), datasource.ClassSend)
+	ctx, cancel := context.WithDeadline(asking, r.deadline(kind))
 	defer cancel()
 	var row *datasource.Entry
 	var err, barred error

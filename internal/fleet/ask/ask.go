@@ -77,6 +77,7 @@ func (s *Source) number(flUserID string) int32 {
 
 // Ask makes a request.
 func (s *Source) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error) {
+	ctx = datasource.InClass(ctx, datasource.Class(r.Class))
 	switch r.Kind {
 	case fleet.List:
 		return s.list(ctx, r)

@@ -265,6 +265,7 @@ func (d *Desk) Assign(members []feed.Member) {
 // were asked for.
 func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Context, feed.Query) ([]feed.Row, error)) (page []feed.Row, short bool, clock feed.Clock, err error) {
 	p := d.h.driver.Answer(d.inbox, q)
+	ctx = datasource.InClass(ctx, datasource.ClassBackground) // what is new comes first, for everybody
 	switch {
 	case p.Elsewhere || p.Lost:
 		if d.all {

@@ -6,12 +6,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 )
 
 // own are the classes in which the fleet asks by itself.
-var own = []fleet.Class{fleet.Live, fleet.Index, fleet.Backfill}
+var own = []budget.Class{budget.Live, budget.Index, budget.Backfill}
 
 // step lets everything begin that may.
 func (r *run) step() {
@@ -32,23 +33,21 @@ func (r *run) step() {
 				continue
 			}
 			r.asked[class] = true
-			r.waiting[r.budget.Ask(class, "")] = func() {
+			r.line(class, "", func(t *ticket) {
 				r.asked[class] = false
 				if q, ok := r.fleet.Next(r.now, class); ok {
-					r.ask(q)
+					r.ask(t, q)
 				} else {
-					r.budget.Unused()
+					r.budget.Unused(t)
 				}
-			}
+			})
 		}
-		t, _, at, ok := r.budget.Next(r.now)
+		t, at, ok := r.budget.Next(r.now)
 		if !ok {
 			sooner(at)
 			break
 		}
-		do := r.waiting[t]
-		delete(r.waiting, t)
-		do()
+		t.Value(t)
 	}
 	if next.IsZero() || !r.wakes.IsZero() && !next.Before(r.wakes) && r.wakes.After(r.now) {
 		return
@@ -62,6 +61,16 @@ func (r *run) step() {
 	})
 }
 
+// ticket is a request that waits, with what it does when it may start.
+type ticket = budget.Ticket[string, start]
+
+type start func(*ticket)
+
+// line queues a request.
+func (r *run) line(class budget.Class, user string, do start) {
+	r.budget.Ask(r.now, user, class, true, do)
+}
+
 // way is how long a request or an answer is under way.
 func (r *run) way(slow bool) time.Duration {
 	d := 20 + 40*r.rnd.ExpFloat64()
@@ -72,12 +81,12 @@ func (r *run) way(slow bool) time.Duration {
 }
 
 // request makes a request of any kind: serve at the server, then done, or failed.
-func (r *run) request(kind string, slow bool, serve, done func(), failed func(wait time.Duration)) {
+func (r *run) request(t *ticket, kind string, slow bool, serve, done func(), failed func(wait time.Duration)) {
 	if r.now.Sub(epoch) < r.opt.For {
 		r.kinds[kind]++
 	}
 	if r.fault == earlySlots {
-		r.budget.Ended(r.now)
+		r.budget.Ended(r.now, t)
 	}
 	r.in(r.way(false), func() {
 		until, ok := r.world.admit(r.now)
@@ -87,7 +96,7 @@ func (r *run) request(kind string, slow bool, serve, done func(), failed func(wa
 		}
 		r.in(r.way(slow), func() {
 			if r.fault != earlySlots {
-				r.budget.Ended(r.now)
+				r.budget.Ended(r.now, t)
 			}
 			switch {
 			case !ok:
@@ -104,13 +113,13 @@ func (r *run) request(kind string, slow bool, serve, done func(), failed func(wa
 }
 
 // ask makes a request of the fleet.
-func (r *run) ask(q fleet.Request) {
+func (r *run) ask(t *ticket, q fleet.Request) {
 	var a fleet.Answer
 	kind := q.Kind.String()
-	if q.Class == fleet.Backfill {
+	if q.Class == budget.Backfill {
 		kind = "deletions"
 	}
-	r.request(kind, q.Kind == fleet.Look || q.Kind == fleet.List, func() { a = r.world.answer(r.now, &q) }, func() {
+	r.request(t, kind, q.Kind == fleet.Look || q.Kind == fleet.List, func() { a = r.world.answer(r.now, &q) }, func() {
 		r.fault.answer(&q, &a)
 		touched := r.fleet.Take(r.now, q, a)
 		seen := map[int32]bool{}
@@ -145,8 +154,8 @@ func (r *run) send(asked time.Time) {
 }
 
 func (r *run) sendTo(asked time.Time, u, conv int32) {
-	r.waiting[r.budget.Ask(fleet.Sends, strconv.Itoa(int(u)))] = func() {
-		r.request("sends", false, func() {
+	r.line(budget.Sends, strconv.Itoa(int(u)), func(t *ticket) {
+		r.request(t, "sends", false, func() {
 			r.world.say(r.now, conv)
 			r.rings(conv)
 		}, func() {
@@ -155,7 +164,7 @@ func (r *run) sendTo(asked time.Time, u, conv int32) {
 		}, func(time.Duration) {
 			r.in(2*time.Second, func() { r.sendTo(asked, u, conv) })
 		})
-	}
+	})
 	r.step()
 }
 
@@ -212,12 +221,11 @@ func (r *run) elsewhere(l *listener, q feed.Query) {
 
 // later makes a request that nobody waits for, until it succeeds.
 func (r *run) later(l *listener, kind string, serve, done func()) {
-	user := strconv.Itoa(int(l.user))
-	r.waiting[r.budget.Ask(fleet.Backfill, user)] = func() {
-		r.request(kind, false, serve, done, func(time.Duration) {
+	r.line(budget.Backfill, strconv.Itoa(int(l.user)), func(t *ticket) {
+		r.request(t, kind, false, serve, done, func(time.Duration) {
 			r.in(5*time.Second, func() { r.later(l, kind, serve, done) })
 		})
-	}
+	})
 	r.step()
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 )
@@ -70,13 +71,12 @@ type run struct {
 	rnd       *rand.Rand
 	world     *world
 	oracle    *oracle
-	budget    *fleet.Budget
+	budget    *budget.Budget[string, start]
 	log       *fleet.Log
 	fleet     *fleet.Fleet
 	listeners []*listener
 	byUser    map[int32]*listener
 	asked     [8]bool // classes of the fleet with a ticket
-	waiting   map[fleet.Ticket]func()
 	wakes     time.Time
 	kinds     map[string]int
 	sends     histogram
@@ -92,10 +92,10 @@ var strategies = map[string]func() fleet.Strategy{
 }
 
 func newRun(opt Options, broken fault) *run {
-	r := &run{opt: &opt, fault: broken, rnd: rand.New(rand.NewPCG(opt.Seed, 1)), byUser: map[int32]*listener{}, waiting: map[fleet.Ticket]func(){}, kinds: map[string]int{}}
+	r := &run{opt: &opt, fault: broken, rnd: rand.New(rand.NewPCG(opt.Seed, 1)), byUser: map[int32]*listener{}, kinds: map[string]int{}}
 	r.now = epoch
 	r.world = newWorld(&opt, r.rnd)
-	r.budget = fleet.NewBudget(fleet.BudgetConfig{N: opt.Limit, Per: opt.Per})
+	r.budget = budget.New[string, start](budget.Config{N: opt.Limit, Per: opt.Per, Held: true})
 	r.log = fleet.NewLog(fleet.LogConfig{})
 	cfg := fleet.Config{Since: stamp(epoch), Rate: 0.6 * float64(opt.Limit) / opt.Per.Seconds()}
 	strategy := strategies[opt.Strategy]()

@@ -1,0 +1,379 @@
+package budget_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/internal/budget"
+)
+
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+type (
+	shared = budget.Budget[string, string]
+	ticket = budget.Ticket[string, string]
+)
+
+func documented() *shared {
+	return budget.New[string, string](budget.Config{N: 200, Per: 10 * time.Second})
+}
+
+// player plays a budget on virtual time.
+type player struct {
+	*shared
+	now  time.Time
+	let  map[*ticket]time.Time
+	each func(*ticket) // is told of each start
+}
+
+func play(b *shared) *player { return &player{shared: b, now: epoch, let: map[*ticket]time.Time{}} }
+
+func (p *player) ask(class budget.Class, user string) *ticket {
+	return p.Ask(p.now, user, class, true, "")
+}
+
+// until lets everything start that may up to a moment.
+func (p *player) until(end time.Time) {
+	for {
+		t, at, ok := p.Next(p.now)
+		switch {
+		case ok:
+			p.let[t] = p.now
+			if p.each != nil {
+				p.each(t)
+			}
+		case at.IsZero() || at.After(end):
+			p.now = end
+			return
+		case !at.After(p.now):
+			panic(fmt.Sprintf("it asks to be asked again at once, at %s", at.Sub(epoch)))
+		default:
+			p.now = at
+		}
+	}
+}
+
+func (p *player) sleep(d time.Duration) { p.until(p.now.Add(d)) }
+
+func TestASendNeverWaitsBehindAThousandPolls(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []int{1, 5, 10} {
+		t.Run(fmt.Sprintf("%d sends a second", rate), func(t *testing.T) {
+			t.Parallel()
+			p := play(documented())
+			polls := 0
+			p.each = func(t *ticket) {
+				if t.Class == budget.Live {
+					polls++
+					p.ask(budget.Live, t.Value) // again and again
+				}
+			}
+			for i := range 1000 {
+				p.Ask(p.now, fmt.Sprint(i), budget.Live, true, fmt.Sprint(i))
+			}
+			asked := map[*ticket]time.Time{}
+			for range 120 * rate {
+				p.sleep(time.Second / time.Duration(rate))
+				asked[p.ask(budget.Sends, fmt.Sprint("sender ", len(asked)%50))] = p.now
+			}
+			p.sleep(time.Second)
+			worst := time.Duration(0)
+			for s, at := range asked {
+				require.False(t, p.let[s].IsZero(), "it got no slot")
+				worst = max(worst, p.let[s].Sub(at))
+			}
+			assert.Less(t, worst, 100*time.Millisecond)
+			assert.Greater(t, polls+len(asked), 12*175, "the polls get what the sends leave")
+		})
+	}
+}
+
+// classCounts is how many requests of each class start in five minutes, when users of all of
+// them want more than there is.
+func classCounts(users int) map[budget.Class]int {
+	p := play(documented())
+	counts := map[budget.Class]int{}
+	p.each = func(t *ticket) {
+		counts[t.Class]++
+		p.Ask(p.now, t.Value, t.Class, true, t.Value)
+	}
+	for _, c := range []budget.Class{budget.Live, budget.Index, budget.Marks, budget.Backfill} {
+		for u := range users {
+			p.Ask(p.now, fmt.Sprint(u), c, true, fmt.Sprint(u))
+		}
+	}
+	p.sleep(5 * time.Minute)
+	return counts
+}
+
+func TestClassesShareByTheirWeights(t *testing.T) {
+	t.Parallel()
+	for _, users := range []int{1, 20, 500} {
+		got := classCounts(users)
+		each := float64(got[budget.Live]) / 8
+		assert.Greater(t, got[budget.Live], 2500, "%d users", users)
+		assert.InEpsilon(t, 4*each, got[budget.Index], 0.1, "%d users: %v", users, got)
+		assert.InEpsilon(t, 2*each, got[budget.Marks], 0.1, "%d users: %v", users, got)
+		assert.InEpsilon(t, each, got[budget.Backfill], 0.3, "%d users: %v", users, got)
+	}
+}
+
+func TestUsersOfOneClassAreEqualHoweverMuchTheyAskFor(t *testing.T) {
+	t.Parallel()
+	for c := range budget.Marks + 1 {
+		p := play(documented())
+		counts := map[string]int{}
+		p.each = func(t *ticket) { counts[t.Value]++ }
+		for u := range 20 {
+			for range 200 * (u + 1) { // the last wants twenty times as much as the first
+				p.Ask(p.now, fmt.Sprint(u), c, true, fmt.Sprint(u))
+			}
+		}
+		p.sleep(2 * time.Minute)
+		least, most := 1<<30, 0
+		for u := range 20 {
+			least, most = min(least, counts[fmt.Sprint(u)]), max(most, counts[fmt.Sprint(u)])
+		}
+		assert.LessOrEqual(t, most-least, 5, "%s: %d to %d", c, least, most)
+		assert.Greater(t, least, 80, "%s", c)
+	}
+}
+
+func TestARefusalIsWaitedOutByAllAndFollowedByHalfWhichGrowsSlowly(t *testing.T) {
+	t.Parallel()
+	p := play(documented())
+	rate := func() int {
+		p.sleep(time.Nanosecond)
+		_, of, _ := p.Load(p.now)
+		return of
+	}
+	p.Refused(p.now, p.now.Add(3*time.Second))
+	p.Refused(p.now, p.now.Add(2*time.Second)) // one that was under way at the same time
+	var waiting []*ticket
+	for _, c := range []budget.Class{budget.Sends, budget.Live, budget.Other} {
+		waiting = append(waiting, p.ask(c, "jane"))
+	}
+	p.sleep(3*time.Second - 1)
+	assert.Empty(t, p.let, "not even a send")
+	p.sleep(time.Second)
+	assert.Len(t, p.let, len(waiting))
+	for _, at := range p.let {
+		assert.Equal(t, 3*time.Second, at.Sub(epoch))
+	}
+	assert.Equal(t, 102, rate(), "half, and what a second adds")
+	p.sleep(9 * time.Second)
+	assert.InDelta(t, 120, rate(), 1)
+	p.sleep(time.Hour)
+	assert.Equal(t, 200, rate())
+	p.Refused(p.now, p.now.Add(100*time.Hour))
+	late := p.ask(budget.Sends, "jane")
+	asked := p.now
+	p.sleep(2 * time.Minute)
+	assert.Equal(t, time.Minute, p.let[late].Sub(asked), "nobody silences it for longer than a minute")
+	for range 50 {
+		p.Refused(p.now, time.Time{})
+		p.sleep(2 * time.Second)
+	}
+	assert.InDelta(t, 10, rate(), 5, "something is left")
+	at := p.ask(budget.Sends, "jane")
+	p.sleep(20 * time.Second)
+	assert.Contains(t, p.let, at)
+}
+
+func TestARefusalWithoutAMomentHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	p := play(documented())
+	p.Refused(p.now, time.Time{})
+	s := p.ask(budget.Sends, "jane")
+	p.sleep(0)
+	assert.Contains(t, p.let, s)
+	_, of, _ := p.Load(p.now)
+	assert.Equal(t, 100, of)
+}
+
+// Whatever is asked for, left, refused and resized: no window has more than it may have, and
+// whoever stays gets a slot.
+func TestNoWindowHasMoreThanItMayAndNobodyWaitsForEver(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		n := []int{1, 2, 7, 40, 200}[r.IntN(5)]
+		held := r.IntN(2) == 0
+		const per = 10 * time.Second
+		p := play(budget.New[string, string](budget.Config{N: n, Per: per, Held: held}))
+		var starts, running []*ticket
+		var at []time.Time
+		p.each = func(t *ticket) { starts, running, at = append(starts, t), append(running, t), append(at, p.now) }
+		end := func() {
+			for len(running) > 0 && (r.IntN(3) > 0) {
+				if r.IntN(20) == 0 && held {
+					p.Unused(running[0])
+					i := slices.Index(starts, running[0])
+					starts, at = slices.Delete(starts, i, i+1), slices.Delete(at, i, i+1)
+				} else {
+					p.Ended(p.now, running[0])
+				}
+				running = running[1:]
+			}
+		}
+		var waiting []*ticket
+		for range 300 {
+			switch r.IntN(12) {
+			case 0:
+				p.Refused(p.now, p.now.Add(time.Duration(r.IntN(20_000))*time.Millisecond))
+			case 1:
+				p.Resize(p.now, []int{0, n / 2, n}[r.IntN(3)])
+			case 2:
+				if len(waiting) > 0 {
+					i := r.IntN(len(waiting))
+					p.Leave(waiting[i])
+					p.Leave(waiting[i])
+					waiting = slices.Delete(waiting, i, i+1)
+				}
+			default:
+				for range r.IntN(n/2 + 2) {
+					waiting = append(waiting, p.ask(budget.Class(r.IntN(6)), fmt.Sprint(r.IntN(4))))
+				}
+			}
+			p.sleep(time.Duration(r.IntN(4000)) * time.Millisecond)
+			end()
+			if r.IntN(100) == 0 {
+				p.sleep(time.Hour)
+			}
+		}
+		p.Resize(p.now, n)
+		for range 10_000 {
+			if _, _, left := p.Load(p.now); left == 0 {
+				break
+			}
+			p.sleep(time.Second)
+			end()
+		}
+		for _, w := range waiting {
+			require.False(t, p.let[w].IsZero(), "seed %d: a request of %s got no slot", seed, w.Class)
+		}
+		for i := n; i < len(at); i++ {
+			require.GreaterOrEqual(t, at[i].Sub(at[i-n]), per, "seed %d, start %d", seed, i)
+		}
+	}
+}
+
+// A slot of a budget that is held is taken while its request is under way, and for a window
+// after that, since the server counts it at a moment in between.
+func TestNoWindowOfTheServerSeesMoreThanItAllows(t *testing.T) {
+	t.Parallel()
+	const n, per = 40, 10 * time.Second
+	r := rand.New(rand.NewPCG(3, 4))
+	p := play(budget.New[string, string](budget.Config{N: n, Per: per, Held: true}))
+	type event struct {
+		at time.Time
+		of *ticket
+	}
+	var ends []event
+	var arrived []time.Time
+	p.each = func(t *ticket) {
+		there := p.now.Add(time.Duration(r.Int64N(int64(2 * time.Second))))
+		arrived = append(arrived, there)
+		ends = append(ends, event{there.Add(time.Duration(r.Int64N(int64(2 * time.Second)))), t})
+	}
+	for i := range 400 {
+		p.ask(budget.Class(i%6), "somebody")
+	}
+	for len(arrived) < 400 || len(ends) > 0 {
+		p.sleep(10 * time.Millisecond)
+		ends = slices.DeleteFunc(ends, func(e event) bool {
+			over := !e.at.After(p.now)
+			if over {
+				p.Ended(p.now, e.of)
+			}
+			return over
+		})
+		require.Less(t, p.now.Sub(epoch), time.Hour)
+	}
+	slices.SortFunc(arrived, time.Time.Compare)
+	for i := n; i < len(arrived); i++ {
+		require.GreaterOrEqual(t, arrived[i].Sub(arrived[i-n]), per)
+	}
+}
+
+func TestWhoIsAloneHasAllSlotsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := play(documented())
+	for range 650 {
+		p.Ask(p.now, "", budget.Other, false, "")
+	}
+	p.sleep(0)
+	assert.Len(t, p.let, 200)
+	p.sleep(20 * time.Second)
+	assert.Len(t, p.let, 600)
+}
+
+// The others wait for sends, but sends alone do not shut them out.
+func TestMoreSendsThanThereIsRoomForLeaveAFewSlotsToTheOthers(t *testing.T) {
+	t.Parallel()
+	p := play(documented())
+	counts := map[budget.Class]int{}
+	p.each = func(t *ticket) {
+		counts[t.Class]++
+		p.Ask(p.now, t.Value, t.Class, true, t.Value)
+	}
+	for u := range 300 {
+		p.Ask(p.now, fmt.Sprint(u), budget.Sends, true, fmt.Sprint(u))
+	}
+	p.Ask(p.now, "fleet", budget.Live, true, "fleet")
+	p.sleep(5 * time.Minute)
+	assert.Greater(t, counts[budget.Sends], 9*counts[budget.Live])
+	assert.Greater(t, counts[budget.Live], 100)
+}
+
+// The cost of a decision does not grow with those who wait.
+func TestADecisionLooksAtNoMoreThanTheClassesHoweverManyWait(t *testing.T) {
+	t.Parallel()
+	for _, users := range []int{10, 1000, 10_000} {
+		p := play(documented())
+		for u := range users {
+			for c := range budget.Marks + 1 {
+				p.ask(c, fmt.Sprint(u))
+			}
+		}
+		decisions := 0
+		for range 1000 {
+			_, at, ok := p.Next(p.now)
+			if decisions++; ok {
+				continue
+			}
+			if at.IsZero() {
+				break
+			}
+			p.now = at
+		}
+		assert.LessOrEqual(t, p.Looks(), 2*6*decisions, "%d users", users)
+	}
+}
+
+func BenchmarkStart(b *testing.B) {
+	for _, users := range []int{1, 100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("%d users wait", users), func(b *testing.B) {
+			p := play(documented())
+			for u := range users {
+				p.ask(budget.Live, fmt.Sprint(u))
+			}
+			for b.Loop() {
+				for {
+					t, at, ok := p.Next(p.now)
+					if ok {
+						p.Ask(p.now, t.Value, t.Class, true, t.Value)
+						break
+					}
+					p.now = at
+				}
+			}
+		})
+	}
+}

@@ -13,6 +13,7 @@ import (
 // one entry for each package.
 var arrows = map[string][]string{
 	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
+	"chathttp":                        {".", "datasource"},
 	"datasource":                      {"hooks"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
 	"hooks":                           {},

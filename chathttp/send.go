@@ -1,0 +1,250 @@
+package chathttp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+)
+
+// sendWithin is how long a send goes on whose page has gone.
+const sendWithin = time.Minute
+
+// send serves message(id, {body, …}).
+func send(ctx context.Context, q *request, a *args) (any, error) {
+	conv, raw := a.id(0, "conversationId"), a.raw(1)
+	if raw == nil {
+		a.wrong(`message: give an object such as {"body": "Hello"}`)
+	}
+	if a.err != nil {
+		return nil, nil
+	}
+	d, err := q.draft(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	return q.shown(q.user.send(ctx, conv, d))
+}
+
+// draft reads the object of a message. Files are named by references, too.
+func (q *request) draft(ctx context.Context, raw []byte) (chat.Draft, error) {
+	d, err := chat.DraftFromJS(raw)
+	if err != nil {
+		return d, err
+	}
+	for i := range d.Files {
+		if d.Files[i].URL != "" && !q.h.opts.FileURLs {
+			if d.Files[i].URL, err = q.original(ctx, d.Files[i].URL); err != nil {
+				return d, err
+			}
+		}
+	}
+	return d, nil
+}
+
+// send sends a message. It goes on when the page goes, so that a send is not cut off in the
+// middle; one with the same guid that comes meanwhile waits for it.
+func (u *user) send(ctx context.Context, conversation int64, d chat.Draft) (*chat.Message, error) {
+	key := strconv.FormatInt(conversation, 10) + "/" + d.GUID
+	s := &sending{done: make(chan struct{})}
+	if d.GUID != "" {
+		u.mu.Lock()
+		other := u.sends[key]
+		if other == nil {
+			u.sends[key] = s
+		}
+		u.mu.Unlock()
+		if other != nil {
+			select {
+			case <-other.done:
+				if other.m == nil {
+					return nil, other.err
+				}
+				m := *other.m
+				m.Data = copyOf(m.Data)
+				return &m, other.err
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+	}
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
+	defer cancel()
+	m, err := u.chat.Message(own, conversation, d)
+	if d.GUID != "" {
+		if m != nil {
+			first := *m
+			first.Data = copyOf(m.Data)
+			s.m = &first
+		}
+		s.err = err
+		u.mu.Lock()
+		delete(u.sends, key)
+		u.mu.Unlock()
+		close(s.done)
+	}
+	return m, err
+}
+
+func copyOf(m chat.M) chat.M {
+	out := make(chat.M, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// kept is how much of a file of an upload stays in memory.
+const kept = 256 << 10
+
+// mostFiles bounds the files of one upload.
+const mostFiles = 20
+
+// upload serves upload/{conversation}: a form with a part "message", which has the object
+// of message(), and files. It is read as it comes; large files wait on the disk, since a
+// send is repeated after a login.
+func (q *request) upload(path []string) error {
+	conv, ok := parseID([]byte(path[0]))
+	if !ok {
+		return refusal(http.StatusNotFound, "no such conversation")
+	}
+	q.r.Body = http.MaxBytesReader(q.w, q.r.Body, q.h.opts.MaxUpload)
+	form, err := q.r.MultipartReader()
+	if err != nil {
+		return refusal(http.StatusUnsupportedMediaType, "Content-Type: give multipart/form-data")
+	}
+	raw := []byte("{}")
+	var files []chat.File
+	var temporary []*os.File
+	defer func() {
+		for _, f := range temporary {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	for {
+		part, err := form.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil && part.FileName() == "" && part.FormName() == "message" {
+			raw, err = readPart(part, q.h.opts.MaxBody)
+		} else if err == nil && part.FileName() != "" {
+			var file chat.File
+			var f *os.File
+			file, f, err = spool(part)
+			if f != nil {
+				temporary = append(temporary, f)
+			}
+			if files = append(files, file); err == nil && len(files) > mostFiles {
+				return badArgument("files: more than %d; send several messages", mostFiles)
+			}
+		}
+		if err != nil {
+			return q.uploadFailed(err)
+		}
+	}
+	d, err := q.draft(q.r.Context(), raw)
+	if err != nil {
+		return err
+	}
+	d.Files = append(d.Files, files...)
+	m, err := q.shown(q.user.send(q.r.Context(), conv, d))
+	if err != nil {
+		return err
+	}
+	answer(q.w, http.StatusOK, m)
+	return nil
+}
+
+func (q *request) uploadFailed(err error) error {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	switch {
+	case tooLarge(err), errors.Is(err, errPartTooLarge):
+		return refusal(http.StatusRequestEntityTooLarge, "the upload has more than %d bytes", q.h.opts.MaxUpload)
+	case errors.Is(err, errDisk):
+		return &failure{status: http.StatusInsufficientStorage, text: "the server has no room for the upload", cause: err, retry: 30}
+	}
+	return badArgument("the form cannot be read")
+}
+
+var (
+	errPartTooLarge = errors.New("too large")
+	errDisk         = errors.New("no temporary file")
+)
+
+func readPart(r io.Reader, most int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(raw)) > most {
+		err = errPartTooLarge
+	}
+	return raw, err
+}
+
+// spool reads a file: a small one into memory, a large one to the disk.
+func spool(part *multipart.Part) (chat.File, *os.File, error) {
+	file := chat.File{Name: part.FileName(), ContentType: part.Header.Get("Content-Type")}
+	if file.ContentType == "application/octet-stream" {
+		file.ContentType = "" // the browser does not know either
+	}
+	head, err := io.ReadAll(io.LimitReader(part, kept))
+	if err != nil {
+		return file, nil, err
+	}
+	if len(head) < kept {
+		if file.Content = head; len(head) == 0 {
+			err = errEmpty
+		}
+		return file, nil, err
+	}
+	f, err := os.CreateTemp("", "chathttp-*")
+	if err != nil {
+		return file, nil, errors.Join(errDisk, err)
+	}
+	if _, err = f.Write(head); err != nil {
+		return file, f, errors.Join(errDisk, err)
+	}
+	n, err := io.Copy(f, part)
+	if err != nil {
+		return file, f, err
+	}
+	if _, err = f.Seek(0, io.SeekStart); err != nil {
+		return file, f, errors.Join(errDisk, err)
+	}
+	file.Reader, file.Size = f, n+int64(len(head))
+	return file, f, nil
+}
+
+var errEmpty = badArgument("files: one is empty")
+
+// login serves login(query). Who the user is was settled by the one who mounted the
+// handler, so it only says whether the query is theirs.
+func login(_ context.Context, q *request, a *args) (any, error) {
+	query := a.object(0, "query")
+	if a.err != nil {
+		return nil, nil
+	}
+	own := q.chat().User()
+	if own == nil {
+		return nil, chat.ErrNotLoggedIn
+	}
+	if where, ok := query["where"].(map[string]any); ok && len(query) == 1 {
+		query = where
+	}
+	ok, err := matches(own.Data, query)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, chat.ErrContactNotFound
+	}
+	return own, nil
+}

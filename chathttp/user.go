@@ -1,0 +1,69 @@
+package chathttp
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+)
+
+// user is what the handler knows of one Chat.
+type user struct {
+	chat *chat.Chat
+	used time.Time // guarded by Handler.mu
+
+	mu       sync.Mutex
+	tokens   float64
+	filled   time.Time
+	sessions map[string]*session
+	sends    map[string]*sending
+	stopped  bool
+}
+
+func newUser(c *chat.Chat) *user {
+	return &user{chat: c, tokens: math.Inf(1), sessions: map[string]*session{}, sends: map[string]*sending{}}
+}
+
+func (u *user) idle() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.sessions) == 0 && len(u.sends) == 0
+}
+
+// allow takes one of n requests per 10 s.
+func (u *user) allow(n int) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := time.Now()
+	rate := float64(n) / 10
+	u.tokens = min(float64(n), u.tokens+now.Sub(u.filled).Seconds()*rate)
+	u.filled = now
+	if u.tokens < 1 {
+		wait := int(math.Ceil((1 - u.tokens) / rate))
+		return &failure{status: http.StatusTooManyRequests, text: fmt.Sprintf("too many requests; try again in %d s", wait), retry: wait}
+	}
+	u.tokens--
+	return nil
+}
+
+// stop ends all streams.
+func (u *user) stop(cause error) {
+	u.mu.Lock()
+	u.stopped = true
+	sessions := u.sessions
+	u.sessions = map[string]*session{}
+	u.mu.Unlock()
+	for _, s := range sessions {
+		s.stop(cause)
+	}
+}
+
+// sending is a send under way.
+type sending struct {
+	done chan struct{}
+	m    *chat.Message
+	err  error
+}

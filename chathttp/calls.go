@@ -33,6 +33,9 @@ func (q *request) call(path []string) error {
 		return refusal(http.StatusNotFound, "there is no method of this name")
 	}
 	raw, err := q.body(q.h.opts.MaxBody)
+	if err == nil {
+		err = q.allowed(path[0])
+	}
 	if err != nil {
 		return err
 	}
@@ -56,17 +59,19 @@ func logout(ctx context.Context, q *request, _ *args) (any, error) {
 }
 
 func currentUser(_ context.Context, q *request, _ *args) (any, error) {
-	return q.chat().User(), nil
+	return q.h.contact(q.chat().User()), nil
 }
 
 func contacts(ctx context.Context, q *request, a *args) (any, error) {
 	f := a.fields(0, findFields...)
-	query := f.query()
+	f.checkQuery(q.h)
+	query, offline := f.query(), f.flag("offline")
 	if a.err != nil {
 		return nil, nil
 	}
-	if f.flag("offline") {
-		return list(q.chat().Contacts(ctx, chat.Offline()))
+	if offline {
+		found, err := q.chat().Contacts(ctx, chat.Offline())
+		return list(q.h.contacts(found), err)
 	}
 	total := -1
 	opts := []chat.ContactsOption{chat.Query(query)}
@@ -75,9 +80,9 @@ func contacts(ctx context.Context, q *request, a *args) (any, error) {
 	}
 	found, err := q.chat().Contacts(ctx, opts...)
 	if err == nil && query.IncludePagination {
-		return paged(found, query, total), nil
+		return paged(q.h.contacts(found), query, total), nil
 	}
-	return list(found, err)
+	return list(q.h.contacts(found), err)
 }
 
 // paged is an answer with includePagination.
@@ -150,24 +155,64 @@ func create(ctx context.Context, q *request, a *args) (any, error) {
 }
 
 func updateMessage(ctx context.Context, q *request, a *args) (any, error) {
-	conv, id, data := a.id(0, "conversationId"), a.id(1, "messageId"), a.object(2, "data")
+	conv, id, raw := a.id(0, "conversationId"), a.id(1, "messageId"), a.raw(2)
+	fields := a.object(2, "data")
+	if raw == nil {
+		a.wrong(`data: give an object such as {"body": "Hello", "isEdited": true}`)
+	}
 	if a.err != nil {
 		return nil, nil
 	}
-	if file, ok := data["file"]; ok && !q.h.opts.FileURLs {
-		files, err := q.originals(ctx, file)
-		if err != nil {
-			return nil, err
+	d, err := q.draft(ctx, raw) // refuses what is not a page's to set
+	if err != nil {
+		return nil, err
+	}
+	if err := q.own(ctx, conv, id); err != nil {
+		return nil, err
+	}
+	data := d.Data
+	if data == nil {
+		data = chat.M{}
+	}
+	if fields["body"] != nil {
+		data["body"] = d.Body
+	}
+	if fields["file"] != nil {
+		urls := make([]string, len(d.Files))
+		for i, f := range d.Files {
+			urls[i] = f.URL
 		}
-		data["file"] = files
+		data["file"] = urls
 	}
 	return q.shown(q.chat().UpdateMessage(ctx, conv, id, data))
+}
+
+// own refuses what another person has written, unless the user is a moderator.
+func (q *request) own(ctx context.Context, conversation, message int64) error {
+	if q.moderates() {
+		return nil
+	}
+	conv, err := q.chat().Conversation(ctx, conversation)
+	if err != nil {
+		return err
+	}
+	m, err := conv.Messages().Get(ctx, message)
+	if err != nil {
+		return err
+	}
+	if own := q.chat().User(); own == nil || own.UserID != m.FromUserID {
+		return refusal(http.StatusForbidden, "only who wrote a message may change or delete it")
+	}
+	return nil
 }
 
 func deleteMessage(ctx context.Context, q *request, a *args) (any, error) {
 	conv, id := a.id(0, "conversationId"), a.id(1, "messageId")
 	if a.err != nil {
 		return nil, nil
+	}
+	if err := q.own(ctx, conv, id); err != nil {
+		return nil, err
 	}
 	return nil, q.chat().DeleteMessage(ctx, conv, id)
 }
@@ -280,6 +325,9 @@ func channelsDelete(ctx context.Context, q *request, a *args) (any, error) {
 	if a.err != nil {
 		return nil, nil
 	}
+	if !q.moderates() {
+		return nil, refusal(http.StatusForbidden, "only moderators may delete channels")
+	}
 	return nil, q.chat().Channels().Delete(ctx, id)
 }
 
@@ -296,7 +344,8 @@ func participantsFetch(ctx context.Context, q *request, a *args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list(conv.Participants().Fetch(ctx))
+	found, err := conv.Participants().Fetch(ctx)
+	return list(q.h.contacts(found), err)
 }
 
 func participantsAdd(ctx context.Context, q *request, a *args) (any, error) {
@@ -333,7 +382,9 @@ func unmute(ctx context.Context, q *request, a *args) (any, error) {
 }
 
 func messagesFetch(ctx context.Context, q *request, a *args) (any, error) {
-	query := a.fields(1, findFields...).query()
+	f := a.fields(1, findFields...)
+	f.checkQuery(q.h)
+	query := f.query()
 	conv, err := q.conversation(ctx, a)
 	if err != nil {
 		return nil, err

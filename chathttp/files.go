@@ -88,6 +88,9 @@ func (q *request) file(path []string) error {
 	if !ok {
 		return refusal(http.StatusNotFound, "no such file")
 	}
+	if err := q.allowed("file"); err != nil {
+		return err
+	}
 	m, err := q.find(q.r.Context(), ref)
 	if err != nil {
 		return err
@@ -108,21 +111,4 @@ func (q *request) original(ctx context.Context, s string) (string, error) {
 		return "", err
 	}
 	return m.Files[ref.index], nil
-}
-
-// originals is original for the value of the column file.
-func (q *request) originals(ctx context.Context, v any) (any, error) {
-	switch v := v.(type) {
-	case string:
-		return q.original(ctx, v)
-	case []any:
-		for i, e := range v {
-			out, err := q.originals(ctx, e)
-			if err != nil {
-				return nil, err
-			}
-			v[i] = out
-		}
-	}
-	return v, nil
 }

@@ -2,7 +2,6 @@ package chathttp
 
 import (
 	"cmp"
-	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -46,6 +45,17 @@ type Options struct {
 	// WriteTimeout is how long a page may take to read what is sent to it before its
 	// connection is cut. Default: 30 s.
 	WriteTimeout time.Duration
+	// HiddenColumns are columns of contacts that pages neither get nor may ask about, in any
+	// case of letters. Chat tokens are always among them. Default: those with "password" in
+	// their name.
+	HiddenColumns []string
+	// Moderator reports whether a user may change and delete the messages of others, and
+	// delete channels. Default: nobody may.
+	Moderator func(*chat.Chat) bool
+	// Allow is asked before each call, upload and file, by the name of the method ("message"
+	// for an upload, "file" for a file). Its error is answered with 403, and its text is
+	// logged only. It is called from many goroutines. Default: everything is allowed.
+	Allow func(r *http.Request, c *chat.Chat, method string) error
 	// EncryptionKeys lets pages have the keys of their conversations, by
 	// getEncryptionKey. Each opens all bodies and files of its conversation. Default: refused.
 	EncryptionKeys bool
@@ -107,6 +117,9 @@ func New(who func(*http.Request) (*chat.Chat, error), opts Options) (*Handler, e
 	o.Calls, o.Streams, o.Keep = cmp.Or(o.Calls, 300), cmp.Or(o.Streams, 16), cmp.Or(o.Keep, 3*time.Hour)
 	o.LogEvents, o.LogBytes = cmp.Or(o.LogEvents, 512), cmp.Or(o.LogBytes, 1<<20)
 	o.Heartbeat, o.WriteTimeout = cmp.Or(o.Heartbeat, 15*time.Second), cmp.Or(o.WriteTimeout, 30*time.Second)
+	if o.HiddenColumns == nil {
+		o.HiddenColumns = []string{"*password*"}
+	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
@@ -174,15 +187,35 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil && path != "stream/ack" {
 		err = u.allow(h.opts.Calls)
 	}
+	if err == nil && path != "stream" {
+		err = u.enter()
+	}
 	if err != nil {
 		h.refuse(w, r, err)
 		return
+	}
+	if path != "stream" {
+		defer u.leave()
 	}
 	q := &request{h, w, r, u}
 	if err := serve(q, strings.Split(path, "/")[1:]); err != nil {
 		h.refuse(w, r, err)
 	}
 }
+
+// allowed asks whether a user may make a call.
+func (q *request) allowed(method string) error {
+	if q.h.opts.Allow == nil {
+		return nil
+	}
+	if err := q.h.opts.Allow(q.r, q.chat(), method); err != nil {
+		return &failure{status: http.StatusForbidden, text: "you may not do this", cause: err}
+	}
+	return nil
+}
+
+// moderates reports whether the user may change what others have written.
+func (q *request) moderates() bool { return q.h.opts.Moderator != nil && q.h.opts.Moderator(q.chat()) }
 
 // route finds what serves a path, and the method that it takes.
 func route(path string) (serve func(*request, []string) error, method string, err error) {
@@ -231,10 +264,11 @@ func (h *Handler) identify(r *http.Request) (*user, error) {
 		err = errors.New("who returned no Chat")
 	}
 	if err != nil {
-		if errors.Is(err, context.Canceled) || status(err) == http.StatusBadGateway {
-			return nil, &failure{status: http.StatusUnauthorized, text: "not logged in", cause: err}
+		switch status(err) {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return nil, err // it may succeed later
 		}
-		return nil, err
+		return nil, &failure{status: http.StatusUnauthorized, text: "not logged in", cause: err}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

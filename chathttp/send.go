@@ -114,6 +114,9 @@ func (q *request) upload(path []string) error {
 	if !ok {
 		return refusal(http.StatusNotFound, "no such conversation")
 	}
+	if err := q.allowed("message"); err != nil {
+		return err
+	}
 	q.r.Body = http.MaxBytesReader(q.w, q.r.Body, q.h.opts.MaxUpload)
 	form, err := q.r.MultipartReader()
 	if err != nil {
@@ -246,5 +249,5 @@ func login(_ context.Context, q *request, a *args) (any, error) {
 	if !ok {
 		return nil, chat.ErrContactNotFound
 	}
-	return own, nil
+	return q.h.contact(own), nil
 }

@@ -1,6 +1,7 @@
 package chathttp
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -262,10 +263,18 @@ func (s *session) attach(after uint64) (kicked <-chan struct{}, reason string) {
 
 // detach ends a connection. The stream waits for another one.
 func (s *session) detach(kicked <-chan struct{}) {
+	if s.leave(kicked) { // nobody is there to be told
+		s.user.remove(s)
+		s.stop(nil)
+	}
+}
+
+// leave is the part of detach that holds mu. It reports whether the stream is over.
+func (s *session) leave(kicked <-chan struct{}) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kick == nil || s.kick != kicked {
-		return
+		return false
 	}
 	s.kick, s.left = nil, time.Now()
 	if !s.stopped {
@@ -276,6 +285,7 @@ func (s *session) detach(kicked <-chan struct{}) {
 			}
 		})
 	}
+	return s.over != nil
 }
 
 // waits reports whether the stream has no connection, and since when.
@@ -317,17 +327,17 @@ func (s *session) take(kicked <-chan struct{}) (list []event, over error, ok boo
 	return list, s.over, true
 }
 
-// end says that the stream is over. What is in the log is still written.
+// end says that the stream is over. A page that is there still gets what is in the log.
 func (s *session) end(cause error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over == nil {
-		s.over = cause
-		if cause == nil {
-			s.over = chat.ErrClosed
-		}
-	}
+	s.over = cmp.Or(s.over, cause, chat.ErrClosed)
+	alone := s.kick == nil
 	s.wake()
+	s.mu.Unlock()
+	if alone {
+		s.user.remove(s)
+		s.stop(cause)
+	}
 }
 
 // stop ends the stream, and what is kept of it.
@@ -338,9 +348,7 @@ func (s *session) stop(cause error) {
 		return
 	}
 	s.stopped = true
-	if s.over == nil {
-		s.over = cause
-	}
+	s.over = cmp.Or(s.over, cause, chat.ErrClosed)
 	s.log, s.bytes = nil, 0
 	if s.expire != nil {
 		s.expire.Stop()

@@ -171,8 +171,8 @@ func (c *conn) write(list []event, opened bool) error {
 	return c.flush()
 }
 
+// flush sends what is in the buffer. A page that does not read it in time is cut off.
 func (c *conn) flush() error {
-	defer c.buffer.Reset()
 	_ = c.control.SetWriteDeadline(time.Now().Add(c.within))
 	if _, err := c.w.Write(c.buffer.Bytes()); err != nil {
 		return err
@@ -180,5 +180,10 @@ func (c *conn) flush() error {
 	if err := c.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
+	_ = c.control.SetWriteDeadline(time.Time{}) // HTTP/2 ends a stream whose time is over, quiet or not
+	if c.buffer.Cap() > 4*batch {
+		c.buffer = bytes.Buffer{}
+	}
+	c.buffer.Reset()
 	return nil
 }

@@ -17,6 +17,7 @@ type user struct {
 
 	mu       sync.Mutex
 	tokens   float64
+	running  int // calls
 	filled   time.Time
 	sessions map[string]*session
 	sends    map[string]*sending
@@ -30,7 +31,7 @@ func newUser(c *chat.Chat) *user {
 func (u *user) idle() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.sessions) == 0 && len(u.sends) == 0
+	return len(u.sessions) == 0 && u.running == 0
 }
 
 // allow takes one of n requests per 10 s.
@@ -47,6 +48,26 @@ func (u *user) allow(n int) error {
 	}
 	u.tokens--
 	return nil
+}
+
+// mostCalls is how many calls of one Chat are served at the same time.
+const mostCalls = 32
+
+// enter begins a call.
+func (u *user) enter() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.running >= mostCalls {
+		return &failure{status: http.StatusTooManyRequests, text: "too many calls at once", retry: 1}
+	}
+	u.running++
+	return nil
+}
+
+func (u *user) leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.running--
 }
 
 // stop ends all streams.

@@ -44,7 +44,7 @@ func newWorld(t testing.TB, opts chathttp.Options, change ...func(*chat.Options)
 	w := &world{Server: fliplettest.New(t, fliplettest.InProcess()), t: t, ids: map[string]int64{}, chats: map[string]*chat.Chat{}, net: newNetwork()}
 	var rows []datasource.M
 	for _, name := range people {
-		rows = append(rows, datasource.M{"Email": name + "@example.org", "Full name": name})
+		rows = append(rows, datasource.M{"Email": name + "@example.org", "Full name": strings.ToUpper(name[:1]) + name[1:], "password": "secret of " + name})
 	}
 	var ids []int64
 	w.contacts, ids = w.AddContacts(rows...)

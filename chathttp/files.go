@@ -48,17 +48,11 @@ type reference struct {
 	index                 int
 }
 
-// parseReference reads a reference that show has made.
-func parseReference(s string) (ref reference, ok bool) {
-	rest, ok := strings.CutPrefix(s, "file/")
-	parts := strings.Split(rest, "/")
-	if !ok || len(parts) != 3 {
+// readReference reads a reference that show has made.
+func readReference(parts []string) (ref reference, ok bool) {
+	if len(parts) != 3 {
 		return ref, false
 	}
-	return readReference(parts)
-}
-
-func readReference(parts []string) (ref reference, ok bool) {
 	var err [3]error
 	ref.conversation, err[0] = strconv.ParseInt(parts[0], 10, 64)
 	ref.message, err[1] = strconv.ParseInt(parts[1], 10, 64)
@@ -102,9 +96,13 @@ func (q *request) file(path []string) error {
 
 // original is the address behind a reference; what is none stays.
 func (q *request) original(ctx context.Context, s string) (string, error) {
-	ref, ok := parseReference(s)
+	rest, ok := strings.CutPrefix(s, "file/")
 	if !ok {
 		return s, nil
+	}
+	ref, ok := readReference(strings.Split(rest, "/"))
+	if !ok {
+		return "", badArgument("file: %q is no file of a message", clip(s))
 	}
 	m, err := q.find(ctx, ref)
 	if err != nil {

@@ -188,9 +188,14 @@ func (w *world) open(who, after, query string) *stream {
 	}
 	res, err := w.client.Do(r)
 	require.NoError(w.t, err)
-	s := &stream{t: w.t, res: res, lines: bufio.NewReader(res.Body), cancel: cancel}
+	s := newStream(w.t, res)
+	s.cancel = cancel
 	w.t.Cleanup(s.close)
 	return s
+}
+
+func newStream(t testing.TB, res *http.Response) *stream {
+	return &stream{t: t, res: res, lines: bufio.NewReader(res.Body), cancel: func() {}}
 }
 
 func (s *stream) close() {
@@ -277,6 +282,13 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // cut breaks all connections.
 func (n *network) cut() { n.conns.cut() }
+
+// cuts counts the connections that were cut.
+func (n *network) cuts() int {
+	n.conns.mu.Lock()
+	defer n.conns.mu.Unlock()
+	return n.conns.cuts
+}
 
 func TestAPageTalksAndStreams(t *testing.T) {
 	t.Parallel()

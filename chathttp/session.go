@@ -307,6 +307,9 @@ func (s *session) take(kicked <-chan struct{}) (list []event, over error, ok boo
 		s.wake() // for another one
 		return nil, nil, false
 	}
+	if !s.acks { // what is written may be dropped
+		s.room.Broadcast()
+	}
 	size := 0
 	for _, e := range s.log {
 		if e.n <= s.at {

@@ -163,7 +163,7 @@ func updateMessage(ctx context.Context, q *request, a *args) (any, error) {
 	if a.err != nil {
 		return nil, nil
 	}
-	d, err := q.draft(ctx, raw) // refuses what is not a page's to set
+	d, err := chat.DraftFromJS(raw) // refuses what is not a page's to set
 	if err != nil {
 		return nil, err
 	}
@@ -178,13 +178,34 @@ func updateMessage(ctx context.Context, q *request, a *args) (any, error) {
 		data["body"] = d.Body
 	}
 	if fields["file"] != nil {
-		urls := make([]string, len(d.Files))
-		for i, f := range d.Files {
-			urls[i] = f.URL
+		if data["file"], err = q.keptFiles(ctx, conv, id, d.Files); err != nil {
+			return nil, err
 		}
-		data["file"] = urls
 	}
 	return q.shown(q.chat().UpdateMessage(ctx, conv, id, data))
+}
+
+// keptFiles are the addresses of files that an update gives its message: those that the
+// message has already, by reference, and addresses.
+func (q *request) keptFiles(ctx context.Context, conversation, message int64, files []chat.File) ([]string, error) {
+	urls := make([]string, len(files))
+	for i, f := range files {
+		ref, is, err := refersTo(f.URL)
+		if is && err == nil && (ref.conversation != conversation || ref.message != message) {
+			err = badArgument("data.file: an update keeps files of its own message only; send the others with a new one")
+		}
+		urls[i] = f.URL
+		if is && err == nil {
+			var m *chat.Message
+			if m, err = q.find(ctx, ref); err == nil {
+				urls[i] = m.Files[ref.index]
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return urls, nil
 }
 
 // own refuses what another person has written, unless the user is a moderator.

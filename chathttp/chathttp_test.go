@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -61,7 +63,7 @@ func newWorld(t testing.TB, opts chathttp.Options, change ...func(*chat.Options)
 		return c, nil
 	}, opts)
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.StripPrefix("/chat", w.handler)} //nolint:gosec // in the process
+	server := &http.Server{Handler: http.StripPrefix("/chat", w.net.record(w.handler))} //nolint:gosec // in the process
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -242,6 +244,25 @@ type network struct {
 	dialled chan net.Conn
 	closed  chan struct{}
 	conns   *conns
+
+	mu   sync.Mutex
+	urls []string
+}
+
+// record keeps the addresses that are asked for.
+func (n *network) record(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.mu.Lock()
+		n.urls = append(n.urls, r.URL.String())
+		n.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (n *network) requested() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]string(nil), n.urls...)
 }
 
 func newNetwork() *network {
@@ -292,19 +313,21 @@ func (n *network) cuts() int {
 
 func TestAPageTalksAndStreams(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, chathttp.Options{})
-	conv := w.converse("jane", "bob")
-	s := w.open("bob", "", "")
-	require.NotEmpty(t, s.want("open").id)
-	var sent chat.Message
-	w.call("jane", "message", &sent, conv.ID, map[string]any{"body": "Hello", "guid": "g1"})
-	require.Equal(t, "Hello", sent.Body)
-	e := s.want("")
-	require.Equal(t, "Hello", e.message(t).Body)
-	s.close()
-	w.call("jane", "message", nil, conv.ID, map[string]any{"body": "again"})
-	s = w.open("bob", e.id, "")
-	require.Equal(t, "again", s.want("").message(t).Body)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, chathttp.Options{})
+		conv := w.converse("jane", "bob")
+		s := w.open("bob", "", "")
+		require.NotEmpty(t, s.want("open").id)
+		var sent chat.Message
+		w.call("jane", "message", &sent, conv.ID, map[string]any{"body": "Hello", "guid": "g1"})
+		require.Equal(t, "Hello", sent.Body)
+		e := s.want("")
+		require.Equal(t, "Hello", e.message(t).Body)
+		s.close()
+		w.call("jane", "message", nil, conv.ID, map[string]any{"body": "again"})
+		s = w.open("bob", e.id, "")
+		require.Equal(t, "again", s.want("").message(t).Body)
+	})
 }
 
 func TestFailuresAreRejections(t *testing.T) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
+	"path"
 	"strconv"
 	"strings"
 
@@ -77,8 +80,8 @@ func (q *request) find(ctx context.Context, ref reference) (*chat.Message, error
 }
 
 // file serves file/{conversation}/{message}/{n}.
-func (q *request) file(path []string) error {
-	ref, ok := readReference(path)
+func (q *request) file(parts []string) error {
+	ref, ok := readReference(parts)
 	if !ok {
 		return refusal(http.StatusNotFound, "no such file")
 	}
@@ -94,19 +97,55 @@ func (q *request) file(path []string) error {
 	return nil
 }
 
-// original is the address behind a reference; what is none stays.
-func (q *request) original(ctx context.Context, s string) (string, error) {
-	rest, ok := strings.CutPrefix(s, "file/")
-	if !ok {
-		return s, nil
+// refersTo reads what a page gives as a file: a reference, or anything else.
+func refersTo(s string) (ref reference, is bool, err error) {
+	rest, is := strings.CutPrefix(s, "file/")
+	if !is {
+		return ref, false, nil
 	}
 	ref, ok := readReference(strings.Split(rest, "/"))
 	if !ok {
-		return "", badArgument("file: %q is no file of a message", clip(s))
+		return ref, true, badArgument("file: %q is no file of a message", clip(s))
 	}
+	return ref, true, nil
+}
+
+// resend makes a file of a message one of another message. It is uploaded anew, since
+// a private or sealed file opens in its own message only.
+func (q *request) resend(ctx context.Context, ref reference, spool *spool) (chat.File, error) {
 	m, err := q.find(ctx, ref)
 	if err != nil {
-		return "", err
+		return chat.File{}, err
 	}
-	return m.Files[ref.index], nil
+	f, err := spool.create()
+	if err != nil {
+		return chat.File{}, err
+	}
+	kind, n, err := q.chat().Download(ctx, m, ref.index, &limited{f, q.h.opts.MaxUpload})
+	if err != nil {
+		return chat.File{}, err
+	}
+	return spool.file(f, chat.File{Name: nameOf(m.Files[ref.index]), ContentType: kind, Size: n})
+}
+
+// nameOf is the name at the end of an address; "" without an extension.
+func nameOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || path.Ext(u.Path) == "" {
+		return ""
+	}
+	return path.Base(u.Path)
+}
+
+// limited is a Writer that refuses more than so many bytes.
+type limited struct {
+	w    io.Writer
+	left int64
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if l.left -= int64(len(b)); l.left < 0 {
+		return 0, errPartTooLarge
+	}
+	return l.w.Write(b)
 }

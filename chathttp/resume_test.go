@@ -333,6 +333,7 @@ func TestAnIDThatIsNotThatOfAStreamIsAResetWithItsReason(t *testing.T) {
 		others := eve.want("open").id
 		s := w.open("bob", "", "")
 		first := s.want("open").id
+		time.Sleep(10 * time.Second) // its newest messages are read
 		for i := range 30 {
 			w.AddRows(conv.ID, w.row("jane", conv.ID, strconv.Itoa(i)))
 		}
@@ -442,6 +443,7 @@ func TestASlowReaderHoldsNoMoreThanItsLog(t *testing.T) {
 				}
 				s := w.open("bob", "", query)
 				id := s.want("open").id
+				time.Sleep(10 * time.Second) // its newest messages are read
 				var sent []string
 				for i := range 400 {
 					body := strconv.Itoa(i) + strings.Repeat("x", 1000)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -26,6 +27,9 @@ var methods = map[string]method{
 	"getInviteCode": inviteCode, "getEncryptionKey": encryptionKey,
 }
 
+// callWithin is how long a call may take, with what the limits of Fliplet make it wait.
+const callWithin = time.Minute
+
 // call serves call/{method}.
 func (q *request) call(path []string) error {
 	call, ok := methods[path[0]]
@@ -43,7 +47,9 @@ func (q *request) call(path []string) error {
 	if err != nil {
 		return err
 	}
-	out, err := call(q.r.Context(), q, a)
+	ctx, cancel := context.WithTimeout(q.r.Context(), callWithin)
+	defer cancel()
+	out, err := call(ctx, q, a)
 	if a.err != nil {
 		err = a.err
 	}
@@ -197,8 +203,9 @@ func (q *request) keptFiles(ctx context.Context, conversation, message int64, fi
 		urls[i] = f.URL
 		if is && err == nil {
 			var m *chat.Message
-			if m, err = q.find(ctx, ref); err == nil {
-				urls[i] = m.Files[ref.index]
+			var at int
+			if m, at, err = q.find(ctx, ref); err == nil {
+				urls[i] = m.Files[at]
 			}
 		}
 		if err != nil {
@@ -418,7 +425,7 @@ func messagesFetch(ctx context.Context, q *request, a *args) (any, error) {
 	found, err := conv.Messages().Fetch(ctx, opts...)
 	if err == nil && query.IncludePagination {
 		for _, m := range found {
-			q.h.show(m)
+			q.show(m)
 		}
 		return paged(found, query, total), nil
 	}

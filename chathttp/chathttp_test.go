@@ -34,6 +34,16 @@ type world struct {
 	handler  *chathttp.Handler
 	net      *network
 	client   *http.Client
+
+	mu      sync.Mutex
+	expired map[string]*chat.Chat // who has whose Chat now; nil: nobody's
+}
+
+// expire ends the login of a page. It may have another Chat now.
+func (w *world) expire(who string, other *chat.Chat) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expired[who] = other
 }
 
 const asking = "X-Asking"
@@ -43,7 +53,7 @@ var people = []string{"jane", "bob", "eve"}
 // newWorld starts everything in the process, so that it works on virtual time, too.
 func newWorld(t testing.TB, opts chathttp.Options, change ...func(*chat.Options)) *world {
 	t.Helper()
-	w := &world{Server: fliplettest.New(t, fliplettest.InProcess()), t: t, ids: map[string]int64{}, chats: map[string]*chat.Chat{}, net: newNetwork()}
+	w := &world{Server: fliplettest.New(t, fliplettest.InProcess()), t: t, ids: map[string]int64{}, chats: map[string]*chat.Chat{}, net: newNetwork(), expired: map[string]*chat.Chat{}}
 	var rows []datasource.M
 	for _, name := range people {
 		rows = append(rows, datasource.M{"Email": name + "@example.org", "Full name": strings.ToUpper(name[:1]) + name[1:], "password": "secret of " + name})
@@ -56,11 +66,16 @@ func newWorld(t testing.TB, opts chathttp.Options, change ...func(*chat.Options)
 	}
 	var err error
 	w.handler, err = chathttp.New(func(r *http.Request) (*chat.Chat, error) {
-		c := w.chats[r.Header.Get(asking)]
-		if c == nil {
-			return nil, chat.ErrNotLoggedIn
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		name := r.Header.Get(asking)
+		if other, ok := w.expired[name]; ok {
+			return other, nil
 		}
-		return c, nil
+		if c := w.chats[name]; c != nil {
+			return c, nil
+		}
+		return nil, chat.ErrNotLoggedIn
 	}, opts)
 	require.NoError(t, err)
 	server := &http.Server{Handler: http.StripPrefix("/chat", w.net.record(w.handler))} //nolint:gosec // in the process

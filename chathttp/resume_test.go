@@ -564,3 +564,45 @@ func TestCloseEndsStreamsAndCallsFindNobody(t *testing.T) {
 		require.NoError(t, w.handler.Close())
 	})
 }
+
+// A connection lasts for days, and a login may not.
+func TestAStreamEndsWhenItsLoginRunsOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, chathttp.Options{})
+		conv := w.converse("jane", "bob")
+		busy, quiet, fresh := w.open("bob", "", ""), w.open("eve", "", ""), w.open("jane", "", "")
+		for _, s := range []*stream{busy, quiet, fresh} {
+			s.want("open")
+		}
+		w.expire("bob", nil)
+		w.expire("eve", nil)
+		w.expire("jane", w.chats["eve"]) // the page has another user now
+		var over sync.WaitGroup
+		defer over.Wait()
+		over.Go(func() { // a stream that is never quiet is asked, too
+			for range 60 {
+				w.AddRows(conv.ID, w.row("jane", conv.ID, "more"))
+				time.Sleep(time.Second)
+			}
+		})
+		began := time.Now()
+		last := func(s *stream) (kind, data string) {
+			for {
+				e, ok := s.next()
+				if !ok {
+					return kind, data
+				}
+				kind, data = e.kind, e.data
+			}
+		}
+		for name, s := range map[string]*stream{"busy": busy, "quiet": quiet} {
+			kind, data := last(s)
+			assert.Equal(t, "end", kind, name)
+			assert.Contains(t, data, "401", name)
+		}
+		kind, _ := last(fresh)
+		assert.NotEqual(t, "end", kind, "it is to connect again")
+		assert.LessOrEqual(t, time.Since(began), time.Minute)
+	})
+}

@@ -121,7 +121,8 @@ func (q *request) upload(path []string) error {
 	if err := q.allowed("message"); err != nil {
 		return err
 	}
-	q.r.Body = http.MaxBytesReader(q.w, q.r.Body, q.h.opts.MaxUpload)
+	control := http.NewResponseController(q.w)
+	q.r.Body = http.MaxBytesReader(q.w, &unhurried{q.r.Body, control}, q.h.opts.MaxUpload)
 	form, err := q.r.MultipartReader()
 	if err != nil {
 		return refusal(http.StatusUnsupportedMediaType, "Content-Type: give multipart/form-data")
@@ -162,6 +163,19 @@ func (q *request) upload(path []string) error {
 	}
 	answer(q.w, http.StatusOK, m)
 	return nil
+}
+
+// unhurried reads an upload that may take long, as long as it goes on.
+type unhurried struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (u *unhurried) Read(b []byte) (int, error) {
+	_ = u.control.SetReadDeadline(time.Now().Add(bodyWithin))
+	n, err := u.ReadCloser.Read(b)
+	_ = u.control.SetReadDeadline(time.Time{})
+	return n, err
 }
 
 // besideFiles reads the object of a message that has n files besides, and so needs no text.

@@ -436,3 +436,40 @@ func TestAStreamEndsWhenItsLoginRunsOut(t *testing.T) {
 		assert.LessOrEqual(t, time.Since(began), time.Minute)
 	})
 }
+
+// A page that connects again does not end the connection that it believes to be dead, which
+// may take nothing that is meant for the new one.
+func TestAConnectionThatWasReplacedTakesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, chathttp.Options{LogEvents: 40, Calls: 10_000})
+		conv := w.converse("jane", "bob")
+		s := w.open("bob", "", "ack=1")
+		id := s.want("open").id
+		time.Sleep(10 * time.Second)          // its newest messages are read
+		random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a seed to repeat it
+		var sent []string
+		var writing sync.WaitGroup
+		for i := range 400 {
+			sent = append(sent, "message "+strconv.Itoa(i))
+		}
+		writing.Go(func() {
+			for _, body := range sent {
+				w.AddRows(conv.ID, w.row("jane", conv.ID, body))
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+		var got []*chat.Message
+		for len(got) < len(sent) {
+			for range min(1+random.IntN(5), len(sent)-len(got)) {
+				e := s.want("")
+				got = append(got, e.message(t))
+				id = e.id
+			}
+			s = w.open("bob", id, "")
+		}
+		writing.Wait()
+		lost, twice, disordered := tally(got, sent)
+		assert.Equal(t, []int{0, 0, 0}, []int{lost, twice, disordered}, "lost, twice, out of order")
+	})
+}

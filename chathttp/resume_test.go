@@ -473,3 +473,28 @@ func TestAConnectionThatWasReplacedTakesNothing(t *testing.T) {
 		assert.Equal(t, []int{0, 0, 0}, []int{lost, twice, disordered}, "lost, twice, out of order")
 	})
 }
+
+func TestAPageThatGoesTakesItsStreamWithIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, chathttp.Options{})
+		s, others := w.open("bob", "", ""), w.open("jane", "", "")
+		id, hers := s.want("open").id, others.want("open").id
+		for _, body := range []string{`{"id":"` + hers + `"}`, `{"id":"x"}`, `{}`} {
+			res, _ := w.request("bob", http.MethodPost, "stream/close", body)
+			assert.Equal(t, http.StatusOK, res.StatusCode, "there is nothing to tell about the streams of others")
+		}
+		res, body := w.request("bob", http.MethodPost, "stream/close", `[]`)
+		assert.Equal(t, http.StatusBadRequest, res.StatusCode)
+		rejected(t, res, body)
+		assert.Equal(t, 1, w.chats["bob"].Health().Listeners)
+		w.request("bob", http.MethodPost, "stream/close", `{"id":"`+id+`"}`)
+		_, ok := s.next()
+		assert.False(t, ok)
+		synctest.Wait()
+		assert.Equal(t, 0, w.chats["bob"].Health().Listeners)
+		assert.Equal(t, 1, w.chats["jane"].Health().Listeners)
+		s = w.open("bob", id, "")
+		assert.Contains(t, s.want("reset").data, "unknown")
+	})
+}

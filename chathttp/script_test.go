@@ -66,7 +66,7 @@ func (s *stage) control(command string) {
 	defer s.mu.Unlock()
 	switch command {
 	case "faults":
-		s.levers = append(s.levers, s.Sometimes(0.2, fliplettest.Insert, fliplettest.LoseAnswer()), s.Sometimes(0.1, fliplettest.AnyRead, fliplettest.Status(503)))
+		s.levers = append(s.levers, s.Sometimes(0.2, fliplettest.Insert, fliplettest.LoseAnswer()), s.Sometimes(0.03, fliplettest.AnyRead, fliplettest.Status(503)))
 	case "calm":
 		for _, l := range s.levers {
 			l.Off()

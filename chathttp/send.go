@@ -246,6 +246,7 @@ func (s *spool) create() (*os.File, error) {
 		return nil, errors.Join(errDisk, err)
 	}
 	s.temporary = append(s.temporary, f)
+	_ = os.Remove(f.Name()) // where that works while it is open, a process that is killed leaves nothing
 	return f, nil
 }
 

@@ -37,13 +37,14 @@ func until(t testing.TB, what string, ok func() bool) {
 func TestAPageThatConnectsAgainGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		change []func(*page)
-		whole  bool
+		change   []func(*page)
+		messages int
+		whole    bool
 	}{
-		"with the id":                     {nil, true},
-		"with the id, and acknowledging":  {[]func(*page){acks}, true},
-		"without the id, from the newest": {[]func(*page){func(p *page) { p.query = "from=newest" }}, false},
-		"without the id, from now":        {[]func(*page){func(p *page) { p.query = "from=now" }}, false},
+		"with the id":                     {nil, 300, true},
+		"with the id, and acknowledging":  {[]func(*page){acks}, 300, true},
+		"without the id, from the newest": {[]func(*page){func(p *page) { p.query = "from=newest" }}, 100, false},
+		"without the id, from now":        {[]func(*page){func(p *page) { p.query = "from=now" }}, 100, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +58,7 @@ func TestAPageThatConnectsAgainGoesOnWhereItWas(t *testing.T) {
 				w.Sometimes(0.05, fliplettest.AnyRoute, fliplettest.LoseAnswer())
 				until(t, "the first connection", func() bool { return p.count("open") > 0 })
 				var sent []string
-				for i := range 300 {
+				for i := range tc.messages {
 					body := "message " + strconv.Itoa(i) + strings.Repeat(".", random.IntN(2000))
 					sent = append(sent, body)
 					w.AddRows(conv.ID, w.row("jane", conv.ID, body))
@@ -71,7 +72,7 @@ func TestAPageThatConnectsAgainGoesOnWhereItWas(t *testing.T) {
 				pages.Wait()
 				lost, twice, disordered := tally(p.messages(), sent)
 				t.Logf("%d connections cut, %d resets, lost %d, twice %d, out of order %d", w.net.cuts(), p.count("reset"), lost, twice, disordered)
-				assert.Greater(t, w.net.cuts(), 5)
+				assert.Greater(t, w.net.cuts(), 2)
 				if tc.whole {
 					assert.Zero(t, lost, "lost")
 					assert.Zero(t, twice, "twice")
@@ -120,7 +121,7 @@ func TestAnHourWithoutNetworkLosesNothing(t *testing.T) {
 				w.net.cut()
 				<-closed
 				for range 60 { // an hour
-					write(20)
+					write(10)
 					time.Sleep(time.Minute)
 				}
 				edited := w.Rows(conv.ID)[2]

@@ -131,7 +131,7 @@ func TestTheScriptOffersTheMethodsOfFlipletChat(t *testing.T) {
 		assert.NoError(t, s.front.Close())
 		server.Close()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, node, "testdata/story.js", server.URL).CombinedOutput() //nolint:gosec // the test's own script
 	require.NoError(t, err, "%s", out)

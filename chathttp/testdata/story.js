@@ -6,7 +6,7 @@ require("../chat.js");
 const base = process.argv[2];
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const until = async (what, ok) => {
-  for (let i = 0; i < 1200; i++) {
+  for (let i = 0; i < 4000; i++) {
     if (ok()) return;
     await sleep(25);
   }

@@ -13,7 +13,7 @@
 (function (root) {
   "use strict";
   const script = root.document && root.document.currentScript;
-  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const sleep = (ms, signal) => new Promise((resolve) => { setTimeout(resolve, ms); if (signal) signal.addEventListener("abort", resolve); });
   const temporary = [0, 408, 425, 429, 502, 503, 504]; // statuses after which the same call may succeed; 0: no connection
   const attempts = 4; // of calls that only read
   const silence = 40000; // without a byte for so long a connection is dead: the server sends something every 15 s
@@ -63,7 +63,6 @@
     deleteMessage(id, messageId) { return this.call("deleteMessage", [id, messageId]); }
     async updateMessage(id, messageId, data) { return this.absolute(await this.call("updateMessage", [id, messageId, this.relative(data)])); }
     markMessagesAsRead(messages) { return this.call("markMessagesAsRead", [messages], attempts); }
-
     /**
      * Sends a message: body, file (addresses, data URLs, File or Blob objects), guid, columns. options: onProgress(sent, total),
      * onRetry(error) each time that an attempt fails and another one follows, signal to give up.
@@ -78,15 +77,16 @@
 
     async send(id, draft, options) {
       const given = draft.file || [], files = given instanceof Object && "length" in given ? Array.from(given) : [given];
-      const blobs = files.filter((f) => f instanceof Blob);
+      const blobs = files.filter((f) => f instanceof Blob), givenUp = () => options.signal && options.signal.aborted;
       const object = this.relative({ ...draft, file: files.filter((f) => !(f instanceof Blob)) });
       for (let attempt = 0; ; attempt++) {
         try {
+          if (givenUp()) throw new ChatError({ message: "the message was given up" });
           return this.absolute(await (blobs.length ? this.upload(id, object, blobs, options) : this.call("message", [id, object], 1, options.signal)));
         } catch (error) {
-          if ((options.signal && options.signal.aborted) || !temporary.includes(error.status) || (error.status === 502 && attempt > 8)) throw error;
+          if (givenUp() || !temporary.includes(error.status) || (error.status === 502 && attempt > 8)) throw error;
           if (options.onRetry) options.onRetry(error);
-          await sleep(backoff(attempt, error)); // the guid stays, so that it is stored once
+          await sleep(backoff(attempt, error), options.signal); // the guid stays, so that it is stored once
         }
       }
     }

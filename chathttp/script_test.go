@@ -77,6 +77,10 @@ func (s *stage) control(command string) {
 		}
 	case "down":
 		s.down = true
+	case "up":
+		s.down = false
+	case "stop":
+		s.down = true
 		_ = s.front.Close()
 	case "restart":
 		s.down, s.front = false, s.mount()

@@ -71,6 +71,15 @@ async function main() {
   assert.deepStrictEqual(texts(), typed);
   assert.deepStrictEqual(resets, []);
 
+  // What is given up is not sent, and holds up nothing.
+  await control("down");
+  const stop = new AbortController();
+  const never = jane.message(talk.id, { body: "never" }, { signal: stop.signal, onRetry: () => stop.abort() });
+  const neither = jane.message(talk.id, { body: "neither" }, { signal: AbortSignal.abort() });
+  await assert.rejects(never);
+  await assert.rejects(neither);
+  await control("up");
+
   // Edits, marks, files by reference, deletions.
   await jane.updateMessage(talk.id, sent[0].id, { body: "edited", isEdited: true });
   await until("the edit", () => got.some((m) => m.isUpdate && m.data.body === "edited"));
@@ -92,7 +101,7 @@ async function main() {
   // Another server knows nothing of the stream: it is read on from what the page has, nothing twice.
   await until("the last one", () => got.some((m) => m.data.body === "again"));
   got.length = 0;
-  await control("down");
+  await control("stop");
   await control("write"); // 300 messages, more than the newest page
   await control("restart");
   await until("all of them", () => got.filter((m) => !m.isUpdate && !m.isDeleted).length >= 300);

@@ -29,6 +29,7 @@ type stage struct {
 	front  *chathttp.Handler
 	gone   bool // nobody is logged in
 	down   bool
+	lose   int // answers of sends that are lost on their way to the page
 	levers []*fliplettest.Lever
 }
 
@@ -58,7 +59,21 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	lost := strings.HasSuffix(r.URL.Path, "/call/message") && s.loses()
+	if lost {
+		w = httptest.NewRecorder()
+	}
 	http.StripPrefix("/"+name, front).ServeHTTP(w, r)
+	if lost {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *stage) loses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose--
+	return s.lose >= 0
 }
 
 func (s *stage) control(command string) {
@@ -67,6 +82,8 @@ func (s *stage) control(command string) {
 	switch command {
 	case "faults":
 		s.levers = append(s.levers, s.Sometimes(0.2, fliplettest.Insert, fliplettest.LoseAnswer()), s.Sometimes(0.03, fliplettest.AnyRead, fliplettest.Status(503)))
+	case "lose":
+		s.lose = 3
 	case "calm":
 		for _, l := range s.levers {
 			l.Off()

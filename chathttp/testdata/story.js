@@ -58,6 +58,7 @@ async function main() {
   await opened;
   await until("the stream is open", () => states.includes("open"));
   await control("faults");
+  await control("lose");
   const typed = Array.from({ length: 24 }, (_, i) => "typed " + i), sends = [];
   for (const [i, body] of typed.entries()) {
     sends.push(jane.message(talk.id, { body }));

@@ -85,8 +85,10 @@ const maxHeartbeat = 30 * time.Second
 
 // New returns a Handler. who says who is asking: it returns the Chat of the user to whom the
 // request belongs, logged in. It is called for every request, so it should be quick, and
-// from many goroutines. Its error is answered with 401, unless it is one of package chat; its
-// text is logged and not shown. The Chats stay the caller's to close.
+// from many goroutines, and again every 30 s for a stream. Its error is answered with 401,
+// unless it says that something is down or busy, as [chat.ErrOffline] does; its text is logged
+// and not shown. The Chats stay the caller's to close: the same one for the same user, since a
+// stream belongs to its Chat.
 //
 // It starts no goroutine before the first stream. End it with [Handler.Close].
 //

@@ -14,6 +14,7 @@ import (
 var arrows = map[string][]string{
 	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
 	"datasource":                      {"hooks", "internal/budget"},
+	"chathttp":                        {".", "datasource"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
 	"hooks":                           {},
 	"internal/archtest":               {},
@@ -91,6 +92,7 @@ var foreign = map[string][]string{
 // unlinked must not reach a program through a package, however far away.
 var unlinked = map[string][]string{
 	".":           {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/fliplettest", module + "/internal/flipletd"},
+	"chathttp":    {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/fliplettest", module + "/internal/flipletd"},
 	"datasource":  {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/internal"},
 	"storage":     {"go.etcd.io/bbolt", "github.com/stretchr/testify", "github.com/go-resty"},
 	"fliplettest": {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak"},

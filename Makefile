@@ -85,6 +85,7 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	GOWORK=off $(GO) -C tools mod tidy
 	$(GO) -C examples/archive mod tidy
 	$(GO) -C bench mod tidy
+	GOWORK=off $(GO) -C cmd/flchat mod tidy
 	for m in storage/natsstore relay/natsrelay relay/watermillrelay examples/replicas; do GOWORK=off $(GO) -C $$m mod tidy; done
 	$(GO) -C telemetry/otelchat mod tidy
 	$(GO) -C storage/pgstore mod tidy

@@ -96,7 +96,7 @@ docs: ## show the documentation in a browser
 
 pictures: ## docs/images: the page of the local Fliplet, as Chromium paints it (Inter is the font of those that are kept)
 	mkdir -p docs/images
-	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./cmd/fliplet-local
+	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./internal/flipletlocal
 
 quickstart: ## two people and a third chat through a local Fliplet
 	$(GO) run ./examples/quickstart

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 func main() {
@@ -32,38 +35,51 @@ type app struct {
 	out   *printer // standard output: what was asked for
 	errs  *printer // standard error: warnings, questions, progress
 	now   func() time.Time
+	zone  *time.Location // of the person who reads
+
+	config     *config
+	client     *datasource.Client
+	transport  http.RoundTripper // nil for the usual one
+	tokenFrom  string            // where the token is, for errors
+	localToken string
+	closers    []func()
 }
 
 // run is the program; it returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	plain := os.Getenv("NO_COLOR") != ""
+	a := &app{ctx: ctx, stdin: stdin, errs: newPrinter(stderr, "text", plain), now: time.Now, zone: time.Local}
+	defer a.close()
 	var cli commands
-	errs := newPrinter(stderr, "text", os.Getenv("NO_COLOR") != "")
 	ended := -1
-	parser, err := kong.New(&cli,
-		kong.Name("flchat"),
-		kong.Description("Looks into the chats of a Fliplet app, sends, and checks. Tokens come from FLIPLET_TOKEN, from --token-file or from the configuration, never from the command line."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { ended = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ShortUsageOnError(),
-	)
+	parser, err := newParser(&cli, kong.Writers(stdout, stderr), kong.Exit(func(code int) { ended = code }), kong.Bind(a))
 	if err != nil {
-		return report(errs, err)
+		return a.report(err)
 	}
-	args = doubleDashes(args, parser)
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(doubleDashes(args, parser))
 	if ended >= 0 { // -h has been answered
 		return ended
 	}
 	if err != nil {
-		return report(errs, usagef("%s; flchat -h lists commands and flags", err))
+		return a.report(explain(err))
 	}
-	a := &app{ctx: ctx, globals: cli.globals, stdin: stdin, now: time.Now}
-	a.out = newPrinter(stdout, a.Output, a.NoColor)
-	a.errs = newPrinter(stderr, "text", a.NoColor)
-	if err := a.configure(); err != nil {
-		return report(a.errs, err)
-	}
-	defer a.close()
-	return report(a.errs, parsed.Run(a))
+	a.globals = cli.globals
+	plain = plain || a.NoColor
+	a.errs = newPrinter(stderr, "text", plain)
+	a.out = newPrinter(stdout, a.Output, plain)
+	return a.report(parsed.Run(a))
+}
+
+func newParser(cli *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(cli, append([]kong.Option{
+		kong.Name("flchat"),
+		kong.Description("Looks into the chats of a Fliplet app, sends, and checks."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(func(v *kong.Value) string {
+			if from := v.Tag.Get("from"); from != "" {
+				return v.Help + " ($" + from + ")"
+			}
+			return v.Help
+		}),
+	}, options...)...)
 }

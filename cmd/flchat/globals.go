@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -135,6 +134,3 @@ func (a *app) close() {
 		f()
 	}
 }
-
-// clockTime is a time of today as people read it, in their zone.
-func (a *app) clockTime(t time.Time) string { return t.In(a.zone).Format("15:04") }

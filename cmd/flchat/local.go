@@ -19,3 +19,16 @@ func (a *app) startLocal(ctx context.Context) error {
 	}
 	return nil
 }
+
+type localCmd struct {
+	Args []string `arg:"" optional:"" help:"Flags of the local Fliplet."`
+}
+
+// Run is fliplet-local.
+func (cmd *localCmd) Run(a *app) error {
+	code := flipletlocal.Run(a.ctx, cmd.Args, a.out, a.errs)
+	if code == 0 {
+		return nil
+	}
+	return exitError(code)
+}

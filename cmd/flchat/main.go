@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -24,7 +26,12 @@ func main() {
 type commands struct {
 	globals
 
+	Tail          tailCmd          `cmd:"" help:"Show messages as they come, beginning with the newest."`
+	Send          sendCmd          `cmd:"" help:"Send a message."`
+	Unread        unreadCmd        `cmd:"" help:"Show what you have not read. It stays unread."`
 	Conversations conversationsCmd `cmd:"" help:"List the conversations that you are in."`
+	Contacts      contactsCmd      `cmd:"" help:"List the people that you can chat with, or look for some."`
+	Local         localCmd         `cmd:"" passthrough:"" help:"Run a local Fliplet for other programs, as fliplet-local does. It has flags of its own: flchat local -h."`
 }
 
 // app is what a command runs with.
@@ -67,7 +74,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	plain = plain || a.NoColor
 	a.errs = newPrinter(stderr, "text", plain)
 	a.out = newPrinter(stdout, a.Output, plain)
-	return a.report(parsed.Run(a))
+	err = parsed.Run(a)
+	if lost := a.out.failure(); lost != nil && (err == nil || errors.Is(err, lost)) {
+		err = fmt.Errorf("the output cannot be written: %w", lost)
+	}
+	return a.report(err)
 }
 
 func newParser(cli *commands, options ...kong.Option) (*kong.Kong, error) {

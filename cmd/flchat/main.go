@@ -26,6 +26,7 @@ func main() {
 type commands struct {
 	globals
 
+	Doctor        doctorCmd        `cmd:"" help:"Check the token, the contacts, the rights and everything else that a chat needs. It changes nothing."`
 	Tail          tailCmd          `cmd:"" help:"Show messages as they come, beginning with the newest."`
 	Send          sendCmd          `cmd:"" help:"Send a message."`
 	Unread        unreadCmd        `cmd:"" help:"Show what you have not read. It stays unread."`

@@ -41,7 +41,7 @@ func (cmd *sendCmd) Run(a *app) error {
 	}
 	draft := chat.Draft{GUID: cmd.GUID}
 	for _, path := range cmd.Files {
-		f, err := os.Open(path)
+		f, err := os.Open(path) //nolint:gosec // the user names it
 		if err != nil {
 			return usagef("--file: %s", err)
 		}

@@ -40,7 +40,9 @@ func (d *doctor) checkToken(ctx context.Context) finding {
 	d.client = client
 	if err := client.Ping(ctx); err != nil {
 		d.broken = "not checked, since the token was not taken"
-		return failed(err, "The answer is not one of Fliplet: check --url and --region.")
+		f := failed(err, "The answer is not one of Fliplet: check --url and --region.")
+		f.Text = "from " + d.a.tokenFrom + ", to " + client.BaseURL() + ": " + f.Text
+		return f
 	}
 	var answer struct {
 		User account `json:"user"`

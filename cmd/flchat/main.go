@@ -33,6 +33,8 @@ type commands struct {
 	Conversations conversationsCmd `cmd:"" help:"List the conversations that you are in."`
 	Contacts      contactsCmd      `cmd:"" help:"List the people that you can chat with, or look for some."`
 	Local         localCmd         `cmd:"" passthrough:"" help:"Run a local Fliplet for other programs, as fliplet-local does. It has flags of its own: flchat local -h."`
+	Completion    completionCmd    `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Man           manCmd           `cmd:"" help:"Print the manual page."`
 }
 
 // app is what a command runs with.

@@ -10,7 +10,7 @@ PROFILES ?= /tmp/chat-profiles
 ARGS     ?= -check
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive telemetry long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
+.PHONY: help ci fmt vet lint test flchat archive telemetry long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: ## the everyday tests
 
 telemetry: ## the tests of telemetry/otelchat, a module of its own with OpenTelemetry
 	$(GO) -C telemetry/otelchat test ./...
+
+flchat: ## the tests of cmd/flchat, a module of its own: terminals, pipes, the size of the program
+	$(GO) -C cmd/flchat test ./...
 
 archive: ## the tests of examples/archive, a module of its own with SQLite
 	$(GO) -C examples/archive test ./...
@@ -86,6 +89,7 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	GOWORK=off $(GO) -C tools mod tidy
 	$(GO) -C examples/archive mod tidy
 	$(GO) -C bench mod tidy
+	GOWORK=off $(GO) -C cmd/flchat mod tidy
 	for m in storage/natsstore relay/natsrelay relay/watermillrelay examples/replicas; do GOWORK=off $(GO) -C $$m mod tidy; done
 	$(GO) -C telemetry/otelchat mod tidy
 	$(GO) -C storage/pgstore mod tidy
@@ -96,7 +100,7 @@ docs: ## show the documentation in a browser
 
 pictures: ## docs/images: the page of the local Fliplet, as Chromium paints it (Inter is the font of those that are kept)
 	mkdir -p docs/images
-	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./cmd/fliplet-local
+	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./internal/flipletlocal
 
 quickstart: ## two people and a third chat through a local Fliplet
 	$(GO) run ./examples/quickstart

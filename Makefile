@@ -85,6 +85,7 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	GOWORK=off $(GO) -C tools mod tidy
 	$(GO) -C examples/archive mod tidy
 	$(GO) -C bench mod tidy
+	GOWORK=off $(GO) -C cmd/flchat mod tidy
 	for m in storage/natsstore relay/natsrelay relay/watermillrelay examples/replicas; do GOWORK=off $(GO) -C $$m mod tidy; done
 	$(GO) -C telemetry/otelchat mod tidy
 	$(GO) -C storage/pgstore mod tidy
@@ -95,7 +96,7 @@ docs: ## show the documentation in a browser
 
 pictures: ## docs/images: the page of the local Fliplet, as Chromium paints it (Inter is the font of those that are kept)
 	mkdir -p docs/images
-	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./cmd/fliplet-local
+	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./internal/flipletlocal
 
 quickstart: ## two people and a third chat through a local Fliplet
 	$(GO) run ./examples/quickstart

@@ -1,4 +1,4 @@
-package main
+package flipletlocal
 
 import (
 	"context"
@@ -71,7 +71,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	go func() { served <- server.Serve(listener) }()
 	if _, err := fmt.Fprintf(stdout, "fliplet-local: %s token %s app %d organization %d%s\n", url, core.Token(), appID, organizationID, extra); err != nil {
 		server.Close()
-		<-served
+		<-served //nolint:errcheck // it says that the server was closed
 		return err
 	}
 	logger.Info("open the address in a browser to see what is stored", "address", url, "data", cfg.data)

@@ -1,4 +1,4 @@
-package main
+package flipletlocal
 
 import (
 	"bytes"
@@ -37,13 +37,13 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 		"a millisecond or more":                {"-limit", "app=1/0s"},
 	} {
 		var out, errs bytes.Buffer
-		assert.Equal(t, 2, run(t.Context(), args, &out, &errs), want)
+		assert.Equal(t, 2, Run(t.Context(), args, &out, &errs), want)
 		assert.Contains(t, errs.String(), want)
 		assert.Contains(t, errs.String(), "-seed-demo", "the flags are listed")
 		assert.Empty(t, out.String())
 	}
 	var out, errs bytes.Buffer
-	assert.Zero(t, run(t.Context(), []string{"-h"}, &out, &errs))
+	assert.Zero(t, Run(t.Context(), []string{"-h"}, &out, &errs))
 	assert.Contains(t, errs.String(), "127.0.0.1:8899")
 }
 
@@ -70,7 +70,7 @@ func TestAddressesThatCannotBeUsed(t *testing.T) {
 	defer taken.Close()
 	for _, addr := range []string{taken.Addr().String(), "127.0.0.1:99999", "nowhere"} {
 		var out, errs bytes.Buffer
-		assert.Equal(t, 1, run(t.Context(), []string{"-addr", addr, "-seed-demo"}, &out, &errs), addr)
+		assert.Equal(t, 1, Run(t.Context(), []string{"-addr", addr, "-seed-demo"}, &out, &errs), addr)
 		assert.Contains(t, errs.String(), "fliplet-local: -addr: ")
 		assert.Empty(t, out.String())
 	}

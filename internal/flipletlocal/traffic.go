@@ -1,4 +1,4 @@
-package main
+package flipletlocal
 
 import (
 	"net/url"

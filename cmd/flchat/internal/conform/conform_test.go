@@ -1,0 +1,71 @@
+package conform
+
+import (
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+// account is a local Fliplet in process, and what a run on it needs.
+type account struct {
+	*fliplettest.Server
+	opts Options
+}
+
+func newAccount(t *testing.T, opts ...fliplettest.Option) *account {
+	t.Helper()
+	ear := &Ear{}
+	server := fliplettest.New(t, append(opts, fliplettest.InProcess(), fliplettest.OnHook(http.HandlerFunc(ear.ServeHTTP)))...)
+	return &account{server, Options{
+		URL: server.URL, Transport: server.Transport(), App: server.AppID, Dir: t.TempDir(), Ear: ear, HookURL: "http://localhost/",
+		Token: server.AddUser("conform@flchat.invalid", "Flchat", "Conform", "a password"), APIToken: server.Token,
+	}}
+}
+
+func TestTheLocalFlipletIsAsDocumented(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(t)
+		report, err := Run(t.Context(), a.opts)
+		require.NoError(t, err)
+		for _, r := range report.Results {
+			switch {
+			case r.ID == "reach.limit-scope":
+				assert.Equal(t, Skipped, r.Verdict)
+			case r.Known == Open:
+				assert.Equal(t, Informational, r.Verdict, "%s: %s", r.ID, r.Observed)
+				assert.Equal(t, r.Expect, r.Observed, r.ID)
+			default:
+				assert.Equal(t, AsDocumented, r.Verdict, "%s: %s", r.ID, r.Observed)
+			}
+		}
+		t.Log(report.Requests, "requests,", len(report.Writes), "writes,", len(report.Results), "probes,", report.Took)
+		assert.Empty(t, a.Sources())
+	})
+}
+
+func TestEveryProbeHasASectionOfTheProtocol(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/protocol.md")
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	phrase := regexp.MustCompile(`^[a-zA-Z0-9 ,.-]+$`)
+	for _, p := range Probes() {
+		assert.True(t, strings.Contains(string(text), "\n## "+p.Section+"\n"), "%s: there is no section %s", p.ID, p.Section)
+		assert.False(t, seen[p.ID], p.ID)
+		seen[p.ID] = true
+		assert.Regexp(t, phrase, p.Expect, p.ID)
+		assert.True(t, strings.HasSuffix(p.Fact, "."), p.ID)
+		assert.NotNil(t, p.ask, p.ID)
+		if p.Known == Open {
+			assert.Empty(t, p.Copes, p.ID)
+		}
+	}
+	assert.GreaterOrEqual(t, len(seen), 80)
+}

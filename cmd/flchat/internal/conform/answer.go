@@ -17,7 +17,6 @@ type answer struct {
 	header http.Header
 	raw    []byte
 	body   any // JSON; nil if it is none
-	sent   time.Time
 }
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status < 300 }

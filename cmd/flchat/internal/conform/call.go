@@ -98,7 +98,9 @@ func (r *run) do(c call) *answer {
 			r.pause(time.Second)
 		case a.status == http.StatusTooManyRequests && try < 8:
 			r.scope(c)
-			r.pause(r.told(a))
+			wait := r.told(a)
+			r.pause(wait)
+			r.waited += wait
 		default:
 			return a
 		}
@@ -152,7 +154,8 @@ func (r *run) once(c call) (*answer, error) {
 	}
 	req.Header.Set("User-Agent", "flchat conform")
 	r.sign(req, c.as)
-	a := &answer{sent: time.Now()}
+	r.sent = time.Now()
+	a := &answer{}
 	res, err := r.http.Do(req)
 	if err != nil {
 		return nil, r.lost(c, err)

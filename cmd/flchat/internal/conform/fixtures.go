@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -195,6 +196,10 @@ func (a *asker) crossing() *talk {
 		if first := a.across(nil); !first.ok() {
 			a.skip("the query over all conversations is answered with status %d", first.status)
 		}
+		a.until(func() bool { // how late messages come is for another probe
+			shown := ids(a.across(object{"limit": 200}).entries())
+			return !slices.ContainsFunc(t.all()[:4], func(row int64) bool { return !contains(shown, row) }) && !contains(shown, t.deleted)
+		})
 		return true
 	})
 	return t

@@ -50,7 +50,7 @@ func queryProbes() []Probe {
 		}},
 		{ID: "query.loose", Section: otherFacts, Fact: "A number fits a text of its digits.", Known: Seen, Expect: fits, Copes: []string{"others"}, ask: filter("1", object{"n": 5})},
 		{ID: "query.case", Section: otherFacts, Fact: "Equality heeds case.", Known: Seen, Expect: fits, ask: filter("", object{"Name": "ALPHA"})},
-		{ID: "query.ilike", Section: otherFacts, Fact: "$iLike finds its operand anywhere in a value, in any case.", Known: Seen, Expect: fits, ask: filter("0", object{"Name": object{"$iLike": "LPH"}})},
+		{ID: "query.ilike", Section: otherFacts, Fact: "$iLike, by which people log in, finds its operand anywhere in a value, in any case.", Known: Seen, Expect: fits, ask: filter("0", object{"Name": object{"$iLike": "LPH"}})},
 		{ID: "query.element", Section: otherFacts, Fact: "A value fits a list that has it.", Known: Seen, Expect: fits, ask: filter("0", object{"tags": "y"})},
 		{ID: "query.path", Section: otherFacts, Fact: "A path with a dot leads into an object.", Known: Seen, Expect: fits, ask: filter("0", object{"sub.k": 1})},
 		{ID: "query.in", Section: otherFacts, Fact: "$in takes a list of values.", Known: Documented, Expect: fits, ask: filter("02", object{"Name": object{"$in": []any{"Alpha", "Gamma"}}})},

@@ -98,6 +98,8 @@ type run struct {
 	probe    string
 	writes   []Write
 	requests int
+	sent     time.Time     // when the last request was
+	waited   time.Duration // for the limit, since it refused
 	canary   string
 	limited  *limited
 	headers  []string // that tell of limits
@@ -266,19 +268,35 @@ func (r *run) pause(d time.Duration) {
 	}
 }
 
-// until asks again and again until it holds, and returns how long that took. ok is false if
-// patience has ended before.
+// until asks again and again until it holds, and returns after what time the request was sent that
+// showed it. ok is false if patience has ended before.
 func (r *run) until(holds func() bool) (took time.Duration, ok bool) {
-	began := time.Now()
+	return r.within(r.Patience, holds)
+}
+
+func (r *run) within(patience time.Duration, holds func() bool) (took time.Duration, ok bool) {
+	began, waited := time.Now(), r.waited
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		asked := time.Now()
 		if holds() {
-			return asked.Sub(began), true
+			return max(0, r.sent.Sub(began)-(r.waited-waited)), true
 		}
-		if time.Since(began) > r.Patience {
+		if time.Since(began) > patience {
 			return 0, false
 		}
 		r.pause(wait)
+	}
+}
+
+// room waits until the pace lets some requests through at once, so that none waits while a time is
+// measured.
+func (r *run) room() {
+	const some = 8
+	for {
+		used, of, _ := r.Calls.Load()
+		if of == 0 || of-used >= some {
+			return
+		}
+		r.pause(250 * time.Millisecond)
 	}
 }
 

@@ -131,10 +131,12 @@ func (r *run) remove(l line) (gone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if l.ID != 0 && !contains(live, l.ID) && !contains(trash, l.ID) {
+	if l.ID != 0 && !contains(live, l.ID) && !contains(trash, l.ID) { // lists may lack it
 		r.own(l.ID, l.Name)
 		if a := r.do(call{method: "GET", path: path(l.ID)}); a.ok() && a.source()["name"] == l.Name {
 			live = append(live, l.ID)
+		} else {
+			trash = append(trash, l.ID)
 		}
 	}
 	for _, id := range live {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +72,10 @@ func (r *run) sign(req *http.Request, as credential) {
 
 // Write is a request that changes something.
 type Write struct {
-	Probe, Method, Path, What string
+	Probe  string `json:"probe"`
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	What   string `json:"what,omitempty"`
 }
 
 // limited is what a 429 has shown of the scope of limits.
@@ -289,7 +293,10 @@ func (r *run) shown(c call) string {
 }
 
 // longWhat is how much of a body is shown.
-const longWhat = 160
+const longWhat = 400
+
+// drawn is what is random in a body.
+var drawn = regexp.MustCompile("[0-9a-f]{32}")
 
 func (r *run) what(c call) string {
 	var text string
@@ -303,10 +310,14 @@ func (r *run) what(c call) string {
 	case c.text != "":
 		text = c.text
 	case c.body != nil:
-		raw, _ := json.Marshal(c.body) //nolint:errchkjson // for people
-		text = string(raw)
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(c.body) // for people
+		text = strings.TrimSpace(b.String())
 	}
-	text = strings.ReplaceAll(r.guard.clean(text), r.id, "…")
+	text, _ = r.guard.mask(text)
+	text = drawn.ReplaceAllString(text, "…")
 	if cut := []rune(text); len(cut) > longWhat {
 		text = string(cut[:longWhat]) + "… (" + strconv.Itoa(len(text)) + " bytes)"
 	}

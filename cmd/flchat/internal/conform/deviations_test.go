@@ -308,7 +308,7 @@ func TestManyDeviationsAtOnceAreReportedByTheirProbes(t *testing.T) {
 		require.NoError(t, err)
 		got = reported(report)
 		assert.ElementsMatch(t, want, got)
-		assert.Empty(t, a.Sources())
+		a.isClean(t)
 	})
 }
 
@@ -334,7 +334,7 @@ func TestEachDeviationIsReportedByItsProbeAndNoOther(t *testing.T) {
 				report, err := Run(t.Context(), a.opts)
 				require.NoError(t, err)
 				assert.Equal(t, []string{d.probe}, reported(report))
-				assert.Empty(t, a.Sources())
+				a.isClean(t)
 			})
 		})
 	}

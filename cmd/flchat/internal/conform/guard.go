@@ -47,15 +47,24 @@ func (g *guard) add(secrets ...string) {
 
 // clean takes the secrets out.
 func (g *guard) clean(text string) string {
+	text, n := g.mask(text)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.taken += n
+	return text
+}
+
+// mask is clean for what is known to have secrets, such as a body that is shown.
+func (g *guard) mask(text string) (_ string, taken int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, f := range g.forms {
 		if n := strings.Count(text, f); n > 0 {
-			g.taken += n
+			taken += n
 			text = strings.ReplaceAll(text, f, "[secret]")
 		}
 	}
-	return text
+	return text, taken
 }
 
 // found is how many secrets had to be taken out.

@@ -163,7 +163,7 @@ func hookProbes() []Probe {
 		{ID: "hooks.signature", Section: signs, Fact: "Requests of web hooks have no signature.", Known: Open, Expect: "none", ask: func(a *asker) string {
 			for name := range a.first().header {
 				if lower := strings.ToLower(name); strings.Contains(lower, "signature") || strings.Contains(lower, "hmac") {
-					return "header " + vocabulary(lower)
+					return "one"
 				}
 			}
 			return "none"

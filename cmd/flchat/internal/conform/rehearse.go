@@ -14,7 +14,7 @@ import (
 // makes, and what the local Fliplet answers. It takes a fraction of a second.
 func Rehearse(ctx context.Context, o Options) (*Report, error) {
 	ear := &Ear{}
-	server, err := fliplettest.Start(fliplettest.InProcess(), fliplettest.OnHook(http.HandlerFunc(ear.ServeHTTP)))
+	server, err := fliplettest.Start(fliplettest.InProcess(), fliplettest.WithAppID(max(o.App, 1)), fliplettest.OnHook(http.HandlerFunc(ear.ServeHTTP)))
 	if err != nil {
 		return nil, err
 	}

@@ -25,16 +25,16 @@ type Options struct {
 	Only     []string
 	// HookURL is where web hooks reach Ear. "": what needs it is skipped.
 	HookURL string
-	Ear     *Ear
+	Ear     *Ear `json:"-"`
 
-	Transport http.RoundTripper
+	Transport http.RoundTripper `json:"-"`
 	// Calls and Logs hold requests back. Default: a fifth of the documented limits.
-	Calls, Logs datasource.Limiter
+	Calls, Logs datasource.Limiter `json:"-"`
 	// Patience is how long something may take to come, Quiet how long nothing has to come to be
 	// taken for never, Settle after what time a request of a killed run is over.
 	Patience, Quiet, Settle time.Duration
-	Progress                func(done, of int, what string)
-	Local                   map[string]string // what the local Fliplet answers, by probe
+	Progress                func(done, of int, what string) `json:"-"`
+	Local                   map[string]string               // what the local Fliplet answers, by probe
 }
 
 // A fifth of what is documented for a user, so that the app goes on as ever.
@@ -141,18 +141,29 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	report := &Report{Began: time.Now(), Region: regionOf(r.host), guard: r.guard}
+	defer func() {
+		report.Took, report.Writes, report.Requests, report.Secrets = time.Since(report.Began), r.writes, r.requests, r.guard.found()
+		if r.journal == nil {
+			return
+		}
+		for _, l := range r.journal.left() {
+			report.Left = append(report.Left, l.Name)
+		}
+		if len(report.Left) > 0 {
+			report.Journal = r.journal.f.Name()
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		err = errors.Join(err, r.journal.close())
+	}()
 	if err := r.begin(); err != nil {
 		return report, err
 	}
-	defer func() {
-		report.Took, report.Writes, report.Requests, report.Secrets = time.Since(report.Began), r.writes, r.requests, r.guard.found()
-	}()
-	var failed error
 	for i := range probes {
 		r.Progress(i, len(probes), probes[i].ID)
-		result, err := r.ask(&probes[i])
-		if err != nil {
-			failed = err
+		result, failed := r.ask(&probes[i])
+		if err = failed; err != nil {
 			break
 		}
 		report.Results = append(report.Results, result)
@@ -160,20 +171,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	r.Progress(len(probes), len(probes), "")
 	if ctx.Err() == nil {
 		r.probe = "clean-up"
-		if err := r.clean(r.journal, false); err != nil {
-			failed = errors.Join(failed, err)
-		}
+		err = errors.Join(err, r.clean(r.journal, false))
 	}
-	for _, l := range r.journal.left() {
-		report.Left = append(report.Left, l.Name)
-	}
-	if len(report.Left) > 0 {
-		report.Journal = r.journal.f.Name()
-	}
-	if ctx.Err() != nil {
-		failed = context.Cause(ctx)
-	}
-	return report, errors.Join(failed, r.journal.close())
+	return report, err
 }
 
 // selected are the probes to ask.
@@ -215,7 +215,7 @@ func (r *run) begin() (err error) {
 	}
 	made, _ := r.make("first", nil)
 	if made == 0 {
-		return errors.Join(&UsageError{fmt.Sprintf("no data source can be made in app %d: check --app, and that the token's user may edit the app", r.App)}, r.journal.close())
+		return &UsageError{fmt.Sprintf("no data source can be made in app %d: check --app, and that the token's user may edit the app", r.App)}
 	}
 	if err := r.clean(r.journal, false); err != nil {
 		return fmt.Errorf("the first data source that was made cannot be deleted, so nothing else was made; delete %q in Studio: %w", r.journal.left()[0].Name, err)

@@ -87,6 +87,8 @@ func (r *run) inApp(more ...string) url.Values {
 	return pairs(url.Values{"appId": {strconv.FormatInt(r.App, 10)}}, more)
 }
 
+func contains(list []int64, n int64) bool { return slices.Contains(list, n) }
+
 // pairs adds names and values in turn.
 func pairs(q url.Values, more []string) url.Values {
 	for pair := range slices.Chunk(more, 2) {
@@ -99,15 +101,18 @@ func pairs(q url.Values, more []string) url.Values {
 // just then.
 func (r *run) clean(j *journal, killed bool) (err error) {
 	defer r.recovered(&err)
-	var failed []error
-	for round := 1; ; round++ {
+	for round := 1; len(j.left()) > 0; round++ {
+		there, err := r.look(j.left())
+		if err != nil {
+			return err
+		}
+		var failed []error
 		unknown := false
 		for _, l := range j.left() {
-			gone, err := r.remove(l)
-			switch {
+			switch found, err := r.remove(l, there); {
 			case err != nil:
 				failed = append(failed, err)
-			case gone || !killed || round > 1:
+			case found || !killed || round > 1:
 				if err := j.write(line{Do: "gone", Kind: l.Kind, Name: l.Name}); err != nil {
 					return err
 				}
@@ -115,110 +120,91 @@ func (r *run) clean(j *journal, killed bool) (err error) {
 				unknown = true // its request may still be under way
 			}
 		}
-		if !unknown || len(failed) > 0 {
-			return errors.Join(failed...)
+		if err := errors.Join(failed...); err != nil || !unknown {
+			return err
 		}
 		r.pause(r.Settle)
 	}
+	return nil
 }
 
-// remove removes one thing, wherever it is. gone is false if it was nowhere.
-func (r *run) remove(l line) (gone bool, err error) {
+// things are ids by names, of what is in the app and in its trash.
+type things struct {
+	live, trash map[kind]map[string][]int64
+}
+
+// look reads the lists that tell what there is.
+func (r *run) look(left []line) (things, error) {
+	found := things{map[kind]map[string][]int64{}, map[kind]map[string][]int64{}}
+	wanted := map[kind]bool{}
+	for _, l := range left {
+		wanted[l.Kind] = true
+	}
+	for _, list := range []struct {
+		of    kind
+		path  string
+		query url.Values
+		field string
+		into  map[kind]map[string][]int64
+	}{
+		{dataSource, "/v1/data-sources", r.inApp("attributes", "id,name"), "dataSources", found.live},
+		{dataSource, "/v1/data-sources", r.inApp("attributes", "id,name", "type", "conversation"), "dataSources", found.live},
+		{dataSource, "/v1/data-sources/deleted", r.inApp(), "dataSources", found.trash},
+		{mediaFile, "/v1/media", r.inApp(), "files", found.live},
+		{mediaFile, "/v1/media/deleted", r.inApp(), "files", found.trash},
+	} {
+		if !wanted[list.of] {
+			continue
+		}
+		a := r.do(call{method: "GET", path: list.path, query: list.query})
+		if !a.ok() && !(a.status == http.StatusNotFound && list.of == mediaFile) {
+			return found, fmt.Errorf("the list %s cannot be read: status %d", list.path, a.status)
+		}
+		if list.into[list.of] == nil {
+			list.into[list.of] = map[string][]int64{}
+		}
+		for _, x := range a.list(list.field) {
+			name, _ := x["name"].(string)
+			if n := id(x["id"]); n != 0 && strings.HasPrefix(strings.ReplaceAll(name, "-", " "), prefix) && !slices.Contains(list.into[list.of][name], n) {
+				list.into[list.of][name] = append(list.into[list.of][name], n)
+			}
+		}
+	}
+	return found, nil
+}
+
+// remove removes one thing, wherever it is, and reports whether it was anywhere.
+func (r *run) remove(l line, there things) (found bool, err error) {
+	live, trash := slices.Clone(there.live[l.Kind][l.Name]), slices.Clone(there.trash[l.Kind][l.Name])
+	at, bin, own := "/v1/data-sources/", "/v1/data-sources/deleted/", func(id int64) { r.own(id, l.Name) }
 	if l.Kind == mediaFile {
-		return r.removeFile(l)
+		at, bin, own = "/v1/media/files/", "/v1/media/deleted/files/", func(id int64) { r.files[id] = l.Name }
 	}
-	live, trash, err := r.look(l.Name)
-	if err != nil {
-		return false, err
-	}
-	if l.ID != 0 && !contains(live, l.ID) && !contains(trash, l.ID) { // lists may lack it
-		r.own(l.ID, l.Name)
-		if a := r.do(call{method: "GET", path: path(l.ID)}); a.ok() && a.source()["name"] == l.Name {
+	if l.ID != 0 && !slices.Contains(live, l.ID) && !slices.Contains(trash, l.ID) { // lists may lack it
+		own(l.ID)
+		if l.Kind == mediaFile || r.do(call{method: "GET", path: path(l.ID)}).source()["name"] == l.Name {
 			live = append(live, l.ID)
 		} else {
 			trash = append(trash, l.ID)
 		}
 	}
+	drop := func(from string, id int64, what string) error {
+		own(id)
+		if a := r.do(call{method: "DELETE", path: from + strconv.FormatInt(id, 10)}); !a.ok() && a.status != http.StatusNotFound {
+			return fmt.Errorf("%q %s: status %d", l.Name, what, a.status)
+		}
+		return nil
+	}
 	for _, id := range live {
-		r.own(id, l.Name)
-		if a := r.do(call{method: "DELETE", path: path(id)}); !a.ok() && a.status != http.StatusNotFound {
-			return false, fmt.Errorf("%q cannot be deleted: status %d", l.Name, a.status)
+		if err := drop(at, id, "cannot be deleted"); err != nil {
+			return false, err
 		}
 		trash = append(trash, id)
 	}
 	for _, id := range trash {
-		r.own(id, l.Name)
-		if a := r.do(call{method: "DELETE", path: "/v1/data-sources/deleted/" + strconv.FormatInt(id, 10)}); !a.ok() && a.status != http.StatusNotFound {
-			return false, fmt.Errorf("%q stays in the trash: status %d", l.Name, a.status)
+		if err := drop(bin, id, "stays in the trash"); err != nil {
+			return false, err
 		}
 	}
 	return len(trash) > 0, nil
-}
-
-// look finds what is called so, in the app and in the trash.
-func (r *run) look(name string) (live, trash []int64, err error) {
-	find := func(q url.Values, p string, found *[]int64) error {
-		a := r.do(call{method: "GET", path: p, query: q})
-		if !a.ok() {
-			return fmt.Errorf("the list %s cannot be read: status %d", p, a.status)
-		}
-		for _, s := range a.list("dataSources") {
-			if n := id(s["id"]); n != 0 && s["name"] == name && !contains(*found, n) {
-				*found = append(*found, n)
-			}
-		}
-		return nil
-	}
-	err = errors.Join(
-		find(r.inApp("attributes", "id,name"), "/v1/data-sources", &live),
-		find(r.inApp("attributes", "id,name", "type", "conversation"), "/v1/data-sources", &live),
-		find(r.inApp(), "/v1/data-sources/deleted", &trash),
-	)
-	return live, trash, err
-}
-
-func contains(list []int64, n int64) bool { return slices.Contains(list, n) }
-
-func (r *run) removeFile(l line) (gone bool, err error) {
-	live, err := r.filesCalled("/v1/media", l.Name)
-	if err != nil {
-		return false, err
-	}
-	if l.ID != 0 && !contains(live, l.ID) { // it may have got another name
-		live = append(live, l.ID)
-	}
-	for _, id := range live {
-		r.files[id] = l.Name
-		if a := r.do(call{method: "DELETE", path: "/v1/media/files/" + strconv.FormatInt(id, 10)}); !a.ok() && a.status != http.StatusNotFound {
-			return false, fmt.Errorf("the file %q cannot be deleted: status %d", l.Name, a.status)
-		}
-	}
-	trash, err := r.filesCalled("/v1/media/deleted", l.Name)
-	if err != nil {
-		return false, err
-	}
-	for _, id := range trash {
-		r.files[id] = l.Name
-		if a := r.do(call{method: "DELETE", path: "/v1/media/deleted/files/" + strconv.FormatInt(id, 10)}); !a.ok() && a.status != http.StatusNotFound {
-			return false, fmt.Errorf("the file %q stays in the trash: status %d", l.Name, a.status)
-		}
-	}
-	return len(live)+len(trash) > 0, nil
-}
-
-// filesCalled are the files of a list that are called so.
-func (r *run) filesCalled(p, name string) (found []int64, err error) {
-	a := r.do(call{method: "GET", path: p, query: r.inApp()})
-	if a.status == http.StatusNotFound {
-		return nil, nil // there is no such list
-	}
-	if !a.ok() {
-		return nil, fmt.Errorf("the list %s cannot be read: status %d", p, a.status)
-	}
-	for _, f := range a.list("files") {
-		if n := id(f["id"]); n != 0 && f["name"] == name && !contains(found, n) {
-			found = append(found, n)
-		}
-	}
-	return found, nil
 }

@@ -243,7 +243,7 @@ func TestOneOfAnUnknownNameIsRefused(t *testing.T) {
 }
 
 func TestTheDryRunNamesEveryWriteOfARun(t *testing.T) {
-	local, err := Rehearse(t.Context(), Options{App: 1, APIToken: "local", HookURL: "local"})
+	local, err := rehearsed()
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		a := newAccount(t)

@@ -112,7 +112,8 @@ func (d *doctor) checkContacts(ctx context.Context) finding {
 	}
 	d.source = source
 	if source.Type == "conversation" {
-		return look("Check --contacts: the contacts are an ordinary data source.", "%q (%d) is a conversation", line(source.Name), source.ID)
+		d.broken = "not checked, since these are not the contacts"
+		return fail(usagef("not the contacts"), "Check --contacts: people are in an ordinary data source.", "%q (%d) is a conversation", line(source.Name), source.ID)
 	}
 	return fine("%q (%d), %d columns", line(source.Name), source.ID, len(source.Columns))
 }

@@ -54,7 +54,8 @@ func status(err error) int {
 		return exitUsage
 	}
 	var refused *datasource.Error
-	if errors.As(err, &refused) {
+	var call *chat.Error
+	if errors.As(err, &refused) || errors.As(err, &call) { // an answer that makes no sense, too
 		return exitService
 	}
 	return exitOther

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -66,6 +67,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	parser, err := newParser(&cli, kong.Writers(stdout, stderr), kong.Exit(func(code int) { ended = code }), kong.Bind(a))
 	if err != nil {
 		return a.report(err)
+	}
+	for i, arg := range args {
+		if !utf8.ValidString(arg) { // the parser would put other characters there
+			return a.report(usagef("argument %d is no UTF-8 text; read it from a file or from standard input", i+1))
+		}
 	}
 	parsed, err := parser.Parse(doubleDashes(args, parser))
 	if ended >= 0 { // -h has been answered

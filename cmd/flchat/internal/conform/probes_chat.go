@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"encoding/json"
 	"net/url"
 	"reflect"
 	"slices"
@@ -47,7 +48,8 @@ func conversationProbes() []Probe {
 		}},
 		{ID: "conversations.fields", Section: "Conversations", Fact: "The list has the definition of a conversation, with its participants.", Known: Seen, Expect: "it has", ask: func(a *asker) string {
 			t := a.talk()
-			def, _ := listing(a.listed("type", "conversation"), t.talk)["definition"].(object)
+			filter, _ := json.Marshal(object{"participants": []any{t.me}}) //nolint:errchkjson // a text
+			def, _ := listing(a.listed("type", "conversation", "definition", string(filter), "attributes", "id,definition"), t.talk)["definition"].(object)
 			return yes(reflect.DeepEqual(def["participants"], []any{t.me, t.other}), "it has", "it has not")
 		}},
 		{ID: "conversations.type", Section: "Conversations", Fact: "A conversation keeps its type.", Known: Documented, Expect: "it does", ask: func(a *asker) string {

@@ -93,7 +93,7 @@ func rightsProbes() []Probe {
 		{ID: "rights.api-lists", Section: "Conversations", Fact: "An API token sees conversations in the list of data sources.", Known: Open, Expect: "it does", ask: func(a *asker) string {
 			a.needsAPI()
 			t := a.talk()
-			said := a.do(call{method: "GET", path: "/v1/data-sources", query: a.inApp("type", "conversation"), as: asAPI})
+			said := a.do(call{method: "GET", path: "/v1/data-sources", query: a.inApp("type", "conversation", "attributes", "id"), as: asAPI})
 			return yes(listing(said, t.talk) != nil, "it does", "it does not")
 		}},
 		{ID: "rights.api-across", Section: searching, Fact: "An API token may ask the query over all conversations.", Known: Open, Expect: "it may", ask: func(a *asker) string {

@@ -45,9 +45,10 @@ func (a *asker) put(source int64, fields object) *answer {
 	return a.do(call{method: "PUT", path: path(source), body: fields})
 }
 
-// listed are the data sources of the app, with more parameters.
+// listed are the data sources of the app, with more parameters. Those of others are in it, too, so
+// no more is asked for than is looked at.
 func (a *asker) listed(more ...string) *answer {
-	return a.do(call{method: "GET", path: "/v1/data-sources", query: a.inApp(more...)})
+	return a.do(call{method: "GET", path: "/v1/data-sources", query: pairs(a.inApp("attributes", "id,name,updatedAt"), more)})
 }
 
 func listing(answer *answer, source int64) object {

@@ -310,3 +310,21 @@ func TestLocalIsFlipletLocal(t *testing.T) {
 	assert.Equal(t, 2, r.code)
 	assert.Contains(t, r.errs, "flag provided but not defined: -port")
 }
+
+// TestCommandsMakeFewRequests counts what docs/flchat.md says, for somebody who has logged in before.
+func TestCommandsMakeFewRequests(t *testing.T) {
+	w := newWorld(t).chatter()
+	w.token(t)
+	w.person("jane@example.org")
+	for _, tt := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"doctor"}, 9}, {[]string{"tail", "--no-follow"}, 5}, {[]string{"send", "-c", "102", "hello"}, 6}, {[]string{"unread"}, 5},
+		{[]string{"unread", "--count"}, 4}, {[]string{"conversations"}, 3}, {[]string{"contacts"}, 1},
+	} {
+		before := len(w.srv.Requests())
+		assert.Equal(t, 0, w.call(tt.args...).code)
+		assert.Equal(t, tt.want, len(w.srv.Requests())-before, "%v", tt.args)
+	}
+}

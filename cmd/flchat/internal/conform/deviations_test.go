@@ -148,6 +148,11 @@ func deviations() []deviation {
 				x.body = object{"dataSources": []any{}}
 			}
 		}},
+		{name: "the trash is refused", probe: "sources.trash", change: func(x *exchange) {
+			if x.is("GET", "/data-sources/deleted") {
+				x.status, x.body = 403, object{"message": "no"}
+			}
+		}},
 		{name: "definitions are merged", probe: "sources.definition", change: func(x *exchange) {
 			if x.ofSource("GET") {
 				s := (&answer{body: x.body}).source()

@@ -113,3 +113,39 @@ func TestAnAppLooksAtAllConversationsWhereTheListShowsNothing(t *testing.T) {
 		})
 	}
 }
+
+// An App reads each row that is late by less than the overlap, too.
+func TestAnAppReadsBackAsFarAsTheProfileSays(t *testing.T) {
+	for overlap, want := range map[time.Duration]int64{0: 400, 40 * time.Second: 401} {
+		t.Run(fmt.Sprint(overlap), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				bob := w.login("bob")
+				conv := w.converse(bob, "jane")
+				app, err := chat.OpenApp(t.Context(), chat.AppOptions{Options: chat.Options{
+					Client: w.Client(), DataSourceID: w.contacts, AppID: w.AppID, Profile: profile.Profile{Overlap: overlap},
+				}})
+				require.NoError(t, err)
+				var got atomic.Int64
+				_, err = app.Stream(t.Context(), func(m *chat.Message) {
+					if !m.IsUpdate {
+						got.Add(1)
+					}
+				})
+				require.NoError(t, err)
+				time.Sleep(5 * time.Second)
+				w.Next(1, fliplettest.Insert, fliplettest.VisibleAfter(20*time.Second))
+				w.say(bob, conv, "late")
+				time.Sleep(time.Second)
+				many := make([]chat.M, 400) // more than a look at the newest rows has
+				for i := range many {
+					many[i] = chat.M{"body": "in time", "fromUserId": "somebody"}
+				}
+				w.AddRows(conv.ID, many...)
+				time.Sleep(5 * time.Minute)
+				assert.Equal(t, want, got.Load())
+				require.NoError(t, app.Close())
+			})
+		})
+	}
+}

@@ -71,6 +71,20 @@ func (a *account) isClean(t *testing.T) {
 	}
 }
 
+func TestThePageNamesProbesThatThereAre(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/conform.md")
+	require.NoError(t, err)
+	known := map[string]bool{}
+	for _, p := range Probes() {
+		known[p.ID] = true
+	}
+	named := regexp.MustCompile("`((?:across|batch|conversations|files|hooks|joins|log|messages|poll|query|reach|rights|rows|sizes|sources)\\.[a-z0-9-]+)`").FindAllStringSubmatch(string(text), -1)
+	assert.Greater(t, len(named), 40)
+	for _, n := range named {
+		assert.True(t, known[n[1]], n[1])
+	}
+}
+
 func TestEveryProbeHasASectionOfTheProtocol(t *testing.T) {
 	text, err := os.ReadFile("../../../../docs/protocol.md")
 	require.NoError(t, err)

@@ -188,3 +188,11 @@ func golden(t *testing.T, name, got string) {
 	require.NoError(t, err)
 	assert.Equal(t, string(want), got, "GOLDEN=write go test writes the screens")
 }
+
+func datasourceRow(pairs ...any) map[string]any {
+	row := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		row[pairs[i].(string)] = pairs[i+1]
+	}
+	return row
+}

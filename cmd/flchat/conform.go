@@ -54,6 +54,9 @@ func (cmd *conformCmd) Run(a *app) error {
 	if opts.APIToken, err = cmd.apiToken(a); err != nil {
 		return err
 	}
+	if cmd.Sweep && a.Local {
+		return usagef("--sweep: a local Fliplet of this command's has nothing that an earlier one has left; leave out --local")
+	}
 	if !cmd.Go && !cmd.Sweep {
 		return cmd.plan(a, opts)
 	}

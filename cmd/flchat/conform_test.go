@@ -119,6 +119,7 @@ func TestConformRefusesWhatCannotWork(t *testing.T) {
 		"--hook-listen: ":                                      {args: []string{"--run", "--hook-url", "https://example.org", "--hook-listen", "nowhere"}, code: exitUsage},
 		"--expect: ":                                           {args: []string{"--run", "--expect", empty + "/no"}, code: exitUsage},
 		"--api-token-file: " + empty + " is empty":             {args: []string{"--api-token-file", empty}, code: exitUsage},
+		"--sweep: a local Fliplet":                             {args: []string{"--sweep", "--local"}, code: exitUsage},
 		"can't be used together":                               {args: []string{"--run", "--sweep"}, code: exitUsage},
 		"no answer to GET /v1/user":                            {args: []string{"--run", "--url", "http://127.0.0.1:1"}, code: exitService},
 		"the address of the API is not one":                    {args: []string{"--run", "--url", "ftp:x"}, code: exitUsage},

@@ -204,7 +204,7 @@ func (r *run) begin() (err error) {
 	case user.status == http.StatusUnauthorized:
 		return &UsageError{"the token was refused: make a new one in Fliplet Studio, or check --region"}
 	case !user.ok():
-		return fmt.Errorf("who the token belongs to cannot be read: status %d", user.status)
+		return &ServiceError{fmt.Sprintf("who the token belongs to cannot be read: status %d; try again later", user.status)}
 	}
 	who, _ := user.object()["user"].(object)
 	if kind, _ := who["type"].(string); kind == "appToken" || kind == "integrationToken" || kind == "apiToken" {
@@ -213,7 +213,10 @@ func (r *run) begin() (err error) {
 	if r.journal, err = createJournal(r.Dir, line{Run: r.id, Host: r.host, App: r.App}); err != nil {
 		return err
 	}
-	made, _ := r.make("first", nil)
+	made, said := r.make("first", nil)
+	if said.status >= http.StatusInternalServerError {
+		return &ServiceError{fmt.Sprintf("no data source can be made now: status %d; sweep, and try again later", said.status)}
+	}
 	if made == 0 {
 		return &UsageError{fmt.Sprintf("no data source can be made in app %d: check --app, and that the token's user may edit the app", r.App)}
 	}

@@ -200,6 +200,22 @@ func TestAServiceThatFailsIsSaidAndWhatWasMadeIsInTheJournal(t *testing.T) {
 	})
 }
 
+func TestAServiceThatFailsAtTheBeginningIsNoMistakeOfTheUser(t *testing.T) {
+	for _, route := range []fliplettest.Route{fliplettest.User, fliplettest.CreateSource} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newAccount(t)
+			a.Always(route, fliplettest.Status(503))
+			_, err := Run(t.Context(), a.opts)
+			var failed *ServiceError
+			require.ErrorAs(t, err, &failed)
+			a.Release()
+			_, err = Sweep(t.Context(), a.opts)
+			require.NoError(t, err)
+			a.isClean(t)
+		})
+	}
+}
+
 func TestATokenThatCouldNotCleanUpMakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAccount(t)

@@ -59,6 +59,16 @@ func (a *answer) list(name string) []object {
 	return out
 }
 
+// has reports whether there is such a list, which may be empty.
+func (a *answer) has(name string) bool {
+	if _, bare := a.body.([]any); bare {
+		return true
+	}
+	v, there := a.object()[name]
+	_, list := v.([]any)
+	return there && (list || v == nil)
+}
+
 // source is a data source.
 func (a *answer) source() object {
 	o := a.object()

@@ -329,6 +329,37 @@ func TestASweepOnAnotherHostTouchesNothing(t *testing.T) {
 	})
 }
 
+func TestWhatWasMadeTwiceIsDeletedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(t)
+		a.opts.Only = []string{"rows", "files"}
+		lever := a.Always(fliplettest.CreateSource, fliplettest.Twice())
+		_, err := Run(t.Context(), a.opts)
+		require.NoError(t, err)
+		assert.Positive(t, lever.Hits())
+		a.isClean(t)
+	})
+}
+
+func TestASweepDoesNotTakeAPageOfAGatewayForAnEmptyList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		a.Next(1, fliplettest.CreateSource, fliplettest.LoseAnswer()) // its id is in no journal
+		_, err := Run(ctx, a.opts)
+		require.Error(t, err)
+		lever := a.Always(fliplettest.ListSources, fliplettest.Answer(200, "<html>Welcome to the portal</html>"))
+		_, err = Sweep(t.Context(), a.opts)
+		require.ErrorContains(t, err, "the answer has no dataSources")
+		lever.Off()
+		swept, err := Sweep(t.Context(), a.opts)
+		require.NoError(t, err)
+		assert.Equal(t, 1, swept.Things)
+		a.isClean(t)
+	})
+}
+
 // A data source that somebody else has called so, as far as that is possible, has another id.
 func TestAnIDInAJournalIsOfNoUseWithoutTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -109,7 +109,7 @@ func (r *run) clean(j *journal, killed bool) (err error) {
 		var failed []error
 		unknown := false
 		for _, l := range j.left() {
-			switch found, err := r.remove(l, there); {
+			switch found, err := r.remove(j, l, there); {
 			case err != nil:
 				failed = append(failed, err)
 			case found || !killed || round > 1:
@@ -158,8 +158,11 @@ func (r *run) look(left []line) (things, error) {
 		}
 		a := r.do(call{method: "GET", path: list.path, query: list.query})
 		optional := list.of == mediaFile || strings.HasSuffix(list.path, "/deleted") // what is known by its id is deleted without them
-		if !a.ok() && (!optional || a.status >= 500) {
-			return found, fmt.Errorf("the list %s cannot be read: status %d", list.path, a.status)
+		switch {
+		case !a.ok() && (!optional || a.status >= 500):
+			return found, &ServiceError{fmt.Sprintf("the list %s cannot be read: status %d", list.path, a.status)}
+		case a.ok() && !a.has(list.field): // a page of somebody on the way would look as if nothing were left
+			return found, &ServiceError{fmt.Sprintf("the list %s cannot be read: the answer has no %s", list.path, list.field)}
 		}
 		if list.into[list.of] == nil {
 			list.into[list.of] = map[string][]int64{}
@@ -175,7 +178,7 @@ func (r *run) look(left []line) (things, error) {
 }
 
 // remove removes one thing, wherever it is, and reports whether it was anywhere.
-func (r *run) remove(l line, there things) (found bool, err error) {
+func (r *run) remove(j *journal, l line, there things) (found bool, err error) {
 	live, trash := slices.Clone(there.live[l.Kind][l.Name]), slices.Clone(there.trash[l.Kind][l.Name])
 	at, bin, own := "/v1/data-sources/", "/v1/data-sources/deleted/", func(id int64) { r.own(id, l.Name) }
 	if l.Kind == mediaFile {
@@ -195,6 +198,11 @@ func (r *run) remove(l line, there things) (found bool, err error) {
 			return fmt.Errorf("%q %s: status %d", l.Name, what, a.status)
 		}
 		return nil
+	}
+	if l.ID == 0 && len(live) > 0 { // in the trash it may be known by nothing else
+		if err := j.write(line{Do: "made", Kind: l.Kind, Name: l.Name, ID: live[0]}); err != nil {
+			return false, err
+		}
 	}
 	for _, id := range live {
 		if err := drop(at, id, "cannot be deleted"); err != nil {

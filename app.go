@@ -11,6 +11,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
+	"github.com/fliplet/fliplet-chat-go/profile"
 )
 
 // AppOptions configure an [App].
@@ -50,9 +51,11 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 	strategy := fleet.NewListTimes()
 	if opts.Bell {
 		strategy = fleet.NewBells()
+	} else if opts.Profile.ListTimes == profile.Avoid {
+		strategy = fleet.NewSweep()
 	}
 	c := a.watch
-	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: strategy, Genuine: c.genuine(), Log: c.log})
+	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: strategy, Profile: opts.Profile, Genuine: c.genuine(), Log: c.log})
 	if err != nil {
 		c.end()
 		return nil, err

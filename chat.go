@@ -79,6 +79,7 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 		opts: opts, client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger, silent: silent,
 		calls: life.New(context.Background()), work: life.New(context.Background()),
 	}
+	c.endpoint.Assume(opts.Profile)
 	c.sends = hooks.Of[hooks.SendHook](opts.Hooks)
 	c.cache = newCache(&opts, keepsMessages, c.work)
 	c.pins = pinsOf(c)

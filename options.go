@@ -10,6 +10,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
+	"github.com/fliplet/fliplet-chat-go/profile"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -96,6 +97,8 @@ type Options struct {
 	Hooks []Hook
 	// Outbox lets sends survive outages and crashes. Default: no outbox.
 	Outbox *OutboxOptions
+	// Profile is what flchat conform has found out about the account. Default: what is assumed of any.
+	Profile profile.Profile
 	// LivePollInterval is the wait between polls after something happened. It grows by
 	// half whenever nothing has happened for ten times the wait. Default: 2 s, never
 	// above PollInterval.
@@ -141,6 +144,9 @@ func (o Options) prepare() (Options, error) {
 	}
 	if slices.Contains(o.CachedColumns, "") || slices.Contains(o.CachedColumns, wire.UserToken) {
 		errs = append(errs, invalid("Options.CachedColumns: an empty name or %s; name columns that may be stored", wire.UserToken))
+	}
+	if err := o.Profile.Check(); err != nil {
+		errs = append(errs, invalid("Options.Profile: %v", err))
 	}
 	errs = append(errs, o.checkProtection())
 	if o.Outbox != nil {

@@ -34,7 +34,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 func (c *Chat) newFeed() *feed.Feed {
 	cfg := feed.Config{
 		PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
-		LongestWait: datasource.LongestWait, Stable: rows.Stable,
+		LongestWait: datasource.LongestWait, Stable: rows.Stable, Overlap: c.opts.Profile.Overlap,
 	}
 	if c.app != nil {
 		cfg = fleet.EngineConfig(cfg)

@@ -33,6 +33,7 @@ type commands struct {
 	Unread        unreadCmd        `cmd:"" help:"Show what you have not read. It stays unread."`
 	Conversations conversationsCmd `cmd:"" help:"List the conversations that you are in."`
 	Contacts      contactsCmd      `cmd:"" help:"List the people that you can chat with, or look for some."`
+	Conform       conformCmd       `cmd:"" help:"Find out whether the account behaves as the SDK assumes. Without --run it prints what it would write, and writes nothing."`
 	Local         localCmd         `cmd:"" passthrough:"" help:"Run a local Fliplet for other programs, as fliplet-local does. It has flags of its own: flchat local -h."`
 	Completion    completionCmd    `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 	Man           manCmd           `cmd:"" help:"Print the manual page."`

@@ -12,7 +12,7 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "storage"},
+	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "profile", "storage"},
 	"datasource":                      {"hooks", "internal/budget"},
 	"chathttp":                        {".", "datasource"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"internal/feed/sim/world":         {"internal/feed"},
 	"internal/fleet":                  {"internal/budget", "internal/feed"},
 	"internal/fleet/ask":              {"datasource", "internal/feed", "internal/fleet", "internal/rows", "internal/wire"},
-	"internal/fleet/hub":              {"datasource", "internal/feed", "internal/fleet", "internal/fleet/ask", "internal/rows", "internal/wire"},
+	"internal/fleet/hub":              {"datasource", "internal/feed", "internal/fleet", "internal/fleet/ask", "internal/rows", "internal/wire", "profile"},
 	"internal/fleet/sim":              {"internal/budget", "internal/feed", "internal/fleet"},
 	"internal/flipletd":               {"internal/flipletd/handlebars", "internal/flipletd/rowquery", "internal/flipletd/sift"},
 	"internal/flipletd/boltjournal":   {"internal/flipletd"},
@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"internal/receive":                {"hooks", "internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},
 	"internal/reencrypt":              {"datasource", "internal/wire", "storage"},
 	"internal/roster":                 {"internal/wait", "internal/wire"},
-	"internal/rows":                   {"datasource", "internal/feed", "internal/where", "internal/wire"},
+	"internal/rows":                   {"datasource", "internal/feed", "internal/where", "internal/wire", "profile"},
 	"internal/serve":                  {},
 	"internal/storm":                  {},
 	"internal/upload":                 {"datasource", "internal/envelope", "internal/wire"},
@@ -60,6 +60,7 @@ var arrows = map[string][]string{
 	"internal/where":                  {"internal/wire"},
 	"internal/wire":                   {},
 	"limiter":                         {"datasource", "storage"},
+	"profile":                         {"datasource"},
 	"relay":                           {".", "storage"},
 	"storage":                         {},
 	"storage/boltstore":               {"storage"},

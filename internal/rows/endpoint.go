@@ -11,6 +11,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
+	"github.com/fliplet/fliplet-chat-go/profile"
 )
 
 // A server that seemed to lack the endpoint is asked again: first after firstRetest,
@@ -32,6 +33,14 @@ type Endpoint struct {
 	leaks  atomic.Bool // it has sent rows of conversations that are not the user's
 	names  atomic.Bool // it says to which conversations rows belong
 	heads  heads
+
+	profile profile.Profile
+}
+
+// Assume takes what is known of the server for granted. It is called before anything else.
+func (e *Endpoint) Assume(p profile.Profile) {
+	e.profile = p
+	e.heads.profile = p
 }
 
 // nobodys is the conversation of a row of which it is not known.
@@ -63,6 +72,9 @@ func (e *Endpoint) assign(rows []datasource.Entry) {
 // missing reports whether the server is known to lack the endpoint. When it is time
 // to ask again, one caller is told that it is not.
 func (e *Endpoint) missing(now time.Time) bool {
+	if e.profile.CrossSource == profile.Avoid {
+		return true
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.wait == 0 || now.Before(e.again) {

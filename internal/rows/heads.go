@@ -14,6 +14,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
+	"github.com/fliplet/fliplet-chat-go/profile"
 )
 
 // Without the cross-source endpoint the rows of each conversation have to be asked for.
@@ -74,7 +75,14 @@ type heads struct {
 	stuck time.Time           // when the times of data sources are trusted again
 
 	most  int       // how many conversations a query may ask about, until then
-	until time.Time // 0: maxJoins. Below fewJoins: fewer are not tried
+	until time.Time // 0: limit. Below fewJoins: fewer are not tried
+
+	profile profile.Profile // never changed after the start
+}
+
+// limit is about how many conversations a query asks unless fewer are known to be allowed.
+func (h *heads) limit() int {
+	return cmp.Or(h.profile.MaxJoins, maxJoins)
 }
 
 // size is about how many conversations a query asks, and whether it may ask about fewer.
@@ -85,7 +93,7 @@ func (h *heads) size(now time.Time) (n int, fewer bool) {
 		h.most = 0
 	}
 	if h.most < fewJoins {
-		return maxJoins, h.most == 0
+		return h.limit(), h.most == 0
 	}
 	return h.most, true
 }
@@ -100,7 +108,7 @@ func (h *heads) found(most int, now time.Time) {
 func (h *heads) trusted(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !now.Before(h.off)
+	return h.profile.Joins != profile.Avoid && !now.Before(h.off)
 }
 
 func (h *heads) distrust(now time.Time) {
@@ -113,7 +121,7 @@ func (h *heads) distrust(now time.Time) {
 func (h *heads) moves(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !now.Before(h.stuck)
+	return h.profile.ListTimes != profile.Avoid && !now.Before(h.stuck)
 }
 
 // stick notes that they do not.
@@ -180,7 +188,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		members = slices.DeleteFunc(slices.Clone(all), func(m Member) bool { _, abed := unseen[m.ID]; return abed })
 	}
 	newest, sick, err := s.newestOf(ctx, members, w)
-	if err != nil && w.partial && len(members) <= maxJoins && ctx.Err() == nil && !errors.Is(err, datasource.ErrRateLimited) {
+	if err != nil && w.partial && len(members) <= s.Endpoint.heads.limit() && ctx.Err() == nil && !errors.Is(err, datasource.ErrRateLimited) {
 		return Page{}, false, nil // one of them may be why: each by itself tells
 	}
 	if refusal(err) {

@@ -179,7 +179,7 @@ func (s *Source) peek(ctx context.Context, members []Member, w *want) error {
 		s.Endpoint.heads.distrust(now)
 		s.Log.Warn("the newest rows of conversations cannot be had in one request, asking for each", "error", err)
 		return nil
-	case len(ask) > maxJoins:
+	case len(ask) > s.Endpoint.heads.limit():
 		return err
 	default:
 		return nil // each by itself tells

@@ -20,6 +20,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/ask"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
+	"github.com/fliplet/fliplet-chat-go/profile"
 )
 
 // Config is what a [Hub] needs. Wanted and Genuine may be nil, see [ask.Config].
@@ -27,6 +28,7 @@ type Config struct {
 	Client   *datasource.Client
 	Apps     []int64
 	Strategy fleet.Strategy
+	Profile  profile.Profile
 	Wanted   func(*datasource.DataSource) bool
 	Genuine  func(context.Context, *datasource.Entry) bool
 	Log      *slog.Logger
@@ -66,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		h.since = first.Clock
 	}
 	h.driver = fleet.NewDriver(fleet.DriverConfig{
-		Fleet: fleet.Config{Since: h.since}, Log: h.log, Source: h.source, Judge: ask.Judge,
+		Fleet: fleet.Config{Since: h.since, Overlap: cfg.Profile.Overlap, Batch: cfg.Profile.MaxJoins}, Log: h.log, Source: h.source, Judge: ask.Judge,
 		Strategy: cfg.Strategy, Changed: h.changed, Moved: h.moved,
 	})
 	h.driver.With(func(f *fleet.Fleet, now time.Time) { f.List(now, a.Listed) })

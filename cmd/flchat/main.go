@@ -22,6 +22,8 @@ type commands struct {
 	globals
 
 	Conversations conversationsCmd `cmd:"" help:"List the conversations that you are in."`
+	Export        exportCmd        `cmd:"" help:"Bring an archive of your chats up to date, or begin one."`
+	Verify        verifyCmd        `cmd:"" help:"Say whether an archive is as it was written, and what was changed."`
 }
 
 // app is what a command runs with.

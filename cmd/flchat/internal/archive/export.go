@@ -55,7 +55,8 @@ type Options struct {
 	// Patience is how long the service may be away before the export ends. Default 1 min.
 	Patience time.Duration
 
-	late bool // for tests: records are written after the position
+	late  bool // for tests: records are written after the position
+	eager bool // for tests: Progress is told of each message
 }
 
 // Result is what an export has done.
@@ -387,7 +388,7 @@ func (e *exporter) tell() {
 	}
 	now := time.Now().UnixNano()
 	last := e.told.Load()
-	if time.Duration(now-last) < often || !e.told.CompareAndSwap(last, now) {
+	if !e.eager && time.Duration(now-last) < often || !e.told.CompareAndSwap(last, now) {
 		return
 	}
 	e.Progress(e.progress())

@@ -10,3 +10,6 @@ func Unhashed(on bool) {
 		unhashed = "everything"
 	}
 }
+
+// Eager tells Progress of each message.
+func (o *Options) Eager() { o.eager = true }

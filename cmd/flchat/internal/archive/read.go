@@ -274,3 +274,36 @@ func (a *Archive) WriteFile(ctx context.Context, sha256 string, w io.Writer) err
 	}
 	return explain(a.Path, rows.Err())
 }
+
+// First is when a message was written, and by whom.
+type First struct {
+	Created time.Time
+	Author  string
+}
+
+// Firsts yields when the messages of a conversation were written, and by whom, oldest first.
+func (a *Archive) Firsts(ctx context.Context, conversation int64) iter.Seq2[First, error] {
+	return func(yield func(First, error) bool) {
+		rows, err := a.db.QueryContext(ctx, `SELECT created, author FROM records WHERE chain = ? AND first = 1 ORDER BY created, item`, conversation)
+		if err != nil {
+			yield(First{}, explain(a.Path, err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var f First
+			var created string
+			if err := rows.Scan(&created, &f.Author); err != nil {
+				yield(First{}, explain(a.Path, err))
+				return
+			}
+			f.Created, _ = time.Parse(timestamp, created)
+			if !yield(f, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(First{}, explain(a.Path, err))
+		}
+	}
+}

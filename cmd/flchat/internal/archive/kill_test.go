@@ -139,7 +139,7 @@ func busy(t *testing.T, messages int) (*world, *chat.Conversation, []*chat.Messa
 
 func TestAnExportThatIsKilledAgainAndAgainHasTheContentOfAnUndisturbedOne(t *testing.T) {
 	kills := trials(t, "FLCHAT_KILLS", 6)
-	w, conv, said := busy(t, 200*kills+1000)
+	w, conv, said := busy(t, 300*kills+1000)
 	killed, undisturbed := file(t), file(t)
 	r := rand.New(rand.NewPCG(5, 6))
 	hit := 0
@@ -167,7 +167,7 @@ func TestAnExportThatIsKilledAgainAndAgainHasTheContentOfAnUndisturbedOne(t *tes
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.jane.DeleteMessage(t.Context(), conv.ID, said[4].ID))
-	w.talk("Later", 500)
+	w.talk("Later", 120*kills+500)
 	harass(kills/3, 25)
 	w.finish(job{Path: killed})
 	w.finish(job{Path: undisturbed})

@@ -131,7 +131,7 @@ func (n *numbers) perDay() (title, svg string) {
 // ceiling is a round number not below n, and a multiple of 4.
 func ceiling(n int) int {
 	for unit := 1; ; unit *= 10 {
-		for _, f := range []int{4, 8, 12, 20, 40} {
+		for _, f := range []int{4, 8, 12, 16, 20, 24, 32, 40, 48, 60, 80} {
 			if f*unit >= n {
 				return f * unit
 			}

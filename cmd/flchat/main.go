@@ -25,6 +25,7 @@ type commands struct {
 	Export        exportCmd        `cmd:"" help:"Bring an archive of your chats up to date, or begin one."`
 	Verify        verifyCmd        `cmd:"" help:"Say whether an archive is as it was written, and what was changed."`
 	View          viewCmd          `cmd:"" help:"Write an archive as a page of HTML with a search and plots, or as JSON."`
+	Import        importCmd        `cmd:"" help:"Write an archive into another app; without --write, say what that would write."`
 }
 
 // app is what a command runs with.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,3 +102,6 @@ func counted(n int64, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
+
+// number is an id as text.
+func number(id int64) string { return strconv.FormatInt(id, 10) }

@@ -307,3 +307,6 @@ func (a *Archive) Firsts(ctx context.Context, conversation int64) iter.Seq2[Firs
 		}
 	}
 }
+
+// URLs are the addresses of the attachments that a message has now.
+func (m *Message) URLs() ([]string, error) { return texts(m.Record.Files) }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/alecthomas/kong"
+
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
@@ -77,18 +79,32 @@ func advice(err error) string {
 	return ""
 }
 
+// explain makes a sentence of what the parser of the command line says.
+func explain(err error) error {
+	var usage *usageError
+	var parse *kong.ParseError
+	if errors.As(err, &usage) || !errors.As(err, &parse) {
+		return err
+	}
+	command := "flchat"
+	if node := parse.Context.Selected(); node != nil {
+		command += " " + node.Name
+	}
+	return usagef("%s; %s -h says what there is", err, command)
+}
+
 // report says what went wrong, and returns the exit status.
-func report(errs *printer, err error) int {
+func (a *app) report(err error) int {
 	code := status(err)
 	var exit exitError
 	switch {
 	case err == nil, errors.As(err, &exit):
 	case code == exitInterrupted:
-		errs.Printf("flchat: interrupted\n")
+		a.errs.Printf("flchat: interrupted\n")
 	default:
-		errs.Printf("%s %s\n", errs.Paint(red, "flchat:"), safe(err.Error()))
+		a.errs.Printf("%s %s\n", a.errs.Paint(red, "flchat:"), safe(err.Error()))
 		if what := advice(err); what != "" {
-			errs.Printf("%s\n", what)
+			a.errs.Printf("%s\n", what)
 		}
 	}
 	return code

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -20,9 +20,6 @@ type exportCmd struct {
 
 // Run brings an archive up to date.
 func (e *exportCmd) Run(a *app) error {
-	if a.Contacts == 0 {
-		return usagef("no contacts: give the id of their data source with --contacts or FLIPLET_CONTACTS")
-	}
 	if e.Patience <= 0 {
 		return usagef("--patience: %v; give a time above 0, such as 1m", e.Patience)
 	}
@@ -30,10 +27,19 @@ func (e *exportCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if _, err := a.login(); err != nil {
+		return err
+	}
+	if a.Contacts <= 0 {
+		return usagef("--contacts: give the id of the data source with the contacts, or set FLIPLET_CONTACTS")
+	}
 	bar := newMeter(a.errs, a.now)
 	result, err := archive.Export(a.ctx, archive.Options{
-		Path: e.File, API: client.BaseURL(), Contacts: a.Contacts, PrimaryKey: a.PrimaryKey,
-		NoFiles: e.NoFiles, Patience: e.Patience, Progress: bar.show, Connect: a.connectWith,
+		Path: e.File, API: client.BaseURL(), Contacts: a.Contacts, PrimaryKey: a.primaryKey(),
+		NoFiles: e.NoFiles, Patience: e.Patience, Progress: bar.show,
+		Connect: func(ctx context.Context, store storage.Store) (*chat.Chat, error) {
+			return a.Connect(ctx, func(o *chat.Options) { o.Storage = store })
+		},
 	})
 	bar.end()
 	if err != nil {
@@ -58,28 +64,10 @@ func (e *exportCmd) Run(a *app) error {
 	return nil
 }
 
-// connectWith is Connect with a Storage.
-func (a *app) connectWith(ctx context.Context, store storage.Store) (*chat.Chat, error) {
-	column, value, ok := strings.Cut(a.As, "=")
-	if !ok || column == "" || value == "" {
-		return nil, usagef("--as: give a column of the contacts and its value, such as --as Email=jane@example.org")
-	}
-	client, err := a.Client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c, err := chat.Connect(ctx, chat.Options{
-		Client: client, DataSourceID: a.Contacts, PrimaryKey: a.PrimaryKey, AppID: a.App, EncryptMessages: a.Encrypt,
-		Storage: store, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.Login(ctx, chat.M{column: loginValue(value)}); err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	return c, nil
+// primaryKey is the column that identifies a contact.
+func (a *app) primaryKey() string {
+	column, _, _ := strings.Cut(a.As, "=")
+	return cmp.Or(a.PrimaryKey, strings.TrimSpace(column))
 }
 
 // archiveError gives errors of archives the exit status of mistakes.

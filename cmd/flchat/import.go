@@ -20,9 +20,6 @@ type importCmd struct {
 
 // Run writes an archive into another app, or says what that would write.
 func (i *importCmd) Run(a *app) error {
-	if a.Contacts == 0 {
-		return usagef("no contacts: give the id of the data source of the other app's with --contacts or FLIPLET_CONTACTS")
-	}
 	file, err := archive.Open(a.ctx, i.File)
 	if err != nil {
 		return archiveError(err)
@@ -32,11 +29,14 @@ func (i *importCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if a.Contacts <= 0 {
+		return usagef("--contacts: give the id of the data source with the other app's contacts, or set FLIPLET_CONTACTS")
+	}
 	bar := newMeter(a.errs, a.now)
 	plan, err := importer.Prepare(a.ctx, importer.Options{
 		Archive: file, Key: i.ArchiveKey, Conversations: i.Conversations, NoFiles: i.NoFiles,
 		To: chat.Options{
-			Client: client, DataSourceID: a.Contacts, AppID: a.App, PrimaryKey: a.PrimaryKey, EncryptMessages: a.Encrypt,
+			Client: client, DataSourceID: a.Contacts, AppID: a.App, PrimaryKey: a.primaryKey(), EncryptMessages: a.Encrypt,
 			Logger: slog.New(slog.DiscardHandler),
 		},
 		Progress: func(done, total int64) {

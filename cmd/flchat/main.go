@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 func main() {
@@ -21,11 +26,17 @@ func main() {
 type commands struct {
 	globals
 
+	Doctor        doctorCmd        `cmd:"" help:"Check the token, the contacts, the rights and everything else that a chat needs. It changes nothing."`
+	Tail          tailCmd          `cmd:"" help:"Show messages as they come, beginning with the newest."`
+	Send          sendCmd          `cmd:"" help:"Send a message."`
+	Unread        unreadCmd        `cmd:"" help:"Show what you have not read. It stays unread."`
 	Conversations conversationsCmd `cmd:"" help:"List the conversations that you are in."`
+	Contacts      contactsCmd      `cmd:"" help:"List the people that you can chat with, or look for some."`
 	Export        exportCmd        `cmd:"" help:"Bring an archive of your chats up to date, or begin one."`
 	Verify        verifyCmd        `cmd:"" help:"Say whether an archive is as it was written, and what was changed."`
 	View          viewCmd          `cmd:"" help:"Write an archive as a page of HTML with a search and plots, or as JSON."`
 	Import        importCmd        `cmd:"" help:"Write an archive into another app; without --write, say what that would write."`
+	Local         localCmd         `cmd:"" passthrough:"" help:"Run a local Fliplet for other programs, as fliplet-local does. It has flags of its own: flchat local -h."`
 }
 
 // app is what a command runs with.
@@ -36,38 +47,55 @@ type app struct {
 	out   *printer // standard output: what was asked for
 	errs  *printer // standard error: warnings, questions, progress
 	now   func() time.Time
+	zone  *time.Location // of the person who reads
+
+	config     *config
+	client     *datasource.Client
+	transport  http.RoundTripper // nil for the usual one
+	tokenFrom  string            // where the token is, for errors
+	localToken string
+	closers    []func()
 }
 
 // run is the program; it returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	plain := os.Getenv("NO_COLOR") != ""
+	a := &app{ctx: ctx, stdin: stdin, errs: newPrinter(stderr, "text", plain), now: time.Now, zone: time.Local}
+	defer a.close()
 	var cli commands
-	errs := newPrinter(stderr, "text", os.Getenv("NO_COLOR") != "")
 	ended := -1
-	parser, err := kong.New(&cli,
-		kong.Name("flchat"),
-		kong.Description("Looks into the chats of a Fliplet app, sends, and checks. Tokens come from FLIPLET_TOKEN, from --token-file or from the configuration, never from the command line."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { ended = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ShortUsageOnError(),
-	)
+	parser, err := newParser(&cli, kong.Writers(stdout, stderr), kong.Exit(func(code int) { ended = code }), kong.Bind(a))
 	if err != nil {
-		return report(errs, err)
+		return a.report(err)
 	}
-	args = doubleDashes(args, parser)
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(doubleDashes(args, parser))
 	if ended >= 0 { // -h has been answered
 		return ended
 	}
 	if err != nil {
-		return report(errs, usagef("%s; flchat -h lists commands and flags", err))
+		return a.report(explain(err))
 	}
-	a := &app{ctx: ctx, globals: cli.globals, stdin: stdin, now: time.Now}
-	a.out = newPrinter(stdout, a.Output, a.NoColor)
-	a.errs = newPrinter(stderr, "text", a.NoColor)
-	if err := a.configure(); err != nil {
-		return report(a.errs, err)
+	a.globals = cli.globals
+	plain = plain || a.NoColor
+	a.errs = newPrinter(stderr, "text", plain)
+	a.out = newPrinter(stdout, a.Output, plain)
+	err = parsed.Run(a)
+	if lost := a.out.failure(); lost != nil && (err == nil || errors.Is(err, lost)) {
+		err = fmt.Errorf("the output cannot be written: %w", lost)
 	}
-	defer a.close()
-	return report(a.errs, parsed.Run(a))
+	return a.report(err)
+}
+
+func newParser(cli *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(cli, append([]kong.Option{
+		kong.Name("flchat"),
+		kong.Description("Looks into the chats of a Fliplet app, sends, and checks."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(func(v *kong.Value) string {
+			if from := v.Tag.Get("from"); from != "" {
+				return v.Help + " ($" + from + ")"
+			}
+			return v.Help
+		}),
+	}, options...)...)
 }

@@ -31,7 +31,7 @@ func (m *meter) show(p archive.Progress) {
 	if p.Phase != m.phase {
 		m.end()
 		m.phase, m.began, m.line = p.Phase, m.now(), m.now()
-		if !m.out.terminal && p.Phase != archive.Done {
+		if !m.out.terminal() && p.Phase != archive.Done {
 			m.out.Printf("flchat: %s\n", p.Phase)
 		}
 	}
@@ -41,7 +41,7 @@ func (m *meter) show(p archive.Progress) {
 	}
 	switch {
 	case p.Phase == archive.Done || p.Phase == archive.Reading:
-	case m.out.terminal:
+	case m.out.terminal():
 		m.draw(n, p)
 	case m.now().Sub(m.line) >= between:
 		m.line = m.now()
@@ -54,7 +54,7 @@ func (m *meter) draw(n int64, p archive.Progress) {
 	if m.bar == nil {
 		m.bar = progressbar.NewOptions64(-1,
 			progressbar.OptionSetWriter(m.out),
-			progressbar.OptionSetWidth(max(10, min(30, m.out.width-60))),
+			progressbar.OptionSetWidth(max(10, min(30, m.out.width()-60))),
 			progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionThrottle(100*time.Millisecond),

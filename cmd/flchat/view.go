@@ -25,7 +25,7 @@ type viewCmd struct {
 
 // Run writes a view of an archive.
 func (v *viewCmd) Run(a *app) error {
-	o := view.Options{Conversations: v.Conversations, Versions: v.Versions, Zone: time.Local, LargestPicture: 5 << 20, Pictures: 500 << 20}
+	o := view.Options{Conversations: v.Conversations, Versions: v.Versions, Zone: a.zone, LargestPicture: 5 << 20, Pictures: 500 << 20}
 	if v.NoPictures {
 		o.LargestPicture, o.Pictures = 0, 0
 	}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"golang.org/x/term"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+)
+
+// maxBody is how much of standard input is sent.
+const maxBody = 1 << 20
+
+type sendCmd struct {
+	Conversation int64    `short:"c" required:"" placeholder:"ID" help:"The conversation; flchat conversations lists them."`
+	Body         []string `arg:"" optional:"" help:"The message. Without it, or with -, standard input is sent."`
+	Files        []string `name:"file" type:"path" placeholder:"FILE" help:"Attach this file; may be given several times."`
+	GUID         string   `name:"guid" placeholder:"UUID" help:"The id of the message. Sent again with the same one, it arrives once."`
+}
+
+// Run sends one message.
+func (cmd *sendCmd) Run(a *app) error {
+	if cmd.Conversation <= 0 {
+		return usagef("-c: give the id of a conversation; flchat conversations lists them")
+	}
+	again := cmd.GUID != ""
+	if again {
+		id, err := uuid.Parse(cmd.GUID)
+		if err != nil {
+			return usagef("--guid: give a UUID such as %s, or leave it out", uuid.New())
+		}
+		cmd.GUID = id.String()
+	}
+	draft := chat.Draft{GUID: cmd.GUID}
+	for _, path := range cmd.Files {
+		f, err := os.Open(path) //nolint:gosec // the user names it
+		if err != nil {
+			return usagef("--file: %s", err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil || !info.Mode().IsRegular() {
+			return usagef("--file: %s is no file", path)
+		}
+		draft.Files = append(draft.Files, chat.File{Name: filepath.Base(path), Reader: f, Size: info.Size()})
+	}
+	var err error
+	if draft.Body, err = cmd.body(a); err != nil {
+		return err
+	}
+	if strings.TrimSpace(draft.Body) == "" && len(draft.Files) == 0 {
+		return usagef("there is nothing to send: write the message behind the flags, or into standard input")
+	}
+	c, err := a.Connect(a.ctx)
+	if err != nil {
+		return err
+	}
+	if !again {
+		draft.GUID = uuid.NewString()
+	}
+	m, err := c.Message(a.ctx, cmd.Conversation, draft)
+	if err != nil {
+		if datasource.Doubtful(err) || a.ctx.Err() != nil {
+			a.errs.Printf("flchat: it may have been sent; send the same again with --guid %s, and it arrives once\n", draft.GUID)
+		}
+		return err
+	}
+	n := newNames(c)
+	if a.out.json {
+		return (&talk{a: a, names: n}).show(a.ctx, eventMessage, m)
+	}
+	a.out.Printf("Message %d was sent to %s.\n", m.ID, n.conversation(a.ctx, m.ConversationID))
+	return nil
+}
+
+// body is what to send: the arguments, or standard input.
+func (cmd *sendCmd) body(a *app) (string, error) {
+	if len(cmd.Body) > 0 && (len(cmd.Body) != 1 || cmd.Body[0] != "-") {
+		return checkBody(strings.Join(cmd.Body, " "))
+	}
+	if len(cmd.Body) == 0 && len(cmd.Files) > 0 {
+		return "", nil
+	}
+	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor
+		a.errs.Printf("Write the message, and end it with Ctrl-D on a line of its own:\n")
+	}
+	text, err := readAll(a.ctx, a.stdin, maxBody)
+	if err != nil {
+		return "", err
+	}
+	return checkBody(strings.TrimRight(string(text), "\r\n"))
+}
+
+func checkBody(body string) (string, error) {
+	switch {
+	case !utf8.ValidString(body):
+		return "", usagef("the message is no UTF-8 text; attach it with --file")
+	case len(body) > maxBody:
+		return "", usagef("the message is longer than %d bytes; attach it with --file", maxBody)
+	}
+	return body, nil
+}
+
+// readAll reads up to a limit and a byte more. It ends with ctx, although a terminal goes on waiting.
+func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
+	if r == nil {
+		return nil, nil
+	}
+	type result struct {
+		text []byte
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		text, err := io.ReadAll(io.LimitReader(r, limit+1))
+		read <- result{text, err}
+	}()
+	select {
+	case got := <-read:
+		if got.err != nil {
+			return nil, fmt.Errorf("standard input: %w", got.err)
+		}
+		return got.text, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

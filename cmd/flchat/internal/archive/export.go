@@ -3,7 +3,6 @@ package archive
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -101,7 +100,7 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 	if err := claim(ctx, o.Path, store.DB(), Source{o.API, o.Contacts, o.PrimaryKey, c.User().UserID}); err != nil {
 		return Result{}, err
 	}
-	for _, phase := range []func(context.Context) error{e.people, e.messages, e.gaps, e.attachments} {
+	for _, phase := range []func(context.Context) error{e.people, e.messages, e.attachments} {
 		if err := phase(ctx); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
@@ -269,9 +268,7 @@ func (e *exporter) messages(parent context.Context) error {
 	e.phase(Messages)
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	var since atomic.Int64 // that the service is away, in Unix nanoseconds
 	add := func(ctx context.Context, m *chat.Message) error {
-		since.Store(0)
 		err := e.add(ctx, m)
 		if err != nil && ctx.Err() == nil {
 			cancel(fileError{err}) // another attempt would meet the same
@@ -279,13 +276,8 @@ func (e *exporter) messages(parent context.Context) error {
 		return err
 	}
 	failed := func(err error) {
-		if diskFull(err) || errors.Is(err, sqlstore.ErrMoved) || errors.Is(err, sqlstore.ErrReadOnly) {
+		if diskFull(err) || errors.Is(err, sqlstore.ErrMoved) || errors.Is(err, sqlstore.ErrReadOnly) || errors.Is(err, sqlstore.ErrCorrupt) {
 			cancel(fileError{err})
-			return
-		}
-		now := time.Now().UnixNano()
-		if !since.CompareAndSwap(0, now) && time.Duration(now-since.Load()) > e.Patience {
-			cancel(fmt.Errorf("the service is away for %v: %w", e.Patience, err))
 		}
 	}
 	ended := make(chan error, 1)
@@ -294,28 +286,28 @@ func (e *exporter) messages(parent context.Context) error {
 			chat.StartAt(chat.FromBeginning), chat.Batch(batch), chat.OnGap(func(g chat.Gap) { e.found = append(e.found, g) }), chat.OnError(failed))
 	}()
 	over := make(chan error, 1)
-	go func() { over <- e.upToDate(ctx, &since) }()
+	go func() { over <- e.upToDate(ctx) }()
+	var why error
 	select {
-	case err := <-ended:
-		cancel(nil)
+	case why = <-ended:
+		cancel(why)
 		<-over
-		if cause := context.Cause(ctx); err == nil || cause != nil && !errors.Is(cause, context.Canceled) {
-			return cause
+	case why = <-over:
+		cancel(why)
+		if stopped := <-ended; why == nil && !errors.Is(stopped, context.Canceled) {
+			why = stopped
 		}
-		return err
-	case err := <-over:
-		cancel(err)
-		if stopped := <-ended; err == nil && !errors.Is(stopped, context.Canceled) {
-			return stopped
-		}
-		if err == nil && parent.Err() == nil {
-			return e.flush(parent)
-		}
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
-		return err
 	}
+	if cause := context.Cause(ctx); why != nil && !errors.Is(cause, context.Canceled) {
+		why = cause // what has ended it, rather than what that looked like
+	}
+	if err := e.gaps(context.WithoutCancel(parent)); why == nil {
+		why = err
+	}
+	if why == nil && e.late {
+		why = e.flush(parent)
+	}
+	return why
 }
 
 // add writes what is new of one message, in the transaction that moves the position.
@@ -365,6 +357,7 @@ func (e *exporter) gaps(ctx context.Context) error {
 				return err
 			}
 		}
+		e.found = nil
 		return nil
 	})
 }

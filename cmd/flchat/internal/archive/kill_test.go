@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,10 +15,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"modernc.org/sqlite"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/cmd/flchat/internal/archive"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -29,6 +32,7 @@ type job struct {
 	Path, URL, Token string
 	Contacts, App    int64
 	Late             bool // the guard is switched off
+	Pages            int  // what there is room for; 0 for no bound
 }
 
 func TestMain(m *testing.M) {
@@ -69,7 +73,18 @@ func child(text string) error {
 		o.Late()
 	}
 	fmt.Println("begun")
+	if j.Pages > 0 {
+		sqlite.RegisterConnectionHook(func(conn sqlite.ExecQuerierContext, _ string) error {
+			_, err := conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", j.Pages), nil)
+			return err
+		})
+	}
 	r, err := archive.Export(context.Background(), o)
+	var usage *archive.UsageError
+	if errors.As(err, &usage) {
+		fmt.Println(usage)
+		return nil
+	}
 	if err == nil {
 		fmt.Println(r.Seal)
 	}
@@ -177,7 +192,7 @@ func TestAnExportThatIsKilledAgainAndAgainHasTheContentOfAnUndisturbedOne(t *tes
 }
 
 // same requires that two archives have the same content.
-func same(t *testing.T, want, got string) {
+func same(t testing.TB, want, got string) {
 	t.Helper()
 	a, err := content(t, want)
 	require.NoError(t, err)
@@ -199,4 +214,78 @@ func TestTheKillsNoticeRecordsThatAreNotWrittenWithThePosition(t *testing.T) {
 	got, err := content(t, killed)
 	require.NoError(t, err)
 	assert.NotEqual(t, want, got)
+}
+
+// recovers checks an export that met something, and goes on afterwards: it must have been told in a sentence,
+// be consistent, and end with the content of an undisturbed one.
+func (w *world) recovers(path string, err error) {
+	w.t.Helper()
+	require.Error(w.t, err)
+	w.t.Log(err)
+	require.Empty(w.t, verify(w.t, path).Damage)
+	undisturbed := file(w.t)
+	w.finish(job{Path: path})
+	w.finish(job{Path: undisturbed})
+	same(w.t, undisturbed, path)
+}
+
+func TestAnExportThatTheServiceLeavesIsConsistentAndGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, route := range map[string]fliplettest.Route{"while it reads messages": fliplettest.CrossSource, "while it fetches a file": fliplettest.Contents} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _, _ := busy(t, 2000)
+			before := 2 // requests that are answered
+			if route == fliplettest.Contents {
+				before = 1
+			}
+			away := w.server.After(before, 1_000_000, route, fliplettest.Status(503))
+			path := file(t)
+			o := w.options(path)
+			o.Patience = 100 * time.Millisecond
+			_, err := archive.Export(t.Context(), o)
+			require.ErrorIs(t, err, chat.ErrOffline)
+			away.Off()
+			w.recovers(path, err)
+		})
+	}
+}
+
+func TestAnExportThatIsStoppedIsConsistentAndGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, after := range []int64{1, 700, 1500} {
+		t.Run(fmt.Sprint("after ", after), func(t *testing.T) {
+			t.Parallel()
+			w, _, _ := busy(t, 2000)
+			path := file(t)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			o := w.options(path)
+			o.Eager()
+			o.Progress = func(p archive.Progress) {
+				if p.Messages >= after {
+					stop()
+				}
+			}
+			_, err := archive.Export(ctx, o)
+			require.ErrorIs(t, err, context.Canceled)
+			w.recovers(path, err)
+		})
+	}
+}
+
+func TestAnExportOntoAFullDiskIsConsistentAndGoesOn(t *testing.T) {
+	t.Parallel()
+	w, _, _ := busy(t, 3000)
+	for _, pages := range []int{30, 100} {
+		path := file(t)
+		cmd, out := w.start(job{Path: path, Pages: pages})
+		var said string
+		for out.Scan() {
+			said = out.Text()
+		}
+		require.NoError(t, cmd.Wait())
+		require.Contains(t, said, "the disk is full")
+		w.recovers(path, errors.New(said))
+	}
 }

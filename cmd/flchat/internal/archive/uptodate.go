@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
 )
 
@@ -15,19 +15,22 @@ const lookAgain = 50 * time.Millisecond
 // upToDate returns nil when the consumer has handled everything that was there when it was
 // called, or the context's cause. It is up to date when a poll that began with nothing left to do has brought
 // nothing: whatever was there before that poll is written then.
-func (e *exporter) upToDate(ctx context.Context, since *atomic.Int64) error {
+func (e *exporter) upToDate(ctx context.Context) error {
+	var away time.Time // since when polls fail
 	for {
-		handled, idle := e.handled.Load(), e.idle()
-		if idle {
-			err := e.chat.Poll(ctx)
-			if err == nil {
-				since.Store(0)
-			}
-			if err == nil && e.idle() && e.handled.Load() == handled {
-				return nil
-			}
+		handled := e.handled.Load()
+		if e.idle() && e.chat.Poll(ctx) == nil && e.idle() && e.handled.Load() == handled {
+			return nil
 		}
 		e.tell()
+		switch h := e.chat.Health(); {
+		case h.FailedPolls == 0:
+			away = time.Time{}
+		case away.IsZero():
+			away = time.Now()
+		case time.Since(away) > e.Patience:
+			return fmt.Errorf("the service was away for %v: %w", e.Patience, h.LastError)
+		}
 		t := time.NewTimer(lookAgain)
 		select {
 		case <-ctx.Done():

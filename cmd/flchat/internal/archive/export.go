@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,7 +50,7 @@ type Options struct {
 	PrimaryKey string
 	// NoFiles leaves attachments out.
 	NoFiles bool
-	// Progress is told several times a second at most, on one goroutine. nil: nobody.
+	// Progress is told several times a second at most, one call at a time. nil: nobody.
 	Progress func(Progress)
 	// Patience is how long the service may be away before the export ends. Default 1 min.
 	Patience time.Duration
@@ -93,7 +94,10 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 		return Result{}, err
 	}
 	defer c.Close()
+	within, cancel := context.WithCancel(ctx)
 	e := &exporter{Options: o, store: store, chat: c}
+	defer e.counting.Wait()
+	defer cancel()
 	if e.Patience <= 0 {
 		e.Patience = time.Minute
 	}
@@ -101,7 +105,7 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 		return Result{}, err
 	}
 	for _, phase := range []func(context.Context) error{e.people, e.messages, e.attachments} {
-		if err := phase(ctx); err != nil {
+		if err := phase(within); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
@@ -125,7 +129,10 @@ type exporter struct {
 
 	now                                           atomic.Value // Phase
 	handled, files, written, size, total, missing atomic.Int64
-	told                                          atomic.Int64 // in Unix nanoseconds
+	telling                                       sync.Mutex
+	told                                          time.Time
+
+	counting sync.WaitGroup
 
 	found   []chat.Gap // since the last record
 	delayed []*chat.Message
@@ -196,7 +203,7 @@ func (e *exporter) people(ctx context.Context) error {
 		return e.gone(ctx, tx, there)
 	})
 	if err == nil {
-		go e.count(ctx, conversations)
+		e.counting.Go(func() { e.count(ctx, conversations) })
 	}
 	return err
 }
@@ -368,7 +375,9 @@ func (e *exporter) phase(p Phase) {
 	if p == Attachments {
 		e.total.Store(0)
 	}
-	e.told.Store(0)
+	e.telling.Lock()
+	e.told = time.Time{}
+	e.telling.Unlock()
 	e.tell()
 }
 
@@ -379,11 +388,13 @@ func (e *exporter) tell() {
 	if e.Progress == nil {
 		return
 	}
-	now := time.Now().UnixNano()
-	last := e.told.Load()
-	if !e.eager && time.Duration(now-last) < often || !e.told.CompareAndSwap(last, now) {
+	e.telling.Lock()
+	defer e.telling.Unlock()
+	now := time.Now()
+	if !e.eager && now.Sub(e.told) < often {
 		return
 	}
+	e.told = now
 	e.Progress(e.progress())
 }
 

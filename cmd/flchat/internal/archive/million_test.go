@@ -19,6 +19,9 @@ func TestTheMemoryOfAnExportDoesNotGrowWithTheMessages(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("this system does not say how much memory a process had: it was NOT checked")
 	}
+	if race {
+		t.Skip("the race detector takes memory of its own")
+	}
 	messages := trials(t, "FLCHAT_MESSAGES", 8000)
 	w := newWorld(t)
 	const talks = 20

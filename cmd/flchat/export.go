@@ -53,12 +53,15 @@ func (e *exportCmd) Run(a *app) error {
 	if a.out.json {
 		return a.out.JSON(map[string]any{
 			"file": e.File, "messages": result.Messages, "records": result.Written, "bytes": result.Bytes, "missingFiles": result.Missing,
-			"conversations": result.Conversations, "contacts": result.Contacts, "seal": result.Seal,
+			"conversations": result.Conversations, "contacts": result.Contacts, "gaps": result.Gaps, "seal": result.Seal,
 		})
 	}
 	a.out.Printf("%s is up to date: %s in %s, with %s.\n", e.File, counted(result.Written, "new record"), counted(result.Conversations, "conversation"), counted(result.Contacts, "contact"))
 	if result.Missing > 0 {
 		a.out.Printf("%s could not be had; flchat view says which and why.\n", counted(result.Missing, "attachment"))
+	}
+	if result.Gaps > 0 {
+		a.out.Printf("%s could not be read as they are stored; the archive has their ids and why.\n", counted(result.Gaps, "message"))
 	}
 	a.out.Printf("Seal: %s\nNote the seal somewhere else: flchat verify --seal compares it.\n", result.Seal)
 	return nil

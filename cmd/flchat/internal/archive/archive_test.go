@@ -114,3 +114,52 @@ func TestWhatChangesOfContactsAndConversationsIsARecordOfItsOwn(t *testing.T) {
 	assert.Equal(t, conv, talks[0].ID)
 	assert.Equal(t, w.people, talks[0].Definition.Participants)
 }
+
+// A row that breaks a limit cannot be read. It is in the archive as a gap, and comes once it
+// can be read.
+func TestWhatCannotBeReadIsAGapInTheArchive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conv, _ := w.talk("Talk", 2)
+	deep := any("bottom")
+	for range 2000 {
+		deep = []any{deep}
+	}
+	id := w.server.AddRows(conv, datasource.M{"body": "deep", "fromUserId": w.people[0], "deep": deep})[0]
+	path := file(t)
+	r := w.export(path)
+	assert.EqualValues(t, 1, r.Gaps)
+	w.server.ShiftClock(time.Minute)
+	_, err := w.server.Client().Commit(t.Context(), conv, datasource.Commit{Entries: []datasource.CommitEntry{{ID: id, Data: datasource.M{"deep": "no more"}}}})
+	require.NoError(t, err)
+	w.export(path)
+	var bodies []string
+	for m, err := range w.open(path).Messages(t.Context(), conv) {
+		require.NoError(t, err)
+		bodies = append(bodies, m.Body)
+	}
+	assert.Equal(t, []string{"Talk: message number 0 of the talk", "Talk: message number 1 of the talk", "deep"}, bodies)
+	assert.Empty(t, verify(t, path).Damage)
+}
+
+func TestAConversationThatComesDuringAnExportHasItsNameInTheArchive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.talk("Talk", 300)
+	path := file(t)
+	o := w.options(path)
+	o.Eager()
+	var late int64
+	o.Progress = func(p archive.Progress) {
+		if p.Messages > 10 && late == 0 {
+			late, _ = w.talk("Late", 20)
+		}
+	}
+	_, err := archive.Export(t.Context(), o)
+	require.NoError(t, err)
+	talks, err := w.open(path).Conversations(t.Context())
+	require.NoError(t, err)
+	require.Len(t, talks, 2)
+	assert.Equal(t, late, talks[1].ID)
+	assert.Equal(t, "Late", talks[1].Name)
+}

@@ -66,6 +66,8 @@ type Result struct {
 	Seal string
 	// Conversations and Contacts are in the archive.
 	Conversations, Contacts int64
+	// Gaps are records of what could not be read, in this run and those before.
+	Gaps int64
 }
 
 // batch is how many messages share a transaction.
@@ -104,7 +106,7 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 	if err := claim(ctx, o.Path, store.DB(), Source{o.API, o.Contacts, o.PrimaryKey, c.User().UserID}); err != nil {
 		return Result{}, err
 	}
-	for _, phase := range []func(context.Context) error{e.people, e.messages, e.attachments} {
+	for _, phase := range []func(context.Context) error{e.people, e.messages, e.newcomers, e.attachments} {
 		if err := phase(within); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
@@ -116,7 +118,7 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 	e.tell()
 	r := Result{Progress: e.progress()}
 	if r.Seal, err = seal(ctx, store.DB()); err == nil {
-		err = store.DB().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM heads WHERE chain > 0), (SELECT count(DISTINCT item) FROM records WHERE chain = 0)`).Scan(&r.Conversations, &r.Contacts)
+		err = store.DB().QueryRowContext(ctx, `SELECT (SELECT count(*) FROM heads WHERE chain > 0), (SELECT count(DISTINCT item) FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND chain = 0), (SELECT count(*) FROM records WHERE kind = 'gap')`).Scan(&r.Conversations, &r.Contacts, &r.Gaps)
 	}
 	return r, e.explain(err)
 }
@@ -208,9 +210,23 @@ func (e *exporter) people(ctx context.Context) error {
 	return err
 }
 
+// newcomers reads conversations again when one has come meanwhile, whose messages are here
+// already.
+func (e *exporter) newcomers(ctx context.Context) error {
+	var n int
+	err := e.store.DB().QueryRowContext(ctx, `SELECT count(*) FROM heads WHERE chain > 0 AND NOT EXISTS (SELECT 1 FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND chain = heads.chain AND item = heads.chain)`).Scan(&n)
+	if err != nil {
+		return fileError{err}
+	}
+	if n == 0 {
+		return nil
+	}
+	return e.people(ctx)
+}
+
 // gone writes which contacts of the archive are not there any more.
 func (e *exporter) gone(ctx context.Context, tx execer, there map[int64]bool) error {
-	rows, err := tx.QueryContext(ctx, `SELECT item FROM records WHERE chain = 0 GROUP BY item ORDER BY item`)
+	rows, err := tx.QueryContext(ctx, `SELECT item FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND chain = 0 GROUP BY item ORDER BY item`)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (a *Archive) Contacts(ctx context.Context) ([]Contact, error) {
 		if r.Kind == KindContactGone { // what it was is in the record before
 			c.Gone = true
 			var before Record
-			err := before.scan(a.db.QueryRowContext(ctx, `SELECT `+columns+` FROM records WHERE item = ? AND chain = 0 AND kind = 'contact' ORDER BY seq DESC LIMIT 1`, r.Item))
+			err := before.scan(a.db.QueryRowContext(ctx, `SELECT `+columns+` FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND item = ? AND chain = 0 AND kind = 'contact' ORDER BY seq DESC LIMIT 1`, r.Item))
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func (a *Archive) Contacts(ctx context.Context) ([]Contact, error) {
 		}
 		list = append(list, c)
 		return nil
-	}, `SELECT `+columns+` FROM records WHERE seq IN (SELECT max(seq) FROM records WHERE chain = 0 GROUP BY item) ORDER BY item`)
+	}, `SELECT `+columns+` FROM records WHERE seq IN (SELECT max(seq) FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND chain = 0 GROUP BY item) ORDER BY item`)
 	return list, explain(a.Path, err)
 }
 
@@ -100,7 +100,7 @@ func (a *Archive) Conversations(ctx context.Context) ([]Conversation, error) {
 		_ = decode(string(what.Definition), &c.Definition) // without what has another form
 		list = append(list, c)
 		return nil
-	}, `SELECT `+columns+` FROM records WHERE seq IN (SELECT max(seq) FROM records WHERE kind = 'conversation' GROUP BY item) ORDER BY item`)
+	}, `SELECT `+columns+` FROM records WHERE seq IN (SELECT max(seq) FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND chain > 0 GROUP BY chain, item) ORDER BY item`)
 	if err != nil {
 		return nil, explain(a.Path, err)
 	}

@@ -31,6 +31,8 @@ CREATE TABLE records (
 ) STRICT;
 CREATE INDEX records_item ON records (item, seq);
 CREATE INDEX records_order ON records (chain, created, item) WHERE first = 1;
+CREATE INDEX records_people ON records (chain, item, seq) WHERE kind IN ('conversation', 'contact', 'contact-gone');
+CREATE INDEX records_gaps ON records (seq) WHERE kind = 'gap';
 CREATE INDEX records_files ON records (seq) WHERE files <> '';
 CREATE TABLE heads ( -- the ends of the chains
 	chain INTEGER PRIMARY KEY,

@@ -40,7 +40,9 @@ func (d *doctor) checkToken(ctx context.Context) finding {
 	d.client = client
 	if err := client.Ping(ctx); err != nil {
 		d.broken = "not checked, since the token was not taken"
-		return failed(err, "The answer is not one of Fliplet: check --url and --region.")
+		f := failed(err, "The answer is not one of Fliplet: check --url and --region.")
+		f.Text = "from " + d.a.tokenFrom + ", to " + client.BaseURL() + ": " + f.Text
+		return f
 	}
 	var answer struct {
 		User account `json:"user"`
@@ -110,7 +112,8 @@ func (d *doctor) checkContacts(ctx context.Context) finding {
 	}
 	d.source = source
 	if source.Type == "conversation" {
-		return look("Check --contacts: the contacts are an ordinary data source.", "%q (%d) is a conversation", line(source.Name), source.ID)
+		d.broken = "not checked, since these are not the contacts"
+		return fail(usagef("not the contacts"), "Check --contacts: people are in an ordinary data source.", "%q (%d) is a conversation", line(source.Name), source.ID)
 	}
 	return fine("%q (%d), %d columns", line(source.Name), source.ID, len(source.Columns))
 }

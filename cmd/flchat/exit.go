@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -53,7 +54,8 @@ func status(err error) int {
 		return exitUsage
 	}
 	var refused *datasource.Error
-	if errors.As(err, &refused) {
+	var call *chat.Error
+	if errors.As(err, &refused) || errors.As(err, &call) { // an answer that makes no sense, too
 		return exitService
 	}
 	return exitOther
@@ -102,9 +104,11 @@ func (a *app) report(err error) int {
 	case code == exitInterrupted:
 		a.errs.Printf("flchat: interrupted\n")
 	default:
-		a.errs.Printf("%s %s\n", a.errs.Paint(red, "flchat:"), safe(err.Error()))
+		const name = "flchat:"
+		text := strings.TrimPrefix(strings.Join(wrap(name+" "+safe(err.Error()), a.errs.width()), "\n"), name)
+		a.errs.Printf("%s%s\n", a.errs.Paint(red, name), text)
 		if what := advice(err); what != "" {
-			a.errs.Printf("%s\n", what)
+			a.errs.Printf("%s\n", strings.Join(wrap(what, a.errs.width()), "\n"))
 		}
 	}
 	return code

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"log/slog"
 
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/flipletlocal"
 )
 
@@ -15,9 +18,26 @@ func (a *app) startLocal(ctx context.Context) error {
 	a.atEnd(demo.Close)
 	a.URL, a.localToken, a.Region, a.Contacts, a.App, a.PrimaryKey = demo.URL, demo.Token, "", demo.Contacts, 0, "Email"
 	if a.As == "" {
-		a.As = "Email=jane@example.org"
+		a.As = "Email=" + demoPerson
 	}
-	return nil
+	return demoLogin(ctx, demo)
+}
+
+// demoPerson is who has chatted before in the local Fliplet, so that there is everything to look at.
+const demoPerson = "jane@example.org"
+
+func demoLogin(ctx context.Context, demo *flipletlocal.Demo) error {
+	client, err := datasource.NewClient(datasource.Config{Token: demo.Token, BaseURL: demo.URL})
+	if err != nil {
+		return err
+	}
+	c, err := chat.Connect(ctx, chat.Options{Client: client, DataSourceID: demo.Contacts, PrimaryKey: "Email", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Login(ctx, chat.M{"Email": demoPerson})
+	return err
 }
 
 type localCmd struct {

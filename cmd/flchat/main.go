@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -37,6 +38,8 @@ type commands struct {
 	View          viewCmd          `cmd:"" help:"Write an archive as a page of HTML with a search and plots, or as JSON."`
 	Import        importCmd        `cmd:"" help:"Write an archive into another app; without --write, say what that would write."`
 	Local         localCmd         `cmd:"" passthrough:"" help:"Run a local Fliplet for other programs, as fliplet-local does. It has flags of its own: flchat local -h."`
+	Completion    completionCmd    `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Man           manCmd           `cmd:"" help:"Print the manual page."`
 }
 
 // app is what a command runs with.
@@ -67,6 +70,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	parser, err := newParser(&cli, kong.Writers(stdout, stderr), kong.Exit(func(code int) { ended = code }), kong.Bind(a))
 	if err != nil {
 		return a.report(err)
+	}
+	for i, arg := range args {
+		if !utf8.ValidString(arg) { // the parser would put other characters there
+			return a.report(usagef("argument %d is no UTF-8 text; read it from a file or from standard input", i+1))
+		}
 	}
 	parsed, err := parser.Parse(doubleDashes(args, parser))
 	if ended >= 0 { // -h has been answered

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	chat "github.com/fliplet/fliplet-chat-go"
 )
 
@@ -72,7 +74,7 @@ func (n *names) load(ctx context.Context) ([]*chat.Conversation, error) {
 	var ids []string
 	for _, conv := range all {
 		n.conversations[conv.ID] = conv
-		if conv.Name == "" || !conv.IsGroup && !conv.IsChannel {
+		if title(conv) == "" {
 			ids = append(ids, conv.Definition.Participants[:min(len(conv.Definition.Participants), 10)]...)
 		}
 	}
@@ -91,7 +93,7 @@ func (n *names) conversation(ctx context.Context, id int64) string {
 		n.conversations[id] = conv
 		n.learn(ctx, conv.Definition.Participants[:min(len(conv.Definition.Participants), 10)]...)
 	}
-	if name := line(conv.Name); name != "" {
+	if name := title(conv); name != "" {
 		return name
 	}
 	var others []string
@@ -107,6 +109,15 @@ func (n *names) conversation(ctx context.Context, id int64) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(others[:3], ", "), len(others)-3)
 	}
 	return strings.Join(others, ", ")
+}
+
+// title is the name that somebody gave a conversation, "" without one: clients then make up a UUID.
+func title(conv *chat.Conversation) string {
+	name := line(conv.Name)
+	if _, err := uuid.Parse(name); err == nil {
+		return ""
+	}
+	return name
 }
 
 // contactName is the first of the usual columns that holds something, on one line.

@@ -21,8 +21,8 @@ const maxBody = 1 << 20
 
 type sendCmd struct {
 	Conversation int64    `short:"c" required:"" placeholder:"ID" help:"The conversation; flchat conversations lists them."`
-	Body         []string `arg:"" optional:"" help:"The message. Without it, or with -, standard input is sent."`
-	Files        []string `name:"file" type:"path" placeholder:"FILE" help:"Attach this file; may be given several times."`
+	Body         []string `arg:"" optional:"" sep:"none" help:"The message. Without it, or with -, standard input is sent."`
+	Files        []string `name:"file" sep:"none" type:"path" placeholder:"FILE" help:"Attach this file; may be given several times."`
 	GUID         string   `name:"guid" placeholder:"UUID" help:"The id of the message. Sent again with the same one, it arrives once."`
 }
 

@@ -117,20 +117,21 @@ func (t *talk) block(ctx context.Context, conversation int64, at time.Time, from
 	p := t.a.out
 	at = at.In(t.a.zone)
 	width := p.width()
-	header := t.names.conversation(ctx, conversation) + " · " + at.Format("Monday 2 January 2006")
-	if header != t.header {
+	const nameWidth, narrow = 14, 50
+	title, day, number := t.names.conversation(ctx, conversation), at.Format(" · Monday 2 January 2006"), fmt.Sprintf(" (%d)", conversation)
+	if header := number + day; header != t.header {
 		if t.header != "" {
 			p.Printf("\n")
 		}
 		t.header = header
-		number := fmt.Sprintf(" (%d)", conversation)
-		title := header
-		if width > 0 {
-			title = cut(header, max(width-columns(number), 4))
+		if width > 0 && width < narrow {
+			day = at.Format(" · 2 Jan 2006")
 		}
-		p.Printf("%s%s\n", p.Paint(bold, title), p.Paint(dim, number))
+		if width > 0 {
+			title = cut(title, max(width-columns(day)-columns(number), 4))
+		}
+		p.Printf("%s%s\n", p.Paint(bold, title+day), p.Paint(dim, number))
 	}
-	const nameWidth, narrow = 14, 50
 	clock, name := p.Paint(dim, at.Format("15:04")), t.names.person(from)
 	if from == "" {
 		name = "-"

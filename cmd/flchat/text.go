@@ -74,6 +74,7 @@ func split(text string, width int) (head, rest string) {
 // break any line.
 func wrap(text string, width int) []string {
 	var out []string
+paragraphs:
 	for paragraph := range strings.SplitSeq(strings.ReplaceAll(text, "\t", "    "), "\n") {
 		for width > 0 && columns(paragraph) > width {
 			head, rest := split(paragraph, width)
@@ -81,7 +82,9 @@ func wrap(text string, width int) []string {
 				head, rest = head[:at], paragraph[at+1:]
 			}
 			out = append(out, strings.TrimRight(head, " "))
-			paragraph = strings.TrimLeft(rest, " ")
+			if paragraph = strings.TrimLeft(rest, " "); paragraph == "" {
+				continue paragraphs
+			}
 		}
 		out = append(out, paragraph)
 	}

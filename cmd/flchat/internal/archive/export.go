@@ -91,6 +91,7 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 			err = explain(o.Path, closed)
 		}
 	}()
+	sweep(o.Path)
 	c, err := o.Connect(ctx, newPositions(store))
 	if err != nil {
 		return Result{}, err

@@ -103,7 +103,7 @@ func setDone(ctx context.Context, tx execer, seq int64) error {
 // fetch reads a file into the archive, or notes why it is missing. An error says that it may
 // be had later.
 func (e *exporter) fetch(ctx context.Context, r *Record, m *chat.Message, i int) error {
-	temp, err := os.CreateTemp(filepath.Dir(e.Path), ".flchat-*")
+	temp, err := os.CreateTemp(filepath.Dir(e.Path), partOf(e.Path))
 	if err != nil {
 		return fileError{err}
 	}
@@ -139,6 +139,17 @@ func (e *exporter) fetch(ctx context.Context, r *Record, m *chat.Message, i int)
 		e.size.Add(f.Size)
 		return e.wrote(record)(true, appendRecord(ctx, tx, record))
 	})
+}
+
+// partOf is what files are called that are being fetched.
+func partOf(path string) string { return "." + filepath.Base(path) + ".part-*" }
+
+// sweep removes what an export that was killed has left. The archive is locked.
+func sweep(path string) {
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), partOf(path))) // a pattern that is none finds nothing
+	for _, name := range left {
+		_ = os.Remove(name)
+	}
 }
 
 // counted notes errors of writing, which are not those of the download.

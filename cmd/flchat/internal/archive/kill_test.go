@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -173,7 +174,10 @@ func TestAnExportThatIsKilledAgainAndAgainHasTheContentOfAnUndisturbedOne(t *tes
 		}
 	}
 	harass(kills-kills/3, 1+scaled(40))
+	left := filepath.Join(filepath.Dir(killed), ".chat.flchat.part-1")
+	require.NoError(t, os.WriteFile(left, []byte("half a picture"), 0o600))
 	w.finish(job{Path: killed})
+	assert.NoFileExists(t, left)
 	w.finish(job{Path: undisturbed})
 	same(t, undisturbed, killed)
 

@@ -169,7 +169,7 @@ func (v *verification) record(ctx context.Context, a *Archive, r loose) error {
 		v.note(r.damage(fmt.Sprintf("byte %d of its hash is 0x%02x and was 0x%02x", at, r.hash[at], computed[at]), "hash", at))
 		v.ends[r.chain] = &end{e.n + 1, computed}
 		return nil
-	case v.locate(&r, e.hash):
+	case v.locate(ctx, &r, e.hash):
 		v.ends[r.chain] = &end{e.n + 1, r.hash}
 		return nil
 	case v.moved(&r):
@@ -223,7 +223,7 @@ const work = 2 << 30
 
 // locate finds the byte that was changed, if it is one: with the byte that was there the
 // record has its hash again. It notes what it finds.
-func (v *verification) locate(r *loose, before []byte) bool {
+func (v *verification) locate(ctx context.Context, r *loose, before []byte) bool {
 	size := 0
 	for _, f := range r.fields {
 		size += len(f.bytes)
@@ -237,6 +237,9 @@ func (v *verification) locate(r *loose, before []byte) bool {
 	}
 	for i, f := range r.fields {
 		for at, is := range f.bytes {
+			if ctx.Err() != nil {
+				return false
+			}
 			for n := range flips {
 				was := is ^ byte(n+1)
 				if flips == 8 {

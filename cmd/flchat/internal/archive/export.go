@@ -87,7 +87,9 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 		return Result{}, err
 	}
 	defer func() {
-		if closed := store.Close(); err == nil {
+		closed := store.Close()
+		alone(o.Path)
+		if err == nil {
 			err = explain(o.Path, closed)
 		}
 	}()

@@ -152,12 +152,8 @@ func unfinished(ctx context.Context, path string) (bool, error) {
 
 // openToRead opens a file of SQLite in which nothing is written.
 func openToRead(ctx context.Context, path string) (*sql.DB, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return nil, explain(path, err)
-	}
-	dsn := "file://" + (&url.URL{Path: absolute}).EscapedPath() + "?mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(10000)"
-	db, err := sql.Open("sqlite", dsn)
+	name := dsn(path) + "?mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(10000)"
+	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, explain(path, err)
 	}
@@ -167,11 +163,31 @@ func openToRead(ctx context.Context, path string) (*sql.DB, error) {
 	_ = db.Close()
 	// In a folder that cannot be written SQLite takes a file only when it is told that nobody
 	// changes it. That is so unless an export has left its log there.
-	if _, err := os.Stat(absolute + "-wal"); err == nil {
-		return sql.Open("sqlite", dsn)
+	if _, err := os.Stat(path + "-wal"); err == nil {
+		return sql.Open("sqlite", name)
 	}
-	db, err = sql.Open("sqlite", dsn+"&immutable=1")
+	db, err = sql.Open("sqlite", name+"&immutable=1")
 	return db, explain(path, err)
+}
+
+// alone lets an archive be one file again, from which can be read without files beside it.
+// It fails while somebody reads, or after an export that was killed, and that is no harm.
+func alone(path string) {
+	db, err := sql.Open("sqlite", dsn(path)+"?mode=rw&_pragma=busy_timeout(200)")
+	if err != nil {
+		return
+	}
+	defer db.Close()
+	_, _ = db.Exec("PRAGMA journal_mode = DELETE") //nolint:noctx // it takes no longer than its timeout
+}
+
+// dsn names a file to the driver.
+func dsn(path string) string {
+	absolute, err := filepath.Abs(path)
+	if err != nil { // the working directory is gone
+		absolute = path
+	}
+	return "file://" + (&url.URL{Path: absolute}).EscapedPath()
 }
 
 // claim notes whose archive it is, or refuses one of somebody else's.

@@ -9,7 +9,7 @@ VECTORS  ?= ../shared/vectors
 PROFILES ?= /tmp/chat-profiles
 
 .DEFAULT_GOAL := help
-.PHONY: help ci fmt vet lint test archive telemetry long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
+.PHONY: help ci fmt vet lint test flchat archive telemetry long race cover bench benchmarks profile fuzz mutate parity vectors vuln tidy docs pictures quickstart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: ## the everyday tests
 
 telemetry: ## the tests of telemetry/otelchat, a module of its own with OpenTelemetry
 	$(GO) -C telemetry/otelchat test ./...
+
+flchat: ## the tests of cmd/flchat, a module of its own: terminals, pipes, the size of the program
+	$(GO) -C cmd/flchat test ./...
 
 archive: ## the tests of examples/archive, a module of its own with SQLite
 	$(GO) -C examples/archive test ./...

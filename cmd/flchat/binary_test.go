@@ -65,7 +65,7 @@ func TestCompletionsWorkInBash(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "flchat.bash")
 	require.NoError(t, os.WriteFile(script, []byte(callWith(t, nil, "completion", "bash").out), 0o600))
 	for typed, want := range map[string]string{
-		"flchat c":                   "conversations contacts completion",
+		"flchat un":                  "unread",
 		"flchat tail --s":            "--since",
 		"flchat tail --no":           "--no-color --no-follow",
 		"flchat tail -o ":            "auto text json",

@@ -152,9 +152,27 @@ func TestSettingsComeFromFlagsThenTheEnvironmentThenTheFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(good, []byte(w.srv.Token+"\n"), 0o600))
 	assert.Equal(t, 0, callWith(t, nil, "unread", "--count", "--token-file", good).code, "and the file that a flag names comes before that")
 	t.Setenv("FLIPLET_TOKEN", "")
-	write(w.contacts, `, "token-file": "`+good+`"`)
-	assert.Equal(t, 0, callWith(t, nil, "unread", "--count").code)
+	for _, name := range []string{good, "token-beside"} { // a relative one is beside the configuration
+		require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "token-beside"), []byte(w.srv.Token), 0o600))
+		require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `{"token-file": %q, "url": %q, "as": "Email=jane@example.org"}`, name, w.srv.URL), 0o600))
+		assert.Equal(t, 0, callWith(t, nil, "unread", "--count").code)
+	}
+	write(w.contacts, "")
 	assert.Equal(t, 0, callWith(t, nil, "unread", "-count").code, "one dash, as in Go's programs")
+}
+
+func TestLocalTakesNoSettingsOfAnAccount(t *testing.T) {
+	for name, value := range map[string]string{
+		"FLIPLET_TOKEN": "eu--another", "FLIPLET_AS": "Email=me@example.org", "FLIPLET_CONTACTS": "7", "FLIPLET_API_URL": "http://127.0.0.1:1",
+		"FLIPLET_REGION": "us", "FLIPLET_APP_ID": "9", "FLIPLET_PRIMARY_KEY": "Phone", "FLCHAT_OUTPUT": "text",
+	} {
+		t.Setenv(name, value)
+	}
+	r := callWith(t, nil, "unread", "--local", "--as", "Email=bob@example.org")
+	assert.Equal(t, 0, r.code, r.errs)
+	assert.Contains(t, r.out, "See you at /, then.")
+	r = callWith(t, nil, "doctor", "--local")
+	assert.Contains(t, r.out, "11 green")
 }
 
 func TestFilesWithSecretsThatOthersCanReadAreNamed(t *testing.T) {
@@ -309,4 +327,22 @@ func TestLocalIsFlipletLocal(t *testing.T) {
 	r = callWith(t, nil, "local", "-port", "1")
 	assert.Equal(t, 2, r.code)
 	assert.Contains(t, r.errs, "flag provided but not defined: -port")
+}
+
+// TestCommandsMakeFewRequests counts what docs/flchat.md says, for somebody who has logged in before.
+func TestCommandsMakeFewRequests(t *testing.T) {
+	w := newWorld(t).chatter()
+	w.token(t)
+	w.person("jane@example.org")
+	for _, tt := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"doctor"}, 9}, {[]string{"tail", "--no-follow"}, 5}, {[]string{"send", "-c", "102", "hello"}, 6}, {[]string{"unread"}, 5},
+		{[]string{"unread", "--count"}, 4}, {[]string{"conversations"}, 3}, {[]string{"contacts"}, 1},
+	} {
+		before := len(w.srv.Requests())
+		assert.Equal(t, 0, w.call(tt.args...).code)
+		assert.Equal(t, tt.want, len(w.srv.Requests())-before, "%v", tt.args)
+	}
 }

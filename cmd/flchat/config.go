@@ -115,10 +115,15 @@ func readSmallFile(path string, errs *printer) ([]byte, error) {
 // BeforeResolve looks for what the command line does not say: first in the environment, then in the
 // file of configuration.
 func (g *globals) BeforeResolve(ctx *kong.Context, a *app) error {
-	named := os.Getenv("FLCHAT_CONFIG")
+	named, local := os.Getenv("FLCHAT_CONFIG"), false
 	for _, f := range ctx.Model.Flags {
-		if v, ok := ctx.FlagValue(f).(string); ok && f.Name == "config" && v != "" {
-			named = v
+		switch v := ctx.FlagValue(f).(type) {
+		case string:
+			if f.Name == "config" && v != "" {
+				named = v
+			}
+		case bool:
+			local = local || f.Name == "local" && v
 		}
 	}
 	c, err := readConfig(named, a.errs)
@@ -130,6 +135,9 @@ func (g *globals) BeforeResolve(ctx *kong.Context, a *app) error {
 	}
 	a.config = c
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if local && flag.Name != "output" { // the rest is about an account, which a local Fliplet does not know
+			return nil, nil //nolint:nilnil // kong's word for "not here"
+		}
 		if name := flag.Tag.Get("from"); name != "" {
 			if v := os.Getenv(name); v != "" {
 				return v, checkNumber(name, v, flag)

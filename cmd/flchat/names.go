@@ -25,7 +25,11 @@ type names struct {
 }
 
 func newNames(c *chat.Chat) *names {
-	return &names{c: c, people: map[string]string{}, conversations: map[int64]*chat.Conversation{}}
+	n := &names{c: c, people: map[string]string{}, conversations: map[int64]*chat.Conversation{}}
+	if me := c.User(); me != nil {
+		n.people[me.UserID] = contactName(me.Data)
+	}
+	return n
 }
 
 // learn looks up people who are not known yet, in one request for a hundred of them. Who is not found

@@ -4,11 +4,14 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
 )
 
 // screen is flchat on a terminal.
@@ -182,26 +186,61 @@ func TestTailFollowsUntilCtrlC(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(text, "comes later"))
 }
 
+func TestTailGoesOnAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.say(w.talk, "u-bob", "before")
+	w.srv.ThawClock()
+	s := onTerminal(t, 80, []string{"FLIPLET_TOKEN=" + w.srv.Token, "NO_COLOR=1"}, append([]string{"tail", "--poll", "100ms"}, w.flags()...)...)
+	s.waitFor("before")
+	lever := w.srv.Always(fliplettest.AnyRead, fliplettest.Status(501))
+	s.waitFor("trying again")
+	lever.Off()
+	w.srv.AddRows(w.talk, datasourceRow("body", "after the outage", "fromUserId", "u-bob", "conversationId", w.talk))
+	s.waitFor("after the outage")
+	s.press("\x03")
+	code, text := s.end()
+	assert.Equal(t, 0, code)
+	assert.Equal(t, 1, strings.Count(text, "trying again"), "it is not said again and again")
+}
+
 func TestCtrlCEndsEveryQuestionAndEveryWait(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	end := make(chan struct{})
+	var asked = map[string]*atomic.Int64{}
+	serve := func(h http.HandlerFunc) *httptest.Server {
+		n := new(atomic.Int64)
+		srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { n.Add(1); h(rw, r) }))
+		asked[srv.URL] = n
+		t.Cleanup(srv.Close)
+		return srv
+	}
+	hangs := serve(func(_ http.ResponseWriter, _ *http.Request) { <-end })
+	down := serve(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) })
+	t.Cleanup(func() { close(end) }) // before the servers
 	for name, tt := range map[string]struct {
 		args []string
 		wait string
 		env  string
 	}{
-		"the token":        {[]string{"unread"}, "it is not shown", ""},
-		"standard input":   {[]string{"send", "-c", fmt.Sprint(w.talk)}, "Ctrl-D", "FLIPLET_TOKEN=" + w.srv.Token},
-		"the local server": {[]string{"local", "-addr", "127.0.0.1:0"}, "fliplet-local: http", ""},
+		"the token":             {[]string{"unread"}, "it is not shown", ""},
+		"standard input":        {[]string{"send", "-c", fmt.Sprint(w.talk)}, "Ctrl-D", "FLIPLET_TOKEN=" + w.srv.Token},
+		"a server that hangs":   {[]string{"conversations", "--url", hangs.URL}, "", "FLIPLET_TOKEN=" + w.srv.Token},
+		"a server that is down": {[]string{"conversations", "--url", down.URL}, "", "FLIPLET_TOKEN=" + w.srv.Token},
+		"the local server":      {[]string{"local", "-addr", "127.0.0.1:0"}, "fliplet-local: http", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			args := tt.args
-			if args[0] != "local" {
-				args = append(args, w.flags()...)
+			if args[0] != "local" { // what is given last counts
+				args = append(append([]string{args[0]}, w.flags()...), args[1:]...)
 			}
 			s := onTerminal(t, 80, []string{tt.env}, args...)
 			s.waitFor(tt.wait)
+			if tt.wait == "" {
+				require.Eventually(t, func() bool { return asked[args[len(args)-1]].Load() > 0 }, time.Minute, time.Millisecond)
+			}
 			s.press("\x03")
 			code, text := s.end()
 			if args[0] == "local" {
@@ -291,12 +330,4 @@ func TestAnInterruptEndsATailInAPipe(t *testing.T) {
 	require.NoError(t, cmd.Wait(), "status 0")
 	assert.Len(t, result{out: text.String()}.objects(t), 5)
 	assert.NotContains(t, text.String(), "\x1b")
-}
-
-func datasourceRow(pairs ...any) map[string]any {
-	row := map[string]any{}
-	for i := 0; i < len(pairs); i += 2 {
-		row[pairs[i].(string)] = pairs[i+1]
-	}
-	return row
 }

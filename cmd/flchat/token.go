@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/term"
@@ -22,7 +23,11 @@ func (a *app) token(ctx context.Context) (string, error) {
 		a.tokenFrom = "FLIPLET_TOKEN"
 		return strings.TrimSpace(os.Getenv("FLIPLET_TOKEN")), nil
 	case a.config != nil && a.config.values["token-file"] != "":
-		return a.tokenOf(a.config.values["token-file"], a.config.path+": token-file")
+		path := a.config.values["token-file"]
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(a.config.path), path)
+		}
+		return a.tokenOf(path, a.config.path+": token-file")
 	case a.config != nil && a.config.values["token"] != "":
 		a.tokenFrom = a.config.path
 		return strings.TrimSpace(a.config.values["token"]), nil

@@ -20,15 +20,15 @@ func (cmd *unreadCmd) Run(a *app) error {
 		}
 		return a.count(n)
 	}
-	found, err := c.Unread().Get(a.ctx)
-	if err != nil {
-		return err
-	}
 	n := newNames(c)
 	if !cmd.Count {
 		if _, err := n.load(a.ctx); err != nil {
 			return err
 		}
+	}
+	found, err := c.Unread().Get(a.ctx)
+	if err != nil {
+		return err
 	}
 	shown := 0
 	t := talk{a: a, names: n}

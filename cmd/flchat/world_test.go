@@ -31,13 +31,16 @@ var program = sync.OnceValues(func() (string, error) {
 	builtIn = dir
 	path := filepath.Join(dir, "flchat")
 	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(developer, "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return path, nil
 })
+
+// developer is the environment before the tests change it, with the caches of the go command.
+var developer = os.Environ()
 
 var builtIn string // the directory of program, "" when no test needed it
 
@@ -184,4 +187,12 @@ func golden(t *testing.T, name, got string) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), got, "GOLDEN=write go test writes the screens")
+}
+
+func datasourceRow(pairs ...any) map[string]any {
+	row := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		row[pairs[i].(string)] = pairs[i+1]
+	}
+	return row
 }

@@ -12,6 +12,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/cmd/flchat/internal/archive"
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/storage/sqlstore"
 )
 
 // kinds are the kinds of the versions of a message.
@@ -165,4 +166,20 @@ func TestAConversationThatComesDuringAnExportHasItsNameInTheArchive(t *testing.T
 	require.Len(t, talks, 2)
 	assert.Equal(t, late, talks[1].ID)
 	assert.Equal(t, "Late", talks[1].Name)
+}
+
+func TestTwoExportsIntoOneFileDoNotMeet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.talk("Talk", 300)
+	path := file(t)
+	w.export(path)
+	other, err := sqlstore.Open(t.Context(), path, sqlstore.Alone())
+	require.NoError(t, err)
+	_, err = archive.Export(t.Context(), w.options(path))
+	var usage *archive.UsageError
+	require.ErrorAs(t, err, &usage)
+	assert.Contains(t, usage.Text, "is in use by another export")
+	require.NoError(t, other.Close())
+	w.export(path)
 }

@@ -82,23 +82,34 @@ const consumer = "archive"
 //
 // Errors: a [UsageError]; those of the chat; the cause of ctx.
 func Export(ctx context.Context, o Options) (_ Result, err error) {
+	source := Source{API: o.API, Contacts: o.Contacts, PrimaryKey: o.PrimaryKey}
+	if err := peek(ctx, o.Path, source); err != nil {
+		return Result{}, err
+	}
+	position := newPositions()
+	c, err := o.Connect(ctx, position)
+	if err != nil {
+		return Result{}, err
+	}
+	defer c.Close()
+	source.UserID = c.User().UserID
+	if err := peek(ctx, o.Path, source); err != nil {
+		return Result{}, err
+	}
 	store, err := openToWrite(ctx, o.Path)
 	if err != nil {
 		return Result{}, err
 	}
 	defer func() {
+		_ = c.Close() // it uses the store
 		closed := store.Close()
 		alone(o.Path)
 		if err == nil {
 			err = explain(o.Path, closed)
 		}
 	}()
+	position.file = store
 	sweep(o.Path)
-	c, err := o.Connect(ctx, newPositions(store))
-	if err != nil {
-		return Result{}, err
-	}
-	defer c.Close()
 	within, cancel := context.WithCancel(ctx)
 	e := &exporter{Options: o, store: store, chat: c}
 	defer e.counting.Wait()
@@ -106,7 +117,7 @@ func Export(ctx context.Context, o Options) (_ Result, err error) {
 	if e.Patience <= 0 {
 		e.Patience = time.Minute
 	}
-	if err := claim(ctx, o.Path, store.DB(), Source{o.API, o.Contacts, o.PrimaryKey, c.User().UserID}); err != nil {
+	if err := claim(ctx, o.Path, store.DB(), source); err != nil {
 		return Result{}, err
 	}
 	for _, phase := range []func(context.Context) error{e.people, e.messages, e.newcomers, e.attachments} {

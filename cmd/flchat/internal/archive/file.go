@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/storage/sqlstore"
 	_ "modernc.org/sqlite" // registers the driver, which needs no C compiler
@@ -106,7 +107,7 @@ func openToWrite(ctx context.Context, path string) (_ *sqlstore.Store, err error
 			return nil, err
 		}
 	}
-	store, err := sqlstore.Open(ctx, path, sqlstore.Alone())
+	store, err := openAlone(ctx, path)
 	if err != nil {
 		return nil, explain(path, err)
 	}
@@ -192,17 +193,9 @@ func dsn(path string) string {
 
 // claim notes whose archive it is, or refuses one of somebody else's.
 func claim(ctx context.Context, path string, db execer, s Source) error {
-	var old Source
-	known, err := readSource(ctx, db, &old)
-	switch {
-	case err != nil:
-		return explain(path, err)
-	case known && (old.API != s.API || old.Contacts != s.Contacts):
-		return usagef(nil, "%s is the archive of another app: of contacts %d at %s, and this is contacts %d at %s; give another file", path, old.Contacts, old.API, s.Contacts, s.API)
-	case known && old.UserID != s.UserID:
-		return usagef(nil, "%s is the archive of another person (%s): log in as that one with --as, or give another file", path, old.UserID)
-	case known:
-		return nil
+	known, err := refuse(ctx, path, db, s)
+	if err != nil || known {
+		return err
 	}
 	for name, value := range s.values() {
 		if _, err := db.ExecContext(ctx, `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, name, value); err != nil {
@@ -210,6 +203,61 @@ func claim(ctx context.Context, path string, db execer, s Source) error {
 		}
 	}
 	return nil
+}
+
+// unlocked is how long another export may take to give the lock back that has just ended, or
+// a process that it has begun.
+const unlocked = 3 * time.Second
+
+// openAlone opens a file that no other export has.
+func openAlone(ctx context.Context, path string) (*sqlstore.Store, error) {
+	for until := time.Now().Add(unlocked); ; {
+		store, err := sqlstore.Open(ctx, path, sqlstore.Alone())
+		if !errors.Is(err, sqlstore.ErrLocked) || time.Now().After(until) {
+			return store, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// peek refuses a file that is no archive, or somebody else's, before anything is written into
+// it. Without a UserID any person's will do.
+func peek(ctx context.Context, path string, s Source) error {
+	if err := check(path, true); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		return nil //nolint:nilerr // it is to be made
+	}
+	if begun, err := unfinished(ctx, path); err != nil || begun {
+		return err
+	}
+	db, err := openToRead(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = refuse(ctx, path, db, s)
+	return err
+}
+
+// refuse reports whether an archive is of a source already, and an error if that is another one.
+func refuse(ctx context.Context, path string, db queryer, s Source) (known bool, err error) {
+	var old Source
+	known, err = readSource(ctx, db, &old)
+	switch {
+	case err != nil:
+		return false, explain(path, err)
+	case known && (old.API != s.API || old.Contacts != s.Contacts):
+		return true, usagef(nil, "%s is the archive of another app: of contacts %d at %s, and this is contacts %d at %s; give another file", path, old.Contacts, old.API, s.Contacts, s.API)
+	case known && s.UserID != "" && old.UserID != s.UserID:
+		return true, usagef(nil, "%s is the archive of another person (%s): log in as that one with --as, or give another file", path, old.UserID)
+	}
+	return known, nil
 }
 
 // readSource reads whose archive it is; false for nobody's yet.

@@ -13,11 +13,11 @@ import (
 // consumer is in the file: identities, which have a chat token, and the cache are in memory,
 // so that a file which is given away gives nothing else away.
 type positions struct {
-	storage.Store // in memory
-	file          *sqlstore.Store
+	storage.Store                 // in memory
+	file          *sqlstore.Store // nil until the first consumer begins
 }
 
-func newPositions(file *sqlstore.Store) *positions { return &positions{storage.NewMemory(), file} }
+func newPositions() *positions { return &positions{Store: storage.NewMemory()} }
 
 var _ storage.Transactional = (*positions)(nil)
 

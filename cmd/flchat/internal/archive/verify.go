@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -39,9 +40,15 @@ const maxDamage = 100
 // their ends and the content of files with theirs. Of a record that was changed it finds the
 // byte, when it is one, by trying. Memory is that of the ends of the chains and of the largest record.
 func (a *Archive) Verify(ctx context.Context) (*Verified, error) {
-	v := &verification{ends: map[int64]*end{}}
-	for _, step := range []func(context.Context, *Archive) error{v.records, v.heads, v.files, v.tables} {
-		if err := step(ctx, a); err != nil {
+	// All of it is read as of one moment: an export may be writing.
+	tx, err := a.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, explain(a.Path, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	v := &verification{db: tx, ends: map[int64]*end{}}
+	for _, step := range []func(context.Context) error{v.records, v.heads, v.files, v.tables} {
+		if err := step(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
@@ -49,9 +56,9 @@ func (a *Archive) Verify(ctx context.Context) (*Verified, error) {
 			v.note(Damage{What: "the file cannot be read on: " + err.Error(), Seq: v.last})
 		}
 	}
-	s, err := a.Seal(ctx)
+	s, err := seal(ctx, tx)
 	if err != nil && len(v.out.Damage) == 0 {
-		return nil, err
+		return nil, explain(a.Path, err)
 	}
 	v.out.Seal = s
 	return &v.out, nil
@@ -64,6 +71,7 @@ type end struct {
 }
 
 type verification struct {
+	db   queryer
 	out  Verified
 	ends map[int64]*end
 	last int64 // the record that was read last
@@ -103,9 +111,9 @@ func text(v any) []byte {
 var unhashed = ""
 
 // records compares each record with its hash.
-func (v *verification) records(ctx context.Context, a *Archive) error {
+func (v *verification) records(ctx context.Context) error {
 	// By the table alone: an index may be damaged.
-	rows, err := a.db.QueryContext(ctx, `SELECT `+columns+` FROM records NOT INDEXED ORDER BY seq`)
+	rows, err := v.db.QueryContext(ctx, `SELECT `+columns+` FROM records NOT INDEXED ORDER BY seq`)
 	if err != nil {
 		return err
 	}
@@ -135,7 +143,7 @@ func (v *verification) records(ctx context.Context, a *Archive) error {
 				r.odd = f.name
 			}
 		}
-		if err := v.record(ctx, a, r); err != nil {
+		if err := v.record(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -146,7 +154,7 @@ func (v *verification) records(ctx context.Context, a *Archive) error {
 var numeric = map[string]bool{"chain": true, "n": true, "item": true, "first": true}
 
 // record compares one record.
-func (v *verification) record(ctx context.Context, a *Archive, r loose) error {
+func (v *verification) record(ctx context.Context, r loose) error {
 	if r.seq <= v.last && v.out.Records > 0 {
 		v.note(r.damage("its number is not above that of the record before", "seq", 0))
 	}
@@ -177,7 +185,7 @@ func (v *verification) record(ctx context.Context, a *Archive, r loose) error {
 	}
 	// What is left of the record may name another message. The index has its own copy.
 	var item int64
-	if err := a.db.QueryRowContext(ctx, `SELECT item FROM records INDEXED BY records_item WHERE seq = ?`, r.seq).Scan(&item); err == nil {
+	if err := v.db.QueryRowContext(ctx, `SELECT item FROM records INDEXED BY records_item WHERE seq = ?`, r.seq).Scan(&item); err == nil {
 		r.item = item
 	}
 	if r.n > e.n+1 {
@@ -296,8 +304,8 @@ func difference(a, b []byte) (at int, one bool) {
 }
 
 // heads compares the chains with their noted ends.
-func (v *verification) heads(ctx context.Context, a *Archive) error {
-	rows, err := a.db.QueryContext(ctx, `SELECT chain, n, hash FROM heads ORDER BY chain`)
+func (v *verification) heads(ctx context.Context) error {
+	rows, err := v.db.QueryContext(ctx, `SELECT chain, n, hash FROM heads ORDER BY chain`)
 	if err != nil {
 		return err
 	}
@@ -333,8 +341,8 @@ func (v *verification) heads(ctx context.Context, a *Archive) error {
 }
 
 // files compares the content of files with their hashes.
-func (v *verification) files(ctx context.Context, a *Archive) error {
-	rows, err := a.db.QueryContext(ctx, `SELECT hash, part, bytes FROM blobs ORDER BY hash, part`)
+func (v *verification) files(ctx context.Context) error {
+	rows, err := v.db.QueryContext(ctx, `SELECT hash, part, bytes FROM blobs ORDER BY hash, part`)
 	if err != nil {
 		return err
 	}
@@ -343,7 +351,7 @@ func (v *verification) files(ctx context.Context, a *Archive) error {
 	var sum hash.Hash
 	check := func() error {
 		if sum != nil && hex.EncodeToString(sum.Sum(nil)) != current {
-			return v.file(ctx, a, current, "its content was changed")
+			return v.file(ctx, current, "its content was changed")
 		}
 		return nil
 	}
@@ -369,13 +377,13 @@ func (v *verification) files(ctx context.Context, a *Archive) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return v.missing(ctx, a)
+	return v.missing(ctx)
 }
 
 // file notes a file, with the message that has it.
-func (v *verification) file(ctx context.Context, a *Archive, hash, what string) error {
+func (v *verification) file(ctx context.Context, hash, what string) error {
 	var item, chain, seq int64
-	err := a.db.QueryRowContext(ctx, `SELECT item, chain, seq FROM records NOT INDEXED WHERE kind = 'file' AND json_extract(columns, '$.sha256') = ? ORDER BY seq LIMIT 1`, hash).Scan(&item, &chain, &seq)
+	err := v.db.QueryRowContext(ctx, `SELECT item, chain, seq FROM records NOT INDEXED WHERE kind = 'file' AND json_extract(columns, '$.sha256') = ? ORDER BY seq LIMIT 1`, hash).Scan(&item, &chain, &seq)
 	if err != nil {
 		v.note(Damage{What: fmt.Sprintf("a file with the hash %s: %s; no message has it", hash, what)})
 		return nil //nolint:nilerr // it is noted
@@ -385,8 +393,8 @@ func (v *verification) file(ctx context.Context, a *Archive, hash, what string) 
 }
 
 // missing notes files that records name and that are not there.
-func (v *verification) missing(ctx context.Context, a *Archive) error {
-	rows, err := a.db.QueryContext(ctx, `SELECT DISTINCT json_extract(columns, '$.sha256') AS content FROM records NOT INDEXED WHERE kind = 'file' AND content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.hash = json_extract(records.columns, '$.sha256'))`)
+func (v *verification) missing(ctx context.Context) error {
+	rows, err := v.db.QueryContext(ctx, `SELECT DISTINCT json_extract(columns, '$.sha256') AS content FROM records NOT INDEXED WHERE kind = 'file' AND content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.hash = json_extract(records.columns, '$.sha256'))`)
 	if err != nil {
 		return err
 	}
@@ -403,7 +411,7 @@ func (v *verification) missing(ctx context.Context, a *Archive) error {
 		return err
 	}
 	for _, hash := range list {
-		if err := v.file(ctx, a, hash, "its content is missing"); err != nil {
+		if err := v.file(ctx, hash, "its content is missing"); err != nil {
 			return err
 		}
 	}
@@ -411,8 +419,8 @@ func (v *verification) missing(ctx context.Context, a *Archive) error {
 }
 
 // tables lets SQLite look at its own pages and indexes, which have no hash.
-func (v *verification) tables(ctx context.Context, a *Archive) error {
-	rows, err := a.db.QueryContext(ctx, `PRAGMA integrity_check(10)`)
+func (v *verification) tables(ctx context.Context) error {
+	rows, err := v.db.QueryContext(ctx, `PRAGMA integrity_check(10)`)
 	if err != nil {
 		return err
 	}

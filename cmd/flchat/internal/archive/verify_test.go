@@ -220,3 +220,26 @@ func TestVerifyNoticesRecordsThatAreMissing(t *testing.T) {
 		})
 	}
 }
+
+func TestVerifyFindsNothingInAnArchiveThatIsBeingWritten(t *testing.T) {
+	t.Parallel()
+	w, _, _ := busy(t, scaled(8000))
+	path := file(t)
+	w.export(path)
+	w.talk("Later", scaled(4000))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := archive.Export(t.Context(), w.options(path))
+		ended <- err
+	}()
+	for n := 0; ; n++ {
+		require.Empty(t, verify(t, path).Damage)
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+			t.Logf("verified %d times meanwhile", n)
+			return
+		default:
+		}
+	}
+}

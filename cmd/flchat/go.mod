@@ -6,12 +6,16 @@ toolchain go1.26.8
 
 replace github.com/fliplet/fliplet-chat-go => ../..
 
+replace github.com/fliplet/fliplet-chat-go/storage/sqlstore => ../../storage/sqlstore
+
 require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/creack/pty v1.1.24
 	github.com/fliplet/fliplet-chat-go v0.0.0-00010101000000-000000000000
+	github.com/fliplet/fliplet-chat-go/storage/sqlstore v0.0.0-00010101000000-000000000000
 	github.com/google/uuid v1.6.0
 	github.com/rivo/uniseg v0.4.7
+	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/sys v0.50.0
 	golang.org/x/term v0.48.0
@@ -22,6 +26,7 @@ require (
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/go-resty/resty/v2 v2.17.2 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
+	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect

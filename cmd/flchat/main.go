@@ -34,6 +34,10 @@ type commands struct {
 	Conversations conversationsCmd `cmd:"" help:"List the conversations that you are in."`
 	Contacts      contactsCmd      `cmd:"" help:"List the people that you can chat with, or look for some."`
 	Conform       conformCmd       `cmd:"" help:"Find out whether the account behaves as the SDK assumes. Without --run it prints what it would write, and writes nothing."`
+	Export        exportCmd        `cmd:"" help:"Bring an archive of your chats up to date, or begin one."`
+	Verify        verifyCmd        `cmd:"" help:"Say whether an archive is as it was written, and what was changed."`
+	View          viewCmd          `cmd:"" help:"Write an archive as a page of HTML with a search and plots, or as JSON."`
+	Import        importCmd        `cmd:"" help:"Write an archive into another app; without --write, say what that would write."`
 	Local         localCmd         `cmd:"" passthrough:"" help:"Run a local Fliplet for other programs, as fliplet-local does. It has flags of its own: flchat local -h."`
 	Completion    completionCmd    `cmd:"" help:"Print a script that completes commands and flags in a shell."`
 	Man           manCmd           `cmd:"" help:"Print the manual page."`

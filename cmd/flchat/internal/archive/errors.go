@@ -1,0 +1,63 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/fliplet/fliplet-chat-go/storage/sqlstore"
+)
+
+// UsageError is a mistake that whoever called can mend. Its text says how.
+type UsageError struct {
+	Text  string
+	Cause error
+}
+
+func (e *UsageError) Error() string { return e.Text }
+
+// Unwrap returns the cause.
+func (e *UsageError) Unwrap() error { return e.Cause }
+
+func usagef(cause error, format string, a ...any) error {
+	return &UsageError{Text: fmt.Sprintf(format, a...), Cause: cause}
+}
+
+// diskFull reports whether an error says that there is no room for what is written.
+func diskFull(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	for _, said := range []string{"database or disk is full", "no space left on device", "disk quota exceeded", "file too large"} {
+		if strings.Contains(text, said) {
+			return true
+		}
+	}
+	return false
+}
+
+// explain says what an error of the file means, and what to do.
+func explain(path string, err error) error {
+	var usage *UsageError
+	switch {
+	case err == nil || errors.As(err, &usage):
+		return err
+	case diskFull(err):
+		return usagef(err, "%s: the disk is full, or a quota is used up: make room and run the same command again; what was written before is complete", path)
+	case errors.Is(err, sqlstore.ErrLocked):
+		return usagef(err, "%s is in use by another export: wait until it ends, or give another file", path)
+	case errors.Is(err, sqlstore.ErrMoved):
+		return usagef(err, "%s was removed or replaced meanwhile: run the command again", path)
+	case errors.Is(err, sqlstore.ErrReadOnly), errors.Is(err, fs.ErrPermission):
+		return usagef(err, "%s cannot be written: change the rights of the file and its folder, or give another place", path)
+	case errors.Is(err, sqlstore.ErrVersion):
+		return usagef(err, "%s was written by another version of flchat: use that one, or a newer one", path)
+	case errors.Is(err, sqlstore.ErrCorrupt), strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "not a database"):
+		return usagef(err, "%s is damaged, or no archive: flchat verify says what is left of it; export into a new file", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return usagef(err, "%s: there is no such file or folder", path)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}

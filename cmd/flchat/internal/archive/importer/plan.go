@@ -1,0 +1,329 @@
+// Package importer writes the messages of an archive into another app. It plans first, which
+// only reads, and then writes: each message with its author, its readers and its files, in the order of
+// the archive. A message gets a GUID that is made from where it came from, and is looked up by
+// it before it is written. So an import that was interrupted is simply run again, and one that is run
+// twice writes nothing the second time.
+package importer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/cmd/flchat/internal/archive"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// Options say from where to where.
+type Options struct {
+	Archive *archive.Archive
+	// To is the app: Client, DataSourceID and PrimaryKey are required, and AppID where the
+	// contacts do not tell it. EncryptMessages encrypts the texts.
+	To chat.Options
+	// Key is the column of the archive's contacts whose value is the PrimaryKey of To.
+	// Default: the primary key that the archive was exported with.
+	Key string
+	// Conversations are those that are written; none for all.
+	Conversations []int64
+	// NoFiles leaves attachments out.
+	NoFiles bool
+	// Progress is told after each request that wrote something, with the number of messages that
+	// are there now, of how many. nil: nobody.
+	Progress func(done, total int64)
+}
+
+// ImportedFrom is a field of the metadata of conversations: which one of the archive it was.
+const ImportedFrom = "importedFrom"
+
+// SentAt is the column in which a message has the time at which it was written first.
+const SentAt = "sentAt"
+
+// Plan is what an import would write.
+type Plan struct {
+	Conversations []Conversation
+	// Notes are what is left out, in sentences.
+	Notes []string
+
+	o       Options
+	app     int64
+	org     int64
+	people  map[string]string // flUserIds there by those of the archive
+	members map[string]bool   // flUserIds there
+}
+
+// Conversation is one that would be written.
+type Conversation struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+	// Into is the one there, 0 for one that is to be made. Imported: it was made by an earlier
+	// import, rather than by the people there.
+	Into     int64 `json:"into,omitempty"`
+	Imported bool  `json:"imported,omitempty"`
+	Messages int64 `json:"messages"`
+	Files    int64 `json:"files,omitempty"`
+	People   int   `json:"people"`
+
+	from       string
+	definition wire.Definition
+}
+
+// Total is how many messages there are to write, with those that are there already.
+func (p *Plan) Total() (n int64) {
+	for _, c := range p.Conversations {
+		n += c.Messages
+	}
+	return n
+}
+
+func refusef(format string, a ...any) error {
+	return &archive.UsageError{Text: fmt.Sprintf(format, a...)}
+}
+
+// Prepare reads the archive and the app, and writes nothing. What cannot be imported is a
+// [archive.UsageError], which names what to change.
+func Prepare(ctx context.Context, o Options) (*Plan, error) {
+	o.Key = cmp.Or(o.Key, o.Archive.Source.PrimaryKey)
+	switch {
+	case o.Key == "":
+		return nil, refusef("%s was exported without a primary key: name the column of its contacts that is the primary key of the other app with --archive-key", o.Archive.Path)
+	case o.To.PrimaryKey == "":
+		return nil, refusef("no primary key: name the column that identifies a contact of the other app with --primary-key")
+	case o.Archive.Source.API == o.To.Client.BaseURL() && o.Archive.Source.Contacts == o.To.DataSourceID:
+		return nil, refusef("%s came from this very app (contacts %d): give the contacts of another one with --contacts", o.Archive.Path, o.To.DataSourceID)
+	}
+	p := &Plan{o: o, people: map[string]string{}, members: map[string]bool{}}
+	home, err := o.To.Client.DataSource(ctx, o.To.DataSourceID)
+	if err != nil {
+		return nil, err
+	}
+	p.app, p.org = cmp.Or(o.To.AppID, home.AppID), home.OrganizationID
+	if p.app == 0 {
+		return nil, refusef("contacts %d do not say which app they are of: give it with --app", o.To.DataSourceID)
+	}
+	names, err := p.mapPeople(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.mapConversations(ctx, names); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// keyOf is the primary key of a contact, apart from case and space.
+func keyOf(data map[string]any, column string) string {
+	switch v := data[column].(type) {
+	case string:
+		return strings.ToLower(strings.TrimSpace(v))
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+// mapPeople finds the people of the archive in the app. It returns what those are called who
+// are not there.
+func (p *Plan) mapPeople(ctx context.Context) (missing map[string]string, err error) {
+	c, err := chat.Connect(ctx, p.o.To) // contacts need no login
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	there, err := c.Contacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byKey := map[string]*chat.Contact{}
+	for _, contact := range there {
+		key := keyOf(contact.Data, p.o.To.PrimaryKey)
+		if first := byKey[key]; first == nil || contact.ID < first.ID { // of two a login takes the older one
+			byKey[key] = contact
+		}
+	}
+	delete(byKey, "")
+	if len(byKey) == 0 {
+		return nil, refusef("no contact of data source %d has a column %s: check --contacts and --primary-key", p.o.To.DataSourceID, p.o.To.PrimaryKey)
+	}
+	here, err := p.o.Archive.Contacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	missing = map[string]string{}
+	for _, contact := range here {
+		if contact.UserID == "" {
+			continue
+		}
+		if who := byKey[keyOf(contact.Data, p.o.Key)]; who != nil && who.UserID != "" {
+			p.people[contact.UserID] = who.UserID
+			p.members[who.UserID] = true
+		} else {
+			missing[contact.UserID] = contact.Name()
+		}
+	}
+	return missing, nil
+}
+
+// mapConversations finds the conversations of the archive in the app, and counts what is to
+// be written.
+func (p *Plan) mapConversations(ctx context.Context, missing map[string]string) error {
+	imported, taken, err := p.there(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := p.o.Archive.Conversations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range p.o.Conversations {
+		if !slices.ContainsFunc(all, func(c archive.Conversation) bool { return c.ID == id }) {
+			return refusef("conversation %d is not in %s: give the id of one that is, or none for all", id, p.o.Archive.Path)
+		}
+	}
+	unknown := map[string]int64{}
+	left := map[string]bool{}
+	for i := range all {
+		from := &all[i]
+		if len(p.o.Conversations) > 0 && !slices.Contains(p.o.Conversations, from.ID) {
+			continue
+		}
+		c := Conversation{ID: from.ID, Name: from.Name, from: fmt.Sprintf("%s %d", p.o.Archive.Source.API, from.ID)}
+		unreadable, err := p.count(ctx, &c, unknown)
+		if err != nil {
+			return err
+		}
+		if unreadable > 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("%d messages of %q are left out: their texts could not be read when they were exported", unreadable, from.Name))
+		}
+		p.define(&c, from, func(userID string) { left[userID] = true })
+		if c.Into = imported[c.from]; c.Into != 0 {
+			c.Imported = true
+		} else if !from.IsChannel && len(from.Definition.RemovedParticipants) == 0 {
+			together := together(c.definition.List("participants"))
+			c.Into = taken[together]
+			delete(taken, together) // a second one of the same people is made anew
+		}
+		if c.People == 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("%q is left out: none of its people are in the other app", from.Name))
+			continue
+		}
+		p.Conversations = append(p.Conversations, c)
+	}
+	if len(unknown) > 0 {
+		var list []string
+		for userID, n := range unknown {
+			list = append(list, fmt.Sprintf("%s (%d messages)", cmp.Or(missing[userID], userID), n))
+		}
+		slices.Sort(list)
+		more := ""
+		if len(list) > 10 {
+			more = fmt.Sprintf(" and %d others", len(list)-10)
+			list = list[:10]
+		}
+		return refusef("these people have written something and are not in contacts %d: %s%s. Add contacts with their %s, or give the conversations to import with -c", p.o.To.DataSourceID, strings.Join(list, ", "), more, p.o.To.PrimaryKey)
+	}
+	for userID := range left {
+		p.Notes = append(p.Notes, fmt.Sprintf("%s is not in the other app, and so in no conversation there", cmp.Or(missing[userID], userID)))
+	}
+	slices.Sort(p.Notes)
+	return nil
+}
+
+// count counts the messages of a conversation, and those whose authors are unknown.
+func (p *Plan) count(ctx context.Context, c *Conversation, unknown map[string]int64) (unreadable int64, err error) {
+	for m, err := range p.o.Archive.Messages(ctx, c.ID) {
+		switch {
+		case err != nil:
+			return 0, err
+		case m.Deleted:
+			continue
+		case m.Note != "":
+			unreadable++
+			continue
+		}
+		c.Messages++
+		if !p.o.NoFiles {
+			for _, f := range m.Files {
+				if f.SHA256 != "" {
+					c.Files++
+				}
+			}
+		}
+		if p.people[m.Author] == "" {
+			unknown[m.Author]++
+		}
+	}
+	return unreadable, nil
+}
+
+// define makes the definition of a conversation with the people there.
+func (p *Plan) define(c *Conversation, from *archive.Conversation, absent func(userID string)) {
+	def := wire.NewDefinition()
+	for _, userID := range from.Definition.Participants {
+		if who := p.people[userID]; who != "" {
+			def.Add(who)
+		} else {
+			absent(userID)
+		}
+	}
+	var removed []string
+	for _, userID := range from.Definition.RemovedParticipants {
+		if who := p.people[userID]; who != "" && !def.Has(who) && !slices.Contains(removed, who) {
+			removed = append(removed, who)
+		}
+	}
+	metadata := chat.M{}
+	for k, v := range from.Definition.Metadata {
+		metadata[k] = v
+	}
+	metadata[ImportedFrom] = c.from
+	c.People = len(def.List("participants"))
+	// Neither can fail: they are JSON already.
+	_ = def.Set(wire.Group, wire.GroupOf(from.Definition.Group))
+	_ = def.Set(wire.Metadata, metadata)
+	if len(removed) > 0 {
+		_ = def.Set("removedParticipants", removed)
+	}
+	c.definition = def
+}
+
+// there are the conversations of the app: those of earlier imports by where they came from,
+// and others by their people.
+func (p *Plan) there(ctx context.Context) (imported, taken map[string]int64, err error) {
+	sources, err := p.o.To.Client.DataSources(ctx, datasource.SourceFilter{Type: wire.TypeConversation, AppID: p.app})
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.SortFunc(sources, func(a, b datasource.DataSource) int { return cmp.Compare(b.ID, a.ID) }) // the oldest of several counts
+	imported, taken = map[string]int64{}, map[string]int64{}
+	for i := range sources {
+		def := wire.ParseDefinition(sources[i].Definition)
+		if from, _ := def.Object(wire.Metadata)[ImportedFrom].(string); from != "" {
+			imported[from] = sources[i].ID
+		} else if !def.Public() && len(def.List("removedParticipants")) == 0 {
+			taken[together(def.List("participants"))] = sources[i].ID
+		}
+	}
+	return imported, taken, nil
+}
+
+// together is the same for the same people.
+func together(userIDs []string) string {
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(userIDs))), " ")
+}
+
+// columns are what a message has beside its own columns.
+func columns(text string) (map[string]any, error) {
+	data := map[string]any{}
+	if text == "" {
+		return data, nil
+	}
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.UseNumber()
+	return data, d.Decode(&data)
+}

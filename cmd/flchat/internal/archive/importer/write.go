@@ -1,0 +1,275 @@
+package importer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/fliplet/fliplet-chat-go/cmd/flchat/internal/archive"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
+)
+
+// batch is how many messages are looked up with one request, and written with one.
+const batch = 100
+
+// space is that of the derived GUIDs.
+var space = uuid.MustParse("6d7f7a52-5d0c-4c39-9b3e-0f3b1a3c7f10")
+
+// guid is that of a message in the other app, made from where it came from.
+func (c *Conversation) guid(message int64) string {
+	return uuid.NewSHA1(space, fmt.Appendf(nil, "%s/%d", c.from, message)).String()
+}
+
+// Result is what an import has done.
+type Result struct {
+	// Made are the conversations that were made, Written the messages that were written, and
+	// There those that were there already.
+	Made, Written, There, Files int64
+}
+
+// Run writes what the plan says. After an error, run the import again: it goes on.
+func (p *Plan) Run(ctx context.Context) (r Result, err error) {
+	for i := range p.Conversations {
+		c := &p.Conversations[i]
+		if c.Into == 0 {
+			if err := p.make(ctx, c); err != nil {
+				return r, fmt.Errorf("conversation %d: %w", c.ID, err)
+			}
+			r.Made++
+		}
+		if err := p.messages(ctx, c, &r); err != nil {
+			return r, fmt.Errorf("conversation %d: %w", c.ID, err)
+		}
+	}
+	return r, ctx.Err()
+}
+
+// make makes a conversation in the other app, without push notifications: they would tell of
+// old messages.
+func (p *Plan) make(ctx context.Context, c *Conversation) error {
+	if err := c.definition.SetBodyKey(); err != nil {
+		return err
+	}
+	bundle := false
+	ds, err := p.o.To.Client.CreateDataSource(ctx, datasource.NewDataSource{
+		Name: cmp.Or(c.Name, c.from), Type: wire.TypeConversation, AppID: p.app, OrganizationID: p.org, Definition: c.definition.JSON(),
+		AccessRules: wire.ConversationRules(), Hooks: wire.PushHooks(p.app, false), Bundle: &bundle,
+	})
+	if err != nil {
+		return err
+	}
+	c.Into = ds.ID
+	return nil
+}
+
+// messages writes those of a conversation that are not there.
+func (p *Plan) messages(ctx context.Context, c *Conversation, r *Result) error {
+	key := ""
+	if p.o.To.EncryptMessages {
+		ds, err := p.o.To.Client.DataSource(ctx, c.Into)
+		if err != nil {
+			return err
+		}
+		if key = wire.ParseDefinition(ds.Definition).BodyKey(); key == "" {
+			return refusef("conversation %d of the other app has no key: leave --encrypt out, or let a client of Fliplet write one message there first", c.Into)
+		}
+	}
+	var waiting []*archive.Message
+	flush := func() error {
+		if len(waiting) == 0 {
+			return nil
+		}
+		err := p.write(ctx, c, key, waiting, r)
+		waiting = waiting[:0]
+		if err == nil && p.o.Progress != nil {
+			p.o.Progress(r.Written+r.There, p.Total())
+		}
+		return err
+	}
+	for m, err := range p.o.Archive.Messages(ctx, c.ID) {
+		if err != nil {
+			return err
+		}
+		if m.Deleted || m.Note != "" {
+			continue
+		}
+		if waiting = append(waiting, m); len(waiting) == batch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// write writes those of some messages that are not there.
+func (p *Plan) write(ctx context.Context, c *Conversation, key string, list []*archive.Message, r *Result) error {
+	guids := make([]string, len(list))
+	for i, m := range list {
+		guids[i] = c.guid(m.Item)
+	}
+	there, err := p.stored(ctx, c, guids)
+	if err != nil {
+		return err
+	}
+	var rows []datasource.CommitEntry
+	for i, m := range list {
+		if there[guids[i]] {
+			r.There++
+			continue
+		}
+		data, err := p.row(ctx, c, key, m, r)
+		if err != nil {
+			return fmt.Errorf("message %d: %w", m.Item, err)
+		}
+		data["guid"] = guids[i]
+		rows = append(rows, datasource.CommitEntry{ClientID: guids[i], Data: data})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	done, err := p.o.To.Client.Commit(ctx, c.Into, datasource.Commit{Entries: rows}) // no hook runs
+	if err != nil {
+		return err
+	}
+	if len(done.ClientIDs) != len(rows) {
+		// A commit is not atomic, and its answer may say little.
+		if there, err = p.stored(ctx, c, guids); err != nil {
+			return err
+		}
+		if len(there) < len(guids) {
+			return fmt.Errorf("the service has stored %d of %d messages only", len(there), len(guids))
+		}
+	}
+	r.Written += int64(len(rows))
+	return nil
+}
+
+// stored are those of some GUIDs that are in the other app.
+func (p *Plan) stored(ctx context.Context, c *Conversation, guids []string) (map[string]bool, error) {
+	found, err := p.o.To.Client.Find(ctx, c.Into, datasource.Query{Where: datasource.M{"guid": datasource.M{"$in": guids}}, Attributes: []string{"guid"}, NoLimit: true})
+	if err != nil {
+		return nil, err
+	}
+	there := map[string]bool{}
+	for _, row := range found {
+		if guid, _ := row.Data["guid"].(string); row.DeletedAt == nil && slices.Contains(guids, guid) {
+			there[guid] = true
+		}
+	}
+	return there, nil
+}
+
+// own are the columns of a message that are of one app only.
+var own = []string{
+	"body", "file", "guid", "fromUserId", "readBy", "conversationId", "isDeleted", "fileMediaFileId", "flSealedFiles",
+	"hasMediaFileWithPrivateEncryptionKey", "flUserToken", "_flSchema", "chatHiddenForUserIds",
+}
+
+// row is a message as a row of the other app.
+func (p *Plan) row(ctx context.Context, c *Conversation, key string, m *archive.Message, r *Result) (datasource.M, error) {
+	data, err := columns(m.Columns)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(data, func(name string, _ any) bool { return slices.Contains(own, name) })
+	body := m.Body
+	if key != "" && body != "" {
+		if body, err = envelope.SealPassphrase(body, key); err != nil {
+			return nil, err
+		}
+	}
+	author := p.people[m.Author]
+	readers := []string{author}
+	for _, userID := range m.ReadBy() {
+		if who := p.people[userID]; who != "" && !slices.Contains(readers, who) {
+			readers = append(readers, who)
+		}
+	}
+	data["body"], data["fromUserId"], data["readBy"], data["conversationId"] = body, author, readers, c.Into
+	if _, has := data[SentAt]; !has { // of an import before
+		data[SentAt] = m.Created
+	}
+	if p.o.NoFiles || len(m.Files) == 0 {
+		return data, nil
+	}
+	return data, p.files(ctx, m, data, r)
+}
+
+// files uploads the attachments of a message. One whose content is not in the archive keeps
+// its address.
+func (p *Plan) files(ctx context.Context, m *archive.Message, data datasource.M, r *Result) error {
+	current, err := m.URLs()
+	if err != nil {
+		return err
+	}
+	var urls []string
+	var ids []any
+	for _, from := range current {
+		at := slices.IndexFunc(m.Files, func(f archive.File) bool { return f.URL == from })
+		if at < 0 || m.Files[at].SHA256 == "" {
+			urls = append(urls, from)
+			continue
+		}
+		uploaded, err := p.upload(ctx, &m.Files[at])
+		if err != nil {
+			return err
+		}
+		r.Files++
+		urls, ids = append(urls, uploaded.URL), append(ids, uploaded.ID)
+	}
+	if len(urls) > 0 {
+		data["file"] = urls
+	}
+	if len(ids) > 0 {
+		data["fileMediaFileId"] = ids
+	}
+	return nil
+}
+
+// inMemory is up to which size a file is held in memory, so that its upload can be repeated.
+const inMemory = 4 << 20
+
+// upload stores a file in the media library.
+func (p *Plan) upload(ctx context.Context, f *archive.File) (*datasource.MediaFile, error) {
+	part := datasource.Part{Filename: cmp.Or(f.Name, "file"), ContentType: f.Type}
+	if f.Size <= inMemory {
+		var content bytes.Buffer
+		if err := p.o.Archive.WriteFile(ctx, f.SHA256, &content); err != nil {
+			return nil, err
+		}
+		part.Content = append([]byte{}, content.Bytes()...) // not nil, also when it is empty
+	} else {
+		temp, err := os.CreateTemp("", "flchat-*")
+		if err != nil {
+			return nil, err
+		}
+		defer os.Remove(temp.Name())
+		defer temp.Close()
+		if err := p.o.Archive.WriteFile(ctx, f.SHA256, temp); err != nil {
+			return nil, err
+		}
+		if _, err := temp.Seek(0, 0); err != nil {
+			return nil, err
+		}
+		part.Reader, part.Size = temp, f.Size
+	}
+	files, err := p.o.To.Client.Upload(ctx, url.Values{"appId": {strconv.FormatInt(p.app, 10)}}, []datasource.Part{part}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) != 1 || files[0].URL == "" {
+		return nil, fmt.Errorf("the answer to the upload of %q names no file", f.Name)
+	}
+	return &files[0], nil
+}

@@ -180,8 +180,8 @@ func TestASendTakesFewAllocations(t *testing.T) {
 		change func(*chat.Options)
 		most   float64
 	}{
-		"plain":     {func(o *chat.Options) { o.EncryptMessages = false }, 64},
-		"encrypted": {func(*chat.Options) {}, 81},
+		"plain":     {func(o *chat.Options) { o.EncryptMessages = false }, 63},
+		"encrypted": {func(*chat.Options) {}, 80},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, fliplettest.InProcess())

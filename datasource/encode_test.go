@@ -81,6 +81,10 @@ func TestWhatIsNotJSONIsRefusedWithItsPlace(t *testing.T) {
 func TestParametersAreWrittenLikeThoseOfNetURL(t *testing.T) {
 	t.Parallel()
 	for _, params := range []url.Values{nil, {}, {"a": nil}, {"a b&": {"c=d é"}}, {"a": {"1", "2"}}, {"b": {"1"}, "a": {"2"}}, {"": {""}}} {
-		assert.Equal(t, params.Encode(), datasource.Encoded(params), "%v", params)
+		query, whole := datasource.Located("https://a.example/b", "v1/x", params)
+		assert.Equal(t, params.Encode(), query, "%v", params)
+		if whole != "" {
+			assert.Equal(t, "https://a.example/b/v1/x?"+query, whole)
+		}
 	}
 }

@@ -138,7 +138,8 @@ func (e *Entry) holds(columns M) bool {
 }
 
 func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path string, w Write) (*Entry, error) {
-	cl := &call{method: http.MethodPut, path: path, query: encoded(w.Params)}
+	cl := &call{method: http.MethodPut}
+	cl.locate(c.root, path, w.Params)
 	if len(w.Files) > 0 {
 		fields, err := formFields(w.Data, entryID != 0)
 		if err != nil {
@@ -157,17 +158,6 @@ func (c *Client) write(ctx context.Context, dataSourceID, entryID int64, path st
 		}
 	}
 	return c.row(ctx, dataSourceID, entryID, cl, w.Data)
-}
-
-// encoded is Encode, which sorts and builds also what has one value only.
-func encoded(params url.Values) string {
-	for name, list := range params {
-		if len(params) == 1 && len(list) == 1 {
-			return url.QueryEscape(name) + "=" + url.QueryEscape(list[0])
-		}
-		break
-	}
-	return params.Encode()
 }
 
 // Delete removes one row for good: there is no trash for rows.

@@ -58,5 +58,9 @@ func Sift(text []byte, row, limit, chunk int) ([]byte, error) {
 	return s.out, nil
 }
 
-// Encoded writes parameters into a URL.
-func Encoded(params url.Values) string { return encoded(params) }
+// Located is the query of a call, and its URL.
+func Located(root, path string, params url.Values) (query, whole string) {
+	var cl call
+	cl.locate(root, path, params)
+	return cl.query, cl.whole
+}

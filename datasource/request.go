@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type call struct {
 	method string
 	path   string // escaped, without a leading slash: "v1/…"
 	query  string // encoded
+	whole  string // the URL of path and query, if it is made already
 	body   []byte
 	mime   string // of body; JSON unless set
 	form   *form  // a streamed body, instead of body
@@ -37,6 +39,20 @@ type call struct {
 	stream    func(*http.Response) (again bool, err error) // takes a successful answer unread
 	foreign   bool                                         // target must not see the credentials
 	unlimited bool                                         // does not count against the rate limit
+}
+
+// locate sets path and query. With one parameter both are parts of the URL, which is made here then.
+func (cl *call) locate(root, path string, params url.Values) {
+	cl.path = path
+	for name, list := range params {
+		if len(params) > 1 || len(list) != 1 {
+			break
+		}
+		cl.whole = root + "/" + path + "?" + url.QueryEscape(name) + "=" + url.QueryEscape(list[0])
+		cl.query = cl.whole[len(root)+len(path)+2:]
+		return
+	}
+	cl.query = params.Encode()
 }
 
 func (cl *call) op() string { return cl.method + " " + cl.path }
@@ -160,8 +176,9 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 // send makes one request. It reads the body by means of body, which belongs to it from then on: resty and net/http know a
 // bytes.Reader, and neither copies it nor sends it apart from the headers.
 func (c *Client) send(ctx context.Context, cl *call, body *bytes.Reader) (*http.Response, error) {
-	u := cl.target
+	u := cl.target + cl.whole // one of them, or neither
 	switch {
+	case cl.whole != "":
 	case u == "" && cl.query == "":
 		u = c.root + "/" + cl.path
 	case u == "":

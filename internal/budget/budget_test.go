@@ -189,7 +189,9 @@ func TestARefusalIsWaitedOutByAllAndFollowedByHalfWhichGrowsSlowly(t *testing.T)
 func TestARefusalWithoutAMomentHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	p := play(documented())
-	p.Refused(p.now, time.Time{})
+	for range 10 { // of the same moment
+		p.Refused(p.now, time.Time{})
+	}
 	s := p.ask(budget.Sends, "jane")
 	p.sleep(0)
 	assert.Contains(t, p.let, s)

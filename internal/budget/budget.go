@@ -115,12 +115,11 @@ type started[U comparable] struct {
 // flow is the requests of one user in one class.
 type flow[U comparable] struct {
 	key[U]
-	shared bool
-	had    int       // requests in the window
-	used   time.Time // when it came last
-	queue  list.List // of tickets
-	level  int
-	place  *list.Element // in its ring, nil if nothing waits
+	had   int       // requests in the window
+	used  time.Time // when it came last
+	queue list.List // of tickets
+	level int
+	place *list.Element // in its ring, nil if nothing waits
 }
 
 // line is what waits in one class.
@@ -176,8 +175,9 @@ const (
 func (b *Budget[U, W]) find(now time.Time, k key[U], shared bool) *flow[U] {
 	f := b.flows[k]
 	if f == nil {
-		f = &flow[U]{key: k, shared: shared}
+		f = &flow[U]{key: k}
 		b.flows[k] = f
+		b.arrange(f)
 	}
 	f.used = now
 	if now.Sub(b.cleared) >= keep {
@@ -273,6 +273,9 @@ func (b *Budget[U, W]) arrange(f *flow[U]) {
 	b.count(f, -n)
 	if f.place != nil {
 		b.ring(f).Remove(f.place)
+	}
+	if l := &b.lines[f.class]; f.class == Sends && level == late && l.waiting[late] == 0 {
+		l.served = max(l.served, b.served) // its turns begin now
 	}
 	f.level = level
 	b.count(f, n)

@@ -274,9 +274,6 @@ func (b *Budget[U, W]) arrange(f *flow[U]) {
 	if f.place != nil {
 		b.ring(f).Remove(f.place)
 	}
-	if l := &b.lines[f.class]; f.class == Sends && level == late && l.waiting[late] == 0 {
-		l.served = max(l.served, b.served) // its turns begin now
-	}
 	f.level = level
 	b.count(f, n)
 	if f.place != nil {

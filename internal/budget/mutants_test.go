@@ -28,7 +28,7 @@ var mutants = map[string]patch.Edit{
 	"a slot is free when its request ends":     {File: "internal/budget/budget.go", Old: "b.starts.push(started[U]{now, t.of})", New: "t.of.had--"},
 	"a window is a little shorter":             {File: "internal/budget/budget.go", Old: "now.Sub(b.starts.at(0).at) >= b.per {", New: "now.Sub(b.starts.at(0).at) >= b.per-b.per/10 {"},
 	"the first of each user is not late":       {File: "internal/budget/budget.go", Old: "b.flows[k] = f\n\t\tb.arrange(f)", New: "b.flows[k] = f"},
-	"a bulk of sends catches up":               {File: "internal/budget/budget.go", Old: "l.served = max(l.served, b.served) // its", New: "_ = l // its"},
+	"whoever begins to wait catches up":        {File: "internal/budget/budget.go", Old: "l.served = max(l.served, b.served)", New: "_ = l"},
 	"whoever leaves keeps the place":           {File: "internal/budget/budget.go", Old: "	b.count(f, -1)\n	if f.queue.Len() == 0 {", New: "	b.count(f, -1)\n	if f.queue.Len() < 0 {"},
 }
 

@@ -45,7 +45,8 @@
 // # Rate limits
 //
 // The API takes 200 requests in 10 seconds. A Limiter holds requests back before the server refuses them. A refused
-// request waits until the moment that the server named, measured on the server's own clock.
+// request waits until the moment that the server named, measured on the server's own clock, and so do all others of the
+// Limiter, if it is a RefusedLimiter.
 //
 // # Secrets
 //

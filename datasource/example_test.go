@@ -241,3 +241,15 @@ func ExampleInClass() {
 	fmt.Println(rows[0].ID)
 	// Output: 42
 }
+
+// A program that makes requests of its own with the same token tells the Limiter of a refusal, too.
+func ExampleWindow_Refused() {
+	limit := datasource.NewLimiter(200, 10*time.Second)
+	limit.Refused(time.Now().Add(2 * time.Second)) // what the server has named
+	fmt.Println(limit.Delay() > time.Second)
+	_, of, _ := limit.Load()
+	fmt.Println(of)
+	// Output:
+	// true
+	// 100
+}

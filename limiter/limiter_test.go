@@ -298,6 +298,31 @@ func TestClientsOfAReplicaTakeTurnsAtIt(t *testing.T) {
 	})
 }
 
+func TestARefusalIsWaitedOutByTheReplicaThatMetItAndFollowedByHalfItsShare(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		w, all := settled(t, 14)
+		_, of, _ := all[0].Load()
+		_, others, _ := all[1].Load()
+		began := time.Now()
+		all[0].Refused(began.Add(7 * time.Second))
+		require.NoError(t, all[1].Wait(t.Context()))
+		assert.Zero(t, time.Since(began), "the others have their own limits")
+		require.NoError(t, all[0].Wait(t.Context()))
+		assert.Equal(t, 7*time.Second, time.Since(began))
+		_, half, _ := all[0].Load()
+		assert.InDelta(t, of/2, half, 2)
+		_, same, _ := all[1].Load()
+		assert.GreaterOrEqual(t, same, others)
+		time.Sleep(2 * time.Minute)
+		_, again, _ := all[0].Load()
+		assert.Equal(t, of, again)
+		w.kept()
+		for _, r := range all {
+			r.ends()
+		}
+	})
+}
+
 func TestAReplicaWithOtherSettingsHasItsFallbackUntilTheOthersAreGone(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		w, all := settled(t, 11)

@@ -115,12 +115,11 @@ type started[U comparable] struct {
 // flow is the requests of one user in one class.
 type flow[U comparable] struct {
 	key[U]
-	shared bool
-	had    int       // requests in the window
-	used   time.Time // when it came last
-	queue  list.List // of tickets
-	level  int
-	place  *list.Element // in its ring, nil if nothing waits
+	had   int       // requests in the window
+	used  time.Time // when it came last
+	queue list.List // of tickets
+	level int
+	place *list.Element // in its ring, nil if nothing waits
 }
 
 // line is what waits in one class.
@@ -176,8 +175,9 @@ const (
 func (b *Budget[U, W]) find(now time.Time, k key[U], shared bool) *flow[U] {
 	f := b.flows[k]
 	if f == nil {
-		f = &flow[U]{key: k, shared: shared}
+		f = &flow[U]{key: k}
 		b.flows[k] = f
+		b.arrange(f)
 	}
 	f.used = now
 	if now.Sub(b.cleared) >= keep {

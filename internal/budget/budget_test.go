@@ -189,7 +189,9 @@ func TestARefusalIsWaitedOutByAllAndFollowedByHalfWhichGrowsSlowly(t *testing.T)
 func TestARefusalWithoutAMomentHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	p := play(documented())
-	p.Refused(p.now, time.Time{})
+	for range 10 { // of the same moment
+		p.Refused(p.now, time.Time{})
+	}
 	s := p.ask(budget.Sends, "jane")
 	p.sleep(0)
 	assert.Contains(t, p.let, s)
@@ -201,7 +203,7 @@ func TestARefusalWithoutAMomentHoldsNothingUp(t *testing.T) {
 // whoever stays gets a slot.
 func TestNoWindowHasMoreThanItMayAndNobodyWaitsForEver(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		n := []int{1, 2, 7, 40, 200}[r.IntN(5)]
 		held := r.IntN(2) == 0
@@ -300,6 +302,45 @@ func TestNoWindowOfTheServerSeesMoreThanItAllows(t *testing.T) {
 	for i := n; i < len(arrived); i++ {
 		require.GreaterOrEqual(t, arrived[i].Sub(arrived[i-n]), per)
 	}
+}
+
+func TestBackfillComesOneByOneHoweverManyUsersAskForTheirFirst(t *testing.T) {
+	t.Parallel()
+	p := play(documented())
+	p.ask(budget.Other, "jane")
+	p.sleep(time.Second)
+	for u := range 500 {
+		p.ask(budget.Backfill, fmt.Sprint(u))
+	}
+	p.sleep(0)
+	assert.Len(t, p.let, 2)
+	p.sleep(time.Second)
+	assert.Len(t, p.let, 22, "50 ms apart")
+}
+
+// Sends that are late have their part from then on, and nothing of the time before.
+func TestABulkOfSendsHasItsPartAndCatchesUpOnNothing(t *testing.T) {
+	t.Parallel()
+	p := play(documented())
+	counts := map[budget.Class]int{}
+	p.each = func(t *ticket) {
+		counts[t.Class]++
+		if t.Class == budget.Live {
+			p.Ask(p.now, t.Value, t.Class, true, t.Value)
+		}
+	}
+	for u := range 100 {
+		p.Ask(p.now, fmt.Sprint(u), budget.Live, true, fmt.Sprint(u))
+	}
+	p.sleep(time.Hour)
+	for range 5000 {
+		p.ask(budget.Sends, "bulk")
+	}
+	p.sleep(20 * time.Second)
+	clear(counts)
+	p.sleep(2 * time.Minute)
+	assert.InEpsilon(t, counts[budget.Live], counts[budget.Sends], 0.1, "%v", counts)
+	assert.Greater(t, counts[budget.Live], 1000)
 }
 
 func TestWhoIsAloneHasAllSlotsAtOnce(t *testing.T) {

@@ -55,7 +55,7 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 		return nil, err
 	}
 	c.app = a
-	c.session = c.newSession(&Contact{})
+	c.session = c.watchSession(nil)
 	a.work.Go(func() { a.hub.Run(a.work.Context()) })
 	return a, nil
 }
@@ -79,23 +79,6 @@ func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, er
 		return nil, err
 	}
 	return c, nil
-}
-
-// Stream calls fn with every message of all conversations of the app that is sent, changed or
-// deleted from now on, whether or not anybody of this process is in them: see [Chat.Stream]
-// for the contract. It makes no request of its own. Bodies are opened with the conversations'
-// keys. [StartAt] takes [FromNow] only, which is the default.
-//
-// Errors: [ErrInvalid] for a nil fn or another start; [ErrClosed].
-func (a *App) Stream(ctx context.Context, fn func(*Message), opts ...StreamOption) (*Subscription, error) {
-	o := callOptions{from: FromNow}
-	for _, opt := range opts {
-		opt.applyStream(&o)
-	}
-	if o.from != FromNow || o.offline {
-		return nil, invalid("opts: a stream of an App begins now; leave out StartAt and Offline")
-	}
-	return a.watch.Stream(ctx, fn, append([]StreamOption{StartAt(FromNow)}, opts...)...)
 }
 
 // Bell serves the web hooks of conversations: a request whose URL has the id of one as

@@ -159,7 +159,7 @@ func (c *Chat) Shutdown(ctx context.Context) (err error) {
 // rest drains the outbox and waits until nothing runs any more.
 func (c *Chat) rest(ctx context.Context) error {
 	if s := c.current(); s != nil {
-		s.receiver.Stop(errClosing)
+		s.deafen(errClosing)
 	}
 	if err := c.calls.Wait(ctx); err != nil {
 		return err

@@ -39,14 +39,24 @@ type session struct {
 	consumers receive.Consumers
 	outbox    *outbox.Outbox // nil when it is off
 	desk      *hub.Desk      // at an App; nil without one
+	watch     *watching      // of an App's own listeners; nil without
 }
 
 // stop ends what runs for the user. It does not wait.
 func (s *session) stop(cause error) {
-	s.receiver.Stop(cause)
+	s.deafen(cause)
 	s.desk.Leave()
+	s.watch.leave()
 	if s.outbox != nil {
 		s.outbox.Stop(cause)
+	}
+}
+
+// deafen ends the listeners.
+func (s *session) deafen(cause error) {
+	s.receiver.Stop(cause)
+	for _, part := range s.watch.others() {
+		part.receiver.Stop(cause)
 	}
 }
 

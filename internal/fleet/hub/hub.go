@@ -3,8 +3,8 @@
 package hub
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -45,12 +45,14 @@ type Hub struct {
 	of      map[string][]int64 // conversations by flUserId
 	read    time.Time          // when the list was
 	desks   map[int32]map[*Desk]bool
-	all     map[*Desk]bool
+	watches map[*Watch]bool
+
+	endpoint *rows.Endpoint // for what is read from the server for all
 }
 
 // Open reads the list of conversations, and the server's time. It takes two requests.
 func Open(ctx context.Context, cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, log: fleet.NewLog(fleet.LogConfig{}), desks: map[int32]map[*Desk]bool{}, all: map[*Desk]bool{}}
+	h := &Hub{cfg: cfg, log: fleet.NewLog(fleet.LogConfig{}), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint()}
 	h.source = ask.New(ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log})
 	a, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
 	if err != nil {
@@ -90,12 +92,24 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Sent says that a message was sent to a conversation.
 func (h *Hub) Sent(conversation int64) { h.driver.Sent(conversation) }
 
-// listed keeps a list of conversations.
+// listed keeps a list of conversations, and tells who listens to all of them when it has
+// become another.
 func (h *Hub) listed(list []datasource.DataSource) {
+	for _, w := range h.keep(list) {
+		w.cfg.Joined()
+	}
+}
+
+// keep keeps a list, and returns those who have to be told.
+func (h *Hub) keep(list []datasource.DataSource) (told []*Watch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	before := h.sources
+	changed := len(list) != len(before)
 	h.sources, h.of, h.read = make(map[int64]datasource.DataSource, len(list)), map[string][]int64{}, time.Now()
 	for _, ds := range list {
+		was, had := before[ds.ID]
+		changed = changed || !had || !bytes.Equal(was.Definition, ds.Definition)
 		h.sources[ds.ID] = ds
 		d := wire.ParseDefinition(ds.Definition)
 		for _, u := range d.List(wire.Participants) {
@@ -104,11 +118,16 @@ func (h *Hub) listed(list []datasource.DataSource) {
 			}
 		}
 	}
+	if !changed {
+		return nil
+	}
+	return slices.Collect(maps.Keys(h.watches))
 }
 
 // changed wakes the listeners of conversations in which something is new.
 func (h *Hub) changed(conversations []int64) {
 	poked := map[*Desk]bool{}
+	var all []*Watch
 	h.driver.With(func(f *fleet.Fleet, _ time.Time) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -119,12 +138,13 @@ func (h *Hub) changed(conversations []int64) {
 				}
 			}
 		}
-		for d := range h.all {
-			poked[d] = true
-		}
+		all = slices.Collect(maps.Keys(h.watches))
 	})
 	for d := range poked {
 		d.poke()
+	}
+	for _, w := range all {
+		w.cfg.Poke()
 	}
 }
 
@@ -137,9 +157,6 @@ func (h *Hub) moved(users map[int32]bool) {
 			desks = append(desks, d)
 		}
 	}
-	for d := range h.all {
-		desks = append(desks, d)
-	}
 	h.mu.Unlock()
 	for _, d := range desks {
 		d.told.Store(true)
@@ -150,9 +167,8 @@ func (h *Hub) moved(users map[int32]bool) {
 // Desk answers the queries of one user's engine.
 type Desk struct {
 	h      *Hub
-	id     string // flUserId; "" is a listener to everything
+	id     string // flUserId
 	user   int32
-	all    bool
 	inbox  *fleet.Inbox
 	poke   func()
 	joined func()
@@ -160,21 +176,28 @@ type Desk struct {
 	asked  time.Time   // when it was taken last
 }
 
-// Listen returns the desk of a user; "" is a listener to everything. It begins with
-// [Desk.Enter].
+// Listen returns the desk of a user. It begins with [Desk.Enter].
 func (h *Hub) Listen(userID string) *Desk {
-	d := &Desk{h: h, id: userID, all: userID == ""}
-	h.driver.With(func(*fleet.Fleet, time.Time) {
-		if d.all {
-			d.inbox = fleet.NewArchive(h.log, 0)
-		} else {
-			d.inbox = fleet.NewInbox(h.log, 0, nil)
-		}
-	})
-	if !d.all {
-		d.user = h.source.User(userID)
-	}
+	d := &Desk{h: h, id: userID, user: h.source.User(userID)}
+	h.driver.With(func(*fleet.Fleet, time.Time) { d.inbox = fleet.NewInbox(h.log, 0, nil) })
 	return d
+}
+
+// now is the server's time.
+func (h *Hub) now() (at feed.Time) {
+	h.driver.With(func(f *fleet.Fleet, now time.Time) {
+		f.Tick(now)
+		at = h.log.Now()
+	})
+	return at
+}
+
+// all are the conversations of the last list that has the users, in no order, and when that
+// was read.
+func (h *Hub) all() ([]datasource.DataSource, time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.sources)), h.read
 }
 
 // Start says that a listener begins at this moment, for the query in which its engine asks
@@ -198,10 +221,6 @@ func (d *Desk) Enter(poke, joined func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d.poke, d.joined = poke, joined
-	if d.all {
-		h.all[d] = true
-		return
-	}
 	if h.desks[d.user] == nil {
 		h.desks[d.user] = map[*Desk]bool{}
 	}
@@ -215,7 +234,6 @@ func (d *Desk) Leave() {
 	}
 	d.h.mu.Lock()
 	defer d.h.mu.Unlock()
-	delete(d.h.all, d)
 	if delete(d.h.desks[d.user], d); len(d.h.desks[d.user]) == 0 {
 		delete(d.h.desks, d.user)
 	}
@@ -228,16 +246,12 @@ const refresh = 4 * time.Minute
 // when it is asked again so soon that the list may lack what the user has just joined. One
 // goroutine at a time may call it.
 func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok bool) {
-	if !d.told.Swap(false) && time.Since(d.asked) < refresh && !d.all {
+	if !d.told.Swap(false) && time.Since(d.asked) < refresh {
 		return nil, read, false
 	}
 	d.h.mu.Lock()
 	defer d.h.mu.Unlock()
-	ids := d.h.of[d.id]
-	if d.all {
-		ids = slices.Collect(maps.Keys(d.h.sources))
-	}
-	for _, id := range ids {
+	for _, id := range d.h.of[d.id] {
 		list = append(list, d.h.sources[id])
 	}
 	return list, d.h.read, true
@@ -252,7 +266,7 @@ func (d *Desk) Assign(members []feed.Member) {
 	}
 	d.h.driver.With(func(f *fleet.Fleet, _ time.Time) {
 		for _, c := range ids {
-			if !d.all && !d.inbox.Has(c) {
+			if !d.inbox.Has(c) {
 				f.Join(c, d.user)
 			}
 		}
@@ -267,9 +281,6 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 	p := d.h.driver.Answer(d.inbox, q)
 	switch {
 	case p.Elsewhere || p.Lost:
-		if d.all {
-			server = d.h.ask
-		}
 		found, err := server(ctx, q)
 		if err != nil {
 			return nil, false, clock, err
@@ -292,24 +303,6 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 		d.poke()
 	}
 	return page, short, p.Clock, nil
-}
-
-// ErrBehind: a listener to everything has taken nothing for so long that what it lacks
-// cannot be had, since there is no query for everything.
-var ErrBehind = errors.New("the stream has taken nothing for so long that what it lacks cannot be had")
-
-// ask asks for the rows of one conversation, whosever it is.
-func (h *Hub) ask(ctx context.Context, q feed.Query) ([]feed.Row, error) {
-	if q.Conversation == 0 {
-		return nil, ErrBehind
-	}
-	ask := datasource.Query{Limit: q.Limit, Order: []datasource.Order{{Column: "createdAt", Direction: datasource.Desc}, {Column: "id", Direction: datasource.Desc}}}
-	if q.Kind == feed.Created {
-		ask.Order[0].Direction, ask.Order[1].Direction = datasource.Asc, datasource.Asc
-		ask.CreatedAt = datasource.M{"$gte": wire.Timestamp(time.UnixMicro(int64(max(q.After.Time, 0))))}
-	}
-	found, err := h.cfg.Client.Find(ctx, q.Conversation, ask)
-	return rows.Feed(ctx, found, h.cfg.Genuine, h.cfg.Log), err
 }
 
 // fill reads the content that the log has forgotten. A row that is gone by now is left out:

@@ -1,14 +1,21 @@
 package chat
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"maps"
+	"math"
 	"net/http"
+	"slices"
+	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -22,16 +29,24 @@ type AppOptions struct {
 	Bell bool
 }
 
-// App is a chat for many users in one process. Their streams share the requests that find
-// what is new, so 5,000 cost about as much as 50: see docs/fleet.md. It was tried on the
-// local Fliplet only. [Chat.Consume] of its users fails: for a position that survives a
-// restart use [Connect]. It is safe for concurrent use.
+// App is a chat for many users in one process, and for whoever has to see all of its
+// conversations. They share the requests that find what is new, so 5,000 users cost about as much
+// as 50: see docs/fleet.md. It was tried on the local Fliplet only. [Chat.Consume] of its users
+// fails: use [App.Consume], or [Connect]. It is safe for concurrent use, also from inside
+// the functions of its streams. End it with [App.Shutdown] or [App.Close].
 type App struct {
-	opts  AppOptions
-	hub   *hub.Hub
-	work  *life.Life
-	watch *Chat // nobody's: its session listens to everything
+	opts    AppOptions
+	hub     *hub.Hub
+	work    *life.Life
+	watch   *Chat // nobody's: its session listens to everything
+	senders hub.Kept[*Chat]
+
+	mu    sync.Mutex
+	users map[*Chat]bool // those that are not closed
 }
+
+// mostSenders is how many people are kept logged in for [App.Send].
+const mostSenders = 1000
 
 // OpenApp begins to read what is new: two requests, and then, while nothing happens, one in 2 s
 // with up to 2,000 conversations, and one more for each 6,000 of them. It starts one
@@ -40,7 +55,10 @@ type App struct {
 // Errors: [ErrInvalid], which names every unusable option; what the server said.
 func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 	defer wrap("open app", &err)
-	a := &App{opts: opts, work: life.New(context.Background())}
+	a := &App{opts: opts, work: life.New(context.Background()), users: map[*Chat]bool{}}
+	if a.senders = (hub.Kept[*Chat]{Most: mostSenders, Drop: (*Chat).end}); opts.Outbox != nil {
+		a.senders.Most = math.MaxInt32 // what waits is sent by who is logged in
+	}
 	if a.watch, err = connect(ctx, opts.Options); err != nil {
 		return nil, err
 	}
@@ -78,7 +96,43 @@ func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, er
 		c.end()
 		return nil, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.users == nil {
+		c.end()
+		return nil, ErrClosed
+	}
+	a.users[c] = true
 	return c, nil
+}
+
+// Send sends a message on behalf of a person, whom as finds like the query of [Chat.Login]; see
+// [Chat.Message] for the draft. The person has to be a member of the conversation.
+//
+// The App logs the person in for the first message, which takes a request or two, keeps the
+// 1,000 people whom it was used for last, or all of them with Options.Outbox, and reads each
+// conversation once for each. A message then takes one request. The limit gives sends of all
+// people their turns.
+//
+// Errors: [ErrInvalid] for an unusable query or draft, before any request; those of [Chat.Login]
+// and [Chat.Message].
+func (a *App) Send(ctx context.Context, as M, conversationID int64, d Draft) (*Message, error) {
+	if err := a.watch.checkDraft(conversationID, &d); err != nil {
+		wrap("send", &err)
+		return nil, err
+	}
+	login, err := where.ParseLogin(as, false)
+	if err != nil {
+		err = invalid("as: %v", err)
+		wrap("send", &err)
+		return nil, err
+	}
+	c, done, err := a.senders.Use(ctx, login.Pack().Key(), func(ctx context.Context) (*Chat, error) { return a.User(ctx, as) })
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return c.Message(ctx, conversationID, d)
 }
 
 // Bell serves the web hooks of conversations: a request whose URL has the id of one as
@@ -86,11 +140,120 @@ func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, er
 // gets 204: a forged one takes a place in a request that is made anyway.
 func (a *App) Bell() http.Handler { return a.hub }
 
-// Close ends the App's streams at once, and does not wait; those of its users get nothing more.
+// InstallBell adds a web hook that calls [App.Bell] at a URL to these conversations, or to all
+// of the app: for inserted and updated rows, with the conversation's id as "conversation" in the
+// URL and without content. Every other hook stays as it was, byte for byte. It returns how many
+// conversations it has changed. What has the hook is left alone, so call it again for
+// conversations that are new, as once an hour. Anybody who may read a conversation's data
+// source sees the URL.
+//
+// The token has to be allowed to change the data sources. Whether the service calls the hooks
+// for rows of chats is not documented; without them messages come with the list, each 15 s.
+//
+// It takes one request for the list, and three for each conversation without the hook, four of
+// these at a time: hooks are replaced as a whole, so they are read before, and looked at
+// afterwards. Where the list does not show hooks it takes one for each that has it.
+//
+// Errors: [ErrInvalid] for an unusable URL or id, before any request. Conversations that fail
+// are named, at most five, and the others are changed nevertheless; the cause of ctx; [ErrClosed].
+func (a *App) InstallBell(ctx context.Context, endpoint string, conversationIDs ...int64) (changed int, err error) {
+	return a.editBells(ctx, "install bell", endpoint, conversationIDs, wire.WithBell)
+}
+
+// RemoveBell is the reverse of [App.InstallBell], with the same cost and errors. It removes the
+// hooks of this URL only.
+func (a *App) RemoveBell(ctx context.Context, endpoint string, conversationIDs ...int64) (changed int, err error) {
+	return a.editBells(ctx, "remove bell", endpoint, conversationIDs, wire.WithoutBell)
+}
+
+func (a *App) editBells(ctx context.Context, op, endpoint string, ids []int64, edit func(json.RawMessage, string, int64) (json.RawMessage, bool, error)) (changed int, err error) {
+	defer wrap(op, &err)
+	if err := wire.CheckBell(endpoint); err != nil {
+		return 0, invalid("endpoint: it %v", err)
+	}
+	for _, id := range ids {
+		if id <= 0 {
+			return 0, invalid("conversationIDs: %d is not the id of a conversation", id)
+		}
+	}
+	ctx, end, err := a.watch.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	return a.hub.EditHooks(ctx, ids, func(hooks json.RawMessage, id int64) (json.RawMessage, bool, error) {
+		return edit(hooks, endpoint, id)
+	})
+}
+
+// Close ends the App's streams and loops at once, and does not wait; those of its users get
+// nothing more. The people of [App.Send] are logged out of the process, not of the server.
+// Closing again does nothing.
 func (a *App) Close() error {
+	a.retire()
 	a.watch.end()
+	for _, c := range a.senders.All() {
+		c.end()
+	}
 	a.work.Stop(errClosing)
 	return nil
+}
+
+// retire makes [App.User] fail, and returns the Chats that are not closed.
+func (a *App) retire() []*Chat {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	users := slices.Collect(maps.Keys(a.users))
+	a.users = nil
+	return users
+}
+
+// mostShutdowns is how many Chats are shut down at the same time.
+const mostShutdowns = 64
+
+// Shutdown ends the App in good order: its own streams, loops and consumers, and with them the
+// Chats of [App.User] that are not closed and of [App.Send], as [Chat.Shutdown] does each. What
+// is new is read until all functions have returned. When it has returned nil nothing runs any more.
+//
+// If ctx ends first, Shutdown closes the App and those Chats, and returns the cause of ctx. Inside
+// a stream's or consumer's function call Close instead.
+//
+// Errors: the cause of ctx.
+func (a *App) Shutdown(ctx context.Context) (err error) {
+	defer wrap("shutdown", &err)
+	defer a.Close() //nolint:errcheck // it does not fail
+	chats := append(a.retire(), a.watch)
+	next := make(chan *Chat)
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	for range min(mostShutdowns, len(chats)) {
+		running.Go(func() {
+			for c := range next {
+				c.retire()
+				failed := c.rest(ctx)
+				c.end()
+				mu.Lock()
+				err = cmp.Or(err, failed)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, c := range chats {
+		next <- c
+	}
+	close(next)
+	running.Wait()
+	a.work.Stop(errClosing)
+	return cmp.Or(err, a.work.Wait(ctx))
+}
+
+// left forgets a Chat that is closed. It does nothing for nil.
+func (a *App) left(c *Chat) {
+	if a != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.users, c)
+	}
 }
 
 // sent says that a message was sent to a conversation.

@@ -115,6 +115,7 @@ func newOffice(t *testing.T, rooms int, opts ...fliplettest.Option) *office {
 		people := []string{fmt.Sprint("user-", i), fmt.Sprint("user-", i+1)}
 		o.rooms = append(o.rooms, w.AddDataSource(chat.M{"name": "room", "type": "conversation", "definition": chat.M{"participants": people}}))
 	}
+	time.Sleep(10 * time.Second)
 	return o
 }
 

@@ -141,13 +141,16 @@ func (w *watching) others() (list []*session) {
 	return list
 }
 
-// listening is the session whose receiver a listener with these filters gets.
-func (c *Chat) listening(s *session, filters []FilterOption) (*session, error) {
-	if len(filters) == 0 {
+// listening is the session whose receiver a listener with these filters gets. At an App each has
+// its own, since it may be at another position.
+func (c *Chat) listening(s *session, filters []FilterOption, offline bool) (*session, error) {
+	switch {
+	case s.watch == nil && len(filters) == 0:
 		return s, nil
-	}
-	if s.watch == nil {
+	case s.watch == nil:
 		return nil, invalid("opts: Only and OnlyIf are for the listeners of an App; leave them out, and look at Message.ConversationID")
+	case offline:
+		return nil, invalid("Offline: an App has no cached messages; leave it out")
 	}
 	for _, f := range filters {
 		if err := f.check(); err != nil {

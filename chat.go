@@ -116,6 +116,7 @@ func (c *Chat) end() {
 	c.work.Stop(errClosing)
 	c.notifier.Stop()
 	c.forgetRead()
+	c.app.left(c)
 }
 
 // retire makes new calls fail and takes the Chat out of its registries.

@@ -245,7 +245,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return invalid("fn: nil; give a function that takes the messages")
 	}
 	if c.made() == nil && c.app != nil && c.app.watch != c {
-		return invalid("Consume: the Chat is an App's; use one of Connect: %w", errors.ErrUnsupported)
+		return invalid("Consume: the Chat is of a user of an App; use App.Consume, or a Chat of Connect: %w", errors.ErrUnsupported)
 	}
 	o := consumeOptions{parallel: 1, maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}
 	for _, opt := range opts {
@@ -259,7 +259,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return err
 	}
 	defer end()
-	if s, err = c.listening(s, o.filters); err != nil {
+	if s, err = c.listening(s, o.filters, false); err != nil {
 		return err
 	}
 	defer s.watch.leave()

@@ -153,7 +153,7 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 		return nil, err
 	}
 	defer end()
-	if s, err = c.listening(s, o.filters); err != nil {
+	if s, err = c.listening(s, o.filters, o.offline); err != nil {
 		return nil, err
 	}
 	t := c.teller(s, o.onError)
@@ -302,7 +302,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 	if err != nil {
 		return err
 	}
-	if s, err = c.listening(s, o.filters); err != nil {
+	if s, err = c.listening(s, o.filters, o.offline); err != nil {
 		end()
 		return err
 	}

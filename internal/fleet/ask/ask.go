@@ -88,8 +88,9 @@ func (s *Source) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error)
 	return fleet.Answer{}, fmt.Errorf("%s: %w", r.Kind, ErrKind)
 }
 
-// conversations reads the list of them. whole: with their definitions.
-func (s *Source) conversations(ctx context.Context, whole bool) (all []datasource.DataSource, err error) {
+// Conversations reads the list of them, in one request for each app. whole: with their
+// definitions.
+func (s *Source) Conversations(ctx context.Context, whole bool) (all []datasource.DataSource, err error) {
 	for _, app := range s.cfg.Apps {
 		f := datasource.SourceFilter{AppID: app, Type: wire.TypeConversation, Order: "updatedAt", Direction: datasource.Desc}
 		if !whole {
@@ -107,7 +108,7 @@ func (s *Source) conversations(ctx context.Context, whole bool) (all []datasourc
 // Changed returns when the conversations of the list were changed. It takes one request for
 // each app.
 func (s *Source) Changed(ctx context.Context) (map[int64]time.Time, error) {
-	all, err := s.conversations(ctx, false)
+	all, err := s.Conversations(ctx, false)
 	changed := make(map[int64]time.Time, len(all))
 	for i := range all {
 		if t := all[i].UpdatedAt; t.After(changed[all[i].ID]) {
@@ -119,7 +120,7 @@ func (s *Source) Changed(ctx context.Context) (map[int64]time.Time, error) {
 
 // list reads the list of conversations, with who is in them if the fleet wants to know.
 func (s *Source) list(ctx context.Context, r fleet.Request) (a fleet.Answer, err error) {
-	all, err := s.conversations(ctx, r.Users)
+	all, err := s.Conversations(ctx, r.Users)
 	if err != nil {
 		return a, err
 	}

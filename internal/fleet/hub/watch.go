@@ -39,8 +39,9 @@ type Watch struct {
 	list    []datasource.DataSource // those that are wanted, as of read
 	ids     []int64
 	read    time.Time
-	first   feed.Time // the server's time of the first list
-	start   feed.Time // when a listener began whose engine has not asked yet
+	first   feed.Time           // the server's time of the first list
+	joined  map[int64]feed.Time // when conversations that were there before were wanted first
+	start   feed.Time           // when a listener began whose engine has not asked yet
 	page    *fleet.Recent
 	from    feed.Key // where page begins
 	highest int64
@@ -118,11 +119,20 @@ func (w *Watch) Start() {
 // refreshed brings the conversations up to date.
 func (w *Watch) refreshed() ([]datasource.DataSource, []int64, error) {
 	all, read := w.h.all()
+	now := w.h.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if read.Equal(w.read) {
 		return w.list, w.ids, nil
 	}
+	if w.first == 0 {
+		w.first = now - feed.Time(time.Since(read).Microseconds())
+	}
+	had := make(map[int64]bool, len(w.ids))
+	for _, id := range w.ids {
+		had[id] = true
+	}
+	joined := map[int64]feed.Time{}
 	list, ids := make([]datasource.DataSource, 0, len(all)), make([]int64, 0, len(all))
 	for _, ds := range all {
 		wanted := true
@@ -132,11 +142,18 @@ func (w *Watch) refreshed() ([]datasource.DataSource, []int64, error) {
 				return nil, nil, err
 			}
 		}
-		if wanted {
-			list, ids = append(list, ds), append(ids, ds.ID)
+		if !wanted {
+			continue
+		}
+		list, ids = append(list, ds), append(ids, ds.ID)
+		switch at, before := w.joined[ds.ID]; {
+		case before:
+			joined[ds.ID] = at
+		case w.cfg.Wanted != nil && !w.read.IsZero() && !had[ds.ID] && rows.Micros(ds.CreatedAt) < w.first:
+			joined[ds.ID] = now
 		}
 	}
-	w.list, w.ids, w.read, w.page = list, ids, read, nil
+	w.list, w.ids, w.joined, w.read, w.page = list, ids, joined, read, nil
 	return list, ids, nil
 }
 
@@ -165,15 +182,12 @@ func (w *Watch) Members() ([]feed.Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := w.h.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.first == 0 {
-		w.first = now - feed.Time(time.Since(w.read).Microseconds())
-	}
 	out := make([]feed.Member, len(list))
 	for i := range list {
-		m := feed.Member{Conversation: list[i].ID, Created: rows.Micros(list[i].CreatedAt), Changed: rows.Micros(list[i].UpdatedAt)}
+		// The time of the data source moves with its rows, so it says nothing here.
+		m := feed.Member{Conversation: list[i].ID, Created: rows.Micros(list[i].CreatedAt), Joined: w.joined[list[i].ID]}
 		if m.Created >= w.first {
 			m.Changed = m.Created
 		}

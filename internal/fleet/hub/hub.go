@@ -30,6 +30,8 @@ type Config struct {
 	Wanted   func(*datasource.DataSource) bool
 	Genuine  func(context.Context, *datasource.Entry) bool
 	Log      *slog.Logger
+	// Keeps bounds what the hub keeps for its listeners.
+	Keeps fleet.LogConfig
 }
 
 // Hub is the fleet of an app with its listeners. It is safe for concurrent use.
@@ -52,7 +54,7 @@ type Hub struct {
 
 // Open reads the list of conversations, and the server's time. It takes two requests.
 func Open(ctx context.Context, cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, log: fleet.NewLog(fleet.LogConfig{}), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint()}
+	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint()}
 	h.source = ask.New(ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log})
 	a, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
 	if err != nil {

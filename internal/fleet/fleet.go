@@ -209,6 +209,7 @@ func (f *Fleet) listed(now time.Time, list []Listing) {
 		if c == nil {
 			c = f.dirty.add(l.Conversation)
 			c.track.begin(max(f.cfg.Since, l.Created-1, f.gone[c.id]))
+			c.begun = c.track.settled
 			c.read = now // nothing has happened in it that would be new, unless it has changed since
 			delete(f.gone, c.id)
 		}

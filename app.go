@@ -1,14 +1,14 @@
 package chat
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"maps"
 	"math"
 	"net/http"
-	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
@@ -40,9 +40,7 @@ type App struct {
 	work    *life.Life
 	watch   *Chat // nobody's: its session listens to everything
 	senders hub.Kept[*Chat]
-
-	mu    sync.Mutex
-	users map[*Chat]bool // those that are not closed
+	users   hub.Crew[*Chat] // those that are not closed
 }
 
 // mostSenders is how many people are kept logged in for [App.Send].
@@ -55,8 +53,8 @@ const mostSenders = 1000
 // Errors: [ErrInvalid], which names every unusable option; what the server said.
 func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 	defer wrap("open app", &err)
-	a := &App{opts: opts, work: life.New(context.Background()), users: map[*Chat]bool{}}
-	if a.senders = (hub.Kept[*Chat]{Most: mostSenders, Drop: (*Chat).end}); opts.Outbox != nil {
+	a := &App{opts: opts, work: life.New(context.Background())}
+	if a.senders = (hub.Kept[*Chat]{Most: mostSenders, Drop: (*Chat).shut}); opts.Outbox != nil {
 		a.senders.Most = math.MaxInt32 // what waits is sent by who is logged in
 	}
 	if a.watch, err = connect(ctx, opts.Options); err != nil {
@@ -79,31 +77,110 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 }
 
 // User logs a person in, and returns their Chat: see [Chat.Login] for the query and its cost.
-// A stream makes no request [FromNow], and otherwise those for the messages before. Close the
-// Chat before the App.
+// A stream makes no request [FromNow], and otherwise those for the messages before. Without
+// Options of Storage, Outbox, Push and CrossLogin a Chat has little more than the contact's
+// columns in memory until its first call, and no goroutine until its first stream. Close it
+// before the App, or let [App.Shutdown] do that.
 //
 // Errors: those of [Connect] and [Chat.Login]; [ErrClosed].
 func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, error) {
-	c, err := connect(ctx, a.opts.Options)
+	var o callOptions
+	for _, opt := range opts {
+		opt.applyLogin(&o)
+	}
+	var c *Chat
+	var err error
+	if p := &a.opts; o.offline || p.Storage != nil || p.Outbox != nil || p.Push != nil || p.CrossLogin {
+		c, err = a.logIn(ctx, query, opts)
+	} else {
+		c, err = a.logInAsleep(ctx, query, &o)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if a.work.Context().Err() != nil {
+	if !a.users.Enter(c) {
+		c.shut()
 		return nil, ErrClosed
+	}
+	return c, nil
+}
+
+// logIn makes a Chat with all its parts.
+func (a *App) logIn(ctx context.Context, query M, opts []LoginOption) (*Chat, error) {
+	c, err := connect(ctx, a.opts.Options)
+	if err != nil {
+		return nil, err
 	}
 	c.app = a
 	if _, err := c.Login(ctx, query, opts...); err != nil {
 		c.end()
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.users == nil {
-		c.end()
-		return nil, ErrClosed
-	}
-	a.users[c] = true
 	return c, nil
+}
+
+// logInAsleep makes a Chat of what a login brings.
+func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions) (_ *Chat, err error) {
+	defer wrap("login", &err)
+	login, err := where.ParseLogin(query, o.anyOperator)
+	if err != nil {
+		return nil, invalid("query: %v", err)
+	}
+	ctx, end, err := a.watch.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	contact, token, err := a.watch.authenticate(ctx, login)
+	if err != nil {
+		return nil, a.watch.misspelt(ctx, query, err)
+	}
+	return &Chat{asleep: sleeper(a, contact, token, login), awake: new(sync.Once)}, nil
+}
+
+// coldUser is a user of an App whose Chat was not used yet.
+type coldUser struct {
+	app   *App
+	row   Contact // without Data
+	data  []byte  // its JSON
+	token string
+	query where.Packed
+	over  atomic.Bool // the Chat is awake
+}
+
+func sleeper(a *App, contact *Contact, token string, login where.Login) *coldUser {
+	z := &coldUser{app: a, row: *contact, token: token, query: login.Pack()}
+	z.data, _ = json.Marshal(contact.Data) // it came as JSON
+	z.row.Data = nil
+	return z
+}
+
+func (z *coldUser) contact() *Contact {
+	row := z.row
+	d := json.NewDecoder(bytes.NewReader(z.data))
+	d.UseNumber()
+	_ = d.Decode(&row.Data) // it was made of one
+	return &row
+}
+
+// wake makes the parts of a Chat that is used first.
+func (c *Chat) wake() {
+	z := c.asleep
+	opts, _ := z.app.opts.prepare() // they were checked
+	c.build(opts, z.app.opts.Logger == nil, false)
+	c.app = z.app
+	contact := z.contact()
+	c.session = c.newSession(contact)
+	c.session.query, c.session.contact = z.query, contact
+	c.session.token.Store(&z.token)
+	z.over.Store(true)
+}
+
+// shut is Close for a Chat that may be asleep.
+func (c *Chat) shut() {
+	if c.made() == nil {
+		c.end()
+	}
 }
 
 // Send sends a message on behalf of a person, whom as finds like the query of [Chat.Login]; see
@@ -190,22 +267,13 @@ func (a *App) editBells(ctx context.Context, op, endpoint string, ids []int64, e
 // nothing more. The people of [App.Send] are logged out of the process, not of the server.
 // Closing again does nothing.
 func (a *App) Close() error {
-	a.retire()
+	a.users.End()
 	a.watch.end()
 	for _, c := range a.senders.All() {
-		c.end()
+		c.shut()
 	}
 	a.work.Stop(errClosing)
 	return nil
-}
-
-// retire makes [App.User] fail, and returns the Chats that are not closed.
-func (a *App) retire() []*Chat {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	users := slices.Collect(maps.Keys(a.users))
-	a.users = nil
-	return users
 }
 
 // mostShutdowns is how many Chats are shut down at the same time.
@@ -222,27 +290,13 @@ const mostShutdowns = 64
 func (a *App) Shutdown(ctx context.Context) (err error) {
 	defer wrap("shutdown", &err)
 	defer a.Close() //nolint:errcheck // it does not fail
-	chats := append(a.retire(), a.watch)
-	next := make(chan *Chat)
-	var running sync.WaitGroup
 	var mu sync.Mutex
-	for range min(mostShutdowns, len(chats)) {
-		running.Go(func() {
-			for c := range next {
-				c.retire()
-				failed := c.rest(ctx)
-				c.end()
-				mu.Lock()
-				err = cmp.Or(err, failed)
-				mu.Unlock()
-			}
-		})
-	}
-	for _, c := range chats {
-		next <- c
-	}
-	close(next)
-	running.Wait()
+	hub.Each(mostShutdowns, append(a.users.End(), a.watch), func(c *Chat) {
+		failed := c.Shutdown(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		err = cmp.Or(err, failed)
+	})
 	a.work.Stop(errClosing)
 	return cmp.Or(err, a.work.Wait(ctx))
 }
@@ -250,9 +304,7 @@ func (a *App) Shutdown(ctx context.Context) (err error) {
 // left forgets a Chat that is closed. It does nothing for nil.
 func (a *App) left(c *Chat) {
 	if a != nil {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.users, c)
+		a.users.Leave(c)
 	}
 }
 

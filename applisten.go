@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -110,9 +109,7 @@ func (a *App) History(ctx context.Context, conversationID int64, opts ...History
 type watching struct {
 	*hub.Watch
 	ended func() // nil: it lasts as long as the App
-
-	mu    sync.Mutex
-	parts map[*session]bool // those of listeners with a filter
+	parts hub.Crew[*session]
 }
 
 // begin says that a listener begins now. Like leave and others it does nothing for nil.
@@ -129,16 +126,12 @@ func (w *watching) leave() {
 	}
 }
 
-func (w *watching) others() (list []*session) {
+// others are the sessions of the listeners.
+func (w *watching) others() []*session {
 	if w == nil {
 		return nil
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for s := range w.parts {
-		list = append(list, s)
-	}
-	return list
+	return w.parts.All()
 }
 
 // listening is the session whose receiver a listener with these filters gets. At an App each has
@@ -160,16 +153,9 @@ func (c *Chat) listening(s *session, filters []FilterOption, offline bool) (*ses
 	part := c.watchSession(filters)
 	part.watch.ended = func() {
 		part.watch.Leave()
-		s.watch.mu.Lock()
-		defer s.watch.mu.Unlock()
-		delete(s.watch.parts, part)
+		s.watch.parts.Leave(part)
 	}
-	s.watch.mu.Lock()
-	defer s.watch.mu.Unlock()
-	if s.watch.parts == nil {
-		s.watch.parts = map[*session]bool{}
-	}
-	s.watch.parts[part] = true
+	s.watch.parts.Enter(part)
 	return part, nil
 }
 

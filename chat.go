@@ -31,6 +31,13 @@ const batchSize = 200
 // A Chat holds no connection of its own and starts no goroutine before the first
 // stream. End it with [Chat.Shutdown] or [Chat.Close].
 type Chat struct {
+	*parts            // nil in a zero Chat, and in one that sleeps
+	asleep *coldUser  // of an App, until it is used first
+	awake  *sync.Once // nil unless there was one
+}
+
+// parts are what a Chat works with.
+type parts struct {
 	opts   Options
 	client *datasource.Client
 	store  storage.Store
@@ -75,7 +82,14 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{
+	c := &Chat{}
+	c.build(opts, silent, keepsMessages)
+	return c, nil
+}
+
+// build makes the parts of a Chat. The options are prepared.
+func (c *Chat) build(opts Options, silent, keepsMessages bool) {
+	c.parts = &parts{
 		opts: opts, client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger, silent: silent,
 		calls: life.New(context.Background()), work: life.New(context.Background()),
 	}
@@ -87,7 +101,6 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
 		c.notifier = outbox.NewNotifier(c.log)
 	}
-	return c, nil
 }
 
 // Close ends everything at once and does not wait: streams call their functions no
@@ -190,7 +203,10 @@ func (c *Chat) BatchSize() int { return batchSize }
 
 // made refuses a Chat that Connect has not made.
 func (c *Chat) made() error {
-	if c == nil || c.calls == nil {
+	if c != nil && c.awake != nil {
+		c.awake.Do(c.wake)
+	}
+	if c == nil || c.parts == nil {
 		return invalid("Chat: nil or zero; make one with Connect")
 	}
 	return nil
@@ -240,7 +256,7 @@ func (c *Chat) enter(ctx context.Context) (_ context.Context, s *session, end fu
 
 // current is the session of the logged-in user, or nil.
 func (c *Chat) current() *session {
-	if c == nil {
+	if c.made() != nil {
 		return nil
 	}
 	c.mu.Lock()

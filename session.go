@@ -238,7 +238,10 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 
 // User returns a copy of the logged-in contact, nil before login.
 func (c *Chat) User() *Contact {
-	if c == nil {
+	if c != nil && c.asleep != nil && !c.asleep.over.Load() {
+		return c.asleep.contact()
+	}
+	if c.made() != nil {
 		return nil
 	}
 	c.mu.Lock()

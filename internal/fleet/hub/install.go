@@ -49,37 +49,26 @@ func (h *Hub) EditHooks(ctx context.Context, conversations []int64, edit Edit) (
 	var mu sync.Mutex
 	var reasons []error
 	failed, over := 0, false
-	next := make(chan int64)
-	var running sync.WaitGroup
-	for range min(atOnce, len(ids)) {
-		running.Go(func() {
-			for id := range next {
-				did, err := h.editHooks(ctx, id, edit)
-				mu.Lock()
-				if did {
-					changed++
-				}
-				if err != nil {
-					if failed++; len(reasons) < mostReasons {
-						reasons = append(reasons, fmt.Errorf("conversation %d: %w", id, err))
-					}
-					over = over || ctx.Err() != nil || errors.Is(err, datasource.ErrUnauthorized)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for _, id := range ids {
+	Each(atOnce, ids, func(id int64) {
 		mu.Lock()
 		stop := over
 		mu.Unlock()
 		if stop {
-			break
+			return
 		}
-		next <- id
-	}
-	close(next)
-	running.Wait()
+		did, err := h.editHooks(ctx, id, edit)
+		mu.Lock()
+		defer mu.Unlock()
+		if did {
+			changed++
+		}
+		if err != nil {
+			if failed++; len(reasons) < mostReasons {
+				reasons = append(reasons, fmt.Errorf("conversation %d: %w", id, err))
+			}
+			over = over || ctx.Err() != nil || errors.Is(err, datasource.ErrUnauthorized)
+		}
+	})
 	if ctx.Err() != nil {
 		return changed, context.Cause(ctx)
 	}

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -54,7 +53,7 @@ const mostSenders = 1000
 func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 	defer wrap("open app", &err)
 	a := &App{opts: opts, work: life.New(context.Background())}
-	if a.senders = (hub.Kept[*Chat]{Most: mostSenders, Drop: (*Chat).shut}); opts.Outbox != nil {
+	if a.senders = (hub.Kept[*Chat]{Most: mostSenders, Drop: func(c *Chat) { _ = c.Close() }}); opts.Outbox != nil {
 		a.senders.Most = math.MaxInt32 // what waits is sent by who is logged in
 	}
 	if a.watch, err = connect(ctx, opts.Options); err != nil {
@@ -88,25 +87,23 @@ func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, er
 	for _, opt := range opts {
 		opt.applyLogin(&o)
 	}
-	var c *Chat
-	var err error
+	logIn := a.logInAsleep
 	if p := &a.opts; o.offline || p.Storage != nil || p.Outbox != nil || p.Push != nil || p.CrossLogin {
-		c, err = a.logIn(ctx, query, opts)
-	} else {
-		c, err = a.logInAsleep(ctx, query, &o)
+		logIn = a.logIn
 	}
+	c, err := logIn(ctx, query, &o, opts)
 	if err != nil {
 		return nil, err
 	}
 	if !a.users.Enter(c) {
-		c.shut()
+		_ = c.Close() // it was made
 		return nil, ErrClosed
 	}
 	return c, nil
 }
 
 // logIn makes a Chat with all its parts.
-func (a *App) logIn(ctx context.Context, query M, opts []LoginOption) (*Chat, error) {
+func (a *App) logIn(ctx context.Context, query M, _ *callOptions, opts []LoginOption) (*Chat, error) {
 	c, err := connect(ctx, a.opts.Options)
 	if err != nil {
 		return nil, err
@@ -120,7 +117,7 @@ func (a *App) logIn(ctx context.Context, query M, opts []LoginOption) (*Chat, er
 }
 
 // logInAsleep makes a Chat of what a login brings.
-func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions) (_ *Chat, err error) {
+func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions, _ []LoginOption) (_ *Chat, err error) {
 	defer wrap("login", &err)
 	login, err := where.ParseLogin(query, o.anyOperator)
 	if err != nil {
@@ -135,7 +132,9 @@ func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions) (_ *Chat
 	if err != nil {
 		return nil, a.watch.misspelt(ctx, query, err)
 	}
-	return &Chat{asleep: sleeper(a, contact, token, login), awake: new(sync.Once)}, nil
+	row, data := *contact, wire.PackMap(contact.Data)
+	row.Data = nil
+	return &Chat{asleep: &coldUser{app: a, row: row, data: data, token: token, query: login.Pack()}, awake: new(sync.Once)}, nil
 }
 
 // coldUser is a user of an App whose Chat was not used yet.
@@ -148,18 +147,9 @@ type coldUser struct {
 	over  atomic.Bool // the Chat is awake
 }
 
-func sleeper(a *App, contact *Contact, token string, login where.Login) *coldUser {
-	z := &coldUser{app: a, row: *contact, token: token, query: login.Pack()}
-	z.data, _ = json.Marshal(contact.Data) // it came as JSON
-	z.row.Data = nil
-	return z
-}
-
 func (z *coldUser) contact() *Contact {
 	row := z.row
-	d := json.NewDecoder(bytes.NewReader(z.data))
-	d.UseNumber()
-	_ = d.Decode(&row.Data) // it was made of one
+	row.Data = wire.UnpackMap(z.data)
 	return &row
 }
 
@@ -176,13 +166,6 @@ func (c *Chat) wake() {
 	z.over.Store(true)
 }
 
-// shut is Close for a Chat that may be asleep.
-func (c *Chat) shut() {
-	if c.made() == nil {
-		c.end()
-	}
-}
-
 // Send sends a message on behalf of a person, whom as finds like the query of [Chat.Login]; see
 // [Chat.Message] for the draft. The person has to be a member of the conversation.
 //
@@ -193,23 +176,35 @@ func (c *Chat) shut() {
 //
 // Errors: [ErrInvalid] for an unusable query or draft, before any request; those of [Chat.Login]
 // and [Chat.Message].
-func (a *App) Send(ctx context.Context, as M, conversationID int64, d Draft) (*Message, error) {
-	if err := a.watch.checkDraft(conversationID, &d); err != nil {
-		wrap("send", &err)
-		return nil, err
+func (a *App) Send(ctx context.Context, as M, conversationID int64, d Draft) (m *Message, err error) {
+	defer wrap("send", &err)
+	err = a.actingAs(ctx, as, conversationID, &d, func(c *Chat) (err error) {
+		m, err = c.Message(ctx, conversationID, d)
+		return err
+	})
+	return m, err
+}
+
+// actingAs calls fn with the Chat of a person who sends a draft.
+func (a *App) actingAs(ctx context.Context, as M, conversationID int64, d *Draft, fn func(*Chat) error) error {
+	if err := a.watch.checkDraft(conversationID, d); err != nil {
+		return err
 	}
-	login, err := where.ParseLogin(as, false)
+	return a.as(ctx, as, fn)
+}
+
+// as calls fn with the Chat of a person.
+func (a *App) as(ctx context.Context, query M, fn func(*Chat) error) error {
+	login, err := where.ParseLogin(query, false)
 	if err != nil {
-		err = invalid("as: %v", err)
-		wrap("send", &err)
-		return nil, err
+		return invalid("as: %v", err)
 	}
-	c, done, err := a.senders.Use(ctx, login.Pack().Key(), func(ctx context.Context) (*Chat, error) { return a.User(ctx, as) })
+	c, done, err := a.senders.Use(ctx, login.Pack().Key(), func(ctx context.Context) (*Chat, error) { return a.User(ctx, query) })
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer done()
-	return c.Message(ctx, conversationID, d)
+	return fn(c)
 }
 
 // Bell serves the web hooks of conversations: a request whose URL has the id of one as
@@ -270,14 +265,11 @@ func (a *App) Close() error {
 	a.users.End()
 	a.watch.end()
 	for _, c := range a.senders.All() {
-		c.shut()
+		_ = c.Close() // it was made
 	}
 	a.work.Stop(errClosing)
 	return nil
 }
-
-// mostShutdowns is how many Chats are shut down at the same time.
-const mostShutdowns = 64
 
 // Shutdown ends the App in good order: its own streams, loops and consumers, and with them the
 // Chats of [App.User] that are not closed and of [App.Send], as [Chat.Shutdown] does each. What
@@ -290,13 +282,7 @@ const mostShutdowns = 64
 func (a *App) Shutdown(ctx context.Context) (err error) {
 	defer wrap("shutdown", &err)
 	defer a.Close() //nolint:errcheck // it does not fail
-	var mu sync.Mutex
-	hub.Each(mostShutdowns, append(a.users.End(), a.watch), func(c *Chat) {
-		failed := c.Shutdown(ctx)
-		mu.Lock()
-		defer mu.Unlock()
-		err = cmp.Or(err, failed)
-	})
+	err = hub.Each(64, append(a.users.End(), a.watch), func(c *Chat) error { return c.Shutdown(ctx) })
 	a.work.Stop(errClosing)
 	return cmp.Or(err, a.work.Wait(ctx))
 }

@@ -3,6 +3,7 @@ package chat_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -523,3 +524,48 @@ func TestAChatOfAnAppWakesOnceForManyCallers(t *testing.T) {
 		assert.Equal(t, "jane@example.org", bob.User().Data["Email"])
 	})
 }
+
+func TestAnAppQueuesOnlyWithAnOutboxAndResumesItsOwnPeopleOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, 0)
+		jane := o.login("jane")
+		conv := o.converse(jane, "bob")
+		bob := chat.M{"Email": "bob@example.org"}
+		_, err := o.in(t, nil).Queue(t.Context(), bob, conv.ID, chat.Draft{Body: "x"})
+		require.ErrorIs(t, err, chat.ErrInvalid)
+		_, err = o.in(t, func(opts *chat.AppOptions) { opts.Storage = unlistable{storage.NewMemory()} }).Resume(t.Context())
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+
+		store := storage.NewMemory()
+		app := o.in(t, func(opts *chat.AppOptions) { opts.Storage, opts.Outbox = store, &chat.OutboxOptions{} })
+		down := o.Always(fliplettest.Insert, fliplettest.LoseRequest())
+		guid, err := app.Queue(t.Context(), bob, conv.ID, chat.Draft{Body: "late"})
+		require.NoError(t, err)
+		require.NotEmpty(t, guid)
+		time.Sleep(time.Minute)
+		require.NoError(t, app.Close())
+		synctest.Wait()
+		down.Off()
+		other := o.in(t, func(opts *chat.AppOptions) {
+			opts.Storage, opts.Outbox, opts.DataSourceID = store, &chat.OutboxOptions{}, sure(o.Client().CreateDataSource(t.Context(), datasource.NewDataSource{Name: "others", AppID: o.AppID})).ID
+		})
+		n, err := other.Resume(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, n, "they are another app's")
+		next := o.in(t, func(opts *chat.AppOptions) { opts.Storage, opts.Outbox = store, &chat.OutboxOptions{} })
+		n, err = next.Resume(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		require.NoError(t, next.Flush(t.Context()))
+		var bodies []string
+		for m, err := range jane.History(t.Context(), conv.ID) {
+			require.NoError(t, err)
+			bodies = append(bodies, m.Body)
+		}
+		assert.Equal(t, []string{"late"}, bodies)
+	})
+}
+
+// unlistable is a Store that cannot say what is in it.
+type unlistable struct{ storage.Store }

@@ -37,10 +37,10 @@ func OnlyIf(fn func(*Conversation) bool) FilterOption { return FilterOption{fn: 
 
 // check refuses a filter that can pass nothing.
 func (o FilterOption) check() error {
-	if o.fn == nil && o.ids == nil {
+	switch {
+	case o.fn == nil && o.ids == nil:
 		return invalid("OnlyIf: nil; give a function, or leave it out")
-	}
-	if o.fn == nil && len(o.ids) == 0 {
+	case o.fn == nil && len(o.ids) == 0:
 		return invalid("Only: no ids; give those of conversations, or leave it out")
 	}
 	for _, id := range o.ids {
@@ -112,17 +112,17 @@ type watching struct {
 	parts hub.Crew[*session]
 }
 
-// begin says that a listener begins now. Like leave and others it does nothing for nil.
-func (w *watching) begin() {
-	if w != nil {
-		w.Start()
-	}
-}
-
-// leave ends the session of one listener.
+// leave ends the session of one listener. Like begin and others it does nothing for nil.
 func (w *watching) leave() {
 	if w != nil && w.ended != nil {
 		w.ended()
+	}
+}
+
+// begin says that a listener begins now.
+func (w *watching) begin() {
+	if w != nil {
+		w.Start()
 	}
 }
 
@@ -174,8 +174,10 @@ func (c *Chat) watchSession(filters []FilterOption) *session {
 	if len(filters) > 0 {
 		cfg.Wanted = func(ds *datasource.DataSource) (bool, error) { return c.passes(ds, filters) }
 	}
+	engine := c.feedConfig()
+	engine.Collect = 50 * batchSize // they are in the log anyway
 	s.receiver = receive.New(receive.Config{
-		Source: &watchedRows{polledRows{chat: c, session: s}}, Feed: c.newWatchFeed,
+		Source: &watchedRows{polledRows{chat: c, session: s}}, Feed: func() *feed.Feed { return feed.New(engine) },
 		Judge: pollFailure, Log: c.log, Life: c.work, Hooks: c.opts.Hooks,
 	})
 	s.watch = &watching{Watch: c.app.hub.Watch(cfg)}
@@ -196,13 +198,6 @@ func (c *Chat) passes(ds *datasource.DataSource, filters []FilterOption) (pass b
 		}
 	}
 	return true, nil
-}
-
-// newWatchFeed makes an engine for a listener to many conversations.
-func (c *Chat) newWatchFeed() *feed.Feed {
-	cfg := c.feedConfig()
-	cfg.Collect = 50 * batchSize // they are in the log anyway
-	return feed.New(cfg)
 }
 
 // watchedRows are the rows of the conversations of an app.

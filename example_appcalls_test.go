@@ -189,3 +189,69 @@ func ExampleOnlyIf() {
 	}
 	// Output: for bob
 }
+
+// The Options of a relay: a Storage that survives, and an outbox over it.
+func openRelay(srv *fliplettest.Server, contacts int64, store storage.Store) *chat.App {
+	app, err := chat.OpenApp(context.Background(), chat.AppOptions{Options: chat.Options{
+		Client: srv.Client(), DataSourceID: contacts, Storage: store, Outbox: &chat.OutboxOptions{},
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return app
+}
+
+// Queue accepts a message, and Flush waits until all are sent.
+func ExampleApp_Queue() {
+	srv, contacts, room := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app := openRelay(srv, contacts, storage.NewMemory())
+	defer app.Close() //nolint:errcheck // it does not fail
+	ctx := context.Background()
+	guid, err := app.Queue(ctx, chat.M{"flUserId": "jane"}, room, chat.Draft{Body: "hello", GUID: "request-1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := app.Flush(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(guid, len(srv.Rows(room)))
+	// Output: request-1 1
+}
+
+// Flush returns when nothing waits.
+func ExampleApp_Flush() {
+	srv, contacts, _ := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app := openRelay(srv, contacts, storage.NewMemory())
+	defer app.Close() //nolint:errcheck // it does not fail
+	fmt.Println(app.Flush(context.Background()))
+	// Output: <nil>
+}
+
+// Resume sends what a process before has left behind, and logs in nobody else.
+func ExampleApp_Resume() {
+	srv, contacts, room := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	ctx, store := context.Background(), storage.NewMemory()
+	down := srv.Always(fliplettest.Insert, fliplettest.TooMany(0))
+	first := openRelay(srv, contacts, store)
+	if _, err := first.Queue(ctx, chat.M{"flUserId": "jane"}, room, chat.Draft{Body: "hello"}); err != nil {
+		log.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		log.Fatal(err)
+	}
+	down.Off()
+	second := openRelay(srv, contacts, store)
+	defer second.Close() //nolint:errcheck // it does not fail
+	people, err := second.Resume(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := second.Flush(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(people, len(srv.Rows(room)))
+	// Output: 1 1
+}

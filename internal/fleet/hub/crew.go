@@ -1,6 +1,9 @@
 package hub
 
-import "sync"
+import (
+	"cmp"
+	"sync"
+)
 
 // Crew are those that take part in something, until it is over. It is safe for concurrent use.
 // The zero value is empty.
@@ -51,14 +54,18 @@ func (c *Crew[T]) End() (all []T) {
 	return all
 }
 
-// Each calls fn with all of a list, most of them at the same time.
-func Each[T any](most int, list []T, fn func(T)) {
+// Each calls fn with all of a list, most of them at the same time, and returns the first error.
+func Each[T any](most int, list []T, fn func(T) error) (first error) {
 	next := make(chan T)
+	var mu sync.Mutex
 	var running sync.WaitGroup
 	for range min(most, len(list)) {
 		running.Go(func() {
 			for one := range next {
-				fn(one)
+				err := fn(one)
+				mu.Lock()
+				first = cmp.Or(first, err)
+				mu.Unlock()
 			}
 		})
 	}
@@ -67,4 +74,5 @@ func Each[T any](most int, list []T, fn func(T)) {
 	}
 	close(next)
 	running.Wait()
+	return first
 }

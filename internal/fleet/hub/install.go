@@ -49,12 +49,12 @@ func (h *Hub) EditHooks(ctx context.Context, conversations []int64, edit Edit) (
 	var mu sync.Mutex
 	var reasons []error
 	failed, over := 0, false
-	Each(atOnce, ids, func(id int64) {
+	_ = Each(atOnce, ids, func(id int64) error {
 		mu.Lock()
 		stop := over
 		mu.Unlock()
 		if stop {
-			return
+			return nil
 		}
 		did, err := h.editHooks(ctx, id, edit)
 		mu.Lock()
@@ -68,6 +68,7 @@ func (h *Hub) EditHooks(ctx context.Context, conversations []int64, edit Edit) (
 			}
 			over = over || ctx.Err() != nil || errors.Is(err, datasource.ErrUnauthorized)
 		}
+		return nil // the others go on
 	})
 	if ctx.Err() != nil {
 		return changed, context.Cause(ctx)

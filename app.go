@@ -45,9 +45,9 @@ type App struct {
 // mostSenders is how many people are kept logged in for [App.Send].
 const mostSenders = 1000
 
-// OpenApp begins to read what is new: two requests, and then, while nothing happens, one in 2 s
-// with up to 2,000 conversations, and one more for each 6,000 of them. It starts one
-// goroutine, until [App.Close].
+// OpenApp takes two requests. From the first stream, loop or consumer on what is new is read:
+// while nothing happens one request in 2 s with up to 2,000 conversations, and one more for each
+// 6,000 of them. It starts one goroutine, until [App.Close].
 //
 // Errors: [ErrInvalid], which names every unusable option; what the server said.
 func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {

@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
-	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -361,170 +358,6 @@ func TestShutdownOfAnAppThatTakesTooLongClosesIt(t *testing.T) {
 	})
 }
 
-func TestABellIsInstalledBesideEveryOtherHook(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var app atomic.Pointer[chat.App]
-		o := newOffice(t, 3, fliplettest.OnHook(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { app.Load().Bell().ServeHTTP(w, r) })))
-		push := `{"type":"push-message","runOn":["insert"],"appId":12345678901234567,"odd":[1.50,"é"]}`
-		other := `{"type":"web","runOn":["insert"],"conditions":[],"payload":{"method":"GET","endpoint":"http://localhost/else?conversation=7"}}`
-		copied := `{"type":"web","runOn":["insert","update"],"conditions":[],"payload":{"method":"POST","endpoint":"http://localhost/bell?key=k&conversation=4711"}}`
-		for i, hooks := range []string{"[" + push + "," + other + "]", "[" + copied + "]", "[]"} {
-			_, err := o.Client().UpdateDataSource(t.Context(), o.rooms[i], datasource.SourcePatch{Hooks: json.RawMessage(hooks)})
-			require.NoError(t, err)
-		}
-		hooksOf := func(id int64) []json.RawMessage {
-			var list []json.RawMessage
-			require.NoError(t, json.Unmarshal(sure(o.Client().DataSource(t.Context(), id)).Hooks, &list))
-			return list
-		}
-		a := o.in(t, func(opts *chat.AppOptions) { opts.Bell = true })
-		app.Store(a)
-		before := hooksOf(o.rooms[0])
-		const endpoint = "http://localhost/bell?key=k"
-		n, err := a.InstallBell(t.Context(), endpoint)
-		require.NoError(t, err)
-		assert.Equal(t, 3, n)
-		for i, more := range []int{3, 1, 1} {
-			list := hooksOf(o.rooms[i])
-			require.Len(t, list, more)
-			assert.Contains(t, string(list[more-1]), fmt.Sprintf("key=k&conversation=%d", o.rooms[i]))
-		}
-		assert.Equal(t, before, hooksOf(o.rooms[0])[:2], "byte for byte")
-		n, err = a.InstallBell(t.Context(), endpoint)
-		require.NoError(t, err)
-		assert.Zero(t, n, "they have it")
-
-		l := newLedger()
-		_, err = a.Stream(t.Context(), l.add)
-		require.NoError(t, err)
-		time.Sleep(time.Minute + time.Second)
-		_, err = o.Client().Insert(t.Context(), o.rooms[2], chat.M{"body": "rung", "fromUserId": "somebody", "guid": "r"})
-		require.NoError(t, err)
-		time.Sleep(2 * time.Second)
-		assert.Equal(t, 1, l.count(), "the list is read each 15 s only")
-
-		n, err = a.RemoveBell(t.Context(), endpoint, o.rooms[0])
-		require.NoError(t, err)
-		assert.Equal(t, 1, n)
-		assert.Equal(t, before, hooksOf(o.rooms[0]))
-		n, err = a.RemoveBell(t.Context(), endpoint)
-		require.NoError(t, err)
-		assert.Equal(t, 2, n)
-		assert.Empty(t, hooksOf(o.rooms[1]))
-	})
-}
-
-// What cannot be changed is named, and the others are changed.
-func TestABellIsInstalledInTheOtherConversationsWhenSomeFail(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t, 3, fliplettest.OnHook(http.NotFoundHandler()))
-		a := o.in(t, nil)
-		n, err := a.InstallBell(t.Context(), "http://localhost/bell", o.rooms[0], o.contacts, o.rooms[1], 1<<40)
-		require.ErrorContains(t, err, "2 of 4 conversations failed")
-		require.ErrorContains(t, err, fmt.Sprintf(`conversation %d: it is ""`, o.contacts))
-		require.ErrorIs(t, err, datasource.ErrNotFound)
-		assert.Equal(t, 2, n)
-		o.Always(fliplettest.UpdateSource, fliplettest.Ignore("hooks"))
-		_, err = a.InstallBell(t.Context(), "http://localhost/bell")
-		require.ErrorContains(t, err, "the server does not show them")
-		assert.False(t, strings.Contains(err.Error(), "localhost"), "the URL may hold a key")
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err = a.InstallBell(ctx, "http://localhost/bell")
-		require.ErrorIs(t, err, context.Canceled)
-		require.NoError(t, a.Close())
-		_, err = a.InstallBell(t.Context(), "http://localhost/bell")
-		require.ErrorIs(t, err, chat.ErrClosed)
-	})
-}
-
-// A count of bytes, not of time. Not parallel: it counts those of the process.
-func TestAUserOfAnAppTakesAKilobyteAndNoGoroutineUntilTheyDoSomething(t *testing.T) { //nolint:paralleltest // see above
-	w := newWorld(t, fliplettest.InProcess())
-	const users = 1000
-	for i := range users {
-		id := fmt.Sprint("user-", i)
-		w.AddRows(w.contacts, chat.M{"Email": id + "@example.org", "Full name": "User " + id, "flUserId": id, "flUserToken": "token-" + id})
-	}
-	people := []string{"user-1", "user-2"}
-	room := w.AddDataSource(chat.M{"name": "room", "type": "conversation", "definition": chat.M{"participants": people}})
-	client := sure(datasource.NewClient(datasource.Config{Token: w.Token, BaseURL: w.URL, HTTPClient: &http.Client{Transport: w.Transport()}, Limiter: datasource.Unlimited()}))
-	app, err := chat.OpenApp(t.Context(), chat.AppOptions{Options: chat.Options{Client: client, DataSourceID: w.contacts}})
-	require.NoError(t, err)
-	defer app.Close() //nolint:errcheck // it does not fail
-	held := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	least := uint64(math.MaxUint64)
-	var chats []*chat.Chat
-	for range 3 { // something else may take memory meanwhile
-		chats = make([]*chat.Chat, users)
-		before, goroutines := held(), runtime.NumGoroutine()
-		for i := range users {
-			chats[i], err = app.User(t.Context(), chat.M{"Email": fmt.Sprintf("user-%d@example.org", i)})
-			require.NoError(t, err)
-		}
-		assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines+5, "goroutines of others may come and go, but not a thousand")
-		if after := held(); after > before {
-			least = min(least, (after-before)/users)
-		} else {
-			least = 0
-		}
-	}
-	t.Logf("%d bytes a user, with what the local server notes of a request", least)
-	assert.LessOrEqual(t, least, uint64(1024))
-	assert.Equal(t, "user-7", chats[7].User().UserID)
-	assert.Equal(t, "User user-7", chats[7].User().Data["Full name"])
-	_, err = chats[1].Message(t.Context(), room, chat.Draft{Body: "awake"})
-	require.NoError(t, err)
-	assert.Equal(t, "user-1", chats[1].User().UserID)
-	require.NoError(t, chats[3].Close())
-	_, err = chats[3].Conversations(t.Context())
-	require.ErrorIs(t, err, chat.ErrClosed)
-	runtime.KeepAlive(chats)
-}
-
-// Whoever uses a Chat first wakes it, and everybody else finds it awake.
-func TestAChatOfAnAppWakesOnceForManyCallers(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t, 1)
-		conv := o.converse(o.login("jane"), "bob")
-		app := o.in(t, nil)
-		bob, err := app.User(t.Context(), chat.M{"Email": "bob@example.org"})
-		require.NoError(t, err)
-		var running sync.WaitGroup
-		for i := range 20 {
-			running.Go(func() {
-				switch i % 4 {
-				case 0:
-					assert.NotEmpty(t, bob.User().UserID)
-				case 1:
-					_, err := bob.Message(t.Context(), conv.ID, chat.Draft{Body: "x"})
-					assert.NoError(t, err)
-				case 2:
-					_, err := bob.Conversations(t.Context())
-					assert.NoError(t, err)
-				default:
-					assert.Contains(t, bob.String(), "chat over")
-				}
-			})
-		}
-		running.Wait()
-		require.NoError(t, bob.Logout(t.Context()))
-		assert.Nil(t, bob.User())
-		_, err = bob.Login(t.Context(), chat.M{"Email": "jane@example.org"})
-		require.NoError(t, err)
-		assert.Equal(t, "jane@example.org", bob.User().Data["Email"])
-	})
-}
-
 func TestAnAppQueuesOnlyWithAnOutboxAndResumesItsOwnPeopleOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -569,3 +402,45 @@ func TestAnAppQueuesOnlyWithAnOutboxAndResumesItsOwnPeopleOnly(t *testing.T) {
 
 // unlistable is a Store that cannot say what is in it.
 type unlistable struct{ storage.Store }
+
+// An App that only sends reads nothing. Who listens to it first, an hour later, gets what comes
+// then.
+func TestAnAppReadsNothingUntilSomebodyListens(t *testing.T) {
+	t.Parallel()
+	for name, listen := range map[string]func(t *testing.T, o *office, app *chat.App, l *ledger){
+		"to the app": func(t *testing.T, _ *office, app *chat.App, l *ledger) {
+			_, err := app.Stream(t.Context(), l.add)
+			require.NoError(t, err)
+		},
+		"as a user": func(t *testing.T, o *office, app *chat.App, l *ledger) {
+			c, err := app.User(t.Context(), chat.M{"Email": "bob@example.org"})
+			require.NoError(t, err)
+			_, err = c.Stream(t.Context(), l.add, chat.StartAt(chat.FromNow), chat.OnGap(func(g chat.Gap) { assert.Fail(t, "a gap", g.String()) }))
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := newOffice(t, 0)
+				jane := o.login("jane", func(opts *chat.Options) { opts.EncryptMessages = false })
+				o.rooms = append(o.rooms, o.converse(jane, "bob").ID)
+				app := o.in(t, nil)
+				before := o.requests.n.Load()
+				time.Sleep(time.Hour)
+				assert.Equal(t, before, o.requests.n.Load(), "requests")
+				o.send(5, time.Second)
+				o.rooms = append(o.rooms, o.converse(jane, "bob", "eve").ID) // the App has not heard of it
+				o.send(5, time.Second)
+				time.Sleep(10 * time.Second)
+				l := newLedger()
+				listen(t, o, app, l)
+				time.Sleep(20 * time.Second)
+				assert.Empty(t, l.got, "from before")
+				o.send(6, time.Second)
+				time.Sleep(time.Minute)
+				assert.Len(t, l.got, 6)
+			})
+		})
+	}
+}

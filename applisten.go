@@ -211,6 +211,6 @@ func (p *watchedRows) Page(ctx context.Context, q feed.Query) (receive.Page, err
 	return pageOf(a), nil
 }
 
-func (p *watchedRows) Members(context.Context) ([]feed.Member, error) {
-	return p.session.watch.Members()
+func (p *watchedRows) Members(ctx context.Context) ([]feed.Member, error) {
+	return p.session.watch.Members(ctx)
 }

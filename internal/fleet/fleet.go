@@ -194,6 +194,19 @@ func (f *Fleet) person(user int32) *person {
 	return p
 }
 
+// Begin makes everything up to a time history, in a fleet that has read nothing yet.
+func (f *Fleet) Begin(now time.Time, since feed.Time) {
+	f.cfg.Since = since
+	f.log.begin(since)
+	for _, c := range f.dirty.convs {
+		c.track.begin(since)
+		c.begun, c.read = since, now
+	}
+	for _, p := range f.people {
+		p.cursor.begin(since)
+	}
+}
+
 // List takes the list of conversations from elsewhere.
 func (f *Fleet) List(now time.Time, list []Listing) { f.listed(now, list) }
 

@@ -50,11 +50,16 @@ type Hub struct {
 	watches map[*Watch]bool
 
 	endpoint *rows.Endpoint // for what is read from the server for all
+
+	once   sync.Once
+	wanted chan struct{} // is closed when somebody listens
+	opened time.Time
+	begun  time.Time // when that was
 }
 
 // Open reads the list of conversations, and the server's time. It takes two requests.
 func Open(ctx context.Context, cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint()}
+	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint(), wanted: make(chan struct{})}
 	h.source = ask.New(ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log})
 	a, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
 	if err != nil {
@@ -69,6 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		}
 		h.since = first.Clock
 	}
+	h.opened = time.Now()
 	h.driver = fleet.NewDriver(fleet.DriverConfig{
 		Fleet: fleet.Config{Since: h.since}, Log: h.log, Source: h.source, Judge: ask.Judge,
 		Strategy: cfg.Strategy, Changed: h.changed, Moved: h.moved,
@@ -77,8 +83,38 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	return h, nil
 }
 
-// Run reads what is new until ctx ends.
-func (h *Hub) Run(ctx context.Context) { h.driver.Run(ctx) }
+// Run reads what is new, from when somebody listens, until ctx ends.
+func (h *Hub) Run(ctx context.Context) {
+	select {
+	case <-h.wanted:
+		h.driver.Run(ctx)
+	case <-ctx.Done():
+	}
+}
+
+// want lets the reading begin, unless it has. What came before is not new to anybody.
+func (h *Hub) want() {
+	h.once.Do(func() {
+		h.driver.With(func(f *fleet.Fleet, now time.Time) {
+			h.since += feed.Time(now.Sub(h.opened).Microseconds())
+			f.Begin(now, h.since)
+		})
+		h.mu.Lock()
+		h.begun = time.Now()
+		h.mu.Unlock()
+		close(h.wanted)
+	})
+}
+
+// fresh is how old a list of conversations may be when somebody begins to listen.
+const fresh = 10 * time.Second
+
+// stale reports whether the last list is from before anybody listened.
+func (h *Hub) stale() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.read.Before(h.begun.Add(-fresh))
+}
 
 // Ring says that a bell has named a conversation.
 func (h *Hub) Ring(conversation int64) { h.driver.Ring(conversation) }
@@ -206,6 +242,7 @@ func (h *Hub) all() ([]datasource.DataSource, time.Time) {
 // where that is. Like Enter and Leave it does nothing for nil.
 func (d *Desk) Start() {
 	if d != nil {
+		d.h.want()
 		d.h.driver.With(func(f *fleet.Fleet, now time.Time) {
 			f.Tick(now)
 			d.inbox.Start()
@@ -248,7 +285,7 @@ const refresh = 4 * time.Minute
 // when it is asked again so soon that the list may lack what the user has just joined. One
 // goroutine at a time may call it.
 func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok bool) {
-	if !d.told.Swap(false) && time.Since(d.asked) < refresh {
+	if !d.told.Swap(false) && time.Since(d.asked) < refresh || d.h.stale() {
 		return nil, read, false
 	}
 	d.h.mu.Lock()

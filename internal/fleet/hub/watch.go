@@ -108,6 +108,7 @@ func (w *Watch) Start() {
 	if w == nil {
 		return
 	}
+	w.h.want()
 	at := w.h.now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,7 +118,13 @@ func (w *Watch) Start() {
 }
 
 // refreshed brings the conversations up to date.
-func (w *Watch) refreshed() ([]datasource.DataSource, []int64, error) {
+func (w *Watch) refreshed(ctx context.Context) ([]datasource.DataSource, []int64, error) {
+	w.h.want()
+	if w.h.stale() {
+		if _, err := w.h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true}); err != nil {
+			return nil, nil, err
+		}
+	}
 	all, read := w.h.all()
 	now := w.h.now()
 	w.mu.Lock()
@@ -160,7 +167,7 @@ func (w *Watch) refreshed() ([]datasource.DataSource, []int64, error) {
 // members are the conversations for a read from the server, with the times of this moment,
 // which tell those in which nothing has happened.
 func (w *Watch) members(ctx context.Context) ([]rows.Member, error) {
-	list, _, err := w.refreshed()
+	list, _, err := w.refreshed(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -177,8 +184,8 @@ func (w *Watch) members(ctx context.Context) ([]rows.Member, error) {
 
 // Members are the conversations as the last list has them. Who listens to all of them has been
 // in a conversation since it was made, if that was while they were listening.
-func (w *Watch) Members() ([]feed.Member, error) {
-	list, _, err := w.refreshed()
+func (w *Watch) Members(ctx context.Context) ([]feed.Member, error) {
+	list, _, err := w.refreshed(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +210,7 @@ func (w *Watch) Page(ctx context.Context, q feed.Query) (rows.Answer, error) {
 	}
 	poll := q.Conversation == 0 && q.Kind == feed.Changes && q.Partial
 	if poll {
-		if a, ok, err := w.recent(q); ok || err != nil {
+		if a, ok, err := w.recent(ctx, q); ok || err != nil {
 			return a, err
 		}
 	}
@@ -295,8 +302,8 @@ func (w *Watch) beginning() rows.Answer {
 }
 
 // recent answers a query from the log. It reports false if the log cannot.
-func (w *Watch) recent(q feed.Query) (a rows.Answer, ok bool, err error) {
-	_, ids, err := w.refreshed()
+func (w *Watch) recent(ctx context.Context, q feed.Query) (a rows.Answer, ok bool, err error) {
+	_, ids, err := w.refreshed(ctx)
 	if err != nil {
 		return a, false, err
 	}

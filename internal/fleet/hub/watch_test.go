@@ -79,7 +79,7 @@ func (l *listener) run(d time.Duration) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		case feed.Members:
-			members, err := l.watch.Members()
+			members, err := l.watch.Members(l.t.Context())
 			require.NoError(l.t, err)
 			l.engine.Members(now, members)
 		default:

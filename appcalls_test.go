@@ -154,8 +154,8 @@ func TestAFilterOfAnAppLimitsStreamsLoopsAndConsumers(t *testing.T) {
 		cancel()
 		running.Wait()
 		for name, l := range got {
-			assert.Len(t, l.got, 30, name)
-			for room := range l.order {
+			assert.Len(t, l.bodies(), 30, name)
+			for room := range l.ids() {
 				assert.True(t, want[room], "%s: room %d", name, room)
 			}
 		}
@@ -218,7 +218,7 @@ func TestAnAppReadsSealedBodiesOfConversationsThatItsTokenIsNoMemberOf(t *testin
 		sent := o.say(jane, conv, "the secret")
 		o.say(jane, o.converse(jane, "eve"), "elsewhere")
 		time.Sleep(2 * time.Minute)
-		assert.Equal(t, map[string]int{"before": 1, "the secret": 1, "elsewhere": 1}, l.got)
+		assert.Equal(t, map[string]int{"before": 1, "the secret": 1, "elsewhere": 1}, l.bodies())
 		var bodies []string
 		for m, err := range app.History(t.Context(), conv.ID, chat.PageSize(1)) {
 			require.NoError(t, err)
@@ -436,10 +436,10 @@ func TestAnAppReadsNothingUntilSomebodyListens(t *testing.T) {
 				l := newLedger()
 				listen(t, o, app, l)
 				time.Sleep(20 * time.Second)
-				assert.Empty(t, l.got, "from before")
+				assert.Empty(t, l.bodies(), "from before")
 				o.send(6, time.Second)
 				time.Sleep(time.Minute)
-				assert.Len(t, l.got, 6)
+				assert.Len(t, l.bodies(), 6)
 			})
 		})
 	}

@@ -19,6 +19,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -220,4 +221,51 @@ func killConsumers(t *testing.T, c killing) {
 	for room, ids := range done.ids() {
 		assert.IsIncreasing(t, ids, "room %d", room)
 	}
+}
+
+// One process has everything of many conversations that its token is no member of. With
+// CHAT_LONG=1 there are 2,000 of them and 20 messages a second.
+func TestAnAppConsumerOfManyConversationsIsFastAndCheap(t *testing.T) {
+	t.Parallel()
+	rooms, messages, pause := 300, 400, 100*time.Millisecond
+	if longtest.Enabled() {
+		rooms, messages, pause = 2000, 6000, 50*time.Millisecond
+	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, rooms)
+		app := o.open(t, storage.NewMemory())
+		done, began := newLedger(), time.Now()
+		var mu sync.Mutex
+		var first, worst time.Duration
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() {
+			over <- app.Consume(ctx, "archive", func(_ context.Context, m *chat.Message) error {
+				done.add(m)
+				mu.Lock()
+				defer mu.Unlock()
+				if first == 0 {
+					first = time.Since(began)
+				}
+				worst = max(worst, time.Since(m.CreatedAt))
+				return nil
+			}, chat.StartAt(chat.FromNow), chat.Parallel(8))
+		}()
+		time.Sleep(time.Second)
+		before := o.requests.n.Load()
+		o.send(messages, pause)
+		spent, took := o.requests.n.Load()-before, time.Duration(messages)*pause
+		time.Sleep(2 * time.Minute)
+		cancel()
+		require.ErrorIs(t, <-over, context.Canceled)
+		require.NoError(t, app.Close())
+		mu.Lock()
+		defer mu.Unlock()
+		rate := float64(spent) / took.Seconds()
+		t.Logf("%d conversations, %d messages: first after %v, worst %v, %.2f requests a second", rooms, messages, first, worst, rate)
+		assert.Equal(t, messages, done.count())
+		assert.LessOrEqual(t, first, 30*time.Second)
+		assert.LessOrEqual(t, worst, 30*time.Second)
+		assert.LessOrEqual(t, rate, 2.0)
+	})
 }

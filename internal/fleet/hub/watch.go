@@ -47,6 +47,7 @@ type Watch struct {
 	highest int64
 	turn    time.Time // when the server may be asked for the first page of a poll
 	older   older
+	fromNow feed.Time // up to when nothing matters to a listener that began from now; 0 for others
 }
 
 // older is what the last poll brought that the server has answered: it is from before the log.
@@ -254,6 +255,9 @@ func (w *Watch) keep(q feed.Query, asked feed.Time, a *rows.Answer) {
 // changes are those after a position, from the log, and from before it as the server has told
 // them.
 func (w *Watch) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
+	if after.Time < w.fromNow {
+		after = feed.Key{Time: w.fromNow, ID: math.MaxInt64}
+	}
 	page, ok := w.h.driver.Recent(after, ids)
 	if ok {
 		w.older = older{}
@@ -297,6 +301,7 @@ func (w *Watch) beginning() rows.Answer {
 		at, w.start = w.start, 0
 	}
 	at = max(at-1, w.h.since)
+	w.fromNow = at
 	row := feed.Row{ID: math.MaxInt64, Created: at, Updated: at, Foreign: true}
 	return rows.Answer{Rows: []feed.Row{row}, Clock: feed.Clock{Earliest: now, Latest: now}}
 }

@@ -141,9 +141,18 @@ func New(cfg Config, s Strategy, log *Log) *Fleet {
 // Tick moves the log's time to what the last answers say that the server's is now: the
 // earliest of them, since one of several machines may be ahead.
 func (f *Fleet) Tick(now time.Time) {
-	if n := min(f.answers, len(f.ahead)); n > 0 {
-		f.log.Tick(feed.Time(now.UnixMicro()) + slices.Min(f.ahead[:n]))
+	if at, ok := f.serverAt(now); ok {
+		f.log.Tick(at)
 	}
+}
+
+// serverAt is the server's time at a moment, rather too early than too late.
+func (f *Fleet) serverAt(now time.Time) (feed.Time, bool) {
+	n := min(f.answers, len(f.ahead))
+	if n == 0 {
+		return 0, false
+	}
+	return feed.Time(now.UnixMicro()) + slices.Min(f.ahead[:n]), true
 }
 
 // Stats says what was done so far.

@@ -47,6 +47,9 @@ func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Re
 			continue
 		}
 		since, asked := c.until+feed.Time(f.cfg.Overlap.Microseconds()), c.read
+		if at, ok := f.serverAt(asked); ok {
+			since = min(since, at) // one of several machines may have been ahead
+		}
 		if c.until == 0 { // it was not read yet
 			since = c.track.settled
 			asked = now.Add(-time.Duration(max(0, r.Clock-since)) * time.Microsecond)

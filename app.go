@@ -1,8 +1,13 @@
 package chat
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"math"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
@@ -10,6 +15,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/profile"
 )
@@ -24,27 +30,36 @@ type AppOptions struct {
 	Bell bool
 }
 
-// App is a chat for many users in one process. Their streams share the requests that find
-// what is new, so 5,000 cost about as much as 50: see docs/fleet.md. It was tried on the
-// local Fliplet only. [Chat.Consume] of its users fails: for a position that survives a
-// restart use [Connect]. It is safe for concurrent use.
+// App is a chat for many users in one process, and for whoever has to see all of its
+// conversations. They share the requests that find what is new, so 5,000 users cost about as much
+// as 50: see docs/fleet.md. It was tried on the local Fliplet only. [Chat.Consume] of its users
+// fails: use [App.Consume], or [Connect]. It is safe for concurrent use, also from inside
+// the functions of its streams. End it with [App.Shutdown] or [App.Close].
 type App struct {
-	opts   AppOptions
-	hub    *hub.Hub
-	work   *life.Life
-	watch  *Chat // nobody's: its session listens to everything
-	marks  *marks.Batcher
-	unread *marks.Counter
+	opts    AppOptions
+	hub     *hub.Hub
+	work    *life.Life
+	watch   *Chat // nobody's: its session listens to everything
+	senders hub.Kept[*Chat]
+	users   hub.Crew[*Chat] // those that are not closed
+	marks   *marks.Batcher
+	unread  *marks.Counter
 }
 
-// OpenApp begins to read what is new: two requests, and then, while nothing happens, one in 2 s
-// with up to 2,000 conversations, and one more for each 6,000 of them. It starts one
-// goroutine, until [App.Close].
+// mostSenders is how many people are kept logged in for [App.Send].
+const mostSenders = 1000
+
+// OpenApp takes two requests. From the first stream, loop or consumer on what is new is read:
+// while nothing happens one request in 2 s with up to 2,000 conversations, and one more for each
+// 6,000 of them. It starts one goroutine, until [App.Close].
 //
 // Errors: [ErrInvalid], which names every unusable option; what the server said.
 func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 	defer wrap("open app", &err)
 	a := &App{opts: opts, work: life.New(context.Background())}
+	if a.senders = (hub.Kept[*Chat]{Most: mostSenders, Drop: func(c *Chat) { _ = c.Close() }}); opts.Outbox != nil {
+		a.senders.Most = math.MaxInt32 // what waits is sent by who is logged in
+	}
 	if a.watch, err = connect(ctx, opts.Options); err != nil {
 		return nil, err
 	}
@@ -62,23 +77,43 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 	}
 	c.app = a
 	a.merge()
-	c.session = c.newSession(&Contact{})
+	c.session = c.watchSession(nil)
 	a.work.Go(func() { a.hub.Run(a.work.Context()) })
 	return a, nil
 }
 
 // User logs a person in, and returns their Chat: see [Chat.Login] for the query and its cost.
-// A stream makes no request [FromNow], and otherwise those for the messages before. Close the
-// Chat before the App.
+// A stream makes no request [FromNow], and otherwise those for the messages before. Without
+// Options of Storage, Outbox, Push and CrossLogin a Chat has little more than the contact's
+// columns in memory until its first call, and no goroutine until its first stream. Close it
+// before the App, or let [App.Shutdown] do that.
 //
 // Errors: those of [Connect] and [Chat.Login]; [ErrClosed].
 func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, error) {
-	c, err := connect(ctx, a.opts.Options)
+	var o callOptions
+	for _, opt := range opts {
+		opt.applyLogin(&o)
+	}
+	logIn := a.logInAsleep
+	if p := &a.opts; o.offline || p.Storage != nil || p.Outbox != nil || p.Push != nil || p.CrossLogin {
+		logIn = a.logIn
+	}
+	c, err := logIn(ctx, query, &o, opts)
 	if err != nil {
 		return nil, err
 	}
-	if a.work.Context().Err() != nil {
+	if !a.users.Enter(c) {
+		_ = c.Close() // it was made
 		return nil, ErrClosed
+	}
+	return c, nil
+}
+
+// logIn makes a Chat with all its parts.
+func (a *App) logIn(ctx context.Context, query M, _ *callOptions, opts []LoginOption) (*Chat, error) {
+	c, err := connect(ctx, a.opts.Options)
+	if err != nil {
+		return nil, err
 	}
 	c.app = a
 	if _, err := c.Login(ctx, query, opts...); err != nil {
@@ -88,21 +123,95 @@ func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, er
 	return c, nil
 }
 
-// Stream calls fn with every message of all conversations of the app that is sent, changed or
-// deleted from now on, whether or not anybody of this process is in them: see [Chat.Stream]
-// for the contract. It makes no request of its own. Bodies are opened with the conversations'
-// keys. [StartAt] takes [FromNow] only, which is the default.
+// logInAsleep makes a Chat of what a login brings.
+func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions, _ []LoginOption) (_ *Chat, err error) {
+	defer wrap("login", &err)
+	login, err := where.ParseLogin(query, o.anyOperator)
+	if err != nil {
+		return nil, invalid("query: %v", err)
+	}
+	ctx, end, err := a.watch.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	contact, token, err := a.watch.authenticate(ctx, login)
+	if err != nil {
+		return nil, a.watch.misspelt(ctx, query, err)
+	}
+	row, data := *contact, wire.PackMap(contact.Data)
+	row.Data = nil
+	return &Chat{asleep: &coldUser{app: a, row: row, data: data, token: token, query: login.Pack()}, awake: new(sync.Once)}, nil
+}
+
+// coldUser is a user of an App whose Chat was not used yet.
+type coldUser struct {
+	app   *App
+	row   Contact // without Data
+	data  []byte  // its JSON
+	token string
+	query where.Packed
+	over  atomic.Bool // the Chat is awake
+}
+
+func (z *coldUser) contact() *Contact {
+	row := z.row
+	row.Data = wire.UnpackMap(z.data)
+	return &row
+}
+
+// wake makes the parts of a Chat that is used first.
+func (c *Chat) wake() {
+	z := c.asleep
+	opts, _ := z.app.opts.prepare() // they were checked
+	c.build(opts, z.app.opts.Logger == nil, false)
+	c.app = z.app
+	contact := z.contact()
+	c.session = c.newSession(contact)
+	c.session.query, c.session.contact = z.query, contact
+	c.session.token.Store(&z.token)
+	z.over.Store(true)
+}
+
+// Send sends a message on behalf of a person, whom as finds like the query of [Chat.Login]; see
+// [Chat.Message] for the draft. The person has to be a member of the conversation.
 //
-// Errors: [ErrInvalid] for a nil fn or another start; [ErrClosed].
-func (a *App) Stream(ctx context.Context, fn func(*Message), opts ...StreamOption) (*Subscription, error) {
-	o := callOptions{from: FromNow}
-	for _, opt := range opts {
-		opt.applyStream(&o)
+// The App logs the person in for the first message, which takes a request or two, keeps the
+// 1,000 people whom it was used for last, or all of them with Options.Outbox, and reads each
+// conversation once for each. A message then takes one request. The limit gives sends of all
+// people their turns.
+//
+// Errors: [ErrInvalid] for an unusable query or draft, before any request; those of [Chat.Login]
+// and [Chat.Message].
+func (a *App) Send(ctx context.Context, as M, conversationID int64, d Draft) (m *Message, err error) {
+	defer wrap("send", &err)
+	err = a.actingAs(ctx, as, conversationID, &d, func(c *Chat) (err error) {
+		m, err = c.Message(ctx, conversationID, d)
+		return err
+	})
+	return m, err
+}
+
+// actingAs calls fn with the Chat of a person who sends a draft.
+func (a *App) actingAs(ctx context.Context, as M, conversationID int64, d *Draft, fn func(*Chat) error) error {
+	if err := a.watch.checkDraft(conversationID, d); err != nil {
+		return err
 	}
-	if o.from != FromNow || o.offline {
-		return nil, invalid("opts: a stream of an App begins now; leave out StartAt and Offline")
+	return a.as(ctx, as, fn)
+}
+
+// as calls fn with the Chat of a person.
+func (a *App) as(ctx context.Context, query M, fn func(*Chat) error) error {
+	login, err := where.ParseLogin(query, false)
+	if err != nil {
+		return invalid("as: %v", err)
 	}
-	return a.watch.Stream(ctx, fn, append([]StreamOption{StartAt(FromNow)}, opts...)...)
+	c, done, err := a.senders.Use(ctx, login.Pack().Key(), func(ctx context.Context) (*Chat, error) { return a.User(ctx, query) })
+	if err != nil {
+		return err
+	}
+	defer done()
+	return fn(c)
 }
 
 // Bell serves the web hooks of conversations: a request whose URL has the id of one as
@@ -110,11 +219,86 @@ func (a *App) Stream(ctx context.Context, fn func(*Message), opts ...StreamOptio
 // gets 204: a forged one takes a place in a request that is made anyway.
 func (a *App) Bell() http.Handler { return a.hub }
 
-// Close ends the App's streams at once, and does not wait; those of its users get nothing more.
+// InstallBell adds a web hook that calls [App.Bell] at a URL to these conversations, or to all
+// of the app: for inserted and updated rows, with the conversation's id as "conversation" in the
+// URL and without content. Every other hook stays as it was, byte for byte. It returns how many
+// conversations it has changed. What has the hook is left alone, so call it again for
+// conversations that are new, as once an hour. Anybody who may read a conversation's data
+// source sees the URL.
+//
+// The token has to be allowed to change the data sources. Whether the service calls the hooks
+// for rows of chats is not documented; without them messages come with the list, each 15 s.
+//
+// It takes one request for the list, and three for each conversation without the hook, four of
+// these at a time: hooks are replaced as a whole, so they are read before, and looked at
+// afterwards. Where the list does not show hooks it takes one for each that has it.
+//
+// Errors: [ErrInvalid] for an unusable URL or id, before any request. Conversations that fail
+// are named, at most five, and the others are changed nevertheless; the cause of ctx; [ErrClosed].
+func (a *App) InstallBell(ctx context.Context, endpoint string, conversationIDs ...int64) (changed int, err error) {
+	return a.editBells(ctx, "install bell", endpoint, conversationIDs, wire.WithBell)
+}
+
+// RemoveBell is the reverse of [App.InstallBell], with the same cost and errors. It removes the
+// hooks of this URL only.
+func (a *App) RemoveBell(ctx context.Context, endpoint string, conversationIDs ...int64) (changed int, err error) {
+	return a.editBells(ctx, "remove bell", endpoint, conversationIDs, wire.WithoutBell)
+}
+
+func (a *App) editBells(ctx context.Context, op, endpoint string, ids []int64, edit func(json.RawMessage, string, int64) (json.RawMessage, bool, error)) (changed int, err error) {
+	defer wrap(op, &err)
+	if err := wire.CheckBell(endpoint); err != nil {
+		return 0, invalid("endpoint: it %v", err)
+	}
+	for _, id := range ids {
+		if id <= 0 {
+			return 0, invalid("conversationIDs: %d is not the id of a conversation", id)
+		}
+	}
+	ctx, end, err := a.watch.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	return a.hub.EditHooks(ctx, ids, func(hooks json.RawMessage, id int64) (json.RawMessage, bool, error) {
+		return edit(hooks, endpoint, id)
+	})
+}
+
+// Close ends the App's streams and loops at once, and does not wait; those of its users get
+// nothing more. The people of [App.Send] are logged out of the process, not of the server.
+// Closing again does nothing.
 func (a *App) Close() error {
+	a.users.End()
 	a.watch.end()
+	for _, c := range a.senders.All() {
+		_ = c.Close() // it was made
+	}
 	a.work.Stop(errClosing)
 	return nil
+}
+
+// Shutdown ends the App in good order: its own streams, loops and consumers, and with them the
+// Chats of [App.User] that are not closed and of [App.Send], as [Chat.Shutdown] does each. What
+// is new is read until all functions have returned. When it has returned nil nothing runs any more.
+//
+// If ctx ends first, Shutdown closes the App and those Chats, and returns the cause of ctx. Inside
+// a stream's or consumer's function call Close instead.
+//
+// Errors: the cause of ctx.
+func (a *App) Shutdown(ctx context.Context) (err error) {
+	defer wrap("shutdown", &err)
+	defer a.Close() //nolint:errcheck // it does not fail
+	err = hub.Each(64, append(a.users.End(), a.watch), func(c *Chat) error { return c.Shutdown(ctx) })
+	a.work.Stop(errClosing)
+	return cmp.Or(err, a.work.Wait(ctx))
+}
+
+// left forgets a Chat that is closed. It does nothing for nil.
+func (a *App) left(c *Chat) {
+	if a != nil {
+		a.users.Leave(c)
+	}
 }
 
 // sent says that a message was sent to a conversation.

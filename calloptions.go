@@ -43,6 +43,7 @@ type callOptions struct {
 	onError func(error)
 	from    From
 	noMarks bool
+	filters []FilterOption
 
 	overRows    bool // where is a condition over rows, not columns
 	anyOperator bool // of a login

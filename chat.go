@@ -31,6 +31,13 @@ const batchSize = 200
 // A Chat holds no connection of its own and starts no goroutine before the first
 // stream. End it with [Chat.Shutdown] or [Chat.Close].
 type Chat struct {
+	*parts            // nil in a zero Chat, and in one that sleeps
+	asleep *coldUser  // of an App, until it is used first
+	awake  *sync.Once // nil unless there was one
+}
+
+// parts are what a Chat works with.
+type parts struct {
 	opts   Options
 	client *datasource.Client
 	store  storage.Store
@@ -75,7 +82,14 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{
+	c := &Chat{}
+	c.build(opts, silent, keepsMessages)
+	return c, nil
+}
+
+// build makes the parts of a Chat. The options are prepared.
+func (c *Chat) build(opts Options, silent, keepsMessages bool) {
+	c.parts = &parts{
 		opts: opts, client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger, silent: silent,
 		calls: life.New(context.Background()), work: life.New(context.Background()),
 	}
@@ -88,7 +102,6 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
 		c.notifier = outbox.NewNotifier(c.log)
 	}
-	return c, nil
 }
 
 // Close ends everything at once and does not wait: streams call their functions no
@@ -117,6 +130,7 @@ func (c *Chat) end() {
 	c.work.Stop(errClosing)
 	c.notifier.Stop()
 	c.forgetRead()
+	c.app.left(c)
 }
 
 // retire makes new calls fail and takes the Chat out of its registries.
@@ -160,7 +174,7 @@ func (c *Chat) Shutdown(ctx context.Context) (err error) {
 // rest drains the outbox and waits until nothing runs any more.
 func (c *Chat) rest(ctx context.Context) error {
 	if s := c.current(); s != nil {
-		s.receiver.Stop(errClosing)
+		s.deafen(errClosing)
 	}
 	if err := c.calls.Wait(ctx); err != nil {
 		return err
@@ -190,7 +204,10 @@ func (c *Chat) BatchSize() int { return batchSize }
 
 // made refuses a Chat that Connect has not made.
 func (c *Chat) made() error {
-	if c == nil || c.calls == nil {
+	if c != nil && c.awake != nil {
+		c.awake.Do(c.wake)
+	}
+	if c == nil || c.parts == nil {
 		return invalid("Chat: nil or zero; make one with Connect")
 	}
 	return nil
@@ -237,7 +254,7 @@ func (c *Chat) enter(ctx context.Context) (_ context.Context, s *session, end fu
 
 // current is the session of the logged-in user, or nil.
 func (c *Chat) current() *session {
-	if c == nil {
+	if c.made() != nil {
 		return nil
 	}
 	c.mu.Lock()

@@ -24,6 +24,7 @@ type ConsumeOption interface{ applyConsume(*consumeOptions) }
 // consumeOptions are the options of one Consume together.
 type consumeOptions struct {
 	from        From
+	filters     []FilterOption
 	onGap       func(Gap)
 	noMarks     bool
 	onError     func(error)
@@ -243,8 +244,8 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if fn == nil {
 		return invalid("fn: nil; give a function that takes the messages")
 	}
-	if c.made() == nil && c.app != nil {
-		return invalid("Consume: the Chat is an App's; use one of Connect: %w", errors.ErrUnsupported)
+	if c.made() == nil && c.app != nil && c.app.watch != c {
+		return invalid("Consume: the Chat is of a user of an App; use App.Consume, or a Chat of Connect: %w", errors.ErrUnsupported)
 	}
 	o := consumeOptions{parallel: 1, maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}
 	for _, opt := range opts {
@@ -258,6 +259,10 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return err
 	}
 	defer end()
+	if s, err = c.listening(s, o.filters, false); err != nil {
+		return err
+	}
+	defer s.watch.leave()
 	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
 		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
 	}

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -66,4 +68,52 @@ func OutboxOwners(ctx context.Context, s storage.Store) (_ []OutboxOwner, err er
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.DataSourceID, b.DataSourceID), cmp.Compare(a.UserID, b.UserID))
 	})
 	return owners, nil
+}
+
+// Queue is [App.Send] through the outbox: it returns when the message is in Options.Storage, so
+// that this process sends it, or one that calls [App.Resume] later. See [Outbox.Add].
+//
+// Errors: [ErrInvalid], also without Options.Outbox; those of [Chat.Login] and [Outbox.Add].
+func (a *App) Queue(ctx context.Context, as M, conversationID int64, d Draft) (guid string, err error) {
+	defer wrap("queue", &err)
+	err = a.actingAs(ctx, as, conversationID, &d, func(c *Chat) (err error) {
+		guid, err = c.Outbox().Add(ctx, conversationID, d)
+		return err
+	})
+	return guid, err
+}
+
+// Resume logs in the people for whom messages wait in Options.Storage, see [OutboxOwners], and so
+// lets them be sent; it returns how many these are. Who cannot be logged in holds up nobody else:
+// the error names them all, and their messages wait for the next Resume. It takes a login each.
+//
+// Errors: those of [OutboxOwners] and [Chat.Login].
+func (a *App) Resume(ctx context.Context) (people int, err error) {
+	defer wrap("resume", &err)
+	owners, err := OutboxOwners(ctx, a.watch.store)
+	var failed []error
+	for _, o := range owners {
+		if o.Host != cache.Host(a.watch.client.BaseURL()) || o.DataSourceID != a.opts.DataSourceID {
+			continue // of another app, over the same Storage
+		}
+		if err := a.as(ctx, M{wire.UserID: o.UserID}, func(*Chat) error { return nil }); err != nil {
+			failed = append(failed, fmt.Errorf("%d messages of %q wait: %w", o.Waiting, o.UserID, err))
+			continue
+		}
+		people++
+	}
+	return people, errors.Join(append(failed, err)...)
+}
+
+// Flush waits until the outboxes of all people whom the App has logged in are empty.
+//
+// Errors: those of [Outbox.Flush].
+func (a *App) Flush(ctx context.Context) (err error) {
+	defer wrap("flush", &err)
+	for _, c := range a.users.All() {
+		if err := c.Outbox().Flush(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }

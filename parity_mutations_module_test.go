@@ -23,7 +23,7 @@ func merged(tables ...map[string]patch.Edit) map[string]patch.Edit {
 // parityMutationsOfCalls are those of the first sections of docs/parity.md: the module, the
 // session, contacts and conversations.
 var parityMutationsOfCalls = map[string]patch.Edit{
-	"1":   {File: "chat.go", Old: "\tc := &Chat{\n", New: "\t_, _ = opts.Client.DataSource(ctx, opts.DataSourceID)\n\tc := &Chat{\n"},
+	"1":   {File: "chat.go", Old: "\tc := &Chat{}\n", New: "\t_, _ = opts.Client.DataSource(ctx, opts.DataSourceID)\n\tc := &Chat{}\n"},
 	"4":   {File: "contacts.go", Old: "return wire.DeriveUserID(c.opts.DataSourceID, value)", New: "return wire.LegacyUserID(c.opts.DataSourceID, row.ID)"},
 	"5":   {File: "login.go", Old: "patch[wire.UserID] = c.deriveUserID(row)", New: "row.Data[wire.UserID] = c.deriveUserID(row)"},
 	"6":   {File: "crypto.go", Old: "case !c.opts.EncryptMessages:", New: "case true:"},

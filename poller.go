@@ -30,12 +30,17 @@ func (c *Chat) newSession(contact *Contact) *session {
 	return s
 }
 
-// newFeed makes an engine, which each loop has anew.
-func (c *Chat) newFeed() *feed.Feed {
-	cfg := feed.Config{
+// feedConfig is the configuration of engines.
+func (c *Chat) feedConfig() feed.Config {
+	return feed.Config{
 		PageSize: batchSize, Live: c.opts.LivePollInterval, Base: c.opts.PollInterval, Max: c.opts.MaxPollInterval,
 		LongestWait: datasource.LongestWait, Stable: rows.Stable, Overlap: c.opts.Profile.Overlap,
 	}
+}
+
+// newFeed makes an engine, which each loop has anew.
+func (c *Chat) newFeed() *feed.Feed {
+	cfg := c.feedConfig()
 	if c.app != nil {
 		cfg = fleet.EngineConfig(cfg)
 	}
@@ -85,7 +90,7 @@ func (p *polledRows) judge(ctx context.Context, err error) error {
 		return err
 	}
 	last := err
-	if _, tried := errors.AsType[*renewalError](err); !tried {
+	if _, tried := errors.AsType[*renewalError](err); !tried && p.session.watch == nil {
 		if _, last = p.chat.find(ctx, p.session.login(p.chat)); !refused(last) {
 			return err
 		}
@@ -113,7 +118,11 @@ func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, erro
 	}
 	p.absent.Found()
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock.Earliest)
-	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Release: a.Release}, nil
+	return pageOf(a), nil
+}
+
+func pageOf(a rows.Answer) receive.Page {
+	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Release: a.Release}
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {
@@ -148,9 +157,10 @@ func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions, t *rec
 	if o.offline {
 		cached = c.cachedMessages(ctx, s)
 	}
-	return receive.Begin{First: cached.events, Failed: pollFailed(t), Ended: t.Stop, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+	return receive.Begin{First: cached.events, Failed: pollFailed(t), Ended: func() { t.Stop(); s.watch.leave() }, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id := f.Subscribe(now, o.from.start())
 		s.desk.Start()
+		s.watch.begin()
 		f.Resume(id, cached.rows, cached.upto)
 		return id, nil
 	}}

@@ -40,14 +40,24 @@ type session struct {
 	consumers receive.Consumers
 	outbox    *outbox.Outbox // nil when it is off
 	desk      *hub.Desk      // at an App; nil without one
+	watch     *watching      // of an App's own listeners; nil without
 }
 
 // stop ends what runs for the user. It does not wait.
 func (s *session) stop(cause error) {
-	s.receiver.Stop(cause)
+	s.deafen(cause)
 	s.desk.Leave()
+	s.watch.leave()
 	if s.outbox != nil {
 		s.outbox.Stop(cause)
+	}
+}
+
+// deafen ends the listeners.
+func (s *session) deafen(cause error) {
+	s.receiver.Stop(cause)
+	for _, part := range s.watch.others() {
+		part.receiver.Stop(cause)
 	}
 }
 
@@ -229,7 +239,10 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 
 // User returns a copy of the logged-in contact, nil before login.
 func (c *Chat) User() *Contact {
-	if c == nil {
+	if c != nil && c.asleep != nil && !c.asleep.over.Load() {
+		return c.asleep.contact()
+	}
+	if c.made() != nil {
 		return nil
 	}
 	c.mu.Lock()

@@ -153,10 +153,14 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 		return nil, err
 	}
 	defer end()
+	if s, err = c.listening(s, o.filters, o.offline); err != nil {
+		return nil, err
+	}
 	t := c.teller(s, o.onError)
 	f := &streamFunc{chat: c, session: s, fn: fn, onGap: o.onGap, noMarks: o.noMarks, onError: o.onError, teller: t}
 	pusher, err := s.receiver.Push(ctx, f, c.listenFrom(inside, s, o, t))
 	if err != nil {
+		s.watch.leave()
 		return nil, err
 	}
 	return &Subscription{pusher}, nil
@@ -298,10 +302,15 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 	if err != nil {
 		return err
 	}
+	if s, err = c.listening(s, o.filters, o.offline); err != nil {
+		end()
+		return err
+	}
 	from := c.listenFrom(inside, s, o, c.teller(s, o.onError))
 	end() // Shutdown does not wait for the loop body
 	rd, err := s.receiver.Read(ctx, from)
 	if err != nil {
+		s.watch.leave()
 		return err
 	}
 	defer rd.Close()

@@ -58,7 +58,10 @@ func run(ctx context.Context, out io.Writer) error {
 	defer server.Close()
 	opts, users, conversations := town(server, 20)
 	opts.Outbox = &chat.OutboxOptions{Settle: 100 * time.Millisecond} // for a quick show; 5 s otherwise
-	r := newRelay(opts)
+	r, err := newRelay(ctx, opts)
+	if err != nil {
+		return err
+	}
 	for range 2 { // every request comes twice
 		for i, id := range users {
 			if err := r.send(ctx, id, conversations[i], "vote", "I vote for "+id); err != nil {
@@ -79,7 +82,9 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	r.close()
 	down.Off()
-	r = newRelay(opts)
+	if r, err = newRelay(ctx, opts); err != nil {
+		return err
+	}
 	defer r.close()
 	waiting, err := r.resume(ctx)
 	if err != nil {

@@ -61,11 +61,15 @@ func New(cfg Config) *Cache {
 	if !cfg.KeepsMessages {
 		return &Cache{cfg: cfg, prefix: ownPrefix}
 	}
-	host := cfg.BaseURL
-	if u, err := url.Parse(host); err == nil && u.Host != "" {
-		host = u.Host
+	return &Cache{cfg: cfg, prefix: fmt.Sprintf("%s%s/%d/", Prefix, Host(cfg.BaseURL), cfg.DataSourceID)}
+}
+
+// Host is what keys have of an API's URL.
+func Host(baseURL string) string {
+	if u, err := url.Parse(baseURL); err == nil && u.Host != "" {
+		return u.Host
 	}
-	return &Cache{cfg: cfg, prefix: fmt.Sprintf("%s%s/%d/", Prefix, host, cfg.DataSourceID)}
+	return baseURL
 }
 
 // Prefix is what all keys begin with in a Store that outlives the Cache. The other is one

@@ -51,6 +51,8 @@ type conv struct {
 	told     feed.Time // its time of change in the list
 	checked  feed.Time // the same, when it was last read with deletions
 	doubtful bool      // it waits for such a read
+	begun    feed.Time // where reads of it have begun
+	dug      feed.Key  // up to where deletions were looked for
 	listed   int       // the last list that it was in
 }
 

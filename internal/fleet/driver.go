@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ type Driver struct {
 
 	mu    sync.Mutex
 	fleet *Fleet
+	err   error      // of the last request, nil if it was answered
 	tell  sync.Mutex // held while Changed and Moved are called
 }
 
@@ -141,12 +143,39 @@ func (d *Driver) ask(ctx context.Context, r Request) {
 func (d *Driver) answered(r Request, a Answer, why Failure, err error) (changed []int64, moved map[int32]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err != nil {
+	if d.err = err; err != nil {
 		d.fleet.Fail(time.Now(), r, why, err)
 		return nil, nil
 	}
 	changed = append(changed, d.fleet.Take(time.Now(), r, a)...)
 	return changed, d.fleet.Moved()
+}
+
+// down is how long no request has to be answered until the server is taken to be down.
+const down = 10 * time.Second
+
+// Down is why no request was answered for a while; nil if one was.
+func (d *Driver) Down() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err == nil || time.Since(d.fleet.succeeded) < down {
+		return nil
+	}
+	return d.err
+}
+
+// Recent is [Fleet.Recent].
+func (d *Driver) Recent(after feed.Key, conversations []int64) (Recent, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fleet.Recent(time.Now(), after, conversations)
+}
+
+// Whole is where [Driver.Recent] can begin.
+func (d *Driver) Whole() feed.Key {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return feed.Key{Time: d.fleet.log.whole(), ID: math.MaxInt64}
 }
 
 // Answer answers a query of a listener's engine.

@@ -142,9 +142,18 @@ func New(cfg Config, s Strategy, log *Log) *Fleet {
 // Tick moves the log's time to what the last answers say that the server's is now: the
 // earliest of them, since one of several machines may be ahead.
 func (f *Fleet) Tick(now time.Time) {
-	if n := min(f.answers, len(f.ahead)); n > 0 {
-		f.log.Tick(feed.Time(now.UnixMicro()) + slices.Min(f.ahead[:n]))
+	if at, ok := f.serverAt(now); ok {
+		f.log.Tick(at)
 	}
+}
+
+// serverAt is the server's time at a moment, rather too early than too late.
+func (f *Fleet) serverAt(now time.Time) (feed.Time, bool) {
+	n := min(f.answers, len(f.ahead))
+	if n == 0 {
+		return 0, false
+	}
+	return feed.Time(now.UnixMicro()) + slices.Min(f.ahead[:n]), true
 }
 
 // Stats says what was done so far.
@@ -195,6 +204,19 @@ func (f *Fleet) person(user int32) *person {
 	return p
 }
 
+// Begin makes everything up to a time history, in a fleet that has read nothing yet.
+func (f *Fleet) Begin(now time.Time, since feed.Time) {
+	f.cfg.Since = since
+	f.log.begin(since)
+	for _, c := range f.dirty.convs {
+		c.track.begin(since)
+		c.begun, c.read = since, now
+	}
+	for _, p := range f.people {
+		p.cursor.begin(since)
+	}
+}
+
 // List takes the list of conversations from elsewhere.
 func (f *Fleet) List(now time.Time, list []Listing) { f.listed(now, list) }
 
@@ -210,6 +232,7 @@ func (f *Fleet) listed(now time.Time, list []Listing) {
 		if c == nil {
 			c = f.dirty.add(l.Conversation)
 			c.track.begin(max(f.cfg.Since, l.Created-1, f.gone[c.id]))
+			c.begun = c.track.settled
 			c.read = now // nothing has happened in it that would be new, unless it has changed since
 			delete(f.gone, c.id)
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
@@ -33,6 +34,8 @@ type Log struct {
 	heads   map[int64]int       // the newest entry of each conversation
 	rows    map[int64]int       // the newest entry of each row
 	lost    feed.Time           // the stamp of the last entry that was forgotten
+	bareTo  feed.Time           // of what was changed after it the log has the content
+	ahead   []int               // the numbers of entries that were changed after their stamp
 	lostOf  map[int64]feed.Time // the same, by conversation
 }
 
@@ -55,9 +58,18 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 		}
 		l.heads[e.Row.Conversation], l.rows[e.Row.ID] = n, n
 		l.entries = append(l.entries, e)
+		if e.Changed > e.Row.Updated && len(l.ahead) < mostAhead {
+			l.ahead = append(l.ahead, n)
+		}
 	}
 	for l.base+len(l.entries)-l.bare > l.cfg.Contents {
-		l.at(l.bare).Row.Payload = nil
+		e := l.at(l.bare)
+		e.Row.Payload = nil
+		if e.Row.Deleted {
+			l.bareTo = max(l.bareTo, e.Row.Updated)
+		} else {
+			l.bareTo = max(l.bareTo, min(e.Changed, e.Row.Updated))
+		}
 		l.bare++
 	}
 	// It waits until there are a quarter more, so that moving them costs little for each.
@@ -81,7 +93,11 @@ func (l *Log) forget(n int) {
 	l.lost = l.entries[n-1].Row.Updated
 	l.entries = append(make([]Entry, 0, l.cfg.Keys+l.cfg.Keys/4+1), l.entries[n:]...)
 	l.base += n
+	l.ahead = slices.DeleteFunc(l.ahead, func(n int) bool { return n < l.base })
 }
+
+// mostAhead bounds the rows with times from the future that are looked for.
+const mostAhead = 1000
 
 // at is an entry by its number, nil if it was forgotten.
 func (l *Log) at(n int) *Entry {
@@ -102,6 +118,9 @@ func (l *Log) begin(since feed.Time) {
 
 // Tick moves the log's time to that of the server.
 func (l *Log) Tick(now feed.Time) { l.last = max(l.last, now) }
+
+// whole is the time after which the log has all that was changed, with its content.
+func (l *Log) whole() feed.Time { return max(l.first+1, l.bareTo) }
 
 // Len is how many entries the log has, and how many of these with content.
 func (l *Log) Len() (entries, contents int) {

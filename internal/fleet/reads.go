@@ -57,10 +57,39 @@ func (f *Fleet) dig(now time.Time) (Request, bool) {
 func (c *conv) idle(now time.Time) bool { return !c.flying && !now.Before(c.asleep) }
 
 func (f *Fleet) digAt(c *conv) Request {
-	c.sign = min(c.reason, Swept)
+	c.after = c.reason // what it waits for is still to be read
 	f.dirty.set(c, clean)
-	c.flying, c.after = true, clean
-	return f.read(c)
+	c.flying = true
+	r := f.read(c)
+	r.dig = true
+	if r.After = c.dug; r.After == (feed.Key{}) {
+		r.After = feed.Key{Time: c.begun, ID: math.MaxInt64}
+	}
+	return r
+}
+
+// takeDug takes the deleted rows of a read that looks for them. It begins where the last one
+// ended, since live reads pass by what was deleted. They know nothing of it either.
+func (f *Fleet) takeDug(now time.Time, r Request, a Answer) {
+	c := r.convs[0]
+	c.most, c.fails = 0, 0
+	var gone []feed.Row
+	for i := range a.Rows {
+		if e := f.log.find(a.Rows[i].ID); a.Rows[i].Deleted && (e == nil || !e.Row.Deleted) {
+			gone = append(gone, a.Rows[i])
+		}
+	}
+	f.append(c, gone)
+	f.landed(now, c, len(gone))
+	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
+		c.dug = last
+		f.doubt(c) // it goes on
+		return
+	}
+	c.checked = max(c.checked, c.told)
+	if upto := r.clock - feed.Time(f.cfg.Overlap.Microseconds()); upto > r.After.Time {
+		c.dug = feed.Key{Time: upto, ID: math.MaxInt64}
+	}
 }
 
 // across is the request for the changes of the conversations of a user.
@@ -160,6 +189,10 @@ func group(rows []feed.Row) map[int64][]feed.Row {
 }
 
 func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
+	if r.dig {
+		f.takeDug(now, r, a)
+		return
+	}
 	c := r.convs[0]
 	c.most, c.fails = 0, 0
 	t := &c.track
@@ -312,7 +345,7 @@ func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
 		if alone && why.Wait == 0 {
 			f.suspect(now, c, len(r.convs))
 		}
-		if r.Kind == Read {
+		if r.Kind == Read && !r.dig {
 			c.track.drop()
 		}
 		c.flying = false

@@ -52,6 +52,7 @@ type Request struct {
 	clock  feed.Time // the server's then, or earlier
 	convs  []*conv
 	cursor *track
+	dig    bool // a Read that looks for deleted rows
 }
 
 // Asked is when the request was made.

@@ -16,7 +16,9 @@ var ErrNoConversation = errors.New("not a conversation")
 // Config is what a [Roster] needs; all of it is required.
 type Config struct {
 	UserID string
-	Known  *Known
+	// All: the user is taken to be in every conversation.
+	All   bool
+	Known *Known
 	// Read reads one conversation, and List the list of the user's. Both put what they
 	// read into Known.
 	Read func(ctx context.Context, id int64) error
@@ -82,14 +84,14 @@ func (r *Roster) unknown(ids []int64, fromRows bool) (unknown []int64, err error
 	now := time.Now()
 	for _, id := range ids {
 		e, read := r.cfg.Known.get(id)
-		if read && e.shows(r.cfg.UserID) {
+		if read && (e.shows(r.cfg.UserID) || r.cfg.All && !e.unlisted) {
 			continue
 		}
 		d, ok := r.denial(id)
 		switch {
 		case ok && (d.final || now.Before(d.at.Add(d.patience(fromRows)))):
 			err = d.err
-		case read && !e.has(r.cfg.UserID) && now.Before(e.read.Add(rest)):
+		case read && !r.cfg.All && !e.has(r.cfg.UserID) && now.Before(e.read.Add(rest)):
 			err = r.notMember(id)
 		default:
 			unknown = append(unknown, id)
@@ -127,7 +129,7 @@ func notMember(id int64, notFound error) error {
 func (r *Roster) read(ctx context.Context, id int64) error {
 	err := r.cfg.Read(ctx, id)
 	if err == nil {
-		if e, ok := r.cfg.Known.get(id); ok && !e.has(r.cfg.UserID) {
+		if e, ok := r.cfg.Known.get(id); ok && !r.cfg.All && !e.has(r.cfg.UserID) {
 			err = r.notMember(id)
 		}
 	}

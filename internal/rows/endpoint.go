@@ -43,6 +43,12 @@ func (e *Endpoint) Assume(p profile.Profile) {
 	e.heads.profile = p
 }
 
+// NoEndpoint is that of a token without a user, which cannot ask for all conversations at
+// once. It is never tried.
+func NoEndpoint() *Endpoint {
+	return &Endpoint{wait: lastRetest, again: time.Now().AddDate(1000, 0, 0)}
+}
+
 // nobodys is the conversation of a row of which it is not known.
 const nobodys = -1
 

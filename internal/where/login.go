@@ -177,6 +177,14 @@ func (l Login) Pack() Packed {
 	return Packed{raw, l.loose}
 }
 
+// Key is the same for the same query.
+func (p Packed) Key() string {
+	if p.loose {
+		return "*" + string(p.raw)
+	}
+	return string(p.raw)
+}
+
 // Login returns what was packed.
 func (p Packed) Login() Login {
 	query, err := unmarshal(p.raw)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -145,4 +146,18 @@ func CloneMap(m M) M {
 		out[k] = Clone(v)
 	}
 	return out
+}
+
+// PackMap is a map that came as JSON in less memory; [UnpackMap] is the reverse.
+func PackMap(m M) []byte {
+	b, _ := json.Marshal(m) // it came as JSON
+	return b
+}
+
+// UnpackMap returns what was packed.
+func UnpackMap(b []byte) (m M) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	_ = d.Decode(&m) // it was made of one
+	return m
 }

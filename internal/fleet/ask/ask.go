@@ -89,19 +89,41 @@ func (s *Source) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error)
 	return fleet.Answer{}, fmt.Errorf("%s: %w", r.Kind, ErrKind)
 }
 
-// list reads the list of conversations, with who is in them if the fleet wants to know.
-func (s *Source) list(ctx context.Context, r fleet.Request) (a fleet.Answer, err error) {
-	var all []datasource.DataSource
+// Conversations reads the list of them, in one request for each app. whole: with their
+// definitions.
+func (s *Source) Conversations(ctx context.Context, whole bool) (all []datasource.DataSource, err error) {
 	for _, app := range s.cfg.Apps {
 		f := datasource.SourceFilter{AppID: app, Type: wire.TypeConversation, Order: "updatedAt", Direction: datasource.Desc}
-		if !r.Users {
+		if !whole {
 			f.Attributes = []string{"id", "type", "createdAt", "updatedAt"}
 		}
 		list, err := s.cfg.Client.DataSources(ctx, f)
 		if err != nil {
-			return a, err
+			return nil, err
 		}
 		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// Changed returns when the conversations of the list were changed. It takes one request for
+// each app.
+func (s *Source) Changed(ctx context.Context) (map[int64]time.Time, error) {
+	all, err := s.Conversations(ctx, false)
+	changed := make(map[int64]time.Time, len(all))
+	for i := range all {
+		if t := all[i].UpdatedAt; t.After(changed[all[i].ID]) {
+			changed[all[i].ID] = t
+		}
+	}
+	return changed, err
+}
+
+// list reads the list of conversations, with who is in them if the fleet wants to know.
+func (s *Source) list(ctx context.Context, r fleet.Request) (a fleet.Answer, err error) {
+	all, err := s.Conversations(ctx, r.Users)
+	if err != nil {
+		return a, err
 	}
 	seen := map[int64]bool{}
 	all = slices.DeleteFunc(all, func(ds datasource.DataSource) bool {

@@ -3,8 +3,8 @@
 package hub
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -32,6 +32,8 @@ type Config struct {
 	Wanted   func(*datasource.DataSource) bool
 	Genuine  func(context.Context, *datasource.Entry) bool
 	Log      *slog.Logger
+	// Keeps bounds what the hub keeps for its listeners.
+	Keeps fleet.LogConfig
 }
 
 // Hub is the fleet of an app with its listeners. It is safe for concurrent use.
@@ -47,12 +49,19 @@ type Hub struct {
 	of      map[string][]int64 // conversations by flUserId
 	read    time.Time          // when the list was
 	desks   map[int32]map[*Desk]bool
-	all     map[*Desk]bool
+	watches map[*Watch]bool
+
+	endpoint *rows.Endpoint // for what is read from the server for all
+
+	once   sync.Once
+	wanted chan struct{} // is closed when somebody listens
+	opened time.Time
+	begun  time.Time // when that was
 }
 
 // Open reads the list of conversations, and the server's time. It takes two requests.
 func Open(ctx context.Context, cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, log: fleet.NewLog(fleet.LogConfig{}), desks: map[int32]map[*Desk]bool{}, all: map[*Desk]bool{}}
+	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint(), wanted: make(chan struct{})}
 	h.source = ask.New(ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log})
 	a, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
 	if err != nil {
@@ -67,6 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		}
 		h.since = first.Clock
 	}
+	h.opened = time.Now()
 	h.driver = fleet.NewDriver(fleet.DriverConfig{
 		Fleet: fleet.Config{Since: h.since, Overlap: cfg.Profile.Overlap, Batch: cfg.Profile.MaxJoins}, Log: h.log, Source: h.source, Judge: ask.Judge,
 		Strategy: cfg.Strategy, Changed: h.changed, Moved: h.moved,
@@ -75,8 +85,38 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	return h, nil
 }
 
-// Run reads what is new until ctx ends.
-func (h *Hub) Run(ctx context.Context) { h.driver.Run(ctx) }
+// Run reads what is new, from when somebody listens, until ctx ends.
+func (h *Hub) Run(ctx context.Context) {
+	select {
+	case <-h.wanted:
+		h.driver.Run(ctx)
+	case <-ctx.Done():
+	}
+}
+
+// want lets the reading begin, unless it has. What came before is not new to anybody.
+func (h *Hub) want() {
+	h.once.Do(func() {
+		h.driver.With(func(f *fleet.Fleet, now time.Time) {
+			h.since += feed.Time(now.Sub(h.opened).Microseconds())
+			f.Begin(now, h.since)
+		})
+		h.mu.Lock()
+		h.begun = time.Now()
+		h.mu.Unlock()
+		close(h.wanted)
+	})
+}
+
+// fresh is how old a list of conversations may be when somebody begins to listen.
+const fresh = 10 * time.Second
+
+// stale reports whether the last list is from before anybody listened.
+func (h *Hub) stale() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.read.Before(h.begun.Add(-fresh))
+}
 
 // Ring says that a bell has named a conversation.
 func (h *Hub) Ring(conversation int64) { h.driver.Ring(conversation) }
@@ -92,12 +132,24 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Sent says that a message was sent to a conversation.
 func (h *Hub) Sent(conversation int64) { h.driver.Sent(conversation) }
 
-// listed keeps a list of conversations.
+// listed keeps a list of conversations, and tells who listens to all of them when it has
+// become another.
 func (h *Hub) listed(list []datasource.DataSource) {
+	for _, w := range h.keep(list) {
+		w.cfg.Joined()
+	}
+}
+
+// keep keeps a list, and returns those who have to be told.
+func (h *Hub) keep(list []datasource.DataSource) (told []*Watch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	before := h.sources
+	changed := len(list) != len(before)
 	h.sources, h.of, h.read = make(map[int64]datasource.DataSource, len(list)), map[string][]int64{}, time.Now()
 	for _, ds := range list {
+		was, had := before[ds.ID]
+		changed = changed || !had || !bytes.Equal(was.Definition, ds.Definition)
 		h.sources[ds.ID] = ds
 		d := wire.ParseDefinition(ds.Definition)
 		for _, u := range d.List(wire.Participants) {
@@ -106,11 +158,16 @@ func (h *Hub) listed(list []datasource.DataSource) {
 			}
 		}
 	}
+	if !changed {
+		return nil
+	}
+	return slices.Collect(maps.Keys(h.watches))
 }
 
 // changed wakes the listeners of conversations in which something is new.
 func (h *Hub) changed(conversations []int64) {
 	poked := map[*Desk]bool{}
+	var all []*Watch
 	h.driver.With(func(f *fleet.Fleet, _ time.Time) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -121,12 +178,13 @@ func (h *Hub) changed(conversations []int64) {
 				}
 			}
 		}
-		for d := range h.all {
-			poked[d] = true
-		}
+		all = slices.Collect(maps.Keys(h.watches))
 	})
 	for d := range poked {
 		d.poke()
+	}
+	for _, w := range all {
+		w.cfg.Poke()
 	}
 }
 
@@ -139,9 +197,6 @@ func (h *Hub) moved(users map[int32]bool) {
 			desks = append(desks, d)
 		}
 	}
-	for d := range h.all {
-		desks = append(desks, d)
-	}
 	h.mu.Unlock()
 	for _, d := range desks {
 		d.told.Store(true)
@@ -152,9 +207,8 @@ func (h *Hub) moved(users map[int32]bool) {
 // Desk answers the queries of one user's engine.
 type Desk struct {
 	h      *Hub
-	id     string // flUserId; "" is a listener to everything
+	id     string // flUserId
 	user   int32
-	all    bool
 	inbox  *fleet.Inbox
 	poke   func()
 	joined func()
@@ -162,27 +216,35 @@ type Desk struct {
 	asked  time.Time   // when it was taken last
 }
 
-// Listen returns the desk of a user; "" is a listener to everything. It begins with
-// [Desk.Enter].
+// Listen returns the desk of a user. It begins with [Desk.Enter].
 func (h *Hub) Listen(userID string) *Desk {
-	d := &Desk{h: h, id: userID, all: userID == ""}
-	h.driver.With(func(*fleet.Fleet, time.Time) {
-		if d.all {
-			d.inbox = fleet.NewArchive(h.log, 0)
-		} else {
-			d.inbox = fleet.NewInbox(h.log, 0, nil)
-		}
-	})
-	if !d.all {
-		d.user = h.source.User(userID)
-	}
+	d := &Desk{h: h, id: userID, user: h.source.User(userID)}
+	h.driver.With(func(*fleet.Fleet, time.Time) { d.inbox = fleet.NewInbox(h.log, 0, nil) })
 	return d
+}
+
+// now is the server's time.
+func (h *Hub) now() (at feed.Time) {
+	h.driver.With(func(f *fleet.Fleet, now time.Time) {
+		f.Tick(now)
+		at = h.log.Now()
+	})
+	return at
+}
+
+// all are the conversations of the last list that has the users, in no order, and when that
+// was read.
+func (h *Hub) all() ([]datasource.DataSource, time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.sources)), h.read
 }
 
 // Start says that a listener begins at this moment, for the query in which its engine asks
 // where that is. Like Enter and Leave it does nothing for nil.
 func (d *Desk) Start() {
 	if d != nil {
+		d.h.want()
 		d.h.driver.With(func(f *fleet.Fleet, now time.Time) {
 			f.Tick(now)
 			d.inbox.Start()
@@ -200,10 +262,6 @@ func (d *Desk) Enter(poke, joined func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d.poke, d.joined = poke, joined
-	if d.all {
-		h.all[d] = true
-		return
-	}
 	if h.desks[d.user] == nil {
 		h.desks[d.user] = map[*Desk]bool{}
 	}
@@ -217,7 +275,6 @@ func (d *Desk) Leave() {
 	}
 	d.h.mu.Lock()
 	defer d.h.mu.Unlock()
-	delete(d.h.all, d)
 	if delete(d.h.desks[d.user], d); len(d.h.desks[d.user]) == 0 {
 		delete(d.h.desks, d.user)
 	}
@@ -230,16 +287,12 @@ const refresh = 4 * time.Minute
 // when it is asked again so soon that the list may lack what the user has just joined. One
 // goroutine at a time may call it.
 func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok bool) {
-	if !d.told.Swap(false) && time.Since(d.asked) < refresh && !d.all {
+	if !d.told.Swap(false) && time.Since(d.asked) < refresh || d.h.stale() {
 		return nil, read, false
 	}
 	d.h.mu.Lock()
 	defer d.h.mu.Unlock()
-	ids := d.h.of[d.id]
-	if d.all {
-		ids = slices.Collect(maps.Keys(d.h.sources))
-	}
-	for _, id := range ids {
+	for _, id := range d.h.of[d.id] {
 		list = append(list, d.h.sources[id])
 	}
 	return list, d.h.read, true
@@ -254,7 +307,7 @@ func (d *Desk) Assign(members []feed.Member) {
 	}
 	d.h.driver.With(func(f *fleet.Fleet, _ time.Time) {
 		for _, c := range ids {
-			if !d.all && !d.inbox.Has(c) {
+			if !d.inbox.Has(c) {
 				f.Join(c, d.user)
 			}
 		}
@@ -270,9 +323,6 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 	ctx = datasource.InClass(ctx, datasource.ClassBackground) // what is new comes first, for everybody
 	switch {
 	case p.Elsewhere || p.Lost:
-		if d.all {
-			server = d.h.ask
-		}
 		found, err := server(ctx, q)
 		if err != nil {
 			return nil, false, clock, err
@@ -295,24 +345,6 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 		d.poke()
 	}
 	return page, short, p.Clock, nil
-}
-
-// ErrBehind: a listener to everything has taken nothing for so long that what it lacks
-// cannot be had, since there is no query for everything.
-var ErrBehind = errors.New("the stream has taken nothing for so long that what it lacks cannot be had")
-
-// ask asks for the rows of one conversation, whosever it is.
-func (h *Hub) ask(ctx context.Context, q feed.Query) ([]feed.Row, error) {
-	if q.Conversation == 0 {
-		return nil, ErrBehind
-	}
-	ask := datasource.Query{Limit: q.Limit, Order: []datasource.Order{{Column: "createdAt", Direction: datasource.Desc}, {Column: "id", Direction: datasource.Desc}}}
-	if q.Kind == feed.Created {
-		ask.Order[0].Direction, ask.Order[1].Direction = datasource.Asc, datasource.Asc
-		ask.CreatedAt = datasource.M{"$gte": wire.Timestamp(time.UnixMicro(int64(max(q.After.Time, 0))))}
-	}
-	found, err := h.cfg.Client.Find(ctx, q.Conversation, ask)
-	return rows.Feed(ctx, found, h.cfg.Genuine, h.cfg.Log), err
 }
 
 // fill reads the content that the log has forgotten. A row that is gone by now is left out:

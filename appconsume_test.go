@@ -1,0 +1,271 @@
+package chat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/longtest"
+	"github.com/fliplet/fliplet-chat-go/storage"
+)
+
+// mortal is the Storage of a process: after its death nothing of it is stored any more.
+type mortal struct {
+	storage.Transactional
+	done *ledger
+	dead atomic.Bool
+}
+
+var errDead = errors.New("the process was killed")
+
+func (m *mortal) Set(ctx context.Context, key string, v []byte) error {
+	if m.dead.Load() {
+		return errDead
+	}
+	return m.Transactional.Set(ctx, key, v)
+}
+
+func (m *mortal) CompareAndSwap(ctx context.Context, key string, old, v []byte) (bool, error) {
+	if m.dead.Load() {
+		return false, errDead
+	}
+	return m.Transactional.CompareAndSwap(ctx, key, old, v)
+}
+
+// Update has what a function wrote into its transaction done when that is stored.
+func (m *mortal) Update(ctx context.Context, fn func(context.Context, storage.Store) error) error {
+	var wrote []*chat.Message
+	err := m.Transactional.Update(ctx, func(ctx context.Context, tx storage.Store) error {
+		err := fn(context.WithValue(ctx, writes{}, &wrote), tx)
+		if m.dead.Load() {
+			return errDead
+		}
+		return err
+	})
+	if err == nil {
+		for _, msg := range wrote {
+			m.done.add(msg)
+		}
+	}
+	return err
+}
+
+// writes is the key of what a function writes into its transaction.
+type writes struct{}
+
+func write(ctx context.Context, m *chat.Message) {
+	list := ctx.Value(writes{}).(*[]*chat.Message)
+	*list = append(*list, m)
+}
+
+// ledger counts what a consumer has handled, as its Storage has it.
+type ledger struct {
+	mu    sync.Mutex
+	got   map[string]int
+	order map[int64][]int64 // ids of new messages, by conversation
+	gone  map[int64]int
+}
+
+func newLedger() *ledger {
+	return &ledger{got: map[string]int{}, order: map[int64][]int64{}, gone: map[int64]int{}}
+}
+
+func (l *ledger) add(m *chat.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case m.IsDeleted:
+		l.gone[m.ID]++
+	case !m.IsUpdate:
+		l.got[m.Body]++
+		l.order[m.ConversationID] = append(l.order[m.ConversationID], m.ID)
+	}
+}
+
+func (l *ledger) count() int { return len(l.bodies()) }
+
+func (l *ledger) bodies() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.got)
+}
+
+func (l *ledger) ids() map[int64][]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.order)
+}
+
+// office is a local Fliplet with conversations that its token is no member of.
+type office struct {
+	*world
+	requests *counter
+	rooms    []int64
+	sent     int
+}
+
+func newOffice(t *testing.T, rooms int, opts ...fliplettest.Option) *office {
+	w := newWorld(t, append(opts, fliplettest.InProcess())...)
+	o := &office{world: w, requests: &counter{next: w.Transport()}}
+	for i := range rooms {
+		people := []string{fmt.Sprint("user-", i), fmt.Sprint("user-", i+1)}
+		o.rooms = append(o.rooms, w.AddDataSource(chat.M{"name": "room", "type": "conversation", "definition": chat.M{"participants": people}}))
+	}
+	time.Sleep(10 * time.Second)
+	return o
+}
+
+func (o *office) open(t *testing.T, store storage.Store) *chat.App {
+	client := sure(datasource.NewClient(datasource.Config{Token: o.Token, BaseURL: o.URL, HTTPClient: &http.Client{Transport: o.requests}}))
+	app, err := chat.OpenApp(t.Context(), chat.AppOptions{Options: chat.Options{Client: client, DataSourceID: o.contacts, Storage: store, Logger: slog.New(slog.DiscardHandler)}})
+	require.NoError(t, err)
+	return app
+}
+
+// send writes messages, one each pause.
+func (o *office) send(n int, pause time.Duration) {
+	for range n {
+		room := o.rooms[o.sent*7%len(o.rooms)]
+		o.AddRows(room, chat.M{"body": fmt.Sprint("m", o.sent), "fromUserId": "somebody", "guid": fmt.Sprint("g", o.sent)})
+		o.sent++
+		time.Sleep(pause)
+	}
+}
+
+// The headline: processes that are killed while they consume everything, and others that go on
+// with what is in Storage, have each message once, and in order.
+func TestAnAppConsumerThatIsKilledLosesNothingAndHasNothingTwice(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]killing{
+		"with a list that tells what has changed": {30, 100, 400 * time.Millisecond, func(*office) {}},
+		"without, so that a row is found within a minute": {150, 12, 5 * time.Second, func(o *office) {
+			o.Always(fliplettest.ListSources, fliplettest.NullFields("updatedAt"))
+		}},
+		"when every tenth answer is cut": {30, 100, 400 * time.Millisecond, func(o *office) {
+			o.Sometimes(0.1, fliplettest.AnyRead, fliplettest.Cut())
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { killConsumers(t, c) })
+		})
+	}
+}
+
+// killing is an app whose consumers are killed after some messages.
+type killing struct {
+	rooms, messages int
+	pause           time.Duration
+	fault           func(*office)
+}
+
+func killConsumers(t *testing.T, c killing) {
+	o := newOffice(t, c.rooms)
+	o.send(40, 10*time.Millisecond) // before anybody listens
+	time.Sleep(20 * time.Second)
+	c.fault(o)
+	base, done, caught := storage.NewMemory().(storage.Transactional), newLedger(), 0
+	const lives = 8
+	for life := range lives {
+		store := &mortal{Transactional: base, done: done}
+		app := o.open(t, store)
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		var running atomic.Int64
+		go func() {
+			over <- app.Consume(ctx, "archive", func(ctx context.Context, m *chat.Message) error {
+				running.Add(1)
+				defer running.Add(-1)
+				time.Sleep(time.Duration(m.ID*37%400) * time.Millisecond)
+				write(ctx, m)
+				return nil
+			}, chat.StartAt(chat.FromBeginning), chat.Parallel(4))
+		}()
+		o.send(c.messages+life, c.pause)
+		if life == lives-1 {
+			time.Sleep(5 * time.Minute)
+		}
+		for life%2 == 0 && running.Load() == 0 { // in the middle of something
+			o.send(1, 700*time.Millisecond)
+		}
+		if running.Load() > 0 {
+			caught++
+		}
+		store.dead.Store(true)
+		cancel()
+		require.Error(t, <-over)
+		require.NoError(t, app.Close())
+		o.send(25, 200*time.Millisecond*time.Duration(life%3)) // while nobody listens
+	}
+	assert.GreaterOrEqual(t, caught, lives/2, "kills in the middle of functions")
+	o.sent -= 25 // after the last
+	bodies := done.bodies()
+	for i := range o.sent {
+		assert.Equal(t, 1, bodies[fmt.Sprint("m", i)], "message %d", i)
+	}
+	assert.Len(t, bodies, o.sent)
+	for room, ids := range done.ids() {
+		assert.IsIncreasing(t, ids, "room %d", room)
+	}
+}
+
+// One process has everything of many conversations that its token is no member of. With
+// CHAT_LONG=1 there are 2,000 of them and 20 messages a second.
+func TestAnAppConsumerOfManyConversationsIsFastAndCheap(t *testing.T) {
+	t.Parallel()
+	rooms, messages, pause := 300, 400, 100*time.Millisecond
+	if longtest.Enabled() {
+		rooms, messages, pause = 2000, 6000, 50*time.Millisecond
+	}
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, rooms)
+		app := o.open(t, storage.NewMemory())
+		done, began := newLedger(), time.Now()
+		var mu sync.Mutex
+		var first, worst time.Duration
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() {
+			over <- app.Consume(ctx, "archive", func(_ context.Context, m *chat.Message) error {
+				done.add(m)
+				mu.Lock()
+				defer mu.Unlock()
+				if first == 0 {
+					first = time.Since(began)
+				}
+				worst = max(worst, time.Since(m.CreatedAt))
+				return nil
+			}, chat.StartAt(chat.FromNow), chat.Parallel(8))
+		}()
+		time.Sleep(time.Second)
+		before := o.requests.n.Load()
+		o.send(messages, pause)
+		spent, took := o.requests.n.Load()-before, time.Duration(messages)*pause
+		time.Sleep(2 * time.Minute)
+		cancel()
+		require.ErrorIs(t, <-over, context.Canceled)
+		require.NoError(t, app.Close())
+		mu.Lock()
+		defer mu.Unlock()
+		rate := float64(spent) / took.Seconds()
+		t.Logf("%d conversations, %d messages: first after %v, worst %v, %.2f requests a second", rooms, messages, first, worst, rate)
+		assert.Equal(t, messages, done.count())
+		assert.LessOrEqual(t, first, 30*time.Second)
+		assert.LessOrEqual(t, worst, 30*time.Second)
+		assert.LessOrEqual(t, rate, 2.0)
+	})
+}

@@ -1,0 +1,216 @@
+package chat
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
+	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
+)
+
+// FilterOption is [Only] or [OnlyIf].
+type FilterOption struct {
+	ids []int64
+	fn  func(*Conversation) bool
+}
+
+func (o FilterOption) applyStream(c *callOptions)     { c.filters = append(c.filters, o) }
+func (o FilterOption) applyConsume(c *consumeOptions) { c.filters = append(c.filters, o) }
+
+// Only limits an [App.Stream], [App.Events] or [App.Consume] to these conversations. One that
+// does not exist, or not yet, brings nothing. Of several filters a conversation has to pass all.
+func Only(conversationIDs ...int64) FilterOption {
+	return FilterOption{ids: append([]int64{}, conversationIDs...)}
+}
+
+// OnlyIf limits an [App.Stream], [App.Events] or [App.Consume] to the conversations for which
+// fn returns true. It is called for each of them when the listener begins and with each list of
+// conversations that says who is in them, by default each minute, in one goroutine at a time
+// for each listener. It must not block, nor keep or change what it is given. A conversation
+// that it takes later is one that the listener has joined then, see [StartAt]. A panic in it
+// counts as a poll that failed.
+func OnlyIf(fn func(*Conversation) bool) FilterOption { return FilterOption{fn: fn} }
+
+// check refuses a filter that can pass nothing.
+func (o FilterOption) check() error {
+	switch {
+	case o.fn == nil && o.ids == nil:
+		return invalid("OnlyIf: nil; give a function, or leave it out")
+	case o.fn == nil && len(o.ids) == 0:
+		return invalid("Only: no ids; give those of conversations, or leave it out")
+	}
+	for _, id := range o.ids {
+		if id <= 0 {
+			return invalid("Only: %d is not the id of a conversation", id)
+		}
+	}
+	return nil
+}
+
+// Stream calls fn with every message of all conversations of the app, or those of [Only] and
+// [OnlyIf], that is sent, changed or deleted from now on, whether or not anybody of this process
+// is in them: see [Chat.Stream] for the contract. Bodies are opened with the conversations' keys.
+// Without [StartAt] it begins [FromNow].
+//
+// A new conversation is known with the next list that has its members, at the latest after a
+// minute with up to 10,000 conversations; nothing of it is missing. A deletion comes late: see
+// docs/fleet.md.
+//
+// Cost: no request [FromNow]. With another start, and for a fn that falls behind the newest
+// 20,000 changes, one request for 100 conversations and one for each that has something, again
+// until it has caught up, at most every 2 s.
+//
+// Errors: [ErrInvalid] for a nil fn, an unusable filter, or [Offline]; [ErrClosed].
+func (a *App) Stream(ctx context.Context, fn func(*Message), opts ...StreamOption) (*Subscription, error) {
+	return a.watch.Stream(ctx, fn, append([]StreamOption{StartAt(FromNow)}, opts...)...)
+}
+
+// Events is [App.Stream] for range loops, as [Chat.Events] is [Chat.Stream]. It begins [FromNow]
+// unless [StartAt] says otherwise: with the first step of the loop.
+//
+// An error ends the loop and comes with a nil message: [ErrInvalid], [ErrClosed], the context's
+// cause, and [ErrUnauthorized] when the server does not take the token any more.
+func (a *App) Events(ctx context.Context, opts ...StreamOption) iter.Seq2[*Message, error] {
+	return a.watch.Events(ctx, append([]StreamOption{StartAt(FromNow)}, opts...)...)
+}
+
+// Consume is [Chat.Consume] for every message of all conversations of the app, or those of
+// [Only] and [OnlyIf]: at least once, also across restarts, and exactly once in a
+// [storage.Transactional]. The position is stored in Options.Storage by API host, contacts data
+// source and name, beside those of users, and in the server's own times: another process may go
+// on with it, and one with another strategy or another filter. What another filter adds comes as
+// a conversation that was joined then, see [StartAt]; without it Consume begins with the newest
+// 200 messages.
+//
+// It differs from [Chat.Consume] in two things. A position lags behind what was handled by as
+// long as it takes until every conversation was read once more, about a minute, so that it has
+// 36 bytes for each message of that minute. And a deletion that was not found when the process
+// ended, which is up to three hours later without the audit log, is not told afterwards.
+//
+// Cost: none for what is new. To go on with a position, one request for 100 conversations and
+// one for each in which something has happened since, and so again every 2 s until it has caught
+// up.
+//
+// Errors: those of [Chat.Consume]; [ErrInvalid] for an unusable filter.
+func (a *App) Consume(ctx context.Context, name string, fn func(context.Context, *Message) error, opts ...ConsumeOption) error {
+	return a.watch.Consume(ctx, name, fn, opts...)
+}
+
+// History is [Chat.History] of any conversation of the app. Options and cost are the same.
+func (a *App) History(ctx context.Context, conversationID int64, opts ...HistoryOption) iter.Seq2[*Message, error] {
+	return a.watch.History(ctx, conversationID, opts...)
+}
+
+// watching is what a session has that listens to the conversations of an App.
+type watching struct {
+	*hub.Watch
+	ended func() // nil: it lasts as long as the App
+	parts hub.Crew[*session]
+}
+
+// leave ends the session of one listener. Like begin and others it does nothing for nil.
+func (w *watching) leave() {
+	if w != nil && w.ended != nil {
+		w.ended()
+	}
+}
+
+// begin says that a listener begins now.
+func (w *watching) begin() {
+	if w != nil {
+		w.Start()
+	}
+}
+
+// others are the sessions of the listeners.
+func (w *watching) others() []*session {
+	if w == nil {
+		return nil
+	}
+	return w.parts.All()
+}
+
+// listening is the session whose receiver a listener with these filters gets. At an App each has
+// its own, since it may be at another position.
+func (c *Chat) listening(s *session, filters []FilterOption, offline bool) (*session, error) {
+	switch {
+	case s.watch == nil && len(filters) == 0:
+		return s, nil
+	case s.watch == nil:
+		return nil, invalid("opts: Only and OnlyIf are for the listeners of an App; leave them out, and look at Message.ConversationID")
+	case offline:
+		return nil, invalid("Offline: an App has no cached messages; leave it out")
+	}
+	for _, f := range filters {
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+	}
+	part := c.watchSession(filters)
+	part.watch.ended = func() {
+		part.watch.Leave()
+		s.watch.parts.Leave(part)
+	}
+	s.watch.parts.Enter(part)
+	return part, nil
+}
+
+// watchSession makes a session that listens to conversations of the app. It is nobody's.
+func (c *Chat) watchSession(filters []FilterOption) *session {
+	s := &session{cache: c.cache.User("")}
+	s.roster = roster.New(roster.Config{
+		All: true, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log,
+		Read: func(ctx context.Context, id int64) error { _, err := c.freshDefinition(ctx, id); return err },
+		List: func(context.Context) error { return nil },
+	})
+	cfg := hub.WatchConfig{
+		Poke: func() { s.receiver.Poke() }, Joined: func() { s.receiver.Joined() },
+		Beside: c.work.Go, Size: batchSize, Log: c.log,
+	}
+	if len(filters) > 0 {
+		cfg.Wanted = func(ds *datasource.DataSource) (bool, error) { return c.passes(ds, filters) }
+	}
+	engine := c.feedConfig()
+	engine.Collect = 50 * batchSize // they are in the log anyway
+	s.receiver = receive.New(receive.Config{
+		Source: &watchedRows{polledRows{chat: c, session: s}}, Feed: func() *feed.Feed { return feed.New(engine) },
+		Judge: pollFailure, Log: c.log, Life: c.work, Hooks: c.opts.Hooks,
+	})
+	s.watch = &watching{Watch: c.app.hub.Watch(cfg)}
+	s.rows = s.watch.Rows()
+	return s
+}
+
+// passes reports whether a conversation passes all filters.
+func (c *Chat) passes(ds *datasource.DataSource, filters []FilterOption) (pass bool, err error) {
+	for _, f := range filters {
+		if f.fn == nil {
+			pass = slices.Contains(f.ids, ds.ID)
+		} else {
+			err = guarded("function of OnlyIf", nil, func() error { pass = f.fn(c.conversation(ds, "")); return nil })
+		}
+		if !pass || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// watchedRows are the rows of the conversations of an app.
+type watchedRows struct{ polledRows }
+
+func (p *watchedRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
+	a, err := p.session.watch.Page(datasource.AskAgain(ctx), q)
+	if err := p.judge(ctx, err); err != nil {
+		return receive.Page{}, err
+	}
+	return pageOf(a), nil
+}
+
+func (p *watchedRows) Members(ctx context.Context) ([]feed.Member, error) {
+	return p.session.watch.Members(ctx)
+}

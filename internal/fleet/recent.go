@@ -1,0 +1,91 @@
+package fleet
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+)
+
+// Recent is what the log has of the changes after a position, in the server's own times. So a
+// position outlives the log, whose stamps are of this process.
+//
+// Its parts are from different moments, since the conversations are read one after the other.
+// An engine that is told of the earliest ([feed.Feed.Earlier]) settles nothing that a later
+// read may still bring.
+type Recent struct {
+	// Rows are the latest versions, in order of change. A deletion that was found late has the
+	// time at which it was found.
+	Rows []feed.Row
+	// Clock is the server's time. Asked and Since are the moment since which all conversations
+	// have been read: on the clock of this machine, and on the server's at the latest.
+	Clock feed.Time
+	Asked time.Time
+	Since feed.Time
+	// Without are the conversations that the fleet does not know yet.
+	Without []int64
+	// Highest is the highest id of what was read before that moment.
+	Highest int64
+}
+
+// Recent returns the changes of conversations after a position. It reports false if the log
+// has not all of them, or not their content: then the server has to be asked.
+func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Recent, bool) {
+	l := f.log
+	if whole := l.whole(); after.Time < whole || after.Time == whole && !after.WholeInstant() {
+		return Recent{}, false
+	}
+	f.Tick(now)
+	r := Recent{Clock: l.Now(), Asked: now, Since: l.Now()}
+	wanted := make(map[int64]bool, len(conversations))
+	for _, id := range conversations {
+		wanted[id] = true
+		c := f.dirty.convs[id]
+		if c == nil {
+			r.Without = append(r.Without, id)
+			continue
+		}
+		since, asked := c.until+feed.Time(f.cfg.Overlap.Microseconds()), c.read
+		if at, ok := f.serverAt(asked); ok {
+			since = min(since, at) // one of several machines may have been ahead
+		}
+		if c.until == 0 { // it was not read yet
+			since = c.track.settled
+			asked = now.Add(-time.Duration(max(0, r.Clock-since)) * time.Microsecond)
+		}
+		if r.Since = min(r.Since, since); asked.Before(r.Asked) {
+			r.Asked = asked
+		}
+	}
+	add := func(n int) bool {
+		e := l.at(n)
+		if e.Row.Updated <= r.Since {
+			r.Highest = max(r.Highest, e.Row.ID)
+		}
+		row := e.Row
+		if row.Updated = e.Changed; row.Deleted {
+			row.Updated = max(e.Changed, e.Row.Updated)
+		}
+		if l.rows[row.ID] != n || !wanted[row.Conversation] || (feed.Key{Time: row.Updated, ID: row.ID}).Compare(after) <= 0 {
+			return true
+		}
+		r.Rows = append(r.Rows, row)
+		return row.Payload != nil
+	}
+	first := l.after(after.Time - 1)
+	for _, n := range l.ahead { // their times are later than that of their arrival
+		if n < first && n >= l.base && !add(n) {
+			return Recent{}, false
+		}
+	}
+	for n := first; n < l.base+len(l.entries); n++ {
+		if !add(n) {
+			return Recent{}, false
+		}
+	}
+	slices.SortFunc(r.Rows, func(a, b feed.Row) int {
+		return cmp.Or(cmp.Compare(a.Updated, b.Updated), cmp.Compare(a.ID, b.ID))
+	})
+	return r, true
+}

@@ -444,3 +444,34 @@ func TestAnAppReadsNothingUntilSomebodyListens(t *testing.T) {
 		})
 	}
 }
+
+// A token that was revoked ends the listeners of an App, although the log answers them.
+func TestListenersOfAnAppEndWhenItsTokenIsRevoked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, 3)
+		app := o.in(t, nil)
+		sub, err := app.Stream(t.Context(), func(*chat.Message) {})
+		require.NoError(t, err)
+		over := make(chan error, 1)
+		go func() {
+			for _, err := range app.Events(t.Context(), chat.Only(o.rooms...)) {
+				if err != nil {
+					over <- err
+				}
+			}
+		}()
+		time.Sleep(time.Minute)
+		o.send(3, time.Second)
+		time.Sleep(time.Minute)
+		o.Always(fliplettest.AnyRoute, fliplettest.RefuseToken())
+		time.Sleep(time.Hour)
+		select {
+		case <-sub.Done():
+			require.ErrorIs(t, sub.Err(), chat.ErrUnauthorized)
+		default:
+			require.Fail(t, "the stream goes on")
+		}
+		require.ErrorIs(t, <-over, chat.ErrUnauthorized)
+	})
+}

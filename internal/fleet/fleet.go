@@ -63,6 +63,9 @@ const (
 	// but no row, and looks is how many of these there are.
 	lookAfter = 2500 * time.Millisecond
 	looks     = 2
+	// secondLooks is how long those that wait for another look do so at most where each takes a
+	// request of its own, if there is room.
+	secondLooks = 30 * time.Second
 	// settleAfter is the wait before another look at one in which there was a row.
 	settleAfter = 5500 * time.Millisecond
 	// bump is how far the time of a data source may be from that of the row that moved it.
@@ -394,6 +397,9 @@ func (f *Fleet) rate(now time.Time) float64 {
 		requests = math.Ceil(float64(len(f.dirty.convs)) / each)
 	default:
 		each = max(1, float64(len(f.dirty.convs))/requests)
+	}
+	if p.Requests < 0 { // second looks have no places in requests that are made anyway
+		requests = max(requests, float64(f.dirty.Waiting(Again))*p.Sweep.Seconds()/secondLooks.Seconds())
 	}
 	rate := min(requests/p.Sweep.Seconds(), p.Share*f.cfg.Rate)
 	if f.dirty.urgent() > 0 {

@@ -104,6 +104,8 @@ func TestAnAppLooksAtAllConversationsWhereTheListShowsNothing(t *testing.T) {
 					Client: w.Client(), DataSourceID: w.contacts, AppID: w.AppID, Profile: profile.Profile{ListTimes: use},
 				}})
 				require.NoError(t, err)
+				_, err = app.Stream(t.Context(), func(*chat.Message) {}, chat.StartAt(chat.FromNow)) // nothing is read for nobody
+				require.NoError(t, err)
 				time.Sleep(2 * time.Minute)
 				lists, queries := w.Count(fliplettest.ListSources), w.Count(fliplettest.Query)
 				time.Sleep(time.Minute)

@@ -239,14 +239,15 @@
 
     /** Reads what has changed since the newest message of a stream that the server has given up. */
     async catchUp(stream) {
+      const found = [];
       for (let from = stream.newest - overlap; stream.newest > 0 && !stream.stopped;) {
         const where = { updatedAt: { $gte: new Date(from).toISOString() } };
         const page = await this.call("messages", [{ where, order: [["updatedAt", "ASC"], ["id", "ASC"]], limit: 200 }], attempts);
-        for (const message of page) this.deliver(stream, message);
-        const last = page.length ? Date.parse(page[page.length - 1].updatedAt) : 0;
-        if (page.length < 200 || last === from) return;
+        const last = found.push(...page) && page.length ? Date.parse(page[page.length - 1].updatedAt) : 0;
+        if (page.length < 200 || last === from) break;
         from = last;
-      }
+      } // a read mark has changed some since: what is new comes in the order in which it was sent
+      found.sort((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt) || a.id - b.id).forEach((message) => this.deliver(stream, message));
     }
 
     /** Gives an object of a conversation its methods. */

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
@@ -160,8 +162,10 @@ func (t *teller) say(ctx context.Context, conv int64, ago time.Duration, as stri
 		t.err = err
 		return nil
 	}
-	for _, one := range readers {
-		t.reads[one] = append(t.reads[one], m)
+	for _, one := range readers { // marking changes the message
+		own := *m
+		own.Data, own.ReadBy = maps.Clone(m.Data), slices.Clone(m.ReadBy)
+		t.reads[one] = append(t.reads[one], &own)
 	}
 	return m
 }

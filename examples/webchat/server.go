@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -99,6 +100,10 @@ func serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/chat/{as}/", func(w http.ResponseWriter, r *http.Request) {
+		if !slices.ContainsFunc(c.People, func(p person) bool { return p.As == r.PathValue("as") }) {
+			refuse(w, http.StatusNotFound, errors.New("there is nobody of this name"))
+			return
+		}
 		http.StripPrefix("/chat/"+r.PathValue("as"), handler).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), asKey{}, r.PathValue("as"))))
 	})
 	server := &http.Server{Handler: knows(c.Knock, mux), ReadHeaderTimeout: 10 * time.Second}

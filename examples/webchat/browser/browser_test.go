@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long a condition may take to hold. Nothing is slow by itself; machines are.
-const patience = 60 * time.Second
+const patience = 45 * time.Second
 
 // program is webchat, built once.
 var program = sync.OnceValues(func() (string, error) {
@@ -127,6 +127,21 @@ func open(t *testing.T, site string) *browser {
 	})
 	require.NoError(t, chromedp.Do(ctx))
 	return b
+}
+
+// run runs a part of a test in the same browser, and ends the test when it fails: what
+// comes next builds upon it.
+func (b *browser) run(name string, part func(*testing.T)) {
+	b.t.Helper()
+	whole := b.t
+	ok := whole.Run(name, func(t *testing.T) {
+		b.t = t
+		defer func() { b.t = whole }()
+		part(t)
+	})
+	if !ok {
+		whole.FailNow()
+	}
 }
 
 // tab is one page.

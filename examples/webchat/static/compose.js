@@ -11,12 +11,19 @@ export class Compose {
     const text = $("text");
     $("composer").addEventListener("submit", (e) => { e.preventDefault(); this.send(); });
     text.addEventListener("keydown", (e) => {
+      this.shift = e.shiftKey;
       if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); this.send(); }
       else if (e.key === "Escape" && this.editing) { e.stopPropagation(); this.stop(); }
       else if (e.key === "ArrowUp" && !text.value && !this.editing) {
         const t = this.talk, mine = t && t.messages.findLast((m) => m.data.fromUserId === store.me && !m.isDeleted && m.data.body);
         if (mine) { e.preventDefault(); this.edit(t, mine); }
       }
+    });
+    addEventListener("keydown", (e) => { if (e.key === "Enter") this.entered = e.timeStamp; }, true);
+    text.addEventListener("beforeinput", (e) => { // keyboards of phones tell no keys
+      if (e.inputType !== "insertLineBreak" || this.shift) return;
+      e.preventDefault();
+      if (e.timeStamp - (this.entered || 0) > 100) this.send();
     });
     text.addEventListener("input", () => { if (this.talk && !this.editing) this.talk.draft = text.value; this.fit(); });
     text.addEventListener("paste", (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach(e.clipboardData.files); } });

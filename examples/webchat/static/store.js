@@ -30,8 +30,9 @@ export class Talk {
       if (old.id !== m.id) return "known"; // the second row of one message
       if (m.updatedAt < old.updatedAt) return "known"; // read before what is known
       const same = old.updatedAt === m.updatedAt && old.isDeleted === m.isDeleted;
-      const was = { readBy: old.data.readBy || [] };
+      const was = { readBy: old.data.readBy || [] }, { fromUserId, guid } = old.data;
       Object.assign(old, m, { isUpdate: old.isUpdate || m.isUpdate });
+      if (m.isDeleted) old.data = { fromUserId, guid }; // nothing else of it is left
       // A mark that another page of this user has just made must not get lost to a row read before it.
       if (was.readBy.includes(me) && !(old.data.readBy || []).includes(me)) old.data.readBy = [...(old.data.readBy || []), me];
       this.count(old, me);

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -19,14 +20,43 @@ func (q *request) body(most int64) ([]byte, error) {
 	if kind, _, err := mime.ParseMediaType(q.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, refusal(http.StatusUnsupportedMediaType, "Content-Type: give application/json")
 	}
+	control := http.NewResponseController(q.w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyWithin))
 	raw, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, most))
+	_ = control.SetReadDeadline(time.Time{})
 	if tooLarge(err) {
 		return nil, refusal(http.StatusRequestEntityTooLarge, "the body has more than %d bytes; files go to upload", most)
 	}
 	if err != nil {
 		return nil, badArgument("the body cannot be read")
 	}
+	if values(raw) > mostValues {
+		return nil, refusal(http.StatusRequestEntityTooLarge, "the body has more than %d values", mostValues)
+	}
 	return raw, nil
+}
+
+const (
+	// bodyWithin is how long the body of a call may take.
+	bodyWithin = 30 * time.Second
+	// mostValues bounds the values in a body: each takes more memory than text.
+	mostValues = 100_000
+)
+
+// values counts about how many values JSON has.
+func values(raw []byte) (n int) {
+	quoted := false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
 }
 
 func tooLarge(err error) bool {

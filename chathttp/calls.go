@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -26,6 +27,9 @@ var methods = map[string]method{
 	"getInviteCode": inviteCode, "getEncryptionKey": encryptionKey,
 }
 
+// callWithin is how long a call may take, with what the limits of Fliplet make it wait.
+const callWithin = time.Minute
+
 // call serves call/{method}.
 func (q *request) call(path []string) error {
 	call, ok := methods[path[0]]
@@ -43,7 +47,9 @@ func (q *request) call(path []string) error {
 	if err != nil {
 		return err
 	}
-	out, err := call(q.r.Context(), q, a)
+	ctx, cancel := context.WithTimeout(q.r.Context(), callWithin)
+	defer cancel()
+	out, err := call(ctx, q, a)
 	if a.err != nil {
 		err = a.err
 	}
@@ -163,7 +169,7 @@ func updateMessage(ctx context.Context, q *request, a *args) (any, error) {
 	if a.err != nil {
 		return nil, nil
 	}
-	d, err := q.draft(ctx, raw) // refuses what is not a page's to set
+	d, err := chat.DraftFromJS(raw) // refuses what is not a page's to set
 	if err != nil {
 		return nil, err
 	}
@@ -178,13 +184,35 @@ func updateMessage(ctx context.Context, q *request, a *args) (any, error) {
 		data["body"] = d.Body
 	}
 	if fields["file"] != nil {
-		urls := make([]string, len(d.Files))
-		for i, f := range d.Files {
-			urls[i] = f.URL
+		if data["file"], err = q.keptFiles(ctx, conv, id, d.Files); err != nil {
+			return nil, err
 		}
-		data["file"] = urls
 	}
 	return q.shown(q.chat().UpdateMessage(ctx, conv, id, data))
+}
+
+// keptFiles are the addresses of files that an update gives its message: those that the
+// message has already, by reference, and addresses.
+func (q *request) keptFiles(ctx context.Context, conversation, message int64, files []chat.File) ([]string, error) {
+	urls := make([]string, len(files))
+	for i, f := range files {
+		ref, is, err := refersTo(f.URL)
+		if is && err == nil && (ref.conversation != conversation || ref.message != message) {
+			err = badArgument("data.file: an update keeps files of its own message only; send the others with a new one")
+		}
+		urls[i] = f.URL
+		if is && err == nil {
+			var m *chat.Message
+			var at int
+			if m, at, err = q.find(ctx, ref); err == nil {
+				urls[i] = m.Files[at]
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return urls, nil
 }
 
 // own refuses what another person has written, unless the user is a moderator.
@@ -397,7 +425,7 @@ func messagesFetch(ctx context.Context, q *request, a *args) (any, error) {
 	found, err := conv.Messages().Fetch(ctx, opts...)
 	if err == nil && query.IncludePagination {
 		for _, m := range found {
-			q.h.show(m)
+			q.show(m)
 		}
 		return paged(found, query, total), nil
 	}

@@ -213,7 +213,7 @@
       }
       if (!id) return;
       stream.id = id;
-      stream.due = (stream.due || 0) + 1;
+      stream.due = (stream.due || 0) + 1 + data.length / 4096;
       if (stream.due >= 64) this.acknowledge(stream);
       else if (!stream.timer) stream.timer = setTimeout(() => this.acknowledge(stream), 3000);
     }

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -32,6 +34,16 @@ type world struct {
 	handler  *chathttp.Handler
 	net      *network
 	client   *http.Client
+
+	mu      sync.Mutex
+	expired map[string]*chat.Chat // who has whose Chat now; nil: nobody's
+}
+
+// expire ends the login of a page. It may have another Chat now.
+func (w *world) expire(who string, other *chat.Chat) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expired[who] = other
 }
 
 const asking = "X-Asking"
@@ -41,7 +53,7 @@ var people = []string{"jane", "bob", "eve"}
 // newWorld starts everything in the process, so that it works on virtual time, too.
 func newWorld(t testing.TB, opts chathttp.Options, change ...func(*chat.Options)) *world {
 	t.Helper()
-	w := &world{Server: fliplettest.New(t, fliplettest.InProcess()), t: t, ids: map[string]int64{}, chats: map[string]*chat.Chat{}, net: newNetwork()}
+	w := &world{Server: fliplettest.New(t, fliplettest.InProcess()), t: t, ids: map[string]int64{}, chats: map[string]*chat.Chat{}, net: newNetwork(), expired: map[string]*chat.Chat{}}
 	var rows []datasource.M
 	for _, name := range people {
 		rows = append(rows, datasource.M{"Email": name + "@example.org", "Full name": strings.ToUpper(name[:1]) + name[1:], "password": "secret of " + name})
@@ -54,14 +66,19 @@ func newWorld(t testing.TB, opts chathttp.Options, change ...func(*chat.Options)
 	}
 	var err error
 	w.handler, err = chathttp.New(func(r *http.Request) (*chat.Chat, error) {
-		c := w.chats[r.Header.Get(asking)]
-		if c == nil {
-			return nil, chat.ErrNotLoggedIn
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		name := r.Header.Get(asking)
+		if other, ok := w.expired[name]; ok {
+			return other, nil
 		}
-		return c, nil
+		if c := w.chats[name]; c != nil {
+			return c, nil
+		}
+		return nil, chat.ErrNotLoggedIn
 	}, opts)
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.StripPrefix("/chat", w.handler)} //nolint:gosec // in the process
+	server := &http.Server{Handler: http.StripPrefix("/chat", w.net.record(w.handler))} //nolint:gosec // in the process
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -188,9 +205,14 @@ func (w *world) open(who, after, query string) *stream {
 	}
 	res, err := w.client.Do(r)
 	require.NoError(w.t, err)
-	s := &stream{t: w.t, res: res, lines: bufio.NewReader(res.Body), cancel: cancel}
+	s := newStream(w.t, res)
+	s.cancel = cancel
 	w.t.Cleanup(s.close)
 	return s
+}
+
+func newStream(t testing.TB, res *http.Response) *stream {
+	return &stream{t: t, res: res, lines: bufio.NewReader(res.Body), cancel: func() {}}
 }
 
 func (s *stream) close() {
@@ -237,6 +259,25 @@ type network struct {
 	dialled chan net.Conn
 	closed  chan struct{}
 	conns   *conns
+
+	mu   sync.Mutex
+	urls []string
+}
+
+// record keeps the addresses that are asked for.
+func (n *network) record(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.mu.Lock()
+		n.urls = append(n.urls, r.URL.String())
+		n.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (n *network) requested() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]string(nil), n.urls...)
 }
 
 func newNetwork() *network {
@@ -278,21 +319,30 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // cut breaks all connections.
 func (n *network) cut() { n.conns.cut() }
 
+// cuts counts the connections that were cut.
+func (n *network) cuts() int {
+	n.conns.mu.Lock()
+	defer n.conns.mu.Unlock()
+	return n.conns.cuts
+}
+
 func TestAPageTalksAndStreams(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, chathttp.Options{})
-	conv := w.converse("jane", "bob")
-	s := w.open("bob", "", "")
-	require.NotEmpty(t, s.want("open").id)
-	var sent chat.Message
-	w.call("jane", "message", &sent, conv.ID, map[string]any{"body": "Hello", "guid": "g1"})
-	require.Equal(t, "Hello", sent.Body)
-	e := s.want("")
-	require.Equal(t, "Hello", e.message(t).Body)
-	s.close()
-	w.call("jane", "message", nil, conv.ID, map[string]any{"body": "again"})
-	s = w.open("bob", e.id, "")
-	require.Equal(t, "again", s.want("").message(t).Body)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, chathttp.Options{})
+		conv := w.converse("jane", "bob")
+		s := w.open("bob", "", "")
+		require.NotEmpty(t, s.want("open").id)
+		var sent chat.Message
+		w.call("jane", "message", &sent, conv.ID, map[string]any{"body": "Hello", "guid": "g1"})
+		require.Equal(t, "Hello", sent.Body)
+		e := s.want("")
+		require.Equal(t, "Hello", e.message(t).Body)
+		s.close()
+		w.call("jane", "message", nil, conv.ID, map[string]any{"body": "again"})
+		s = w.open("bob", e.id, "")
+		require.Equal(t, "again", s.want("").message(t).Body)
+	})
 }
 
 func TestFailuresAreRejections(t *testing.T) {

@@ -19,7 +19,8 @@
 //	GET  stream                            server-sent events
 //	POST stream/ack                        {"id": …}: everything up to this event has arrived
 //	POST upload/{conversation}             multipart/form-data: a message with files
-//	GET  file/{conversation}/{message}/{n} the file number n of a message, from 0
+//	GET  file/{conversation}/{message}/{n} a file of a message: its number, from 0, and what
+//	                                       tells it from others, as data.file has it
 //	GET  chat.js                           the script
 //
 // # Calls
@@ -48,7 +49,7 @@
 // code as the JavaScript API rejects, status that of HTTP. 401 asks for a new login, 429
 // and 503 have Retry-After.
 //
-// In messages, data.file holds references such as "file/12/34/0" in place of addresses;
+// In messages, data.file holds references such as "file/12/34/0-5f1a…" in place of addresses;
 // chat.js makes them absolute. They are taken back where files are given.
 //
 // # Streams

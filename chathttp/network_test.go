@@ -10,8 +10,9 @@ import (
 
 // conns are connections within the process, with buffers between their ends.
 type conns struct {
-	mu  sync.Mutex
-	all []*pipe
+	mu   sync.Mutex
+	all  []*pipe
+	cuts int
 }
 
 // pair makes both ends of a connection.
@@ -30,6 +31,7 @@ func (c *conns) cut() {
 	for _, p := range c.all {
 		p.close(true)
 	}
+	c.cuts += len(c.all) / 2
 	c.all = nil
 }
 

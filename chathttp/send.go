@@ -2,6 +2,7 @@ package chathttp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime/multipart"
@@ -25,27 +26,30 @@ func send(ctx context.Context, q *request, a *args) (any, error) {
 	if a.err != nil {
 		return nil, nil
 	}
-	d, err := q.draft(ctx, raw)
+	d, err := chat.DraftFromJS(raw)
 	if err != nil {
 		return nil, err
+	}
+	spool := &spool{}
+	defer spool.remove()
+	if err := q.resolve(ctx, &d, spool); err != nil {
+		return nil, q.uploadFailed(err)
 	}
 	return q.shown(q.user.send(ctx, conv, d))
 }
 
-// draft reads the object of a message. Files are named by references, too.
-func (q *request) draft(ctx context.Context, raw []byte) (chat.Draft, error) {
-	d, err := chat.DraftFromJS(raw)
-	if err != nil {
-		return d, err
-	}
-	for i := range d.Files {
-		if d.Files[i].URL != "" && !q.h.opts.FileURLs {
-			if d.Files[i].URL, err = q.original(ctx, d.Files[i].URL); err != nil {
-				return d, err
-			}
+// resolve replaces references to files of other messages.
+func (q *request) resolve(ctx context.Context, d *chat.Draft, spool *spool) error {
+	for i, f := range d.Files {
+		ref, is, err := refersTo(f.URL)
+		if is && err == nil {
+			d.Files[i], err = q.resend(ctx, ref, spool)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
 // send sends a message. It goes on when the page goes, so that a send is not cut off in the
@@ -117,20 +121,16 @@ func (q *request) upload(path []string) error {
 	if err := q.allowed("message"); err != nil {
 		return err
 	}
-	q.r.Body = http.MaxBytesReader(q.w, q.r.Body, q.h.opts.MaxUpload)
+	control := http.NewResponseController(q.w)
+	q.r.Body = http.MaxBytesReader(q.w, &unhurried{q.r.Body, control}, q.h.opts.MaxUpload)
 	form, err := q.r.MultipartReader()
 	if err != nil {
 		return refusal(http.StatusUnsupportedMediaType, "Content-Type: give multipart/form-data")
 	}
 	raw := []byte("{}")
 	var files []chat.File
-	var temporary []*os.File
-	defer func() {
-		for _, f := range temporary {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
+	spool := &spool{}
+	defer spool.remove()
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
@@ -140,22 +140,21 @@ func (q *request) upload(path []string) error {
 			raw, err = readPart(part, q.h.opts.MaxBody)
 		} else if err == nil && part.FileName() != "" {
 			var file chat.File
-			var f *os.File
-			file, f, err = spool(part)
-			if f != nil {
-				temporary = append(temporary, f)
-			}
+			file, err = spool.read(part)
 			if files = append(files, file); err == nil && len(files) > mostFiles {
 				return badArgument("files: more than %d; send several messages", mostFiles)
 			}
 		}
 		if err != nil {
-			return q.uploadFailed(err)
+			return q.uploadFailed(errors.Join(errForm, err))
 		}
 	}
-	d, err := q.draft(q.r.Context(), raw)
+	d, err := besideFiles(raw, len(files))
 	if err != nil {
 		return err
+	}
+	if err := q.resolve(q.r.Context(), &d, spool); err != nil {
+		return q.uploadFailed(err)
 	}
 	d.Files = append(d.Files, files...)
 	m, err := q.shown(q.user.send(q.r.Context(), conv, d))
@@ -166,6 +165,36 @@ func (q *request) upload(path []string) error {
 	return nil
 }
 
+// unhurried reads an upload that may take long, as long as it goes on.
+type unhurried struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (u *unhurried) Read(b []byte) (int, error) {
+	_ = u.control.SetReadDeadline(time.Now().Add(bodyWithin))
+	n, err := u.ReadCloser.Read(b)
+	_ = u.control.SetReadDeadline(time.Time{})
+	return n, err
+}
+
+// besideFiles reads the object of a message that has n files besides, and so needs no text.
+func besideFiles(raw []byte, n int) (chat.Draft, error) {
+	var object chat.M
+	if n == 0 || decode(raw, &object) != nil || object == nil || object["body"] != nil && object["body"] != "" {
+		return chat.DraftFromJS(raw)
+	}
+	object["body"] = " "
+	raw, err := json.Marshal(object)
+	if err != nil {
+		return chat.Draft{}, badArgument("message: no JSON")
+	}
+	d, err := chat.DraftFromJS(raw)
+	d.Body = ""
+	return d, err
+}
+
+// uploadFailed is the answer to an upload that cannot be read.
 func (q *request) uploadFailed(err error) error {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
@@ -175,13 +204,17 @@ func (q *request) uploadFailed(err error) error {
 		return refusal(http.StatusRequestEntityTooLarge, "the upload has more than %d bytes", q.h.opts.MaxUpload)
 	case errors.Is(err, errDisk):
 		return &failure{status: http.StatusInsufficientStorage, text: "the server has no room for the upload", cause: err, retry: 30}
+	case errors.Is(err, errForm):
+		return badArgument("the form cannot be read")
 	}
-	return badArgument("the form cannot be read")
+	return err
 }
 
 var (
 	errPartTooLarge = errors.New("too large")
 	errDisk         = errors.New("no temporary file")
+	errForm         = errors.New("no form")
+	errEmpty        = badArgument("files: one is empty")
 )
 
 func readPart(r io.Reader, most int64) ([]byte, error) {
@@ -192,41 +225,70 @@ func readPart(r io.Reader, most int64) ([]byte, error) {
 	return raw, err
 }
 
-// spool reads a file: a small one into memory, a large one to the disk.
-func spool(part *multipart.Part) (chat.File, *os.File, error) {
+// spool keeps the files of one upload until it is sent.
+type spool struct{ temporary []*os.File }
+
+func (s *spool) remove() {
+	for _, f := range s.temporary {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+	}
+}
+
+func (s *spool) create() (*os.File, error) {
+	f, err := os.CreateTemp("", "chathttp-*")
+	if err != nil {
+		return nil, errors.Join(errDisk, err)
+	}
+	s.temporary = append(s.temporary, f)
+	return f, nil
+}
+
+// file is a file that was written to the disk.
+func (s *spool) file(f *os.File, file chat.File) (chat.File, error) {
+	if file.Size == 0 {
+		return file, errEmpty
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return file, errors.Join(errDisk, err)
+	}
+	file.Reader = f
+	return file, nil
+}
+
+// read reads a file of a form: a small one into memory, a large one to the disk.
+func (s *spool) read(part *multipart.Part) (chat.File, error) {
 	file := chat.File{Name: part.FileName(), ContentType: part.Header.Get("Content-Type")}
 	if file.ContentType == "application/octet-stream" {
 		file.ContentType = "" // the browser does not know either
 	}
 	head, err := io.ReadAll(io.LimitReader(part, kept))
 	if err != nil {
-		return file, nil, err
+		return file, errors.Join(errForm, err)
 	}
 	if len(head) < kept {
 		if file.Content = head; len(head) == 0 {
 			err = errEmpty
 		}
-		return file, nil, err
+		return file, err
 	}
-	f, err := os.CreateTemp("", "chathttp-*")
+	f, err := s.create()
 	if err != nil {
-		return file, nil, errors.Join(errDisk, err)
+		return file, err
 	}
 	if _, err = f.Write(head); err != nil {
-		return file, f, errors.Join(errDisk, err)
+		return file, errors.Join(errDisk, err)
 	}
 	n, err := io.Copy(f, part)
+	if _, disk := errors.AsType[*os.PathError](err); disk {
+		return file, errors.Join(errDisk, err)
+	}
 	if err != nil {
-		return file, f, err
+		return file, errors.Join(errForm, err)
 	}
-	if _, err = f.Seek(0, io.SeekStart); err != nil {
-		return file, f, errors.Join(errDisk, err)
-	}
-	file.Reader, file.Size = f, n+int64(len(head))
-	return file, f, nil
+	file.Size = n + int64(len(head))
+	return s.file(f, file)
 }
-
-var errEmpty = badArgument("files: one is empty")
 
 // login serves login(query). Who the user is was settled by the one who mounted the
 // handler, so it only says whether the query is theirs.

@@ -137,7 +137,8 @@ func (u *user) find(id string) (s *session, after uint64, reason string) {
 
 // message is the function of the stream.
 func (s *session) message(m *chat.Message) {
-	raw, err := s.h.messageJSON(m)
+	s.user.show(s.h, m)
+	raw, err := json.Marshal(m)
 	if err != nil { // columns come from JSON
 		s.h.log.Error("a message is no JSON", "conversation", m.ConversationID, "message", m.ID)
 		return
@@ -306,6 +307,9 @@ func (s *session) take(kicked <-chan struct{}) (list []event, over error, ok boo
 	if s.kick != kicked || s.stopped {
 		s.wake() // for another one
 		return nil, nil, false
+	}
+	if !s.acks { // what is written may be dropped
+		s.room.Broadcast()
 	}
 	size := 0
 	for _, e := range s.log {

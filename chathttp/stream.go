@@ -119,7 +119,16 @@ type conn struct {
 func (c *conn) run(q *request, kicked <-chan struct{}) error {
 	beat := time.NewTimer(q.h.opts.Heartbeat)
 	defer beat.Stop()
-	for {
+	for asked := time.Now(); ; {
+		if time.Since(asked) >= askAgain {
+			asked = time.Now()
+			if over, err := q.lost(); over {
+				if err != nil {
+					_ = c.write([]event{{kind: "end", data: rejectionOf(err)}}, false)
+				}
+				return nil
+			}
+		}
 		select {
 		case <-q.r.Context().Done():
 			return nil
@@ -148,6 +157,22 @@ func (c *conn) run(q *request, kicked <-chan struct{}) error {
 		}
 		beat.Reset(q.h.opts.Heartbeat)
 	}
+}
+
+// askAgain is how often it is asked whose stream this is.
+const askAgain = 30 * time.Second
+
+// lost reports whether the request of a stream is not its user's any more, such as after a
+// login has run out. err is what its page is told; nil: it is to connect again.
+func (q *request) lost() (over bool, err error) {
+	u, err := q.h.identify(q.r)
+	switch {
+	case err != nil:
+		return status(err) == http.StatusUnauthorized, err
+	case u != q.user:
+		return true, nil
+	}
+	return false, nil
 }
 
 func (c *conn) comment() error {

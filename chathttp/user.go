@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +22,59 @@ type user struct {
 	filled   time.Time
 	sessions map[string]*session
 	sends    map[string]*sending
+	files    map[[2]int64]withFiles // by conversation and message
 	stopped  bool
+}
+
+// withFiles is a message whose files a page may ask for soon.
+type withFiles struct {
+	m     *chat.Message // without its text
+	until time.Time
+}
+
+const (
+	// filesFor is how long a message with files is not read again. Whether the user is in
+	// its conversation is asked each time.
+	filesFor = time.Minute
+	// mostWithFiles bounds how many are kept.
+	mostWithFiles = 1000
+)
+
+// sealing are the columns of a message that its files need.
+var sealing = []string{"guid", "fromUserId", "hasMediaFileWithPrivateEncryptionKey", "flSealedFiles"}
+
+// keepFiles remembers a message with files, and forgets one that has none any more.
+func (u *user) keepFiles(m *chat.Message) {
+	key := [2]int64{m.ConversationID, m.ID}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(m.Files) == 0 || m.IsDeleted || m.ID == 0 {
+		delete(u.files, key)
+		return
+	}
+	slim := &chat.Message{
+		ID: m.ID, ConversationID: m.ConversationID, GUID: m.GUID, FromUserID: m.FromUserID,
+		Files: slices.Clone(m.Files), Err: m.Err, Protection: m.Protection, Data: chat.M{},
+	}
+	for _, column := range sealing {
+		if v, ok := m.Data[column]; ok {
+			slim.Data[column] = v
+		}
+	}
+	if u.files == nil || len(u.files) >= mostWithFiles {
+		u.files = map[[2]int64]withFiles{}
+	}
+	u.files[key] = withFiles{slim, time.Now().Add(filesFor)}
+}
+
+// keptFiles is such a message, nil if there is none.
+func (u *user) keptFiles(conversation, message int64) *chat.Message {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if kept, ok := u.files[[2]int64{conversation, message}]; ok && time.Now().Before(kept.until) {
+		return kept.m
+	}
+	return nil
 }
 
 func newUser(c *chat.Chat) *user {

@@ -1,0 +1,152 @@
+package chathttp_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/chathttp"
+	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+)
+
+// stage is the server of testdata/story.js, which tells it what is to go wrong.
+type stage struct {
+	*world
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	front  *chathttp.Handler
+	gone   bool // nobody is logged in
+	down   bool
+	levers []*fliplettest.Lever
+}
+
+func (s *stage) mount() *chathttp.Handler {
+	h, err := chathttp.New(func(r *http.Request) (*chat.Chat, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.RequestURI, "/"), "/")
+		if c := s.chats[name]; c != nil && !s.gone {
+			return c, nil
+		}
+		return nil, chat.ErrNotLoggedIn
+	}, chathttp.Options{Calls: 100_000})
+	require.NoError(s.t, err)
+	return h
+}
+
+func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if command, ok := strings.CutPrefix(r.URL.Path, "/control/"); ok {
+		s.control(command)
+		return
+	}
+	s.mu.Lock()
+	front, down := s.front, s.down
+	s.mu.Unlock()
+	if down {
+		panic(http.ErrAbortHandler)
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	http.StripPrefix("/"+name, front).ServeHTTP(w, r)
+}
+
+func (s *stage) control(command string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch command {
+	case "faults":
+		s.levers = append(s.levers, s.Sometimes(0.2, fliplettest.Insert, fliplettest.LoseAnswer()), s.Sometimes(0.1, fliplettest.AnyRead, fliplettest.Status(503)))
+	case "calm":
+		for _, l := range s.levers {
+			l.Off()
+		}
+	case "cut":
+		for c := range s.conns {
+			_ = c.Close()
+		}
+	case "down":
+		s.down = true
+		_ = s.front.Close()
+	case "restart":
+		s.down, s.front = false, s.mount()
+	case "write":
+		s.write(300)
+	case "forget":
+		s.gone = true
+		for c := range s.conns {
+			_ = c.Close()
+		}
+	}
+}
+
+// write writes messages into Jane's conversation, each at a time of its own.
+func (s *stage) write(n int) {
+	list, err := s.chats["jane"].Conversations(context.Background())
+	if !assert.NoError(s.t, err) || !assert.NotEmpty(s.t, list) {
+		return
+	}
+	rows := make([]datasource.M, n)
+	for i := range rows {
+		rows[i] = s.row("jane", list[0].ID, "written "+strconv.Itoa(i))
+	}
+	s.AddRows(list[0].ID, rows...)
+}
+
+func (s *stage) connection(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		s.conns[c] = true
+	case http.StateClosed, http.StateHijacked:
+		delete(s.conns, c)
+	}
+}
+
+func TestTheScriptOffersTheMethodsOfFlipletChat(t *testing.T) {
+	t.Parallel()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("there is no node to run chat.js")
+	}
+	s := &stage{world: newWorld(t, chathttp.Options{}, func(o *chat.Options) {
+		o.LivePollInterval, o.PollInterval = 20*time.Millisecond, 50*time.Millisecond
+	}), conns: map[net.Conn]bool{}}
+	s.front = s.mount()
+	server := httptest.NewUnstartedServer(s)
+	server.Config.ConnState = s.connection
+	server.Start()
+	t.Cleanup(func() {
+		assert.NoError(t, s.front.Close())
+		server.Close()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, node, "testdata/story.js", server.URL).CombinedOutput() //nolint:gosec // the test's own script
+	require.NoError(t, err, "%s", out)
+}
+
+func TestTheScriptIsShortAndServed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, chathttp.Options{})
+	res, body := w.request("nobody", http.MethodGet, "chat.js", "")
+	assert.Equal(t, http.StatusOK, res.StatusCode, "it is no secret")
+	assert.Equal(t, "text/javascript; charset=utf-8", res.Header.Get("Content-Type"))
+	assert.Equal(t, string(chathttp.Script()), string(body))
+	assert.Less(t, strings.Count(string(body), "\n"), 300)
+	res, _ = w.request("nobody", http.MethodGet, "chat.js", "", func(r *http.Request) { r.Header.Set("If-None-Match", res.Header.Get("ETag")) })
+	assert.Equal(t, http.StatusNotModified, res.StatusCode)
+	res, _ = w.request("nobody", http.MethodPost, "chat.js", "")
+	assert.Equal(t, http.StatusMethodNotAllowed, res.StatusCode)
+}

@@ -30,6 +30,7 @@ type front struct {
 	child  *child
 	wire   *wire
 	ledger *ledger
+	log    *slog.Logger
 	pages  map[string]file
 }
 
@@ -39,8 +40,8 @@ type file struct {
 	kind, tag string
 }
 
-func newFront(w *world, c *child) *front {
-	return &front{world: w, child: c, wire: &wire{}, ledger: newLedger(), pages: readPages()}
+func newFront(w *world, c *child, log *slog.Logger) *front {
+	return &front{world: w, child: c, wire: &wire{}, ledger: newLedger(), log: log, pages: readPages()}
 }
 
 // readPages reads what a browser may load.
@@ -194,7 +195,7 @@ func (f *front) proxy() http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = w.Write([]byte(`{"code":503,"status":503,"message":"the server behind this page is down"}`))
 		},
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelWarn),
 	}
 }
 

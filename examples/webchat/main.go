@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	defer child.end()
-	front := newFront(w, child)
+	front := newFront(w, child, log)
 	server := &http.Server{Handler: front.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

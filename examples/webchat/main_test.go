@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -109,7 +110,7 @@ func TestThePageGoesOnWhenTheServerBehindItIsKilled(t *testing.T) {
 
 func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
-	f := newFront(&world{}, nil)
+	f := newFront(&world{}, nil, slog.New(slog.DiscardHandler))
 	total := 0
 	for name, p := range f.pages {
 		total += len(p.text)

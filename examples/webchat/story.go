@@ -6,6 +6,7 @@ import (
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 // story is what people have said before the page is opened.
@@ -38,8 +39,9 @@ func (t *teller) pair(ctx context.Context) {
 		"Ha. Virtual time, then.", "Already done.", "Lunch at one?", "One it is.", "Could you review my branch?", "On it.", "Two remarks, both small.", "Fixed both.", "Merged 🎉",
 		"Who is on call this week?", "Lena, and then you.", "The demo went well.", "They asked for dark mode.", "We have dark mode.", "I told them 😄",
 	}
-	ago := 190 * time.Hour
-	for i := range 130 {
+	ago := 150 * time.Hour
+	t.imported(conv, ago+10*time.Hour, small)
+	for i := range 90 {
 		as, other := "jane", "bob"
 		if i%2 == 1 {
 			as, other = other, as
@@ -65,6 +67,23 @@ func (t *teller) pair(ctx context.Context) {
 	t.say(ctx, conv, 11*time.Minute, "bob", text("Nothing lost, nothing twice."), "jane")
 	t.say(ctx, conv, 9*time.Minute, "jane", text("👏"), "bob")
 	t.say(ctx, conv, 6*time.Minute, "jane", text("Then let us show it."))
+}
+
+// imported is what was brought from another chat, all at one moment.
+func (t *teller) imported(conv int64, ago time.Duration, small []string) {
+	if t.err != nil {
+		return
+	}
+	jane, bob := t.chats["jane"].User().UserID, t.chats["bob"].User().UserID
+	var rows []datasource.M
+	for i := range 180 {
+		rows = append(rows, datasource.M{
+			"body": fmt.Sprintf("%s (%d, from the old chat)", small[i%len(small)], i+1), "fromUserId": []string{jane, bob}[i%2],
+			"guid": fmt.Sprintf("00000000-0000-4000-8000-%012d", i), "readBy": []any{jane, bob}, "conversationId": conv,
+		})
+	}
+	t.server.FreezeClockAt(t.now.Add(-ago))
+	t.server.AddRows(conv, rows...)
 }
 
 // lake is a group with a picture and the bot.

@@ -62,8 +62,9 @@ func webchat(t *testing.T) string {
 	path, err := program()
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, path, "-addr", "127.0.0.1:0")
-	cmd.Stderr = os.Stderr
+	cmd := exec.CommandContext(ctx, path, "-addr", "127.0.0.1:0", "-v")
+	var said strings.Builder
+	cmd.Stderr = &said
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.StdoutPipe()
@@ -72,6 +73,9 @@ func webchat(t *testing.T) string {
 	t.Cleanup(func() {
 		cancel()
 		_ = cmd.Wait() // interrupted
+		if t.Failed() {
+			t.Logf("what webchat said:\n%s", said.String()[max(0, said.Len()-8000):])
+		}
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
@@ -129,19 +133,15 @@ func open(t *testing.T, site string) *browser {
 	return b
 }
 
-// run runs a part of a test in the same browser, and ends the test when it fails: what
-// comes next builds upon it.
+// run runs a part of a test in the same browser.
 func (b *browser) run(name string, part func(*testing.T)) {
 	b.t.Helper()
 	whole := b.t
-	ok := whole.Run(name, func(t *testing.T) {
+	whole.Run(name, func(t *testing.T) {
 		b.t = t
 		defer func() { b.t = whole }()
 		part(t)
 	})
-	if !ok {
-		whole.FailNow()
-	}
 }
 
 // tab is one page.
@@ -290,8 +290,8 @@ func (b *browser) state() (s lab) {
 	return s
 }
 
-// quoted is a text as JavaScript has it.
-func quoted(s string) string {
-	raw, _ := json.Marshal(s)
+// quoted is a value as JavaScript has it.
+func quoted(v any) string {
+	raw, _ := json.Marshal(v)
 	return string(raw)
 }

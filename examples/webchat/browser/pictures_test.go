@@ -13,7 +13,7 @@ import (
 
 // side is a condition about both sides of the window: each is d, a document.
 func side(condition string) string {
-	return `frames.length === 2 && [frames[0], frames[1]].every(({ document: d }) => ` + condition + `)`
+	return `frames.length === 2 && [frames[0], frames[1]].every(({ document: d }) => d.readyState === "complete" && ` + condition + `)`
 }
 
 // TestPictures writes the pictures of the documentation into the folder that

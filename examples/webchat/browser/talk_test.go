@@ -2,6 +2,8 @@ package browser
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -47,8 +49,8 @@ func (b *browser) person(as, conversation string) *tab {
 	return p
 }
 
-func TestPeopleTalk(t *testing.T) {
-	b := open(t, webchat(t))
+// talk lets people write, edit, delete and read.
+func talk(_ *testing.T, b *browser) {
 	jane, bob, mia := b.person("jane", "Bob Roe"), b.person("bob", "Jane Doe"), b.person("mia", "Trip to the lake")
 
 	b.run("a message is shown to both, with its read mark", func(t *testing.T) {
@@ -70,8 +72,8 @@ func TestPeopleTalk(t *testing.T) {
 				p.until(order(who) + ` === '["0","1","2","3","4","5"]'`)
 			}
 		}
-		assert.Equal(t, eval[string](jane, `JSON.stringify([...document.querySelectorAll(".said")].map((b) => b.dataset.guid))`),
-			eval[string](bob, `JSON.stringify([...document.querySelectorAll(".said")].map((b) => b.dataset.guid))`), "the same order for both")
+		last := `JSON.stringify([...document.querySelectorAll(".said")].slice(-12).map((b) => b.dataset.guid))`
+		bob.until(last + ` === ` + quoted(eval[string](jane, last))) // the same for both
 	})
 	b.run("several lines, and markup that stays text", func(t *testing.T) {
 		jane.click("#text")
@@ -145,7 +147,6 @@ func TestPeopleTalk(t *testing.T) {
 		jane.until(shows("before the reload"))
 		bob.until(shows("before the reload"))
 	})
-	b.untroubled()
 }
 
 // untroubled checks that no script complained, and nobody else was asked for anything.
@@ -153,6 +154,9 @@ func (b *browser) untroubled() {
 	b.t.Helper()
 	errs, failed := b.complaints()
 	assert.Empty(b.t, errs)
+	failed = slices.DeleteFunc(failed, func(what string) bool {
+		return strings.Contains(what, "404") && strings.Contains(what, "/conversations.join")
+	}) // a code that is none
 	assert.Empty(b.t, failed)
 	assert.Empty(b.t, b.foreign(), "requests to other hosts")
 	b.mu.Lock()

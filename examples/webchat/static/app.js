@@ -91,11 +91,11 @@ async function begin() {
   });
   $("back").addEventListener("click", () => {
     $("app").dataset.view = "list";
-    const row = $("list").querySelector("[aria-current]");
+    const id = store.open;
     store.open = null;
     list.draw();
     view.draw();
-    (row || $("search")).focus();
+    ($("list").querySelector(`[data-talk="${id}"]`) || $("search")).focus();
   });
   addEventListener("keydown", (e) => {
     if ((e.ctrlKey || e.metaKey) && e.key === "k") { e.preventDefault(); $("app").dataset.view = "list"; $("search").focus(); }

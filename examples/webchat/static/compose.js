@@ -26,9 +26,9 @@ export class Compose {
       if (e.timeStamp - (this.entered || 0) > 100) this.send();
     });
     text.addEventListener("input", () => { if (this.talk && !this.editing) this.talk.draft = text.value; this.fit(); });
-    text.addEventListener("paste", (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach(e.clipboardData.files); } });
+    text.addEventListener("paste", (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach([...e.clipboardData.files]); } });
     $("attach").addEventListener("click", () => $("files").click());
-    $("files").addEventListener("change", (e) => { this.attach(e.target.files); e.target.value = ""; });
+    $("files").addEventListener("change", (e) => { this.attach([...e.target.files]); e.target.value = ""; });
     $("edit-stop").addEventListener("click", () => this.stop());
     this.drops();
     this.emoji();
@@ -98,7 +98,7 @@ export class Compose {
     }
   }
 
-  async attach(list) {
+  async attach(list) { // an array: a list of the browser changes under the hand
     for (const file of list) {
       if (file.size > largest) { toast(`${file.name} is larger than 20 MB.`); continue; }
       if (this.files.length >= 10) { toast("Ten files at most."); break; }
@@ -136,7 +136,7 @@ export class Compose {
       e.preventDefault();
       depth = 0;
       $("drop").hidden = true;
-      if (has(e) && area.contains(e.target)) this.attach(e.dataTransfer.files);
+      if (has(e) && area.contains(e.target)) this.attach([...e.dataTransfer.files]);
     });
   }
 

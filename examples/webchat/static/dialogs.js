@@ -15,7 +15,7 @@ export class Dialogs {
       this["show_" + name]();
     });
     for (const dialog of document.querySelectorAll("dialog")) {
-      dialog.addEventListener("click", (e) => { if (e.target === dialog) dialog.close(); });
+      dialog.addEventListener("click", (e) => { if (e.target === dialog || e.target.closest("[data-close]")) dialog.close(); });
     }
     $("people").addEventListener("close", () => $("people").returnValue === "go" && this.create());
     $("join").addEventListener("close", () => $("join").returnValue === "go" && this.join());

@@ -216,14 +216,12 @@ export class TalkView {
     t.loading = true;
     $("older").hidden = false;
     try {
-      const oldest = t.messages[0];
-      const query = { conversations: [t.id], limit: page };
-      if (oldest) query.where = { createdAt: { $lte: oldest.createdAt } }; // some may share the moment
-      const list = await persist(() => this.chat.messages(query));
+      const oldest = t.messages[0], query = { limit: page };
+      if (oldest) query.before = { id: oldest.id, dataSourceId: t.id, createdAt: oldest.createdAt, updatedAt: oldest.updatedAt, data: {} };
+      const list = await persist(() => t.conversation.messages.history(query));
       const scroll = $("scroll"), below = scroll.scrollHeight - scroll.scrollTop;
-      let added = 0;
-      for (const m of list) if (t.add(m, this.store.me) === "new") { added++; this.history?.(m); }
-      if (list.length < page || !added) t.more = false;
+      for (const m of list) if (t.add(m, this.store.me) === "new") this.history?.(m);
+      if (list.length < page) t.more = false;
       if (this.talk === t) {
         this.draw();
         if (!this.atEnd) scroll.scrollTop = scroll.scrollHeight - below;

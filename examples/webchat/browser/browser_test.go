@@ -18,6 +18,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -262,16 +263,45 @@ func (p *tab) until(condition string) {
 	require.Fail(p.t, "never so: "+condition, "%s", eval[string](p, "document.body.innerText"))
 }
 
-// press presses keys, such as a text or kb.Enter.
+// press presses keys, such as kb.Enter.
 func (p *tab) press(keys string, options ...chromedp.KeyOption) {
 	p.t.Helper()
 	p.do(chromedp.KeyEvent(keys, options...))
 }
 
-// click clicks what a selector finds, with the mouse.
+// write puts a text where the cursor is, at once, as a keyboard of a phone does.
+func (p *tab) write(text string) {
+	p.t.Helper()
+	p.do(command(input.InsertText, input.InsertTextParams{Text: text}))
+}
+
+// click clicks what a selector finds.
 func (p *tab) click(selector string) {
 	p.t.Helper()
-	p.do(chromedp.Click(chromedp.CSS(selector)))
+	p.clickOn("document.querySelector(" + quoted(selector) + ")")
+}
+
+// clickOn clicks what a script finds, with the mouse: it has to be there, and nothing may
+// be in front of it.
+func (p *tab) clickOn(script string) {
+	p.t.Helper()
+	at := `(() => {
+		const e = ` + script + `;
+		if (!e) return null;
+		e.scrollIntoView({ block: "nearest", behavior: "instant" });
+		const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2, top = document.elementFromPoint(x, y);
+		return top && (e === top || e.contains(top) || top.contains(e)) && !e.disabled ? [x, y] : null;
+	})()`
+	var before []float64
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+		where := eval[[]float64](p, at)
+		if len(where) == 2 && slices.Equal(where, before) { // it has come to rest
+			p.do(chromedp.MouseClickXY(where[0], where[1]))
+			return
+		}
+		before = where
+	}
+	require.Fail(p.t, "nothing to click: "+script)
 }
 
 // lab is what the drawer shows.

@@ -48,7 +48,8 @@ func files(t *testing.T, b *browser) {
 		require.True(t, eval[bool](jane, handed+`(`+quoted(kind)+`)`), "the page says where to drop")
 		jane.until(`document.querySelector("#tray img")?.naturalWidth === 320`)
 		jane.click("#text")
-		jane.press("a picture by " + kind + kb.Enter)
+		jane.write("a picture by " + kind)
+		jane.press(kb.Enter)
 		loaded(bob, "a picture by "+kind, 320)
 		loaded(jane, "a picture by "+kind, 320)
 	}
@@ -70,7 +71,8 @@ func files(t *testing.T, b *browser) {
 	slow := network.Conditions{UploadThroughput: 1 << 20, DownloadThroughput: -1} // so that there is progress to see
 	jane.do(command(network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{&slow}}))
 	jane.click("#text")
-	jane.press("from the disk" + kb.Enter)
+	jane.write("from the disk")
+	jane.press(kb.Enter)
 	loaded(bob, "from the disk", 700)
 	assert.Equal(t, "notes.txt", eval[string](bob, bubble("from the disk")+`.querySelector(".file").textContent`))
 	jane.until(`window.steps.length > 0`)

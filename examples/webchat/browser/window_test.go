@@ -46,7 +46,8 @@ func keyboard(t *testing.T, b *browser) {
 	eval[bool](p, `document.querySelector(".skip").focus(), true`)
 	p.press(kb.Enter)
 	p.until(`document.activeElement.id === "text"`)
-	p.press("by keys alone" + kb.Enter)
+	p.write("by keys alone")
+	p.press(kb.Enter)
 	p.until(shows("by keys alone"))
 
 	p.press("k", ctrl)

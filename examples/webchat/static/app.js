@@ -115,7 +115,7 @@ async function begin() {
     onGap: (gap) => console.warn("a gap in the stream", gap),
   });
   // Nobody is told when somebody adds them to a conversation in which nothing is said.
-  setInterval(() => document.visibilityState === "visible" && refreshSoon(), 4000);
+  setInterval(() => document.visibilityState === "visible" && refreshSoon(), 2500);
   setInterval(() => list.draw(), 60000); // "now" becomes "yesterday"
   if (query.get("open")) {
     const wanted = [...store.talks.values()].find((t) => store.title(t) === query.get("open"));

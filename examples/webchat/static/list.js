@@ -61,16 +61,20 @@ export class List {
     const key = JSON.stringify([name, text, time, n, muted, current, query]);
     if (row.key === key) return;
     row.key = key;
-    const focused = row.item.contains(document.activeElement);
     const direct = store.isDirect(t);
-    const button = el("button", { type: "button", "aria-current": current ? "true" : null, "data-talk": t.id, class: n ? "unread" : null, onclick: () => this.open(t.id) },
+    if (!row.button) { // it stays: a click that has begun must not lose it
+      row.button = el("button", { type: "button", "data-talk": t.id, onclick: () => this.open(t.id) });
+      row.item.append(row.button);
+    }
+    if (current) row.button.setAttribute("aria-current", "true");
+    else row.button.removeAttribute("aria-current");
+    row.button.classList.toggle("unread", n > 0);
+    row.button.replaceChildren(
       face(t.conversation.isChannel ? "#" : name, direct ? store.others(t)[0] || name : "c" + t.id, !direct),
       el("span", { class: "name" }, ...marked(name, query), muted ? icon("mute", "muted") : null),
       el("time", {}, time),
       el("span", { class: "last" }, text),
       n ? el("span", { class: "badge" + (muted ? " muted" : "") }, String(n > 99 ? "99+" : n), el("span", { class: "hidden" }, " unread")) : el("span"));
-    row.item.replaceChildren(button);
-    if (focused) button.focus();
   }
 
   drawHits(query, found) {

@@ -51,6 +51,10 @@ func (p *tab) accessible(what string) {
 
 // TestTheChecksFindWhatIsWrong shows that they can fail.
 func TestTheChecksFindWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	if !long() {
+		t.Skip("it tries the checks themselves: CHAT_LONG=1")
+	}
 	b := open(t, webchat(t))
 	p := b.page("/?as=jane", 900, 700)
 	p.until(`document.querySelectorAll(".said").length > 8`)

@@ -77,7 +77,6 @@ func files(t *testing.T, b *browser) {
 	assert.Equal(t, "notes.txt", eval[string](bob, bubble("from the disk")+`.querySelector(".file").textContent`))
 	jane.until(`window.steps.length > 0`)
 
-	bob.do(chromedp.ScrollIntoView(chromedp.JSPath(bubble("from the disk") + painted)))
 	bob.clickOn(bubble("from the disk") + `.querySelector(".pictures button")`)
 	bob.until(`document.getElementById("viewer").open && document.getElementById("viewer-image").naturalWidth === 700`)
 	bob.press(kb.Escape)

@@ -94,7 +94,7 @@ func talk(_ *testing.T, b *browser) {
 	b.run("a deletion, from the menu", func(t *testing.T) {
 		bob.say("Wrong window")
 		jane.until(shows("Wrong window"))
-		bob.do(chromedp.ScrollIntoView(chromedp.JSPath(bubble("Wrong window") + `.querySelector(".act")`)))
+		bob.until(`!document.querySelector(".waiting")`)
 		eval[bool](bob, bubble("Wrong window")+`.querySelector(".act").focus(), true`)
 		bob.press(kb.Enter)
 		bob.until(`document.activeElement.getAttribute("role") === "menuitem"`)

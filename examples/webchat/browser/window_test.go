@@ -89,16 +89,24 @@ func keyboard(t *testing.T, b *browser) {
 	p.press(kb.Escape)
 }
 
-// TestPages tries everything that a person can do on the pages, in one browser.
+// TestPages tries what a person can do on the pages, in one browser.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	b := open(t, webchat(t))
 	b.run("the first visit is small, and both sides are there", func(t *testing.T) { first(t, b) })
 	b.run("people talk", func(t *testing.T) { talk(t, b) })
-	b.run("pictures and files are dropped, pasted and chosen", func(t *testing.T) { files(t, b) })
-	b.run("groups, channels, invitations, mute", func(t *testing.T) { groups(t, b) })
 	b.run("older messages and search", func(t *testing.T) { history(t, b) })
 	b.run("the keyboard is enough", func(t *testing.T) { keyboard(t, b) })
 	b.run("a phone", func(t *testing.T) { phone(t, b) })
+	b.untroubled()
+}
+
+// TestPagesOfGroups is the rest of it, at the same time.
+func TestPagesOfGroups(t *testing.T) {
+	t.Parallel()
+	b := open(t, webchat(t))
+	b.run("pictures and files are dropped, pasted and chosen", func(t *testing.T) { files(t, b) })
+	b.run("groups, channels, invitations, mute", func(t *testing.T) { groups(t, b) })
 	b.untroubled()
 }
 
@@ -114,7 +122,8 @@ func (p *tab) set(name string, value int) {
 // TestNothingIsLostInAStorm lets three people talk for a while over a network that loses,
 // doubles, delays and refuses, on both sides of a server that is killed twice.
 func TestNothingIsLostInAStorm(t *testing.T) {
-	lasts := 10 * time.Second
+	t.Parallel()
+	lasts := 9 * time.Second
 	if long() {
 		lasts = time.Minute
 	}
@@ -161,6 +170,7 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 // TestTheCountersCount switches off what keeps doubles from being shown, and sees them
 // counted.
 func TestTheCountersCount(t *testing.T) {
+	t.Parallel()
 	b := open(t, webchat(t))
 	p := b.page("/?drawer", 1280, 900)
 	p.until(side(`d.querySelectorAll(".said").length > 8`))

@@ -19,11 +19,11 @@ export class Compose {
         if (mine) { e.preventDefault(); this.edit(t, mine); }
       }
     });
-    addEventListener("keydown", (e) => { if (e.key === "Enter") this.entered = e.timeStamp; }, true);
+    for (const kind of ["keydown", "keyup"]) addEventListener(kind, (e) => { if (e.key === "Enter") this.entered = kind === "keydown"; }, true);
     text.addEventListener("beforeinput", (e) => { // keyboards of phones tell no keys
       if (e.inputType !== "insertLineBreak" || this.shift) return;
       e.preventDefault();
-      if (e.timeStamp - (this.entered || 0) > 100) this.send();
+      if (!this.entered) this.send();
     });
     text.addEventListener("input", () => { if (this.talk && !this.editing) this.talk.draft = text.value; this.fit(); });
     text.addEventListener("paste", (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach([...e.clipboardData.files]); } });

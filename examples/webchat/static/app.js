@@ -147,10 +147,9 @@ function storms(outbox) {
     const next = () => {
       timer = 0;
       if (Date.now() > until) return;
-      const busy = [...store.talks.values()].filter((t) => t.waiting.length > 20).length;
       const all = store.sorted().filter((t) => !t.conversation.isChannel).slice(0, 3);
       const talk = Math.random() < 0.7 && store.talks.get(store.open) || all[n % Math.max(1, all.length)];
-      if (talk && !busy) outbox.add(talk, lines[n++ % lines.length]);
+      if (talk && talk.waiting.length < 4) outbox.add(talk, lines[n++ % lines.length]);
       timer = setTimeout(next, (data.every || 900) * (0.5 + Math.random()));
     };
     timer = setTimeout(next, 200);

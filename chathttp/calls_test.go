@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,10 @@ func column(t testing.TB, v any, name string) any {
 // what a page of the JavaScript API relies on.
 func TestEveryMethodAnswersAsTheJavaScriptAPI(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, everyMethod)
+}
+
+func everyMethod(t *testing.T) {
 	w := newWorld(t, chathttp.Options{EncryptionKeys: true})
 	tested := map[string]bool{}
 	do := func(who, method string, args ...any) (out any) {

@@ -2,7 +2,6 @@
  * The methods of Fliplet.Chat, on a server that mounts the Go package chathttp. No build step, no dependency:
  *
  *   <script src="/chat/chat.js"></script>
- *
  *   const chat = await Fliplet.Chat.connect();            // {url}: where the handler is, default: beside this file
  *   const me = await chat.user();                         // who the server says is logged in
  *   chat.stream((message) => show(message), { onState: (state, error) => … });
@@ -13,9 +12,8 @@
  */
 (function (root) {
   "use strict";
-
   const script = root.document && root.document.currentScript;
-  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const sleep = (ms, signal) => new Promise((resolve) => { setTimeout(resolve, ms); if (signal) signal.addEventListener("abort", resolve); });
   const temporary = [0, 408, 425, 429, 502, 503, 504]; // statuses after which the same call may succeed; 0: no connection
   const attempts = 4; // of calls that only read
   const silence = 40000; // without a byte for so long a connection is dead: the server sends something every 15 s
@@ -24,15 +22,11 @@
 
   class ChatError extends Error {
     constructor({ code = 0, status = 0, message = "no connection to the server" }, retryAfter = 0) {
-      super(message);
-      this.name = "ChatError";
-      Object.assign(this, { code, status, retryAfter });
+      Object.assign(super(message), { name: "ChatError", code, status, retryAfter });
     }
   }
 
-  const guid = () => root.crypto.randomUUID ? root.crypto.randomUUID()
-    : [...root.crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-
+  const guid = () => [...root.crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
   /** Half to one and a half of a growing wait, or what the server asked for. */
   const backoff = (attempt, error) => Math.max((error && error.retryAfter * 1000) || 0, Math.min(30000, 500 * 2 ** attempt) * (0.5 + Math.random()));
 
@@ -46,8 +40,7 @@
     constructor(options) {
       this.base = new URL(options.url || (script && new URL(".", script.src).href) || "./", root.location && root.location.href);
       if (!this.base.pathname.endsWith("/")) this.base.pathname += "/";
-      this.queues = new Map();
-      this.streams = new Set();
+      Object.assign(this, { queues: new Map(), streams: new Set() });
       const read = (method, args) => this.call(method, args, attempts), list = (found) => found.map((m) => this.absolute(m));
       this.unread = { get: async () => ({ entries: list((await read("unread.get", [])).entries) }), count: () => read("unread.count", []) };
       this.channels = {
@@ -70,34 +63,33 @@
     deleteMessage(id, messageId) { return this.call("deleteMessage", [id, messageId]); }
     async updateMessage(id, messageId, data) { return this.absolute(await this.call("updateMessage", [id, messageId, this.relative(data)])); }
     markMessagesAsRead(messages) { return this.call("markMessagesAsRead", [messages], attempts); }
-
     /**
      * Sends a message: body, file (addresses, data URLs, File or Blob objects), guid, columns. options: onProgress(sent, total),
      * onRetry(error) each time that an attempt fails and another one follows, signal to give up.
      */
     message(id, message, options = {}) {
-      const draft = { ...message, guid: message.guid || guid() };
-      const before = this.queues.get(String(id)) || Promise.resolve();
-      const sent = before.catch(() => {}).then(() => this.send(id, draft, options));
-      this.queues.set(String(id), sent);
-      sent.catch(() => {}).then(() => this.queues.get(String(id)) === sent && this.queues.delete(String(id)));
+      const draft = { ...message, guid: message.guid || guid() }, key = String(id);
+      const sent = (this.queues.get(key) || Promise.resolve()).catch(() => {}).then(() => this.send(id, draft, options));
+      this.queues.set(key, sent);
+      sent.catch(() => {}).then(() => this.queues.get(key) === sent && this.queues.delete(key));
       return sent;
     }
 
     async send(id, draft, options) {
-      const files = [].concat(draft.file || []), blobs = files.filter((f) => f instanceof Blob);
+      const given = draft.file || [], files = given instanceof Object && "length" in given ? Array.from(given) : [given];
+      const blobs = files.filter((f) => f instanceof Blob), givenUp = () => options.signal && options.signal.aborted;
       const object = this.relative({ ...draft, file: files.filter((f) => !(f instanceof Blob)) });
       for (let attempt = 0; ; attempt++) {
         try {
+          if (givenUp()) throw new ChatError({ message: "the message was given up" });
           return this.absolute(await (blobs.length ? this.upload(id, object, blobs, options) : this.call("message", [id, object], 1, options.signal)));
         } catch (error) {
-          if ((options.signal && options.signal.aborted) || !temporary.includes(error.status) || (error.status === 502 && attempt > 8)) throw error;
+          if (givenUp() || !temporary.includes(error.status) || (error.status === 502 && attempt > 8)) throw error;
           if (options.onRetry) options.onRetry(error);
-          await sleep(backoff(attempt, error)); // the guid stays, so that it is stored once
+          await sleep(backoff(attempt, error), options.signal); // the guid stays, so that it is stored once
         }
       }
     }
-
     upload(id, object, blobs, options) {
       const form = new FormData();
       form.append("message", JSON.stringify(object));
@@ -127,10 +119,9 @@
       }
     }
 
-    post(path, value, signal) {
-      return this.fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value), signal });
+    post(path, value, signal, keepalive) {
+      return this.fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value), signal, keepalive });
     }
-
     async fetch(path, options) {
       const response = await root.fetch(new URL(path, this.base), { credentials: "same-origin", cache: "no-store", ...options }).catch(() => { throw new ChatError({}); });
       if (!response.ok) throw rejection(response.status, await response.text().catch(() => ""), response.headers.get("Retry-After"));
@@ -144,15 +135,20 @@
      * The promise resolves when the stream is open. Its stop() ends the stream.
      */
     stream(fn, options = {}) {
-      const stream = { fn, options, id: "", known: new Map(), newest: 0, wake: () => {} };
+      const stream = { fn, options, id: "", due: 0, known: new Map(), newest: 0, wake: () => {} };
       const opened = new Promise((resolve, reject) => Object.assign(stream, { resolve, reject }));
       opened.catch(() => {}); // onState tells, too
-      opened.stop = () => { stream.stopped = true; this.streams.delete(stream); if (stream.abort) stream.abort.abort(); stream.wake(); };
+      opened.stop = () => { stream.stopped = true; this.leave(stream); stream.abort.abort(); stream.wake(); };
       this.streams.add(stream);
       this.follow(stream);
       return opened;
     }
 
+    /** Tells the server that nobody comes back for a stream, also while the page goes. */
+    leave(stream) {
+      this.streams.delete(stream);
+      if (stream.id) this.post("stream/close", { id: stream.id }, undefined, true).catch(() => {});
+    }
     async follow(stream) {
       const tell = (state, error) => { if (stream.options.onState) stream.options.onState(state, error); };
       for (let attempt = 0; !stream.stopped; attempt++) {
@@ -178,6 +174,7 @@
       const { offline, from, marks } = stream.options, abort = (stream.abort = new AbortController());
       const query = new URLSearchParams({ ack: "1", ...(offline && { offline: "1" }), ...(from && { from }), ...(marks === false && { marks: "0" }) });
       const response = await this.fetch("stream?" + query, { headers: stream.id ? { "Last-Event-ID": stream.id } : {}, signal: abort.signal });
+      stream.newest = stream.newest || Date.parse(response.headers.get("Date")) || 0; // what comes now is later
       opened();
       const reader = response.body.getReader(), decoder = new TextDecoder();
       let watch, text = "";
@@ -185,6 +182,7 @@
         for (;;) {
           watch = setTimeout(() => abort.abort(), silence);
           const { value, done } = await reader.read();
+          stream.heard = Date.now();
           clearTimeout(watch);
           if (done || stream.stopped) return;
           const blocks = (text + decoder.decode(value, { stream: true })).split("\n\n");
@@ -199,7 +197,6 @@
         abort.abort();
       }
     }
-
     async event(stream, { event = "message", id, data }) {
       const { onState, onGap, onReset } = stream.options, value = JSON.parse(data);
       if (event === "message") this.deliver(stream, value);
@@ -213,21 +210,20 @@
       }
       if (!id) return;
       stream.id = id;
-      stream.due = (stream.due || 0) + 1 + data.length / 4096;
+      stream.due += 1 + data.length / 4096;
       if (stream.due >= 64) this.acknowledge(stream);
       else if (!stream.timer) stream.timer = setTimeout(() => this.acknowledge(stream), 3000);
     }
-
     acknowledge(stream) {
-      clearTimeout(stream.timer);
-      Object.assign(stream, { due: 0, timer: undefined });
+      stream.timer = clearTimeout(stream.timer);
+      stream.due = 0;
       if (!stream.stopped) this.post("stream/ack", { id: stream.id }).catch(() => {});
     }
 
     deliver(stream, message) {
       const version = [message.updatedAt, message.deletedAt, JSON.stringify(message.data)].join(), before = stream.known.get(message.id);
-      let hash = 5381; // a whole text for each message would be much to remember
-      for (let i = 0; i < version.length; i++) hash = (hash * 33 + version.charCodeAt(i)) % 9007199254740881;
+      let hash = 0; // a whole text for each message would be much to remember
+      for (let i = 0; i < version.length; i++) hash = (Math.imul(hash, 31) + version.charCodeAt(i)) | 0;
       if (stream.again && before === hash && !message.isReplay) return;
       if (stream.again && before !== undefined && !message.isReplay) message.isUpdate = true;
       stream.known.delete(message.id);
@@ -276,24 +272,28 @@
       if (files) message.data.file = [].concat(files).map((f) => (String(f).startsWith("file/") ? new URL(f, this.base).href : f));
       return message;
     }
-
     relative(data) {
-      if (!data || !data.file) return data;
-      return { ...data, file: [].concat(data.file).map((f) => (String(f).startsWith(this.base.href + "file/") ? f.slice(this.base.href.length) : f)) };
+      const own = this.base.href + "file/", cut = (f) => (String(f).startsWith(own) ? "file/" + f.slice(own.length) : f);
+      return data && data.file ? { ...data, file: [].concat(data.file).map(cut) } : data;
     }
   }
 
-  let current, waiting = [];
-  const wakeAll = () => { if (current && !(root.document && root.document.hidden)) current.streams.forEach((stream) => stream.wake()); };
-  if (root.addEventListener) root.addEventListener("online", wakeAll);
-  if (root.document) root.document.addEventListener("visibilitychange", wakeAll);
+  let current, chats = [], waiting = [];
+  const each = (fn) => chats.forEach((chat) => chat.streams.forEach((stream) => fn(stream, chat)));
+  const wake = () => each((stream) => { // after a pause a connection may be dead without anybody having noticed
+    if (Date.now() - stream.heard > silence / 2) stream.abort.abort();
+    stream.wake();
+  });
+  if (root.document) {
+    root.addEventListener("online", wake);
+    root.document.addEventListener("visibilitychange", () => root.document.hidden || wake());
+    root.addEventListener("pagehide", (event) => event.persisted || each((stream, chat) => chat.leave(stream)));
+  }
   const api = {
     /** Other options of the JavaScript API are the server's to choose, and ignored. */
-    connect: async (options = {}) => { current = new Chat(options); waiting.splice(0).forEach((resolve) => resolve(current)); return current; },
+    connect: async (options = {}) => { chats.push((current = new Chat(options))); waiting.splice(0).forEach((resolve) => resolve(current)); return current; },
     init: async (options) => { const chat = await api.connect(options); await chat.user(); return chat; },
     get: () => (current ? Promise.resolve(current) : new Promise((resolve) => waiting.push(resolve))),
-    ChatError,
   };
-  root.Fliplet = root.Fliplet || {};
-  root.Fliplet.Chat = api;
+  root.Fliplet = { ...root.Fliplet, Chat: Object.assign(api, { ChatError }) };
 })(globalThis);

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -78,7 +79,9 @@ func newWorld(t testing.TB, opts chathttp.Options, change ...func(*chat.Options)
 		return nil, chat.ErrNotLoggedIn
 	}, opts)
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.StripPrefix("/chat", w.net.record(w.handler))} //nolint:gosec // in the process
+	server := &http.Server{ // its limits of time are not those of streams
+		Handler: http.StripPrefix("/chat", w.net.record(w.handler)), ReadTimeout: 20 * time.Second, WriteTimeout: 5 * time.Minute,
+	}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

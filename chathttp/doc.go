@@ -18,6 +18,7 @@
 //	POST call/{method}                     a call; the body is the list of its arguments
 //	GET  stream                            server-sent events
 //	POST stream/ack                        {"id": …}: everything up to this event has arrived
+//	POST stream/close                      {"id": …}: the page will not come back for this stream
 //	POST upload/{conversation}             multipart/form-data: a message with files
 //	GET  file/{conversation}/{message}/{n} a file of a message: its number, from 0, and what
 //	                                       tells it from others, as data.file has it

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -113,7 +114,11 @@ func (f *failure) rejection() rejection {
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f := failed(err)
 	if f.cause != nil && r.Context().Err() == nil {
-		h.log.Warn("a request failed", "path", r.URL.Path, "status", f.status, "error", f.cause)
+		level := slog.LevelDebug // the page's own mistakes, and logins that have run out
+		if f.status >= 500 {
+			level = slog.LevelWarn
+		}
+		h.log.Log(r.Context(), level, "a request failed", "path", r.URL.Path, "status", f.status, "error", f.cause)
 	}
 	if f.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(f.retry))

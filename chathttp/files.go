@@ -26,6 +26,9 @@ func (u *user) show(h *Handler, m *chat.Message) {
 	if len(m.Files) == 0 {
 		return
 	}
+	if m.Data == nil {
+		m.Data = chat.M{}
+	}
 	refs := make([]string, len(m.Files))
 	for i, address := range m.Files {
 		refs[i] = fmt.Sprintf("file/%d/%d/%d-%s", m.ConversationID, m.ID, i, tagOf(address))

@@ -317,3 +317,15 @@ func TestErrorsShowNoInternals(t *testing.T) {
 		})
 	}
 }
+
+func TestOptionsThatAreUnusableAreNamedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := chathttp.New(nil, chathttp.Options{
+		Origins: []string{"app.example.org"}, MaxBody: -1, MaxUpload: -1, Calls: -1, Streams: -1, Keep: -1, LogEvents: -1, LogBytes: -1, WriteTimeout: -1,
+		Heartbeat: time.Minute, HiddenColumns: []string{"["},
+	})
+	require.ErrorIs(t, err, chat.ErrInvalid)
+	for _, name := range []string{"who", "Origins", "MaxBody", "MaxUpload", "Calls", "Streams", "Keep", "LogEvents", "LogBytes", "WriteTimeout", "Heartbeat", "HiddenColumns"} {
+		assert.ErrorContains(t, err, name)
+	}
+}

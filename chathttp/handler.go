@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -40,14 +41,15 @@ type Options struct {
 	// LogEvents and LogBytes bound what is kept of a stream that its page has not confirmed.
 	// Defaults: 512 and 1 MiB.
 	LogEvents, LogBytes int
-	// Heartbeat is after how long a quiet stream sends a comment. Default: 15 s.
+	// Heartbeat is after how long a quiet stream sends a comment. Default: 15 s; at most
+	// 30 s, since chat.js takes a connection for dead after 40 s.
 	Heartbeat time.Duration
 	// WriteTimeout is how long a page may take to read what is sent to it before its
 	// connection is cut. Default: 30 s.
 	WriteTimeout time.Duration
 	// HiddenColumns are columns of contacts that pages neither get nor may ask about, in any
-	// case of letters. Chat tokens are always among them. Default: those with "password" in
-	// their name.
+	// case of letters; "*" stands for any text, as in [path.Match]. Chat tokens are always
+	// among them. Default: "*password*". An empty list that is not nil hides no other.
 	HiddenColumns []string
 	// Moderator reports whether a user may change and delete the messages of others, and
 	// delete channels. Default: nobody may.
@@ -78,10 +80,15 @@ type Handler struct {
 	closed bool
 }
 
+// maxHeartbeat is less than the silence after which chat.js connects again.
+const maxHeartbeat = 30 * time.Second
+
 // New returns a Handler. who says who is asking: it returns the Chat of the user to whom the
 // request belongs, logged in. It is called for every request, so it should be quick, and
-// from many goroutines. Its error is answered with 401, unless it is one of package chat; its
-// text is logged and not shown. The Chats stay the caller's to close.
+// from many goroutines, and again every 30 s for a stream. Its error is answered with 401,
+// unless it says that something is down or busy, as [chat.ErrOffline] does; its text is logged
+// and not shown. The Chats stay the caller's to close: the same one for the same user, since a
+// stream belongs to its Chat.
 //
 // It starts no goroutine before the first stream. End it with [Handler.Close].
 //
@@ -108,6 +115,14 @@ func New(who func(*http.Request) (*chat.Chat, error), opts Options) (*Handler, e
 		if err := h.origins.AddTrustedOrigin(o); err != nil {
 			refuse("Options.Origins: %q is no origin such as https://app.example.org", o)
 		}
+	}
+	for _, pattern := range opts.HiddenColumns {
+		if _, err := path.Match(pattern, ""); err != nil {
+			refuse("Options.HiddenColumns: %q is no pattern", pattern)
+		}
+	}
+	if opts.Heartbeat > maxHeartbeat {
+		refuse("Options.Heartbeat: %v; give at most %v", opts.Heartbeat, maxHeartbeat)
 	}
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
@@ -164,8 +179,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
-	path := strings.TrimPrefix(r.URL.Path, "/")
-	if path == "chat.js" {
+	at := strings.TrimPrefix(r.URL.Path, "/")
+	if at == "chat.js" {
 		h.serveScript(w, r)
 		return
 	}
@@ -174,7 +189,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	serve, method, err := route(path)
+	serve, method, err := route(at)
 	if err == nil && !allows(method, r.Method) {
 		header.Set("Allow", method)
 		err = refusal(http.StatusMethodNotAllowed, "this address takes %s", method)
@@ -184,21 +199,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u, err := h.identify(r)
-	if err == nil && path != "stream/ack" {
+	if err == nil {
 		err = u.allow(h.opts.Calls)
 	}
-	if err == nil && path != "stream" {
+	if err == nil && at != "stream" {
 		err = u.enter()
 	}
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	if path != "stream" {
+	if at != "stream" {
 		defer u.leave()
 	}
 	q := &request{h, w, r, u}
-	if err := serve(q, strings.Split(path, "/")[1:]); err != nil {
+	if err := serve(q, strings.Split(at, "/")[1:]); err != nil {
 		h.refuse(w, r, err)
 	}
 }
@@ -218,15 +233,17 @@ func (q *request) allowed(method string) error {
 func (q *request) moderates() bool { return q.h.opts.Moderator != nil && q.h.opts.Moderator(q.chat()) }
 
 // route finds what serves a path, and the method that it takes.
-func route(path string) (serve func(*request, []string) error, method string, err error) {
-	parts := strings.Split(path, "/")
+func route(at string) (serve func(*request, []string) error, method string, err error) {
+	parts := strings.Split(at, "/")
 	switch {
 	case len(parts) == 2 && parts[0] == "call":
 		return (*request).call, http.MethodPost, nil
-	case path == "stream":
+	case at == "stream":
 		return (*request).stream, http.MethodGet, nil
-	case path == "stream/ack":
+	case at == "stream/ack":
 		return (*request).ack, http.MethodPost, nil
+	case at == "stream/close":
+		return (*request).giveUp, http.MethodPost, nil
 	case len(parts) == 2 && parts[0] == "upload":
 		return (*request).upload, http.MethodPost, nil
 	case len(parts) == 4 && parts[0] == "file":

@@ -180,4 +180,3 @@ func tally(got []*chat.Message, sent []string) (lost, twice, disordered int) {
 	}
 	return len(sent) - news, twice, disordered
 }
-

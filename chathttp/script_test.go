@@ -29,6 +29,7 @@ type stage struct {
 	front  *chathttp.Handler
 	gone   bool // nobody is logged in
 	down   bool
+	lose   int // answers of sends that are lost on their way to the page
 	levers []*fliplettest.Lever
 }
 
@@ -58,7 +59,21 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	lost := strings.HasSuffix(r.URL.Path, "/call/message") && s.loses()
+	if lost {
+		w = httptest.NewRecorder()
+	}
 	http.StripPrefix("/"+name, front).ServeHTTP(w, r)
+	if lost {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *stage) loses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose--
+	return s.lose >= 0
 }
 
 func (s *stage) control(command string) {
@@ -66,7 +81,9 @@ func (s *stage) control(command string) {
 	defer s.mu.Unlock()
 	switch command {
 	case "faults":
-		s.levers = append(s.levers, s.Sometimes(0.2, fliplettest.Insert, fliplettest.LoseAnswer()), s.Sometimes(0.1, fliplettest.AnyRead, fliplettest.Status(503)))
+		s.levers = append(s.levers, s.Sometimes(0.2, fliplettest.Insert, fliplettest.LoseAnswer()), s.Sometimes(0.03, fliplettest.AnyRead, fliplettest.Status(503)))
+	case "lose":
+		s.lose = 3
 	case "calm":
 		for _, l := range s.levers {
 			l.Off()
@@ -76,6 +93,10 @@ func (s *stage) control(command string) {
 			_ = c.Close()
 		}
 	case "down":
+		s.down = true
+	case "up":
+		s.down = false
+	case "stop":
 		s.down = true
 		_ = s.front.Close()
 	case "restart":
@@ -131,7 +152,7 @@ func TestTheScriptOffersTheMethodsOfFlipletChat(t *testing.T) {
 		assert.NoError(t, s.front.Close())
 		server.Close()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, node, "testdata/story.js", server.URL).CombinedOutput() //nolint:gosec // the test's own script
 	require.NoError(t, err, "%s", out)

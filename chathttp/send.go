@@ -14,8 +14,9 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 )
 
-// sendWithin is how long a send goes on whose page has gone.
-const sendWithin = time.Minute
+// sendWithin is how long a send may take, and goes on when its page has gone; uploadWithin
+// is that of one with files.
+const sendWithin, uploadWithin = time.Minute, 10 * time.Minute
 
 // send serves message(id, {body, …}).
 func send(ctx context.Context, q *request, a *args) (any, error) {
@@ -78,7 +79,11 @@ func (u *user) send(ctx context.Context, conversation int64, d chat.Draft) (*cha
 			}
 		}
 	}
-	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin)
+	within := sendWithin
+	if len(d.Files) > 0 {
+		within = uploadWithin
+	}
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	m, err := u.chat.Message(own, conversation, d)
 	if d.GUID != "" {
@@ -241,6 +246,7 @@ func (s *spool) create() (*os.File, error) {
 		return nil, errors.Join(errDisk, err)
 	}
 	s.temporary = append(s.temporary, f)
+	_ = os.Remove(f.Name()) // where that works while it is open, a process that is killed leaves nothing
 	return f, nil
 }
 

@@ -89,21 +89,38 @@ func streamOptions(r *http.Request) (opts []chat.StreamOption, acks bool, err er
 
 // ack takes what a page says has arrived.
 func (q *request) ack(_ []string) error {
+	s, n, err := q.named()
+	if s != nil {
+		s.arrived(n)
+	}
+	return err
+}
+
+// giveUp ends a stream whose page will not come back.
+func (q *request) giveUp(_ []string) error {
+	s, _, err := q.named()
+	if s != nil {
+		q.user.remove(s)
+		s.stop(errGivenUp)
+	}
+	return err
+}
+
+// named reads the id of an event, and answers. The stream is nil if there is none.
+func (q *request) named() (s *session, n uint64, err error) {
 	var body struct {
 		ID string `json:"id"`
 	}
 	raw, err := q.body(1 << 10)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	if err := json.Unmarshal(raw, &body); err != nil {
-		return badArgument(`the body: give {"id": "…"}`)
+		return nil, 0, badArgument(`the body: give {"id": "…"}`)
 	}
-	if s, n, _ := q.user.find(body.ID); s != nil {
-		s.arrived(n)
-	}
+	s, n, _ = q.user.find(body.ID)
 	answer(q.w, http.StatusOK, nil)
-	return nil
+	return s, n, nil
 }
 
 // conn writes to one connection.

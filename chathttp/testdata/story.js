@@ -6,7 +6,7 @@ require("../chat.js");
 const base = process.argv[2];
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const until = async (what, ok) => {
-  for (let i = 0; i < 1200; i++) {
+  for (let i = 0; i < 4000; i++) {
     if (ok()) return;
     await sleep(25);
   }
@@ -58,6 +58,7 @@ async function main() {
   await opened;
   await until("the stream is open", () => states.includes("open"));
   await control("faults");
+  await control("lose");
   const typed = Array.from({ length: 24 }, (_, i) => "typed " + i), sends = [];
   for (const [i, body] of typed.entries()) {
     sends.push(jane.message(talk.id, { body }));
@@ -70,6 +71,15 @@ async function main() {
   const texts = () => got.filter((m) => !m.isUpdate).map((m) => m.data.body);
   assert.deepStrictEqual(texts(), typed);
   assert.deepStrictEqual(resets, []);
+
+  // What is given up is not sent, and holds up nothing.
+  await control("down");
+  const stop = new AbortController();
+  const never = jane.message(talk.id, { body: "never" }, { signal: stop.signal, onRetry: () => stop.abort() });
+  const neither = jane.message(talk.id, { body: "neither" }, { signal: AbortSignal.abort() });
+  await assert.rejects(never);
+  await assert.rejects(neither);
+  await control("up");
 
   // Edits, marks, files by reference, deletions.
   await jane.updateMessage(talk.id, sent[0].id, { body: "edited", isEdited: true });
@@ -92,7 +102,7 @@ async function main() {
   // Another server knows nothing of the stream: it is read on from what the page has, nothing twice.
   await until("the last one", () => got.some((m) => m.data.body === "again"));
   got.length = 0;
-  await control("down");
+  await control("stop");
   await control("write"); // 300 messages, more than the newest page
   await control("restart");
   await until("all of them", () => got.filter((m) => !m.isUpdate && !m.isDeleted).length >= 300);

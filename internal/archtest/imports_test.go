@@ -91,6 +91,7 @@ var foreign = map[string][]string{
 // unlinked must not reach a program through a package, however far away.
 var unlinked = map[string][]string{
 	".":           {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/fliplettest", module + "/internal/flipletd"},
+	"chathttp":    {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/fliplettest", module + "/internal/flipletd"},
 	"datasource":  {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak", module + "/internal"},
 	"storage":     {"go.etcd.io/bbolt", "github.com/stretchr/testify", "github.com/go-resty"},
 	"fliplettest": {"go.etcd.io/bbolt", "github.com/stretchr/testify", "go.uber.org/goleak"},

@@ -59,6 +59,7 @@ func TestMain(m *testing.M) {
 // webchat starts the program and returns the address that it prints.
 func webchat(t *testing.T) string {
 	t.Helper()
+	chromium(t) // without one there is nothing to start
 	built.Store(true)
 	path, err := program()
 	require.NoError(t, err)

@@ -209,7 +209,7 @@ func (b *browser) listen(ev any) {
 	case *log.EventEntryAdded:
 		switch {
 		case ev.Entry.Level != "error" && ev.Entry.Level != "warning":
-		case ev.Entry.Source == "network":
+		case ev.Entry.Source == "network" || strings.HasPrefix(ev.Entry.Text, "Failed to load resource"):
 			b.failed = append(b.failed, ev.Entry.Text+" "+ev.Entry.URL)
 		default:
 			b.errs = append(b.errs, ev.Entry.Text+" "+ev.Entry.URL)

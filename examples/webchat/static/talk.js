@@ -268,20 +268,26 @@ export class TalkView {
 
   // read marks what is on the screen, a little later and all at once.
   read() {
-    const t = this.talk;
-    if (!t || !t.unread.size || this.marking || document.visibilityState !== "visible" || !this.atEnd || getComputedStyle($("talk")).display === "none") return;
+    const seen = () => {
+      const t = this.talk;
+      return t && t.unread.size && document.visibilityState === "visible" && this.atEnd && getComputedStyle($("talk")).display !== "none" ? t : null;
+    };
+    if (this.marking || !seen()) return;
     this.marking = setTimeout(async () => {
-      const list = [...t.unread].slice(0, 200);
+      const t = seen(); // the user may be elsewhere by now
       let again = false;
-      try {
-        await this.chat.markMessagesAsRead(list);
-        for (const m of list) {
-          m.isReadByCurrentUser = true;
-          m.data.readBy = [...new Set([...(m.data.readBy || []), this.store.me])];
-          t.unread.delete(m);
-        }
-        this.store.touch("list");
-      } catch { again = true; }
+      if (t) {
+        const list = [...t.unread].slice(0, 200);
+        try {
+          await this.chat.markMessagesAsRead(list);
+          for (const m of list) {
+            m.isReadByCurrentUser = true;
+            m.data.readBy = [...new Set([...(m.data.readBy || []), this.store.me])];
+            t.unread.delete(m);
+          }
+          this.store.touch("list");
+        } catch { again = true; }
+      }
       if (again) await wait(1500);
       this.marking = 0;
       this.read();

@@ -41,6 +41,7 @@ func history(t *testing.T, b *browser) {
 	p.until(`document.activeElement.id === "search"`)
 	p.write("virtual time")
 	p.until(`document.querySelectorAll("#hits button").length > 2 && document.querySelector("#hits mark")?.textContent.toLowerCase() === "virtual time"`)
+	p.accessible("what a search has found")
 	p.press(kb.ArrowDown + kb.Enter)
 	p.until(`document.querySelector(".said.found")?.textContent.includes("Virtual time") && document.activeElement.closest(".found")`)
 	p.click("#search")

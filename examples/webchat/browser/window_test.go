@@ -9,7 +9,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 var ctrl = chromedp.KeyModifiers(chromedp.ModifierCtrl)
@@ -165,19 +164,13 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 	errs, _ := b.complaints() // requests fail in a storm; scripts do not
 	assert.Empty(t, errs)
 	assert.Empty(t, b.foreign())
-}
 
-// TestTheCountersCount switches off what keeps doubles from being shown, and sees them
-// counted.
-func TestTheCountersCount(t *testing.T) {
-	t.Parallel()
-	b := open(t, webchat(t))
-	p := b.page("/?drawer", 1280, 900)
-	p.until(side(`d.querySelectorAll(".said").length > 8`))
-	p.set("double", 50)
-	p.click("#guard")
-	p.click("#storm")
-	p.until(`Number(document.querySelector("dd[data-count=twice]").textContent) > 0`)
-	require.True(t, eval[bool](p, `document.querySelector("dd[data-count=twice]").classList.contains("bad")`))
-	p.click("#storm")
+	b.run("the counters count when the page shows what comes twice", func(t *testing.T) {
+		p.set("double", 50)
+		p.click("#guard")
+		p.click("#storm")
+		p.until(`Number(document.querySelector("dd[data-count=twice]").textContent) > 0`)
+		assert.True(t, eval[bool](p, `document.querySelector("dd[data-count=twice]").classList.contains("bad")`))
+		p.click("#storm")
+	})
 }

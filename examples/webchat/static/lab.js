@@ -4,6 +4,7 @@ import { $, el, svg } from "./util.js";
 const bus = new BroadcastChannel("webchat");
 const hues = ["", "violet", "", "violet"];
 let setup = { people: [], faults: false };
+let last = "";
 
 async function begin() {
   setup = await (await fetch("lab/setup")).json();
@@ -26,8 +27,10 @@ async function begin() {
 function drawer(open) {
   $("drawer").hidden = !open;
   $("drawer-toggle").setAttribute("aria-expanded", String(open));
+  last = ""; // the plot has another size
   refresh();
 }
+addEventListener("resize", () => { last = ""; });
 $("drawer-toggle").addEventListener("click", () => drawer($("drawer").hidden));
 
 // the theme, for this window and the pages in it
@@ -86,7 +89,6 @@ $("storm").addEventListener("click", () => {
 $("guard").addEventListener("change", () => bus.postMessage({ kind: "guard", on: $("guard").checked }));
 
 // what has come of it
-let last = "";
 async function refresh() {
   let state;
   try { state = await (await fetch("lab/state")).json(); } catch { return; }

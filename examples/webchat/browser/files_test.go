@@ -74,10 +74,10 @@ func files(t *testing.T, b *browser) {
 	jane.write("from the disk")
 	jane.press(kb.Enter)
 	loaded(bob, "from the disk", 700)
-	assert.Equal(t, "notes.txt", eval[string](bob, bubble("from the disk")+`.querySelector(".file").textContent`))
+	assert.Equal(t, "notes.txt", eval[string](bob, bubble("from the disk")+`?.querySelector(".file").textContent`))
 	jane.until(`window.steps.length > 0`)
 
-	bob.clickOn(bubble("from the disk") + `.querySelector(".pictures button")`)
+	bob.clickOn(bubble("from the disk") + `?.querySelector(".pictures button")`)
 	bob.until(`document.getElementById("viewer").open && document.getElementById("viewer-image").naturalWidth === 700`)
 	bob.press(kb.Escape)
 	bob.until(`!document.getElementById("viewer").open && document.activeElement.closest(".pictures")`)

@@ -79,13 +79,13 @@ export class TalkView {
       const had = this.nodes.get(item.key);
       let node = had && had.node;
       if (!had || had.mark !== item.mark) {
-        const focus = node && node.contains(document.activeElement);
+        const focus = node && node.contains(document.activeElement) && (document.activeElement.closest(".pictures") ? ".pictures button" : ".act");
         const next = item.make();
         if (!had && this.nodes.size && i > items.length - 4) next.classList.add("fresh");
         if (node) node.replaceWith(next);
         node = next;
         this.nodes.set(item.key, { node, mark: item.mark });
-        if (focus) node.querySelector(".act")?.focus({ preventScroll: true });
+        if (focus) node.querySelector(focus)?.focus({ preventScroll: true });
       }
       if (item.progress !== undefined) node.querySelector(".progress i")?.style.setProperty("width", item.progress + "%");
       if (list.children[i] !== node) list.insertBefore(node, list.children[i] || null);
@@ -161,7 +161,7 @@ export class TalkView {
     return [
       pictures.length ? el("div", { class: "pictures" }, pictures.map((f) => {
         const img = el("img", { src: f.url, alt: f.name || "picture", decoding: "async", width: f.width || null, height: f.height || null });
-        const button = el("button", { type: "button", "aria-label": "Show " + (f.name || "the picture"), onclick: () => this.enlarge(f) }, img);
+        const button = el("button", { type: "button", "aria-label": "Show " + (f.name || "the picture"), onclick: () => this.enlarge(f, m.data?.guid || m.guid) }, img);
         img.addEventListener("error", () => !waiting && button.replaceWith(chip(f)), { once: true });
         img.addEventListener("load", () => this.atEnd && this.toEnd(), { once: true });
         return button;
@@ -169,11 +169,15 @@ export class TalkView {
       ...others.map(chip),
     ].filter(Boolean);
   }
-  enlarge(f) {
+  enlarge(f, guid) {
+    $("viewer").onclose = () => this.said(guid)?.querySelector(".pictures button")?.focus({ preventScroll: true });
     $("viewer-image").src = f.url;
     $("viewer-image").alt = f.name || "picture";
     $("viewer").showModal();
   }
+
+  // said is the bubble of a message, which may have been drawn anew.
+  said(guid) { return [...$("bubbles").querySelectorAll(".said")].find((node) => node.dataset.guid === guid); }
 
   actions(t, m, button) {
     const menu = $("actions"), own = !m.data || m.data.fromUserId === this.store.me;
@@ -191,7 +195,7 @@ export class TalkView {
     menu.addEventListener("toggle", (e) => {
       if (e.newState !== "closed") return;
       button.setAttribute("aria-expanded", "false");
-      if (!document.activeElement || document.activeElement === document.body) button.focus({ preventScroll: true });
+      if (!document.activeElement || document.activeElement === document.body) (button.isConnected ? button : this.said(m.data ? m.data.guid : m.guid)?.querySelector(".act"))?.focus({ preventScroll: true });
     }, { once: false, signal: AbortSignal.timeout(60000) });
     menu.showPopover();
     beside(menu, button);

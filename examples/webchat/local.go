@@ -144,9 +144,12 @@ func (t *teller) channel(ctx context.Context, ago time.Duration, name string, me
 		t.err = errors.Join(t.err, err)
 		return 0
 	}
-	for _, one := range members {
-		_, err := t.chats[one].Channels().Join(ctx, ch.ID)
-		t.err = errors.Join(t.err, err)
+	errs := make(chan error)
+	for _, one := range members { // each looks again a little later whether another change has undone its own
+		go func() { _, err := t.chats[one].Channels().Join(ctx, ch.ID); errs <- err }()
+	}
+	for range members {
+		t.err = errors.Join(t.err, <-errs)
 	}
 	return ch.ID
 }

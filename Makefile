@@ -90,7 +90,7 @@ tidy: ## bring go.mod and those of the modules inside up to date
 	$(GO) -C examples/archive mod tidy
 	$(GO) -C bench mod tidy
 	GOWORK=off $(GO) -C cmd/flchat mod tidy
-	for m in storage/natsstore relay/natsrelay relay/watermillrelay examples/replicas; do GOWORK=off $(GO) -C $$m mod tidy; done
+	for m in storage/natsstore relay/natsrelay relay/watermillrelay examples/replicas examples/webchat/browser; do GOWORK=off $(GO) -C $$m mod tidy; done
 	$(GO) -C telemetry/otelchat mod tidy
 	$(GO) -C storage/pgstore mod tidy
 	$(GO) -C examples/archive-postgres mod tidy
@@ -98,8 +98,9 @@ tidy: ## bring go.mod and those of the modules inside up to date
 docs: ## show the documentation in a browser
 	$(GO) doc -http
 
-pictures: ## docs/images: the page of the local Fliplet, as Chromium paints it (Inter is the font of those that are kept)
+pictures: ## docs/images: the pages of the local Fliplet and of webchat, as Chromium paints them (with the fonts Inter and Noto Color Emoji)
 	mkdir -p docs/images
+	WEBCHAT_PICTURES=$(CURDIR)/docs/images GOWORK=off $(GO) -C examples/webchat/browser test -count=1 -run '^TestPictures$$' .
 	CHAT_LONG=1 FLIPLET_LOCAL_PICTURES=$(CURDIR)/docs/images $(GO) test -count=1 -run '^TestPicturesInChromium$$' ./internal/flipletlocal
 
 quickstart: ## two people and a third chat through a local Fliplet

@@ -77,6 +77,7 @@ var arrows = map[string][]string{
 	"examples/history":                {".", "datasource", "fliplettest"},
 	"examples/offline":                {".", "datasource", "fliplettest", "storage/boltstore"},
 	"examples/quickstart":             {".", "datasource", "fliplettest"},
+	"examples/webchat":                {".", "chathttp", "datasource", "fliplettest", "storage/boltstore"},
 }
 
 // foreign says which packages outside this module and the standard library a

@@ -128,6 +128,9 @@ func TestNestedModulesAreBuiltFromThisTree(t *testing.T) {
 	mods, err := fs.Glob(os.DirFS(root(t)), "*/*/go.mod")
 	require.NoError(t, err)
 	require.NotEmpty(t, mods)
+	deeper, err := fs.Glob(os.DirFS(root(t)), "*/*/*/go.mod")
+	require.NoError(t, err)
+	mods = append(mods, deeper...)
 	for _, mod := range mods {
 		dir := filepath.Dir(mod)
 		var file struct {

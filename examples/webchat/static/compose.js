@@ -1,0 +1,176 @@
+// The box in which a message is written: text, files, emoji, edits.
+import { $, beside, el, icon, toast } from "./util.js";
+import { groups } from "./emoji.js";
+import { persist } from "./talk.js";
+
+const largest = 20 << 20;
+
+export class Compose {
+  constructor(store, chat, outbox) {
+    Object.assign(this, { store, chat, outbox, files: [], editing: null });
+    const text = $("text");
+    $("composer").addEventListener("submit", (e) => { e.preventDefault(); this.send(); });
+    text.addEventListener("keydown", (e) => {
+      this.shift = e.shiftKey;
+      if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); this.send(); }
+      else if (e.key === "Escape" && this.editing) { e.stopPropagation(); this.stop(); }
+      else if (e.key === "ArrowUp" && !text.value && !this.editing) {
+        const t = this.talk, mine = t && t.messages.findLast((m) => m.data.fromUserId === store.me && !m.isDeleted && m.data.body);
+        if (mine) { e.preventDefault(); this.edit(t, mine); }
+      }
+    });
+    for (const kind of ["keydown", "keyup"]) addEventListener(kind, (e) => { if (e.key === "Enter") this.entered = kind === "keydown"; }, true);
+    text.addEventListener("beforeinput", (e) => { // keyboards of phones tell no keys
+      if (e.inputType !== "insertLineBreak" || this.shift) return;
+      e.preventDefault();
+      if (!this.entered) this.send();
+    });
+    text.addEventListener("input", () => { if (this.talk && !this.editing) this.talk.draft = text.value; this.fit(); });
+    text.addEventListener("paste", (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach([...e.clipboardData.files]); } });
+    $("attach").addEventListener("click", () => $("files").click());
+    $("files").addEventListener("change", (e) => { this.attach([...e.target.files]); e.target.value = ""; });
+    $("edit-stop").addEventListener("click", () => this.stop());
+    this.drops();
+    this.emoji();
+  }
+
+  get talk() { return this.store.talks.get(this.store.open); }
+
+  opened(t) {
+    this.stop();
+    this.clear();
+    $("text").value = t.draft;
+    $("text").placeholder = "Message " + (t.conversation.isChannel ? "#" : "") + this.store.title(t);
+    this.fit();
+  }
+  fit() { // where field-sizing is not known
+    const text = $("text");
+    if (CSS.supports("field-sizing", "content")) return;
+    text.style.height = "auto";
+    text.style.height = Math.min(text.scrollHeight + 2, 144) + "px";
+  }
+
+  send() {
+    const t = this.talk, text = $("text").value.trim();
+    if (!t) return;
+    if (this.editing) return this.save(text);
+    if (!text && !this.files.length) return;
+    this.outbox.add(t, text, this.files);
+    this.files = [];
+    t.draft = $("text").value = "";
+    this.tray();
+    this.fit();
+    $("text").focus();
+  }
+
+  edit(t, m) {
+    this.editing = m;
+    this.kept = $("text").value;
+    $("editing").hidden = false;
+    $("text").value = m.data.body;
+    $("text").focus();
+    this.fit();
+  }
+  stop() {
+    if (!this.editing) return;
+    this.editing = null;
+    $("editing").hidden = true;
+    $("text").value = this.kept || "";
+    this.fit();
+    $("text").focus();
+  }
+  async save(text) {
+    const m = this.editing, t = this.talk, before = m.data.body;
+    if (!text) return toast("An empty message cannot be kept. Delete it instead.");
+    this.stop();
+    if (text === before) return;
+    const was = m.data.isEdited;
+    Object.assign(m.data, { body: text, isEdited: true });
+    this.store.touch("talk");
+    this.store.touch("list");
+    try {
+      const stored = await persist(() => this.chat.updateMessage(t.id, m.id, { body: text, isEdited: true }));
+      if (stored && stored.updatedAt > m.updatedAt) m.updatedAt = stored.updatedAt;
+    } catch (error) {
+      Object.assign(m.data, { body: before, isEdited: was });
+      this.store.touch("talk");
+      toast("Not changed: " + error.message);
+    }
+  }
+
+  async attach(list) { // an array: a list of the browser changes under the hand
+    for (const file of list) {
+      if (file.size > largest) { toast(`${file.name} is larger than 20 MB.`); continue; }
+      if (this.files.length >= 10) { toast("Ten files at most."); break; }
+      if (file.type.startsWith("image/")) {
+        file.preview = URL.createObjectURL(file);
+        const size = await createImageBitmap(file).then((b) => { const s = [b.width, b.height]; b.close(); return s; }, () => []);
+        [file.width, file.height] = size;
+      }
+      this.files.push(file);
+    }
+    this.tray();
+    $("text").focus();
+  }
+  tray() {
+    const tray = $("tray");
+    tray.hidden = !this.files.length;
+    tray.replaceChildren(...this.files.map((f) => el("li", { class: f.preview ? null : "file" },
+      f.preview ? el("img", { src: f.preview, alt: f.name }) : [icon("file"), f.name],
+      el("button", { type: "button", class: "round", "aria-label": "Remove " + f.name, onclick: () => {
+        this.files = this.files.filter((o) => o !== f);
+        this.tray();
+        $("text").focus();
+      } }, icon("close")))));
+  }
+  clear() { this.files = []; this.tray(); }
+
+  drops() {
+    let depth = 0;
+    const has = (e) => [...(e.dataTransfer?.types || [])].includes("Files") && this.talk;
+    const area = $("talk");
+    area.addEventListener("dragenter", (e) => { if (has(e)) { depth++; $("drop").hidden = false; } });
+    area.addEventListener("dragleave", (e) => { if (has(e) && --depth <= 0) { depth = 0; $("drop").hidden = true; } });
+    addEventListener("dragover", (e) => e.preventDefault()); // a file beside the area must not replace the page
+    addEventListener("drop", (e) => {
+      e.preventDefault();
+      depth = 0;
+      $("drop").hidden = true;
+      if (has(e) && area.contains(e.target)) this.attach([...e.dataTransfer.files]);
+    });
+  }
+
+  emoji() {
+    const box = $("emoji-box"), list = $("emoji-list"), find = $("emoji-find"), text = $("text");
+    const draw = () => {
+      const wanted = find.value.trim().toLowerCase();
+      list.replaceChildren(...groups.flatMap(([title, items]) => {
+        const hits = items.filter(([, name]) => name.includes(wanted));
+        return hits.length ? [el("h3", {}, title), el("div", {}, hits.map(([sign, name]) =>
+          el("button", { type: "button", "aria-label": name, title: name, onclick: () => put(sign) }, sign)))] : [];
+      }));
+    };
+    const put = (sign) => {
+      text.setRangeText(sign, text.selectionStart, text.selectionEnd, "end");
+      text.dispatchEvent(new Event("input"));
+      box.hidePopover();
+      text.focus();
+    };
+    box.addEventListener("toggle", (e) => {
+      if (e.newState !== "open") return;
+      find.value = "";
+      draw();
+      beside(box, $("emoji"));
+      find.focus();
+    });
+    find.addEventListener("input", draw);
+    find.addEventListener("keydown", (e) => { if (e.key === "Enter") { e.preventDefault(); list.querySelector("button")?.click(); } });
+    list.addEventListener("keydown", (e) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[e.key];
+      if (!step) return;
+      e.preventDefault();
+      const all = [...list.querySelectorAll("button")];
+      all[all.indexOf(document.activeElement) + step]?.focus();
+    });
+  }
+}

@@ -1,0 +1,124 @@
+// What the page knows: people, conversations and their messages, in order, each once.
+import { personName } from "./util.js";
+
+// A message is shown once: a repeated request may have stored it in two rows, which have
+// one GUID, and a stream that begins again tells rows that are known.
+export const guard = { on: true };
+
+const before = (a, b) => (a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.id - b.id);
+
+export class Talk {
+  constructor(conversation) {
+    this.conversation = conversation;
+    this.id = conversation.id;
+    this.messages = []; // oldest first
+    this.waiting = []; // what the user has written and the server has not
+    this.byID = new Map();
+    this.byGUID = new Map();
+    this.unread = new Set();
+    this.more = true; // there may be older ones
+    this.draft = "";
+  }
+
+  // add puts a message where it belongs and tells what it was: "new", "changed" or "known".
+  add(m, me) {
+    const guid = m.data.guid || "";
+    const sender = m.data.fromUserId;
+    const twin = guid && this.byGUID.get(guid + " " + sender);
+    const old = this.byID.get(m.id) || twin;
+    if (old && (guard.on || m.isUpdate || m.isDeleted)) {
+      if (old.id !== m.id) return "known"; // the second row of one message
+      if (m.updatedAt < old.updatedAt) return "known"; // read before what is known
+      const same = old.updatedAt === m.updatedAt && old.isDeleted === m.isDeleted;
+      const was = { readBy: old.data.readBy || [] }, { fromUserId, guid } = old.data;
+      Object.assign(old, m, { isUpdate: old.isUpdate || m.isUpdate });
+      if (m.isDeleted) old.data = { fromUserId, guid }; // nothing else of it is left
+      // A mark that another page of this user has just made must not get lost to a row read before it.
+      if (was.readBy.includes(me) && !(old.data.readBy || []).includes(me)) old.data.readBy = [...(old.data.readBy || []), me];
+      this.count(old, me);
+      return same ? "known" : "changed";
+    }
+    if (m.isDeleted && !old) return "known";
+    let at = this.messages.length;
+    while (at > 0 && before(this.messages[at - 1], m) > 0) at--;
+    this.messages.splice(at, 0, m);
+    this.byID.set(m.id, m);
+    if (guid) this.byGUID.set(guid + " " + sender, m);
+    this.waiting = this.waiting.filter((w) => !(sender === me && w.guid === guid));
+    this.count(m, me);
+    return "new";
+  }
+
+  count(m, me) {
+    const open = m.data.fromUserId !== me && !m.isDeleted && !m.isReadByCurrentUser && !(m.data.readBy || []).includes(me);
+    open ? this.unread.add(m) : this.unread.delete(m);
+  }
+
+  get last() {
+    for (let i = this.messages.length - 1; i >= 0; i--) if (!this.messages[i].isDeleted) return this.messages[i];
+    return null;
+  }
+  get latest() {
+    const waiting = this.waiting.at(-1);
+    return waiting ? waiting.at : this.last ? this.last.createdAt : this.conversation.updatedAt || "";
+  }
+}
+
+export class Store extends EventTarget {
+  constructor() {
+    super();
+    this.me = "";
+    this.people = new Map(); // by flUserId
+    this.talks = new Map();
+    this.open = null;
+    this.changed = new Set();
+  }
+
+  // touch tells that something has changed, once for all that changes at once.
+  touch(what) {
+    if (!this.changed.size) setTimeout(() => {
+      const all = this.changed;
+      this.changed = new Set();
+      this.dispatchEvent(new CustomEvent("change", { detail: all }));
+    }, 15);
+    this.changed.add(what);
+  }
+
+  setPeople(contacts) {
+    this.people.clear();
+    for (const c of contacts) if (c.data && c.data.flUserId) this.people.set(c.data.flUserId, c);
+    this.contacts = contacts;
+    this.touch("list");
+  }
+
+  setConversations(list) {
+    const seen = new Set();
+    for (const c of list) {
+      seen.add(c.id);
+      const talk = this.talks.get(c.id);
+      if (talk) talk.conversation = c;
+      else this.talks.set(c.id, new Talk(c));
+    }
+    for (const id of [...this.talks.keys()]) if (!seen.has(id)) {
+      this.talks.delete(id);
+      if (this.open === id) this.open = null;
+    }
+    this.touch("list");
+    this.touch("talk");
+  }
+
+  name(userID) { return userID === this.me ? "You" : personName(this.people.get(userID)); }
+  person(userID) { return personName(this.people.get(userID)); }
+  members(talk) { return (talk.conversation.definition && talk.conversation.definition.participants) || []; }
+  others(talk) { return this.members(talk).filter((id) => id !== this.me); }
+  isDirect(talk) {
+    const c = talk.conversation;
+    return !c.isChannel && !c.isGroup && this.members(talk).length <= 2;
+  }
+  title(talk) {
+    if (this.isDirect(talk)) return this.person(this.others(talk)[0]);
+    const name = talk.conversation.name || "";
+    return /^[0-9a-f-]{36}$/i.test(name) ? this.others(talk).map((id) => this.person(id).split(" ")[0]).join(", ") || "Group" : name;
+  }
+  sorted() { return [...this.talks.values()].sort((a, b) => (a.latest < b.latest ? 1 : a.latest > b.latest ? -1 : b.id - a.id)); }
+}

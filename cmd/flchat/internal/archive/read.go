@@ -310,3 +310,21 @@ func (a *Archive) Firsts(ctx context.Context, conversation int64) iter.Seq2[Firs
 
 // URLs are the addresses of the attachments that a message has now.
 func (m *Message) URLs() ([]string, error) { return texts(m.Record.Files) }
+
+// Items are the ids of the first messages of a conversation that can be read and were not
+// deleted, at most limit.
+func (a *Archive) Items(ctx context.Context, conversation int64, limit int) (list []int64, err error) {
+	rows, err := a.db.QueryContext(ctx, `SELECT item FROM records WHERE chain = ? AND first = 1 AND note = '' AND NOT EXISTS (SELECT 1 FROM records AS later WHERE later.item = records.item AND later.kind = 'deletion') ORDER BY created, item LIMIT ?`, conversation, limit)
+	if err != nil {
+		return nil, explain(a.Path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, explain(a.Path, err)
+		}
+		list = append(list, id)
+	}
+	return list, explain(a.Path, rows.Err())
+}

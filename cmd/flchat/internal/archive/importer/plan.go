@@ -16,7 +16,6 @@ import (
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/cmd/flchat/internal/archive"
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -50,11 +49,11 @@ type Plan struct {
 	// Notes are what is left out, in sentences.
 	Notes []string
 
-	o       Options
-	app     int64
-	org     int64
-	people  map[string]string // flUserIds there by those of the archive
-	members map[string]bool   // flUserIds there
+	o      Options
+	app    int64
+	org    int64
+	people map[string]string // flUserIds there by those of the archive
+	names  map[string]string // what those there are called
 }
 
 // Conversation is one that would be written.
@@ -69,8 +68,11 @@ type Conversation struct {
 	Files    int64 `json:"files,omitempty"`
 	People   int   `json:"people"`
 
-	from       string
-	definition wire.Definition
+	from         string
+	definition   wire.Definition
+	chosen, open bool
+	moved        bool     // Into has other people, there
+	there        []string // flUserIds
 }
 
 // Total is how many messages there are to write, with those that are there already.
@@ -97,7 +99,7 @@ func Prepare(ctx context.Context, o Options) (*Plan, error) {
 	case o.Archive.Source.API == o.To.Client.BaseURL() && o.Archive.Source.Contacts == o.To.DataSourceID:
 		return nil, refusef("%s came from this very app (contacts %d): give the contacts of another one with --contacts", o.Archive.Path, o.To.DataSourceID)
 	}
-	p := &Plan{o: o, people: map[string]string{}, members: map[string]bool{}}
+	p := &Plan{o: o, people: map[string]string{}, names: map[string]string{}}
 	home, err := o.To.Client.DataSource(ctx, o.To.DataSourceID)
 	if err != nil {
 		return nil, err
@@ -141,6 +143,7 @@ func (p *Plan) mapPeople(ctx context.Context) (missing map[string]string, err er
 	}
 	byKey := map[string]*chat.Contact{}
 	for _, contact := range there {
+		p.names[contact.UserID] = cmp.Or((&archive.Contact{Data: contact.Data}).Name(), contact.UserID)
 		key := keyOf(contact.Data, p.o.To.PrimaryKey)
 		if first := byKey[key]; first == nil || contact.ID < first.ID { // of two a login takes the older one
 			byKey[key] = contact
@@ -161,7 +164,6 @@ func (p *Plan) mapPeople(ctx context.Context) (missing map[string]string, err er
 		}
 		if who := byKey[keyOf(contact.Data, p.o.Key)]; who != nil && who.UserID != "" {
 			p.people[contact.UserID] = who.UserID
-			p.members[who.UserID] = true
 		} else {
 			missing[contact.UserID] = contact.Name()
 		}
@@ -172,10 +174,6 @@ func (p *Plan) mapPeople(ctx context.Context) (missing map[string]string, err er
 // mapConversations finds the conversations of the archive in the app, and counts what is to
 // be written.
 func (p *Plan) mapConversations(ctx context.Context, missing map[string]string) error {
-	imported, taken, err := p.there(ctx)
-	if err != nil {
-		return err
-	}
 	all, err := p.o.Archive.Conversations(ctx)
 	if err != nil {
 		return err
@@ -185,34 +183,36 @@ func (p *Plan) mapConversations(ctx context.Context, missing map[string]string) 
 			return refusef("conversation %d is not in %s: give the id of one that is, or none for all", id, p.o.Archive.Path)
 		}
 	}
-	unknown := map[string]int64{}
 	left := map[string]bool{}
+	// Those that are not asked for take part: what they were imported into is theirs.
+	list := make([]*Conversation, len(all))
 	for i := range all {
 		from := &all[i]
-		if len(p.o.Conversations) > 0 && !slices.Contains(p.o.Conversations, from.ID) {
+		c := &Conversation{ID: from.ID, Name: from.Name, from: fmt.Sprintf("%s %d", p.o.Archive.Source.API, from.ID), open: from.IsChannel}
+		c.chosen = len(p.o.Conversations) == 0 || slices.Contains(p.o.Conversations, from.ID)
+		p.define(c, from, func(userID string) { left[userID] = left[userID] || c.chosen })
+		list[i] = c
+	}
+	if err := p.match(ctx, list); err != nil {
+		return err
+	}
+	unknown := map[string]int64{}
+	for _, c := range list {
+		if !c.chosen {
 			continue
 		}
-		c := Conversation{ID: from.ID, Name: from.Name, from: fmt.Sprintf("%s %d", p.o.Archive.Source.API, from.ID)}
-		unreadable, err := p.count(ctx, &c, unknown)
+		unreadable, err := p.count(ctx, c, unknown)
 		if err != nil {
 			return err
 		}
 		if unreadable > 0 {
-			p.Notes = append(p.Notes, fmt.Sprintf("%d messages of %q are left out: their texts could not be read when they were exported", unreadable, from.Name))
-		}
-		p.define(&c, from, func(userID string) { left[userID] = true })
-		if c.Into = imported[c.from]; c.Into != 0 {
-			c.Imported = true
-		} else if !from.IsChannel && len(from.Definition.RemovedParticipants) == 0 {
-			together := together(c.definition.List("participants"))
-			c.Into = taken[together]
-			delete(taken, together) // a second one of the same people is made anew
+			p.Notes = append(p.Notes, fmt.Sprintf("%d messages of %q are left out: their texts could not be read when they were exported", unreadable, c.Name))
 		}
 		if c.People == 0 {
-			p.Notes = append(p.Notes, fmt.Sprintf("%q is left out: none of its people are in the other app", from.Name))
+			p.Notes = append(p.Notes, fmt.Sprintf("%q is left out: none of its people are in the other app", c.Name))
 			continue
 		}
-		p.Conversations = append(p.Conversations, c)
+		p.Conversations = append(p.Conversations, *c)
 	}
 	if len(unknown) > 0 {
 		var list []string
@@ -227,7 +227,13 @@ func (p *Plan) mapConversations(ctx context.Context, missing map[string]string) 
 		}
 		return refusef("these people have written something and are not in contacts %d: %s%s. Add contacts with their %s, or give the conversations to import with -c", p.o.To.DataSourceID, strings.Join(list, ", "), more, p.o.To.PrimaryKey)
 	}
-	for userID := range left {
+	if err := p.settle(ctx); err != nil {
+		return err
+	}
+	for userID, chosen := range left {
+		if !chosen {
+			continue
+		}
 		p.Notes = append(p.Notes, fmt.Sprintf("%s is not in the other app, and so in no conversation there", cmp.Or(missing[userID], userID)))
 	}
 	slices.Sort(p.Notes)
@@ -282,34 +288,14 @@ func (p *Plan) define(c *Conversation, from *archive.Conversation, absent func(u
 		metadata[k] = v
 	}
 	metadata[ImportedFrom] = c.from
-	c.People = len(def.List("participants"))
+	c.People = len(def.List(wire.Participants))
 	// Neither can fail: they are JSON already.
 	_ = def.Set(wire.Group, wire.GroupOf(from.Definition.Group))
 	_ = def.Set(wire.Metadata, metadata)
 	if len(removed) > 0 {
-		_ = def.Set("removedParticipants", removed)
+		_ = def.Set(wire.Removed, removed)
 	}
 	c.definition = def
-}
-
-// there are the conversations of the app: those of earlier imports by where they came from,
-// and others by their people.
-func (p *Plan) there(ctx context.Context) (imported, taken map[string]int64, err error) {
-	sources, err := p.o.To.Client.DataSources(ctx, datasource.SourceFilter{Type: wire.TypeConversation, AppID: p.app})
-	if err != nil {
-		return nil, nil, err
-	}
-	slices.SortFunc(sources, func(a, b datasource.DataSource) int { return cmp.Compare(b.ID, a.ID) }) // the oldest of several counts
-	imported, taken = map[string]int64{}, map[string]int64{}
-	for i := range sources {
-		def := wire.ParseDefinition(sources[i].Definition)
-		if from, _ := def.Object(wire.Metadata)[ImportedFrom].(string); from != "" {
-			imported[from] = sources[i].ID
-		} else if !def.Public() && len(def.List("removedParticipants")) == 0 {
-			taken[together(def.List("participants"))] = sources[i].ID
-		}
-	}
-	return imported, taken, nil
 }
 
 // together is the same for the same people.

@@ -19,8 +19,12 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
-// batch is how many messages are looked up with one request, and written with one.
-const batch = 100
+// batch is how many messages are looked up with one request, and written with one, and
+// batchBytes about how large they may be: they are in memory.
+const (
+	batch      = 100
+	batchBytes = 4 << 20
+)
 
 // space is that of the derived GUIDs.
 var space = uuid.MustParse("6d7f7a52-5d0c-4c39-9b3e-0f3b1a3c7f10")
@@ -42,10 +46,17 @@ func (p *Plan) Run(ctx context.Context) (r Result, err error) {
 	for i := range p.Conversations {
 		c := &p.Conversations[i]
 		if c.Into == 0 {
-			if err := p.make(ctx, c); err != nil {
+			made, err := p.make(ctx, c)
+			if err != nil {
 				return r, fmt.Errorf("conversation %d: %w", c.ID, err)
 			}
-			r.Made++
+			if made {
+				r.Made++
+			}
+		}
+		if c.moved { // all of it is there
+			r.There += c.Messages
+			continue
 		}
 		if err := p.messages(ctx, c, &r); err != nil {
 			return r, fmt.Errorf("conversation %d: %w", c.ID, err)
@@ -55,10 +66,10 @@ func (p *Plan) Run(ctx context.Context) (r Result, err error) {
 }
 
 // make makes a conversation in the other app, without push notifications: they would tell of
-// old messages.
-func (p *Plan) make(ctx context.Context, c *Conversation) error {
+// old messages. made is false when another import at the same time has made it before.
+func (p *Plan) make(ctx context.Context, c *Conversation) (made bool, err error) {
 	if err := c.definition.SetBodyKey(); err != nil {
-		return err
+		return false, err
 	}
 	bundle := false
 	ds, err := p.o.To.Client.CreateDataSource(ctx, datasource.NewDataSource{
@@ -66,31 +77,37 @@ func (p *Plan) make(ctx context.Context, c *Conversation) error {
 		AccessRules: wire.ConversationRules(), Hooks: wire.PushHooks(p.app, false), Bundle: &bundle,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	c.Into = ds.ID
-	return nil
+	return p.alone(ctx, c)
 }
 
 // messages writes those of a conversation that are not there.
 func (p *Plan) messages(ctx context.Context, c *Conversation, r *Result) error {
+	ds, err := p.o.To.Client.DataSource(ctx, c.Into)
+	if err != nil {
+		return err
+	}
+	def := wire.ParseDefinition(ds.Definition)
+	if err := p.same(c, def); err != nil {
+		return err
+	}
 	key := ""
 	if p.o.To.EncryptMessages {
-		ds, err := p.o.To.Client.DataSource(ctx, c.Into)
-		if err != nil {
-			return err
-		}
-		if key = wire.ParseDefinition(ds.Definition).BodyKey(); key == "" {
+		if key = def.BodyKey(); key == "" {
 			return refusef("conversation %d of the other app has no key: leave --encrypt out, or let a client of Fliplet write one message there first", c.Into)
 		}
 	}
 	var waiting []*archive.Message
+	size := 0
 	flush := func() error {
 		if len(waiting) == 0 {
 			return nil
 		}
 		err := p.write(ctx, c, key, waiting, r)
-		waiting = waiting[:0]
+		clear(waiting)
+		waiting, size = waiting[:0], 0
 		if err == nil && p.o.Progress != nil {
 			p.o.Progress(r.Written+r.There, p.Total())
 		}
@@ -103,7 +120,8 @@ func (p *Plan) messages(ctx context.Context, c *Conversation, r *Result) error {
 		if m.Deleted || m.Note != "" {
 			continue
 		}
-		if waiting = append(waiting, m); len(waiting) == batch {
+		size += len(m.Body) + len(m.Columns)
+		if waiting = append(waiting, m); len(waiting) == batch || size >= batchBytes {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -118,13 +136,13 @@ func (p *Plan) write(ctx context.Context, c *Conversation, key string, list []*a
 	for i, m := range list {
 		guids[i] = c.guid(m.Item)
 	}
-	there, err := p.stored(ctx, c, guids)
+	there, err := p.stored(ctx, c.Into, guids)
 	if err != nil {
 		return err
 	}
 	var rows []datasource.CommitEntry
 	for i, m := range list {
-		if there[guids[i]] {
+		if len(there[guids[i]]) > 0 {
 			r.There++
 			continue
 		}
@@ -144,27 +162,57 @@ func (p *Plan) write(ctx context.Context, c *Conversation, key string, list []*a
 	}
 	if len(done.ClientIDs) != len(rows) {
 		// A commit is not atomic, and its answer may say little.
-		if there, err = p.stored(ctx, c, guids); err != nil {
+		if there, err = p.stored(ctx, c.Into, guids); err != nil {
 			return err
 		}
 		if len(there) < len(guids) {
 			return fmt.Errorf("the service has stored %d of %d messages only", len(there), len(guids))
 		}
 	}
-	r.Written += int64(len(rows))
-	return nil
+	twice, err := p.withdraw(ctx, c, done.ClientIDs)
+	r.Written += int64(len(rows) - twice)
+	r.There += int64(twice)
+	return err
 }
 
-// stored are those of some GUIDs that are in the other app.
-func (p *Plan) stored(ctx context.Context, c *Conversation, guids []string) (map[string]bool, error) {
-	found, err := p.o.To.Client.Find(ctx, c.Into, datasource.Query{Where: datasource.M{"guid": datasource.M{"$in": guids}}, Attributes: []string{"guid"}, NoLimit: true})
+// withdraw deletes those of the rows just written that another import has written before, at
+// the same time: of two rows of a message the one with the lower id stays. Both imports look
+// after they have written, so the one that was later sees both.
+func (p *Plan) withdraw(ctx context.Context, c *Conversation, written []datasource.ClientID) (n int, err error) {
+	guids := make([]string, len(written))
+	for i, w := range written {
+		guids[i] = w.ClientID
+	}
+	if len(guids) == 0 {
+		return 0, nil
+	}
+	there, err := p.stored(ctx, c.Into, guids)
+	if err != nil {
+		return 0, err
+	}
+	var twice []int64
+	for _, w := range written {
+		if rows := there[w.ClientID]; len(rows) > 1 && slices.Contains(rows, w.ID) && slices.Min(rows) < w.ID {
+			twice = append(twice, w.ID)
+		}
+	}
+	if len(twice) == 0 {
+		return 0, nil
+	}
+	_, err = p.o.To.Client.Commit(ctx, c.Into, datasource.Commit{Delete: twice})
+	return len(twice), err
+}
+
+// stored are the rows of a conversation of the other app that have some GUIDs.
+func (p *Plan) stored(ctx context.Context, conversation int64, guids []string) (map[string][]int64, error) {
+	found, err := p.o.To.Client.Find(ctx, conversation, datasource.Query{Where: datasource.M{"guid": datasource.M{"$in": guids}}, Attributes: []string{"guid"}, NoLimit: true})
 	if err != nil {
 		return nil, err
 	}
-	there := map[string]bool{}
+	there := map[string][]int64{}
 	for _, row := range found {
 		if guid, _ := row.Data["guid"].(string); row.DeletedAt == nil && slices.Contains(guids, guid) {
-			there[guid] = true
+			there[guid] = append(there[guid], row.ID)
 		}
 	}
 	return there, nil

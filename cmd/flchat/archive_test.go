@@ -150,7 +150,7 @@ func TestEachMistakeWithAnArchiveGetsASentenceAndStatus2(t *testing.T) {
 		require.Zero(t, code, errs)
 	}
 	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("a letter to somebody\n", 50)), 0o600))
-	for path, statement := range map[string]string{foreign: `CREATE TABLE recipes (id INTEGER)`, newer: `PRAGMA user_version = 2`} {
+	for path, statement := range map[string]string{foreign: `CREATE TABLE recipes (id INTEGER)`, newer: `PRAGMA user_version = 3`} {
 		db, err := sql.Open("sqlite", path)
 		require.NoError(t, err)
 		_, err = db.Exec(statement)

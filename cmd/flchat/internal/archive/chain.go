@@ -88,9 +88,12 @@ func appendRecord(ctx context.Context, tx execer, r *Record) error {
 	return err
 }
 
-// seal is the hash of the ends of all chains.
+// seal is the hash of the ends of all chains, and of where the chats come from.
 func seal(ctx context.Context, db queryer) (string, error) {
 	sum := sha256.New()
+	if err := sealSource(ctx, db, sum); err != nil {
+		return "", err
+	}
 	rows, err := db.QueryContext(ctx, `SELECT chain, n, hash FROM heads ORDER BY chain`)
 	if err != nil {
 		return "", err

@@ -74,38 +74,43 @@ func number(ctx context.Context, db queryer, pragma string) (n int64, err error)
 }
 
 // checkVersion reports whether the file has the tables of this version.
-func checkVersion(ctx context.Context, path string, db queryer) error {
+func checkVersion(ctx context.Context, path string, db queryer) (version int64, err error) {
 	app, err := number(ctx, db, "application_id")
 	if err != nil {
-		return explain(path, err)
+		return 0, explain(path, err)
 	}
 	if app != applicationID {
-		return usagef(nil, "%s is a database, but no archive of flchat: give another file, or one that does not exist yet", path)
+		return 0, usagef(nil, "%s is a database, but no archive of flchat: give another file, or one that does not exist yet", path)
 	}
-	version, err := number(ctx, db, "user_version")
+	version, err = number(ctx, db, "user_version")
 	switch {
 	case err != nil:
-		return explain(path, err)
+		return 0, explain(path, err)
+	case version > Version+plausible, version < oldest:
+		return 0, usagef(nil, "%s is damaged: its header says format %d, which no flchat writes. Take a copy from before, or export into a new file", path, version)
 	case version > Version:
-		return usagef(nil, "%s was written by a newer flchat (its format is %d, this program knows %d): use a newer program", path, version, Version)
-	case version != Version:
-		return usagef(nil, "%s has format %d, and this program knows %d only: use the program that wrote it", path, version, Version)
+		return 0, usagef(nil, "%s was written by a newer flchat (its format is %d, this program knows %d), or its header is damaged: use a newer program", path, version, Version)
 	}
-	return nil
+	return version, nil
 }
+
+// plausible is how many formats there may be that this program does not know.
+const plausible = 50
 
 // openToWrite opens an archive, or makes one.
 func openToWrite(ctx context.Context, path string) (_ *sqlstore.Store, err error) {
 	if err := check(path, true); err != nil {
 		return nil, err
 	}
-	before, _ := os.Stat(path)
-	isNew := before == nil || before.Size() == 0
-	if !isNew {
+	if info, _ := os.Stat(path); info == nil || info.Size() > 0 {
 		// Nothing is written, not even the Store's tables, into a file that is somebody else's.
-		if isNew, err = unfinished(ctx, path); err != nil {
-			return nil, err
+		if info != nil {
+			if _, err = unfinished(ctx, path); err != nil {
+				return nil, err
+			}
 		}
+	} else if err := os.Chmod(path, 0o600); err != nil { // an empty file, with whatever rights it has
+		return nil, explain(path, err)
 	}
 	store, err := openAlone(ctx, path)
 	if err != nil {
@@ -116,8 +121,17 @@ func openToWrite(ctx context.Context, path string) (_ *sqlstore.Store, err error
 			_ = store.Close()
 		}
 	}()
+	// Only now nobody else can make the tables.
+	isNew, version, err := begun(ctx, path, store.DB())
+	if err != nil {
+		return nil, err
+	}
 	if !isNew {
-		return store, nil
+		faults, err := sound(ctx, store.DB(), version)
+		if err = refuseFaults(path, faults, explain(path, err)); err == nil && version < Version {
+			err = explain(path, upgrade(ctx, store.DB()))
+		}
+		return store, err
 	}
 	tx, err := store.DB().BeginTx(ctx, nil)
 	if err != nil {
@@ -125,6 +139,9 @@ func openToWrite(ctx context.Context, path string) (_ *sqlstore.Store, err error
 	}
 	defer func() { _ = tx.Rollback() }()
 	if _, err := tx.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, Version)); err != nil {
+		return nil, explain(path, err)
+	}
+	if err := sign(ctx, tx); err != nil {
 		return nil, explain(path, err)
 	}
 	return store, explain(path, tx.Commit())
@@ -138,17 +155,24 @@ func unfinished(ctx context.Context, path string) (bool, error) {
 		return false, err
 	}
 	defer db.Close()
+	isNew, _, err := begun(ctx, path, db)
+	return isNew, err
+}
+
+// begun reports whether an open file is to be made an archive, and which format it has otherwise.
+func begun(ctx context.Context, path string, db queryer) (isNew bool, version int64, err error) {
 	var app, tables int64
 	if app, err = number(ctx, db, "application_id"); err == nil && app == 0 {
 		err = db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'fliplet_chat_%' AND name NOT LIKE 'sqlite_%'`).Scan(&tables)
 		if err == nil && tables == 0 {
-			return true, nil
+			return true, 0, nil
 		}
 	}
 	if err != nil {
-		return false, explain(path, err)
+		return false, 0, explain(path, err)
 	}
-	return false, checkVersion(ctx, path, db)
+	version, err = checkVersion(ctx, path, db)
+	return false, version, err
 }
 
 // openToRead opens a file of SQLite in which nothing is written.
@@ -192,17 +216,25 @@ func dsn(path string) string {
 }
 
 // claim notes whose archive it is, or refuses one of somebody else's.
-func claim(ctx context.Context, path string, db execer, s Source) error {
+func claim(ctx context.Context, path string, db *sql.DB, s Source) error {
 	known, err := refuse(ctx, path, db, s)
 	if err != nil || known {
 		return err
 	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return explain(path, err)
+	}
+	defer func() { _ = tx.Rollback() }()
 	for name, value := range s.values() {
-		if _, err := db.ExecContext(ctx, `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, name, value); err != nil {
+		if err := setMeta(ctx, tx, name, value); err != nil {
 			return explain(path, err)
 		}
 	}
-	return nil
+	if err := sign(ctx, tx); err != nil {
+		return explain(path, err)
+	}
+	return explain(path, tx.Commit())
 }
 
 // unlocked is how long another export may take to give the lock back that has just ended, or
@@ -284,6 +316,7 @@ func readSource(ctx context.Context, db queryer, s *Source) (bool, error) {
 type Archive struct {
 	Path   string
 	Source Source
+	Format int64 // that of the file, at most [Version]
 	db     *sql.DB
 }
 
@@ -298,7 +331,7 @@ func Open(ctx context.Context, path string) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{Path: path, db: db}
-	if err := checkVersion(ctx, path, db); err != nil {
+	if a.Format, err = checkVersion(ctx, path, db); err != nil {
 		_ = db.Close()
 		return nil, err
 	}
@@ -312,8 +345,8 @@ func Open(ctx context.Context, path string) (*Archive, error) {
 // Close closes the file.
 func (a *Archive) Close() error { return a.db.Close() }
 
-// Seal is the hash of everything in the archive: of the ends of its chains. Two archives with
-// the same records have the same.
+// Seal is the hash of everything in the archive: of the ends of its chains, and of where the
+// chats come from. Two archives with the same records have the same.
 func (a *Archive) Seal(ctx context.Context) (string, error) {
 	s, err := seal(ctx, a.db)
 	return s, explain(a.Path, err)

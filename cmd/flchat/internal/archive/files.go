@@ -96,8 +96,10 @@ func (e *exporter) filesOf(ctx context.Context, r *Record) error {
 }
 
 func setDone(ctx context.Context, tx execer, seq int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, filesDone, strconv.FormatInt(seq, 10))
-	return err
+	if err := setMeta(ctx, tx, filesDone, strconv.FormatInt(seq, 10)); err != nil {
+		return err
+	}
+	return sign(ctx, tx)
 }
 
 // fetch reads a file into the archive, or notes why it is missing. An error says that it may

@@ -36,13 +36,41 @@ func (p *positions) Get(ctx context.Context, key string) ([]byte, error) {
 }
 
 func (p *positions) Set(ctx context.Context, key string, value []byte) error {
-	return p.at(key).Set(ctx, key, value)
+	return p.write(ctx, key, func(ctx context.Context, s storage.Store) error { return s.Set(ctx, key, value) })
 }
 
-func (p *positions) Delete(ctx context.Context, key string) error { return p.at(key).Delete(ctx, key) }
+func (p *positions) Delete(ctx context.Context, key string) error {
+	return p.write(ctx, key, func(ctx context.Context, s storage.Store) error { return s.Delete(ctx, key) })
+}
 
-func (p *positions) CompareAndSwap(ctx context.Context, key string, old, new []byte) (bool, error) {
-	return p.at(key).CompareAndSwap(ctx, key, old, new)
+func (p *positions) CompareAndSwap(ctx context.Context, key string, old, new []byte) (swapped bool, err error) {
+	err = p.write(ctx, key, func(ctx context.Context, s storage.Store) (err error) {
+		swapped, err = s.CompareAndSwap(ctx, key, old, new)
+		return err
+	})
+	return swapped && err == nil, err
+}
+
+// write writes a key, one that is in the file together with the hash of all of them.
+func (p *positions) write(ctx context.Context, key string, fn func(ctx context.Context, s storage.Store) error) error {
+	if !kept(key) {
+		return fn(ctx, p.Store)
+	}
+	return p.file.Update(ctx, signed(fn))
+}
+
+// signed lets what is written be followed by its hash.
+func signed(fn func(ctx context.Context, s storage.Store) error) func(ctx context.Context, s storage.Store) error {
+	return func(ctx context.Context, s storage.Store) error {
+		if err := fn(ctx, s); err != nil {
+			return err
+		}
+		tx, err := sqlstore.Tx(ctx)
+		if err != nil {
+			return err
+		}
+		return sign(ctx, tx)
+	}
 }
 
 // Exclusive: the file is open in this process alone.
@@ -50,7 +78,7 @@ func (p *positions) Exclusive() bool { return p.file.Exclusive() }
 
 // Update is a transaction of the file.
 func (p *positions) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
-	return p.file.Update(ctx, func(ctx context.Context, tx storage.Store) error { return fn(ctx, keptOnly{tx}) })
+	return p.file.Update(ctx, signed(func(ctx context.Context, tx storage.Store) error { return fn(ctx, keptOnly{tx}) }))
 }
 
 // keptOnly is a transaction, in which only what is in the file can be.

@@ -4,8 +4,12 @@ package archive
 // for one.
 const applicationID = 0x464c4348 // "FLCH"
 
-// Version is that of the tables, the user_version of the file.
-const Version = 1
+// Version is that of the tables, the user_version of the file. Format 1 had no hash of the table
+// meta; it is read, and the next export makes it 2.
+const Version = 2
+
+// oldest is the first format that is read.
+const oldest = 1
 
 // schema: everything but the column seq is in the hash of a record.
 const schema = `

@@ -47,7 +47,14 @@ func (a *Archive) Verify(ctx context.Context) (*Verified, error) {
 	}
 	defer func() { _ = tx.Rollback() }()
 	v := &verification{db: tx, ends: map[int64]*end{}}
-	for _, step := range []func(context.Context) error{v.records, v.heads, v.files, v.tables} {
+	steps := []func(context.Context) error{v.records, v.heads, v.numbers, v.files, v.tables, func(ctx context.Context) error {
+		faults, err := sound(ctx, tx, a.Format)
+		for _, fault := range faults {
+			v.note(Damage{What: fault})
+		}
+		return err
+	}}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
@@ -74,7 +81,8 @@ type verification struct {
 	db   queryer
 	out  Verified
 	ends map[int64]*end
-	last int64 // the record that was read last
+	last int64   // the record that was read last
+	odd  *Damage // the first record with another number than the next one
 }
 
 func (v *verification) note(d Damage) {
@@ -89,6 +97,7 @@ type loose struct {
 	kind                string
 	fields              []field
 	hash                []byte
+	tried               int    // in how many ways each byte was changed to find what it was
 	odd                 string // a column of another type than it should have
 }
 
@@ -155,10 +164,10 @@ var numeric = map[string]bool{"chain": true, "n": true, "item": true, "first": t
 
 // record compares one record.
 func (v *verification) record(ctx context.Context, r loose) error {
-	if r.seq <= v.last && v.out.Records > 0 {
-		v.note(r.damage("its number is not above that of the record before", "seq", 0))
+	if v.out.Records++; r.seq != v.out.Records && v.odd == nil {
+		d := r.damage(fmt.Sprintf("its number is not %d, as it was", v.out.Records), "seq", 0)
+		v.odd = &d
 	}
-	v.out.Records++
 	v.last = r.seq
 	var e end
 	if known := v.ends[r.chain]; known != nil {
@@ -191,12 +200,33 @@ func (v *verification) record(ctx context.Context, r loose) error {
 	if r.n > e.n+1 {
 		v.note(r.damage(fmt.Sprintf("it was changed, or %d records before it are missing", r.n-e.n-1), "", 0))
 	} else {
-		v.note(r.damage("it was changed, in more than one byte", "", 0))
+		v.note(r.damage("it was changed"+r.extent(), "", 0))
 	}
 	if v.ends[r.chain] != nil {
 		v.ends[r.chain] = &end{max(e.n+1, min(r.n, e.n+1_000_000)), r.hash}
 	}
 	return ctx.Err()
+}
+
+// extent is how much of a record was changed, as far as that was tried: what was not tried is
+// not known.
+func (r *loose) extent() string {
+	switch r.tried {
+	case 255:
+		return ", in more than one byte"
+	case 8:
+		return ", in more than one bit; where was not looked for, since it is long"
+	}
+	return "; where was not looked for, since it is long"
+}
+
+// numbers notes a record whose number was changed: records have no gaps. One that is missing
+// is noted already.
+func (v *verification) numbers(context.Context) error {
+	if v.odd != nil && len(v.out.Damage) == 0 {
+		v.note(*v.odd)
+	}
+	return nil
 }
 
 // sum is the hash that a record should have.
@@ -241,6 +271,10 @@ func (v *verification) locate(ctx context.Context, r *loose, before []byte) bool
 		flips = 8 // single bits only
 	}
 	if size*size*flips > work {
+		flips = 0
+	}
+	r.tried = flips
+	if flips == 0 {
 		return false
 	}
 	for i, f := range r.fields {
@@ -377,7 +411,27 @@ func (v *verification) files(ctx context.Context) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
+	if err := v.orphans(ctx); err != nil {
+		return err
+	}
 	return v.missing(ctx)
+}
+
+// orphans notes files that no record names.
+func (v *verification) orphans(ctx context.Context) error {
+	rows, err := v.db.QueryContext(ctx, `SELECT hash FROM blobs EXCEPT SELECT json_extract(columns, '$.sha256') FROM records NOT INDEXED WHERE kind = 'file'`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var hash string
+		if err := rows.Scan(&hash); err != nil {
+			return err
+		}
+		v.note(Damage{What: fmt.Sprintf("a file with the hash %s: no message has it", hash)})
+	}
+	return rows.Err()
 }
 
 // file notes a file, with the message that has it.

@@ -113,6 +113,9 @@ func (a *app) rows() map[string]int {
 			continue
 		}
 		for _, r := range a.server.Rows(s.ID) {
+			if r.DeletedAt != nil {
+				continue
+			}
 			text, err := json.Marshal([]any{s.ID, r.ID, r.Data, r.UpdatedAt})
 			require.NoError(a.t, err)
 			all[string(text)]++

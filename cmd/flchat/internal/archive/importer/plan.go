@@ -90,6 +90,9 @@ func refusef(format string, a ...any) error {
 // Prepare reads the archive and the app, and writes nothing. What cannot be imported is a
 // [archive.UsageError], which names what to change.
 func Prepare(ctx context.Context, o Options) (*Plan, error) {
+	if err := o.Archive.Sound(ctx); err != nil { // a wrong source would make other GUIDs
+		return nil, err
+	}
 	o.Key = cmp.Or(o.Key, o.Archive.Source.PrimaryKey)
 	switch {
 	case o.Key == "":

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -73,10 +75,20 @@ func (a *app) primaryKey() string {
 	return cmp.Or(a.PrimaryKey, strings.TrimSpace(column))
 }
 
-// archiveError gives errors of archives the exit status of mistakes.
+// exposed warns of an archive that others than its owner can read.
+func (a *app) exposed(path string) {
+	if info, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		a.errs.Printf("flchat: %s can be read by other people of this machine; chmod 600 it, unless they may\n", path)
+	}
+}
+
+// archiveError gives errors of archives the exit status of mistakes, a full disk apart.
 func archiveError(err error) error {
 	var usage *archive.UsageError
 	if errors.As(err, &usage) {
+		if archive.DiskFull(err) {
+			return errors.New(usage.Text)
+		}
 		return usagef("%s", usage.Text)
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/cmd/flchat/internal/archive"
 )
 
 // lookUps is how many people are looked for one by one who are not found together: those
@@ -125,21 +126,7 @@ func title(conv *chat.Conversation) string {
 }
 
 // contactName is the first of the usual columns that holds something, on one line.
-func contactName(data chat.M) string {
-	text := func(names ...string) string {
-		for _, name := range names {
-			for key, v := range data {
-				if s, ok := v.(string); ok && strings.EqualFold(name, key) && line(s) != "" {
-					return line(s)
-				}
-			}
-		}
-		return ""
-	}
-	return cmp.Or(text("Full name", "fullName", "Display name", "displayName", "Name"),
-		strings.TrimSpace(text("First name", "firstName")+" "+text("Last name", "lastName")),
-		text("Email", "E-mail"))
-}
+func contactName(data chat.M) string { return line(archive.NameIn(data)) }
 
 // tint is the colour of somebody, always the same one.
 func tint(id string) style {

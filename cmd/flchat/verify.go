@@ -16,6 +16,7 @@ func (v *verifyCmd) Run(a *app) error {
 		return archiveError(err)
 	}
 	defer file.Close()
+	a.exposed(v.File)
 	found, err := file.Verify(a.ctx)
 	if err != nil {
 		return archiveError(err)

@@ -41,6 +41,12 @@ func (v *viewCmd) Run(a *app) error {
 	if o.Until, err = dayOf("--until", v.Until, o.Zone); err != nil {
 		return err
 	}
+	if !o.Since.IsZero() && !o.Until.IsZero() && o.Until.Before(o.Since) {
+		return usagef("--since %s is after --until %s: exchange them", v.Since, v.Until)
+	}
+	if v.HTML != "" && archive.Belongs(v.HTML, v.File) {
+		return usagef("--html: %s is an archive, or belongs to one, and would be lost: give another file", v.HTML)
+	}
 	if !o.Until.IsZero() {
 		o.Until = o.Until.AddDate(0, 0, 1)
 	}
@@ -49,6 +55,7 @@ func (v *viewCmd) Run(a *app) error {
 		return archiveError(err)
 	}
 	defer file.Close()
+	a.exposed(v.File)
 	if v.HTML == "" {
 		return archiveError(view.NDJSON(a.ctx, file, a.out, o))
 	}

@@ -1,8 +1,10 @@
 package archive
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -24,6 +26,15 @@ func usagef(cause error, format string, a ...any) error {
 	return &UsageError{Text: fmt.Sprintf(format, a...), Cause: cause}
 }
 
+// DiskFull reports whether an error says that there is no room for what is written.
+func DiskFull(err error) bool {
+	var usage *UsageError
+	if errors.As(err, &usage) {
+		err = usage.Cause
+	}
+	return diskFull(err)
+}
+
 // diskFull reports whether an error says that there is no room for what is written.
 func diskFull(err error) bool {
 	if err == nil {
@@ -36,6 +47,13 @@ func diskFull(err error) bool {
 		}
 	}
 	return false
+}
+
+// malformed reports whether an error says that a column does not hold what belongs there.
+func malformed(err error) bool {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &kind) || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "sql: Scan error")
 }
 
 // explain says what an error of the file means, and what to do.
@@ -55,7 +73,9 @@ func explain(path string, err error) error {
 	case errors.Is(err, sqlstore.ErrVersion):
 		return usagef(err, "%s was written by another version of flchat: use that one, or a newer one", path)
 	case errors.Is(err, sqlstore.ErrCorrupt), strings.Contains(err.Error(), "malformed"), strings.Contains(err.Error(), "not a database"):
-		return usagef(err, "%s is damaged, or no archive: flchat verify says what is left of it; export into a new file", path)
+		return usagef(err, "%s is damaged, or no archive: take a copy from before, or export into a new file", path)
+	case malformed(err):
+		return usagef(err, "%s is damaged: a record has another form than it was written with (%s). flchat verify names it", path, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return usagef(err, "%s: there is no such file or folder", path)
 	}

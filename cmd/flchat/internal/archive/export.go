@@ -71,7 +71,7 @@ type Result struct {
 }
 
 // batch is how many messages share a transaction.
-const batch = 500
+const batch = 100
 
 // consumer is the name under which the position is kept.
 const consumer = "archive"

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -55,6 +56,9 @@ func check(path string, mayBeNew bool) error {
 		return usagef(nil, "%s is no file; give the path of an archive", path)
 	}
 	file, err := os.Open(path) //nolint:gosec // it is the file that was asked for
+	if errors.Is(err, os.ErrPermission) {
+		return usagef(err, "%s cannot be read: change the rights of the file, or ask whoever it belongs to", path)
+	}
 	if err != nil {
 		return explain(path, err)
 	}
@@ -65,6 +69,27 @@ func check(path string, mayBeNew bool) error {
 		return usagef(nil, "%s is no archive of flchat: give another file, or one that does not exist yet", path)
 	}
 	return nil
+}
+
+// Belongs reports whether a file is an archive, or one beside the archive at of.
+func Belongs(path, of string) bool {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
+		if filepath.Clean(path) == filepath.Clean(of)+suffix {
+			return true
+		}
+	}
+	file, err := os.Open(path) //nolint:gosec // it is the file that was asked for
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	head := make([]byte, len(magic))
+	n, _ := io.ReadFull(file, head)
+	return string(head[:n]) == magic
 }
 
 // number reads a number of the header, such as user_version.

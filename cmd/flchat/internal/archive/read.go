@@ -1,12 +1,15 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,26 +24,26 @@ type Contact struct {
 
 // Name is what people call somebody: a column that holds a name, or else the flUserId.
 func (c *Contact) Name() string {
-	text := func(column string) string {
-		s, _ := c.Data[column].(string)
-		return strings.TrimSpace(s)
-	}
-	for _, column := range []string{"Full Name", "fullName", "Name", "name"} {
-		if s := text(column); s != "" {
-			return s
+	return cmp.Or(NameIn(c.Data), c.UserID)
+}
+
+// NameIn is the first of the usual columns of a contact that holds something, whatever their
+// case, and "" if none does.
+func NameIn(data map[string]any) string {
+	keys := slices.Sorted(maps.Keys(data))
+	text := func(names ...string) string {
+		for _, name := range names {
+			for _, key := range keys {
+				if s, ok := data[key].(string); ok && strings.EqualFold(name, key) && strings.TrimSpace(s) != "" {
+					return strings.TrimSpace(s)
+				}
+			}
 		}
+		return ""
 	}
-	for _, pair := range [][2]string{{"First Name", "Last Name"}, {"firstName", "lastName"}} {
-		if s := strings.TrimSpace(text(pair[0]) + " " + text(pair[1])); s != "" {
-			return s
-		}
-	}
-	for _, column := range []string{"Email", "email"} {
-		if s := text(column); s != "" {
-			return s
-		}
-	}
-	return c.UserID
+	return cmp.Or(text("Full name", "fullName", "Display name", "displayName", "Name"),
+		strings.TrimSpace(text("First name", "firstName")+" "+text("Last name", "lastName")),
+		text("Email", "E-mail"))
 }
 
 // Conversation is one of the archive, as it was last.
@@ -308,8 +311,25 @@ func (a *Archive) Firsts(ctx context.Context, conversation int64) iter.Seq2[Firs
 	}
 }
 
+// Absent are the addresses of attachments that were not fetched.
+func (m *Message) Absent() (list []string) {
+	urls, _ := m.URLs()
+	for _, u := range urls {
+		if !slices.ContainsFunc(m.Files, func(f File) bool { return f.URL == u }) {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
 // URLs are the addresses of the attachments that a message has now.
 func (m *Message) URLs() ([]string, error) { return texts(m.Record.Files) }
+
+// Gaps counts what of a conversation could not be read when it was exported, nor later.
+func (a *Archive) Gaps(ctx context.Context, conversation int64) (n int64, err error) {
+	err = a.db.QueryRowContext(ctx, `SELECT count(DISTINCT item) FROM records WHERE kind = 'gap' AND chain = ? AND NOT EXISTS (SELECT 1 FROM records AS later WHERE later.item = records.item AND later.first = 1)`, conversation).Scan(&n)
+	return n, explain(a.Path, err)
+}
 
 // Items are the ids of the first messages of a conversation that can be read and were not
 // deleted, at most limit.

@@ -234,3 +234,42 @@ func TestTwoImportsAtOnceAreOne(t *testing.T) {
 		})
 	}
 }
+
+func TestTwoPeopleWhoseKeysDifferInCaseOnlyDoNotBecomeOne(t *testing.T) {
+	t.Parallel()
+	with := func(names ...string) *app {
+		a := newApp(t, "Email")
+		var rows []datasource.M
+		for _, name := range names {
+			rows = append(rows, datasource.M{"Email": name + "@example.org", "flUserId": "id of " + name})
+		}
+		a.contacts, a.ids = a.server.AddContacts(rows...)
+		return a
+	}
+	a := with("jane", "shared", "Shared")
+	a.talk([]string{"id of jane", "id of shared", "id of Shared"})
+	from := a.export(file(t))
+	_, err := with("jane", "shared").prepare(from)
+	var usage *archive.UsageError
+	require.ErrorAs(t, err, &usage)
+	assert.Contains(t, usage.Text, "differ in case only")
+	plan, err := with("jane", "Shared", "shared").prepare(from)
+	require.NoError(t, err)
+	assert.Equal(t, 3, plan.Conversations[0].People)
+}
+
+func TestAnImportSaysWhatIsAGapInTheArchive(t *testing.T) {
+	t.Parallel()
+	a, talks := private(t, 1)
+	deep := any("bottom")
+	for range 2000 {
+		deep = []any{deep}
+	}
+	a.server.AddRows(talks[0], datasource.M{"body": "deep", "fromUserId": "x", "deep": deep})
+	from := a.export(file(t))
+	to := newApp(t, "Email", "jane", "bob")
+	to.userIDs("jane", "bob")
+	plan, err := to.prepare(from)
+	require.NoError(t, err)
+	assert.Contains(t, fmt.Sprint(plan.Notes), "1 messages of \"a talk\" are left out: they could not be read when they were exported")
+}

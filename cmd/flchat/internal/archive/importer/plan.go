@@ -122,10 +122,13 @@ func Prepare(ctx context.Context, o Options) (*Plan, error) {
 }
 
 // keyOf is the primary key of a contact, apart from case and space.
-func keyOf(data map[string]any, column string) string {
+func keyOf(data map[string]any, column string) string { return strings.ToLower(exact(data, column)) }
+
+// exact is the primary key of a contact, apart from space.
+func exact(data map[string]any, column string) string {
 	switch v := data[column].(type) {
 	case string:
-		return strings.ToLower(strings.TrimSpace(v))
+		return strings.TrimSpace(v)
 	case json.Number:
 		return v.String()
 	}
@@ -144,15 +147,20 @@ func (p *Plan) mapPeople(ctx context.Context) (missing map[string]string, err er
 	if err != nil {
 		return nil, err
 	}
-	byKey := map[string]*chat.Contact{}
+	byKey, byExact := map[string]*chat.Contact{}, map[string]*chat.Contact{}
 	for _, contact := range there {
 		p.names[contact.UserID] = cmp.Or((&archive.Contact{Data: contact.Data}).Name(), contact.UserID)
 		key := keyOf(contact.Data, p.o.To.PrimaryKey)
 		if first := byKey[key]; first == nil || contact.ID < first.ID { // of two a login takes the older one
 			byKey[key] = contact
 		}
+		key = exact(contact.Data, p.o.To.PrimaryKey)
+		if first := byExact[key]; first == nil || contact.ID < first.ID {
+			byExact[key] = contact
+		}
 	}
 	delete(byKey, "")
+	delete(byExact, "")
 	if len(byKey) == 0 {
 		return nil, refusef("no contact of data source %d has a column %s: check --contacts and --primary-key", p.o.To.DataSourceID, p.o.To.PrimaryKey)
 	}
@@ -161,11 +169,22 @@ func (p *Plan) mapPeople(ctx context.Context) (missing map[string]string, err er
 		return nil, err
 	}
 	missing = map[string]string{}
-	for _, contact := range here {
+	taken := map[string]*archive.Contact{}
+	for i := range here {
+		contact := &here[i]
 		if contact.UserID == "" {
 			continue
 		}
-		if who := byKey[keyOf(contact.Data, p.o.Key)]; who != nil && who.UserID != "" {
+		who := byExact[exact(contact.Data, p.o.Key)]
+		if who == nil {
+			who = byKey[keyOf(contact.Data, p.o.Key)]
+		}
+		if who != nil && who.UserID != "" {
+			first := taken[who.UserID]
+			if first != nil && first.UserID != contact.UserID && exact(first.Data, p.o.Key) != exact(contact.Data, p.o.Key) {
+				return nil, refusef("%q and %q are two people of %s, and one contact of the other app, since they differ in case only: give each a contact there whose %s is unlike the others', or name another column with --archive-key and --primary-key", exact(first.Data, p.o.Key), exact(contact.Data, p.o.Key), p.o.Archive.Path, p.o.To.PrimaryKey)
+			}
+			taken[who.UserID] = contact
 			p.people[contact.UserID] = who.UserID
 		} else {
 			missing[contact.UserID] = contact.Name()
@@ -210,6 +229,13 @@ func (p *Plan) mapConversations(ctx context.Context, missing map[string]string) 
 		}
 		if unreadable > 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("%d messages of %q are left out: their texts could not be read when they were exported", unreadable, c.Name))
+		}
+		gaps, err := p.o.Archive.Gaps(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if gaps > 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("%d messages of %q are left out: they could not be read when they were exported, and are gaps in the archive", gaps, c.Name))
 		}
 		if c.People == 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("%q is left out: none of its people are in the other app", c.Name))

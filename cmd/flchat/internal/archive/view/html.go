@@ -145,13 +145,18 @@ func (p *page) person(userID string) int {
 	return at
 }
 
-// together is how many messages are in one element.
-const together = 500
+// together is how many messages are in one element, and togetherBytes about how large they may
+// be: they are in memory.
+const (
+	together      = 500
+	togetherBytes = 1 << 20
+)
 
 // talk writes a conversation.
 func (p *page) talk(ctx context.Context, c *archive.Conversation) error {
 	t := talk{ID: c.ID, Name: p.title(c)}
 	var items []item
+	size := 0
 	flush := func() error {
 		if len(items) == 0 {
 			return nil
@@ -160,7 +165,8 @@ func (p *page) talk(ctx context.Context, c *archive.Conversation) error {
 		if err != nil {
 			return err
 		}
-		items = items[:0]
+		clear(items)
+		items, size = items[:0], 0
 		_, err = fmt.Fprintf(p.out, "<script type=\"application/json\" data-talk=\"%d\">%s</script>\n", c.ID, text)
 		return err
 	}
@@ -190,7 +196,14 @@ func (p *page) talk(ctx context.Context, c *archive.Conversation) error {
 			}
 			i.Files = append(i.Files, file)
 		}
-		if items = append(items, i); len(items) == together {
+		for _, u := range m.Absent() {
+			i.Files = append(i.Files, itemFile{URL: u, Missing: notFetched})
+		}
+		size += len(i.Body)
+		for _, text := range i.Edits {
+			size += len(text)
+		}
+		if items = append(items, i); len(items) == together || size >= togetherBytes {
 			if err := flush(); err != nil {
 				return err
 			}

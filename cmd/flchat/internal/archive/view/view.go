@@ -187,6 +187,9 @@ func NDJSON(ctx context.Context, a *archive.Archive, w io.Writer, o Options) err
 			for _, f := range m.Files {
 				l.Files = append(l.Files, lineFile{f, f.URL, f.Missing})
 			}
+			for _, u := range m.Absent() {
+				l.Files = append(l.Files, lineFile{URL: u, Missing: notFetched})
+			}
 			if o.Versions {
 				for _, v := range m.Versions {
 					l.Versions = append(l.Versions, version{v.Kind, v.At, v.Body, raw(v.Readers), raw(v.Columns), fmt.Sprintf("%x", v.Hash)})
@@ -199,6 +202,9 @@ func NDJSON(ctx context.Context, a *archive.Archive, w io.Writer, o Options) err
 	}
 	return out.Flush()
 }
+
+// notFetched is why an attachment is missing of which the archive has no record.
+const notFetched = "the export has not fetched it"
 
 // edits counts the versions behind the first one.
 func edits(m *archive.Message) (n int) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -89,4 +91,26 @@ func TestAnArchiveWithoutItsAttachmentsSaysThatTheyAreMissing(t *testing.T) {
 	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "the export has not fetched it")
+}
+
+func TestADamagedArchiveAndAFullDiskHaveTheirStatus(t *testing.T) {
+	c := newChats(t)
+	file := filepath.Join(t.TempDir(), "a.flchat")
+	code, _, errs := c.run("export", file)
+	require.Zero(t, code, errs)
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	db, err := sql.Open("sqlite", file)
+	require.NoError(t, err)
+	_, err = db.Exec(`UPDATE records SET columns = '[]' WHERE kind = 'contact'`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	code, _, errs = c.run("view", file)
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "is damaged")
+	require.NoError(t, os.WriteFile(file, raw[:len(raw)/2], 0o600))
+	code, out, errs := c.run("verify", file)
+	assert.NotZero(t, code)
+	assert.NotContains(t, out+errs, "flchat verify says")
+	assert.Equal(t, exitOther, status(archiveError(&archive.UsageError{Text: "full", Cause: errors.New("database or disk is full")})))
 }

@@ -66,7 +66,11 @@ func (cmd *sendCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if !named {
+	if named {
+		if err := cmd.unused(a, c, draft.Body); err != nil {
+			return err
+		}
+	} else {
 		draft.GUID = uuid.NewString()
 	}
 	a.ifCut(again(draft.GUID), exitInterrupted)
@@ -83,6 +87,31 @@ func (cmd *sendCmd) Run(a *app) error {
 		return (&talk{a: a, names: n}).show(a.ctx, eventMessage, m)
 	}
 	a.out.Printf("Message %d was sent to %s.\n", m.ID, n.conversation(a.ctx, m.ConversationID))
+	return nil
+}
+
+// unused makes sure that no other message of the sender's has the id: this one would come beside it.
+func (cmd *sendCmd) unused(a *app, c *chat.Chat, body string) error {
+	found, err := c.Messages(a.ctx, chat.In(cmd.Conversation), chat.WhereRow(chat.M{"data": chat.M{"guid": cmd.GUID}}))
+	if err != nil {
+		return err
+	}
+	var other int64
+	what := ""
+	for _, m := range found {
+		switch {
+		case m.GUID != cmd.GUID || m.FromUserID != c.User().UserID:
+		case m.Err == nil && m.Body != body:
+			other, what = m.ID, "another text; leave --guid out to send a new message, or repeat the text of that one"
+		case m.Err == nil && a.Encrypt && m.Protection == chat.Plain:
+			other, what = m.ID, "is not encrypted; leave --encrypt out to repeat it, or --guid to send a new message"
+		default: // one that cannot be read may be this one
+			return nil
+		}
+	}
+	if other != 0 {
+		return usagef("--guid: message %d has this id and %s", other, what)
+	}
 	return nil
 }
 

@@ -41,6 +41,9 @@ func (d *doctor) checkToken(ctx context.Context) finding {
 	if err := client.Ping(ctx); err != nil {
 		d.broken = "not checked, since the token was not taken"
 		f := failed(err, "The answer is not one of Fliplet: check --url and --region.")
+		if status(err) == exitOther { // a success that makes no sense, as of a portal
+			f.err = errors.Join(exitError(exitService), err)
+		}
 		f.Text = "from " + d.a.tokenFrom + ", to " + client.BaseURL() + ": " + f.Text
 		return f
 	}
@@ -119,15 +122,16 @@ func (d *doctor) checkContacts(ctx context.Context) finding {
 }
 
 func (d *doctor) checkKey(ctx context.Context) finding {
-	key := d.a.keyColumn()
-	if key == "" {
-		return look("Give the column that the app identifies people by, with --primary-key.", "nobody has said which column it is, so a first login gets a random id")
+	key, columns := d.a.keyColumn(), []string{wire.UserID}
+	if key != "" {
+		columns = append(columns, key)
 	}
-	result, err := d.client.Select(ctx, d.a.Contacts, datasource.Query{Attributes: []string{key, wire.UserID}, Limit: sampleContacts, IncludePagination: true})
+	result, err := d.client.Select(ctx, d.a.Contacts, datasource.Query{Attributes: columns, Limit: sampleContacts, IncludePagination: true})
 	if err != nil {
 		return failed(err, "Check that the token may read the contacts.")
 	}
 	seen, empty, twice, chatted := map[string]bool{}, 0, 0, 0
+	users, shared := map[string]int64{}, [][2]int64{}
 	for _, e := range result.Entries {
 		v := strings.ToLower(cell(e.Data, key))
 		switch {
@@ -137,8 +141,12 @@ func (d *doctor) checkKey(ctx context.Context) finding {
 			twice++
 		}
 		seen[v] = true
-		if cell(e.Data, wire.UserID) != "" {
+		if user := cell(e.Data, wire.UserID); user != "" {
 			chatted++
+			if first := users[user]; first != 0 {
+				shared = append(shared, [2]int64{first, e.ID})
+			}
+			users[user] = e.ID
 		}
 	}
 	n := len(result.Entries)
@@ -147,6 +155,10 @@ func (d *doctor) checkKey(ctx context.Context) finding {
 		of = fmt.Sprintf("the %d newest of %d contacts", n, *result.Total)
 	}
 	switch {
+	case len(shared) > 0:
+		return look("They are one and the same in every conversation, and read each other's: empty flUserId and flUserToken of one of them, and the next login gives it an id of its own, if their keys differ.", "%d of %s have the flUserId of another one, such as rows %d and %d", len(shared), of, shared[0][1], shared[0][0])
+	case key == "":
+		return look("Give the column that the app identifies people by, with --primary-key.", "nobody has said which column it is, so a first login gets a random id")
 	case n == 0:
 		return look("Add contacts in Studio.", "there are no contacts")
 	case empty == n && !slices.Contains(d.source.Columns, key):

@@ -64,8 +64,12 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 	}{
 		{"token refused", "token", red, "HTTP 401", 2, func(w *world) { w.srv.RevokeToken(w.srv.Token) }, nil},
 		{"server down", "token", red, "HTTP 503", 3, func(w *world) { w.srv.Always(fliplettest.AnyRoute, fliplettest.Status(503)) }, nil},
-		{"another server", "token", red, "whose the token is", 2, func(w *world) {
+		{"another server", "token", red, "whose the token is", 3, func(w *world) {
 			w.srv.Always(fliplettest.AnyRoute, fliplettest.Answer(200, `{"hello":"portal"}`))
+		}, nil},
+		{"an empty answer", "token", red, "", 3, func(w *world) { w.srv.Always(fliplettest.AnyRoute, fliplettest.EmptyBody()) }, nil},
+		{"a page of a portal", "token", red, "", 3, func(w *world) {
+			w.srv.Always(fliplettest.AnyRoute, fliplettest.Answer(200, "<html>hello</html>"))
 		}, nil},
 		{"clock ahead", "clock", yellow, "behind the server", 0, func(w *world) { w.srv.ShiftClock(time.Hour) }, nil},
 		{"clock behind", "clock", yellow, "ahead of the server", 0, func(w *world) { w.srv.ShiftClock(-time.Hour) }, nil},
@@ -73,6 +77,9 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{"a conversation as contacts", "contacts", red, "is a conversation", 2, nil, []string{"--contacts", "102"}},
 		{"the same key twice", "primary key", yellow, "1 of 4 contacts", 0, func(w *world) {
 			w.srv.AddRows(w.contacts, datasource.M{"Email": "BOB@example.org", "flUserId": "u-bob2"})
+		}, nil},
+		{"the same user twice", "primary key", yellow, "1 of 4 contacts have the flUserId of another one", 0, func(w *world) {
+			w.srv.AddRows(w.contacts, datasource.M{"Email": "bob2@example.org", "flUserId": "u-bob"})
 		}, nil},
 		{"no key", "primary key", yellow, "1 of 4 contacts have none", 0, func(w *world) {
 			w.srv.AddRows(w.contacts, datasource.M{"Full name": "Nobody"})

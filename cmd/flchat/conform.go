@@ -240,8 +240,8 @@ func (*conformCmd) said(a *app, report *conform.Report, err error) error {
 	if report != nil && len(report.Left) > 0 {
 		a.errs.Printf("%d data sources or files of this run are left. %s\n", len(report.Left), sweepThem)
 	}
-	if usage, ok := errors.AsType[*conform.UsageError](err); ok {
-		return usagef("%s", usage)
+	if _, ok := errors.AsType[*conform.UsageError](err); ok {
+		return usagef("%s", err)
 	}
 	if _, ok := errors.AsType[*conform.ServiceError](err); ok && !errors.Is(err, context.Canceled) {
 		a.errs.Printf("%s %s\n", a.errs.Paint(red, "flchat:"), safe(err.Error()))

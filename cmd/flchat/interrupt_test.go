@@ -157,9 +157,9 @@ func TestTailSaysHowToGoOnAsItWasCalled(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 31, 12, 0, 0, 5e6, time.UTC)
 	for want, args := range map[string][]string{
-		"flchat tail --since 2026-01-31T12:00:00.005Z":                                                {"tail"},
-		"flchat --url http://127.0.0.1:1 tail --contacts 7 --since 2026-01-31T12:00:00.005Z":          {"--url", "http://127.0.0.1:1", "tail", "--since", "1h", "--contacts", "7"},
-		"flchat tail -c 102 '--as=Full name=D'\\''Arcy & Co' --since 2026-01-31T12:00:00.005Z":        {"tail", "--since=2d", "-c", "102", "--as=Full name=D'Arcy & Co"},
+		"flchat tail --since 2026-01-31T12:00:00.005Z":                                               {"tail"},
+		"flchat --url http://127.0.0.1:1 tail --contacts 7 --since 2026-01-31T12:00:00.005Z":         {"--url", "http://127.0.0.1:1", "tail", "--since", "1h", "--contacts", "7"},
+		"flchat tail -c 102 '--as=Full name=D'\\''Arcy & Co' --since 2026-01-31T12:00:00.005Z":       {"tail", "--since=2d", "-c", "102", "--as=Full name=D'Arcy & Co"},
 		"flchat tail --as 'Full name=a�b' --primary-key '' --reads --since 2026-01-31T12:00:00.005Z": {"tail", "--as", "Full name=a\x1bb", "--primary-key", "", "--reads"},
 	} {
 		assert.Equal(t, want, commandSince(args, at))

@@ -7,6 +7,6 @@ func Probes() []Probe {
 	return slices.Concat(
 		reachProbes()[:13], sourceProbes(), rowProbes(), valueProbes(), batchProbes(), queryProbes(), joinProbes(),
 		conversationProbes(), messageProbes(), crossProbes(), pollProbes(), rightsProbes(),
-		logProbes(), hookProbes(), fileProbes(), sizeProbes(), reachProbes()[13:], // what they say has been seen by then
+		logProbes(), hookProbes(), fileProbes(), pageProbes(), sizeProbes(), reachProbes()[13:], // what they say has been seen by then
 	)
 }

@@ -154,6 +154,12 @@ func (d *doctor) checkKey(ctx context.Context) finding {
 	if result.Total != nil && *result.Total > n {
 		of = fmt.Sprintf("the %d newest of %d contacts", n, *result.Total)
 	}
+	if result.Total != nil && n < min(*result.Total, sampleContacts) { // it may count what the token does not see
+		more, err := d.client.Select(ctx, d.a.Contacts, datasource.Query{Attributes: columns, Limit: sampleContacts, Offset: n})
+		if err == nil && unseen(result.Entries, more.Entries) > 0 {
+			return short(n, min(*result.Total, sampleContacts))
+		}
+	}
 	switch {
 	case len(shared) > 0:
 		return look("They are one and the same in every conversation, and read each other's: empty flUserId and flUserToken of one of them, and the next login gives it an id of its own, if their keys differ.", "%d of %s have the flUserId of another one, such as rows %d and %d", len(shared), of, shared[0][1], shared[0][0])
@@ -299,15 +305,18 @@ func (d *doctor) checkAcross(ctx context.Context) finding {
 	if token == "" {
 		return look("Give --as somebody who has chatted.", "not checked: the search over all conversations takes the token of a login")
 	}
-	body, err := wire.Cross{Token: token, Order: [][2]string{{"updatedAt", "DESC"}}, Limit: sampleRows}.Body()
-	if err != nil {
-		return failed(err, "")
-	}
-	result, err := d.client.SelectAcross(ctx, body, nil)
+	query := wire.Cross{Token: token, Order: [][2]string{{"updatedAt", "DESC"}}, Limit: page}
+	result, err := d.selectAcross(ctx, query)
 	var refused *datasource.Error
 	switch {
 	case err == nil && len(result.Entries) == 0 && len(d.talks) > 0:
 		return look("It is either right, because nobody has written yet, or the server does not know this form of the search. Messages come in any case.", "the search over all conversations finds nothing")
+	case err == nil && len(result.Entries) >= suspicious && len(result.Entries) < page:
+		query.Offset = len(result.Entries)
+		if more, err := d.selectAcross(ctx, query); err == nil && unseen(result.Entries, more.Entries) > 0 {
+			return short(len(result.Entries), page)
+		}
+		return fine("one request finds the messages of all conversations")
 	case err == nil:
 		return fine("one request finds the messages of all conversations")
 	case errors.Is(err, datasource.ErrForbidden):
@@ -317,6 +326,36 @@ func (d *doctor) checkAcross(ctx context.Context) finding {
 	}
 	return failed(err, "")
 }
+
+// suspicious is how many messages there have to be for a second look at whether these are all.
+const suspicious = 20
+
+func (d *doctor) selectAcross(ctx context.Context, query wire.Cross) (*datasource.Result, error) {
+	body, err := query.Body()
+	if err != nil {
+		return nil, err
+	}
+	return d.client.SelectAcross(ctx, body, nil)
+}
+
+// unseen is how many rows are not among others.
+func unseen(had, found []datasource.Entry) (n int) {
+	for i := range found {
+		if !slices.ContainsFunc(had, func(e datasource.Entry) bool { return e.ID == found[i].ID }) {
+			n++
+		}
+	}
+	return n
+}
+
+// short is about a service that answers with fewer rows than it has and was asked for.
+func short(got, wanted int) finding {
+	return fail(errShort, "What stands between this machine and Fliplet may cut answers: check --url. A chat takes an answer that is not full for the last one, and misses the messages and people behind it.",
+		"of %d rows that were asked for and are there, %d came", wanted, got)
+}
+
+// errShort has the status of a service that fails.
+var errShort = fmt.Errorf("answers are cut: %w", exitError(exitService))
 
 func (d *doctor) checkLimits(context.Context) finding {
 	d.watch.mu.Lock()

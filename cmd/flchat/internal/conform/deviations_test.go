@@ -306,6 +306,18 @@ func deviations() []deviation {
 				return v
 			})
 		}},
+		{name: "a list of one is what is in it", probe: "rows.one-item", change: func(x *exchange) {
+			x.columns(func(v any) any {
+				if o, ok := v.(object); ok {
+					for name, v := range o {
+						if list, ok := v.([]any); ok && len(list) == 1 && strings.HasPrefix(name, "flchat-") {
+							o[name] = list[0]
+						}
+					}
+				}
+				return v
+			})
+		}},
 		{name: "null is dropped from lists", probe: "rows.null-inside", change: func(x *exchange) {
 			x.columns(func(v any) any {
 				if list, ok := v.([]any); ok {

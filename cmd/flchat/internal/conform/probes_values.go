@@ -25,6 +25,7 @@ var kept = []struct {
 	{"rows.controls", "Texts keep control characters.", Inferred, "a\x01\x08\x0b\x0c\x1b[31m\x1f\x7f\u0085z"},
 	{"rows.zero", "A text may have the character zero.", Open, "a\x00z"},
 	{"rows.list-order", "Lists keep their order and what is in them twice.", Documented, []any{"b", "a", "b", []any{"d", "c"}}},
+	{"rows.one-item", "A list of one stays a list.", Documented, []any{"a"}},
 	{"rows.null-inside", "null within lists and objects stays.", Documented, object{"list": []any{"a", nil, "b"}, "nothing": nil}},
 	{"rows.column-names", "Names of columns keep spaces, case and letters of all scripts.", Documented, object{"two words": "1", "Case": "2", "case": "3", "ünï-伊": "4", "under_score": "5"}},
 }

@@ -39,6 +39,13 @@ func (s *stuck) Write([]byte) (int, error) {
 	return 0, errors.New("nobody reads any more")
 }
 
+// account are the flags of Jane with her token in a file, so that tests can run side by side.
+func (w *world) account() []string {
+	path := filepath.Join(w.t.TempDir(), "token")
+	require.NoError(w.t, os.WriteFile(path, []byte(w.srv.Token), 0o600))
+	return append(w.flags(), "--token-file", path)
+}
+
 // interrupted presses Ctrl-C when reached is closed, and returns what the program says.
 func interrupted(t *testing.T, reached <-chan struct{}, stdout, stderr io.Writer, args ...string) int {
 	t.Helper()
@@ -64,9 +71,9 @@ func interrupted(t *testing.T, reached <-chan struct{}, stdout, stderr io.Writer
 }
 
 func TestCtrlCEndsWhateverWaitsForAPipeThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).chatter()
-	w.token(t)
-	account := w.flags()
+	account := w.account()
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -82,7 +89,8 @@ func TestCtrlCEndsWhateverWaitsForAPipeThatNobodyReads(t *testing.T) {
 		{[]string{"conform", "--run", "--local", "--only", "reach.user", "--report", t.TempDir()}, "the reports are written"},
 		{[]string{"local", "-addr", "127.0.0.1:0"}, ""},
 	} {
-		t.Run(strings.Join(tt.args[:1], " "), func(t *testing.T) {
+		t.Run(tt.args[0], func(t *testing.T) {
+			t.Parallel()
 			pipe := newStuck(t)
 			var errs bytes.Buffer
 			assert.Equal(t, exitInterrupted, interrupted(t, pipe.reached, pipe, &errs, tt.args...))
@@ -93,17 +101,19 @@ func TestCtrlCEndsWhateverWaitsForAPipeThatNobodyReads(t *testing.T) {
 }
 
 func TestCtrlCEndsWhateverWaitsForAnErrorToBeRead(t *testing.T) {
+	t.Parallel()
 	pipe := newStuck(t)
 	assert.Equal(t, exitInterrupted, interrupted(t, pipe.reached, io.Discard, pipe, "nonsense"))
 }
 
 func TestCtrlCEndsWhateverWaitsForAFileThatNobodyWrites(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
-	w.token(t)
 	for _, flags := range [][]string{
 		{"unread", "--token-file"}, {"unread", "--config"}, {"conform", "--api-token-file"}, {"conform", "--expect"},
 	} {
 		t.Run(flags[1], func(t *testing.T) {
+			t.Parallel()
 			path := filepath.Join(t.TempDir(), "fifo")
 			require.NoError(t, syscall.Mkfifo(path, 0o600))
 			reached := make(chan struct{})
@@ -120,7 +130,7 @@ func TestCtrlCEndsWhateverWaitsForAFileThatNobodyWrites(t *testing.T) {
 				}
 			}()
 			var errs bytes.Buffer
-			args := append(append([]string{flags[0]}, w.flags()...), flags[1], path)
+			args := append(append([]string{flags[0]}, w.account()...), flags[1], path)
 			assert.Equal(t, exitInterrupted, interrupted(t, reached, io.Discard, &errs, args...))
 			assert.Contains(t, errs.String(), "flchat: interrupted\n")
 		})
@@ -128,14 +138,14 @@ func TestCtrlCEndsWhateverWaitsForAFileThatNobodyWrites(t *testing.T) {
 }
 
 func TestAnAttachmentThatIsAPipeIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
-	w.token(t)
 	path := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
 	done := make(chan result, 1)
 	go func() {
 		var out, errs bytes.Buffer
-		code := run(t.Context(), append(append([]string{"send", "-c", "102"}, w.flags()...), "--file", path), strings.NewReader(""), &out, &errs)
+		code := run(t.Context(), append(append([]string{"send", "-c", "102"}, w.account()...), "--file", path), strings.NewReader(""), &out, &errs)
 		done <- result{code, out.String(), errs.String()}
 	}()
 	select {
@@ -168,14 +178,15 @@ func TestTailSaysHowToGoOnAsItWasCalled(t *testing.T) {
 
 // TestTailThatIsCutOffSaysHowToGoOn: the second message is held up by the pipe.
 func TestTailThatIsCutOffSaysHowToGoOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).chatter()
-	w.token(t)
 	pipe := newStuck(t)
 	var errs bytes.Buffer
-	code := interrupted(t, pipe.reached, &afterLines{pipe, 1}, &errs, append([]string{"tail"}, w.flags()...)...)
+	code := interrupted(t, pipe.reached, &afterLines{pipe, 1}, &errs, append([]string{"tail"}, w.account()...)...)
 	assert.Equal(t, exitInterrupted, code)
 	assert.Contains(t, errs.String(), "to go on: flchat tail --url "+w.srv.URL+" --contacts ")
-	assert.Contains(t, errs.String(), " --as Email=jane@example.org --since 2026-01-30T18:01:00.000Z")
+	assert.Contains(t, errs.String(), " --as Email=jane@example.org --token-file ")
+	assert.Contains(t, errs.String(), " --since 2026-01-30T18:01:00.000Z")
 }
 
 // afterLines lets some lines through.

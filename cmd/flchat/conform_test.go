@@ -122,7 +122,7 @@ func TestConformRefusesWhatCannotWork(t *testing.T) {
 		"--expect: ":                                           {args: []string{"--run", "--expect", empty + "/no"}, code: exitUsage},
 		"--api-token-file: " + empty + " is empty":             {args: []string{"--api-token-file", empty}, code: exitUsage},
 		"--sweep: a local Fliplet":                             {args: []string{"--sweep", "--local"}, code: exitUsage},
-		"--journals: mkdir /proc/none":                         {args: []string{"--run", "--journals", "/proc/none"}, code: exitUsage},
+		"--journals: mkdir ":                                   {args: []string{"--run", "--journals", empty + "/none"}, code: exitUsage},
 		"garbage.journal: not a journal of flchat conform":     {args: []string{"--sweep", "--journals", garbage}, code: exitUsage},
 		"can't be used together":                               {args: []string{"--run", "--sweep"}, code: exitUsage},
 		"no answer to GET /v1/user":                            {args: []string{"--run", "--url", "http://127.0.0.1:1"}, code: exitService},

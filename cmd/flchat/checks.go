@@ -41,6 +41,9 @@ func (d *doctor) checkToken(ctx context.Context) finding {
 	if err := client.Ping(ctx); err != nil {
 		d.broken = "not checked, since the token was not taken"
 		f := failed(err, "The answer is not one of Fliplet: check --url and --region.")
+		if status(err) == exitOther { // a success that makes no sense, as of a portal
+			f.err = errors.Join(exitError(exitService), err)
+		}
 		f.Text = "from " + d.a.tokenFrom + ", to " + client.BaseURL() + ": " + f.Text
 		return f
 	}
@@ -119,15 +122,16 @@ func (d *doctor) checkContacts(ctx context.Context) finding {
 }
 
 func (d *doctor) checkKey(ctx context.Context) finding {
-	key := d.a.keyColumn()
-	if key == "" {
-		return look("Give the column that the app identifies people by, with --primary-key.", "nobody has said which column it is, so a first login gets a random id")
+	key, columns := d.a.keyColumn(), []string{wire.UserID}
+	if key != "" {
+		columns = append(columns, key)
 	}
-	result, err := d.client.Select(ctx, d.a.Contacts, datasource.Query{Attributes: []string{key, wire.UserID}, Limit: sampleContacts, IncludePagination: true})
+	result, err := d.client.Select(ctx, d.a.Contacts, datasource.Query{Attributes: columns, Limit: sampleContacts, IncludePagination: true})
 	if err != nil {
 		return failed(err, "Check that the token may read the contacts.")
 	}
 	seen, empty, twice, chatted := map[string]bool{}, 0, 0, 0
+	users, shared := map[string]int64{}, [][2]int64{}
 	for _, e := range result.Entries {
 		v := strings.ToLower(cell(e.Data, key))
 		switch {
@@ -137,8 +141,12 @@ func (d *doctor) checkKey(ctx context.Context) finding {
 			twice++
 		}
 		seen[v] = true
-		if cell(e.Data, wire.UserID) != "" {
+		if user := cell(e.Data, wire.UserID); user != "" {
 			chatted++
+			if first := users[user]; first != 0 {
+				shared = append(shared, [2]int64{first, e.ID})
+			}
+			users[user] = e.ID
 		}
 	}
 	n := len(result.Entries)
@@ -146,7 +154,17 @@ func (d *doctor) checkKey(ctx context.Context) finding {
 	if result.Total != nil && *result.Total > n {
 		of = fmt.Sprintf("the %d newest of %d contacts", n, *result.Total)
 	}
+	if result.Total != nil && n < min(*result.Total, sampleContacts) { // it may count what the token does not see
+		more, err := d.client.Select(ctx, d.a.Contacts, datasource.Query{Attributes: columns, Limit: sampleContacts, Offset: n})
+		if err == nil && unseen(result.Entries, more.Entries) > 0 {
+			return short(n, min(*result.Total, sampleContacts))
+		}
+	}
 	switch {
+	case len(shared) > 0:
+		return look("They are one and the same in every conversation, and read each other's: empty flUserId and flUserToken of one of them, and the next login gives it an id of its own, if their keys differ.", "%d of %s have the flUserId of another one, such as rows %d and %d", len(shared), of, shared[0][1], shared[0][0])
+	case key == "":
+		return look("Give the column that the app identifies people by, with --primary-key.", "nobody has said which column it is, so a first login gets a random id")
 	case n == 0:
 		return look("Add contacts in Studio.", "there are no contacts")
 	case empty == n && !slices.Contains(d.source.Columns, key):
@@ -287,15 +305,18 @@ func (d *doctor) checkAcross(ctx context.Context) finding {
 	if token == "" {
 		return look("Give --as somebody who has chatted.", "not checked: the search over all conversations takes the token of a login")
 	}
-	body, err := wire.Cross{Token: token, Order: [][2]string{{"updatedAt", "DESC"}}, Limit: sampleRows}.Body()
-	if err != nil {
-		return failed(err, "")
-	}
-	result, err := d.client.SelectAcross(ctx, body, nil)
+	query := wire.Cross{Token: token, Order: [][2]string{{"updatedAt", "DESC"}}, Limit: page}
+	result, err := d.selectAcross(ctx, query)
 	var refused *datasource.Error
 	switch {
 	case err == nil && len(result.Entries) == 0 && len(d.talks) > 0:
 		return look("It is either right, because nobody has written yet, or the server does not know this form of the search. Messages come in any case.", "the search over all conversations finds nothing")
+	case err == nil && len(result.Entries) >= suspicious && len(result.Entries) < page:
+		query.Offset = len(result.Entries)
+		if more, err := d.selectAcross(ctx, query); err == nil && unseen(result.Entries, more.Entries) > 0 {
+			return short(len(result.Entries), page)
+		}
+		return fine("one request finds the messages of all conversations")
 	case err == nil:
 		return fine("one request finds the messages of all conversations")
 	case errors.Is(err, datasource.ErrForbidden):
@@ -305,6 +326,36 @@ func (d *doctor) checkAcross(ctx context.Context) finding {
 	}
 	return failed(err, "")
 }
+
+// suspicious is how many messages there have to be for a second look at whether these are all.
+const suspicious = 20
+
+func (d *doctor) selectAcross(ctx context.Context, query wire.Cross) (*datasource.Result, error) {
+	body, err := query.Body()
+	if err != nil {
+		return nil, err
+	}
+	return d.client.SelectAcross(ctx, body, nil)
+}
+
+// unseen is how many rows are not among others.
+func unseen(had, found []datasource.Entry) (n int) {
+	for i := range found {
+		if !slices.ContainsFunc(had, func(e datasource.Entry) bool { return e.ID == found[i].ID }) {
+			n++
+		}
+	}
+	return n
+}
+
+// short is about a service that answers with fewer rows than it has and was asked for.
+func short(got, wanted int) finding {
+	return fail(errShort, "What stands between this machine and Fliplet may cut answers: check --url. A chat takes an answer that is not full for the last one, and misses the messages and people behind it.",
+		"of %d rows that were asked for and are there, %d came", wanted, got)
+}
+
+// errShort has the status of a service that fails.
+var errShort = fmt.Errorf("answers are cut: %w", exitError(exitService))
 
 func (d *doctor) checkLimits(context.Context) finding {
 	d.watch.mu.Lock()

@@ -61,6 +61,9 @@ func TestEveryMistakeSaysWhatToDo(t *testing.T) {
 		{[]string{"tail", "--config", file("c1", "token = x")}, "write a JSON object such as"},
 		{[]string{"tail", "--config", file("c2", `{"contact": 1}`)}, `there is no setting "contact"; there are app, as, contacts,`},
 		{[]string{"tail", "--config", file("c3", `{"contacts": [1]}`)}, "has to be a text, a number, true or false"},
+		{[]string{"tail", "--config", file("c4", `{"contacts": 1} trailing`)}, "there is something behind the object, at byte "},
+		{[]string{"tail", "--config", file("c5", `{"contacts": 1}{}`)}, "there is something behind the object, at byte "},
+		{[]string{"tail", "--config", file("c6", "null")}, "write a JSON object such as"},
 		{[]string{"send", "hello"}, "missing flags: --conversation"},
 		{[]string{"send", "-c", "0", "hello"}, "-c: give the id"},
 		{[]string{"send", "-c", "102"}, "there is nothing to send"},
@@ -291,6 +294,37 @@ func TestSendTakesTextFromAnywhereAndArrivesOnce(t *testing.T) {
 	rows := w.srv.Rows(w.talk)
 	assert.NotContains(t, fmt.Sprint(rows[len(rows)-1].Data), "secret words", "it is stored encrypted")
 	assert.Contains(t, w.call("tail", "--no-follow", "-n", "1").out, "secret words")
+}
+
+// TestAGUIDThatIsInUseIsRefused: sent with another text, the message would come beside the first one.
+func TestAGUIDThatIsInUseIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.token(t)
+	send := func(guid string, text ...string) result {
+		return w.call(append([]string{"send", "-c", fmt.Sprint(w.talk), "--guid", guid}, text...)...)
+	}
+	guid := "0b0c1a52-97a5-4d3c-8b1a-3f0c1d2e4b5a"
+	first := send(guid, "one", "thing")
+	require.Equal(t, 0, first.code, first.errs)
+	r := send(strings.ToUpper(guid), "another")
+	assert.Equal(t, exitUsage, r.code)
+	assert.Contains(t, r.errs, fmt.Sprintf("--guid: message %v has this id and another text; leave --guid out", first.objects(t)[0]["id"]))
+	assert.Empty(t, r.out)
+	assert.Len(t, w.srv.Rows(w.talk), 1)
+	r = send(guid, "one", "thing", "--encrypt")
+	assert.Equal(t, exitUsage, r.code)
+	assert.Contains(t, r.errs, "is not encrypted; leave --encrypt out")
+	require.Equal(t, 0, send(guid, "one", "thing").code)
+	assert.Len(t, w.srv.Rows(w.talk), 1)
+	sealed := "0b0c1a52-97a5-4d3c-8b1a-3f0c1d2e4b5c"
+	for _, args := range [][]string{{"sealed", "--encrypt"}, {"sealed", "--encrypt"}, {"sealed"}} {
+		require.Equal(t, 0, send(sealed, args...).code, args)
+	}
+	assert.Equal(t, exitUsage, send(sealed, "other", "--encrypt").code)
+	assert.Len(t, w.srv.Rows(w.talk), 2, "what was encrypted is found, too")
+	foreign := "0b0c1a52-97a5-4d3c-8b1a-3f0c1d2e4b5b"
+	w.srv.AddRows(w.talk, datasource.M{"body": "of somebody else", "fromUserId": "u-bob", "conversationId": w.talk, "guid": foreign})
+	assert.Equal(t, 0, send(foreign, "mine").code, "what others write is no reason")
 }
 
 func TestADoubtfulSendSaysHowToGoOn(t *testing.T) {

@@ -54,6 +54,12 @@ func readConfig(named string, errs *printer) (*config, error) {
 	if err := d.Decode(&fields); err != nil {
 		return nil, usagef(`%s: %s; write a JSON object such as {"contacts": 123, "as": "Email=jane@example.org"}`, path, jsonError(err))
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, usagef("%s: there is something behind the object, at byte %d; take it out", path, d.InputOffset())
+	}
+	if fields == nil {
+		return nil, usagef(`%s: it is null; write a JSON object such as {"contacts": 123, "as": "Email=jane@example.org"}`, path)
+	}
 	for name, v := range fields {
 		switch v := v.(type) {
 		case string:

@@ -159,7 +159,11 @@ func (cmd *conformCmd) ask(a *app, opts conform.Options, expect conform.Expectat
 			a.errs.Printf("%d of %d\n", done, of)
 		}
 	}
+	a.ifCut("data sources or files of this run may be left. "+sweepThem, exitInterrupted)
 	report, err := conform.Run(a.ctx, opts)
+	if report != nil && len(report.Left) == 0 {
+		a.ifCut("", exitInterrupted)
+	}
 	if err != nil {
 		return cmd.said(a, report, err)
 	}
@@ -178,6 +182,7 @@ func (cmd *conformCmd) finish(a *app, report *conform.Report, expect conform.Exp
 			return usagef("--write-expect: %s", err)
 		}
 	}
+	a.ifCut("the reports are written: "+strings.Join(names, ", "), exitInterrupted)
 	styles := map[conform.Verdict]style{conform.AsDocumented: green, conform.Tolerated: yellow, conform.Informational: cyan, conform.Fails: red, conform.Skipped: dim}
 	for i := range report.Results {
 		r := &report.Results[i]
@@ -216,6 +221,7 @@ func (cmd *conformCmd) finish(a *app, report *conform.Report, expect conform.Exp
 // sweep removes what killed runs have left.
 func (cmd *conformCmd) sweep(a *app, opts conform.Options) error {
 	opts.Transport = a.transport
+	a.ifCut("the same command goes on from here", exitInterrupted)
 	swept, err := conform.Sweep(a.ctx, opts)
 	if swept.Busy > 0 {
 		a.errs.Printf("%d runs are under way, and were left alone.\n", swept.Busy)
@@ -227,13 +233,15 @@ func (cmd *conformCmd) sweep(a *app, opts conform.Options) error {
 	return nil
 }
 
+const sweepThem = "To delete them: flchat conform --sweep. Then begin anew."
+
 // said says what went wrong and how to go on.
 func (*conformCmd) said(a *app, report *conform.Report, err error) error {
 	if report != nil && len(report.Left) > 0 {
-		a.errs.Printf("%d data sources or files of this run are left. To delete them: flchat conform --sweep. Then begin anew.\n", len(report.Left))
+		a.errs.Printf("%d data sources or files of this run are left. %s\n", len(report.Left), sweepThem)
 	}
-	if usage, ok := errors.AsType[*conform.UsageError](err); ok {
-		return usagef("%s", usage)
+	if _, ok := errors.AsType[*conform.UsageError](err); ok {
+		return usagef("%s", err)
 	}
 	if _, ok := errors.AsType[*conform.ServiceError](err); ok && !errors.Is(err, context.Canceled) {
 		a.errs.Printf("%s %s\n", a.errs.Paint(red, "flchat:"), safe(err.Error()))

@@ -105,6 +105,8 @@ func TestConformRefusesWhatCannotWork(t *testing.T) {
 	srv, flags := studio(t)
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	garbage := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(garbage, "garbage.journal"), []byte("garbage\n"), 0o600))
 	for want, x := range map[string]struct {
 		args []string
 		env  string
@@ -120,6 +122,8 @@ func TestConformRefusesWhatCannotWork(t *testing.T) {
 		"--expect: ":                                           {args: []string{"--run", "--expect", empty + "/no"}, code: exitUsage},
 		"--api-token-file: " + empty + " is empty":             {args: []string{"--api-token-file", empty}, code: exitUsage},
 		"--sweep: a local Fliplet":                             {args: []string{"--sweep", "--local"}, code: exitUsage},
+		"--journals: mkdir ":                                   {args: []string{"--run", "--journals", empty + "/none"}, code: exitUsage},
+		"garbage.journal: not a journal of flchat conform":     {args: []string{"--sweep", "--journals", garbage}, code: exitUsage},
 		"can't be used together":                               {args: []string{"--run", "--sweep"}, code: exitUsage},
 		"no answer to GET /v1/user":                            {args: []string{"--run", "--url", "http://127.0.0.1:1"}, code: exitService},
 		"the address of the API is not one":                    {args: []string{"--run", "--url", "ftp:x"}, code: exitUsage},
@@ -134,6 +138,29 @@ func TestConformRefusesWhatCannotWork(t *testing.T) {
 		assert.Equal(t, x.code, r.code, want)
 		assert.Contains(t, r.errs, want)
 		assert.NotContains(t, r.errs, srv.Token)
+	}
+	assert.Empty(t, srv.Sources())
+}
+
+func TestConformTellsAServiceThatFailsFromATokenThatIsRefused(t *testing.T) {
+	srv, flags := studio(t)
+	for _, tt := range []struct {
+		what  string
+		fault fliplettest.Fault
+		want  string
+		code  int
+	}{
+		{"a portal", fliplettest.Answer(200, "<html>log in</html>"), "check the network, --url and --region", exitService},
+		{"another API", fliplettest.Answer(200, `{"hello": 1}`), "check the network, --url and --region", exitService},
+		{"nothing", fliplettest.EmptyBody(), "check the network, --url and --region", exitService},
+		{"down", fliplettest.Status(503), "try again later", exitService},
+		{"forbidden", fliplettest.Status(403), "the token may not ask who it belongs to: status 403; give the token of a user", exitUsage},
+	} {
+		lever := srv.Always(fliplettest.AnyRoute, tt.fault)
+		r := callWith(t, strings.NewReader(""), append(flags, "--run", "--only", "reach.user")...)
+		assert.Equal(t, tt.code, r.code, "%s: %s", tt.what, r.errs)
+		assert.Contains(t, r.errs, tt.want, tt.what)
+		lever.Off()
 	}
 	assert.Empty(t, srv.Sources())
 }

@@ -1,8 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,8 +73,12 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 	}{
 		{"token refused", "token", red, "HTTP 401", 2, func(w *world) { w.srv.RevokeToken(w.srv.Token) }, nil},
 		{"server down", "token", red, "HTTP 503", 3, func(w *world) { w.srv.Always(fliplettest.AnyRoute, fliplettest.Status(503)) }, nil},
-		{"another server", "token", red, "whose the token is", 2, func(w *world) {
+		{"another server", "token", red, "whose the token is", 3, func(w *world) {
 			w.srv.Always(fliplettest.AnyRoute, fliplettest.Answer(200, `{"hello":"portal"}`))
+		}, nil},
+		{"an empty answer", "token", red, "", 3, func(w *world) { w.srv.Always(fliplettest.AnyRoute, fliplettest.EmptyBody()) }, nil},
+		{"a page of a portal", "token", red, "", 3, func(w *world) {
+			w.srv.Always(fliplettest.AnyRoute, fliplettest.Answer(200, "<html>hello</html>"))
 		}, nil},
 		{"clock ahead", "clock", yellow, "behind the server", 0, func(w *world) { w.srv.ShiftClock(time.Hour) }, nil},
 		{"clock behind", "clock", yellow, "ahead of the server", 0, func(w *world) { w.srv.ShiftClock(-time.Hour) }, nil},
@@ -73,6 +86,9 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{"a conversation as contacts", "contacts", red, "is a conversation", 2, nil, []string{"--contacts", "102"}},
 		{"the same key twice", "primary key", yellow, "1 of 4 contacts", 0, func(w *world) {
 			w.srv.AddRows(w.contacts, datasource.M{"Email": "BOB@example.org", "flUserId": "u-bob2"})
+		}, nil},
+		{"the same user twice", "primary key", yellow, "1 of 4 contacts have the flUserId of another one", 0, func(w *world) {
+			w.srv.AddRows(w.contacts, datasource.M{"Email": "bob2@example.org", "flUserId": "u-bob"})
 		}, nil},
 		{"no key", "primary key", yellow, "1 of 4 contacts have none", 0, func(w *world) {
 			w.srv.AddRows(w.contacts, datasource.M{"Full name": "Nobody"})
@@ -149,6 +165,93 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDoctorNoticesAnswersThatAreCut: such a service loses messages and people without a word.
+func TestDoctorNoticesAnswersThatAreCut(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		contacts, messages int
+		check, text        string // "" for none
+		requests           int    // more than without rows
+	}{
+		{"contacts", 147, 1, "primary key", "of 150 rows that were asked for and are there, 100 came", 1},
+		{"messages", 0, 150, "cross-source", "of 200 rows that were asked for and are there, 100 came", 1},
+		{"nothing is cut", 90, 90, "", "", 1},
+		{"as many as fit", 97, 100, "", "", 1}, // and the three that are there
+		{"few", 0, 10, "", "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.token(t)
+			w.srv.ThawClock()
+			w.srv.ShiftClock(time.Since(w.srv.Now()))
+			w.person("jane@example.org")
+			rows := func(n int, row func(i int) datasource.M) (out []datasource.M) {
+				for i := range n {
+					out = append(out, row(i))
+				}
+				return out
+			}
+			w.srv.AddRows(w.contacts, rows(tt.contacts, func(i int) datasource.M { return datasource.M{"Email": fmt.Sprintf("p%d@example.org", i)} })...)
+			w.srv.AddRows(w.talk, rows(tt.messages, func(i int) datasource.M {
+				return datasource.M{"body": fmt.Sprint("m", i), "fromUserId": "u-bob", "conversationId": w.talk}
+			})...)
+			url, cut := cutting(t, w.srv.URL, 100)
+			before := len(w.srv.Requests())
+			r, found := examine(t, w, "--url", url)
+			assert.Equal(t, 9+tt.requests, len(w.srv.Requests())-before)
+			for name, f := range found {
+				if name != tt.check {
+					assert.Equal(t, isGreen, f["status"], "%s: %v", name, f)
+				}
+			}
+			if tt.check == "" {
+				assert.Equal(t, 0, r.code)
+				assert.Zero(t, cut.Load())
+				return
+			}
+			assert.Equal(t, exitService, r.code)
+			assert.Equal(t, isRed, found[tt.check]["status"])
+			assert.Equal(t, tt.text, found[tt.check]["text"])
+			assert.Contains(t, found[tt.check]["do"], "misses the messages and people behind it")
+			assert.Positive(t, cut.Load())
+		})
+	}
+}
+
+// cutting is a proxy that leaves n rows of every answer. cut counts the answers that had more.
+func cutting(t *testing.T, target string, n int) (address string, cut *atomic.Int64) {
+	t.Helper()
+	to, err := url.Parse(target)
+	require.NoError(t, err)
+	cut = new(atomic.Int64)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Header.Set("Accept-Encoding", "identity") },
+		ModifyResponse: func(res *http.Response) error {
+			raw, err := io.ReadAll(res.Body)
+			if err != nil {
+				return err
+			}
+			var o map[string]json.RawMessage
+			var entries []json.RawMessage
+			if json.Unmarshal(raw, &o) == nil && json.Unmarshal(o["entries"], &entries) == nil && len(entries) > n {
+				cut.Add(1)
+				if o["entries"], err = json.Marshal(entries[:n]); err != nil {
+					return err
+				}
+				if raw, err = json.Marshal(o); err != nil {
+					return err
+				}
+			}
+			res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+			res.Header.Set("Content-Length", strconv.Itoa(len(raw)))
+			return nil
+		},
+	}
+	srv := httptest.NewServer(proxy)
+	t.Cleanup(srv.Close)
+	return srv.URL, cut
 }
 
 func TestDoctorSaysHowToBeginWithoutAnything(t *testing.T) {

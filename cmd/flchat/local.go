@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -40,13 +41,25 @@ func demoLogin(ctx context.Context, demo *flipletlocal.Demo) error {
 	return err
 }
 
+// started lets the server end its requests, once it has said that it serves.
+type started struct{ a *app }
+
+func (s *started) Write(b []byte) (int, error) {
+	n, err := s.a.out.Write(b)
+	s.a.patience.Store(int64(localGrace))
+	return n, err
+}
+
+// localGrace is more than a local Fliplet gives its requests.
+const localGrace = 6 * time.Second
+
 type localCmd struct {
 	Args []string `arg:"" optional:"" help:"Flags of the local Fliplet."`
 }
 
 // Run is fliplet-local.
 func (cmd *localCmd) Run(a *app) error {
-	code := flipletlocal.Run(a.ctx, cmd.Args, a.out, a.errs)
+	code := flipletlocal.Run(a.ctx, cmd.Args, &started{a}, a.errs)
 	if code == 0 {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -45,7 +46,8 @@ type commands struct {
 
 // app is what a command runs with.
 type app struct {
-	ctx context.Context // ends with Ctrl-C
+	ctx  context.Context // ends with Ctrl-C
+	args []string
 	globals
 	stdin io.Reader
 	out   *printer // standard output: what was asked for
@@ -59,12 +61,36 @@ type app struct {
 	tokenFrom  string            // where the token is, for errors
 	localToken string
 	closers    []func()
+
+	patience atomic.Int64 // for how long the command may go on after ctx has ended
+	end      atomic.Pointer[ending]
 }
 
-// run is the program; it returns its exit status.
+// run is the program; it returns its exit status. When ctx ends, so does the command; one that is
+// held up by a pipe that nobody reads, or by a file that nobody writes, is left behind.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{ctx: ctx, args: args, stdin: stdin, errs: newPrinter(stderr, "text", os.Getenv("NO_COLOR") != ""), now: time.Now, zone: time.Local}
+	a.patience.Store(int64(grace))
+	ended := make(chan int, 1)
+	go func() { ended <- a.run(stdout, stderr) }()
+	select {
+	case code := <-ended:
+		return code
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(time.Duration(a.patience.Load()))
+	defer timer.Stop()
+	select {
+	case code := <-ended:
+		return code
+	case <-timer.C:
+		return a.cutOff()
+	}
+}
+
+// run runs what the arguments say.
+func (a *app) run(stdout, stderr io.Writer) int {
 	plain := os.Getenv("NO_COLOR") != ""
-	a := &app{ctx: ctx, stdin: stdin, errs: newPrinter(stderr, "text", plain), now: time.Now, zone: time.Local}
 	defer a.close()
 	var cli commands
 	ended := -1
@@ -72,12 +98,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return a.report(err)
 	}
-	for i, arg := range args {
+	for i, arg := range a.args {
 		if !utf8.ValidString(arg) { // the parser would put other characters there
 			return a.report(usagef("argument %d is no UTF-8 text; read it from a file or from standard input", i+1))
 		}
 	}
-	parsed, err := parser.Parse(doubleDashes(args, parser))
+	a.args = doubleDashes(a.args, parser)
+	parsed, err := parser.Parse(a.args)
 	if ended >= 0 { // -h has been answered
 		return ended
 	}
@@ -86,8 +113,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	a.globals = cli.globals
 	plain = plain || a.NoColor
-	a.errs = newPrinter(stderr, "text", plain)
+	a.errs.color = a.errs.color && !plain
 	a.out = newPrinter(stdout, a.Output, plain)
+	a.ifCut(onward[parsed.Selected().Name], exitInterrupted)
 	err = parsed.Run(a)
 	if lost := a.out.failure(); lost != nil && (err == nil || errors.Is(err, lost)) {
 		err = fmt.Errorf("the output cannot be written: %w", lost)

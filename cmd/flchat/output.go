@@ -33,8 +33,9 @@ type printer struct {
 	json  bool
 	color bool
 
-	mu  sync.Mutex
-	err error // the first failure to write
+	mu   sync.Mutex
+	err  error // the first failure to write
+	shut bool
 }
 
 // newPrinter looks at what is behind w: a terminal, or a pipe.
@@ -69,11 +70,24 @@ func (p *printer) width() int {
 func (p *printer) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.shut {
+		return 0, os.ErrClosed
+	}
 	n, err := p.w.Write(b)
 	if err != nil && p.err == nil {
 		p.err = err
 	}
 	return n, err
+}
+
+// last writes what nothing more comes after.
+func (p *printer) last(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.shut {
+		_, _ = io.WriteString(p.w, text) // there is nobody left to tell
+	}
+	p.shut = true
 }
 
 // failure is the first failure to write.

@@ -182,7 +182,7 @@ func TestTailFollowsUntilCtrlC(t *testing.T) {
 	s.press("\x03")
 	code, text := s.end()
 	assert.Equal(t, 0, code)
-	assert.Regexp(t, `stopped; to go on: flchat tail --since 20\d\d-\d\d-\d\dT[0-9:.]+Z`, text)
+	assert.Regexp(t, `stopped; to go on: flchat tail --poll 100ms --reads --url http:.* --as Email=jane@example.org --since 20\d\d-\d\d-\d\dT[0-9:.]+Z`, text)
 	assert.Equal(t, 1, strings.Count(text, "comes later"))
 	assert.Equal(t, 1, strings.Count(text, "before"), "what was there is not shown again when the stream begins with it")
 }

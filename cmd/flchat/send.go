@@ -31,8 +31,8 @@ func (cmd *sendCmd) Run(a *app) error {
 	if cmd.Conversation <= 0 {
 		return usagef("-c: give the id of a conversation; flchat conversations lists them")
 	}
-	again := cmd.GUID != ""
-	if again {
+	named := cmd.GUID != ""
+	if named {
 		id, err := uuid.Parse(cmd.GUID)
 		if err != nil {
 			return usagef("--guid: give a UUID such as %s, or leave it out", uuid.New())
@@ -41,6 +41,9 @@ func (cmd *sendCmd) Run(a *app) error {
 	}
 	draft := chat.Draft{GUID: cmd.GUID}
 	for _, path := range cmd.Files {
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe may have nobody who writes
+			return usagef("--file: %s is no file", path)
+		}
 		f, err := os.Open(path) //nolint:gosec // the user names it
 		if err != nil {
 			return usagef("--file: %s", err)
@@ -63,22 +66,57 @@ func (cmd *sendCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if !again {
+	if named {
+		if err := cmd.unused(a, c, draft.Body); err != nil {
+			return err
+		}
+	} else {
 		draft.GUID = uuid.NewString()
 	}
+	a.ifCut(again(draft.GUID), exitInterrupted)
 	m, err := c.Message(a.ctx, cmd.Conversation, draft)
 	if err != nil {
 		if datasource.Doubtful(err) || a.ctx.Err() != nil {
-			a.errs.Printf("flchat: it may have been sent; send the same again with --guid %s, and it arrives once\n", draft.GUID)
+			a.errs.Printf("flchat: %s\n", again(draft.GUID))
 		}
 		return err
 	}
+	a.ifCut(fmt.Sprintf("message %d was sent", m.ID), exitInterrupted)
 	n := newNames(c)
 	if a.out.json {
 		return (&talk{a: a, names: n}).show(a.ctx, eventMessage, m)
 	}
 	a.out.Printf("Message %d was sent to %s.\n", m.ID, n.conversation(a.ctx, m.ConversationID))
 	return nil
+}
+
+// unused makes sure that no other message of the sender's has the id: this one would come beside it.
+func (cmd *sendCmd) unused(a *app, c *chat.Chat, body string) error {
+	found, err := c.Messages(a.ctx, chat.In(cmd.Conversation), chat.WhereRow(chat.M{"data": chat.M{"guid": cmd.GUID}}))
+	if err != nil {
+		return err
+	}
+	var other int64
+	what := ""
+	for _, m := range found {
+		switch {
+		case m.GUID != cmd.GUID || m.FromUserID != c.User().UserID:
+		case m.Err == nil && m.Body != body:
+			other, what = m.ID, "another text; leave --guid out to send a new message, or repeat the text of that one"
+		case m.Err == nil && a.Encrypt && m.Protection == chat.Plain:
+			other, what = m.ID, "is not encrypted; leave --encrypt out to repeat it, or --guid to send a new message"
+		default: // one that cannot be read may be this one
+			return nil
+		}
+	}
+	if other != 0 {
+		return usagef("--guid: message %d has this id and %s", other, what)
+	}
+	return nil
+}
+
+func again(guid string) string {
+	return "it may have been sent; send the same again with --guid " + guid + ", and it arrives once"
 }
 
 // body is what to send: the arguments, or standard input.

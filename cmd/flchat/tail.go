@@ -5,7 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 )
@@ -54,8 +56,8 @@ func (cmd *tailCmd) Run(a *app) error {
 		return nil
 	}
 	if a.ctx.Err() != nil {
-		if last := t.last; !last.IsZero() && a.errs.terminal() {
-			a.errs.Printf("flchat: stopped; to go on: flchat tail --since %s\n", last.UTC().Format("2006-01-02T15:04:05.000Z"))
+		if onward := t.onward(); onward != "" && a.errs.terminal() {
+			a.errs.Printf("flchat: %s\n", onward)
 		}
 		return nil // Ctrl-C is how it ends
 	}
@@ -191,13 +193,48 @@ func (t *tail) event(m *chat.Message) string {
 	return eventMessage
 }
 
+// onward says how to go on, "" when there is nothing to go on from: a local Fliplet ends with the command.
+func (t *tail) onward() string {
+	if t.last.IsZero() || t.a.Local {
+		return ""
+	}
+	return "stopped; to go on: " + commandSince(t.a.args, t.last)
+}
+
+// commandSince is the same command, from another time on.
+func commandSince(args []string, since time.Time) string {
+	words := []string{"flchat"}
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "--since":
+			i++
+		case !strings.HasPrefix(args[i], "--since="):
+			words = append(words, quoted(args[i]))
+		}
+	}
+	return strings.Join(append(words, "--since", since.UTC().Format("2006-01-02T15:04:05.000Z")), " ")
+}
+
+// quoted is a word as a shell takes it. Nothing in it moves a terminal.
+func quoted(word string) string {
+	word = safe(word)
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_=+,./:@%", r)
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
 func (t *tail) show(ctx context.Context, event string, m *chat.Message) error {
+	t.a.ifCut(t.onward(), exitInterrupted)
 	if err := t.talk.show(ctx, event, m); err != nil {
 		return err
 	}
 	if m.UpdatedAt.After(t.last) {
 		t.last = m.UpdatedAt
 	}
+	t.a.ifCut(t.onward(), exitOK) // Ctrl-C is how it ends
 	if t.shown++; t.cmd.Count > 0 && t.shown >= t.cmd.Count {
 		return errEnough
 	}

@@ -70,7 +70,7 @@ func TestAddressesThatCannotBeUsed(t *testing.T) {
 	defer taken.Close()
 	for _, addr := range []string{taken.Addr().String(), "127.0.0.1:99999", "nowhere"} {
 		var out, errs bytes.Buffer
-		assert.Equal(t, 1, Run(t.Context(), []string{"-addr", addr, "-seed-demo"}, &out, &errs), addr)
+		assert.Equal(t, 2, Run(t.Context(), []string{"-addr", addr, "-seed-demo"}, &out, &errs), addr)
 		assert.Contains(t, errs.String(), "fliplet-local: -addr: ")
 		assert.Empty(t, out.String())
 	}

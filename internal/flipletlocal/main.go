@@ -24,7 +24,8 @@ type config struct {
 	limits              []flipletd.Limit
 }
 
-// Run is the program; it returns its exit status. It runs until ctx ends.
+// Run is the program; it returns its exit status: 2 for what the arguments say and cannot be used, 1 for other failures. It
+// runs until ctx ends.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := parse(args, stderr)
 	switch {
@@ -35,6 +36,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err := serve(ctx, cfg, stdout, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
 		fmt.Fprintln(stderr, "fliplet-local:", err)
+		if _, usage := errors.AsType[*usageError](err); usage {
+			return 2
+		}
 		return 1
 	}
 	return 0

@@ -178,7 +178,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		// The other process is real; the time in which it might end is not.
 		synctest.Test(t, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			assert.Equal(t, 1, Run(t.Context(), []string{"-addr", "127.0.0.1:0", "-data", path}, &out, &errs), path)
+			assert.Equal(t, 2, Run(t.Context(), []string{"-addr", "127.0.0.1:0", "-data", path}, &out, &errs), path)
 			assert.Empty(t, out.String())
 			assert.Contains(t, errs.String(), "fliplet-local: -data: "+path, path)
 			assert.Contains(t, errs.String(), why, path)

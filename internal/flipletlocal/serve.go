@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/flipletd"
@@ -23,6 +24,11 @@ const (
 // grace is how long requests in progress may take after a signal.
 const grace = 5 * time.Second
 
+// usageError is what has to be changed before the next start.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logger) (err error) {
 	settings := flipletd.Config{Token: cfg.token, Seed: cfg.seed, AppID: appID, OrganizationID: organizationID, Logger: logger, HookHosts: cfg.hookHosts}
@@ -32,8 +38,11 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	settings.Limits = append(settings.Limits[:len(settings.Limits):len(settings.Limits)], cfg.limits...) // the last of a kind counts
 	if cfg.data != "" {
 		journal, err := boltjournal.Open(cfg.data)
+		if errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("-data: %w", err)
+		}
 		if err != nil {
-			return explain(err)
+			return &usageError{explain(err)}
 		}
 		defer func() {
 			if closed := journal.Close(); closed != nil {
@@ -44,6 +53,8 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	}
 	core, err := flipletd.New(settings)
 	switch {
+	case errors.Is(err, boltjournal.ErrDamaged):
+		return &usageError{explain(fmt.Errorf("%s: %w", cfg.data, err))}
 	case err != nil && cfg.data != "":
 		return explain(fmt.Errorf("%s: %w", cfg.data, err))
 	case err != nil:
@@ -52,7 +63,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	defer core.Close()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.addr)
 	if err != nil {
-		return fmt.Errorf("-addr: %w", err)
+		return &usageError{fmt.Errorf("-addr: %w; give an address of this machine and a port that nobody uses; port 0 takes one", err)}
 	}
 	extra, err := populate(core, cfg)
 	if err != nil {

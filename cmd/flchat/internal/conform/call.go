@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 )
 
 // call is a request.
@@ -321,5 +323,22 @@ func (r *run) what(c call) string {
 	if cut := []rune(text); len(cut) > longWhat {
 		text = string(cut[:longWhat]) + "… (" + strconv.Itoa(len(text)) + " bytes)"
 	}
-	return text
+	return harmless(text)
+}
+
+// harmless shows what a terminal would obey as JSON does.
+func harmless(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -102,4 +103,14 @@ func TestEveryProbeHasASectionOfTheProtocol(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, len(seen), 80)
+}
+
+func TestThePlanHoldsNothingThatATerminalObeys(t *testing.T) {
+	report, err := Rehearse(t.Context(), Options{App: 1, Only: []string{"rows"}})
+	require.NoError(t, err)
+	plan := report.Plan()
+	assert.Contains(t, plan, `\u007f\u0085z`)
+	for _, r := range plan {
+		require.True(t, r == '\n' || unicode.IsPrint(r), "%U", r)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // The journal of a run has a line for everything that the run makes, on the disk before the
@@ -49,12 +50,12 @@ type journal struct {
 // createJournal begins one in a directory, which it makes if there is none.
 func createJournal(dir string, head line) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, notThere(err)
 	}
 	name := filepath.Join(dir, head.Run+suffix)
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND, 0o600) //nolint:gosec // the user names the directory
 	if err != nil {
-		return nil, err
+		return nil, notThere(err)
 	}
 	j := &journal{f: f, head: head}
 	if err := lock(f); err != nil {
@@ -65,6 +66,14 @@ func createJournal(dir string, head line) (*journal, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return j, syncDir(dir)
+}
+
+// notThere says what to do about a directory that cannot be used. A full disk is nobody's mistake.
+func notThere(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return &UsageError{fmt.Sprintf("--journals: %s; name a directory that can be written", err)}
 }
 
 // errBusy: a run is under way that writes to the journal.
@@ -81,13 +90,14 @@ func openJournal(name string) (*journal, error) {
 		return nil, errors.Join(errBusy, f.Close())
 	}
 	if err := j.read(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+		return nil, errors.Join(err, f.Close())
 	}
 	return j, nil
 }
 
 func (j *journal) read() error {
 	r := bufio.NewReader(j.f)
+	foreign := &UsageError{fmt.Sprintf("--journals: %s: not a journal of flchat conform; move it away", j.f.Name())}
 	for n := 1; ; n++ {
 		text, err := r.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -100,18 +110,18 @@ func (j *journal) read() error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", j.f.Name(), err)
 		}
 		var l line
 		if err := json.Unmarshal(text, &l); err != nil {
 			if len(bytes.TrimSpace(text)) == 0 || n > 1 {
 				continue // the rest of one that was being written
 			}
-			return errors.New("not a journal of flchat conform; move it away")
+			return foreign
 		}
 		if n == 1 {
 			if l.Do != "run" || l.Run == "" {
-				return errors.New("not a journal of flchat conform; move it away")
+				return foreign
 			}
 			j.head = l
 			continue

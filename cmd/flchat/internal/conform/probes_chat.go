@@ -288,16 +288,9 @@ func crossProbes() []Probe {
 			return yes(unique(said) == len(said.entries()), "once", "twice")
 		})},
 		{ID: "across.default-limit", Section: searching, Fact: "Without limit there are 200 rows at most.", Known: Open, Expect: "200", ask: func(a *asker) string {
-			t := a.crossing()
-			many := fix(a, "many", func() int64 {
-				many := a.source("conversation of many", conversation(t.me))
-				rows := make([]any, 250)
-				for i := range rows {
-					rows[i] = object{"body": "many", "readBy": []any{t.me}}
-				}
-				a.append(many, rows...)
-				return many
-			})
+			a.crossing()
+			a.whole()
+			many := a.many()
 			n := 0
 			a.until(func() bool {
 				n = unique(a.across(nil))

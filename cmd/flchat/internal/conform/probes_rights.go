@@ -217,24 +217,6 @@ func sizeProbes() []Probe {
 	return []Probe{
 		{ID: "sizes.body-64k", Section: "Messages", Fact: "A message may have 64 KiB.", Known: Open, Expect: "stored", ask: body(64 << 10)},
 		{ID: "sizes.body-1m", Section: "Messages", Fact: "A message may have 1 MiB.", Known: Open, Expect: "stored", ask: body(1 << 20)},
-		{ID: "sizes.import", Section: sourcesAndRows, Fact: "An import may have 1,000 rows.", Known: Open, Expect: "stored", ask: func(a *asker) string {
-			rows := make([]any, 1000)
-			for i := range rows {
-				rows[i] = object{"n": i}
-			}
-			said := a.append(a.source("import", nil), rows...)
-			return yes(said.ok(), "stored", said.said())
-		}},
-		{ID: "sizes.page", Section: "Polling", Fact: "A page may have 1,000 rows.", Known: Open, Expect: "1000", ask: func(a *asker) string {
-			source := a.source("import", nil)
-			rows := make([]any, 1000)
-			for i := range rows {
-				rows[i] = object{"n": i}
-			}
-			a.append(source, rows...)
-			said := a.query(source, object{"limit": 1000, "attributes": []any{"n"}})
-			return yes(unique(said) == 1000, "1000", "fewer")
-		}},
 		{ID: "sizes.ids", Section: otherFacts, Fact: "A query may name 500 ids.", Known: Open, Expect: "200", ask: func(a *asker) string {
 			l := a.list()
 			list := []any{l.rows[0]}

@@ -203,10 +203,15 @@ func (r *run) begin() (err error) {
 	switch {
 	case user.status == http.StatusUnauthorized:
 		return &UsageError{"the token was refused: make a new one in Fliplet Studio, or check --region"}
+	case user.status >= 400 && user.status < 500 && user.status != http.StatusRequestTimeout && user.status != http.StatusTooManyRequests:
+		return &UsageError{fmt.Sprintf("the token may not ask who it belongs to: status %d; give the token of a user of Studio, and check --url", user.status)}
 	case !user.ok():
 		return &ServiceError{fmt.Sprintf("who the token belongs to cannot be read: status %d; try again later", user.status)}
 	}
-	who, _ := user.object()["user"].(object)
+	who, there := user.object()["user"].(object)
+	if !there {
+		return &ServiceError{"the answer does not say who the token belongs to, as that of a portal or a gateway: check the network, --url and --region, and try again"}
+	}
 	if kind, _ := who["type"].(string); kind == "appToken" || kind == "integrationToken" || kind == "apiToken" {
 		return &UsageError{"this is an app's token, which may not delete data sources, so everything that is made would stay: give the token of a user of Studio, and this one with --api-token-file"}
 	}
@@ -216,6 +221,9 @@ func (r *run) begin() (err error) {
 	made, said := r.make("first", nil)
 	if said.status >= http.StatusInternalServerError {
 		return &ServiceError{fmt.Sprintf("no data source can be made now: status %d; sweep, and try again later", said.status)}
+	}
+	if said.ok() && made == 0 {
+		return &ServiceError{"the answer to a new data source is not one of Fliplet: check the network and --url; sweep, and try again"}
 	}
 	if made == 0 {
 		return &UsageError{fmt.Sprintf("no data source can be made in app %d: check --app, and that the token's user may edit the app", r.App)}

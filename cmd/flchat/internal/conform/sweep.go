@@ -17,7 +17,7 @@ func Sweep(ctx context.Context, o Options) (Swept, error) {
 	var out Swept
 	names, err := journals(o.Dir)
 	if err != nil {
-		return out, err
+		return out, notThere(err)
 	}
 	var failed []error
 	for _, name := range names {

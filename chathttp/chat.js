@@ -64,7 +64,7 @@
     async updateMessage(id, messageId, data) { return this.absolute(await this.call("updateMessage", [id, messageId, this.relative(data)])); }
     markMessagesAsRead(messages) { return this.call("markMessagesAsRead", [messages], attempts); }
     /**
-     * Sends a message: body, file (addresses, data URLs, File or Blob objects), guid, columns. options: onProgress(sent, total),
+     * Sends a message: body, file (File or Blob objects, data URLs, files of other messages), guid, columns. options: onProgress(sent, total),
      * onRetry(error) each time that an attempt fails and another one follows, signal to give up.
      */
     message(id, message, options = {}) {

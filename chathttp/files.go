@@ -139,6 +139,14 @@ func refersTo(s string) (ref reference, is bool, err error) {
 	return ref, true, nil
 }
 
+// errAddress refuses an address that a page gives as a file. The server would fetch it with its
+// own rights, and serve it as a file of the page's message: it may read more than the page.
+var errAddress = refusal(http.StatusForbidden,
+	"file: pages may not give addresses; give a data URL, upload the file, or give what a message has in data.file, such as file/{conversation}/{message}/{n}")
+
+// isDataURL reports whether a file is its own content, and no address.
+func isDataURL(s string) bool { return len(s) >= 5 && strings.EqualFold(s[:5], "data:") }
+
 // resend makes a file of a message one of another message. It is uploaded anew, since
 // a private or sealed file opens in its own message only.
 func (q *request) resend(ctx context.Context, ref reference, spool *spool) (chat.File, error) {

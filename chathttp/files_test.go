@@ -318,3 +318,47 @@ func TestTheCallsOfTheWidget(t *testing.T) {
 		assert.Contains(t, string(body), `"code":404`)
 	})
 }
+
+// The server may read more than a page, so what a page names is not fetched for it.
+func TestAPageCannotHaveTheServerReadAnAddressForIt(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string]chathttp.Options{"references": {}, "addresses": {FileURLs: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, opts, func(o *chat.Options) { o.EncryptMessages = false })
+			hers, others := w.converse("jane", "bob"), w.converse("bob", "eve")
+			secret, err := w.chats["bob"].Message(t.Context(), others.ID, chat.Draft{Body: "see", Files: []chat.File{{Name: "p.txt", Content: []byte("TOP SECRET")}}})
+			require.NoError(t, err)
+			own, err := w.chats["jane"].Message(t.Context(), hers.ID, chat.Draft{Body: "mine", Files: []chat.File{{Name: "o.txt", Content: []byte("my own")}}})
+			require.NoError(t, err)
+			stored := len(w.Rows(hers.ID))
+			address := secret.Files[0]
+			_, path, _ := strings.Cut(address, "/v1/")
+			for _, given := range []string{address, "v1/" + path, "/v1/" + path, strings.Replace(address, "://", "://user@", 1), "https://files.example.org/a.png"} {
+				status, message := w.refused("jane", "message", hers.ID, object{"body": "x", "file": []string{given}})
+				assert.Equal(t, http.StatusForbidden, status, "%s: %s", given, message)
+				assert.Contains(t, message, "addresses")
+				status, message = w.refused("jane", "updateMessage", hers.ID, own.ID, object{"file": []string{own.Files[0], given}})
+				assert.Equal(t, http.StatusForbidden, status, "%s: %s", given, message)
+				res, body := w.upload("jane", hers.ID, object{"body": "x", "file": []string{given}}, file{"a.txt", "text/plain", "x"})
+				assert.Equal(t, http.StatusForbidden, res.StatusCode, "%s: %s", given, body)
+			}
+			for _, ref := range []string{"file/" + strconv.FormatInt(others.ID, 10) + "/" + strconv.FormatInt(secret.ID, 10) + "/0"} {
+				status, _ := w.refused("jane", "message", hers.ID, object{"body": "x", "file": []string{ref}})
+				assert.Equal(t, http.StatusNotFound, status)
+			}
+			require.Len(t, w.Rows(hers.ID), stored, "nothing of it is stored")
+			// What the page's own message has already it may keep, and send on by reference.
+			w.call("jane", "updateMessage", nil, hers.ID, own.ID, object{"body": "still mine", "file": own.Files})
+			ref := "file/" + strconv.FormatInt(hers.ID, 10) + "/" + strconv.FormatInt(own.ID, 10) + "/0"
+			var on chat.Message
+			w.call("jane", "message", &on, hers.ID, object{"body": "on", "file": []string{ref, "data:image/gif;base64,R0lGODlhAQABAAAAACw="}})
+			require.Len(t, on.Files, 2)
+			for i, want := range []string{"my own", "GIF89a"} {
+				res, body := w.request("bob", http.MethodGet, "file/"+strconv.FormatInt(hers.ID, 10)+"/"+strconv.FormatInt(on.ID, 10)+"/"+strconv.Itoa(i), "")
+				assert.Equal(t, http.StatusOK, res.StatusCode)
+				assert.Contains(t, string(body), want)
+			}
+		})
+	}
+}

@@ -62,7 +62,7 @@ type Options struct {
 	// getEncryptionKey. Each opens all bodies and files of its conversation. Default: refused.
 	EncryptionKeys bool
 	// FileURLs leaves the addresses of files in messages as they are. Default: references to
-	// the handler, which a page can load.
+	// the handler, which a page can load. A page sends a file on by a reference in both cases.
 	FileURLs bool
 	// Logger gets why calls fail. No token, key or message body is logged. Default: none.
 	Logger *slog.Logger

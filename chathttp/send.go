@@ -39,12 +39,16 @@ func send(ctx context.Context, q *request, a *args) (any, error) {
 	return q.shown(q.user.send(ctx, conv, d))
 }
 
-// resolve replaces references to files of other messages.
+// resolve replaces references to files of other messages, and refuses addresses.
 func (q *request) resolve(ctx context.Context, d *chat.Draft, spool *spool) error {
 	for i, f := range d.Files {
 		ref, is, err := refersTo(f.URL)
-		if is && err == nil {
+		switch {
+		case err != nil:
+		case is:
 			d.Files[i], err = q.resend(ctx, ref, spool)
+		case !isDataURL(f.URL):
+			err = errAddress
 		}
 		if err != nil {
 			return err

@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 )
@@ -172,6 +175,26 @@ func nameOf(address string) string {
 		return ""
 	}
 	return path.Base(u.Path)
+}
+
+// escapes is what somebody could take for an escape in a path.
+var escapes = regexp.MustCompile(`%([0-9A-Fa-f]{2}|[uU])`)
+
+// fileName is a name under which a file can be read again. Addresses with a slash or a
+// control character behind an escape, however often it is escaped, or with dots for a name,
+// are refused by [chat.Chat.Download], since servers read them differently.
+func fileName(name string) string {
+	name = escapes.ReplaceAllString(strings.TrimSpace(name), "_$1")
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '/' || r == '\\' || r == utf8.RuneError {
+			return '_'
+		}
+		return r
+	}, name)
+	if head, _, _ := strings.Cut(name, ";"); name != "" && (head == "" || head == "." || head == "..") {
+		return "_" + name
+	}
+	return name
 }
 
 // limited is a Writer that refuses more than so many bytes.

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -360,5 +361,43 @@ func TestAPageCannotHaveTheServerReadAnAddressForIt(t *testing.T) {
 				assert.Contains(t, string(body), want)
 			}
 		})
+	}
+}
+
+// A send that is answered as one in doubt is repeated for ever, and holds up what comes after it.
+func TestAFileThatFlipletRefusesIsARefusal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, chathttp.Options{})
+	conv := w.converse("jane", "bob")
+	res, body := w.upload("jane", conv.ID, object{"body": "run it", "guid": "g1"}, file{"setup.exe", "application/octet-stream", "MZ"})
+	assert.Equal(t, http.StatusUnprocessableEntity, res.StatusCode, "%s", body)
+	assert.Empty(t, res.Header.Get("Retry-After"))
+	assert.Contains(t, rejected(t, res, body), "type of file")
+	assert.Empty(t, w.Rows(conv.ID))
+	// What a gateway says leaves open whether the message went on.
+	w.Next(1, fliplettest.Insert, fliplettest.Answer(422, "<h1>Unprocessable</h1>"))
+	res, body = w.upload("jane", conv.ID, object{"body": "text", "guid": "g2"}, file{"a.txt", "text/plain", "x"})
+	assert.Equal(t, http.StatusGatewayTimeout, res.StatusCode, "%s", body)
+}
+
+func TestAFileCanBeReadWhateverItsName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, chathttp.Options{}, func(o *chat.Options) { o.EncryptMessages = false })
+	conv := w.converse("jane", "bob")
+	for name, want := range map[string]string{
+		"a%2fb.txt": "a_2fb.txt", "a%5Cb.txt": "a_5Cb.txt", "a%252fb.txt": "a_252fb.txt", "a%0Ab.txt": "a_0Ab.txt", "a\tb.txt": "a_b.txt", `a\\b.txt`: "a_b.txt",
+		"..": "_..", "%2e%2e.txt": "_2e_2e.txt", ";b.txt": "_;b.txt", "a%u002fb.txt": "a_u002fb.txt", "a%41%zz.txt": "a_41%zz.txt", "a%00.txt": "a_00.txt",
+		"100%.txt": "100%.txt", "ä ü.txt": "ä ü.txt", "a;b.txt": "a;b.txt", "%.txt": "%.txt", "%%41.txt": "%_41.txt",
+	} {
+		res, body := w.upload("jane", conv.ID, object{"body": "x"}, file{name, "text/plain", "content of it"})
+		require.Equal(t, http.StatusOK, res.StatusCode, "%q: %s", name, body)
+		var m chat.Message
+		require.NoError(t, json.Unmarshal(body, &m))
+		require.Len(t, m.Files, 1)
+		res, body = w.request("bob", http.MethodGet, m.Files[0], "")
+		assert.Equal(t, http.StatusOK, res.StatusCode, "%q: %s", name, body)
+		_, params, err := mime.ParseMediaType(res.Header.Get("Content-Disposition"))
+		assert.NoError(t, err)
+		assert.Equal(t, want, params["filename"], "%q", name)
 	}
 }

@@ -47,8 +47,8 @@ type Options struct {
 	// WriteTimeout is how long a page may take to read what is sent to it before its
 	// connection is cut. Default: 30 s.
 	WriteTimeout time.Duration
-	// HiddenColumns are columns of contacts that pages neither get nor may ask about, in any
-	// case of letters; "*" stands for any text, as in [path.Match]. Chat tokens are always
+	// HiddenColumns are columns of contacts, and names inside of them, that pages neither get
+	// nor may ask about, in any case of letters; "*" stands for any text, as in [path.Match]. Chat tokens are always
 	// among them. Default: "*password*". An empty list that is not nil hides no other.
 	HiddenColumns []string
 	// Moderator reports whether a user may change and delete the messages of others, and

@@ -286,7 +286,10 @@ func (f *fields) query() datasource.Query {
 	f.read("createdAt", "a time or an object", &q.CreatedAt)
 	f.read("updatedAt", "a time or an object", &q.UpdatedAt)
 	if f.has("dataSourceEntryId") {
-		q.DataSourceEntryID = (&args{list: []json.RawMessage{f.m["dataSourceEntryId"]}, err: f.a.err}).id(0, f.name)
+		n, ok := parseID(f.m["dataSourceEntryId"])
+		if q.DataSourceEntryID = n; !ok {
+			f.a.wrong("%s.dataSourceEntryId: give an id, as a number or text", f.name)
+		}
 	}
 	if q.Type != "" && q.Type != "select" {
 		f.a.wrong("%s.type: only select reads", f.name)

@@ -3,6 +3,7 @@ package chathttp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -192,20 +193,23 @@ func updateMessage(ctx context.Context, q *request, a *args) (any, error) {
 }
 
 // keptFiles are the addresses of files that an update gives its message: those that the
-// message has already, by reference, and addresses.
+// message has already, by reference or address, and data URLs.
 func (q *request) keptFiles(ctx context.Context, conversation, message int64, files []chat.File) ([]string, error) {
 	urls := make([]string, len(files))
 	for i, f := range files {
 		ref, is, err := refersTo(f.URL)
-		if is && err == nil && (ref.conversation != conversation || ref.message != message) {
+		switch {
+		case err != nil:
+		case is && (ref.conversation != conversation || ref.message != message):
 			err = badArgument("data.file: an update keeps files of its own message only; send the others with a new one")
-		}
-		urls[i] = f.URL
-		if is && err == nil {
-			var m *chat.Message
-			var at int
-			if m, at, err = q.find(ctx, ref); err == nil {
-				urls[i] = m.Files[at]
+		case is:
+			urls[i], err = q.addressOf(ctx, ref)
+		case isDataURL(f.URL):
+			urls[i] = f.URL
+		default:
+			ref := reference{conversation: conversation, message: message, tag: tagOf(f.URL)}
+			if urls[i], err = q.addressOf(ctx, ref); errors.Is(err, chat.ErrNotFound) {
+				err = errAddress
 			}
 		}
 		if err != nil {
@@ -213,6 +217,15 @@ func (q *request) keptFiles(ctx context.Context, conversation, message int64, fi
 		}
 	}
 	return urls, nil
+}
+
+// addressOf is the address of a file that the user may read.
+func (q *request) addressOf(ctx context.Context, ref reference) (string, error) {
+	m, i, err := q.find(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	return m.Files[i], nil
 }
 
 // own refuses what another person has written, unless the user is a moderator.

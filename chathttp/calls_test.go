@@ -156,6 +156,8 @@ func TestArgumentsThatAreUnusableAreRefusedByName(t *testing.T) {
 		`contacts [{"limit":"many"}]`:                        "options.limit",
 		`contacts [{"order":"Email"}]`:                       "options.order",
 		`contacts [{"order":[["Email","UP"]]}]`:              "ASC or DESC",
+		`contacts [{"dataSourceEntryId":{"$gt":0}}]`:         "options.dataSourceEntryId",
+		`contacts [{"dataSourceEntryId":"all"}]`:             "options.dataSourceEntryId",
 		`contacts [7]`:                                       "options",
 		`messages [{"conversations":["x"]}]`:                 "options.conversations",
 		`messages [{"where":"createdAt"}]`:                   "options.where",

@@ -35,6 +35,8 @@
     try { body = JSON.parse(text) || {}; } catch { /* a page of a proxy */ }
     return new ChatError({ code: body.code || status, status, message: body.message || "the server answered " + status }, Number(retryAfter) || 0);
   };
+  /** An answer that was cut off, or is a page of the network's own, is none: status 0, as without a connection. */
+  const parse = (text) => { try { return JSON.parse(text); } catch { throw new ChatError({ message: "the answer is not the server's" }); } };
 
   class Chat {
     constructor(options) {
@@ -47,9 +49,7 @@
         get: () => read("channels.get", []), create: (name) => this.call("channels.create", [name]),
         join: async (id) => this.conversation(await this.call("channels.join", [id])), delete: (id) => this.call("channels.delete", [id]),
       };
-      this.contacts = (options) => read("contacts", [options]);
-      this.user = () => read("user", []);
-      this.getBatchSize = () => 200;
+      Object.assign(this, { contacts: (options) => read("contacts", [options]), user: () => read("user", []), getBatchSize: () => 200 });
       this.messages = async (options) => list(await read("messages", [options]));
       this.conversations = async (options) => (await read("conversations", [options])).map((c) => this.conversation(c));
       this.conversations.get = async (id) => this.conversation(await read("conversations.get", [id]));
@@ -57,14 +57,13 @@
     }
 
     login(query, options) { return this.call("login", [query, options], attempts); }
-    logout() { return this.call("logout", []); }
-    poll(options) { return this.call("poll", [options]); }
+    logout() { return this.call("logout", []); } poll(options) { return this.call("poll", [options]); }
     async create(options) { return this.conversation(await this.call("create", [options])); }
     deleteMessage(id, messageId) { return this.call("deleteMessage", [id, messageId]); }
     async updateMessage(id, messageId, data) { return this.absolute(await this.call("updateMessage", [id, messageId, this.relative(data)])); }
     markMessagesAsRead(messages) { return this.call("markMessagesAsRead", [messages], attempts); }
     /**
-     * Sends a message: body, file (addresses, data URLs, File or Blob objects), guid, columns. options: onProgress(sent, total),
+     * Sends a message: body, file (File or Blob objects, data URLs, files of other messages), guid, columns. options: onProgress(sent, total),
      * onRetry(error) each time that an attempt fails and another one follows, signal to give up.
      */
     message(id, message, options = {}) {
@@ -99,18 +98,17 @@
         request.open("POST", new URL("upload/" + encodeURIComponent(id), this.base));
         if (options.onProgress) request.upload.onprogress = (e) => options.onProgress(e.loaded, e.total);
         if (options.signal) options.signal.addEventListener("abort", () => request.abort());
-        request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.responseText))
-          : reject(rejection(request.status, request.responseText, request.getResponseHeader("Retry-After"))));
+        request.onload = () => (request.status === 200 ? resolve(request.responseText) : reject(rejection(request.status, request.responseText, request.getResponseHeader("Retry-After"))));
         request.onerror = request.onabort = () => reject(new ChatError({}));
         request.send(form);
-      });
+      }).then(parse);
     }
 
     /** Calls a method of the server. tries: how often, at the most, when it fails for a while only. */
     async call(method, args, tries = 1, signal = undefined) {
       for (let attempt = 0; ; attempt++) {
         try {
-          return await (await this.post("call/" + method, args, signal)).json();
+          return parse(await (await this.post("call/" + method, args, signal)).text().catch(() => ""));
         } catch (error) {
           const most = error.status === 429 ? attempts : tries; // what was refused unseen can be repeated
           if ((signal && signal.aborted) || attempt + 1 >= most || !temporary.includes(error.status)) throw error;
@@ -119,9 +117,7 @@
       }
     }
 
-    post(path, value, signal, keepalive) {
-      return this.fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value), signal, keepalive });
-    }
+    post(path, value, signal, keepalive) { return this.fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value), signal, keepalive }); }
     async fetch(path, options) {
       const response = await root.fetch(new URL(path, this.base), { credentials: "same-origin", cache: "no-store", ...options }).catch(() => { throw new ChatError({}); });
       if (!response.ok) throw rejection(response.status, await response.text().catch(() => ""), response.headers.get("Retry-After"));
@@ -159,8 +155,7 @@
           error = e instanceof ChatError ? e : new ChatError({});
           if (!stream.stopped && ![...temporary, 410, 500].includes(error.status)) { // such as 401: log in, and stream again
             stream.stopped = true;
-            stream.reject(error);
-            tell("closed", error);
+            stream.reject(error); tell("closed", error);
           }
         }
         if (stream.stopped) break;
@@ -174,7 +169,9 @@
       const { offline, from, marks } = stream.options, abort = (stream.abort = new AbortController());
       const query = new URLSearchParams({ ack: "1", ...(offline && { offline: "1" }), ...(from && { from }), ...(marks === false && { marks: "0" }) });
       const response = await this.fetch("stream?" + query, { headers: stream.id ? { "Last-Event-ID": stream.id } : {}, signal: abort.signal });
-      stream.newest = stream.newest || Date.parse(response.headers.get("Date")) || 0; // what comes now is later
+      if (!/^text\/event-stream/.test(response.headers.get("Content-Type"))) { abort.abort(); throw new ChatError({ message: "the answer is not the server's" }); }
+      stream.since = stream.since || Date.parse(response.headers.get("Date")) - 60 * overlap || 0; // by another clock than that of the messages
+      if (!stream.newest) stream.begun = this.call("messages", [{ order: [["updatedAt", "DESC"]], limit: 1 }], attempts).then((page) => this.saw(stream, page[0]), () => {});
       opened();
       const reader = response.body.getReader(), decoder = new TextDecoder();
       let watch, text = "";
@@ -183,8 +180,7 @@
           watch = setTimeout(() => abort.abort(), silence);
           const { value, done } = await reader.read();
           stream.heard = Date.now();
-          clearTimeout(watch);
-          if (done || stream.stopped) return;
+          clearTimeout(watch); if (done || stream.stopped) return;
           const blocks = (text + decoder.decode(value, { stream: true })).split("\n\n");
           text = blocks.pop();
           for (const block of blocks) {
@@ -215,8 +211,7 @@
       else if (!stream.timer) stream.timer = setTimeout(() => this.acknowledge(stream), 3000);
     }
     acknowledge(stream) {
-      stream.timer = clearTimeout(stream.timer);
-      stream.due = 0;
+      [stream.timer, stream.due] = [clearTimeout(stream.timer), 0];
       if (!stream.stopped) this.post("stream/ack", { id: stream.id }).catch(() => {});
     }
 
@@ -229,19 +224,23 @@
       stream.known.delete(message.id);
       stream.known.set(message.id, hash);
       if (stream.known.size > remembered) stream.known.delete(stream.known.keys().next().value);
-      stream.newest = Math.max(stream.newest, Date.parse(message.updatedAt) || 0);
+      this.saw(stream, message);
       try { stream.fn(this.absolute(message)); } catch (error) { console.error("a function of a stream failed", error); } // the next message is not to blame
     }
 
+    saw(stream, message) { stream.newest = Math.max(stream.newest, message ? Date.parse(message.updatedAt) || 0 : 1); } // 1: there was none, all are new
     /** Reads what has changed since the newest message of a stream that the server has given up. */
     async catchUp(stream) {
-      const found = [];
-      for (let from = stream.newest - overlap; stream.newest > 0 && !stream.stopped;) {
-        const where = { updatedAt: { $gte: new Date(from).toISOString() } };
-        const page = await this.call("messages", [{ where, order: [["updatedAt", "ASC"], ["id", "ASC"]], limit: 200 }], attempts);
-        const last = found.push(...page) && page.length ? Date.parse(page[page.length - 1].updatedAt) : 0;
-        if (page.length < 200 || last === from) break;
-        from = last;
+      await stream.begun;
+      const found = [], at = (time) => new Date(time).toISOString();
+      for (let from = Math.max(0, (stream.newest || stream.since) - overlap), after = 0; !stream.stopped;) {
+        const where = after ? { updatedAt: { $gte: at(from), $lt: at(from + 1) }, id: { $gt: after } } : { updatedAt: { $gte: at(from) } };
+        const page = await this.call("messages", [{ where, order: [["updatedAt", "ASC"], ["id", "ASC"]], limit: 200 }], attempts), end = page.at(-1);
+        found.push(...page);
+        if (page.length < 200 && !after) break;
+        if (page.length < 200) [from, after] = [from + 1, 0];
+        else if (after || Date.parse(end.updatedAt) === from) after = end.id; // more than a page was written at once, as read marks are
+        else from = Date.parse(end.updatedAt);
       } // a read mark has changed some since: what is new comes in the order in which it was sent
       found.sort((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt) || a.id - b.id).forEach((message) => this.deliver(stream, message));
     }
@@ -286,6 +285,7 @@
   });
   if (root.document) {
     root.addEventListener("online", wake);
+    root.addEventListener("offline", () => each((stream) => stream.abort.abort())); // what is said to be open is not
     root.document.addEventListener("visibilitychange", () => root.document.hidden || wake());
     root.addEventListener("pagehide", (event) => event.persisted || each((stream, chat) => chat.leave(stream)));
   }

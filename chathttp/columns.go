@@ -33,13 +33,30 @@ func (h *Handler) contact(ct *chat.Contact) *chat.Contact {
 		return nil
 	}
 	out := *ct
-	out.Data = make(chat.M, len(ct.Data))
-	for column, v := range ct.Data {
-		if !h.hidden(column) {
-			out.Data[column] = v
-		}
-	}
+	out.Data, _ = h.shownPart(ct.Data).(chat.M)
 	return &out
+}
+
+// shownPart is a copy of a part of a contact without what is hidden, also inside of columns:
+// what cannot be asked for by its path is not to be seen in the whole.
+func (h *Handler) shownPart(v any) any {
+	switch v := v.(type) {
+	case chat.M:
+		out := make(chat.M, len(v))
+		for column, e := range v {
+			if !h.hidden(column) {
+				out[column] = h.shownPart(e)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = h.shownPart(e)
+		}
+		return out
+	}
+	return v
 }
 
 func (h *Handler) contacts(found []*chat.Contact) []*chat.Contact {

@@ -51,7 +51,8 @@
 // and 503 have Retry-After.
 //
 // In messages, data.file holds references such as "file/12/34/0-5f1a…" in place of addresses;
-// chat.js makes them absolute. They are taken back where files are given.
+// chat.js makes them absolute. They are taken back where files are given, beside data URLs;
+// addresses are refused with 403, since the server would fetch them with its own rights.
 //
 // # Streams
 //

@@ -91,13 +91,25 @@ func failed(err error) *failure {
 	if f.text == "" {
 		f.text = strings.TrimPrefix(err.Error(), "chat: ")
 	}
-	if datasource.Doubtful(err) { // it may have been applied: a repetition is to find it
+	answer, _ := errors.AsType[*datasource.Error](err)
+	switch {
+	case f.status == http.StatusBadGateway && refused(answer):
+		f.status, f.text = answer.StatusCode, "Fliplet refuses this: a query or column that it does not know, or a type of file that it does not take"
+	case datasource.Doubtful(err) && !refused(answer):
+		// it may have been applied: a repetition is to find it
 		f.status, f.text, f.retry = http.StatusGatewayTimeout, "the outcome is not known", 5
 	}
 	if own, ok := errors.AsType[*chat.Error](err); ok {
 		f.code = own.Code
 	}
 	return f
+}
+
+// refused reports whether the service says that what it was asked for is wrong: a repetition
+// ends in the same way. What a gateway says is not in its words, or has another status.
+func refused(answer *datasource.Error) bool {
+	return answer != nil && answer.FromService &&
+		(answer.StatusCode == http.StatusBadRequest || answer.StatusCode == http.StatusUnprocessableEntity)
 }
 
 func status(err error) int { return failed(err).status }

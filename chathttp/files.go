@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 )
@@ -139,6 +142,14 @@ func refersTo(s string) (ref reference, is bool, err error) {
 	return ref, true, nil
 }
 
+// errAddress refuses an address that a page gives as a file. The server would fetch it with its
+// own rights, and serve it as a file of the page's message: it may read more than the page.
+var errAddress = refusal(http.StatusForbidden,
+	"file: pages may not give addresses; give a data URL, upload the file, or give what a message has in data.file, such as file/{conversation}/{message}/{n}")
+
+// isDataURL reports whether a file is its own content, and no address.
+func isDataURL(s string) bool { return len(s) >= 5 && strings.EqualFold(s[:5], "data:") }
+
 // resend makes a file of a message one of another message. It is uploaded anew, since
 // a private or sealed file opens in its own message only.
 func (q *request) resend(ctx context.Context, ref reference, spool *spool) (chat.File, error) {
@@ -164,6 +175,26 @@ func nameOf(address string) string {
 		return ""
 	}
 	return path.Base(u.Path)
+}
+
+// escapes is what somebody could take for an escape in a path.
+var escapes = regexp.MustCompile(`%([0-9A-Fa-f]{2}|[uU])`)
+
+// fileName is a name under which a file can be read again. Addresses with a slash or a
+// control character behind an escape, however often it is escaped, or with dots for a name,
+// are refused by [chat.Chat.Download], since servers read them differently.
+func fileName(name string) string {
+	name = escapes.ReplaceAllString(strings.TrimSpace(name), "_$1")
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '/' || r == '\\' || r == utf8.RuneError {
+			return '_'
+		}
+		return r
+	}, name)
+	if head, _, _ := strings.Cut(name, ";"); name != "" && (head == "" || head == "." || head == "..") {
+		return "_" + name
+	}
+	return name
 }
 
 // limited is a Writer that refuses more than so many bytes.

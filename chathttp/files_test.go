@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -317,4 +318,86 @@ func TestTheCallsOfTheWidget(t *testing.T) {
 		assert.Equal(t, http.StatusNotFound, res.StatusCode)
 		assert.Contains(t, string(body), `"code":404`)
 	})
+}
+
+// The server may read more than a page, so what a page names is not fetched for it.
+func TestAPageCannotHaveTheServerReadAnAddressForIt(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string]chathttp.Options{"references": {}, "addresses": {FileURLs: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, opts, func(o *chat.Options) { o.EncryptMessages = false })
+			hers, others := w.converse("jane", "bob"), w.converse("bob", "eve")
+			secret, err := w.chats["bob"].Message(t.Context(), others.ID, chat.Draft{Body: "see", Files: []chat.File{{Name: "p.txt", Content: []byte("TOP SECRET")}}})
+			require.NoError(t, err)
+			own, err := w.chats["jane"].Message(t.Context(), hers.ID, chat.Draft{Body: "mine", Files: []chat.File{{Name: "o.txt", Content: []byte("my own")}}})
+			require.NoError(t, err)
+			stored := len(w.Rows(hers.ID))
+			address := secret.Files[0]
+			_, path, _ := strings.Cut(address, "/v1/")
+			for _, given := range []string{address, "v1/" + path, "/v1/" + path, strings.Replace(address, "://", "://user@", 1), "https://files.example.org/a.png"} {
+				status, message := w.refused("jane", "message", hers.ID, object{"body": "x", "file": []string{given}})
+				assert.Equal(t, http.StatusForbidden, status, "%s: %s", given, message)
+				assert.Contains(t, message, "addresses")
+				status, message = w.refused("jane", "updateMessage", hers.ID, own.ID, object{"file": []string{own.Files[0], given}})
+				assert.Equal(t, http.StatusForbidden, status, "%s: %s", given, message)
+				res, body := w.upload("jane", hers.ID, object{"body": "x", "file": []string{given}}, file{"a.txt", "text/plain", "x"})
+				assert.Equal(t, http.StatusForbidden, res.StatusCode, "%s: %s", given, body)
+			}
+			for _, ref := range []string{"file/" + strconv.FormatInt(others.ID, 10) + "/" + strconv.FormatInt(secret.ID, 10) + "/0"} {
+				status, _ := w.refused("jane", "message", hers.ID, object{"body": "x", "file": []string{ref}})
+				assert.Equal(t, http.StatusNotFound, status)
+			}
+			require.Len(t, w.Rows(hers.ID), stored, "nothing of it is stored")
+			// What the page's own message has already it may keep, and send on by reference.
+			w.call("jane", "updateMessage", nil, hers.ID, own.ID, object{"body": "still mine", "file": own.Files})
+			ref := "file/" + strconv.FormatInt(hers.ID, 10) + "/" + strconv.FormatInt(own.ID, 10) + "/0"
+			var on chat.Message
+			w.call("jane", "message", &on, hers.ID, object{"body": "on", "file": []string{ref, "data:image/gif;base64,R0lGODlhAQABAAAAACw="}})
+			require.Len(t, on.Files, 2)
+			for i, want := range []string{"my own", "GIF89a"} {
+				res, body := w.request("bob", http.MethodGet, "file/"+strconv.FormatInt(hers.ID, 10)+"/"+strconv.FormatInt(on.ID, 10)+"/"+strconv.Itoa(i), "")
+				assert.Equal(t, http.StatusOK, res.StatusCode)
+				assert.Contains(t, string(body), want)
+			}
+		})
+	}
+}
+
+// A send that is answered as one in doubt is repeated for ever, and holds up what comes after it.
+func TestAFileThatFlipletRefusesIsARefusal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, chathttp.Options{})
+	conv := w.converse("jane", "bob")
+	res, body := w.upload("jane", conv.ID, object{"body": "run it", "guid": "g1"}, file{"setup.exe", "application/octet-stream", "MZ"})
+	assert.Equal(t, http.StatusUnprocessableEntity, res.StatusCode, "%s", body)
+	assert.Empty(t, res.Header.Get("Retry-After"))
+	assert.Contains(t, rejected(t, res, body), "type of file")
+	assert.Empty(t, w.Rows(conv.ID))
+	// What a gateway says leaves open whether the message went on.
+	w.Next(1, fliplettest.Insert, fliplettest.Answer(422, "<h1>Unprocessable</h1>"))
+	res, body = w.upload("jane", conv.ID, object{"body": "text", "guid": "g2"}, file{"a.txt", "text/plain", "x"})
+	assert.Equal(t, http.StatusGatewayTimeout, res.StatusCode, "%s", body)
+}
+
+func TestAFileCanBeReadWhateverItsName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, chathttp.Options{}, func(o *chat.Options) { o.EncryptMessages = false })
+	conv := w.converse("jane", "bob")
+	for name, want := range map[string]string{
+		"a%2fb.txt": "a_2fb.txt", "a%5Cb.txt": "a_5Cb.txt", "a%252fb.txt": "a_252fb.txt", "a%0Ab.txt": "a_0Ab.txt", "a\tb.txt": "a_b.txt", `a\\b.txt`: "a_b.txt",
+		"..": "_..", "%2e%2e.txt": "_2e_2e.txt", ";b.txt": "_;b.txt", "a%u002fb.txt": "a_u002fb.txt", "a%41%zz.txt": "a_41%zz.txt", "a%00.txt": "a_00.txt",
+		"100%.txt": "100%.txt", "ä ü.txt": "ä ü.txt", "a;b.txt": "a;b.txt", "%.txt": "%.txt", "%%41.txt": "%_41.txt",
+	} {
+		res, body := w.upload("jane", conv.ID, object{"body": "x"}, file{name, "text/plain", "content of it"})
+		require.Equal(t, http.StatusOK, res.StatusCode, "%q: %s", name, body)
+		var m chat.Message
+		require.NoError(t, json.Unmarshal(body, &m))
+		require.Len(t, m.Files, 1)
+		res, body = w.request("bob", http.MethodGet, m.Files[0], "")
+		assert.Equal(t, http.StatusOK, res.StatusCode, "%q: %s", name, body)
+		_, params, err := mime.ParseMediaType(res.Header.Get("Content-Disposition"))
+		assert.NoError(t, err)
+		assert.Equal(t, want, params["filename"], "%q", name)
+	}
 }

@@ -47,8 +47,8 @@ type Options struct {
 	// WriteTimeout is how long a page may take to read what is sent to it before its
 	// connection is cut. Default: 30 s.
 	WriteTimeout time.Duration
-	// HiddenColumns are columns of contacts that pages neither get nor may ask about, in any
-	// case of letters; "*" stands for any text, as in [path.Match]. Chat tokens are always
+	// HiddenColumns are columns of contacts, and names inside of them, that pages neither get
+	// nor may ask about, in any case of letters; "*" stands for any text, as in [path.Match]. Chat tokens are always
 	// among them. Default: "*password*". An empty list that is not nil hides no other.
 	HiddenColumns []string
 	// Moderator reports whether a user may change and delete the messages of others, and
@@ -62,7 +62,7 @@ type Options struct {
 	// getEncryptionKey. Each opens all bodies and files of its conversation. Default: refused.
 	EncryptionKeys bool
 	// FileURLs leaves the addresses of files in messages as they are. Default: references to
-	// the handler, which a page can load.
+	// the handler, which a page can load. A page sends a file on by a reference in both cases.
 	FileURLs bool
 	// Logger gets why calls fail. No token, key or message body is logged. Default: none.
 	Logger *slog.Logger

@@ -2,6 +2,7 @@ package chathttp_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,10 @@ type stage struct {
 	front  *chathttp.Handler
 	gone   bool // nobody is logged in
 	down   bool
-	lose   int // answers of sends that are lost on their way to the page
+	ahead  bool // the clock of this server, before that of Fliplet
+	lose   int  // answers of sends that are lost on their way to the page
+	spoil  int  // answers that are spoiled, whatever they are to: how tells the way
+	how    string
 	levers []*fliplettest.Lever
 }
 
@@ -53,15 +57,35 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	front, down := s.front, s.down
+	front, down, ahead, how := s.front, s.down, s.ahead, ""
+	if s.spoil > 0 && !down {
+		s.spoil--
+		how = s.how
+	}
 	s.mu.Unlock()
 	if down {
 		panic(http.ErrAbortHandler)
+	}
+	if ahead {
+		w.Header().Set("Date", time.Now().Add(3*time.Minute).UTC().Format(http.TimeFormat))
+	}
+	if how == "portal" {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<html>Log in to the network</html>")
+		return
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	lost := strings.HasSuffix(r.URL.Path, "/call/message") && s.loses()
 	if lost {
 		w = httptest.NewRecorder()
+	}
+	half := httptest.NewRecorder()
+	if how == "half" {
+		http.StripPrefix("/"+name, front).ServeHTTP(half, r)
+		w.Header().Set("Content-Length", strconv.Itoa(half.Body.Len()))
+		_, _ = w.Write(half.Body.Bytes()[:half.Body.Len()/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
 	}
 	http.StripPrefix("/"+name, front).ServeHTTP(w, r)
 	if lost {
@@ -102,7 +126,15 @@ func (s *stage) control(command string) {
 	case "restart":
 		s.down, s.front = false, s.mount()
 	case "write":
-		s.write(300)
+		s.write("written", 300)
+	case "together": // as read marks of many messages change them
+		s.FreezeClock()
+		s.write("together", 450)
+		s.ThawClock()
+	case "ahead":
+		s.ahead = true
+	case "portal", "half":
+		s.spoil, s.how = 1, command
 	case "forget":
 		s.gone = true
 		for c := range s.conns {
@@ -112,14 +144,14 @@ func (s *stage) control(command string) {
 }
 
 // write writes messages into Jane's conversation, each at a time of its own.
-func (s *stage) write(n int) {
+func (s *stage) write(text string, n int) {
 	list, err := s.chats["jane"].Conversations(context.Background())
 	if !assert.NoError(s.t, err) || !assert.NotEmpty(s.t, list) {
 		return
 	}
 	rows := make([]datasource.M, n)
 	for i := range rows {
-		rows[i] = s.row("jane", list[0].ID, "written "+strconv.Itoa(i))
+		rows[i] = s.row("jane", list[0].ID, text+" "+strconv.Itoa(i))
 	}
 	s.AddRows(list[0].ID, rows...)
 }
@@ -137,6 +169,17 @@ func (s *stage) connection(c net.Conn, state http.ConnState) {
 
 func TestTheScriptOffersTheMethodsOfFlipletChat(t *testing.T) {
 	t.Parallel()
+	play(t, "testdata/story.js")
+}
+
+func TestTheScriptLosesNothingInBadNetworks(t *testing.T) {
+	t.Parallel()
+	play(t, "testdata/trouble.js")
+}
+
+// play runs a script in Node against a stage of its own.
+func play(t *testing.T, script string) {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Skip("there is no node to run chat.js")
@@ -154,7 +197,7 @@ func TestTheScriptOffersTheMethodsOfFlipletChat(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, node, "testdata/story.js", server.URL).CombinedOutput() //nolint:gosec // the test's own script
+	out, err := exec.CommandContext(ctx, node, script, server.URL).CombinedOutput() //nolint:gosec // the test's own script
 	require.NoError(t, err, "%s", out)
 }
 

@@ -39,12 +39,18 @@ func send(ctx context.Context, q *request, a *args) (any, error) {
 	return q.shown(q.user.send(ctx, conv, d))
 }
 
-// resolve replaces references to files of other messages.
+// resolve replaces references to files of other messages, and refuses addresses.
 func (q *request) resolve(ctx context.Context, d *chat.Draft, spool *spool) error {
 	for i, f := range d.Files {
 		ref, is, err := refersTo(f.URL)
-		if is && err == nil {
+		switch {
+		case err != nil:
+		case is:
 			d.Files[i], err = q.resend(ctx, ref, spool)
+		case !isDataURL(f.URL):
+			err = errAddress
+		default:
+			d.Files[i].Name = fileName(f.Name)
 		}
 		if err != nil {
 			return err
@@ -264,7 +270,7 @@ func (s *spool) file(f *os.File, file chat.File) (chat.File, error) {
 
 // read reads a file of a form: a small one into memory, a large one to the disk.
 func (s *spool) read(part *multipart.Part) (chat.File, error) {
-	file := chat.File{Name: part.FileName(), ContentType: part.Header.Get("Content-Type")}
+	file := chat.File{Name: fileName(part.FileName()), ContentType: part.Header.Get("Content-Type")}
 	if file.ContentType == "application/octet-stream" {
 		file.ContentType = "" // the browser does not know either
 	}
@@ -309,6 +315,9 @@ func login(_ context.Context, q *request, a *args) (any, error) {
 	}
 	if where, ok := query["where"].(map[string]any); ok && len(query) == 1 {
 		query = where
+	}
+	if q.h.asksHidden(query, false) { // whether it matches would tell what is in the column
+		return nil, refusal(http.StatusForbidden, "query: it names a column that pages may not ask about")
 	}
 	ok, err := matches(own.Data, query)
 	if err != nil {

@@ -105,6 +105,7 @@ func TestPagesOfGroups(t *testing.T) {
 	t.Parallel()
 	b := open(t, webchat(t))
 	b.run("pictures and files are dropped, pasted and chosen", func(t *testing.T) { files(t, b) })
+	b.run("rows of other types stop nothing", func(t *testing.T) { rows(t, b) })
 	b.run("groups, channels, invitations, mute", func(t *testing.T) { groups(t, b) })
 	b.untroubled()
 }

@@ -1,5 +1,5 @@
 // One person's page: it ties the parts together and listens to the stream.
-import { $, paint, toast, wait } from "./util.js";
+import { $, asRecord, asText, paint, toast, wait } from "./util.js";
 import { Store, guard } from "./store.js";
 import { Outbox } from "./outbox.js";
 import { Report } from "./report.js";
@@ -37,7 +37,7 @@ async function insist(call) {
 async function begin() {
   const chat = await Fliplet.Chat.connect({ url: `chat/${encodeURIComponent(who)}/` });
   const me = await insist(() => chat.user());
-  store.me = me.data.flUserId;
+  store.me = asText(asRecord(me.data).flUserId);
   const outbox = new Outbox(store, chat, who, report);
   const compose = new Compose(store, chat, outbox);
   const view = new TalkView(store, chat, outbox, compose);

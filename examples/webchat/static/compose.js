@@ -1,5 +1,5 @@
 // The box in which a message is written: text, files, emoji, edits.
-import { $, beside, el, icon, toast } from "./util.js";
+import { $, beside, blank, el, icon, toast } from "./util.js";
 import { groups } from "./emoji.js";
 import { persist } from "./talk.js";
 
@@ -54,7 +54,7 @@ export class Compose {
     const t = this.talk, text = $("text").value.trim();
     if (!t) return;
     if (this.editing) return this.save(text);
-    if (!text && !this.files.length) return;
+    if (blank(text) && !this.files.length) return;
     this.outbox.add(t, text, this.files);
     this.files = [];
     t.draft = $("text").value = "";
@@ -81,7 +81,7 @@ export class Compose {
   }
   async save(text) {
     const m = this.editing, t = this.talk, before = m.data.body;
-    if (!text) return toast("An empty message cannot be kept. Delete it instead.");
+    if (blank(text)) return toast("An empty message cannot be kept. Delete it instead.");
     this.stop();
     if (text === before) return;
     const was = m.data.isEdited;

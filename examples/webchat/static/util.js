@@ -2,6 +2,14 @@
 
 export const $ = (id) => document.getElementById(id);
 
+// A row may hold anything in any column. These make of it what the page reckons with.
+export const asText = (v) => (typeof v === "string" ? v : typeof v === "number" || typeof v === "boolean" ? String(v) : "");
+export const asRecord = (v) => (v && typeof v === "object" && !Array.isArray(v) ? v : {});
+export const asList = (v) => (Array.isArray(v) ? v : v === undefined || v === null || v === "" ? [] : [v]);
+export const asTime = (v) => (Number.isNaN(Date.parse(asText(v))) ? new Date(0).toISOString() : asText(v));
+// blank: nothing of it would be seen, such as of a lone zero-width space.
+export const blank = (text) => !/[^\s\p{Cc}\p{Cf}\p{Z}\u115f\u1160\u2800\u3164\ufe0f\uffa0]/u.test(text);
+
 // el makes an element. Texts become text nodes, so that nothing anybody writes is markup.
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -43,9 +51,11 @@ export function paint(node, name, key, square) {
 export const face = (name, key, square) => paint(el("span", { class: "face", "aria-hidden": "true" }), name, key, square);
 
 export const personName = (contact) => {
-  const d = (contact && contact.data) || {};
-  return d["Full name"] || d.fullName || d.Name || [d["First name"], d["Last name"]].filter(Boolean).join(" ") || d.Email || d.email || "Somebody";
+  const d = asRecord(contact && contact.data), of = (...names) => names.map((n) => asText(d[n]).trim()).filter(Boolean);
+  return of("Full name", "fullName", "Name")[0] || of("First name", "Last name").join(" ") || of("Email", "email")[0] || "Somebody";
 };
+export const personTitle = (contact) => { const d = asRecord(contact && contact.data); return asText(d.Title) || asText(d.Email); };
+export const firstName = (name) => name.split(" ")[0];
 
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const weekday = new Intl.DateTimeFormat([], { weekday: "short" });

@@ -105,7 +105,7 @@ async function begin() {
   await refresh();
   paint($("me-face"), store.person(store.me), store.me);
   $("me").textContent = store.person(store.me);
-  outbox.restore();
+  await outbox.restore();
   chat.stream((message) => arrive(message), {
     onState: (name, error) => {
       if (name === "closed") state("ended: " + (error ? error.message : ""), true);

@@ -7,7 +7,7 @@ const largest = 20 << 20;
 
 export class Compose {
   constructor(store, chat, outbox) {
-    Object.assign(this, { store, chat, outbox, files: [], editing: null });
+    Object.assign(this, { store, chat, outbox });
     const text = $("text");
     $("composer").addEventListener("submit", (e) => { e.preventDefault(); this.send(); });
     text.addEventListener("keydown", (e) => {
@@ -25,7 +25,7 @@ export class Compose {
       e.preventDefault();
       if (!this.entered) this.send();
     });
-    text.addEventListener("input", () => { if (this.talk && !this.editing) this.talk.draft = text.value; this.fit(); });
+    text.addEventListener("input", () => { const t = this.talk; if (t) (t.edit ? (t.edit.text = text.value) : (t.draft = text.value)); this.fit(); });
     text.addEventListener("paste", (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach([...e.clipboardData.files]); } });
     $("attach").addEventListener("click", () => $("files").click());
     $("files").addEventListener("change", (e) => { this.attach([...e.target.files]); e.target.value = ""; });
@@ -35,12 +35,17 @@ export class Compose {
   }
 
   get talk() { return this.store.talks.get(this.store.open); }
+  get editing() { return this.talk && this.talk.edit; }
 
+  // opened shows what is half done in a conversation: nobody loses it by looking elsewhere.
   opened(t) {
-    this.stop();
-    this.clear();
-    $("text").value = t.draft;
+    this.tray();
+    this.show(t);
     $("text").placeholder = "Message " + (t.conversation.isChannel ? "#" : "") + this.store.title(t);
+  }
+  show(t) {
+    $("editing").hidden = !t.edit;
+    $("text").value = t.edit ? t.edit.text : t.draft;
     this.fit();
   }
   fit() { // where field-sizing is not known
@@ -53,34 +58,30 @@ export class Compose {
   send() {
     const t = this.talk, text = $("text").value.trim();
     if (!t) return;
-    if (this.editing) return this.save(text);
-    if (blank(text) && !this.files.length) return;
-    this.outbox.add(t, text, this.files);
-    this.files = [];
-    t.draft = $("text").value = "";
+    if (t.edit) return this.save(t, text);
+    if (blank(text) && !t.files.length) return;
+    this.outbox.add(t, text, t.files);
+    t.files = [];
+    t.draft = "";
     this.tray();
-    this.fit();
+    this.show(t);
     $("text").focus();
   }
 
   edit(t, m) {
-    this.editing = m;
-    this.kept = $("text").value;
-    $("editing").hidden = false;
-    $("text").value = m.data.body;
+    t.edit = { message: m, text: m.data.body };
+    this.show(t);
     $("text").focus();
-    this.fit();
   }
   stop() {
-    if (!this.editing) return;
-    this.editing = null;
-    $("editing").hidden = true;
-    $("text").value = this.kept || "";
-    this.fit();
+    const t = this.talk;
+    if (!t || !t.edit) return;
+    t.edit = null;
+    this.show(t);
     $("text").focus();
   }
-  async save(text) {
-    const m = this.editing, t = this.talk, before = m.data.body;
+  async save(t, text) {
+    const m = t.edit.message, before = m.data.body;
     if (blank(text)) return toast("An empty message cannot be kept. Delete it instead.");
     this.stop();
     if (text === before) return;
@@ -94,36 +95,41 @@ export class Compose {
     } catch (error) {
       Object.assign(m.data, { body: before, isEdited: was });
       this.store.touch("talk");
+      this.store.touch("list");
       toast("Not changed: " + error.message);
+      if (!t.edit) t.edit = { message: m, text }; // to try again, or to take it along
+      if (t === this.talk) this.show(t);
     }
   }
 
-  async attach(list) { // an array: a list of the browser changes under the hand
+  attach(list) { // an array: a list of the browser changes under the hand
+    const t = this.talk;
+    if (!t) return;
     for (const file of list) {
       if (file.size > largest) { toast(`${file.name} is larger than 20 MB.`); continue; }
-      if (this.files.length >= 10) { toast("Ten files at most."); break; }
+      if (t.files.length >= 10) { toast("Ten files at most."); break; }
       if (file.type.startsWith("image/")) {
         file.preview = URL.createObjectURL(file);
-        const size = await createImageBitmap(file).then((b) => { const s = [b.width, b.height]; b.close(); return s; }, () => []);
-        [file.width, file.height] = size;
+        // Who sends it waits for its size; the user does not.
+        file.ready = createImageBitmap(file).then((b) => { [file.width, file.height] = [b.width, b.height]; b.close(); }, () => {});
       }
-      this.files.push(file);
+      t.files.push(file);
     }
     this.tray();
     $("text").focus();
   }
   tray() {
-    const tray = $("tray");
-    tray.hidden = !this.files.length;
-    tray.replaceChildren(...this.files.map((f) => el("li", { class: f.preview ? null : "file" },
+    const tray = $("tray"), t = this.talk;
+    if (!t) return;
+    tray.hidden = !t.files.length;
+    tray.replaceChildren(...t.files.map((f) => el("li", { class: f.preview ? null : "file" },
       f.preview ? el("img", { src: f.preview, alt: f.name }) : [icon("file"), f.name],
       el("button", { type: "button", class: "round", "aria-label": "Remove " + f.name, onclick: () => {
-        this.files = this.files.filter((o) => o !== f);
+        t.files = t.files.filter((o) => o !== f);
         this.tray();
         $("text").focus();
       } }, icon("close")))));
   }
-  clear() { this.files = []; this.tray(); }
 
   drops() {
     let depth = 0;

@@ -29,7 +29,9 @@ export class Talk {
     this.byGUID = new Map();
     this.unread = new Set();
     this.more = true; // there may be older ones
-    this.draft = "";
+    this.draft = ""; // in the box, as are the files beside it, and an edit in place of both
+    this.files = [];
+    this.edit = null;
   }
 
   // add puts a message where it belongs and tells what it was: "new", "changed" or "known".

@@ -75,6 +75,10 @@ func phone(t *testing.T, b *browser) {
 	p.until(`document.querySelectorAll(".said").length > 5 && getComputedStyle(document.getElementById("side")).display === "none"`)
 	p.until(`document.getElementById("jump").hidden`)
 	p.accessible("a conversation on a phone")
+	assert.Less(t, eval[int](p, `document.getElementById("text").offsetHeight`), 50, "one line, also with a long name")
+	assert.Greater(t, eval[int](p, `new Set([...document.querySelectorAll(".said .face")].map((e) => e.textContent)).size`), 2)
+	assert.Equal(t, eval[int](p, `new Set([...document.querySelectorAll(".said .face")].map((e) => e.textContent)).size`),
+		eval[int](p, `new Set([...document.querySelectorAll(".said .face")].map((e) => e.style.getPropertyValue("--face"))).size`), "a color of their own")
 	p.click("#back")
 	p.until(`getComputedStyle(document.getElementById("talk")).display === "none"`)
 	p.clickOn(row("Trip to the lake"))

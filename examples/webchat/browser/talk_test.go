@@ -125,6 +125,15 @@ func talk(_ *testing.T, b *browser) {
 		bob.press(kb.Enter)
 		bob.until(`document.activeElement.getAttribute("role") === "menuitem"`)
 		bob.press(kb.End + kb.Enter)
+		bob.until(`document.getElementById("sure").open && document.activeElement.textContent === "Cancel"`)
+		bob.press(kb.Enter)
+		bob.until(`!document.getElementById("sure").open && document.activeElement.classList.contains("act")`)
+		bob.press(kb.Enter)
+		bob.until(`document.activeElement.getAttribute("role") === "menuitem"`)
+		assert.False(t, eval[bool](bob, `Boolean(`+bubble("Message deleted")+`)`), "nothing yet")
+		bob.press(kb.End + kb.Enter)
+		bob.until(`document.getElementById("sure").open`)
+		bob.press(kb.Tab + kb.Enter)
 		for _, p := range []*tab{bob, jane} {
 			p.until(`!` + bubble("Wrong window"))
 			p.until(bubble("Message deleted"))
@@ -133,7 +142,14 @@ func talk(_ *testing.T, b *browser) {
 	b.run("emoji, from the box and by keys", func(t *testing.T) {
 		jane.click("#emoji")
 		jane.until(`document.activeElement.id === "emoji-find"`)
+		jane.write("zebra")
+		jane.until(`document.getElementById("emoji-list").textContent.includes("zebra")`)
+		eval[bool](jane, `document.getElementById("emoji-find").select(), true`)
 		jane.write("rocket")
+		jane.press(kb.ArrowDown)
+		jane.until(`document.activeElement.title === "rocket" && document.activeElement.tabIndex === 0`)
+		jane.press(kb.ArrowUp)
+		jane.until(`document.activeElement.id === "emoji-find"`)
 		jane.press(kb.Enter)
 		jane.until(`document.getElementById("text").value === "🚀" && document.activeElement.id === "text"`)
 		jane.press(kb.Enter)
@@ -192,7 +208,7 @@ func (b *browser) untroubled() {
 	b.t.Helper()
 	errs, failed := b.complaints()
 	assert.Empty(b.t, slices.DeleteFunc(errs, func(what string) bool { return strings.Contains(what, "'beforeunload'") })) // a reload that no hand has made
-	failed = slices.DeleteFunc(failed, func(what string) bool { // a code that is none; no network
+	failed = slices.DeleteFunc(failed, func(what string) bool {                                                            // a code that is none; no network
 		return strings.Contains(what, "404") && strings.Contains(what, "/conversations.join") || strings.Contains(what, "ERR_INTERNET_DISCONNECTED")
 	})
 	assert.Empty(b.t, failed)

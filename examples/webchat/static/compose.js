@@ -41,7 +41,7 @@ export class Compose {
   opened(t) {
     this.tray();
     this.show(t);
-    $("text").placeholder = "Message " + (t.conversation.isChannel ? "#" : "") + this.store.title(t);
+    $("text").placeholder = innerWidth < 400 ? "Message" : "Message " + (t.conversation.isChannel ? "#" : "") + this.store.title(t);
   }
   show(t) {
     $("editing").hidden = !t.edit;
@@ -150,11 +150,13 @@ export class Compose {
     const box = $("emoji-box"), list = $("emoji-list"), find = $("emoji-find"), text = $("text");
     const draw = () => {
       const wanted = find.value.trim().toLowerCase();
-      list.replaceChildren(...groups.flatMap(([title, items]) => {
+      const found = groups.flatMap(([title, items]) => {
         const hits = items.filter(([, name]) => name.includes(wanted));
         return hits.length ? [el("h3", {}, title), el("div", {}, hits.map(([sign, name]) =>
-          el("button", { type: "button", "aria-label": name, title: name, onclick: () => put(sign) }, sign)))] : [];
-      }));
+          el("button", { type: "button", tabindex: -1, "aria-label": name, title: name, onclick: () => put(sign) }, sign)))] : [];
+      });
+      list.replaceChildren(...found.length ? found : [el("p", { class: "empty" }, `No emoji is called “${wanted}”.`)]);
+      list.querySelector("button")?.setAttribute("tabindex", "0"); // arrows lead to the others
     };
     const put = (sign) => {
       text.setRangeText(sign, text.selectionStart, text.selectionEnd, "end");
@@ -170,13 +172,17 @@ export class Compose {
       find.focus();
     });
     find.addEventListener("input", draw);
-    find.addEventListener("keydown", (e) => { if (e.key === "Enter") { e.preventDefault(); list.querySelector("button")?.click(); } });
+    find.addEventListener("keydown", (e) => {
+      if (e.key === "Enter") { e.preventDefault(); list.querySelector("button")?.click(); }
+      if (e.key === "ArrowDown") { e.preventDefault(); list.querySelector("button")?.focus(); }
+    });
     list.addEventListener("keydown", (e) => {
       const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[e.key];
       if (!step) return;
       e.preventDefault();
       const all = [...list.querySelectorAll("button")];
-      all[all.indexOf(document.activeElement) + step]?.focus();
+      const at = all.indexOf(document.activeElement) + step;
+      (at < 0 ? find : all[at])?.focus();
     });
   }
 }

@@ -1,5 +1,5 @@
 // New conversations, channels, invitations, members.
-import { $, asList, asRecord, asText, beside, el, face, firstName, menuKeys, personName, personTitle, toast } from "./util.js";
+import { $, asList, asRecord, asText, beside, el, face, firstName, menuKeys, personName, personTitle, sure, toast } from "./util.js";
 import { persist } from "./talk.js";
 
 export class Dialogs {
@@ -140,7 +140,9 @@ export class Dialogs {
     }
   }
   async leave() {
-    const t = this.talk, me = this.store.people.get(this.store.me);
+    const t = this.talk, direct = this.store.isDirect(t);
+    if (!await sure(direct ? "Remove this conversation from your list?" : `Leave “${this.store.title(t)}”? Others can let you in again.`, direct ? "Remove" : "Leave")) return;
+    const me = this.store.people.get(this.store.me);
     if (await this.try("Not left", async () => { await persist(() => t.conversation.participants.remove([me.id])); return true; })) {
       $("details").close();
       this.store.open = null;

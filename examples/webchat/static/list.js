@@ -72,10 +72,9 @@ export class List {
     row.button.classList.toggle("unread", n > 0);
     row.button.replaceChildren(
       face(t.conversation.isChannel ? "#" : name, direct ? store.others(t)[0] || name : "c" + t.id, !direct),
-      el("span", { class: "name" }, ...marked(name, query), muted ? icon("mute", "muted") : null),
-      el("time", {}, time),
-      el("span", { class: "last" }, text),
-      n ? el("span", { class: "badge" + (muted ? " muted" : "") }, String(n > 99 ? "99+" : n), el("span", { class: "hidden" }, " unread")) : el("span"));
+      el("span", { class: "line" }, el("span", { class: "name" }, ...marked(name, query), muted ? icon("mute", "muted") : null), el("time", {}, time)),
+      el("span", { class: "line" }, el("span", { class: "last" }, text),
+        n ? el("span", { class: "badge" + (muted ? " muted" : "") }, String(n > 99 ? "99+" : n), el("span", { class: "hidden" }, " unread")) : null));
   }
 
   drawHits(query, found) {

@@ -1,5 +1,5 @@
 // What the page knows: people, conversations and their messages, in order, each once.
-import { asList, asRecord, asText, asTime, firstName, personName } from "./util.js";
+import { asList, asRecord, asText, asTime, firstName, ownColors, personName } from "./util.js";
 
 // A message is shown once: a repeated request may have stored it in two rows, which have
 // one GUID, and a stream that begins again tells rows that are known.
@@ -106,6 +106,7 @@ export class Store extends EventTarget {
       c.data.flUserId = asText(c.data.flUserId);
       if (c.data.flUserId) this.people.set(c.data.flUserId, c);
     }
+    ownColors([...contacts].sort((a, b) => a.id - b.id).map((c) => c.data.flUserId).filter(Boolean));
     this.contacts = contacts;
     this.touch("list");
   }

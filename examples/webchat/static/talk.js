@@ -1,5 +1,5 @@
 // The open conversation: bubbles, older ones on scrolling, read marks.
-import { $, beside, blank, dayKey, dayName, el, face, firstName, icon, linked, menuKeys, onlyEmoji, paint, colorOf, personTitle, timeOf, toast, wait } from "./util.js";
+import { $, beside, blank, dayKey, dayName, el, face, firstName, icon, linked, menuKeys, onlyEmoji, paint, colorOf, personTitle, sure, timeOf, toast, wait } from "./util.js";
 
 const page = 50;
 
@@ -16,12 +16,15 @@ export class TalkView {
     $("jump").addEventListener("click", () => { this.toEnd(true); $("text").focus({ preventScroll: true }); });
     document.addEventListener("visibilitychange", () => this.read());
     scroll.addEventListener("keydown", (e) => {
-      const step = { ArrowUp: -1, ArrowDown: 1 }[e.key];
+      const step = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[e.key];
       if (!step || !e.target.classList.contains("act")) return;
       const all = [...scroll.querySelectorAll(".act")];
-      const next = all[all.indexOf(e.target) + step];
-      if (next) { e.preventDefault(); next.focus(); next.scrollIntoView({ block: "nearest" }); }
+      const next = all[Math.max(0, Math.min(all.length - 1, all.indexOf(e.target) + step))];
+      e.preventDefault();
+      next.focus();
+      next.scrollIntoView({ block: "nearest" });
     });
+    $("bubbles").addEventListener("focusin", (e) => e.target.classList.contains("act") && this.stop(e.target));
     menuKeys($("actions"));
   }
 
@@ -94,8 +97,16 @@ export class TalkView {
       if (list.children[i] !== node) list.insertBefore(node, list.children[i] || null);
     });
     for (const [key, { node }] of this.nodes) if (!keys.has(key)) { node.remove(); this.nodes.delete(key); }
+    if (!list.contains(document.activeElement) || !this.tabbed?.isConnected) this.stop([...list.children].findLast((li) => li.querySelector(".act"))?.querySelector(".act"));
     if (this.atEnd || ownNew) this.toEnd();
     this.jump();
+  }
+  // stop makes one message the one that Tab reaches; arrows lead to the others.
+  stop(act) {
+    if (this.tabbed === act) return;
+    if (this.tabbed) this.tabbed.tabIndex = -1;
+    if (act) act.tabIndex = 0;
+    this.tabbed = act;
   }
 
   // made draws one item. One that cannot be drawn must not keep the others from it.
@@ -147,18 +158,18 @@ export class TalkView {
       const seen = shape.waiting ? "" : this.seen(t, m);
       if (shape.waiting) meta.append(m.failed ? "not sent" : icon("clock", m.late ? "waiting for the network" : "sending"));
       else {
-        if (seen.startsWith("read by")) meta.prepend(seen.replace("read by ", "").replace("all", "") + " ");
+        if (seen.startsWith("read by") && seen !== "read by all") meta.prepend(seen + " ·");
         const mark = icon(seen === "sent" ? "sent" : "read", seen);
         mark.classList.toggle("seen", seen !== "sent");
         meta.append(mark);
       }
     }
-    const act = el("button", { type: "button", class: "act", "aria-haspopup": "menu", "aria-label": `Actions for “${(body || "picture").slice(0, 40)}”`, onclick: (e) => this.actions(t, m, e.currentTarget) }, icon("more"));
+    const act = el("button", { type: "button", class: "act", tabindex: -1, "aria-haspopup": "menu", "aria-label": `Actions for “${(body || "picture").slice(0, 40)}”`, onclick: (e) => this.actions(t, m, e.currentTarget) }, icon("more"));
     return el("li", { class: classes.filter(Boolean).join(" "), id: m.id ? "m" + m.id : null, "data-guid": m.data ? data.guid : m.guid },
       shape.own ? null : face(name, from),
       el("div", { class: "bubble" + (big ? " big" : "") },
         el("span", { class: "hidden" }, shape.own ? "You: " : shape.direct ? name + ": " : ""),
-        !shape.own && !shape.direct && shape.first ? el("span", { class: "who", style: { "--who": `color-mix(in oklab, ${colorOf(from)} 62%, light-dark(#000, #fff))` } }, name) : null,
+        !shape.own && !shape.direct && shape.first ? el("span", { class: "who", style: { "--who": `light-dark(${colorOf(from)}, color-mix(in oklab, ${colorOf(from)} 58%, #fff))` } }, name) : null,
         files, m.isDeleted ? "Message deleted" : m.error ? "This message cannot be read." : !blank(body) ? linked(body) : files.length ? null : el("em", {}, "Empty message"),
         shape.waiting && m.files.length && !m.failed ? el("div", { class: "progress", role: "progressbar", "aria-label": "Upload" }, el("i")) : null,
         meta, m.isDeleted ? null : act));
@@ -214,6 +225,7 @@ export class TalkView {
   }
 
   async remove(t, m) {
+    if (!await sure("Delete this message for everybody? It cannot be brought back.", "Delete")) return;
     try {
       await persist(() => this.chat.deleteMessage(t.id, m.id), [404]);
       m.isDeleted = true;

@@ -204,10 +204,25 @@ func receive(w http.ResponseWriter, r *http.Request, most int64, into any) bool 
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		refuse(w, http.StatusBadRequest, fmt.Errorf("body: %w", err))
+		refuse(w, http.StatusBadRequest, unreadable(err))
 		return false
 	}
 	return true
+}
+
+// unreadable says what is wrong with a body, without this program's own names.
+func unreadable(err error) error {
+	var kind *json.UnmarshalTypeError
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return fmt.Errorf("body: larger than %d bytes", large.Limit)
+	case errors.As(err, &kind) && kind.Field != "":
+		return fmt.Errorf("%s: a JSON %s is not what it takes", kind.Field, kind.Value)
+	case strings.HasPrefix(err.Error(), "json: unknown field"):
+		return errors.New("body: " + strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return errors.New("body: not the JSON object that is taken here")
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {

@@ -183,7 +183,7 @@ func (l *ledger) event(id string, p *page, e event, now time.Time) {
 				s.expected[other] = true
 			}
 			if had, ok := o.shown[e.GUID]; ok {
-				l.arrived(o, s, had)
+				l.arrived(other, o, s, had)
 			}
 		}
 		if l.lines[key] == nil {
@@ -201,16 +201,17 @@ func (l *ledger) event(id string, p *page, e event, now time.Time) {
 			p.next++
 			had = showing{times: 1, order: p.next, live: e.Live, at: e.At}
 			if s := l.byID[e.GUID]; s != nil {
-				l.arrived(p, s, had)
+				l.arrived(id, p, s, had)
 			}
 		}
 		p.shown[e.GUID] = had
 	}
 }
 
-// arrived keeps how long it took.
-func (l *ledger) arrived(p *page, s *sent, had showing) {
-	if p.as == s.as {
+// arrived keeps how long it took to a page that was there: one that is opened later shows
+// what was sent long before.
+func (l *ledger) arrived(id string, p *page, s *sent, had showing) {
+	if p.as == s.as || !s.expected[id] {
 		return
 	}
 	l.took = append(l.took, latency{p.as, max(0, had.at-s.at)})

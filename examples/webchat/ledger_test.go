@@ -131,6 +131,7 @@ func TestLatencyIsThatOfOtherPages(t *testing.T) {
 	l := newTold(t)
 	l.tell("jane", event{Kind: "sent", GUID: "a", At: 1000}, event{Kind: "shown", GUID: "a", At: 1001})
 	l.tell("bob", event{Kind: "shown", GUID: "a", At: 1250})
+	l.tell("mia", event{Kind: "watches", Conversations: []int64{1}}, event{Kind: "shown", GUID: "a", At: 900000}) // opened later
 	_, took := l.read(noon)
 	assert.Equal(t, []latency{{"bob", 250}}, took)
 }

@@ -139,11 +139,13 @@ func TestStrangersAreRefused(t *testing.T) {
 		"faults out of range":               {"POST", "lab/faults", `{"lose":51,"where":"both"}`, nil, http.StatusBadRequest},
 		"faults nowhere":                    {"POST", "lab/faults", `{"lose":1}`, nil, http.StatusBadRequest},
 		"faults that are none":              {"POST", "lab/faults", `{"burn":1}`, nil, http.StatusBadRequest},
+		"faults of another type":            {"POST", "lab/faults", `{"lose":"x","where":"both"}`, nil, http.StatusBadRequest},
 		"a report that is none":             {"POST", "lab/report", `[]`, nil, http.StatusBadRequest},
 		"a file that is none":               {"GET", "main.go", "", nil, http.StatusNotFound},
 	} {
 		status, body := ask(t, tc.method, site+tc.path, tc.body, tc.header...)
 		assert.Equal(t, tc.want, status, "%s: %s", name, body)
+		assert.NotRegexp(t, `\bGo\b|main\.|json:|int64|struct`, body, name)
 	}
 }
 

@@ -257,7 +257,7 @@ func eval[T any](p *tab, script string) T {
 func (p *tab) until(condition string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if eval[bool](p, "Boolean("+condition+")") {
+		if eval[bool](p, "(async () => Boolean(await ("+condition+")))()") {
 			return
 		}
 	}

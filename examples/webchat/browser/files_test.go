@@ -44,8 +44,29 @@ func files(t *testing.T, b *browser) {
 		address := eval[string](p, bubble(text)+painted+`.src`)
 		assert.Regexp(t, `/chat/\w+/file/\d+/\d+/0(-[0-9a-f]+)?$`, address, "no key in the address")
 	}
+
+	// What waits with its files outlives the page. Who goes is asked first.
+	eval[bool](jane, `XMLHttpRequest.prototype.send = () => {}, true`) // a network that says nothing
+	eval[bool](jane, handed+`("paste")`)
+	eval[bool](jane, `document.getElementById("text").value = "over a reload", document.getElementById("composer").requestSubmit(), true`)
+	jane.until(`new Promise((done) => { indexedDB.open("webchat").onsuccess = (e) => {
+		const all = e.target.result.transaction("files").objectStore("files").count();
+		all.onsuccess = () => { e.target.result.close(); done(all.result === 1); };
+	}; })`)
+	assert.False(t, eval[bool](jane, `dispatchEvent(new Event("beforeunload", { cancelable: true }))`))
+	jane.do(chromedp.Reload())
+	loaded(bob, "over a reload", 320)
+	jane.until(shows("over a reload") + ` && !document.querySelector(".waiting")`)
+	assert.True(t, eval[bool](jane, `dispatchEvent(new Event("beforeunload", { cancelable: true }))`))
+
 	for _, kind := range []string{"drop", "paste"} {
-		require.True(t, eval[bool](jane, handed+`(`+quoted(kind)+`)`), "the page says where to drop")
+		require.True(t, eval[bool](jane, `(async () => {
+			const asked = await `+handed+`(`+quoted(kind)+`);
+			`+row("Ravi Sen")+`.click(); // it is still being decoded
+			return asked;
+		})()`), "the page says where to drop")
+		jane.until(opened("Ravi Sen") + ` && document.getElementById("tray").hidden`)
+		jane.clickOn(row("Bob Roe"))
 		jane.until(`document.querySelector("#tray img")?.naturalWidth === 320`)
 		jane.click("#text")
 		jane.write("a picture by " + kind)
@@ -79,6 +100,10 @@ func files(t *testing.T, b *browser) {
 
 	bob.clickOn(bubble("from the disk") + `?.querySelector(".pictures button")`)
 	bob.until(`document.getElementById("viewer").open && document.getElementById("viewer-image").naturalWidth === 700`)
+	assert.Less(t, eval[float64](bob, `(() => {
+		const { left, right, top, bottom } = document.getElementById("viewer-image").getBoundingClientRect();
+		return Math.max(Math.abs(left + right - innerWidth), Math.abs(top + bottom - innerHeight), document.getElementById("viewer").offsetWidth - (right - left));
+	})()`), 3.0, "it is in the middle, and the button is on it")
 	bob.press(kb.Escape)
 	bob.until(`!document.getElementById("viewer").open && document.activeElement.closest(".pictures")`)
 }

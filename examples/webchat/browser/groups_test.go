@@ -92,11 +92,13 @@ func groups(t *testing.T, b *browser) {
 	bob.click("#info")
 	bob.until(`document.getElementById("details").open`)
 	bob.click("#leave")
+	bob.click("#sure-yes")
 	bob.until(`!document.getElementById("details").open && !` + row("Phoenix"))
 	jane.until(`!document.getElementById("talk-who").textContent.includes("Bob")`)
 
 	// Channels: one that exists, and a new one.
 	jane.choose("channels")
+	jane.until(`document.activeElement.id === "channels-title"`)
 	jane.clickOn(`document.querySelector("[aria-label='Join Running']")`)
 	jane.until(opened("Running"))
 	jane.say("Who runs on Sunday?")

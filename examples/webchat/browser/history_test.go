@@ -20,10 +20,21 @@ func history(t *testing.T, b *browser) {
 		}
 		before := eval[int](p, `document.querySelectorAll(".said").length`)
 		// What is looked at stays where it is while older ones come in above.
-		eval[bool](p, `window.mark = document.querySelector(".said"), document.getElementById("scroll").scrollTop = 60, window.at = window.mark.getBoundingClientRect().top, true`)
+		eval[bool](p, `(() => {
+			const s = document.getElementById("scroll"), guid = document.querySelectorAll(".said")[2].dataset.guid;
+			const at = () => document.querySelector("[data-guid='" + guid + "']").getBoundingClientRect().top;
+			s.scrollTop = 60;
+			const was = at();
+			window.moved = 0;
+			clearInterval(window.watching);
+			window.watching = setInterval(() => { window.moved = Math.max(window.moved, Math.abs(at() - was)); }, 4);
+			return true;
+		})()`)
 		p.until(`document.querySelectorAll(".said").length > ` + quoted(before) + ` || document.querySelector(".note")`)
-		p.until(`Math.abs(window.mark.getBoundingClientRect().top - window.at) < 60 || document.querySelector(".note")`)
+		p.until(`document.getElementById("older").hidden`)
+		assert.Less(t, eval[float64](p, `window.moved`), 3.0, "pixels, also while they are loaded")
 	}
+	eval[bool](p, `clearInterval(window.watching), true`)
 	var times, ids []string
 	require.NoError(t, json.Unmarshal([]byte(eval[string](p, `JSON.stringify([...document.querySelectorAll(".said time")].map((e) => e.dateTime))`)), &times))
 	require.NoError(t, json.Unmarshal([]byte(eval[string](p, `JSON.stringify([...document.querySelectorAll(".said")].map((e) => e.dataset.guid))`)), &ids))
@@ -64,6 +75,10 @@ func phone(t *testing.T, b *browser) {
 	p.until(`document.querySelectorAll(".said").length > 5 && getComputedStyle(document.getElementById("side")).display === "none"`)
 	p.until(`document.getElementById("jump").hidden`)
 	p.accessible("a conversation on a phone")
+	assert.Less(t, eval[int](p, `document.getElementById("text").offsetHeight`), 50, "one line, also with a long name")
+	assert.Greater(t, eval[int](p, `new Set([...document.querySelectorAll(".said .face")].map((e) => e.textContent)).size`), 2)
+	assert.Equal(t, eval[int](p, `new Set([...document.querySelectorAll(".said .face")].map((e) => e.textContent)).size`),
+		eval[int](p, `new Set([...document.querySelectorAll(".said .face")].map((e) => e.style.getPropertyValue("--face"))).size`), "a color of their own")
 	p.click("#back")
 	p.until(`getComputedStyle(document.getElementById("talk")).display === "none"`)
 	p.clickOn(row("Trip to the lake"))

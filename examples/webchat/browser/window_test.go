@@ -27,6 +27,13 @@ func first(t *testing.T, b *browser) {
 	p.click("#drawer-toggle")
 	p.until(`!document.getElementById("drawer").hidden`)
 	p.accessible("the window with its drawer")
+	assert.Zero(t, eval[int](p, `[0, 1].reduce((n, i) => n + [...frames[i].document.querySelectorAll("#list .last")].filter((e) => e.scrollWidth > e.clientWidth && e.getBoundingClientRect().right < (e.nextSibling || e.closest("button")).getBoundingClientRect().right - (e.nextSibling ? 60 : 12)).length, 0)`), "previews that are cut beside free space")
+	for _, width := range []int64{360, 320} {
+		p.do(chromedp.EmulateViewport(width, 640))
+		p.until(`document.getElementById("top").offsetHeight < 90 && document.getElementById("glance").offsetWidth > 100`)
+		p.accessible("the window on a phone")
+	}
+	p.do(chromedp.EmulateViewport(1280, 800))
 
 	// The theme is that of all pages, and stays.
 	p.clickOn(`document.querySelector("#theme [value=dark] + span")`)
@@ -66,6 +73,8 @@ func keyboard(t *testing.T, b *browser) {
 	p.until(`document.activeElement.classList.contains("act")`)
 	p.press(kb.ArrowUp)
 	p.until(`document.activeElement.classList.contains("act")`)
+	assert.Equal(t, 1, eval[int](p, `document.querySelectorAll(".act[tabindex='0']").length`), "one message that Tab reaches")
+	assert.True(t, eval[bool](p, `document.activeElement.tabIndex === 0`))
 	p.press(kb.Enter)
 	p.until(`document.querySelector("#actions:popover-open") && document.activeElement.getAttribute("role") === "menuitem"`)
 	p.accessible("a menu")
@@ -105,6 +114,7 @@ func TestPagesOfGroups(t *testing.T) {
 	t.Parallel()
 	b := open(t, webchat(t))
 	b.run("pictures and files are dropped, pasted and chosen", func(t *testing.T) { files(t, b) })
+	b.run("rows of other types stop nothing", func(t *testing.T) { rows(t, b) })
 	b.run("groups, channels, invitations, mute", func(t *testing.T) { groups(t, b) })
 	b.untroubled()
 }

@@ -1,5 +1,5 @@
 // The box in which a message is written: text, files, emoji, edits.
-import { $, beside, el, icon, toast } from "./util.js";
+import { $, beside, blank, el, icon, toast } from "./util.js";
 import { groups } from "./emoji.js";
 import { persist } from "./talk.js";
 
@@ -7,7 +7,7 @@ const largest = 20 << 20;
 
 export class Compose {
   constructor(store, chat, outbox) {
-    Object.assign(this, { store, chat, outbox, files: [], editing: null });
+    Object.assign(this, { store, chat, outbox });
     const text = $("text");
     $("composer").addEventListener("submit", (e) => { e.preventDefault(); this.send(); });
     text.addEventListener("keydown", (e) => {
@@ -25,7 +25,7 @@ export class Compose {
       e.preventDefault();
       if (!this.entered) this.send();
     });
-    text.addEventListener("input", () => { if (this.talk && !this.editing) this.talk.draft = text.value; this.fit(); });
+    text.addEventListener("input", () => { const t = this.talk; if (t) (t.edit ? (t.edit.text = text.value) : (t.draft = text.value)); this.fit(); });
     text.addEventListener("paste", (e) => { if (e.clipboardData.files.length) { e.preventDefault(); this.attach([...e.clipboardData.files]); } });
     $("attach").addEventListener("click", () => $("files").click());
     $("files").addEventListener("change", (e) => { this.attach([...e.target.files]); e.target.value = ""; });
@@ -35,12 +35,17 @@ export class Compose {
   }
 
   get talk() { return this.store.talks.get(this.store.open); }
+  get editing() { return this.talk && this.talk.edit; }
 
+  // opened shows what is half done in a conversation: nobody loses it by looking elsewhere.
   opened(t) {
-    this.stop();
-    this.clear();
-    $("text").value = t.draft;
-    $("text").placeholder = "Message " + (t.conversation.isChannel ? "#" : "") + this.store.title(t);
+    this.tray();
+    this.show(t);
+    $("text").placeholder = innerWidth < 400 ? "Message" : "Message " + (t.conversation.isChannel ? "#" : "") + this.store.title(t);
+  }
+  show(t) {
+    $("editing").hidden = !t.edit;
+    $("text").value = t.edit ? t.edit.text : t.draft;
     this.fit();
   }
   fit() { // where field-sizing is not known
@@ -53,35 +58,31 @@ export class Compose {
   send() {
     const t = this.talk, text = $("text").value.trim();
     if (!t) return;
-    if (this.editing) return this.save(text);
-    if (!text && !this.files.length) return;
-    this.outbox.add(t, text, this.files);
-    this.files = [];
-    t.draft = $("text").value = "";
+    if (t.edit) return this.save(t, text);
+    if (blank(text) && !t.files.length) return;
+    this.outbox.add(t, text, t.files);
+    t.files = [];
+    t.draft = "";
     this.tray();
-    this.fit();
+    this.show(t);
     $("text").focus();
   }
 
   edit(t, m) {
-    this.editing = m;
-    this.kept = $("text").value;
-    $("editing").hidden = false;
-    $("text").value = m.data.body;
+    t.edit = { message: m, text: m.data.body };
+    this.show(t);
     $("text").focus();
-    this.fit();
   }
   stop() {
-    if (!this.editing) return;
-    this.editing = null;
-    $("editing").hidden = true;
-    $("text").value = this.kept || "";
-    this.fit();
+    const t = this.talk;
+    if (!t || !t.edit) return;
+    t.edit = null;
+    this.show(t);
     $("text").focus();
   }
-  async save(text) {
-    const m = this.editing, t = this.talk, before = m.data.body;
-    if (!text) return toast("An empty message cannot be kept. Delete it instead.");
+  async save(t, text) {
+    const m = t.edit.message, before = m.data.body;
+    if (blank(text)) return toast("An empty message cannot be kept. Delete it instead.");
     this.stop();
     if (text === before) return;
     const was = m.data.isEdited;
@@ -94,36 +95,41 @@ export class Compose {
     } catch (error) {
       Object.assign(m.data, { body: before, isEdited: was });
       this.store.touch("talk");
+      this.store.touch("list");
       toast("Not changed: " + error.message);
+      if (!t.edit) t.edit = { message: m, text }; // to try again, or to take it along
+      if (t === this.talk) this.show(t);
     }
   }
 
-  async attach(list) { // an array: a list of the browser changes under the hand
+  attach(list) { // an array: a list of the browser changes under the hand
+    const t = this.talk;
+    if (!t) return;
     for (const file of list) {
       if (file.size > largest) { toast(`${file.name} is larger than 20 MB.`); continue; }
-      if (this.files.length >= 10) { toast("Ten files at most."); break; }
+      if (t.files.length >= 10) { toast("Ten files at most."); break; }
       if (file.type.startsWith("image/")) {
         file.preview = URL.createObjectURL(file);
-        const size = await createImageBitmap(file).then((b) => { const s = [b.width, b.height]; b.close(); return s; }, () => []);
-        [file.width, file.height] = size;
+        // Who sends it waits for its size; the user does not.
+        file.ready = createImageBitmap(file).then((b) => { [file.width, file.height] = [b.width, b.height]; b.close(); }, () => {});
       }
-      this.files.push(file);
+      t.files.push(file);
     }
     this.tray();
     $("text").focus();
   }
   tray() {
-    const tray = $("tray");
-    tray.hidden = !this.files.length;
-    tray.replaceChildren(...this.files.map((f) => el("li", { class: f.preview ? null : "file" },
+    const tray = $("tray"), t = this.talk;
+    if (!t) return;
+    tray.hidden = !t.files.length;
+    tray.replaceChildren(...t.files.map((f) => el("li", { class: f.preview ? null : "file" },
       f.preview ? el("img", { src: f.preview, alt: f.name }) : [icon("file"), f.name],
       el("button", { type: "button", class: "round", "aria-label": "Remove " + f.name, onclick: () => {
-        this.files = this.files.filter((o) => o !== f);
+        t.files = t.files.filter((o) => o !== f);
         this.tray();
         $("text").focus();
       } }, icon("close")))));
   }
-  clear() { this.files = []; this.tray(); }
 
   drops() {
     let depth = 0;
@@ -144,11 +150,13 @@ export class Compose {
     const box = $("emoji-box"), list = $("emoji-list"), find = $("emoji-find"), text = $("text");
     const draw = () => {
       const wanted = find.value.trim().toLowerCase();
-      list.replaceChildren(...groups.flatMap(([title, items]) => {
+      const found = groups.flatMap(([title, items]) => {
         const hits = items.filter(([, name]) => name.includes(wanted));
         return hits.length ? [el("h3", {}, title), el("div", {}, hits.map(([sign, name]) =>
-          el("button", { type: "button", "aria-label": name, title: name, onclick: () => put(sign) }, sign)))] : [];
-      }));
+          el("button", { type: "button", tabindex: -1, "aria-label": name, title: name, onclick: () => put(sign) }, sign)))] : [];
+      });
+      list.replaceChildren(...found.length ? found : [el("p", { class: "empty" }, `No emoji is called “${wanted}”.`)]);
+      list.querySelector("button")?.setAttribute("tabindex", "0"); // arrows lead to the others
     };
     const put = (sign) => {
       text.setRangeText(sign, text.selectionStart, text.selectionEnd, "end");
@@ -164,13 +172,17 @@ export class Compose {
       find.focus();
     });
     find.addEventListener("input", draw);
-    find.addEventListener("keydown", (e) => { if (e.key === "Enter") { e.preventDefault(); list.querySelector("button")?.click(); } });
+    find.addEventListener("keydown", (e) => {
+      if (e.key === "Enter") { e.preventDefault(); list.querySelector("button")?.click(); }
+      if (e.key === "ArrowDown") { e.preventDefault(); list.querySelector("button")?.focus(); }
+    });
     list.addEventListener("keydown", (e) => {
       const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[e.key];
       if (!step) return;
       e.preventDefault();
       const all = [...list.querySelectorAll("button")];
-      all[all.indexOf(document.activeElement) + step]?.focus();
+      const at = all.indexOf(document.activeElement) + step;
+      (at < 0 ? find : all[at])?.focus();
     });
   }
 }

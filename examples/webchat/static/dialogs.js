@@ -1,5 +1,5 @@
 // New conversations, channels, invitations, members.
-import { $, beside, el, face, menuKeys, personName, toast } from "./util.js";
+import { $, asList, asRecord, asText, beside, el, face, firstName, menuKeys, personName, personTitle, sure, toast } from "./util.js";
 import { persist } from "./talk.js";
 
 export class Dialogs {
@@ -48,7 +48,7 @@ export class Dialogs {
     $("people-list").replaceChildren(...others.map((c) => {
       const name = personName(c);
       return el("li", {}, el("label", {}, el("input", { type: "checkbox", value: c.id, onchange: (e) => { e.target.checked ? chosen.add(c.id) : chosen.delete(c.id); update(); } }),
-        face(name, c.data.flUserId || name), el("span", { class: "grow" }, name, el("small", {}, c.data.Title || c.data.Email || ""))));
+        face(name, c.data.flUserId || name), el("span", { class: "grow" }, name, el("small", {}, personTitle(c)))));
     }));
     this.chosen = chosen;
     update();
@@ -58,8 +58,8 @@ export class Dialogs {
     const participants = [...this.chosen];
     const options = { participants };
     if (participants.length > 1) {
-      const first = (id) => personName(this.store.contacts.find((c) => c.id === id)).split(" ")[0];
-      const name = $("group-name").value.trim() || ["You", ...participants.map(first)].join(", ").replace("You", personName(this.store.people.get(this.store.me)).split(" ")[0]);
+      const first = (id) => firstName(personName(this.store.contacts.find((c) => c.id === id)));
+      const name = $("group-name").value.trim() || ["You", ...participants.map(first)].join(", ").replace("You", firstName(this.store.person(this.store.me)));
       Object.assign(options, { name, group: { name, public: false }, allowInvite: $("group-invite").checked });
     }
     // Repeating is safe: the same people have the same conversation.
@@ -76,9 +76,9 @@ export class Dialogs {
     $("channels").showModal();
     const list = await this.try("No channels", () => persist(() => this.chat.channels.get()));
     $("channels-list").replaceChildren(...(list || []).map((c) => {
-      const joined = this.store.talks.has(c.id), n = c.definition?.participants?.length || 0;
-      return el("li", { class: "line" }, face("#", "c" + c.id, true), el("span", { class: "grow" }, c.name, el("small", {}, n === 1 ? "1 member" : n + " members")),
-        el("button", { type: "button", class: "quiet", "aria-label": (joined ? "Open " : "Join ") + c.name, onclick: () => joined ? ($("channels").close(), this.open(c.id)) : this.joinChannel(c.id) }, joined ? "Open" : "Join"));
+      const joined = this.store.talks.has(c.id), n = asList(asRecord(c.definition).participants).length, name = asText(c.name) || "Channel";
+      return el("li", { class: "line" }, face("#", "c" + c.id, true), el("span", { class: "grow" }, name, el("small", {}, n === 1 ? "1 member" : n + " members")),
+        el("button", { type: "button", class: "quiet", "aria-label": (joined ? "Open " : "Join ") + name, onclick: () => joined ? ($("channels").close(), this.open(c.id)) : this.joinChannel(c.id) }, joined ? "Open" : "Join"));
     }));
     if (list && !list.length) $("channels-list").replaceChildren(el("li", { class: "empty" }, "There is none yet."));
   }
@@ -120,7 +120,7 @@ export class Dialogs {
     const members = store.members(t);
     $("members-title").textContent = members.length + " members";
     $("members").replaceChildren(...members.map((id) => el("li", { class: "line" }, face(store.person(id), id),
-      el("span", { class: "grow" }, store.person(id) + (id === store.me ? " (you)" : ""), el("small", {}, store.people.get(id)?.data.Title || store.people.get(id)?.data.Email || "")))));
+      el("span", { class: "grow" }, store.person(id) + (id === store.me ? " (you)" : ""), el("small", {}, personTitle(store.people.get(id)))))));
     const outside = (store.contacts || []).filter((c) => !members.includes(c.data.flUserId));
     $("add-who").replaceChildren(...outside.map((c) => el("option", { value: c.id }, personName(c))));
     $("add-section").hidden ||= !outside.length;
@@ -140,7 +140,9 @@ export class Dialogs {
     }
   }
   async leave() {
-    const t = this.talk, me = this.store.people.get(this.store.me);
+    const t = this.talk, direct = this.store.isDirect(t);
+    if (!await sure(direct ? "Remove this conversation from your list?" : `Leave “${this.store.title(t)}”? Others can let you in again.`, direct ? "Remove" : "Leave")) return;
+    const me = this.store.people.get(this.store.me);
     if (await this.try("Not left", async () => { await persist(() => t.conversation.participants.remove([me.id])); return true; })) {
       $("details").close();
       this.store.open = null;

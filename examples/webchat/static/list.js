@@ -1,10 +1,11 @@
 // The list of conversations, and what a search finds in what is loaded.
-import { $, el, face, icon, marked, shortTime } from "./util.js";
+import { $, blank, el, face, firstName, icon, marked, shortTime } from "./util.js";
 
 export const preview = (store, m) => {
   if (m.isDeleted) return "Message deleted";
-  const body = (m.data.body || "").replace(/\s+/g, " ");
-  return body || (m.data.file && m.data.file.length ? "📷 " + (m.data.fileInfo?.[0]?.name || "Attachment") : "");
+  const body = m.data.body.replace(/\s+/g, " ");
+  if (!blank(body)) return body;
+  return m.data.file.length ? "📷 " + (m.data.fileInfo?.[0]?.name || "Attachment") : "Empty message";
 };
 
 export class List {
@@ -43,7 +44,7 @@ export class List {
     talks.forEach((t, i) => {
       let row = this.rows.get(t.id);
       if (!row) this.rows.set(t.id, (row = { item: el("li"), key: "" }));
-      this.fill(row, t, query);
+      try { this.fill(row, t, query); } catch (error) { console.error("a conversation cannot be listed", error); } // the others can
       if (list.children[i] !== row.item) list.insertBefore(row.item, list.children[i] || null);
     });
     while (list.children.length > talks.length) list.lastChild.remove();
@@ -54,7 +55,7 @@ export class List {
     const { store } = this;
     const name = store.title(t), last = t.waiting.at(-1) || t.last, muted = t.conversation.isMuted;
     const own = last && (!last.data || last.data.fromUserId === store.me);
-    const who = !last ? "" : own ? "You: " : store.isDirect(t) ? "" : store.person(last.data.fromUserId).split(" ")[0] + ": ";
+    const who = !last ? "" : own ? "You: " : store.isDirect(t) ? "" : firstName(store.person(last.data.fromUserId)) + ": ";
     const text = !last ? (t.conversation.isChannel ? "Channel" : "No messages yet") : who + preview(store, last.data ? last : { data: { body: last.body, file: last.files } });
     const time = t.latest ? shortTime(t.latest) : "";
     const n = t.unread.size, current = store.open === t.id;
@@ -71,10 +72,9 @@ export class List {
     row.button.classList.toggle("unread", n > 0);
     row.button.replaceChildren(
       face(t.conversation.isChannel ? "#" : name, direct ? store.others(t)[0] || name : "c" + t.id, !direct),
-      el("span", { class: "name" }, ...marked(name, query), muted ? icon("mute", "muted") : null),
-      el("time", {}, time),
-      el("span", { class: "last" }, text),
-      n ? el("span", { class: "badge" + (muted ? " muted" : "") }, String(n > 99 ? "99+" : n), el("span", { class: "hidden" }, " unread")) : el("span"));
+      el("span", { class: "line" }, el("span", { class: "name" }, ...marked(name, query), muted ? icon("mute", "muted") : null), el("time", {}, time)),
+      el("span", { class: "line" }, el("span", { class: "last" }, text),
+        n ? el("span", { class: "badge" + (muted ? " muted" : "") }, String(n > 99 ? "99+" : n), el("span", { class: "hidden" }, " unread")) : null));
   }
 
   drawHits(query, found) {
@@ -82,7 +82,7 @@ export class List {
     const hits = [];
     if (query.length > 1) {
       for (const t of store.talks.values()) for (const m of t.messages) {
-        if (!m.isDeleted && (m.data.body || "").toLowerCase().includes(query.toLowerCase())) hits.push([t, m]);
+        if (!m.isDeleted && m.data.body.toLowerCase().includes(query.toLowerCase())) hits.push([t, m]);
       }
       hits.sort(([, a], [, b]) => (a.createdAt < b.createdAt ? 1 : -1));
     }
@@ -91,7 +91,7 @@ export class List {
     $("hits").replaceChildren(...hits.slice(0, 30).map(([t, m]) => el("li", {},
       el("button", { type: "button", onclick: () => this.open(t.id, m.id) },
         el("strong", {}, store.title(t)), el("time", {}, shortTime(m.createdAt)),
-        el("span", { class: "body" }, store.name(m.data.fromUserId).split(" ")[0] + ": ", ...marked(m.data.body, query))))));
+        el("span", { class: "body" }, firstName(store.name(m.data.fromUserId)) + ": ", ...marked(m.data.body, query))))));
     $("nothing").hidden = Boolean(found || hits.length);
     $("nothing").textContent = query ? `Nothing loaded has “${query}” in it.` : "No conversations yet. Begin one with the plus.";
   }

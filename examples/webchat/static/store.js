@@ -1,11 +1,23 @@
 // What the page knows: people, conversations and their messages, in order, each once.
-import { personName } from "./util.js";
+import { asList, asRecord, asText, asTime, firstName, ownColors, personName } from "./util.js";
 
 // A message is shown once: a repeated request may have stored it in two rows, which have
 // one GUID, and a stream that begins again tells rows that are known.
 export const guard = { on: true };
 
 const before = (a, b) => (a.createdAt < b.createdAt ? -1 : a.createdAt > b.createdAt ? 1 : a.id - b.id);
+
+// known makes a message one that the page can draw, whatever its row holds.
+export function known(m) {
+  const d = asRecord(m.data), number = (v) => (v > 0 && v < 1e5 ? Math.round(v) : undefined);
+  m.data = {
+    ...d, body: asText(d.body), guid: asText(d.guid), fromUserId: asText(d.fromUserId), readBy: asList(d.readBy).map(asText), file: asList(d.file).map(asText),
+    fileInfo: asList(d.fileInfo).map(asRecord).map((f) => ({ name: asText(f.name), type: asText(f.type), width: number(f.width), height: number(f.height) })),
+  };
+  m.createdAt = asTime(m.createdAt);
+  m.updatedAt = asTime(m.updatedAt || m.createdAt);
+  return m;
+}
 
 export class Talk {
   constructor(conversation) {
@@ -17,12 +29,15 @@ export class Talk {
     this.byGUID = new Map();
     this.unread = new Set();
     this.more = true; // there may be older ones
-    this.draft = "";
+    this.draft = ""; // in the box, as are the files beside it, and an edit in place of both
+    this.files = [];
+    this.edit = null;
   }
 
   // add puts a message where it belongs and tells what it was: "new", "changed" or "known".
   add(m, me) {
-    const guid = m.data.guid || "";
+    known(m);
+    const guid = m.data.guid;
     const sender = m.data.fromUserId;
     const twin = guid && this.byGUID.get(guid + " " + sender);
     const old = this.byID.get(m.id) || twin;
@@ -30,11 +45,11 @@ export class Talk {
       if (old.id !== m.id) return "known"; // the second row of one message
       if (m.updatedAt < old.updatedAt) return "known"; // read before what is known
       const same = old.updatedAt === m.updatedAt && old.isDeleted === m.isDeleted;
-      const was = { readBy: old.data.readBy || [] }, { fromUserId, guid } = old.data;
+      const was = { readBy: old.data.readBy }, { fromUserId, guid } = old.data;
       Object.assign(old, m, { isUpdate: old.isUpdate || m.isUpdate });
-      if (m.isDeleted) old.data = { fromUserId, guid }; // nothing else of it is left
+      if (m.isDeleted) old.data = known({ data: { fromUserId, guid } }).data; // nothing else of it is left
       // A mark that another page of this user has just made must not get lost to a row read before it.
-      if (was.readBy.includes(me) && !(old.data.readBy || []).includes(me)) old.data.readBy = [...(old.data.readBy || []), me];
+      if (was.readBy.includes(me) && !old.data.readBy.includes(me)) old.data.readBy = [...old.data.readBy, me];
       this.count(old, me);
       return same ? "known" : "changed";
     }
@@ -50,7 +65,7 @@ export class Talk {
   }
 
   count(m, me) {
-    const open = m.data.fromUserId !== me && !m.isDeleted && !m.isReadByCurrentUser && !(m.data.readBy || []).includes(me);
+    const open = m.data.fromUserId !== me && !m.isDeleted && !m.isReadByCurrentUser && !m.data.readBy.includes(me);
     open ? this.unread.add(m) : this.unread.delete(m);
   }
 
@@ -60,7 +75,7 @@ export class Talk {
   }
   get latest() {
     const waiting = this.waiting.at(-1);
-    return waiting ? waiting.at : this.last ? this.last.createdAt : this.conversation.updatedAt || "";
+    return waiting ? waiting.at : this.last ? this.last.createdAt : asTime(this.conversation.updatedAt);
   }
 }
 
@@ -86,7 +101,12 @@ export class Store extends EventTarget {
 
   setPeople(contacts) {
     this.people.clear();
-    for (const c of contacts) if (c.data && c.data.flUserId) this.people.set(c.data.flUserId, c);
+    for (const c of contacts) {
+      c.data = asRecord(c.data);
+      c.data.flUserId = asText(c.data.flUserId);
+      if (c.data.flUserId) this.people.set(c.data.flUserId, c);
+    }
+    ownColors([...contacts].sort((a, b) => a.id - b.id).map((c) => c.data.flUserId).filter(Boolean));
     this.contacts = contacts;
     this.touch("list");
   }
@@ -109,7 +129,7 @@ export class Store extends EventTarget {
 
   name(userID) { return userID === this.me ? "You" : personName(this.people.get(userID)); }
   person(userID) { return personName(this.people.get(userID)); }
-  members(talk) { return (talk.conversation.definition && talk.conversation.definition.participants) || []; }
+  members(talk) { return asList(asRecord(talk.conversation.definition).participants).map(asText); }
   others(talk) { return this.members(talk).filter((id) => id !== this.me); }
   isDirect(talk) {
     const c = talk.conversation;
@@ -117,8 +137,8 @@ export class Store extends EventTarget {
   }
   title(talk) {
     if (this.isDirect(talk)) return this.person(this.others(talk)[0]);
-    const name = talk.conversation.name || "";
-    return /^[0-9a-f-]{36}$/i.test(name) ? this.others(talk).map((id) => this.person(id).split(" ")[0]).join(", ") || "Group" : name;
+    const name = asText(talk.conversation.name);
+    return /^[0-9a-f-]{36}$/i.test(name) ? this.others(talk).map((id) => firstName(this.person(id))).join(", ") || "Group" : name;
   }
   sorted() { return [...this.talks.values()].sort((a, b) => (a.latest < b.latest ? 1 : a.latest > b.latest ? -1 : b.id - a.id)); }
 }

@@ -1,7 +1,10 @@
 // The open conversation: bubbles, older ones on scrolling, read marks.
-import { $, beside, dayKey, dayName, el, face, icon, linked, menuKeys, onlyEmoji, paint, colorOf, timeOf, toast, wait } from "./util.js";
+import { $, beside, blank, dayKey, dayName, el, face, firstName, icon, linked, menuKeys, onlyEmoji, paint, colorOf, personTitle, sure, timeOf, toast, wait } from "./util.js";
 
 const page = 50;
+
+// loadable is an address that a page may load or open; a row may hold another.
+const loadable = (address) => { try { return address && /^https?:$/.test(new URL(address, location.href).protocol) ? address : null; } catch { return null; } };
 
 export class TalkView {
   constructor(store, chat, outbox, compose) {
@@ -13,12 +16,15 @@ export class TalkView {
     $("jump").addEventListener("click", () => { this.toEnd(true); $("text").focus({ preventScroll: true }); });
     document.addEventListener("visibilitychange", () => this.read());
     scroll.addEventListener("keydown", (e) => {
-      const step = { ArrowUp: -1, ArrowDown: 1 }[e.key];
+      const step = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[e.key];
       if (!step || !e.target.classList.contains("act")) return;
       const all = [...scroll.querySelectorAll(".act")];
-      const next = all[all.indexOf(e.target) + step];
-      if (next) { e.preventDefault(); next.focus(); next.scrollIntoView({ block: "nearest" }); }
+      const next = all[Math.max(0, Math.min(all.length - 1, all.indexOf(e.target) + step))];
+      e.preventDefault();
+      next.focus();
+      next.scrollIntoView({ block: "nearest" });
     });
+    $("bubbles").addEventListener("focusin", (e) => e.target.classList.contains("act") && this.stop(e.target));
     menuKeys($("actions"));
   }
 
@@ -54,9 +60,9 @@ export class TalkView {
     const name = store.title(t), direct = store.isDirect(t), c = t.conversation, n = store.members(t).length;
     $("talk").setAttribute("aria-label", "Conversation: " + name);
     $("talk-name").textContent = name;
-    const firsts = store.members(t).map((id) => (id === store.me ? "you" : store.person(id).split(" ")[0]));
+    const firsts = store.members(t).map((id) => (id === store.me ? "you" : firstName(store.person(id))));
     const contact = store.people.get(store.others(t)[0]);
-    $("talk-who").textContent = direct ? contact?.data.Title || contact?.data.Email || "" : c.isChannel ? `channel · ${n} ${n === 1 ? "member" : "members"}` : firsts.join(", ");
+    $("talk-who").textContent = direct ? personTitle(contact) : c.isChannel ? `channel · ${n} ${n === 1 ? "member" : "members"}` : firsts.join(", ");
     paint($("talk-face"), c.isChannel ? "#" : name, direct ? store.others(t)[0] || name : "c" + t.id, !direct);
     const muted = Boolean(c.isMuted);
     if ($("mute").getAttribute("aria-pressed") !== String(muted) || !this.muteShown) {
@@ -80,7 +86,7 @@ export class TalkView {
       let node = had && had.node;
       if (!had || had.mark !== item.mark) {
         const focus = node && node.contains(document.activeElement) && (document.activeElement.closest(".pictures") ? ".pictures button" : ".act");
-        const next = item.make();
+        const next = this.made(item);
         if (!had && this.nodes.size && i > items.length - 4) next.classList.add("fresh");
         if (node) node.replaceWith(next);
         node = next;
@@ -91,8 +97,24 @@ export class TalkView {
       if (list.children[i] !== node) list.insertBefore(node, list.children[i] || null);
     });
     for (const [key, { node }] of this.nodes) if (!keys.has(key)) { node.remove(); this.nodes.delete(key); }
+    if (!list.contains(document.activeElement) || !this.tabbed?.isConnected) this.stop([...list.children].findLast((li) => li.querySelector(".act"))?.querySelector(".act"));
     if (this.atEnd || ownNew) this.toEnd();
     this.jump();
+  }
+  // stop makes one message the one that Tab reaches; arrows lead to the others.
+  stop(act) {
+    if (this.tabbed === act) return;
+    if (this.tabbed) this.tabbed.tabIndex = -1;
+    if (act) act.tabIndex = 0;
+    this.tabbed = act;
+  }
+
+  // made draws one item. One that cannot be drawn must not keep the others from it.
+  made(item) {
+    try { return item.make(); } catch (error) {
+      console.error("a message cannot be drawn", error);
+      return el("li", { class: "note" }, "This message cannot be shown.");
+    }
   }
 
   items(t) {
@@ -121,13 +143,13 @@ export class TalkView {
   // seen says who of the others has read an own message.
   seen(t, m) {
     if (m.data.fromUserId !== this.store.me) return "";
-    const others = this.store.others(t), by = others.filter((id) => (m.data.readBy || []).includes(id));
+    const others = this.store.others(t), by = others.filter((id) => m.data.readBy.includes(id));
     if (!by.length) return "sent";
     return by.length === others.length ? (others.length > 1 ? "read by all" : "read") : `read by ${by.length} of ${others.length}`;
   }
 
   bubble(t, m, from, at, shape) {
-    const { store } = this, data = m.data || {}, body = m.data ? data.body || "" : m.body, name = store.person(from);
+    const { store } = this, data = m.data || {}, body = m.data ? data.body : m.body, name = store.person(from);
     const classes = ["said", shape.own && "own", shape.direct && "direct", shape.first && "first", shape.last && "last", m.isDeleted && "deleted", shape.waiting && "waiting", m.failed && "failed"];
     const files = m.isDeleted ? [] : this.files(m, shape.waiting);
     const big = !m.isDeleted && !files.length && onlyEmoji(body);
@@ -136,26 +158,26 @@ export class TalkView {
       const seen = shape.waiting ? "" : this.seen(t, m);
       if (shape.waiting) meta.append(m.failed ? "not sent" : icon("clock", m.late ? "waiting for the network" : "sending"));
       else {
-        if (seen.startsWith("read by")) meta.prepend(seen.replace("read by ", "").replace("all", "") + " ");
+        if (seen.startsWith("read by") && seen !== "read by all") meta.prepend(seen + " ·");
         const mark = icon(seen === "sent" ? "sent" : "read", seen);
         mark.classList.toggle("seen", seen !== "sent");
         meta.append(mark);
       }
     }
-    const act = el("button", { type: "button", class: "act", "aria-haspopup": "menu", "aria-label": `Actions for “${(body || "picture").slice(0, 40)}”`, onclick: (e) => this.actions(t, m, e.currentTarget) }, icon("more"));
+    const act = el("button", { type: "button", class: "act", tabindex: -1, "aria-haspopup": "menu", "aria-label": `Actions for “${(body || "picture").slice(0, 40)}”`, onclick: (e) => this.actions(t, m, e.currentTarget) }, icon("more"));
     return el("li", { class: classes.filter(Boolean).join(" "), id: m.id ? "m" + m.id : null, "data-guid": m.data ? data.guid : m.guid },
       shape.own ? null : face(name, from),
       el("div", { class: "bubble" + (big ? " big" : "") },
         el("span", { class: "hidden" }, shape.own ? "You: " : shape.direct ? name + ": " : ""),
-        !shape.own && !shape.direct && shape.first ? el("span", { class: "who", style: { "--who": `color-mix(in oklab, ${colorOf(from)} 62%, light-dark(#000, #fff))` } }, name) : null,
-        files, m.isDeleted ? "Message deleted" : m.error ? "This message cannot be read." : linked(body),
+        !shape.own && !shape.direct && shape.first ? el("span", { class: "who", style: { "--who": `light-dark(${colorOf(from)}, color-mix(in oklab, ${colorOf(from)} 58%, #fff))` } }, name) : null,
+        files, m.isDeleted ? "Message deleted" : m.error ? "This message cannot be read." : !blank(body) ? linked(body) : files.length ? null : el("em", {}, "Empty message"),
         shape.waiting && m.files.length && !m.failed ? el("div", { class: "progress", role: "progressbar", "aria-label": "Upload" }, el("i")) : null,
         meta, m.isDeleted ? null : act));
   }
 
   files(m, waiting) {
     const list = waiting ? m.files.map((f) => ({ url: f.preview, name: f.name, picture: f.type.startsWith("image/") }))
-      : (m.data.file || []).map((url, i) => ({ url, ...(m.data.fileInfo || [])[i], picture: (m.data.fileInfo?.[i]?.type || "image/").startsWith("image/") }));
+      : m.data.file.map((url, i) => ({ ...m.data.fileInfo[i], url: loadable(url), picture: (m.data.fileInfo[i]?.type || "image/").startsWith("image/") }));
     const pictures = list.filter((f) => f.picture), others = list.filter((f) => !f.picture);
     const chip = (f) => el("a", { class: "file", href: f.url, target: "_blank", rel: "noopener", download: f.name || true }, icon("file"), f.name || "Attachment");
     return [
@@ -203,6 +225,7 @@ export class TalkView {
   }
 
   async remove(t, m) {
+    if (!await sure("Delete this message for everybody? It cannot be brought back.", "Delete")) return;
     try {
       await persist(() => this.chat.deleteMessage(t.id, m.id), [404]);
       m.isDeleted = true;
@@ -286,7 +309,7 @@ export class TalkView {
           await this.chat.markMessagesAsRead(list);
           for (const m of list) {
             m.isReadByCurrentUser = true;
-            m.data.readBy = [...new Set([...(m.data.readBy || []), this.store.me])];
+            m.data.readBy = [...new Set([...m.data.readBy, this.store.me])];
             t.unread.delete(m);
           }
           this.store.touch("list");

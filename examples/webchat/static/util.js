@@ -2,6 +2,14 @@
 
 export const $ = (id) => document.getElementById(id);
 
+// A row may hold anything in any column. These make of it what the page reckons with.
+export const asText = (v) => (typeof v === "string" ? v : typeof v === "number" || typeof v === "boolean" ? String(v) : "");
+export const asRecord = (v) => (v && typeof v === "object" && !Array.isArray(v) ? v : {});
+export const asList = (v) => (Array.isArray(v) ? v : v === undefined || v === null || v === "" ? [] : [v]);
+export const asTime = (v) => (Number.isNaN(Date.parse(asText(v))) ? new Date(0).toISOString() : asText(v));
+// blank: nothing of it would be seen, such as of a lone zero-width space.
+export const blank = (text) => !/[^\s\p{Cc}\p{Cf}\p{Z}\u115f\u1160\u2800\u3164\ufe0f\uffa0]/u.test(text);
+
 // el makes an element. Texts become text nodes, so that nothing anybody writes is markup.
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -25,9 +33,12 @@ export function svg(tag, attributes = {}, ...children) {
 export const icon = (name, label) => svg("svg", label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" }, svg("use", { href: "#i-" + name }));
 
 // Dark enough for white letters, 4.5 to 1 and more.
-const colors = ["#0b6678", "#8a3b7c", "#3f5bb0", "#a3452f", "#2f7245", "#6a4bb5", "#8a5a0b", "#3c6478", "#a8365a"];
+const colors = ["#007485", "#964360", "#6f6500", "#5f57a1", "#127646", "#954d18", "#3a62a4", "#8c477a", "#4d701f", "#006c9a", "#9a453f", "#007768", "#794e92", "#865900"];
 const hash = (text) => [...text].reduce((n, c) => (n * 31 + c.codePointAt(0)) >>> 0, 7);
-export const colorOf = (text) => colors[hash(String(text)) % colors.length];
+// People get colors one after the other, so that few share one; the rest by its name.
+const owned = new Map();
+export const ownColors = (keys) => { owned.clear(); keys.forEach((key, i) => owned.set(key, colors[i % colors.length])); };
+export const colorOf = (text) => owned.get(text) || colors[hash(String(text)) % colors.length];
 export const initials = (name) => {
   const words = String(name).split(/[\s@._-]+/).filter((w) => /[\p{L}\p{N}#]/u.test(w));
   return words.slice(0, 2).map((w) => [...w][0].toUpperCase()).join("") || "#";
@@ -43,9 +54,11 @@ export function paint(node, name, key, square) {
 export const face = (name, key, square) => paint(el("span", { class: "face", "aria-hidden": "true" }), name, key, square);
 
 export const personName = (contact) => {
-  const d = (contact && contact.data) || {};
-  return d["Full name"] || d.fullName || d.Name || [d["First name"], d["Last name"]].filter(Boolean).join(" ") || d.Email || d.email || "Somebody";
+  const d = asRecord(contact && contact.data), of = (...names) => names.map((n) => asText(d[n]).trim()).filter(Boolean);
+  return of("Full name", "fullName", "Name")[0] || of("First name", "Last name").join(" ") || of("Email", "email")[0] || "Somebody";
 };
+export const personTitle = (contact) => { const d = asRecord(contact && contact.data); return asText(d.Title) || asText(d.Email); };
+export const firstName = (name) => name.split(" ")[0];
 
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const weekday = new Intl.DateTimeFormat([], { weekday: "short" });
@@ -77,6 +90,15 @@ export function toast(text) {
   const note = el("p", {}, text);
   document.getElementById("toasts").append(note);
   setTimeout(() => note.remove(), 4500);
+}
+// sure asks before something that cannot be taken back.
+export function sure(question, yes) {
+  const box = $("sure");
+  $("sure-text").textContent = question;
+  $("sure-yes").textContent = yes;
+  box.returnValue = "";
+  box.showModal();
+  return new Promise((done) => box.addEventListener("close", () => done(box.returnValue === "yes"), { once: true }));
 }
 export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 

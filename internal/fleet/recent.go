@@ -36,8 +36,8 @@ func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Re
 	if whole := l.whole(); after.Time < whole || after.Time == whole && !after.WholeInstant() {
 		return Recent{}, false
 	}
-	f.Tick(now)
-	r := Recent{Clock: l.Now(), Asked: now, Since: l.Now()}
+	at := f.Now(now)
+	r := Recent{Clock: at, Asked: now, Since: at}
 	wanted := make(map[int64]bool, len(conversations))
 	for _, id := range conversations {
 		wanted[id] = true

@@ -226,10 +226,7 @@ func (h *Hub) Listen(userID string) *Desk {
 
 // now is the server's time.
 func (h *Hub) now() (at feed.Time) {
-	h.driver.With(func(f *fleet.Fleet, now time.Time) {
-		f.Tick(now)
-		at = h.log.Now()
-	})
+	h.driver.With(func(f *fleet.Fleet, now time.Time) { at = f.Now(now) })
 	return at
 }
 

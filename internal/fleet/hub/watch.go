@@ -285,6 +285,10 @@ func (w *Watch) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
 	return page, true
 }
 
+// behind is how far the machines that answer the reads of the log may be behind. So much less
+// is settled than the reads say.
+const behind = 45 * time.Second
+
 // overlap is how late a row may become visible.
 const overlap = feed.Time(5 * time.Second / time.Microsecond)
 
@@ -336,7 +340,7 @@ func (w *Watch) recent(ctx context.Context, q feed.Query) (a rows.Answer, ok boo
 		w.page = nil
 	}
 	return rows.Answer{
-		Rows: found, Clock: feed.Clock{Earliest: p.Clock, Latest: p.Clock}, Asked: p.Asked, Since: p.Since,
+		Rows: found, Clock: feed.Clock{Earliest: p.Clock, Latest: p.Clock}, Asked: p.Asked.Add(-behind), Since: p.Since - feed.Time(behind.Microseconds()),
 		Partial: len(p.Without) > 0, Without: p.Without, Upto: max(w.highest, q.Beyond),
 	}, true, nil
 }

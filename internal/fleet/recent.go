@@ -32,8 +32,14 @@ type Recent struct {
 // Recent returns the changes of conversations after a position. It reports false if the log
 // has not all of them, or not their content: then the server has to be asked.
 func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Recent, bool) {
+	return f.RecentFrom(now, after, after, conversations)
+}
+
+// RecentFrom is Recent for a listener that has got from elsewhere what the server had when its
+// clock was at begin. What came later is in the log, also with an earlier time.
+func (f *Fleet) RecentFrom(now time.Time, begin, after feed.Key, conversations []int64) (Recent, bool) {
 	l := f.log
-	if whole := l.whole(); after.Time < whole || after.Time == whole && !after.WholeInstant() {
+	if whole := l.whole(); begin.Time < whole || begin.Time == whole && !begin.WholeInstant() {
 		return Recent{}, false
 	}
 	at := f.Now(now)
@@ -73,7 +79,7 @@ func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Re
 		r.Rows = append(r.Rows, row)
 		return row.Payload != nil
 	}
-	first := l.after(after.Time - 1)
+	first := l.after(begin.Time - 1)
 	for _, n := range l.ahead { // their times are later than that of their arrival
 		if n < first && n >= l.base && !add(n) {
 			return Recent{}, false

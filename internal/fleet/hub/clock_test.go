@@ -27,36 +27,43 @@ var clocks = map[string]func(*fliplettest.Server){
 func TestListenersGetEveryMessageWhateverTheServersClockSays(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range clocks {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				srv := fliplettest.New(t, fliplettest.InProcess())
-				rooms := roomsOf(srv, 12)
-				time.Sleep(10 * time.Second)
-				h := open(t, srv, fleet.LogConfig{})
-				user, all := sit(t, h, rooms), listen(t, h, feed.FromNewest)
-				run := func(d time.Duration) {
-					for range int(d / time.Second) {
-						user.run(500*time.Millisecond, nil)
-						all.run(500 * time.Millisecond)
-					}
-				}
-				run(10 * time.Second)
-				add(srv, rooms, 0, 24)
-				run(2 * time.Minute)
-				wrong(srv)
-				for i := range 120 {
-					add(srv, rooms, 24+i, 1)
-					run(time.Second)
-				}
-				run(10 * time.Minute)
-				for who, l := range map[string]*listener{"a user": &user.listener, "all": all} {
-					assert.Len(t, l.news, 144, who)
-					for body, times := range l.news {
-						assert.Equal(t, 1, times, "%s: %s", who, body)
-					}
-				}
-			})
-		})
+		for before, some := range map[string]int{"": 24, ", and nobody has written before": 0} {
+			everyMessage(t, name+before, some, wrong)
+		}
 	}
+}
+
+func everyMessage(t *testing.T, name string, before int, wrong func(*fliplettest.Server)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := fliplettest.New(t, fliplettest.InProcess())
+			rooms := roomsOf(srv, 12)
+			time.Sleep(10 * time.Second)
+			h := open(t, srv, fleet.LogConfig{})
+			user, all := sit(t, h, rooms), listen(t, h, feed.FromNewest)
+			run := func(d time.Duration) {
+				for range int(d / time.Second) {
+					user.run(500*time.Millisecond, nil)
+					all.run(500 * time.Millisecond)
+				}
+			}
+			run(10 * time.Second)
+			add(srv, rooms, 0, before)
+			run(2 * time.Minute)
+			wrong(srv)
+			for i := range 120 {
+				add(srv, rooms, before+i, 1)
+				run(time.Second)
+			}
+			run(10 * time.Minute)
+			for who, l := range map[string]*listener{"a user": &user.listener, "all": all} {
+				assert.Len(t, l.news, before+120, who)
+				for body, times := range l.news {
+					assert.Equal(t, 1, times, "%s: %s", who, body)
+				}
+			}
+		})
+	})
 }

@@ -165,10 +165,10 @@ func (d *Driver) Down() error {
 }
 
 // Recent is [Fleet.RecentFrom].
-func (d *Driver) Recent(begin, after feed.Key, conversations []int64) (Recent, bool) {
+func (d *Driver) Recent(begin, after feed.Key, since feed.Time, conversations []int64) (Recent, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.fleet.RecentFrom(time.Now(), begin, after, conversations)
+	return d.fleet.RecentFrom(time.Now(), begin, after, since, conversations)
 }
 
 // Whole is where [Driver.Recent] can begin.

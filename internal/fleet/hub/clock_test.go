@@ -42,11 +42,12 @@ func everyMessage(t *testing.T, name string, before int, wrong func(*fliplettest
 			rooms := roomsOf(srv, 12)
 			time.Sleep(10 * time.Second)
 			h := open(t, srv, fleet.LogConfig{})
-			user, all := sit(t, h, rooms), listen(t, h, feed.FromNewest)
+			user, all, now := sit(t, h, rooms), listen(t, h, feed.FromNewest), listen(t, h, feed.FromNow)
 			run := func(d time.Duration) {
 				for range int(d / time.Second) {
 					user.run(500*time.Millisecond, nil)
-					all.run(500 * time.Millisecond)
+					all.run(250 * time.Millisecond)
+					now.run(250 * time.Millisecond)
 				}
 			}
 			run(10 * time.Second)
@@ -58,7 +59,7 @@ func everyMessage(t *testing.T, name string, before int, wrong func(*fliplettest
 				run(time.Second)
 			}
 			run(10 * time.Minute)
-			for who, l := range map[string]*listener{"a user": &user.listener, "all": all} {
+			for who, l := range map[string]*listener{"a user": &user.listener, "all": all, "all, from now": now} {
 				assert.Len(t, l.news, before+120, who)
 				for body, times := range l.news {
 					assert.Equal(t, 1, times, "%s: %s", who, body)

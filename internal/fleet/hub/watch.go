@@ -258,7 +258,7 @@ func (w *Watch) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
 	if after.Time < w.fromNow {
 		after = feed.Key{Time: w.fromNow, ID: math.MaxInt64}
 	}
-	page, ok := w.h.driver.Recent(after, after, ids)
+	page, ok := w.h.driver.Recent(after, after, w.fromNow, ids)
 	if ok {
 		w.older = older{}
 		return page, true
@@ -267,7 +267,7 @@ func (w *Watch) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
 	if o := &w.older; o.state != whole || after.Compare(o.from) < 0 || begins.Time >= o.clock-overlap {
 		return page, false
 	}
-	if page, ok = w.h.driver.Recent(begins, after, ids); !ok {
+	if page, ok = w.h.driver.Recent(begins, after, w.fromNow, ids); !ok {
 		return page, false
 	}
 	newer := make(map[int64]bool, len(page.Rows))

@@ -89,7 +89,8 @@ func (r *reader) park(detach func(any) any) {
 		}
 		bound = min(bound, e.found()-1)
 	}
-	r.settled, r.firm, r.window = bound, min(r.firm, bound), window{}
+	// The next poll may end before it has read all of that again, and settles no more.
+	r.settled, r.pos, r.firm, r.window = bound, min(r.pos, bound), min(r.firm, bound), window{}
 	head := r.queue.items[r.queue.head]
 	head.Row.Payload = detach(head.Row.Payload)
 	r.queue = queue{items: []item{head}, live: 1, last: head.number}

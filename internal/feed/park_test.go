@@ -120,3 +120,38 @@ func TestAParkedListenerIsToldOfTheEndOfAMessageThatItHadForgotten(t *testing.T)
 	require.True(t, h.feed.Park(id, func(payload any) any { return payload }))
 	assert.Equal(t, "nd", kinds(h.rest(id)))
 }
+
+// An inbox ends the polls of its engine before all is read. So the first of them after a
+// listener was parked must not settle what the listener had seen before.
+func TestAPollThatEndsEarlySettlesNothingOfWhatAParkedListenerHasDropped(t *testing.T) {
+	t.Parallel()
+	h := newHarness(feed.Config{Overlap: 1}, 1)
+	id := h.feed.Subscribe(h.now, feed.FromNewest)
+	h.poll()
+	for range 6 {
+		h.pass(time.Minute)
+		h.send(1)
+	}
+	h.poll()
+	require.True(t, h.feed.Park(id, func(payload any) any { return payload }))
+	h.feed.Ack(id)
+	for polls := 0; h.feed.Pending(id) < 5 && polls < 20; polls++ {
+		h.pass(time.Second)
+		h.feed.Poke(h.now)
+		for {
+			q := h.feed.Next(h.now).Query
+			switch q.Kind {
+			case 0:
+			case feed.Members:
+				h.feed.Members(h.now, h.roster())
+				continue
+			default:
+				rows := h.answer(q)
+				h.feed.Page(h.now, rows[:min(len(rows), 2)], feed.Clock{})
+				continue
+			}
+			break
+		}
+	}
+	assert.Equal(t, 5, h.feed.Pending(id))
+}

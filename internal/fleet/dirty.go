@@ -48,7 +48,10 @@ type conv struct {
 	sign     Reason    // why it was taken last
 	most     uint8     // with how many others it is read at most, 0: any number
 	extra    int       // rows that are asked for beyond those that are remembered
-	told     feed.Time // its time of change in the list
+	told     feed.Time // its latest time of change in the list
+	shown    feed.Time // that in the last list
+	firm     feed.Time // up to when it was read while the clock was wrong
+	firmAt   int       // how often it had been set back then
 	checked  feed.Time // the same, when it was last read with deletions
 	doubtful bool      // it waits for such a read
 	begun    feed.Time // where reads of it have begun

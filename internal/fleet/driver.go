@@ -164,11 +164,11 @@ func (d *Driver) Down() error {
 	return d.err
 }
 
-// Recent is [Fleet.Recent].
-func (d *Driver) Recent(after feed.Key, conversations []int64) (Recent, bool) {
+// Recent is [Fleet.RecentFrom].
+func (d *Driver) Recent(begin, after feed.Key, since feed.Time, conversations []int64) (Recent, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.fleet.Recent(time.Now(), after, conversations)
+	return d.fleet.RecentFrom(time.Now(), begin, after, since, conversations)
 }
 
 // Whole is where [Driver.Recent] can begin.

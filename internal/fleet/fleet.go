@@ -100,6 +100,12 @@ type Fleet struct {
 	clock     feed.Time    // of the last answer
 	ahead     [8]feed.Time // of the owner's clock, in the last answers
 	answers   int
+	dated     time.Time // of the last answer with a clock
+	shown     feed.Time // by how much its clock was ahead of the owner's
+	peak      feed.Time // the latest clock
+	top       int64     // the highest id of a row
+	odd       odd
+	ticked    time.Time
 	lists     int
 	touched   []int64
 	moved     map[int32]bool
@@ -143,11 +149,27 @@ func New(cfg Config, s Strategy, log *Log) *Fleet {
 }
 
 // Tick moves the log's time to what the last answers say that the server's is now: the
-// earliest of them, since one of several machines may be ahead.
+// earliest of them, since one of several machines may be ahead. It goes on when that of the
+// server does not, so that engines see a clock that does.
 func (f *Fleet) Tick(now time.Time) {
-	if at, ok := f.serverAt(now); ok {
-		f.log.Tick(at)
+	at, ok := f.serverAt(now)
+	if !ok {
+		return
 	}
+	if !f.ticked.IsZero() {
+		at = max(at, f.log.Now()+feed.Time(now.Sub(f.ticked).Microseconds()))
+	}
+	f.log.Tick(at)
+	f.ticked = now
+}
+
+// Now is the server's time, which may go back.
+func (f *Fleet) Now(now time.Time) feed.Time {
+	f.Tick(now)
+	if at, ok := f.serverAt(now); ok {
+		return at
+	}
+	return f.log.Now()
 }
 
 // serverAt is the server's time at a moment, rather too early than too late.
@@ -243,7 +265,10 @@ func (f *Fleet) listed(now time.Time, list []Listing) {
 		if l.Users != nil {
 			f.assign(c, l.Users)
 		}
-		if l.Changed > c.told {
+		if l.Changed != c.shown && f.wrong(now) {
+			f.dirty.mark(c, Listed, now)
+		}
+		if c.shown = l.Changed; l.Changed > c.told {
 			c.told = l.Changed
 			f.indexed(now, c.id, c.told, false)
 		}

@@ -19,11 +19,20 @@ type Inbox struct {
 	all  bool
 	// pages are the newest rows of conversations that the engine has not asked for yet, and
 	// from is which entries of a joined conversation its first page had.
-	pages map[int64][]feed.Row
+	pages map[int64]joined
 	from  map[int64]feed.Time
-	given feed.Time // the stamp of the last entry that was given
 	start feed.Time // when a listener began whose engine has not asked yet
-	upto  feed.Time // up to when the listener was given everything
+	upto  feed.Time // up to when the listener has had everything
+	// What was given is not had yet: its content may be missing still, or the engine may go
+	// back to read it again. The next query tells: it begins at last, the end of the page, and
+	// what was changed up to next was had.
+	after, last, next feed.Time
+}
+
+// joined is the first page of a conversation, and the stamp of the log when it was read.
+type joined struct {
+	rows []feed.Row
+	at   feed.Time
 }
 
 // NewInbox returns the inbox of a listener that begins now. What was changed up to since,
@@ -68,8 +77,10 @@ type Page struct {
 	Elsewhere bool
 	// Lost: the log has forgotten rows that the listener has not had. It has to begin again.
 	Lost bool
-	// Without are the indexes of those rows whose content the log has forgotten.
+	// Without are the indexes of those rows whose content the log has forgotten, and Changed
+	// the server's times of these versions.
 	Without []int
+	Changed []feed.Time
 }
 
 // Answer answers a query.
@@ -85,8 +96,8 @@ func (b *Inbox) Answer(q feed.Query) Page {
 			at, b.start = b.start, 0
 		}
 		p.Rows = []feed.Row{{ID: b.highest(at), Created: max(b.since, at), Updated: at, Foreign: true}}
-	case q.Kind == feed.Newest && b.pages[q.Conversation] != nil:
-		p.Rows = b.joined(q)
+	case q.Kind == feed.Newest && b.pages[q.Conversation].rows != nil:
+		p.Rows, p.Elsewhere = b.joined(q)
 	default:
 		p.Elsewhere = true
 	}
@@ -116,32 +127,38 @@ func (b *Inbox) changes(q feed.Query, p *Page) {
 		p.Elsewhere = true // it began before the log
 		return
 	}
-	if b.misses() {
+	if b.had(after); b.misses() {
 		p.Lost = true
 		return
 	}
 	most := max(1, q.Limit-1)
-	defer func() {
-		if len(p.Rows) > 0 {
-			b.given = max(b.given, p.Rows[len(p.Rows)-1].Updated)
-		}
-	}()
 	for _, n := range b.entries(after) {
 		e := b.log.at(n)
 		if e.Changed <= b.since || e.Row.Updated <= b.from[e.Row.Conversation] {
 			continue
 		}
 		if len(p.Rows) == most {
-			p.More, b.upto = true, p.Rows[most-1].Updated
+			p.More, b.next = true, b.last
 			return
 		}
-		// The engine asks once more for the last one that it has had, and only for its key.
-		if e.Row.Payload == nil && e.Row.Updated > b.given {
-			p.Without = append(p.Without, len(p.Rows))
+		if e.Row.Payload == nil {
+			p.Without, p.Changed = append(p.Without, len(p.Rows)), append(p.Changed, e.Changed)
 		}
 		p.Rows = append(p.Rows, e.Row)
+		b.last = e.Row.Updated
 	}
-	b.upto = b.log.Now()
+	b.next = b.log.Now()
+}
+
+// had notes what a query tells of the pages before it.
+func (b *Inbox) had(after feed.Time) {
+	switch {
+	case after < b.after: // the engine has gone back
+		b.upto = min(b.upto, after)
+	case after >= b.last:
+		b.upto = max(b.upto, b.next)
+	}
+	b.after, b.last, b.next = after, 0, b.upto
 }
 
 // Start says that a listener begins at this moment. Its engine asks later where that is.
@@ -152,7 +169,7 @@ func (b *Inbox) Start() {
 }
 
 // Caught says that the listener was given by the server what the log had forgotten.
-func (b *Inbox) Caught() { b.upto = b.log.Now() }
+func (b *Inbox) Caught() { b.upto, b.next = b.log.Now(), b.log.Now() }
 
 // misses reports whether an entry was forgotten that the listener was not given.
 func (b *Inbox) misses() bool {
@@ -191,9 +208,9 @@ func (b *Inbox) entries(after feed.Time) []int {
 // join, so that other conversations do not wait for them.
 func (b *Inbox) Joined(conversation int64, rows []feed.Row, settled func(conversation int64) feed.Time) {
 	if b.pages == nil {
-		b.pages, b.from = map[int64][]feed.Row{}, map[int64]feed.Time{}
+		b.pages, b.from = map[int64]joined{}, map[int64]feed.Time{}
 	}
-	b.pages[conversation] = append([]feed.Row{}, b.Translate(rows, settled)...)
+	b.pages[conversation] = joined{append([]feed.Row{}, b.Translate(rows, settled)...), b.log.Now()}
 	if i, ok := slices.BinarySearch(b.mine, conversation); !ok {
 		b.mine = slices.Insert(b.mine, i, conversation)
 	}
@@ -205,30 +222,36 @@ func JoinQuery(conversation int64, limit int) feed.Query {
 }
 
 // joined answers the engine's first query for a joined conversation: the rows that were read
-// for it, and what the log has had since. Later entries come in later pages.
-func (b *Inbox) joined(q feed.Query) []feed.Row {
-	rows, at := b.pages[q.Conversation], map[int64]int{}
+// for it, and what the log has had since. Later entries come in later pages. elsewhere: the log has
+// forgotten some of that meanwhile, so the server is asked again.
+func (b *Inbox) joined(q feed.Query) (page []feed.Row, elsewhere bool) {
+	rows, read, at := b.pages[q.Conversation].rows, b.pages[q.Conversation].at, map[int64]int{}
 	delete(b.pages, q.Conversation)
 	for i := range rows {
 		at[rows[i].ID] = i
 	}
 	for n, ok := b.log.heads[q.Conversation]; ok && n >= b.log.base; n = b.log.at(n).prev {
 		e := b.log.at(n)
-		if i, had := at[e.Row.ID]; had {
-			if e.Row.Updated > rows[i].Updated && e.Row.Payload != nil {
-				rows[i] = e.Row
-			}
-		} else if e.Row.Payload != nil {
+		i, had := at[e.Row.ID]
+		switch {
+		case e.Row.Payload == nil:
+			elsewhere = elsewhere || e.Row.Updated > read
+		case !had:
 			at[e.Row.ID] = len(rows)
 			rows = append(rows, e.Row)
+		case e.Row.Updated > rows[i].Updated:
+			rows[i] = e.Row
 		}
+	}
+	if elsewhere || b.log.lostOf[q.Conversation] > read {
+		return nil, true
 	}
 	rows = slices.DeleteFunc(rows, func(r feed.Row) bool { return r.Deleted })
 	slices.SortFunc(rows, func(x, y feed.Row) int {
 		return feed.Key{Time: y.Created, ID: y.ID}.Compare(feed.Key{Time: x.Created, ID: x.ID})
 	})
 	b.from[q.Conversation] = b.log.Now()
-	return rows[:min(len(rows), q.Limit)]
+	return rows[:min(len(rows), q.Limit)], false
 }
 
 // Translate prepares rows that the server gave for a query of the engine: those that the
@@ -256,9 +279,9 @@ func (b *Inbox) Translate(rows []feed.Row, settled func(conversation int64) feed
 }
 
 // EngineConfig is the configuration of an engine that reads an inbox: it is poked when
-// there is something, and nothing becomes visible late.
+// there is something, and nothing becomes visible late, so no row is asked for again.
 func EngineConfig(base feed.Config) feed.Config {
-	base.Overlap = 1000 // a microsecond, the unit of stamps
+	base.Overlap = 1 // less than the unit of stamps; 0 would be the default
 	base.MinGap = 1
 	base.Live, base.Base, base.Max = idle, idle, idle
 	return base

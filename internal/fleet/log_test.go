@@ -91,3 +91,23 @@ func TestAJoinHasWhatTheServerAndTheLogHaveOnce(t *testing.T) {
 	assert.Equal(t, int64(3), p.Rows[0].ID)
 	assert.True(t, b.Answer(q).Elsewhere, "asked again, the server has the answer")
 }
+
+// The function of a listener may block, or what the log has forgotten may not be had from the
+// server: then the engine asks again, perhaps further back.
+func TestWhatWasGivenOnceIsGivenAgainWithItsContentOrSaidToBeForgotten(t *testing.T) {
+	t.Parallel()
+	l := fleet.NewLog(fleet.LogConfig{Contents: 10, Keys: 400})
+	b := fleet.NewInbox(l, 1, []int64{1})
+	for i := range int64(100) {
+		l.Append(at(epoch)+feed.Time(i)*10, []feed.Row{row(i+1, 1, epoch)})
+	}
+	for range 2 {
+		assert.Len(t, changes(b, at(epoch)-1, 200).Without, 90)
+	}
+	assert.Empty(t, changes(b, at(epoch)+99*10, 200).Rows)
+	assert.Len(t, changes(b, at(epoch)+50*10, 200).Without, 39, "it has gone back")
+	for i := range int64(500) {
+		l.Append(at(epoch)+feed.Time(i+1000)*10, []feed.Row{row(i+1001, 2, epoch)})
+	}
+	assert.True(t, changes(b, at(epoch)+50*10, 200).Lost, "the last rows were given, but not taken")
+}

@@ -14,7 +14,7 @@ func (c *conv) large() bool { return len(c.track.seen)+2+c.extra > mostRows }
 // readLarge is the request for the changes of a conversation that is too large for a Look.
 func (f *Fleet) readLarge(now time.Time) (Request, bool) {
 	if c := f.dirty.first(Rest, now, (*conv).large); c != nil {
-		return f.read(c), true
+		return f.read(now, c), true
 	}
 	return Request{}, false
 }
@@ -25,13 +25,13 @@ func (f *Fleet) readOne(now time.Time) (Request, bool) {
 	if len(convs) == 0 {
 		return Request{}, false
 	}
-	return f.read(convs[0]), true
+	return f.read(now, convs[0]), true
 }
 
 // read is the request for the changes of a conversation that has been taken.
-func (f *Fleet) read(c *conv) Request {
+func (f *Fleet) read(now time.Time, c *conv) Request {
 	return Request{
-		Kind: Read, convs: []*conv{c}, Conversations: []int64{c.id}, After: c.track.start(), Limit: f.cfg.Page,
+		Kind: Read, convs: []*conv{c}, Conversations: []int64{c.id}, After: c.track.start(f.reach(now, c)), Limit: f.cfg.Page,
 	}
 }
 
@@ -40,14 +40,14 @@ func (f *Fleet) dig(now time.Time) (Request, bool) {
 	if len(f.doubts) > 0 && f.doubts[0].idle(now) {
 		c := f.doubts[0]
 		f.doubts, c.doubtful = f.doubts[1:], false
-		return f.digAt(c), true
+		return f.digAt(now, c), true
 	}
 	f.dirty.arrange()
 	for range min(len(f.dirty.ring), 100) {
 		c := f.dirty.ring[f.round%len(f.dirty.ring)]
 		f.round = (f.round + 1) % len(f.dirty.ring)
 		if c.idle(now) {
-			return f.digAt(c), true
+			return f.digAt(now, c), true
 		}
 	}
 	return Request{}, false
@@ -56,11 +56,11 @@ func (f *Fleet) dig(now time.Time) (Request, bool) {
 // idle reports whether a conversation can be read now.
 func (c *conv) idle(now time.Time) bool { return !c.flying && !now.Before(c.asleep) }
 
-func (f *Fleet) digAt(c *conv) Request {
+func (f *Fleet) digAt(now time.Time, c *conv) Request {
 	c.after = c.reason // what it waits for is still to be read
 	f.dirty.set(c, clean)
 	c.flying = true
-	r := f.read(c)
+	r := f.read(now, c)
 	r.dig = true
 	if r.After = c.dug; r.After == (feed.Key{}) {
 		r.After = feed.Key{Time: c.begun, ID: math.MaxInt64}
@@ -99,7 +99,7 @@ func (f *Fleet) across(user int32) (Request, bool) {
 		return Request{}, false
 	}
 	p.flying = true
-	r := Request{Kind: Across, User: user, After: p.cursor.start(), Limit: f.cfg.Page, cursor: &p.cursor}
+	r := Request{Kind: Across, User: user, After: p.cursor.start(p.cursor.settled), Limit: f.cfg.Page, cursor: &p.cursor}
 	for _, c := range p.convs {
 		r.convs = append(r.convs, c)
 		if !c.flying {
@@ -117,12 +117,14 @@ func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 	f.touched = f.touched[:0]
 	f.fails, f.until, f.succeeded = 0, time.Time{}, now
 	if a.Clock != 0 {
+		f.date(r.asked, now, a.Clock)
 		f.clock = a.Clock
 		f.ahead[f.answers%len(f.ahead)] = a.Clock - feed.Time(now.UnixMicro())
 		f.answers++
 		f.Tick(now)
 	}
 	f.ended(r)
+	defer f.highest(a.Rows)
 	switch r.Kind {
 	case List, Audit:
 		f.strategy.Indexed(now, r, a, nil, &f.view)
@@ -135,6 +137,13 @@ func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 		f.takeAcross(now, r, a)
 	}
 	return f.touched
+}
+
+// highest notes the highest id of rows.
+func (f *Fleet) highest(rows []feed.Row) {
+	for i := range rows {
+		f.top = max(f.top, rows[i].ID)
+	}
 }
 
 // ended gives back what a request has held.
@@ -157,14 +166,15 @@ func (f *Fleet) takeLook(now time.Time, r Request, a Answer) {
 	for i, c := range r.convs {
 		mine := rows[c.id]
 		c.most, c.fails = 0, 0
-		if !c.track.reaches(mine, r.Limits[i]) {
+		if !c.track.reaches(mine, r.Limits[i], f.reach(now, c)) {
 			c.extra = min(2*c.extra+4, mostRows)
 			c.flying = false
 			f.dirty.mark(c, Rest, now)
 			f.landed(now, c, 1)
 			continue
 		}
-		c.track.hold(mine, a.Clock)
+		c.track.hold(mine, a.Clock, f.late(now, c))
+		f.firmed(r, now, c, a.Clock)
 		f.finish(now, r, c)
 	}
 }
@@ -196,7 +206,7 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	c := r.convs[0]
 	c.most, c.fails = 0, 0
 	t := &c.track
-	t.hold(a.Rows, a.Clock)
+	t.hold(a.Rows, a.Clock, f.late(now, c))
 	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
 		t.at = last
 		if len(t.held) > f.cfg.Collect {
@@ -210,13 +220,14 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	}
 	c.extra = min(c.extra, 10)
 	c.checked = max(c.checked, c.told)
+	f.firmed(r, now, c, a.Clock)
 	f.finish(now, r, c)
 }
 
 func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 	rows := group(a.Rows)
 	for _, c := range r.convs {
-		c.track.hold(rows[c.id], a.Clock)
+		c.track.hold(rows[c.id], a.Clock, f.late(now, c))
 	}
 	for i := range a.Rows {
 		r.cursor.pos = max(r.cursor.pos, feed.Clamp(a.Rows[i].Updated, a.Clock))

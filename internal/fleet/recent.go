@@ -32,12 +32,20 @@ type Recent struct {
 // Recent returns the changes of conversations after a position. It reports false if the log
 // has not all of them, or not their content: then the server has to be asked.
 func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Recent, bool) {
+	return f.RecentFrom(now, after, after, 0, conversations)
+}
+
+// RecentFrom is Recent for a listener that has got from elsewhere what the server had when its
+// clock was at begin. What came later is in the log, also with an earlier time. For one that knows
+// nothing of what was there before a time, since, what was written later by a clock that was set
+// back behind it has the time at which it was found.
+func (f *Fleet) RecentFrom(now time.Time, begin, after feed.Key, since feed.Time, conversations []int64) (Recent, bool) {
 	l := f.log
-	if whole := l.whole(); after.Time < whole || after.Time == whole && !after.WholeInstant() {
+	if whole := l.whole(); begin.Time < whole || begin.Time == whole && !begin.WholeInstant() {
 		return Recent{}, false
 	}
-	f.Tick(now)
-	r := Recent{Clock: l.Now(), Asked: now, Since: l.Now()}
+	at := f.Now(now)
+	r := Recent{Clock: at, Asked: now, Since: at}
 	wanted := make(map[int64]bool, len(conversations))
 	for _, id := range conversations {
 		wanted[id] = true
@@ -64,8 +72,11 @@ func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Re
 			r.Highest = max(r.Highest, e.Row.ID)
 		}
 		row := e.Row
-		if row.Updated = e.Changed; row.Deleted {
+		switch row.Updated = e.Changed; {
+		case row.Deleted:
 			row.Updated = max(e.Changed, e.Row.Updated)
+		case since != 0 && e.Changed <= since && e.Row.Updated > since && row.ID > f.odd.top && f.wrong(now):
+			row.Created, row.Updated = e.Row.Updated, e.Row.Updated
 		}
 		if l.rows[row.ID] != n || !wanted[row.Conversation] || (feed.Key{Time: row.Updated, ID: row.ID}).Compare(after) <= 0 {
 			return true
@@ -73,7 +84,7 @@ func (f *Fleet) Recent(now time.Time, after feed.Key, conversations []int64) (Re
 		r.Rows = append(r.Rows, row)
 		return row.Payload != nil
 	}
-	first := l.after(after.Time - 1)
+	first := l.after(begin.Time - 1)
 	for _, n := range l.ahead { // their times are later than that of their arrival
 		if n < first && n >= l.base && !add(n) {
 			return Recent{}, false

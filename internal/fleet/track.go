@@ -36,20 +36,23 @@ func sightOf(r *feed.Row) sight { return sight{r.ID, r.Updated, r.Hash, r.Delete
 // begin makes everything up to a time history.
 func (t *track) begin(since feed.Time) { t.settled, t.pos = since, since }
 
-// start is where a read of changes begins.
-func (t *track) start() feed.Key {
+// start is where a read of changes begins that reaches so far back.
+func (t *track) start(reach feed.Time) feed.Key {
 	if t.at != (feed.Key{}) {
 		return t.at
 	}
-	return feed.Key{Time: t.settled, ID: 1<<63 - 1}
+	return feed.Key{Time: reach, ID: 1<<63 - 1}
 }
 
 // hold takes the rows of a read that is not complete yet. They wait, so that the log has
-// them in order.
-func (t *track) hold(rows []feed.Row, clock feed.Time) {
+// them in order. late tells those that are new although their time is settled.
+func (t *track) hold(rows []feed.Row, clock feed.Time, late func(*feed.Row) bool) {
 	for i := range rows {
 		row := &rows[i]
 		if row.Updated <= t.settled {
+			if late(row) && !slices.ContainsFunc(t.held, func(o feed.Row) bool { return o.ID == row.ID }) {
+				t.held = append(t.held, *row)
+			}
 			continue
 		}
 		v := sightOf(row)
@@ -104,13 +107,13 @@ func (t *track) flush() []feed.Row {
 }
 
 // reaches reports whether the newest rows of a conversation, of which limit were asked for,
-// leave out none that is not settled.
-func (t *track) reaches(rows []feed.Row, limit int) bool {
+// leave out none that was changed later than so far back.
+func (t *track) reaches(rows []feed.Row, limit int, back feed.Time) bool {
 	if len(rows) < limit {
 		return true
 	}
 	for i := range rows {
-		if rows[i].Updated <= t.settled {
+		if rows[i].Updated <= back {
 			return true
 		}
 	}

@@ -214,6 +214,7 @@ type Desk struct {
 	joined func()
 	told   atomic.Bool // the list has something new for the user
 	asked  time.Time   // when it was taken last
+	lacks  lacks
 }
 
 // Listen returns the desk of a user. It begins with [Desk.Enter].
@@ -225,10 +226,7 @@ func (h *Hub) Listen(userID string) *Desk {
 
 // now is the server's time.
 func (h *Hub) now() (at feed.Time) {
-	h.driver.With(func(f *fleet.Fleet, now time.Time) {
-		f.Tick(now)
-		at = h.log.Now()
-	})
+	h.driver.With(func(f *fleet.Fleet, now time.Time) { at = f.Now(now) })
 	return at
 }
 
@@ -337,43 +335,14 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 		short = n >= q.Limit && len(page) < n
 		p = d.h.driver.Answer(d.inbox, feed.Query{Kind: feed.Newest, Limit: 1}) // for its clock
 	default:
-		if page, err = d.fill(ctx, p); err != nil {
+		var waits bool
+		if page, waits, err = d.fill(ctx, p); err != nil {
 			return nil, false, clock, err
 		}
+		p.More = p.More || waits
 	}
 	if p.More {
 		d.poke()
 	}
 	return page, short, p.Clock, nil
-}
-
-// fill reads the content that the log has forgotten. A row that is gone by now is left out:
-// its end comes later.
-func (d *Desk) fill(ctx context.Context, p fleet.Page) ([]feed.Row, error) {
-	wanted := map[int64][]int64{}
-	for _, i := range p.Without {
-		wanted[p.Rows[i].Conversation] = append(wanted[p.Rows[i].Conversation], p.Rows[i].ID)
-	}
-	found := map[int64]*datasource.Entry{}
-	for c, ids := range wanted {
-		entries, err := d.h.cfg.Client.Find(ctx, c, datasource.Query{ID: datasource.M{"$in": ids}, NoLimit: true})
-		if err != nil {
-			return nil, err
-		}
-		for i := range entries {
-			found[entries[i].ID] = &entries[i]
-		}
-	}
-	for _, i := range p.Without {
-		if row := &p.Rows[i]; found[row.ID] != nil && !row.Deleted {
-			row.Payload = found[row.ID]
-		}
-	}
-	for i := range p.Rows {
-		// Of what the engine has had, and of what is deleted, the key is enough.
-		if row := &p.Rows[i]; row.Payload == nil && (row.Deleted || !slices.Contains(p.Without, i)) {
-			row.Payload = &datasource.Entry{ID: row.ID, DataSourceID: row.Conversation, Data: datasource.M{}}
-		}
-	}
-	return slices.DeleteFunc(p.Rows, func(r feed.Row) bool { return r.Payload == nil }), nil
 }

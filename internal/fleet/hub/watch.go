@@ -258,7 +258,7 @@ func (w *Watch) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
 	if after.Time < w.fromNow {
 		after = feed.Key{Time: w.fromNow, ID: math.MaxInt64}
 	}
-	page, ok := w.h.driver.Recent(after, ids)
+	page, ok := w.h.driver.Recent(after, after, w.fromNow, ids)
 	if ok {
 		w.older = older{}
 		return page, true
@@ -267,7 +267,7 @@ func (w *Watch) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
 	if o := &w.older; o.state != whole || after.Compare(o.from) < 0 || begins.Time >= o.clock-overlap {
 		return page, false
 	}
-	if page, ok = w.h.driver.Recent(begins, ids); !ok {
+	if page, ok = w.h.driver.Recent(begins, after, w.fromNow, ids); !ok {
 		return page, false
 	}
 	newer := make(map[int64]bool, len(page.Rows))
@@ -284,6 +284,10 @@ func (w *Watch) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
 	slices.SortFunc(page.Rows, func(a, b feed.Row) int { return keyOf(&a).Compare(keyOf(&b)) })
 	return page, true
 }
+
+// behind is how far the machines that answer the reads of the log may be behind. So much less
+// is settled than the reads say.
+const behind = 45 * time.Second
 
 // overlap is how late a row may become visible.
 const overlap = feed.Time(5 * time.Second / time.Microsecond)
@@ -336,7 +340,7 @@ func (w *Watch) recent(ctx context.Context, q feed.Query) (a rows.Answer, ok boo
 		w.page = nil
 	}
 	return rows.Answer{
-		Rows: found, Clock: feed.Clock{Earliest: p.Clock, Latest: p.Clock}, Asked: p.Asked, Since: p.Since,
+		Rows: found, Clock: feed.Clock{Earliest: p.Clock, Latest: p.Clock}, Asked: p.Asked.Add(-behind), Since: p.Since - feed.Time(behind.Microseconds()),
 		Partial: len(p.Without) > 0, Without: p.Without, Upto: max(w.highest, q.Beyond),
 	}, true, nil
 }

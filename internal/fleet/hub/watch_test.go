@@ -110,7 +110,8 @@ func (l *listener) take() {
 	case e.Deleted:
 		l.gone[e.Row.ID]++
 	case !e.Update:
-		l.news[e.Row.Payload.(*datasource.Entry).Data["body"].(string)]++
+		body, _ := e.Row.Payload.(*datasource.Entry).Data["body"].(string)
+		l.news[body]++
 		l.ids[e.Row.Conversation] = append(l.ids[e.Row.Conversation], e.Row.ID)
 	}
 	l.engine.Ack(l.id)

@@ -52,6 +52,12 @@ func options(f *flag.FlagSet) *Options {
 	f.Float64Var(&o.BellsForged, "forged", 0, "forged bells for each true one")
 	f.DurationVar(&o.AuditLag, "auditlag", 3*time.Second, "of the audit log")
 	f.BoolVar(&o.Stuck, "stuck", false, "the times in the list of conversations do not move")
+	f.IntVar(&o.Contents, "contents", 0, "entries whose content the log keeps, 0 for the default")
+	f.Float64Var(&o.Failing, "failing", 0, "share of the reads of forgotten content that fail")
+	f.Float64Var(&o.Behind, "behind", 0, "share of the reads that are answered by a machine that is behind")
+	f.DurationVar(&o.Lag, "lag", 20*time.Second, "how far it is")
+	f.DurationVar(&o.Back, "back", 0, "by how much the server's clock is set back in the middle of the run")
+	f.DurationVar(&o.Stand, "stand", 0, "how long it stands still then")
 	f.IntVar(&o.Strangers, "strangers", 0, "requests of another process that shares the limit, in 10 s")
 	return o
 }

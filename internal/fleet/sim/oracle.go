@@ -21,7 +21,7 @@ type oracle struct {
 	first   time.Duration // of the first message
 
 	News, Updates, History, Gaps, Deleted int
-	Lost, Twice, Disorder, Stale          int
+	Lost, Twice, Disorder, Stale, Blank   int
 	Undeleted                             int
 	problems, lasting                     []string
 }
@@ -81,7 +81,10 @@ func (o *oracle) deliver(now time.Time, listener int32, e *feed.Event) {
 	case e.History:
 		o.History++
 	}
-	o.News++
+	if o.News++; e.Row.Payload == nil {
+		o.Blank++
+		o.lasts("listener %d got row %d without its content", listener, e.Row.ID)
+	}
 	h := o.got[[2]int32{listener, r.conv}]
 	if h == nil {
 		h = &heard{}
@@ -93,7 +96,7 @@ func (o *oracle) deliver(now time.Time, listener int32, e *feed.Event) {
 		o.Twice++
 		o.lasts("listener %d got row %d twice", listener, e.Row.ID)
 		return
-	case k.Compare(h.last) < 0 && !r.late:
+	case k.Compare(h.last) < 0 && !r.late && !o.w.steps():
 		o.Disorder++
 		o.lasts("listener %d got row %d after a later one", listener, e.Row.ID)
 	}
@@ -162,7 +165,7 @@ func (o *oracle) judge(now time.Time, listeners []*listener) {
 }
 
 // failed reports whether the contract was broken.
-func (o *oracle) failed() bool { return o.Lost+o.Twice+o.Disorder+o.Stale > 0 }
+func (o *oracle) failed() bool { return o.Lost+o.Twice+o.Disorder+o.Stale+o.Blank > 0 }
 
 // histogram counts durations, in steps of a tenth.
 type histogram struct {

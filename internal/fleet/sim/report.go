@@ -20,6 +20,7 @@ func (r *run) report(out io.Writer) {
 	line("messages written", "%d", len(r.world.rows))
 	line("delivered: new, changed, deleted", "%d, %d, %d", o.News, o.Updates, o.Deleted)
 	line("lost, twice, out of order, stale", "%d, %d, %d, %d", o.Lost, o.Twice, o.Disorder, o.Stale)
+	line("without content", "%d", o.Blank)
 	line("deletions not told yet", "%d", o.Undeleted)
 	line("gaps", "%d", o.Gaps)
 	line("answers of 429", "%d", r.world.refused)

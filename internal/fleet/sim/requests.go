@@ -119,7 +119,7 @@ func (r *run) ask(t *ticket, q fleet.Request) {
 	if q.Class == budget.Backfill {
 		kind = "deletions"
 	}
-	r.request(t, kind, q.Kind == fleet.Look || q.Kind == fleet.List, func() { a = r.world.answer(r.now, &q) }, func() {
+	r.request(t, kind, q.Kind == fleet.Look || q.Kind == fleet.List, func() { a = r.world.seen(r.now, &q) }, func() {
 		r.fault.answer(&q, &a)
 		touched := r.fleet.Take(r.now, q, a)
 		seen := map[int32]bool{}
@@ -233,10 +233,20 @@ func (r *run) later(l *listener, kind string, serve, done func()) {
 func (r *run) contents(l *listener, p fleet.Page) {
 	l.waiting = true
 	r.later(l, "contents", func() {}, func() {
+		if r.rnd.Float64() < r.opt.Failing {
+			r.in(time.Second, func() { // the engine asks again, perhaps further back
+				l.waiting = false
+				r.drain(l)
+			})
+			return
+		}
+		for _, i := range p.Without {
+			p.Rows[i].Payload = &r.world.vers[p.Rows[i].Hash-1]
+		}
 		l.waiting = false
 		l.engine.Page(r.now, p.Rows, p.Clock)
 		if p.More {
-			l.engine.Poke(r.now)
+			r.in(time.Microsecond, func() { r.drain(l) })
 		}
 		r.drain(l)
 	})

@@ -32,7 +32,12 @@ type Options struct {
 	BellsForged               float64 // for each true one
 	AuditLag                  time.Duration
 	Stuck                     bool // the times in the list do not move
-	Strangers                 int  // requests of another process that shares the limit, in 10 s
+	Contents                  int  // entries whose content the log keeps
+	Failing                   float64
+	Behind                    float64 // share of reads that are so far behind
+	Lag                       time.Duration
+	Back, Stand               time.Duration // of the server's clock, in the middle
+	Strangers                 int           // requests of another process that shares the limit, in 10 s
 }
 
 // errDown is why a request of the fleet fails.
@@ -96,7 +101,7 @@ func newRun(opt Options, broken fault) *run {
 	r.now = epoch
 	r.world = newWorld(&opt, r.rnd)
 	r.budget = budget.New[string, start](budget.Config{N: opt.Limit, Per: opt.Per, Held: true})
-	r.log = fleet.NewLog(fleet.LogConfig{})
+	r.log = fleet.NewLog(fleet.LogConfig{Contents: opt.Contents})
 	cfg := fleet.Config{Since: stamp(epoch), Rate: 0.6 * float64(opt.Limit) / opt.Per.Seconds()}
 	strategy := strategies[opt.Strategy]()
 	switch broken {
@@ -241,6 +246,7 @@ func (r *run) rings(conv int32) {
 func (r *run) block(l *listener) {
 	l.blocked = r.now.Add(3 * time.Minute)
 	r.when(l.blocked, func() { r.drain(l) })
+	r.in(30*time.Second, func() { l.engine.Park(l.id, func(payload any) any { return payload }) })
 }
 
 // join lets a user into a conversation: by a call of this process, or somebody else's.
@@ -339,7 +345,7 @@ func (r *run) drain(l *listener) {
 		}
 		l.engine.Page(r.now, p.Rows, p.Clock)
 		if p.More {
-			l.engine.Poke(r.now)
+			r.in(time.Microsecond, func() { r.drain(l) }) // no two polls begin at one moment
 		}
 	}
 }

@@ -32,6 +32,7 @@ func played(t *testing.T, o Options) *run {
 	assert.Zero(t, r.oracle.Disorder, "out of order")
 	assert.Zero(t, r.oracle.Stale, "changes that are not told")
 	assert.Zero(t, r.oracle.Gaps-min(r.oracle.Gaps, o.Joins), "gaps without a join")
+	assert.Zero(t, r.oracle.Blank, "without their content")
 	assert.Empty(t, r.oracle.problems)
 	if o.Strangers == 0 {
 		assert.Zero(t, r.world.refused, "answers of 429")
@@ -93,6 +94,26 @@ func TestOneListenerToAllConversationsGetsEverything(t *testing.T) {
 	t.Parallel()
 	r := played(t, small("list", func(o *Options) { o.Archive, o.Joins, o.Outages = true, 0, 0 }))
 	assert.Less(t, r.oracle.first, 30*time.Second)
+}
+
+func TestNoListenerThatWasBusyGetsAMessageWithoutItsContent(t *testing.T) {
+	t.Parallel()
+	played(t, small("list", func(o *Options) { o.Contents, o.Failing, o.Blocked = 200, 0.3, 60 }))
+}
+
+func TestAWrongClockAndMachinesThatAreBehindLoseNothing(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Options){
+		"behind":             func(o *Options) { o.Behind, o.Lag = 0.5, 30*time.Second },
+		"back by 10 s":       func(o *Options) { o.Back = 10 * time.Second },
+		"back by 2 min":      func(o *Options) { o.Back = 2 * time.Minute },
+		"stands for a while": func(o *Options) { o.Stand = 40 * time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			played(t, small("list", change, func(o *Options) { o.Edits, o.Deletes, o.Outages = 0, 0, 0 }))
+		})
+	}
 }
 
 func TestTheOracleNoticesWhatIsDoneWrong(t *testing.T) {

@@ -95,7 +95,7 @@ func (w *world) pick() int32 {
 func (w *world) say(now time.Time, conv int32) int32 {
 	row := int32(len(w.rows))
 	visible, late := w.lag(now)
-	w.rows = append(w.rows, wrow{conv: conv, head: -1, created: stamp(now), visible: visible, late: late, place: w.convs[conv].rows})
+	w.rows = append(w.rows, wrow{conv: conv, head: -1, created: w.clock(now), visible: visible, late: late, place: w.convs[conv].rows})
 	w.convs[conv].rows++
 	w.version(now, row, visible, false)
 	return row
@@ -130,12 +130,12 @@ func later(a, b time.Time) time.Time {
 
 func (w *world) version(now time.Time, row int32, visible time.Time, deleted bool) {
 	v, r := int32(len(w.vers)), &w.rows[row]
-	w.vers = append(w.vers, wver{row: row, prev: r.head, deleted: deleted, updated: stamp(now), visible: visible})
+	w.vers = append(w.vers, wver{row: row, prev: r.head, deleted: deleted, updated: w.clock(now), visible: visible})
 	r.head = v
 	c := &w.convs[r.conv]
 	c.vers = append(c.vers, v)
-	c.changed = stamp(now.Add(3 * time.Millisecond))
-	w.audit = append(w.audit, fleet.Mark{Entry: int64(len(w.audit) + 1), Conversation: int64(r.conv) + 1, At: stamp(now), Deleted: deleted})
+	c.changed = w.clock(now.Add(3 * time.Millisecond))
+	w.audit = append(w.audit, fleet.Mark{Entry: int64(len(w.audit) + 1), Conversation: int64(r.conv) + 1, At: w.clock(now), Deleted: deleted})
 	w.audited = append(w.audited, now.Add(w.opt.AuditLag))
 }
 
@@ -162,9 +162,45 @@ func (w *world) row(v int32) feed.Row {
 	}
 }
 
+// steps reports whether the clock goes wrong.
+func (w *world) steps() bool { return w.opt.Back > 0 || w.opt.Stand > 0 }
+
+// clock is what the server's clock shows. In the middle of the run it may be set back, or stand
+// still for a while.
+func (w *world) clock(now time.Time) feed.Time {
+	middle := epoch.Add(w.opt.For / 2)
+	if !w.steps() || now.Before(middle) {
+		return stamp(now)
+	}
+	if now.Sub(middle) < w.opt.Stand {
+		now = middle
+	}
+	return stamp(now.Add(-w.opt.Back))
+}
+
+// ordered are the versions of a conversation in order of change.
+func (w *world) ordered(conv int32) []int32 {
+	vers := w.convs[conv].vers
+	if w.steps() {
+		vers = slices.Clone(vers)
+		slices.SortStableFunc(vers, func(a, b int32) int { return cmp.Compare(w.vers[a].updated, w.vers[b].updated) })
+	}
+	return vers
+}
+
+// seen is what a machine answers that may be behind.
+func (w *world) seen(now time.Time, r *fleet.Request) fleet.Answer {
+	if w.rnd.Float64() >= w.opt.Behind || now.Sub(epoch) < w.opt.Lag {
+		return w.answer(now, r)
+	}
+	a := w.answer(now.Add(-w.opt.Lag), r)
+	a.Clock = w.clock(now)
+	return a
+}
+
 // newest are the newest live rows of a conversation.
 func (w *world) newest(now time.Time, conv int32, limit int, out []feed.Row) []feed.Row {
-	vers := w.convs[conv].vers
+	vers := w.ordered(conv)
 	for i := len(vers) - 1; i >= 0 && limit > 0; i-- {
 		if v := vers[i]; !w.vers[v].deleted && w.shown(now, v) {
 			out = append(out, w.row(v))
@@ -176,7 +212,7 @@ func (w *world) newest(now time.Time, conv int32, limit int, out []feed.Row) []f
 
 // changes are the rows of a conversation after a key, deleted ones too.
 func (w *world) changes(now time.Time, conv int32, after feed.Key, limit int, out []feed.Row) []feed.Row {
-	vers := w.convs[conv].vers
+	vers := w.ordered(conv)
 	from := sort.Search(len(vers), func(i int) bool { return w.vers[vers[i]].updated >= after.Time })
 	var rows []feed.Row
 	for _, v := range vers[from:] {
@@ -203,13 +239,13 @@ func byChange(a, b feed.Row) int {
 
 // answer is what the server says to a request of the fleet.
 func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
-	a := fleet.Answer{Clock: stamp(now)}
+	a := fleet.Answer{Clock: w.clock(now)}
 	switch r.Kind {
 	case fleet.List:
 		a.Listed = make([]fleet.Listing, len(w.convs))
 		for i := range w.convs {
 			c := &w.convs[i]
-			a.Listed[i] = fleet.Listing{Conversation: int64(i) + 1, Created: c.created, Changed: min(c.changed, stamp(now))}
+			a.Listed[i] = fleet.Listing{Conversation: int64(i) + 1, Created: c.created, Changed: min(c.changed, w.clock(now))}
 			if r.Users {
 				a.Listed[i].Users = c.users
 			}

@@ -1,0 +1,70 @@
+package hub_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet"
+)
+
+// clocks are what may be wrong with a server's times.
+var clocks = map[string]func(*fliplettest.Server){
+	"every other read is 15 s behind": func(s *fliplettest.Server) { s.Sometimes(.5, fliplettest.AnyRead, fliplettest.Lag(15*time.Second)) },
+	"every other read is 30 s behind": func(s *fliplettest.Server) { s.Sometimes(.5, fliplettest.AnyRead, fliplettest.Lag(30*time.Second)) },
+	"the clock goes back by 10 s":     func(s *fliplettest.Server) { s.ShiftClock(-10 * time.Second) },
+	"the clock goes back by an hour":  func(s *fliplettest.Server) { s.ShiftClock(-time.Hour) },
+	"the clock stands for 20 s":       func(s *fliplettest.Server) { s.FreezeClock(); time.AfterFunc(20*time.Second, s.ThawClock) },
+	"the clock stands for a minute":   func(s *fliplettest.Server) { s.FreezeClock(); time.AfterFunc(time.Minute, s.ThawClock) },
+	"the clock stands":                func(s *fliplettest.Server) { s.FreezeClock() },
+}
+
+// Ids grow even when times do not.
+func TestListenersGetEveryMessageWhateverTheServersClockSays(t *testing.T) {
+	t.Parallel()
+	for name, wrong := range clocks {
+		for before, some := range map[string]int{"": 24, ", and nobody has written before": 0} {
+			everyMessage(t, name+before, some, wrong)
+		}
+	}
+}
+
+func everyMessage(t *testing.T, name string, before int, wrong func(*fliplettest.Server)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			srv := fliplettest.New(t, fliplettest.InProcess())
+			rooms := roomsOf(srv, 12)
+			time.Sleep(10 * time.Second)
+			h := open(t, srv, fleet.LogConfig{})
+			user, all, now := sit(t, h, rooms), listen(t, h, feed.FromNewest), listen(t, h, feed.FromNow)
+			run := func(d time.Duration) {
+				for range int(d / time.Second) {
+					user.run(500*time.Millisecond, nil)
+					all.run(250 * time.Millisecond)
+					now.run(250 * time.Millisecond)
+				}
+			}
+			run(10 * time.Second)
+			add(srv, rooms, 0, before)
+			run(2 * time.Minute)
+			wrong(srv)
+			for i := range 120 {
+				add(srv, rooms, before+i, 1)
+				run(time.Second)
+			}
+			run(10 * time.Minute)
+			for who, l := range map[string]*listener{"a user": &user.listener, "all": all, "all, from now": now} {
+				assert.Len(t, l.news, before+120, who)
+				for body, times := range l.news {
+					assert.Equal(t, 1, times, "%s: %s", who, body)
+				}
+			}
+		})
+	})
+}

@@ -9,12 +9,14 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/profile"
@@ -70,7 +72,8 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 		strategy = fleet.NewSweep()
 	}
 	c := a.watch
-	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: strategy, Profile: opts.Profile, Genuine: c.genuine(), Log: c.log})
+	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: strategy, Profile: opts.Profile, Genuine: c.genuine(), Log: c.log,
+		Final: c.finalFailure(), Contacts: c.contactsNow})
 	if err != nil {
 		c.end()
 		return nil, err
@@ -314,8 +317,31 @@ func (c *Chat) source(s *session) receive.Source {
 	if c.app == nil {
 		return p
 	}
-	s.desk = c.app.hub.Listen(s.userID)
+	s.desk = c.app.hub.Listen(s.userID, s.contactID, func(row *datasource.Entry) bool { return row != nil && c.storedUserID(row) == s.userID })
 	return &appRows{p, s.desk}
+}
+
+// finalFailure judges what the requests for all users of an App meet, once for all of them.
+func (c *Chat) finalFailure() func(context.Context, error) error {
+	p := &polledRows{chat: c, session: &session{watch: &watching{}}} // nobody's
+	return func(ctx context.Context, err error) error {
+		if err = p.judge(ctx, err); final(err) {
+			return err
+		}
+		return nil
+	}
+}
+
+// contactsNow reads rows of contacts in one request.
+func (c *Chat) contactsNow(ctx context.Context, ids []int64) (map[int64]*datasource.Entry, error) {
+	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	of := make(map[int64]*datasource.Entry, len(found))
+	for i := range found {
+		if found[i].DeletedAt == nil {
+			of[found[i].ID] = &found[i]
+		}
+	}
+	return of, err
 }
 
 // appRows answers from what the App has read, and asks the server for the rest.
@@ -325,6 +351,9 @@ type appRows struct {
 }
 
 func (p *appRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
+	if err := p.check(ctx); err != nil {
+		return receive.Page{}, err
+	}
 	found, short, clock, err := p.desk.Page(ctx, q, func(ctx context.Context, q feed.Query) ([]feed.Row, error) {
 		page, err := p.polledRows.Page(ctx, q)
 		return page.Rows, err
@@ -332,9 +361,25 @@ func (p *appRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) 
 	return receive.Page{Rows: found, Short: short, Clock: clock}, err
 }
 
+// check fails when what is new does not come to the App, or not to this user any more. Where the
+// contact seems to be gone it polls as a Chat of its own does, with the user's token.
+func (p *appRows) check(ctx context.Context) error {
+	if err := p.desk.Down(); err != nil || !p.desk.Doubted() {
+		return err
+	}
+	_, err := p.polledRows.Page(ctx, feed.Query{Kind: feed.Newest, Limit: 1})
+	if err == nil {
+		p.desk.Trust()
+	}
+	return err
+}
+
 // Members are those of the App's list, unless the engine asks so soon that it may lack what
 // the user has just joined.
 func (p *appRows) Members(ctx context.Context) (members []feed.Member, err error) {
+	if err := p.check(ctx); err != nil {
+		return nil, err
+	}
 	if list, read, ok := p.desk.Conversations(); ok {
 		for i := range list {
 			p.chat.known.Put(list[i].ID, wire.ParseDefinition(list[i].Definition))

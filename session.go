@@ -232,7 +232,7 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 		return err
 	}
 	if err := c.renew(ctx, s, token); err != nil {
-		return &renewalError{err}
+		return &renewalError{err: err}
 	}
 	return fn(*s.token.Load())
 }

@@ -91,15 +91,16 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	return h, nil
 }
 
-// Run reads what is new, from when somebody listens, until ctx ends.
+// Run reads what is new, from when somebody listens, until ctx ends. Until then it looks at the
+// contacts of users, too.
 func (h *Hub) Run(ctx context.Context) {
+	if h.cfg.Contacts != nil {
+		var looking sync.WaitGroup
+		defer looking.Wait()
+		looking.Go(func() { h.lookAtContacts(ctx) })
+	}
 	select {
 	case <-h.wanted:
-		if h.cfg.Contacts != nil {
-			var looking sync.WaitGroup
-			defer looking.Wait()
-			looking.Go(func() { h.lookAtContacts(ctx) })
-		}
 		h.driver.Run(ctx)
 	case <-ctx.Done():
 	}

@@ -4,17 +4,18 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
 
-	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/marks"
-	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/profile"
@@ -51,7 +52,7 @@ const mostSenders = 1000
 
 // OpenApp takes two requests. From the first stream, loop or consumer on what is new is read:
 // while nothing happens one request in 2 s with up to 2,000 conversations, and one more for each
-// 6,000 of them. It starts one goroutine, until [App.Close].
+// 6,000 of them. It starts two goroutines, until [App.Close].
 //
 // Errors: [ErrInvalid], which names every unusable option; what the server said.
 func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
@@ -70,7 +71,12 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 		strategy = fleet.NewSweep()
 	}
 	c := a.watch
-	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: strategy, Profile: opts.Profile, Genuine: c.genuine(), Log: c.log})
+	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: strategy, Profile: opts.Profile, Genuine: c.genuine(), Log: c.log,
+		Final: c.finalFailure(),
+		Contacts: func(ctx context.Context, ids []int64) (map[int64]*datasource.Entry, error) {
+			return rows.ByID(ctx, c.client, opts.DataSourceID, ids)
+		},
+	})
 	if err != nil {
 		c.end()
 		return nil, err
@@ -89,16 +95,21 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 // before the App, or let [App.Shutdown] do that.
 //
 // Errors: those of [Connect] and [Chat.Login]; [ErrClosed].
-func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, error) {
+func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (_ *Chat, err error) {
+	defer wrap("login", &err)
 	var o callOptions
 	for _, opt := range opts {
 		opt.applyLogin(&o)
 	}
-	logIn := a.logInAsleep
 	if p := &a.opts; o.offline || p.Storage != nil || p.Outbox != nil || p.Push != nil || p.CrossLogin {
-		logIn = a.logIn
+		return a.person(ctx, query, opts...)
 	}
-	c, err := logIn(ctx, query, &o, opts)
+	c, err := a.logInAsleep(ctx, query, &o)
+	return a.entered(c, err)
+}
+
+// entered is a Chat of the App that was made.
+func (a *App) entered(c *Chat, err error) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -109,23 +120,23 @@ func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (*Chat, er
 	return c, nil
 }
 
-// logIn makes a Chat with all its parts.
-func (a *App) logIn(ctx context.Context, query M, _ *callOptions, opts []LoginOption) (*Chat, error) {
+// person makes a Chat with all its parts, which takes its own turns at the limit from its login on.
+func (a *App) person(ctx context.Context, query M, opts ...LoginOption) (*Chat, error) {
 	c, err := connect(ctx, a.opts.Options)
 	if err != nil {
 		return nil, err
 	}
 	c.app = a
-	if _, err := c.Login(ctx, query, opts...); err != nil {
+	_, err = c.loginWith(ctx, query, withDevice, opts...)
+	if err = c.misspelt(ctx, query, err); err != nil {
 		c.end()
 		return nil, err
 	}
-	return c, nil
+	return a.entered(c, nil)
 }
 
 // logInAsleep makes a Chat of what a login brings.
-func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions, _ []LoginOption) (_ *Chat, err error) {
-	defer wrap("login", &err)
+func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions) (*Chat, error) {
 	login, err := where.ParseLogin(query, o.anyOperator)
 	if err != nil {
 		return nil, invalid("query: %v", err)
@@ -167,9 +178,11 @@ func (c *Chat) wake() {
 	c.build(opts, z.app.opts.Logger == nil, false)
 	c.app = z.app
 	contact := z.contact()
+	c.mu.Lock() // its desk is there before the rest
 	c.session = c.newSession(contact)
 	c.session.query, c.session.contact = z.query, contact
 	c.session.token.Store(&z.token)
+	c.mu.Unlock()
 	z.over.Store(true)
 }
 
@@ -179,7 +192,9 @@ func (c *Chat) wake() {
 // The App logs the person in for the first message, which takes a request or two, keeps the
 // 1,000 people whom it was used for last, or all of them with Options.Outbox, and reads each
 // conversation once for each. A message then takes one request. The limit gives sends of all
-// people their turns.
+// people their turns, the login included. The contacts are looked at every 3 min, 500 in a
+// request: whom the query does not find any more is looked for anew with the next message, as
+// at once when the server refuses the person's token and the query finds somebody else.
 //
 // Errors: [ErrInvalid] for an unusable query or draft, before any request; those of [Chat.Login]
 // and [Chat.Message].
@@ -206,12 +221,22 @@ func (a *App) as(ctx context.Context, query M, fn func(*Chat) error) error {
 	if err != nil {
 		return invalid("as: %v", err)
 	}
-	c, done, err := a.senders.Use(ctx, login.Pack().Key(), func(ctx context.Context) (*Chat, error) { return a.User(ctx, query) })
-	if err != nil {
-		return err
+	ctx = datasource.InClass(ctx, datasource.ClassSend) // with the login
+	for again := false; ; again = true {
+		c, done, err := a.senders.Use(ctx, login.Pack().Key(), func(ctx context.Context) (*Chat, error) { return a.person(ctx, query) })
+		if err != nil {
+			return err
+		}
+		err = fn(c)
+		done()
+		renewal, refused := errors.AsType[*renewalError](err)
+		if !refused || !errors.Is(err, errAnotherUser) && !errors.Is(err, ErrContactNotFound) {
+			return err
+		}
+		if a.senders.Forget(c); again || !renewal.again {
+			return err
+		}
 	}
-	defer done()
-	return fn(c)
 }
 
 // Bell serves the web hooks of conversations: a request whose URL has the id of one as
@@ -265,12 +290,14 @@ func (a *App) editBells(ctx context.Context, op, endpoint string, ids []int64, e
 	})
 }
 
-// Close ends the App's streams and loops at once, and does not wait; those of its users get
-// nothing more. The people of [App.Send] are logged out of the process, not of the server.
-// Closing again does nothing.
+// Close ends the App's streams and loops at once, and does not wait, and so the Chats of
+// [App.User], as [Chat.Close] does each, and those of [App.Send]. They are logged out of the
+// process, not of the server. Closing again does nothing.
 func (a *App) Close() error {
-	a.users.End()
 	a.watch.end()
+	for _, c := range a.users.End() {
+		_ = c.Close() // it was made
+	}
 	for _, c := range a.senders.All() {
 		_ = c.Close() // it was made
 	}
@@ -306,43 +333,4 @@ func (a *App) sent(conversationID int64) {
 	if a != nil {
 		a.hub.Sent(conversationID)
 	}
-}
-
-// source is where the listeners of a session get their rows.
-func (c *Chat) source(s *session) receive.Source {
-	p := &polledRows{chat: c, session: s}
-	if c.app == nil {
-		return p
-	}
-	s.desk = c.app.hub.Listen(s.userID)
-	return &appRows{p, s.desk}
-}
-
-// appRows answers from what the App has read, and asks the server for the rest.
-type appRows struct {
-	*polledRows
-	desk *hub.Desk
-}
-
-func (p *appRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
-	found, short, clock, err := p.desk.Page(ctx, q, func(ctx context.Context, q feed.Query) ([]feed.Row, error) {
-		page, err := p.polledRows.Page(ctx, q)
-		return page.Rows, err
-	})
-	return receive.Page{Rows: found, Short: short, Clock: clock}, err
-}
-
-// Members are those of the App's list, unless the engine asks so soon that it may lack what
-// the user has just joined.
-func (p *appRows) Members(ctx context.Context) (members []feed.Member, err error) {
-	if list, read, ok := p.desk.Conversations(); ok {
-		for i := range list {
-			p.chat.known.Put(list[i].ID, wire.ParseDefinition(list[i].Definition))
-		}
-		members = p.members(ctx, read, list)
-	} else if members, err = p.polledRows.Members(ctx); err != nil {
-		return nil, err
-	}
-	p.desk.Assign(members)
-	return members, nil
 }

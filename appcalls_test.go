@@ -367,7 +367,9 @@ func TestAnAppQueuesOnlyWithAnOutboxAndResumesItsOwnPeopleOnly(t *testing.T) {
 		bob := chat.M{"Email": "bob@example.org"}
 		_, err := o.in(t, nil).Queue(t.Context(), bob, conv.ID, chat.Draft{Body: "x"})
 		require.ErrorIs(t, err, chat.ErrInvalid)
-		_, err = o.in(t, func(opts *chat.AppOptions) { opts.Storage = unlistable{storage.NewMemory()} }).Resume(t.Context())
+		_, err = o.in(t, func(opts *chat.AppOptions) {
+			opts.Storage, opts.Outbox = unlistable{storage.NewMemory()}, &chat.OutboxOptions{}
+		}).Resume(t.Context())
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 
 		store := storage.NewMemory()

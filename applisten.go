@@ -10,6 +10,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
+	"github.com/fliplet/fliplet-chat-go/internal/where"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // FilterOption is [Only] or [OnlyIf].
@@ -213,4 +215,79 @@ func (p *watchedRows) Page(ctx context.Context, q feed.Query) (receive.Page, err
 
 func (p *watchedRows) Members(ctx context.Context) ([]feed.Member, error) {
 	return p.session.watch.Members(ctx)
+}
+
+// source is where the listeners of a session get their rows.
+func (c *Chat) source(s *session) receive.Source {
+	p := &polledRows{chat: c, session: s}
+	if c.app == nil {
+		return p
+	}
+	s.desk = c.app.hub.Listen(s.userID, s.contactID, func(row *datasource.Entry) bool {
+		is := row != nil && c.storedUserID(row) == s.userID
+		if !is || len(where.Choose(s.login(c).Without(wire.UserToken), columnsOf, *row)) == 0 {
+			c.app.senders.Forget(c)
+		}
+		return is
+	})
+	return &appRows{p, s.desk}
+}
+
+// finalFailure judges what the requests for all users of an App meet, once for all of them.
+func (c *Chat) finalFailure() func(context.Context, error) error {
+	p := &polledRows{chat: c, session: &session{watch: &watching{}}} // nobody's
+	return func(ctx context.Context, err error) error {
+		if err = p.judge(ctx, err); final(err) {
+			return err
+		}
+		return nil
+	}
+}
+
+// appRows answers from what the App has read, and asks the server for the rest.
+type appRows struct {
+	*polledRows
+	desk *hub.Desk
+}
+
+func (p *appRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
+	if err := p.check(ctx); err != nil {
+		return receive.Page{}, err
+	}
+	found, short, clock, err := p.desk.Page(ctx, q, func(ctx context.Context, q feed.Query) ([]feed.Row, error) {
+		page, err := p.polledRows.Page(ctx, q)
+		return page.Rows, err
+	})
+	return receive.Page{Rows: found, Short: short, Clock: clock}, err
+}
+
+// check fails when what is new does not come to the App, or not to this user any more. Where the
+// contact seems to be gone it polls as a Chat of its own does, with the user's token.
+func (p *appRows) check(ctx context.Context) error {
+	if err := p.desk.Down(); err != nil || !p.desk.Doubted() {
+		return err
+	}
+	_, err := p.polledRows.Page(ctx, feed.Query{Kind: feed.Newest, Limit: 1})
+	if err == nil {
+		p.desk.Trust()
+	}
+	return err
+}
+
+// Members are those of the App's list, unless the engine asks so soon that it may lack what
+// the user has just joined.
+func (p *appRows) Members(ctx context.Context) (members []feed.Member, err error) {
+	if err := p.check(ctx); err != nil {
+		return nil, err
+	}
+	if list, read, ok := p.desk.Conversations(); ok {
+		for i := range list {
+			p.chat.known.Put(list[i].ID, wire.ParseDefinition(list[i].Definition))
+		}
+		members = p.members(ctx, read, list)
+	} else if members, err = p.polledRows.Members(ctx); err != nil {
+		return nil, err
+	}
+	p.desk.Assign(members)
+	return members, nil
 }

@@ -174,13 +174,9 @@ func (c *Chat) contactsByID(ctx context.Context, ids []int64) ([]*Contact, error
 
 // contactRows reads the rows of contacts, in the order given.
 func (c *Chat) contactRows(ctx context.Context, ids []int64) ([]*datasource.Entry, error) {
-	found, err := rows.Readable(ctx, c.client, c.opts.DataSourceID, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	byID, err := rows.ByID(ctx, c.client, c.opts.DataSourceID, ids)
 	if err != nil {
 		return nil, err
-	}
-	byID := make(map[int64]*datasource.Entry, len(found))
-	for i := range found {
-		byID[found[i].ID] = &found[i]
 	}
 	out := make([]*datasource.Entry, len(ids))
 	for i, id := range ids {

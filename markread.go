@@ -111,7 +111,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 func (c *Chat) readMarks() marks.Store {
 	crowd := rows.Crowd{Client: c.client}
 	return marks.Store{
-		Read: crowd.Readers, Write: crowd.SetReaders, Pause: roster.Pause, Attempts: roster.ChangeAttempts,
+		Read: crowd.Readers, Write: crowd.SetReaders, Pause: roster.Pause, Attempts: roster.ChangeAttempts, Alone: marks.Alone(c.opts.Client),
 		Contested: func(ctx context.Context, id int64) bool {
 			def, err := c.definition(ctx, id)
 			return err != nil || mayCollide(def)

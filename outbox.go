@@ -272,10 +272,17 @@ func (b Outbox) enter(ctx context.Context) (_ context.Context, s *session, end f
 	if err := b.chat.made(); err != nil {
 		return nil, nil, nil, err
 	}
-	if b.chat.opts.Outbox == nil {
-		return nil, nil, nil, invalid("Options.Outbox: nil; set it to &chat.OutboxOptions{} to have an outbox")
+	if err := b.chat.needsOutbox(); err != nil {
+		return nil, nil, nil, err
 	}
 	return b.chat.enter(ctx)
+}
+
+func (c *Chat) needsOutbox() error {
+	if c.opts.Outbox == nil {
+		return invalid("Options.Outbox: nil; set it to &chat.OutboxOptions{} to have an outbox")
+	}
+	return nil
 }
 
 // changeTimeout bounds what is read to tell OnChange of a message.

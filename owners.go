@@ -73,9 +73,13 @@ func OutboxOwners(ctx context.Context, s storage.Store) (_ []OutboxOwner, err er
 // Queue is [App.Send] through the outbox: it returns when the message is in Options.Storage, so
 // that this process sends it, or one that calls [App.Resume] later. See [Outbox.Add].
 //
-// Errors: [ErrInvalid], also without Options.Outbox; those of [Chat.Login] and [Outbox.Add].
+// Errors: [ErrInvalid], also without Options.Outbox, before any request; those of [Chat.Login]
+// and [Outbox.Add].
 func (a *App) Queue(ctx context.Context, as M, conversationID int64, d Draft) (guid string, err error) {
 	defer wrap("queue", &err)
+	if err := a.watch.needsOutbox(); err != nil {
+		return "", err
+	}
 	err = a.actingAs(ctx, as, conversationID, &d, func(c *Chat) (err error) {
 		guid, err = c.Outbox().Add(ctx, conversationID, d)
 		return err
@@ -87,9 +91,12 @@ func (a *App) Queue(ctx context.Context, as M, conversationID int64, d Draft) (g
 // lets them be sent; it returns how many these are. Who cannot be logged in holds up nobody else:
 // the error names them all, and their messages wait for the next Resume. It takes a login each.
 //
-// Errors: those of [OutboxOwners] and [Chat.Login].
+// Errors: [ErrInvalid] without Options.Outbox; those of [OutboxOwners] and [Chat.Login].
 func (a *App) Resume(ctx context.Context) (people int, err error) {
 	defer wrap("resume", &err)
+	if err := a.watch.needsOutbox(); err != nil {
+		return 0, err
+	}
 	owners, err := OutboxOwners(ctx, a.watch.store)
 	var failed []error
 	for _, o := range owners {
@@ -110,6 +117,9 @@ func (a *App) Resume(ctx context.Context) (people int, err error) {
 // Errors: those of [Outbox.Flush].
 func (a *App) Flush(ctx context.Context) (err error) {
 	defer wrap("flush", &err)
+	if err := a.watch.needsOutbox(); err != nil {
+		return err
+	}
 	for _, c := range a.users.All() {
 		if err := c.Outbox().Flush(ctx); err != nil {
 			return err

@@ -80,9 +80,12 @@ type polledRows struct {
 // when the service itself refuses that, too, and the request about the token itself, and none
 // with the token was accepted between two such polls, it was revoked.
 func (p *polledRows) judge(ctx context.Context, err error) error {
-	if errors.Is(err, ErrContactNotFound) {
+	if errors.Is(err, ErrContactNotFound) || errors.Is(err, errAnotherUser) {
 		if !p.absent.Another() || !p.chat.noContact(ctx, p.session) {
 			return err
+		}
+		if !errors.Is(err, ErrContactNotFound) {
+			return &receive.FinalError{Err: err, Means: ErrContactNotFound}
 		}
 		return &receive.FinalError{Err: err}
 	}

@@ -97,8 +97,10 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 		}
 	}
 	row, err := c.transmit(ctx, s, conversationID, write)
+	absent := true
 	if datasource.Doubtful(err) {
 		stored, lookErr := c.storedSend(datasource.AskAgain(ctx), conversationID, write)
+		absent = lookErr == nil && stored == nil
 		passed, _ := errors.AsType[*passedOnError](err)
 		switch {
 		case lookErr != nil:
@@ -109,6 +111,9 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 				err = &passedOnError{error: err} // the first one may still turn up
 			}
 		}
+	}
+	if renewal, ok := errors.AsType[*renewalError](err); ok {
+		renewal.again = absent && canRepeat(write.Files)
 	}
 	if err == nil {
 		s.receiver.Poke()
@@ -200,8 +205,12 @@ func canRepeat(files []datasource.Part) bool {
 	return true
 }
 
-// renewalError is what a new login met, as opposed to what a message met.
-type renewalError struct{ err error }
+// renewalError is what a new login met, as opposed to what a message met. again: the message is
+// not there, and may be sent by whom its sender's query finds now.
+type renewalError struct {
+	err   error
+	again bool
+}
 
 func (e *renewalError) Error() string { return e.err.Error() }
 func (e *renewalError) Unwrap() error { return e.err }

@@ -220,7 +220,7 @@ func (c *Chat) noContact(ctx context.Context, s *session) bool {
 	if answer, ok := errors.AsType[*datasource.Error](err); ok {
 		return absent(err) && answer.Code == "" // as the service's 404 is documented
 	}
-	return err == nil && row.ID == s.contactID && len(where.Choose(query, columnsOf, *row)) == 0
+	return err == nil && row.ID == s.contactID && (len(where.Choose(query, columnsOf, *row)) == 0 || c.contact(row).UserID != s.userID)
 }
 
 // authorized calls fn with the user's chat token. After a 403 it logs in and calls fn
@@ -232,7 +232,7 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 		return err
 	}
 	if err := c.renew(ctx, s, token); err != nil {
-		return &renewalError{err}
+		return &renewalError{err: err}
 	}
 	return fn(*s.token.Load())
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Store is where the lists of readers are. All fields are required.
+// Store is where the lists of readers are. All fields but Alone are required.
 type Store struct {
 	// Read returns the readers of those messages of a conversation that are there.
 	Read func(ctx context.Context, conversation int64, ids []int64) (map[int64][]string, error)
@@ -18,6 +18,9 @@ type Store struct {
 	Contested func(ctx context.Context, conversation int64) bool
 	// Pause waits until a client that has read a list at a moment must have replaced it.
 	Pause func(ctx context.Context, began time.Time) error
+	// Alone waits until nobody else of this process replaces lists of a conversation, and lets
+	// nobody until done is called. nil: it need not.
+	Alone func(ctx context.Context, conversation int64) (done func(), err error)
 	// Attempts bounds how often the lists are read.
 	Attempts int
 }
@@ -52,31 +55,12 @@ func (s *Store) Mark(ctx context.Context, conversation int64, marks ...Mark) (ma
 	readers := map[int64][]string{}
 	confirmed := 0
 	for range s.Attempts {
-		began := time.Now()
-		found, err := s.Read(ctx, conversation, ids)
+		began, changed, err := s.round(ctx, conversation, ids, by, readers)
 		if err != nil {
 			return nil, err
 		}
-		changed := map[int64][]string{}
-		for id, list := range found {
-			before := len(list)
-			for _, user := range by[id] {
-				if !slices.Contains(list, user) {
-					list = append(slices.Clip(list), user)
-				}
-			}
-			if len(by[id]) > 0 {
-				readers[id] = list
-			}
-			if len(list) > before {
-				changed[id] = list
-			}
-		}
 		switch {
-		case len(changed) > 0:
-			if err := s.Write(ctx, conversation, changed); err != nil {
-				return nil, err
-			}
+		case changed:
 			confirmed = 0
 		case len(readers) == 0:
 			return readers, nil
@@ -93,4 +77,39 @@ func (s *Store) Mark(ctx context.Context, conversation int64, marks ...Mark) (ma
 		}
 	}
 	return readers, nil
+}
+
+// round reads the lists, when it began, and writes those that lack marks. It puts all into readers.
+func (s *Store) round(ctx context.Context, conversation int64, ids []int64, by, readers map[int64][]string) (began time.Time, wrote bool, err error) {
+	if s.Alone != nil {
+		done, err := s.Alone(ctx, conversation)
+		if err != nil {
+			return began, false, err
+		}
+		defer done()
+	}
+	began = time.Now()
+	found, err := s.Read(ctx, conversation, ids)
+	if err != nil {
+		return began, false, err
+	}
+	changed := map[int64][]string{}
+	for id, list := range found {
+		before := len(list)
+		for _, user := range by[id] {
+			if !slices.Contains(list, user) {
+				list = append(slices.Clip(list), user)
+			}
+		}
+		if len(by[id]) > 0 {
+			readers[id] = list
+		}
+		if len(list) > before {
+			changed[id] = list
+		}
+	}
+	if len(changed) == 0 {
+		return began, false, nil
+	}
+	return began, true, s.Write(ctx, conversation, changed)
 }

@@ -18,6 +18,21 @@ func Readable(ctx context.Context, client *datasource.Client, id int64, q dataso
 	return found.Entries, err
 }
 
+// ByID reads rows by their ids, in one request unless they are large. Rows that are gone are left out.
+func ByID(ctx context.Context, client *datasource.Client, source int64, ids []int64) (map[int64]*datasource.Entry, error) {
+	found, err := Readable(ctx, client, source, datasource.Query{Type: "select", ID: M{"$in": ids}})
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[int64]*datasource.Entry, len(found))
+	for i := range found {
+		if found[i].DeletedAt == nil {
+			by[found[i].ID] = &found[i]
+		}
+	}
+	return by, nil
+}
+
 // Listed is Readable for lists, in which a row may be missing: of rows that are too large
 // together the largest are left out. Total is set if the query asks for it and it is known.
 func Listed(ctx context.Context, client *datasource.Client, id int64, q datasource.Query) (datasource.Result, error) {

@@ -32,6 +32,11 @@ type Config struct {
 	Wanted   func(*datasource.DataSource) bool
 	Genuine  func(context.Context, *datasource.Entry) bool
 	Log      *slog.Logger
+	// Final returns why no later request will succeed after one that has failed; nil: one may.
+	// It may make requests. It may be nil.
+	Final func(context.Context, error) error
+	// Contacts reads the rows of contacts by id, in one request. It may be nil: nobody looks.
+	Contacts func(context.Context, []int64) (map[int64]*datasource.Entry, error)
 	// Keeps bounds what the hub keeps for its listeners.
 	Keeps fleet.LogConfig
 }
@@ -51,6 +56,7 @@ type Hub struct {
 	desks   map[int32]map[*Desk]bool
 	watches map[*Watch]bool
 
+	trouble  trouble
 	endpoint *rows.Endpoint // for what is read from the server for all
 
 	once   sync.Once
@@ -78,15 +84,21 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	}
 	h.opened = time.Now()
 	h.driver = fleet.NewDriver(fleet.DriverConfig{
-		Fleet: fleet.Config{Since: h.since, Overlap: cfg.Profile.Overlap, Batch: cfg.Profile.MaxJoins}, Log: h.log, Source: h.source, Judge: ask.Judge,
+		Fleet: fleet.Config{Since: h.since, Overlap: cfg.Profile.Overlap, Batch: cfg.Profile.MaxJoins}, Log: h.log, Source: h, Judge: h.judge,
 		Strategy: cfg.Strategy, Changed: h.changed, Moved: h.moved,
 	})
 	h.driver.With(func(f *fleet.Fleet, now time.Time) { f.List(now, a.Listed) })
 	return h, nil
 }
 
-// Run reads what is new, from when somebody listens, until ctx ends.
+// Run reads what is new, from when somebody listens, until ctx ends. Until then it looks at the
+// contacts of users, too.
 func (h *Hub) Run(ctx context.Context) {
+	if h.cfg.Contacts != nil {
+		var looking sync.WaitGroup
+		defer looking.Wait()
+		looking.Go(func() { h.lookAtContacts(ctx) })
+	}
 	select {
 	case <-h.wanted:
 		h.driver.Run(ctx)
@@ -215,11 +227,17 @@ type Desk struct {
 	told   atomic.Bool // the list has something new for the user
 	asked  time.Time   // when it was taken last
 	lacks  lacks
+
+	contact int64
+	fits    func(*datasource.Entry) bool
+	doubted atomic.Bool // the contact does not fit
+	looked  time.Time   // when it was looked at
 }
 
-// Listen returns the desk of a user. It begins with [Desk.Enter].
-func (h *Hub) Listen(userID string) *Desk {
-	d := &Desk{h: h, id: userID, user: h.source.User(userID)}
+// Listen returns the desk of a user with a contact. It begins with [Desk.Enter]. fits reports
+// whether a row of the contact, nil if there is none, is still the user's; it must not block.
+func (h *Hub) Listen(userID string, contact int64, fits func(*datasource.Entry) bool) *Desk {
+	d := &Desk{h: h, id: userID, user: h.source.User(userID), contact: contact, fits: fits}
 	h.driver.With(func(*fleet.Fleet, time.Time) { d.inbox = fleet.NewInbox(h.log, 0, nil) })
 	return d
 }

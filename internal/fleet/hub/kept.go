@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 )
 
 // Kept are values that are made once and used again. It is safe for concurrent use. The zero
 // value is empty, once Most and Drop are set.
-type Kept[V any] struct {
+type Kept[V comparable] struct {
 	Most int     // how many are kept that nobody uses
 	Drop func(V) // is called with those that are not kept any more
 
@@ -18,12 +19,14 @@ type Kept[V any] struct {
 	uses uint64
 }
 
-type kept[V any] struct {
+type kept[V comparable] struct {
 	value V
 	err   error
 	ready chan struct{}
 	users int
 	last  uint64 // the number of the last use
+
+	forgotten bool
 }
 
 // Use returns the value of a key, which fn makes if there is none. Concurrent calls for one
@@ -66,6 +69,26 @@ func (k *Kept[V]) Use(ctx context.Context, key string, fn func(context.Context) 
 		}
 		if ctx.Err() != nil { // else what the other has met may have been its own end
 			return none, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// Forget lets the next use of a value's key make another one. The value itself is kept as long
+// as it would have been, since it may be in use.
+func (k *Kept[V]) Forget(value V) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for key, e := range k.of {
+		select {
+		case <-e.ready:
+			if e.err == nil && e.value == value && !e.forgotten {
+				delete(k.of, key)
+				e.forgotten = true
+				k.uses++
+				k.of[key+"\x00"+strconv.FormatUint(k.uses, 10)] = e // which is nobody's key
+				return
+			}
+		default:
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
@@ -24,7 +25,7 @@ type person struct {
 }
 
 func sit(t *testing.T, h *hub.Hub, rooms []int64) *person {
-	p := &person{listener: listener{t: t, news: map[string]int{}, ids: map[int64][]int64{}, gone: map[int64]int{}}, desk: h.Listen("a")}
+	p := &person{listener: listener{t: t, news: map[string]int{}, ids: map[int64][]int64{}, gone: map[int64]int{}}, desk: h.Listen("a", 0, func(*datasource.Entry) bool { return true })}
 	p.engine = feed.New(fleet.EngineConfig(feed.Config{}))
 	p.desk.Enter(func() { p.poked.Store(true) }, func() { p.joined.Store(true) })
 	p.id = p.engine.Subscribe(time.Now(), feed.FromNow)

@@ -76,6 +76,9 @@ func (c *Crowd) Unread(ctx context.Context, conversations []int64, users map[int
 		if e.Err != nil || len(users[e.DataSourceID]) == 0 {
 			return nil, ErrUncounted
 		}
+		if _, list := e.Data[wire.ReadBy].([]any); !list && e.Data[wire.ReadBy] != nil {
+			return nil, ErrUncounted // the server knows what it takes that for
+		}
 		found[e.DataSourceID] = append(found[e.DataSourceID], wire.Strings(e.Data[wire.ReadBy]))
 	}
 	return found, nil

@@ -40,6 +40,8 @@ func TestAnAnswerThatDoesNotTellWhatIsUnreadIsNotCounted(t *testing.T) {
 		"nothing":                    {`{"entries":[]}`, map[int64][][]string{}},
 		"nobody has read it":         {`{"entries":[{"id":1,"dataSourceId":7,"data":{"readBy":null}},{"id":2,"dataSourceId":7,"data":{}}]}`, map[int64][][]string{7: {nil, nil}}},
 		"a list of something else":   {`{"entries":[{"id":1,"dataSourceId":7,"data":{"readBy":[7,{"a":1},"jane"]}}]}`, map[int64][][]string{7: {{"7", "jane"}}}},
+		"readers as text":            {`{"entries":[{"id":1,"dataSourceId":7,"data":{"readBy":"jane"}}]}`, nil},
+		"readers as an object":       {`{"entries":[{"id":1,"dataSourceId":7,"data":{"readBy":{"jane":true}}}]}`, nil},
 		"a row of another one":       {`{"entries":[{"id":1,"dataSourceId":9,"data":{}}]}`, nil},
 		"it does not say whose":      {`{"entries":[{"id":1,"data":{"readBy":["eve"]}}]}`, nil},
 		"a row that breaks a limit":  {`{"entries":[{"id":1,"dataSourceId":7,"data":{"readBy":"` + strings.Repeat("x", 2<<20) + `"}}]}`, nil},

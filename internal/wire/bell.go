@@ -97,46 +97,48 @@ func bells(hooks json.RawMessage, endpoint string, conversation int64) (list, ot
 	return list, others, right, nil
 }
 
-// bellOf takes the URL of a web hook apart; at is "" for any other hook.
+// bellOf takes the URL of a web hook apart, at the parameter that is its last; at is "" for any
+// other hook, and for one whose requests are not a bell's.
 func bellOf(hook json.RawMessage) (at, id string, err error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(hook), []byte("{")) {
 		return "", "", ErrHooks
 	}
 	var h struct {
-		Type    any
-		Payload any
+		Type       any
+		Conditions any
+		Payload    any
 	}
 	if json.Unmarshal(hook, &h) != nil {
 		return "", "", ErrHooks
 	}
 	payload, _ := h.Payload.(map[string]any)
 	endpoint, _ := payload["endpoint"].(string)
-	u, err := url.Parse(endpoint)
-	if h.Type != "web" || endpoint == "" || err != nil || strings.Contains(endpoint, "{{") {
+	conditions, _ := h.Conditions.([]any)
+	i := strings.LastIndex(endpoint, BellParameter+"=")
+	if len(conditions) > 0 || h.Type != "web" || i <= 0 || !strings.Contains("?&", endpoint[i-1:i]) || payload["method"] != "POST" || !blank(payload["headers"]) || !blank(payload["body"]) {
 		return "", "", nil
 	}
-	q := u.Query()
-	if !q.Has(BellParameter) {
+	at, id = endpoint[:i], endpoint[i+len(BellParameter)+1:]
+	if id == "" || strings.Trim(id, "0123456789") != "" {
 		return "", "", nil
 	}
-	id = q.Get(BellParameter)
-	q.Del(BellParameter)
-	u.RawQuery = q.Encode()
-	return u.String(), id, nil
+	return at, id, nil
 }
 
-// rings reports whether a bell runs for inserts and updates, whatever is in the row.
+// blank reports whether headers or a body are nothing.
+func blank(v any) bool {
+	m, ok := v.(map[string]any)
+	return v == nil || v == "" || ok && len(m) == 0
+}
+
+// rings reports whether a bell runs for inserts and updates.
 func rings(hook json.RawMessage) bool {
-	var h struct {
-		RunOn      any
-		Conditions any
-	}
+	var h struct{ RunOn any }
 	if json.Unmarshal(hook, &h) != nil {
 		return false
 	}
 	on, _ := h.RunOn.([]any)
-	conditions, _ := h.Conditions.([]any)
-	return slices.Contains(on, any("insert")) && slices.Contains(on, any("update")) && len(conditions) == 0
+	return slices.Contains(on, any("insert")) && slices.Contains(on, any("update"))
 }
 
 // joined is the list of hooks. They stay as they were, byte for byte.

@@ -217,5 +217,5 @@ func (b *browser) untroubled() {
 	require.NotEmpty(b.t, b.asked)
 	b.mu.Unlock()
 	s := b.state()
-	assert.Zero(b.t, s.Counters.Lost+s.Counters.Twice+s.Counters.Disorder)
+	assert.Zero(b.t, s.Counters.Lost+s.Counters.Twice+s.Counters.Disorder, "%+v", s)
 }

@@ -3,7 +3,7 @@
 
 export class Report {
   constructor(who) {
-    Object.assign(this, { who, page: crypto.randomUUID(), events: [], seq: 0 });
+    Object.assign(this, { who, page: crypto.randomUUID(), events: [], batch: [], seq: 0 });
     setInterval(() => this.flush(), 200);
     addEventListener("pagehide", () => this.push({ kind: "bye", at: Date.now() }) || this.last());
   }
@@ -20,16 +20,19 @@ export class Report {
   }
 
   async flush() {
-    if (this.busy || !this.events.length) return;
+    if (this.busy) return;
+    // A repeated report is the same one: what has come since would be taken for known.
+    if (!this.batch.length) this.batch = this.events.splice(0, 500);
+    const events = this.batch;
+    if (!events.length) return;
     this.busy = true;
-    const events = this.events.slice(0, 500);
     try {
       const answer = await fetch("lab/report", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ page: this.page, as: this.who, seq: this.seq, events }) });
-      if (answer.ok) { this.events.splice(0, events.length); this.seq++; }
+      if (answer.ok) { this.batch = []; this.seq++; }
     } catch { /* the next one has it */ }
     this.busy = false;
   }
   last() {
-    if (!this.busy) navigator.sendBeacon("lab/report", new Blob([JSON.stringify({ page: this.page, as: this.who, seq: this.seq, events: this.events })], { type: "application/json" }));
+    if (!this.busy) navigator.sendBeacon("lab/report", new Blob([JSON.stringify({ page: this.page, as: this.who, seq: this.seq, events: [...this.batch, ...this.events] })], { type: "application/json" }));
   }
 }

@@ -54,7 +54,7 @@ func rows(t *testing.T, b *browser) {
 	// What is really stored, and comes over the stream.
 	p.say("before the odd ones")
 	p.until(bubble("before the odd ones") + `?.querySelector(".meta .seen, .meta svg[aria-label=sent]")`)
-	for _, data := range []string{`{"body":"a type of 5","file":["https://example.org/a.bin"],"fileInfo":[{"type":5}]}`, `{"body":"information 5","fileInfo":5}`, `{"body":"\u200b"}`} {
+	for _, data := range []string{`{"body":"a type of 5","file":["data:image/png;base64,iVBORw0KGgo="],"fileInfo":[{"type":5}]}`, `{"body":"information 5","fileInfo":5}`, `{"body":"\u200b"}`} {
 		assert.Equal(t, 200, eval[int](p, `fetch("chat/bob/call/message", { method: "POST", headers: { "Content-Type": "application/json" }, body: "[" + `+row("Bob Roe")+`.dataset.talk + `+quoted(","+data+"]")+` }).then((r) => r.status)`), data)
 	}
 	p.until(shows("information 5"))

@@ -209,7 +209,10 @@ func (b *browser) untroubled() {
 	errs, failed := b.complaints()
 	assert.Empty(b.t, slices.DeleteFunc(errs, func(what string) bool { return strings.Contains(what, "'beforeunload'") })) // a reload that no hand has made
 	failed = slices.DeleteFunc(failed, func(what string) bool {                                                            // a code that is none; no network
-		return strings.Contains(what, "404") && strings.Contains(what, "/conversations.join") || strings.Contains(what, "ERR_INTERNET_DISCONNECTED")
+		if cut := []string{"ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED", "ERR_CONTENT_LENGTH_MISMATCH", "ERR_INCOMPLETE_CHUNKED_ENCODING"}; slices.ContainsFunc(cut, func(name string) bool { return strings.Contains(what, name) }) {
+			return true // an answer on its way when a test takes the network away is cut
+		}
+		return strings.Contains(what, "404") && strings.Contains(what, "/conversations.join")
 	})
 	assert.Empty(b.t, failed)
 	assert.Empty(b.t, b.foreign(), "requests to other hosts")

@@ -88,6 +88,23 @@ func appendRecord(ctx context.Context, tx execer, r *Record) error {
 	return err
 }
 
+// column reads what a query of one column gives, as a list.
+func column[T any](ctx context.Context, db queryer, query string, args ...any) (list []T, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
+}
+
 // seal is the hash of the ends of all chains, and of where the chats come from.
 func seal(ctx context.Context, db queryer) (string, error) {
 	sum := sha256.New()

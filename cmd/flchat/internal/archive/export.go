@@ -240,24 +240,14 @@ func (e *exporter) newcomers(ctx context.Context) error {
 
 // gone writes which contacts of the archive are not there any more.
 func (e *exporter) gone(ctx context.Context, tx execer, there map[int64]bool) error {
-	rows, err := tx.QueryContext(ctx, `SELECT item FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND chain = 0 GROUP BY item ORDER BY item`)
+	stored, err := column[int64](ctx, tx, `SELECT item FROM records WHERE kind IN ('conversation', 'contact', 'contact-gone') AND chain = 0 GROUP BY item ORDER BY item`)
 	if err != nil {
 		return err
 	}
-	var missing []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return errors.Join(err, rows.Close())
+	for _, id := range stored {
+		if there[id] {
+			continue
 		}
-		if !there[id] {
-			missing = append(missing, id)
-		}
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
-	}
-	for _, id := range missing {
 		r := &Record{Kind: KindContactGone, Item: id}
 		if err := e.wrote(r)(addIfChanged(ctx, tx, r)); err != nil {
 			return err

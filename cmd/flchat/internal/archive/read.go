@@ -112,21 +112,16 @@ func (a *Archive) Conversations(ctx context.Context) ([]Conversation, error) {
 	for _, c := range list {
 		known[c.ID] = true
 	}
-	rows, err := a.db.QueryContext(ctx, `SELECT chain FROM heads WHERE chain > 0 ORDER BY chain`)
+	chains, err := column[int64](ctx, a.db, `SELECT chain FROM heads WHERE chain > 0 ORDER BY chain`)
 	if err != nil {
 		return nil, explain(a.Path, err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, explain(a.Path, err)
-		}
+	for _, id := range chains {
 		if !known[id] {
 			list = append(list, Conversation{ID: id})
 		}
 	}
-	return list, explain(a.Path, rows.Err())
+	return list, nil
 }
 
 // decode reads JSON with exact numbers; "" is nothing.
@@ -334,17 +329,6 @@ func (a *Archive) Gaps(ctx context.Context, conversation int64) (n int64, err er
 // Items are the ids of the first messages of a conversation that can be read and were not
 // deleted, at most limit.
 func (a *Archive) Items(ctx context.Context, conversation int64, limit int) (list []int64, err error) {
-	rows, err := a.db.QueryContext(ctx, `SELECT item FROM records WHERE chain = ? AND first = 1 AND note = '' AND NOT EXISTS (SELECT 1 FROM records AS later WHERE later.item = records.item AND later.kind = 'deletion') ORDER BY created, item LIMIT ?`, conversation, limit)
-	if err != nil {
-		return nil, explain(a.Path, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, explain(a.Path, err)
-		}
-		list = append(list, id)
-	}
-	return list, explain(a.Path, rows.Err())
+	list, err = column[int64](ctx, a.db, `SELECT item FROM records WHERE chain = ? AND first = 1 AND note = '' AND NOT EXISTS (SELECT 1 FROM records AS later WHERE later.item = records.item AND later.kind = 'deletion') ORDER BY created, item LIMIT ?`, conversation, limit)
+	return list, explain(a.Path, err)
 }

@@ -448,20 +448,8 @@ func (v *verification) file(ctx context.Context, hash, what string) error {
 
 // missing notes files that records name and that are not there.
 func (v *verification) missing(ctx context.Context) error {
-	rows, err := v.db.QueryContext(ctx, `SELECT DISTINCT json_extract(columns, '$.sha256') AS content FROM records NOT INDEXED WHERE kind = 'file' AND content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.hash = json_extract(records.columns, '$.sha256'))`)
+	list, err := column[string](ctx, v.db, `SELECT DISTINCT json_extract(columns, '$.sha256') AS content FROM records NOT INDEXED WHERE kind = 'file' AND content IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.hash = json_extract(records.columns, '$.sha256'))`)
 	if err != nil {
-		return err
-	}
-	var list []string
-	for rows.Next() {
-		var hash string
-		if err := rows.Scan(&hash); err != nil {
-			_ = rows.Close()
-			return err
-		}
-		list = append(list, hash)
-	}
-	if err := rows.Close(); err != nil {
 		return err
 	}
 	for _, hash := range list {
@@ -469,7 +457,7 @@ func (v *verification) missing(ctx context.Context) error {
 			return err
 		}
 	}
-	return rows.Err()
+	return nil
 }
 
 // tables lets SQLite look at its own pages and indexes, which have no hash.

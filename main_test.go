@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 )
 
 // TestMain fails the run when a goroutine is left behind. The benchmarks run this
@@ -18,5 +18,5 @@ func TestMain(m *testing.M) {
 		runKilledConsumer()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

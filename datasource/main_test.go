@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
@@ -12,5 +12,5 @@ func TestMain(m *testing.M) {
 		runBenchServer()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

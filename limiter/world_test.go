@@ -12,13 +12,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 	"github.com/fliplet/fliplet-chat-go/limiter"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const (
 	key = "the/limit"

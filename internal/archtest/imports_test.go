@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/life/lifetest":          {},
 	"internal/limitertest":            {"limiter", "storage"},
 	"internal/natsproxy":              {},
+	"internal/leaktest":               {},
 	"internal/longtest":               {},
 	"internal/outbox":                 {"datasource", "hooks", "internal/claim", "internal/life", "internal/wait", "internal/wire", "storage"},
 	"internal/page":                   {"internal/wire"},
@@ -89,6 +90,7 @@ var foreign = map[string][]string{
 	"internal/wire":                 {"github.com/google/uuid"},
 	"storage/boltstore":             {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"internal/flipletd/boltjournal": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"internal/leaktest":             {"go.uber.org/goleak"},
 	"examples/...":                  {"github.com/google/uuid"},
 }
 

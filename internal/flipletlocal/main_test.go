@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 )
 
 // asProgram makes the test binary be the program, for tests that kill it.
@@ -19,5 +19,5 @@ func TestMain(m *testing.M) {
 		context.AfterFunc(ctx, stop)
 		os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

@@ -4,14 +4,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 	"github.com/fliplet/fliplet-chat-go/internal/limitertest"
 	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestReplicasShareALimitInRealTime(t *testing.T) {
 	t.Parallel()

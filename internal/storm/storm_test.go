@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 	"github.com/fliplet/fliplet-chat-go/internal/longtest"
 	"github.com/fliplet/fliplet-chat-go/internal/storm"
 )
@@ -29,7 +29,7 @@ var (
 // an answer, which are many here.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // TestStorm plays seeds, all at the same time, and prints the story of those that fail.

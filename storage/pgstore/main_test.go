@@ -13,8 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 	"github.com/fliplet/fliplet-chat-go/storage"
 	"github.com/fliplet/fliplet-chat-go/storage/pgstore"
 	"github.com/fliplet/fliplet-chat-go/storage/pgstore/pgtest"
@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, victim(said)) // it ends when it is killed
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(withServer{m})
+	leaktest.Main(withServer{m})
 }
 
 // server returns the server of all tests, or skips the test.

@@ -3,7 +3,7 @@ package boltjournal_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -3,10 +3,12 @@
 // or lock, so that a simulator plays what programs run.
 //
 // Sends come first, and some slots are left free for them: a twentieth of the window, or as
-// many as will be sent if it goes on as lately. The other classes take turns by weighted deficit
+// many as will be sent if it goes on as lately; and so many more that a fifth of the limit
+// is there for sends within a fifth of a window, also where all others have started at once.
+// The other classes take turns by weighted deficit
 // round robin: the next is the one that is the furthest behind its part of the requests. The users of
 // one class take turns one by one, those with the fewest requests in the window
-// first. A user who has had an eighth of the window in one class is late: what is late comes at
+// first. A user who has had an eighth of the window in one class, or a fifth in sends, is late: what is late comes at
 // an even pace, and leaves a further twentieth free for whoever comes now and then.
 //
 // When the server refuses a request for its limit, nothing starts before the moment that it
@@ -57,7 +59,7 @@ func (c Class) paced() bool { return c == Live || c == Index || c == Marks }
 const (
 	fresh = iota // less than a fortieth
 	some
-	late // an eighth and more, and all of Backfill
+	late // the whole share, and all of Backfill
 
 	levels = 3
 )
@@ -89,7 +91,7 @@ type Budget[U comparable, W any] struct {
 	waiting int
 	turn    Class     // whose turn it is of those that are behind as much
 	served  int       // that of the class that had the last turn, before it
-	ahead   int       // sends in a row while others waited
+	inRow   int       // sends, while others waited
 	spaced  time.Time // when the next of the late may start
 	next    time.Time // the same of those that are paced
 
@@ -162,6 +164,8 @@ const (
 	patience = round
 	// most is how many sends start in a row while others wait, if there are so many.
 	most = 4 * round
+	// ahead is the part of a window, and of its slots, for which reserve looks ahead.
+	ahead = 5
 	// longestHold is how long a refusal silences everybody at most.
 	longestHold = time.Minute
 	// leastPart is the part of a limit that is left after any number of refusals.
@@ -248,14 +252,19 @@ func (b *Budget[U, W]) count(f *flow[U], n int) {
 // alone reports whether there is nobody to take turns with.
 func (b *Budget[U, W]) alone() bool { return !b.crowded }
 
-// share is how many requests of a window a user may have in one class before it is late.
-func (b *Budget[U, W]) share() int { return max(1, b.n/8) }
+// share is how many requests of a window a user may have in a class before it is late.
+func (b *Budget[U, W]) share(c Class) int {
+	if c == Sends { // what reserve looks ahead for may be somebody's alone
+		return max(1, b.n/ahead)
+	}
+	return max(1, b.n/8)
+}
 
 func (b *Budget[U, W]) levelOf(f *flow[U]) int {
 	switch {
 	case b.alone():
 		return fresh
-	case f.class == Backfill || f.had >= b.share():
+	case f.class == Backfill || f.had >= b.share(f.class):
 		return late
 	case f.had >= max(1, b.n/40):
 		return some

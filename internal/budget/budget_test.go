@@ -29,7 +29,8 @@ type player struct {
 	*shared
 	now  time.Time
 	let  map[*ticket]time.Time
-	each func(*ticket) // is told of each start
+	each func(*ticket)    // is told of each start
+	tide func() time.Time // asks for what is due, and says when it wants to again
 }
 
 func play(b *shared) *player { return &player{shared: b, now: epoch, let: map[*ticket]time.Time{}} }
@@ -41,7 +42,14 @@ func (p *player) ask(class budget.Class, user string) *ticket {
 // until lets everything start that may up to a moment.
 func (p *player) until(end time.Time) {
 	for {
+		var wave time.Time
+		if p.tide != nil {
+			wave = p.tide()
+		}
 		t, at, ok := p.Next(p.now)
+		if !ok && !wave.IsZero() && (at.IsZero() || wave.Before(at)) {
+			at = wave
+		}
 		switch {
 		case ok:
 			p.let[t] = p.now

@@ -14,7 +14,10 @@ import (
 // Each is a defect that a test of this package has to notice.
 var mutants = map[string]patch.Edit{
 	"sends take turns":                         {File: "internal/budget/turns.go", Old: "if t, at = b.send(now); t != nil {", New: "if t, at = b.send(now); t != nil && b.waiting < 0 {"},
-	"nothing is left free for sends":           {File: "internal/budget/turns.go", Old: "return max(limit/20, min(11*lately/2-b.sent.len(), limit/2)), until", New: "return limit - limit, until"},
+	"nothing is left free for sends":           {File: "internal/budget/turns.go", Old: "base = max(limit/20, min(11*lately/2-b.sent.len(), limit/2))", New: "base = 0"},
+	"a burst finds what others have left":      {File: "internal/budget/turns.go", Old: "limit/2); n <= base {", New: "limit/2); n <= limit {"},
+	"somebody's burst is late":                 {File: "internal/budget/budget.go", Old: "if c == Sends { // what", New: "if c == Sends && b.n < 0 { // what"},
+	"what comes free soon does not count":      {File: "internal/budget/turns.go", Old: "lately)-freed, limit/2)", New: "lately), limit/2)"},
 	"polls come all at once":                   {File: "internal/budget/turns.go", Old: "} else if c.paced() && !b.alone() {", New: "} else if c.paced() && b.alone() {"},
 	"more sends than slots leave nothing":      {File: "internal/budget/budget.go", Old: "most = 4 * round", New: "most = 1 << 40"},
 	"all classes weigh the same":               {File: "internal/budget/budget.go", Old: "Index: 4, Marks: 2, Backfill: 1}", New: "Index: 8, Marks: 8, Backfill: 8}"},

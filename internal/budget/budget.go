@@ -12,7 +12,9 @@
 // an even pace, and leaves a further twentieth free for whoever comes now and then.
 //
 // When the server refuses a request for its limit, nothing starts before the moment that it
-// names, half as many may start from then on, and that grows back slowly.
+// names, half as many may start from then on, and that grows back slowly. While that moment is
+// over a minute away one request a minute asks whether it still holds, since what names it may
+// be wrong, or not the server.
 package budget
 
 import (
@@ -97,7 +99,9 @@ type Budget[U comparable, W any] struct {
 
 	part  float64   // of n that may start; less after a refusal
 	grown time.Time // up to when it has grown
-	until time.Time // nothing starts before
+	until time.Time // nothing starts before, but for probes
+	probe time.Time // when the next probe may start
+	asked time.Time // when the last one has, zero: none since the hold began
 	cut   time.Time // when it was made less
 
 	looks int // at classes, for a test of what a decision costs
@@ -166,8 +170,9 @@ const (
 	most = 4 * round
 	// ahead is the part of a window, and of its slots, for which reserve looks ahead.
 	ahead = 5
-	// longestHold is how long a refusal silences everybody at most.
-	longestHold = time.Minute
+	// probes is how often one request starts although the server has named a moment that is
+	// further away.
+	probes = time.Minute
 	// leastPart is the part of a limit that is left after any number of refusals.
 	leastPart = 1.0 / 20
 	// growth is the part of a limit that comes back in a second.
@@ -230,10 +235,15 @@ func (b *Budget[U, W]) Leave(t *Ticket[U, W]) {
 }
 
 // Drain takes out everything that waits.
-func (b *Budget[U, W]) Drain() (all []*Ticket[U, W]) {
+func (b *Budget[U, W]) Drain() []*Ticket[U, W] { return b.Expel(func(W) bool { return true }) }
+
+// Expel takes out what waits and is meant.
+func (b *Budget[U, W]) Expel(meant func(W) bool) (all []*Ticket[U, W]) {
 	for _, f := range b.flows {
 		for e := f.queue.Front(); e != nil; e = e.Next() {
-			all = append(all, e.Value.(*Ticket[U, W]))
+			if t := e.Value.(*Ticket[U, W]); meant(t.Value) {
+				all = append(all, t)
+			}
 		}
 	}
 	for _, t := range all {
@@ -344,14 +354,38 @@ func (b *Budget[U, W]) Resize(now time.Time, n int) {
 // moment; the zero time: it has named none.
 func (b *Budget[U, W]) Refused(now, until time.Time) {
 	b.expire(now)
-	if !now.Before(b.until) && (b.cut.IsZero() || now.Sub(b.cut) >= b.per/10) { // else it is one of several that were under way
+	holds := now.Before(b.until)
+	if !holds && (b.cut.IsZero() || now.Sub(b.cut) >= b.per/10) { // else it is one of several that were under way
 		b.part, b.cut = max(b.part/2, leastPart), now
 	}
-	if most := now.Add(longestHold); until.After(most) {
-		until = most // nobody gets to silence everything for longer
+	switch {
+	case holds && !b.asked.IsZero() && !until.IsZero():
+		b.until = until // what a probe was told is newer
+	default:
+		b.until = later(b.until, until)
 	}
-	b.until = later(b.until, until)
+	if !holds {
+		b.probe, b.asked = now.Add(probes), time.Time{}
+	}
 	b.grown = later(now, b.until)
+}
+
+// Answered says that the server has answered a request that started at a moment, and has not
+// refused it for the limit. A probe ends what a refusal has begun.
+func (b *Budget[U, W]) Answered(now, started time.Time) {
+	if !now.Before(b.until) || b.asked.IsZero() || started.Before(b.asked) {
+		return
+	}
+	b.until, b.asked, b.grown = time.Time{}, time.Time{}, now
+}
+
+// Held is how long nothing starts but probes, and when the next of these may; the zero time:
+// none does.
+func (b *Budget[U, W]) Held(now time.Time) (hold time.Duration, probe time.Time) {
+	if hold = max(0, b.until.Sub(now)); hold > probes {
+		return hold, later(now, b.probe)
+	}
+	return hold, time.Time{}
 }
 
 // expire forgets what has left the window, and lets the limit grow.

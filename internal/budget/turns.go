@@ -57,7 +57,7 @@ func (b *Budget[U, W]) Next(now time.Time) (t *Ticket[U, W], at time.Time, ok bo
 	case b.waiting == 0 || b.n <= 0:
 		return nil, at, false
 	case now.Before(b.until):
-		return nil, b.until, false
+		return b.ask(now)
 	}
 	if b.inRow >= most { // they leave nothing to the others otherwise
 		if t, at = b.other(now, 0, 0); t != nil {
@@ -78,6 +78,30 @@ func (b *Budget[U, W]) Next(now time.Time) (t *Ticket[U, W], at time.Time, ok bo
 	}
 	if b.part < 1 { // there is one more then
 		at = sooner(at, now.Add(time.Duration(float64(time.Second)/growth/float64(b.n))))
+	}
+	return nil, at, false
+}
+
+// ask starts the most urgent request as a probe, if it is time for one.
+func (b *Budget[U, W]) ask(now time.Time) (t *Ticket[U, W], at time.Time, ok bool) {
+	_, at = b.Held(now)
+	switch {
+	case at.IsZero():
+		return nil, b.until, false
+	case at.After(now):
+		return nil, sooner(at, b.until), false
+	}
+	if ok, at = b.slot(0); !ok {
+		return nil, at, false
+	}
+	b.probe, b.asked = now.Add(probes), now
+	for _, c := range [...]Class{Sends, Other, Live, Index, Marks, Backfill} {
+		l := &b.lines[c]
+		for level := fresh; level <= late; level++ {
+			if l.waiting[level] > 0 {
+				return b.start(now, c, level), at, true
+			}
+		}
 	}
 	return nil, at, false
 }
@@ -235,7 +259,10 @@ func (b *Budget[U, W]) Expect(now time.Time, user U, class Class, n int) time.Du
 		f.level = b.levelOf(f)
 	}
 	before := f.queue.Len()
-	held := max(0, b.until.Sub(now))
+	held, probe := b.Held(now)
+	if !probe.IsZero() { // the next one may find that it does not hold
+		held = probe.Sub(now)
+	}
 	if b.alone() {
 		return max(held, b.free(now, b.waiting, n))
 	}

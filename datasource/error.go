@@ -57,7 +57,8 @@ type Error struct {
 
 	op       string
 	doubtful bool
-	coded    bool // "error" and "message" are those of a documented refusal
+	named    time.Duration // RetryAfter before it was cut
+	coded    bool          // "error" and "message" are those of a documented refusal
 }
 
 func (e *Error) Error() string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ func (c *Client) fault(cl *call, status int, header http.Header, body []byte) *E
 		e.Message = http.StatusText(status)
 	}
 	c.clean(cl, e)
-	e.RetryAt, e.RetryAfter = retryTime(header, named)
+	e.RetryAt, e.RetryAfter, e.named = retryTime(header, named)
 	return e
 }
 
@@ -154,31 +155,33 @@ func (d *decoder) setText(s *string) error {
 }
 
 // retryTime finds out when the next request is welcome: Retry-After when there is one, else the date in the body.
-// Dates are measured from the answer's own Date, since both come from the same clock. What lies further ahead than
-// LongestWait is that far ahead; what cannot be read, or is negative, was not said.
-func retryTime(header http.Header, named string) (at time.Time, after time.Duration) {
+// Dates are measured from the answer's own Date, since both come from the same clock. What cannot be read, or is negative,
+// was not said. at and after are LongestWait ahead at most; named is what was said.
+func retryTime(header http.Header, date string) (at time.Time, after, named time.Duration) {
 	now, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
 		now = time.Now()
 	}
 	given := strings.TrimSpace(header.Get("Retry-After"))
 	if seconds, ok := wholeSeconds(given); ok {
-		after = time.Duration(min(seconds, uint64(LongestWait/time.Second))) * time.Second
-		return now.Add(after).UTC(), after
+		named = time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
+		after = min(named, LongestWait)
+		return now.Add(after).UTC(), after, named
 	}
-	for _, text := range [...]string{given, strings.TrimSpace(named)} {
+	for _, text := range [...]string{given, strings.TrimSpace(date)} {
 		if at, err = http.ParseTime(text); err != nil {
 			at = parseTime([]byte(text))
 		}
 		if at.IsZero() {
 			continue
 		}
+		named = max(0, at.Sub(now)) // which is at most what a Duration holds
 		if latest := now.Add(LongestWait); at.After(latest) {
-			return latest.UTC(), LongestWait
+			at = latest
 		}
-		return at.UTC(), max(0, at.Sub(now))
+		return at.UTC(), min(named, LongestWait), named
 	}
-	return time.Time{}, 0
+	return time.Time{}, 0, 0
 }
 
 // wholeSeconds reads a number of seconds. One that is too large for the type is the largest of it.

@@ -62,6 +62,15 @@ type RefusedLimiter interface {
 	Refused(until time.Time)
 }
 
+// AnsweredLimiter is an optional ability of a Limiter: it is told when the server has answered a request for data sources,
+// so that what a refusal has begun can end before the moment that it named.
+type AnsweredLimiter interface {
+	Limiter
+	// Answered says that the server has answered a request that started at a moment, neither with 429 nor with a status of
+	// 500 and more. It must not block.
+	Answered(started time.Time)
+}
+
 // A Window is the Limiter that NewLimiter makes. It lets at most n requests start in any window of a fixed length, and
 // keeps no goroutine. Clients with one token, or of one app, should share one: the server's limit can span them all.
 //
@@ -73,8 +82,10 @@ type RefusedLimiter interface {
 // pace after an eighth of a window. Who has had an eighth of a window in one class, and ClassBackground, does so in any
 // case, and leaves a further twentieth free. A plain Client that nobody shares the Window with has all slots at once.
 //
-// When the server refuses a request for data sources with 429, nothing starts before the moment that it names, a minute at
-// most; half as many requests may start in a window from then on, and that grows by a hundredth of n in each second.
+// When the server refuses a request for data sources with 429, nothing starts before the moment that it names; half as many
+// requests may start in a window from then on, and that grows by a hundredth of n in each second. A moment that is over a
+// minute away may be wrong, or named by somebody on the way. Then the most urgent request starts each minute: if it is
+// refused, too, whoever has waited for a minute gets an error that matches ErrRateLimited; if it is answered, the wait ends.
 type Window struct {
 	per time.Duration // 0: there is no limit
 
@@ -86,9 +97,10 @@ type Window struct {
 }
 
 type waiter struct {
-	over bool          // it may start, or has failed with err
-	told chan struct{} // closed then; nil before somebody waits
-	err  error
+	asked time.Time
+	over  bool          // it may start, or has failed with err
+	told  chan struct{} // closed then; nil before somebody waits
+	err   error
 }
 
 // end ends a wait.
@@ -132,7 +144,7 @@ func (l *Window) WaitTurn(ctx context.Context, t Turn) error {
 		return l.failed
 	}
 	now := time.Now()
-	w := new(waiter)
+	w := &waiter{asked: now}
 	ticket := l.ask(now, t, w)
 	if deadline, ok := ctx.Deadline(); ok && !w.over {
 		l.budget.Leave(ticket)
@@ -185,6 +197,27 @@ func (l *Window) Refused(until time.Time) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.budget.Refused(now, until)
+	if hold, _ := l.budget.Held(now); hold > LongestWait {
+		err := &held{now.Add(hold)}
+		for _, t := range l.budget.Expel(func(w *waiter) bool { return now.Sub(w.asked) >= LongestWait }) {
+			t.Value.end(err)
+		}
+	}
+	l.serve(now)
+}
+
+// Answered implements [AnsweredLimiter].
+func (l *Window) Answered(started time.Time) {
+	if l == nil || l.per == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if hold, _ := l.budget.Held(now); hold == 0 {
+		return
+	}
+	l.budget.Answered(now, started)
 	l.serve(now)
 }
 
@@ -238,6 +271,14 @@ func (l *Window) Load() (used, of, waiting int) {
 	l.step(now)
 	return l.budget.Load(now)
 }
+
+// held is an ErrRateLimited of a request that was not made.
+type held struct{ until time.Time }
+
+func (e *held) Error() string {
+	return "datasource: not sent: the server takes no requests before " + e.until.UTC().Format(time.RFC3339)
+}
+func (e *held) Is(target error) bool { return target == ErrRateLimited }
 
 // noSlot is an ErrNoSlot.
 type noSlot struct {

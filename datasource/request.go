@@ -141,6 +141,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	defer resp.Body.Close()
 	status = resp.StatusCode
 	cl.answered, _ = http.ParseTime(resp.Header.Get("Date"))
+	c.tellAnswered(cl, status, started)
 
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -242,7 +243,7 @@ func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (agai
 	e.doubtful = !cl.read && e.StatusCode >= 500
 	switch e.StatusCode {
 	case http.StatusTooManyRequests:
-		c.tellRefused(cl, e.RetryAfter)
+		c.tellRefused(cl, e.named)
 		return true, e
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return cl.read, e
@@ -250,15 +251,29 @@ func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (agai
 	return false, e
 }
 
-// tellRefused lets the Limiter know that a request was refused for the limit. Other calls have limits of their own.
+// tellAnswered lets the Limiter know that a request was answered and not refused for the limit. What a gateway says when
+// the service is down is no answer.
+func (c *Client) tellAnswered(cl *call, status int, started time.Time) {
+	if l, ok := c.limiter.(AnsweredLimiter); ok && status < 500 && status != http.StatusTooManyRequests && cl.counts() {
+		l.Answered(started)
+	}
+}
+
+// counts reports whether a call counts at the limit of data sources. Others have limits of their own.
+func (cl *call) counts() bool { return !cl.unlimited && strings.HasPrefix(cl.path, "v1/data-sources") }
+
+// tellRefused lets the Limiter know that a request was refused for the limit.
 func (c *Client) tellRefused(cl *call, after time.Duration) {
 	l, ok := c.limiter.(RefusedLimiter)
-	if !ok || !strings.HasPrefix(cl.path, "v1/data-sources") {
+	if !ok || !cl.counts() {
 		return
 	}
 	var until time.Time
 	if after > 0 {
-		until = time.Now().Add(min(after, c.retry.MaxWait))
+		if c.retry.MaxWait < LongestWait {
+			after = min(after, c.retry.MaxWait)
+		}
+		until = time.Now().Add(after)
 	}
 	l.Refused(until)
 }

@@ -358,3 +358,100 @@ func TestARefusalOfWhatHasALimitOfItsOwnHoldsUpNobody(t *testing.T) {
 		assert.Zero(t, l.Delay())
 	})
 }
+
+// farAway refuses requests with a date that is far away, as long as it likes to.
+type farAway struct {
+	visits
+	until time.Time
+}
+
+func (f *farAway) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := f.visits.RoundTrip(r)
+	if time.Now().Before(f.until) {
+		return respond(r, http.StatusTooManyRequests, `{"nextValidRequestDate":"9999-01-01T00:00:00Z"}`,
+			"Date", time.Now().UTC().Format(http.TimeFormat)), nil
+	}
+	return resp, err
+}
+
+// outcome is when a call has ended, and how.
+type outcome struct {
+	after time.Duration
+	err   error
+}
+
+// calling makes a call for each of so many Views, and returns a function that waits for what became of them.
+func calling(ctx context.Context, c *datasource.Client, n int) func() []outcome {
+	all := make([]outcome, n)
+	var wg sync.WaitGroup
+	began := time.Now()
+	for i := range all {
+		wg.Go(func() {
+			_, err := c.View().Find(ctx, int64(1+i), datasource.Query{})
+			all[i] = outcome{time.Since(began), err}
+		})
+	}
+	synctest.Wait()
+	return func() []outcome { wg.Wait(); return all }
+}
+
+func TestADateThatIsFarAwayAndForgedHoldsUpTheOthersForAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &farAway{until: time.Now().Add(time.Second)}
+		c := through(t, f.RoundTrip, func(cfg *datasource.Config) { cfg.Limiter = datasource.NewLimiter(200, 10*time.Second) })
+		first := calling(t.Context(), c, 3)
+		time.Sleep(10 * time.Second)
+		others := calling(t.Context(), c, 20)
+		time.Sleep(50*time.Second - 1)
+		f.mu.Lock()
+		assert.LessOrEqual(t, len(f.at), 3, "nobody comes before the probe")
+		f.mu.Unlock()
+		for _, o := range append(first(), others()...) {
+			require.NoError(t, o.err)
+			assert.Less(t, o.after, 62*time.Second)
+		}
+	})
+}
+
+func TestADateThatIsFarAwayHoldsWhileOneRequestAMinuteIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		f := &farAway{until: began.Add(10 * time.Minute)}
+		l := datasource.NewLimiter(200, 10*time.Second)
+		c := through(t, f.RoundTrip, func(cfg *datasource.Config) { cfg.Limiter = l })
+		first := calling(t.Context(), c, 1)
+		time.Sleep(10 * time.Second)
+		others := calling(t.Context(), c, 20)
+		soon, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		_, err := c.View().Find(soon, 1, datasource.Query{})
+		cancel()
+		require.ErrorIs(t, err, datasource.ErrNoSlot, "before the next probe")
+		assert.Equal(t, 10*time.Second, time.Since(began), "at once")
+		require.ErrorIs(t, first()[0].err, datasource.ErrRateLimited)
+		for _, o := range others() {
+			require.ErrorIs(t, o.err, datasource.ErrRateLimited)
+			assert.Less(t, o.after, 4*2*time.Minute, "whoever has no deadline does not wait for ever: 4 attempts")
+		}
+		for time.Until(f.until) > 30*time.Second { // those who try again and again, with a deadline
+			within, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			_, err := c.View().Find(within, 1, datasource.Query{})
+			cancel()
+			assert.Error(t, err)
+			time.Sleep(time.Second)
+		}
+		f.mu.Lock()
+		n := len(f.at)
+		assert.InDelta(t, 10, n, 2, "one a minute")
+		for i := 1; i < n; i++ {
+			assert.GreaterOrEqual(t, f.at[i].Sub(f.at[i-1]), time.Minute)
+		}
+		f.mu.Unlock()
+		time.Sleep(time.Minute)
+		for _, o := range calling(t.Context(), c, 20)() {
+			require.NoError(t, o.err)
+			assert.Zero(t, o.after, "the probe was answered")
+		}
+	})
+}

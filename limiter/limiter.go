@@ -100,6 +100,7 @@ var (
 	_ datasource.TurnLimiter     = (*Limiter)(nil)
 	_ datasource.ImpairedLimiter = (*Limiter)(nil)
 	_ datasource.RefusedLimiter  = (*Limiter)(nil)
+	_ datasource.AnsweredLimiter = (*Limiter)(nil)
 )
 
 // longest bounds the window. Sums of durations stay far from an overflow.
@@ -180,6 +181,9 @@ func (l *Limiter) WaitTurn(ctx context.Context, t datasource.Turn) error {
 // Refused implements [datasource.RefusedLimiter], as a [datasource.Window] does, within this replica. The others learn of the
 // server's limit when they are refused themselves.
 func (l *Limiter) Refused(until time.Time) { l.window.Refused(until) }
+
+// Answered implements [datasource.AnsweredLimiter], as a [datasource.Window] does, within this replica.
+func (l *Limiter) Answered(started time.Time) { l.window.Answered(started) }
 
 // Delay implements [datasource.Limiter], by the share that this replica has now.
 func (l *Limiter) Delay() time.Duration { return l.window.Delay() }

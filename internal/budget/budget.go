@@ -3,14 +3,18 @@
 // or lock, so that a simulator plays what programs run.
 //
 // Sends come first, and some slots are left free for them: a twentieth of the window, or as
-// many as will be sent if it goes on as lately. The other classes take turns by weighted deficit
+// many as will be sent if it goes on as lately; and so many more that a fifth of the limit
+// is there for sends within a fifth of a window, also where all others have started at once.
+// The other classes take turns by weighted deficit
 // round robin: the next is the one that is the furthest behind its part of the requests. The users of
 // one class take turns one by one, those with the fewest requests in the window
-// first. A user who has had an eighth of the window in one class is late: what is late comes at
+// first. A user who has had an eighth of the window in one class, or a fifth in sends, is late: what is late comes at
 // an even pace, and leaves a further twentieth free for whoever comes now and then.
 //
 // When the server refuses a request for its limit, nothing starts before the moment that it
-// names, half as many may start from then on, and that grows back slowly.
+// names, half as many may start from then on, and that grows back slowly. While that moment is
+// over a minute away one request a minute asks whether it still holds, since what names it may
+// be wrong, or not the server.
 package budget
 
 import (
@@ -57,7 +61,7 @@ func (c Class) paced() bool { return c == Live || c == Index || c == Marks }
 const (
 	fresh = iota // less than a fortieth
 	some
-	late // an eighth and more, and all of Backfill
+	late // the whole share, and all of Backfill
 
 	levels = 3
 )
@@ -89,13 +93,15 @@ type Budget[U comparable, W any] struct {
 	waiting int
 	turn    Class     // whose turn it is of those that are behind as much
 	served  int       // that of the class that had the last turn, before it
-	ahead   int       // sends in a row while others waited
+	inRow   int       // sends, while others waited
 	spaced  time.Time // when the next of the late may start
 	next    time.Time // the same of those that are paced
 
 	part  float64   // of n that may start; less after a refusal
 	grown time.Time // up to when it has grown
-	until time.Time // nothing starts before
+	until time.Time // nothing starts before, but for probes
+	probe time.Time // when the next probe may start
+	asked time.Time // when the last one has, zero: none since the hold began
 	cut   time.Time // when it was made less
 
 	looks int // at classes, for a test of what a decision costs
@@ -162,8 +168,11 @@ const (
 	patience = round
 	// most is how many sends start in a row while others wait, if there are so many.
 	most = 4 * round
-	// longestHold is how long a refusal silences everybody at most.
-	longestHold = time.Minute
+	// ahead is the part of a window, and of its slots, for which reserve looks ahead.
+	ahead = 5
+	// probes is how often one request starts although the server has named a moment that is
+	// further away.
+	probes = time.Minute
 	// leastPart is the part of a limit that is left after any number of refusals.
 	leastPart = 1.0 / 20
 	// growth is the part of a limit that comes back in a second.
@@ -226,10 +235,15 @@ func (b *Budget[U, W]) Leave(t *Ticket[U, W]) {
 }
 
 // Drain takes out everything that waits.
-func (b *Budget[U, W]) Drain() (all []*Ticket[U, W]) {
+func (b *Budget[U, W]) Drain() []*Ticket[U, W] { return b.Expel(func(W) bool { return true }) }
+
+// Expel takes out what waits and is meant.
+func (b *Budget[U, W]) Expel(meant func(W) bool) (all []*Ticket[U, W]) {
 	for _, f := range b.flows {
 		for e := f.queue.Front(); e != nil; e = e.Next() {
-			all = append(all, e.Value.(*Ticket[U, W]))
+			if t := e.Value.(*Ticket[U, W]); meant(t.Value) {
+				all = append(all, t)
+			}
 		}
 	}
 	for _, t := range all {
@@ -248,14 +262,19 @@ func (b *Budget[U, W]) count(f *flow[U], n int) {
 // alone reports whether there is nobody to take turns with.
 func (b *Budget[U, W]) alone() bool { return !b.crowded }
 
-// share is how many requests of a window a user may have in one class before it is late.
-func (b *Budget[U, W]) share() int { return max(1, b.n/8) }
+// share is how many requests of a window a user may have in a class before it is late.
+func (b *Budget[U, W]) share(c Class) int {
+	if c == Sends { // what reserve looks ahead for may be somebody's alone
+		return max(1, b.n/ahead)
+	}
+	return max(1, b.n/8)
+}
 
 func (b *Budget[U, W]) levelOf(f *flow[U]) int {
 	switch {
 	case b.alone():
 		return fresh
-	case f.class == Backfill || f.had >= b.share():
+	case f.class == Backfill || f.had >= b.share(f.class):
 		return late
 	case f.had >= max(1, b.n/40):
 		return some
@@ -335,14 +354,38 @@ func (b *Budget[U, W]) Resize(now time.Time, n int) {
 // moment; the zero time: it has named none.
 func (b *Budget[U, W]) Refused(now, until time.Time) {
 	b.expire(now)
-	if !now.Before(b.until) && (b.cut.IsZero() || now.Sub(b.cut) >= b.per/10) { // else it is one of several that were under way
+	holds := now.Before(b.until)
+	if !holds && (b.cut.IsZero() || now.Sub(b.cut) >= b.per/10) { // else it is one of several that were under way
 		b.part, b.cut = max(b.part/2, leastPart), now
 	}
-	if most := now.Add(longestHold); until.After(most) {
-		until = most // nobody gets to silence everything for longer
+	switch {
+	case holds && !b.asked.IsZero() && !until.IsZero():
+		b.until = until // what a probe was told is newer
+	default:
+		b.until = later(b.until, until)
 	}
-	b.until = later(b.until, until)
+	if !holds {
+		b.probe, b.asked = now.Add(probes), time.Time{}
+	}
 	b.grown = later(now, b.until)
+}
+
+// Answered says that the server has answered a request that started at a moment, and has not
+// refused it for the limit. A probe ends what a refusal has begun.
+func (b *Budget[U, W]) Answered(now, started time.Time) {
+	if !now.Before(b.until) || b.asked.IsZero() || started.Before(b.asked) {
+		return
+	}
+	b.until, b.asked, b.grown = time.Time{}, time.Time{}, now
+}
+
+// Held is how long nothing starts but probes, and when the next of these may; the zero time:
+// none does.
+func (b *Budget[U, W]) Held(now time.Time) (hold time.Duration, probe time.Time) {
+	if hold = max(0, b.until.Sub(now)); hold > probes {
+		return hold, later(now, b.probe)
+	}
+	return hold, time.Time{}
 }
 
 // expire forgets what has left the window, and lets the limit grow.

@@ -5,19 +5,29 @@ import (
 	"time"
 )
 
-// reserve is how many slots all but prompt sends leave free: for as many sends as there will be
-// if they go on as in the last fifth of a window, those apart that have their slots.
-func (b *Budget[U, W]) reserve(now time.Time) (n int, until time.Time) {
+// reserve is how many slots all but prompt sends leave free. base is for as many sends as there
+// will be if they go on as in the last fifth of a window, those apart that have their slots. n is
+// more while few slots come free soon: so that a fifth of the limit is there for sends within a
+// fifth of a window, beside those that come anyway, however unevenly others have started.
+func (b *Budget[U, W]) reserve(now time.Time) (n, base int, until time.Time) {
 	if b.alone() {
-		return 0, until
+		return 0, 0, until
 	}
-	limit := b.limit()
-	first := sort.Search(b.sent.len(), func(i int) bool { return now.Sub(b.sent.at(i)) < b.per/5 })
+	limit, soon := b.limit(), b.per/ahead
+	first := sort.Search(b.sent.len(), func(i int) bool { return now.Sub(b.sent.at(i)) < soon })
 	lately := b.sent.len() - first
 	if lately > 0 {
-		until = b.sent.at(first).Add(b.per / 5)
+		until = b.sent.at(first).Add(soon)
 	}
-	return max(limit/20, min(11*lately/2-b.sent.len(), limit/2)), until
+	base = max(limit/20, min(11*lately/2-b.sent.len(), limit/2))
+	freed := sort.Search(b.starts.len(), func(i int) bool { return now.Sub(b.starts.at(i).at) < b.per-soon })
+	if n = min(limit/ahead+max(limit/33, lately)-freed, limit/2); n <= base {
+		return base, base, until
+	}
+	if freed < b.starts.len() {
+		until = sooner(until, b.starts.at(freed).at.Add(b.per-soon))
+	}
+	return n, base, until
 }
 
 // leaves is how many slots those of a level leave free beside the reserve.
@@ -47,18 +57,18 @@ func (b *Budget[U, W]) Next(now time.Time) (t *Ticket[U, W], at time.Time, ok bo
 	case b.waiting == 0 || b.n <= 0:
 		return nil, at, false
 	case now.Before(b.until):
-		return nil, b.until, false
+		return b.ask(now)
 	}
-	if b.ahead >= most { // they leave nothing to the others otherwise
-		if t, at = b.other(now, 0); t != nil {
+	if b.inRow >= most { // they leave nothing to the others otherwise
+		if t, at = b.other(now, 0, 0); t != nil {
 			return t, at, true
 		}
 	}
 	if t, at = b.send(now); t != nil {
 		return t, at, true
 	}
-	reserve, decays := b.reserve(now)
-	t, when := b.other(now, reserve)
+	reserve, base, decays := b.reserve(now)
+	t, when := b.other(now, reserve, base)
 	if t != nil {
 		return t, when, true
 	}
@@ -68,6 +78,30 @@ func (b *Budget[U, W]) Next(now time.Time) (t *Ticket[U, W], at time.Time, ok bo
 	}
 	if b.part < 1 { // there is one more then
 		at = sooner(at, now.Add(time.Duration(float64(time.Second)/growth/float64(b.n))))
+	}
+	return nil, at, false
+}
+
+// ask starts the most urgent request as a probe, if it is time for one.
+func (b *Budget[U, W]) ask(now time.Time) (t *Ticket[U, W], at time.Time, ok bool) {
+	_, at = b.Held(now)
+	switch {
+	case at.IsZero():
+		return nil, b.until, false
+	case at.After(now):
+		return nil, sooner(at, b.until), false
+	}
+	if ok, at = b.slot(0); !ok {
+		return nil, at, false
+	}
+	b.probe, b.asked = now.Add(probes), now
+	for _, c := range [...]Class{Sends, Other, Live, Index, Marks, Backfill} {
+		l := &b.lines[c]
+		for level := fresh; level <= late; level++ {
+			if l.waiting[level] > 0 {
+				return b.start(now, c, level), at, true
+			}
+		}
 	}
 	return nil, at, false
 }
@@ -85,8 +119,8 @@ func (b *Budget[U, W]) send(now time.Time) (t *Ticket[U, W], at time.Time) {
 			continue
 		}
 		b.sent.push(now)
-		if b.ahead++; b.waiting == l.prompt() {
-			b.ahead = 0 // nobody else waits
+		if b.inRow++; b.waiting == l.prompt() {
+			b.inRow = 0 // nobody else waits
 		}
 		return b.start(now, Sends, level), at
 	}
@@ -94,7 +128,7 @@ func (b *Budget[U, W]) send(now time.Time) (t *Ticket[U, W], at time.Time) {
 }
 
 // other starts a request of the class whose turn it is, or says when one may start.
-func (b *Budget[U, W]) other(now time.Time, reserve int) (t *Ticket[U, W], at time.Time) {
+func (b *Budget[U, W]) other(now time.Time, reserve, base int) (t *Ticket[U, W], at time.Time) {
 	var ready [classes]bool
 	some := false
 	for c := range Class(classes) {
@@ -112,8 +146,8 @@ func (b *Budget[U, W]) other(now time.Time, reserve int) (t *Ticket[U, W], at ti
 	}
 	c := b.choose(&ready)
 	level := b.best(c)
-	b.ahead = 0
-	b.pass(now, c, level, reserve)
+	b.inRow = 0
+	b.pass(now, c, level, base)
 	return b.start(now, c, level), at
 }
 
@@ -225,11 +259,14 @@ func (b *Budget[U, W]) Expect(now time.Time, user U, class Class, n int) time.Du
 		f.level = b.levelOf(f)
 	}
 	before := f.queue.Len()
-	held := max(0, b.until.Sub(now))
+	held, probe := b.Held(now)
+	if !probe.IsZero() { // the next one may find that it does not hold
+		held = probe.Sub(now)
+	}
 	if b.alone() {
 		return max(held, b.free(now, b.waiting, n))
 	}
-	isLate := f.level == late || f.had+before >= b.share()
+	isLate := f.level == late || f.had+before >= b.share(class)
 	same := before
 	if isLate {
 		same += b.between(class, late, before, f)
@@ -259,7 +296,7 @@ func (b *Budget[U, W]) Expect(now time.Time, user U, class Class, n int) time.Du
 		return max(held, b.free(now, ahead, n))
 	}
 	if f.level != late {
-		spaced -= b.share() - f.had
+		spaced -= b.share(class) - f.had
 	}
 	d := b.free(now, ahead, n-n/10)
 	return max(held, d, b.spaced.Add(time.Duration(spaced)*b.pause()).Sub(now))

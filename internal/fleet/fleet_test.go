@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"runtime"
@@ -356,4 +357,56 @@ func TestSignsInVainDelayNothingThatTheListShows(t *testing.T) {
 	b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
 	b.Ring(b.now, 7)
 	assert.LessOrEqual(t, b.Due(b.now, budget.Live).Sub(b.now), 2*time.Second, "a bell that was in vain before does not wait for the sweep")
+}
+
+// A row may become visible behind the first page of a read while the second one waits for its
+// turn.
+func TestARowThatBecomesVisibleBehindAPageIsFound(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, fleet.NewBells())
+	t0 := b.now.Add(time.Second)
+	var all []feed.Row
+	for i := range 250 {
+		all = append(all, row(int64(i+1), 1, t0.Add(time.Duration(i)*10*time.Millisecond)))
+	}
+	late, shown := row(1000, 1, t0.Add(time.Second+time.Millisecond)), t0.Add(5*time.Second)
+	b.now = t0.Add(3 * time.Second)
+	b.Ring(b.now, 1)
+	for range 30 {
+		r, ok := b.Next(b.now, budget.Live)
+		if !ok {
+			b.pass(time.Second)
+			b.Ring(b.now, 1)
+			continue
+		}
+		there := slices.Clone(all)
+		if !b.now.Before(shown) {
+			there = append(there, late)
+		}
+		if last := t0.Add(10 * time.Second); !b.now.Before(last) {
+			there = append(there, row(2000, 1, last))
+		}
+		slices.SortFunc(there, func(a, b feed.Row) int { return cmp.Compare(a.Updated, b.Updated) })
+		var a fleet.Answer
+		if r.Kind == fleet.Look {
+			a.Rows = there[max(0, len(there)-r.Limits[0]):]
+			slices.Reverse(a.Rows)
+		} else {
+			for _, x := range there {
+				if (feed.Key{Time: x.Updated, ID: x.ID}).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
+					a.Rows = append(a.Rows, x)
+				}
+			}
+			a.Full = len(a.Rows) == r.Limit
+		}
+		a.Clock = at(b.now)
+		b.Take(b.now, r, a)
+		if a.Full {
+			b.pass(15 * time.Second) // the limit
+		}
+		b.pass(100 * time.Millisecond)
+		b.Ring(b.now, 1)
+	}
+	entries, _ := b.log.Len()
+	assert.Equal(t, len(all)+2, entries)
 }

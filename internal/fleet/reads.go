@@ -208,7 +208,7 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	t := &c.track
 	t.hold(a.Rows, a.Clock, f.late(now, c))
 	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		t.at = last
+		t.page(&r, last)
 		if len(t.held) > f.cfg.Collect {
 			f.append(c, t.flush())
 		}
@@ -218,6 +218,7 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 		f.landed(now, c, 1)
 		return
 	}
+	t.whole(&r)
 	c.extra = min(c.extra, 10)
 	c.checked = max(c.checked, c.told)
 	f.firmed(r, now, c, a.Clock)
@@ -233,7 +234,7 @@ func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 		r.cursor.pos = max(r.cursor.pos, feed.Clamp(a.Rows[i].Updated, a.Clock))
 	}
 	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		r.cursor.at = last
+		r.cursor.page(&r, last)
 		for _, c := range r.convs {
 			if len(c.track.held) > f.cfg.Collect {
 				f.append(c, c.track.flush())
@@ -245,7 +246,8 @@ func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 		return
 	}
 	from := r.cursor.settled
-	r.cursor.complete(r.asked, now, f.cfg.Overlap)
+	r.cursor.whole(&r)
+	r.cursor.complete(&r, now, f.cfg.Overlap)
 	for _, c := range r.convs {
 		if c.track.settled < from { // it was not in the reads before
 			c.flying = false
@@ -272,7 +274,7 @@ func lastKey(rows []feed.Row) (last feed.Key) {
 
 // finish ends a complete read of a conversation.
 func (f *Fleet) finish(now time.Time, r Request, c *conv) {
-	fresh := c.track.complete(r.asked, now, f.cfg.Overlap)
+	fresh := c.track.complete(&r, now, f.cfg.Overlap)
 	c.read, c.until = r.asked, max(c.until, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 	sign := c.sign
 	if len(fresh) > 0 {

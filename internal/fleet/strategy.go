@@ -53,6 +53,7 @@ type Request struct {
 	convs  []*conv
 	cursor *track
 	dig    bool // a Read that looks for deleted rows
+	paged  bool // asked and clock are those of the first of several pages
 }
 
 // Asked is when the request was made.

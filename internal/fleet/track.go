@@ -20,7 +20,9 @@ type track struct {
 	from    time.Time // since when the window is open; zero: it is not
 	seen    []sight   // the versions after settled
 	held    []feed.Row
-	at      feed.Key // where the next page of an incomplete read begins
+	at      feed.Key  // where the next page of an incomplete read begins
+	asked   time.Time // when its first page was asked for
+	clock   feed.Time // the server's then, or earlier
 }
 
 // sight is one version of a row.
@@ -68,12 +70,31 @@ func (t *track) hold(rows []feed.Row, clock feed.Time, late func(*feed.Row) bool
 	}
 }
 
-// complete ends a read that was asked for at a time, and returns what is new in it, in
-// order of creation.
-func (t *track) complete(asked, now time.Time, overlap time.Duration) []feed.Row {
-	fresh := t.flush()
+// page notes that a read goes on after a row.
+func (t *track) page(r *Request, last feed.Key) {
+	if t.at == (feed.Key{}) {
+		t.asked, t.clock = r.asked, r.clock
+	}
+	t.at = last
+}
+
+// whole makes the last page of a read the whole of it, which says nothing of what became
+// visible behind its first page meanwhile.
+func (t *track) whole(r *Request) {
+	if t.at != (feed.Key{}) {
+		r.asked, r.clock, r.paged = t.asked, t.clock, true
+	}
+}
+
+// complete ends a read, and returns what is new in it, in order of creation.
+func (t *track) complete(r *Request, now time.Time, overlap time.Duration) []feed.Row {
+	fresh, asked := t.flush(), r.asked
 	t.at = feed.Key{}
-	t.settled = max(t.settled, t.pos-feed.Time(overlap.Microseconds()))
+	pos := t.pos
+	if r.paged {
+		pos = min(pos, r.clock)
+	}
+	t.settled = max(t.settled, pos-feed.Time(overlap.Microseconds()))
 	if !t.from.IsZero() && asked.Sub(t.from) >= overlap {
 		t.settled, t.from = max(t.settled, t.upto), time.Time{}
 	}

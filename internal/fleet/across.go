@@ -10,8 +10,9 @@ import (
 // is told apart from what did not happen: a conversation is settled by it only up to the last
 // list that had the user in it, and only while it shows what the list does.
 
-// acrossOld is how far behind a cursor begins anew, since everything was read otherwise.
-const acrossOld = feed.Time(2 * time.Minute / time.Microsecond)
+// acrossOld is how long nobody has asked across for a user until that begins anew, where everything
+// was read otherwise.
+const acrossOld = 2 * time.Minute
 
 // across is the request for the changes of the conversations of a user.
 func (f *Fleet) across(now time.Time, user int32) (Request, bool) {
@@ -19,11 +20,10 @@ func (f *Fleet) across(now time.Time, user int32) (Request, bool) {
 	if p == nil || p.flying || len(p.convs) == 0 || now.Before(p.barred) || now.Before(f.noAcross) {
 		return Request{}, false
 	}
-	if at := f.Now(now) - acrossOld/2; p.cursor.at == (feed.Key{}) && p.cursor.settled < at-acrossOld/2 {
-		p.cursor, p.begun = track{}, nil
-		p.cursor.begin(at)
+	if p.cursor.at == (feed.Key{}) && now.Sub(p.asked) > acrossOld {
+		p.anew()
 	}
-	p.flying = true
+	p.flying, p.asked = true, now
 	r := Request{Kind: Across, User: user, After: p.cursor.start(p.cursor.settled), Limit: f.cfg.Page, cursor: &p.cursor}
 	if p.begun == nil {
 		p.begun = make(map[*conv]feed.Time, len(p.convs))
@@ -40,6 +40,18 @@ func (f *Fleet) across(now time.Time, user int32) (Request, bool) {
 		}
 	}
 	return r, true
+}
+
+// anew lets the cursor go on where each conversation was read by itself.
+func (p *person) anew() {
+	upto := max(p.convs[0].track.settled, p.convs[0].whole)
+	for _, c := range p.convs {
+		upto = min(upto, max(c.track.settled, c.whole))
+	}
+	if upto > p.cursor.settled {
+		p.cursor, p.begun = track{}, nil
+		p.cursor.begin(upto)
+	}
 }
 
 func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {

@@ -20,8 +20,9 @@ type audits struct {
 	lister
 	times  bool // the list shows what has changed
 	due    time.Time
-	fails  int
-	errFor error // why it is of no use
+	fails  int       // in a row, while others were answered
+	failed time.Time // the last one
+	errFor error     // why it is of no use
 
 	// since is where the next request begins, inclusive, and seen are the entries from then on.
 	since  feed.Time
@@ -34,6 +35,7 @@ type audits struct {
 	owed    map[int64]debt      // changes in the list that the log has not told
 	right   int                 // how many it has
 	wrong   int                 // how many it has not, in a row
+	lacks   int                 // so many are too many
 	trusted time.Time           // from when on the list is read seldom
 }
 
@@ -81,7 +83,7 @@ var (
 func NewAudit() Strategy { return newAudit(true) }
 
 func newAudit(times bool) *audits {
-	s := &audits{times: times, lister: lister{every: time.Minute, users: time.Minute}, named: map[int64]feed.Time{}, owed: map[int64]debt{}}
+	s := &audits{times: times, lacks: auditLacks, lister: lister{every: time.Minute, users: time.Minute}, named: map[int64]feed.Time{}, owed: map[int64]debt{}}
 	s.pace(time.Time{})
 	return s
 }
@@ -119,7 +121,7 @@ func (s *audits) Indexed(now time.Time, r Request, a Answer, err error, v *View)
 		s.pace(now)
 		s.lister.Indexed(now, r, a, err, v)
 	case err != nil:
-		s.failed(now, err, v)
+		s.miss(now, err, v)
 	default:
 		s.fails = 0
 		s.read(now, r, a, v)
@@ -127,17 +129,17 @@ func (s *audits) Indexed(now time.Time, r Request, a Answer, err error, v *View)
 	s.settle(now)
 }
 
-// failed waits longer with each failure, and less for those that are not the log's own.
-func (s *audits) failed(now time.Time, err error, v *View) {
+// miss waits longer with each failure, and less for those that are not the log's own.
+func (s *audits) miss(now time.Time, err error, v *View) {
 	wait := 3 * time.Second
-	if v.Refused() || v.Alone() {
+	if v.Refused() || v.Answered().After(s.failed) {
 		s.fails++
 		wait = min(wait<<min(s.fails-1, 7), 5*time.Minute)
 		if v.Refused() || s.fails >= auditFails {
 			s.errFor = err
 		}
 	}
-	s.due = now.Add(wait)
+	s.due, s.failed = now.Add(wait), now
 }
 
 // read takes the entries of an answer. Nothing of it is believed but that a conversation may
@@ -237,7 +239,7 @@ func earlier(a, b time.Time) time.Time {
 
 // useless is why the log is of no use; nil if it is.
 func (s *audits) useless() error {
-	if s.wrong >= auditLacks {
+	if s.wrong >= s.lacks {
 		return errAuditLacks
 	}
 	return s.errFor

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -197,7 +198,9 @@ func (c *Chooser) Index(now time.Time) (Request, time.Time) {
 		return r, at
 	}
 	if c.log == nil {
-		c.log = newAudit(c.ways.Times)
+		if c.log = newAudit(c.ways.Times); errors.Is(c.broken, errAuditLacks) {
+			c.log.lacks = 1 // it has had its chance
+		}
 	}
 	return c.log.request(), c.again
 }

@@ -28,7 +28,7 @@ func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
 	f.ended(r)
 	// Other requests were answered meanwhile, so it is not the server that is down.
 	alone := why.Refused || f.succeeded.After(r.asked)
-	f.failure, f.alone = why, alone
+	f.failure = why
 	if r.Kind == List || r.Kind == Audit {
 		f.strategy.Indexed(now, r, Answer{}, err, &f.view)
 	}

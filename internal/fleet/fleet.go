@@ -95,7 +95,6 @@ type Fleet struct {
 	noAcross time.Time // until when nobody is asked across
 
 	failure Failure // of the request that has failed
-	alone   bool    // others are answered
 
 	flights   int
 	indexing  bool
@@ -127,6 +126,7 @@ type person struct {
 	cursor track // of Across
 	flying bool
 	begun  map[*conv]feed.Time // since when Across has shown a conversation without a break
+	asked  time.Time           // when it was asked for last
 	barred time.Time           // until when they are not asked
 }
 

@@ -143,12 +143,11 @@ func (v *View) Shown(conversation int64) (at feed.Time, known bool) {
 	return c.shown, true
 }
 
-// Refused reports whether the server has refused the request that has failed, and Alone whether
-// it answers others.
+// Refused reports whether the server has refused the request that has failed.
 func (v *View) Refused() bool { return v.f.failure.Refused }
 
-// Alone: see [View.Refused].
-func (v *View) Alone() bool { return v.f.alone }
+// Answered is when anything but the audit log was answered last.
+func (v *View) Answered() time.Time { return v.f.succeeded }
 
 // Joins reports whether the server takes queries with joins, as far as is known; again is when
 // that is tried once more.

@@ -75,6 +75,7 @@ func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 		return
 	}
 	p := f.people[r.User]
+	f.acrossFails = 0
 	r.cursor.complete(r.asked, now, f.cfg.Overlap)
 	for _, c := range r.convs {
 		begun, in := p.begun[c]

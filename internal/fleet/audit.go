@@ -60,7 +60,7 @@ const (
 	// auditBack is how far back each of them goes, for entries that appear late, with so many
 	// entries at most.
 	auditBack     = feed.Time(5 * time.Second / time.Microsecond)
-	auditBackMost = auditPage / 2
+	auditBackMost = auditPage / 4
 	// auditFar is how many entries may be passed in one request's time until that is no answer to
 	// what was asked.
 	auditFar = 20 * auditPage
@@ -149,13 +149,17 @@ func (s *audits) read(now time.Time, r Request, a Answer, v *View) {
 	if s.first == 0 {
 		s.first, s.listed = r.Since, r.Since
 	}
-	newest, fresh := r.Since, 0
+	newest := r.Since
+	known := make(map[int64]bool, len(s.seen))
+	for _, x := range s.seen {
+		known[x.id] = true
+	}
 	for _, m := range a.Marks {
 		m.At = min(m.At, v.Now(now)) // nothing is from the future
-		if m.At < r.Since || slices.Contains(s.seen, sighting{m.Entry, m.At}) {
+		if m.At < r.Since || known[m.Entry] {
 			continue
 		}
-		fresh++
+		known[m.Entry] = true
 		newest = max(newest, m.At)
 		s.seen = append(s.seen, sighting{m.Entry, m.At})
 		s.named[m.Conversation] = max(s.named[m.Conversation], m.At)
@@ -166,23 +170,28 @@ func (s *audits) read(now time.Time, r Request, a Answer, v *View) {
 		}
 		v.Mark(now, m.Conversation, m.At, m.Deleted)
 	}
-	switch {
-	case !a.Full:
-		s.offset = 0
-	case fresh > 0:
-		s.offset, s.due = 0, now.Add(auditMore)
-	default: // more entries of one time than an answer has
-		s.offset, s.due = r.Offset+r.Limit, now.Add(auditMore)
-		if s.offset > auditFar {
-			s.offset, s.errFor, s.due = 0, errAuditFar, now.Add(time.Minute)
-		}
+	s.move(r, newest, a.Full)
+	if a.Full {
+		s.due = now.Add(auditMore)
 	}
+	if s.offset > auditFar {
+		s.offset, s.errFor, s.due = 0, errAuditFar, now.Add(time.Minute)
+	}
+}
+
+// move says where the next request begins.
+func (s *audits) move(r Request, newest feed.Time, full bool) {
 	slices.SortFunc(s.seen, func(x, y sighting) int { return cmp.Compare(x.at, y.at) })
 	from := newest - auditBack
 	if n := len(s.seen) - auditBackMost; n > 0 {
-		from = max(from, s.seen[n].at)
+		if from = max(from, s.seen[n].at); !full && from == s.seen[len(s.seen)-1].at {
+			from += feed.Time(time.Millisecond / time.Microsecond) // so many of one time are enough
+		}
 	}
-	s.since = max(r.Since, from)
+	s.since, s.offset = max(r.Since, from), 0
+	if full && s.since == r.Since { // there are more of that time than an answer has
+		s.offset = r.Offset + r.Limit
+	}
 	s.seen = slices.DeleteFunc(s.seen, func(x sighting) bool { return x.at < s.since })
 }
 

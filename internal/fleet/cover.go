@@ -47,7 +47,7 @@ func (s *covers) Plan(now time.Time, v *View) (Request, bool) {
 type acrosses struct {
 	lister
 	cover []int32
-	rest  int // conversations that are in none of theirs
+	rest  []int64 // conversations that are in none of theirs
 	hand  int
 	alone bool
 }
@@ -63,7 +63,7 @@ func (s *acrosses) Pace() Pace {
 	if len(s.cover) == 0 {
 		return Pace{Sweep: time.Minute, Share: 0.5, Requests: -1}
 	}
-	return Pace{Sweep: time.Minute, Share: 1, Requests: len(s.cover) + s.rest}
+	return Pace{Sweep: time.Minute, Share: 1, Requests: len(s.cover) + len(s.rest)}
 }
 
 func (s *acrosses) Indexed(now time.Time, r Request, a Answer, err error, v *View) {
@@ -78,7 +78,12 @@ func (s *acrosses) Indexed(now time.Time, r Request, a Answer, err error, v *Vie
 				covered[c] = true
 			}
 		}
-		s.rest = v.Size() - len(covered)
+		s.rest = s.rest[:0]
+		for _, l := range a.Listed {
+			if !covered[l.Conversation] {
+				s.rest = append(s.rest, l.Conversation)
+			}
+		}
 	}
 }
 
@@ -105,18 +110,16 @@ func (s *acrosses) Plan(now time.Time, v *View) (Request, bool) {
 			return r, true
 		}
 	}
-	for range len(s.cover) + 1 {
-		if s.hand = (s.hand + 1) % (len(s.cover) + 1); s.hand == len(s.cover) {
-			if s.rest == 0 {
-				continue
-			}
-			if r, ok := v.Read(now); ok {
-				return r, true
-			}
-			continue
+	for range len(s.cover) + len(s.rest) {
+		var r Request
+		var ok bool
+		if s.hand = (s.hand + 1) % (len(s.cover) + len(s.rest)); s.hand < len(s.cover) {
+			r, ok = v.Across(now, s.cover[s.hand])
+		} else {
+			r, ok = v.ReadThis(now, s.rest[s.hand-len(s.cover)])
 		}
-		if r, ok := v.Across(now, s.cover[s.hand]); ok {
-			return r, true
+		if ok {
+			return r, ok
 		}
 	}
 	return v.Read(now)

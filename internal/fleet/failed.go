@@ -20,6 +20,9 @@ const (
 	// who was.
 	acrossAgain = time.Hour
 	barredAgain = 10 * time.Minute
+	// acrossFails is how many of them in a row fail until they are taken to be refused, while others
+	// are answered.
+	acrossFails = 5
 )
 
 // Fail says that a request has failed. What it was for stays dirty.
@@ -50,6 +53,13 @@ func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
 		f.people[r.User].barred = now.Add(barredAgain)
 	case r.Kind == Across:
 		f.noAcross = now.Add(acrossAgain)
+	}
+	if r.Kind == Across && !why.Refused && f.succeeded.After(f.acrossAt) {
+		if f.acrossAt = now; f.acrossFails+1 < acrossFails {
+			f.acrossFails++
+		} else {
+			f.noAcross, f.acrossFails = now.Add(acrossAgain), 0
+		}
 	}
 	for _, c := range r.convs {
 		if alone && why.Wait == 0 && r.Kind != Across {

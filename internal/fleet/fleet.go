@@ -93,6 +93,9 @@ type Fleet struct {
 	refused1 time.Time // the first of them
 	plain    time.Time // when a read without joins was answered last
 	noAcross time.Time // until when nobody is asked across
+	acrossAt time.Time // when a query across has failed last
+
+	acrossFails int // how many have, in a row
 
 	failure Failure // of the request that has failed
 

@@ -28,6 +28,18 @@ func (f *Fleet) readOne(now time.Time) (Request, bool) {
 	return f.read(now, convs[0]), true
 }
 
+// readThis is the request for the changes of a conversation, unless it is being read.
+func (f *Fleet) readThis(now time.Time, conversation int64) (Request, bool) {
+	c := f.dirty.convs[conversation]
+	if c == nil || !c.idle(now) {
+		return Request{}, false
+	}
+	c.sign = min(c.reason, Swept)
+	f.dirty.set(c, clean)
+	c.flying, c.after, c.since = true, clean, now
+	return f.read(now, c), true
+}
+
 // read is the request for the changes of a conversation that has been taken.
 func (f *Fleet) read(now time.Time, c *conv) Request {
 	return Request{

@@ -170,6 +170,11 @@ func (v *View) Look(now time.Time, skip func(conversation int64) bool) (Request,
 // Read is a request for the changes of the most urgent conversation.
 func (v *View) Read(now time.Time) (Request, bool) { return v.f.readOne(now) }
 
+// ReadThis is a request for the changes of one conversation.
+func (v *View) ReadThis(now time.Time, conversation int64) (Request, bool) {
+	return v.f.readThis(now, conversation)
+}
+
 // ReadLarge is a request for the changes of a conversation in which more has happened than
 // a Look shows.
 func (v *View) ReadLarge(now time.Time) (Request, bool) { return v.f.readLarge(now) }

@@ -3,7 +3,6 @@ package chat
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -15,10 +14,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/marks"
-	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
-	"github.com/fliplet/fliplet-chat-go/profile"
 )
 
 // AppOptions configure an [App].
@@ -26,10 +23,28 @@ type AppOptions struct {
 	// Options are those of every Chat of the App. The token of Client has to be allowed to read
 	// the list of conversations and their rows.
 	Options
-	// Bell says that conversations have a web hook that calls [App.Bell]. Default: what has
-	// changed is told by the list of conversations, read every 4 s.
+	// Bell says that conversations have a web hook that calls [App.Bell].
 	Bell bool
+	// Strategy is how the App finds out what is new. Default: the best that works, by the bell, the
+	// audit log of the organisation if the token may read it, or the list of conversations, read
+	// every 4 s; what stops working is replaced, and tried again within an hour. One that is set is
+	// used whether it works or not, and whatever Profile says. [App.Health] says which one it is.
+	Strategy Strategy
 }
+
+// Strategy is how an [App] finds out what is new. docs/fleet.md says what each needs and costs.
+type Strategy string
+
+// The strategies of an [App].
+const (
+	StrategyBell   Strategy = "bell"   // web hooks, and the list of conversations each 15 s
+	StrategyAudit  Strategy = "audit"  // the audit log of the organisation, each second
+	StrategyList   Strategy = "list"   // the times in the list of conversations, each 4 s
+	StrategyCover  Strategy = "cover"  // the same, and queries across for users in hundreds of conversations
+	StrategyAcross Strategy = "across" // the list, and queries across the conversations of a few users
+	StrategySingle Strategy = "single" // the list, and a request for each conversation
+	StrategySweep  Strategy = "sweep"  // all conversations in turn
+)
 
 // App is a chat for many users in one process, and for whoever has to see all of its
 // conversations. They share the requests that find what is new, so 5,000 users cost about as much
@@ -50,7 +65,8 @@ type App struct {
 // mostSenders is how many people are kept logged in for [App.Send].
 const mostSenders = 1000
 
-// OpenApp takes two requests. From the first stream, loop or consumer on what is new is read:
+// OpenApp takes two requests, up to three more where the server refuses joins, and one for the
+// audit log with the first listener. From the first stream, loop or consumer on what is new is read:
 // while nothing happens one request in 2 s with up to 2,000 conversations, and one more for each
 // 6,000 of them. It starts two goroutines, until [App.Close].
 //
@@ -61,21 +77,15 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 	if a.senders = (hub.Kept[*Chat]{Most: mostSenders, Drop: func(c *Chat) { _ = c.Close() }}); opts.Outbox != nil {
 		a.senders.Most = math.MaxInt32 // what waits is sent by who is logged in
 	}
+	if err := fleet.CheckStrategy(string(opts.Strategy)); err != nil {
+		return nil, invalid("AppOptions.Strategy: %v", err)
+	}
 	if a.watch, err = connect(ctx, opts.Options); err != nil {
 		return nil, err
 	}
-	strategy := fleet.NewListTimes()
-	if opts.Bell {
-		strategy = fleet.NewBells()
-	} else if opts.Profile.ListTimes == profile.Avoid {
-		strategy = fleet.NewSweep()
-	}
 	c := a.watch
-	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: strategy, Profile: opts.Profile, Genuine: c.genuine(), Log: c.log,
-		Final: c.finalFailure(),
-		Contacts: func(ctx context.Context, ids []int64) (map[int64]*datasource.Entry, error) {
-			return rows.ByID(ctx, c.client, opts.DataSourceID, ids)
-		},
+	a.hub, err = hub.Open(ctx, hub.Config{Client: c.client, Apps: c.apps(), Strategy: string(opts.Strategy), Bell: opts.Bell, Profile: opts.Profile,
+		Genuine: c.genuine(), Log: c.log, Final: c.finalFailure(), Contacts: opts.DataSourceID,
 	})
 	if err != nil {
 		c.end()
@@ -261,33 +271,26 @@ func (a *App) Bell() http.Handler { return a.hub }
 // Errors: [ErrInvalid] for an unusable URL or id, before any request. Conversations that fail
 // are named, at most five, and the others are changed nevertheless; the cause of ctx; [ErrClosed].
 func (a *App) InstallBell(ctx context.Context, endpoint string, conversationIDs ...int64) (changed int, err error) {
-	return a.editBells(ctx, "install bell", endpoint, conversationIDs, wire.WithBell)
+	return a.editBells(ctx, "install bell", endpoint, conversationIDs, true)
 }
 
 // RemoveBell is the reverse of [App.InstallBell], with the same cost and errors. It removes the
 // hooks of this URL only.
 func (a *App) RemoveBell(ctx context.Context, endpoint string, conversationIDs ...int64) (changed int, err error) {
-	return a.editBells(ctx, "remove bell", endpoint, conversationIDs, wire.WithoutBell)
+	return a.editBells(ctx, "remove bell", endpoint, conversationIDs, false)
 }
 
-func (a *App) editBells(ctx context.Context, op, endpoint string, ids []int64, edit func(json.RawMessage, string, int64) (json.RawMessage, bool, error)) (changed int, err error) {
+func (a *App) editBells(ctx context.Context, op, endpoint string, ids []int64, install bool) (changed int, err error) {
 	defer wrap(op, &err)
-	if err := wire.CheckBell(endpoint); err != nil {
-		return 0, invalid("endpoint: it %v", err)
-	}
-	for _, id := range ids {
-		if id <= 0 {
-			return 0, invalid("conversationIDs: %d is not the id of a conversation", id)
-		}
+	if err := hub.CheckBell(endpoint, ids); err != nil {
+		return 0, invalid("%v", err)
 	}
 	ctx, end, err := a.watch.begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer end()
-	return a.hub.EditHooks(ctx, ids, func(hooks json.RawMessage, id int64) (json.RawMessage, bool, error) {
-		return edit(hooks, endpoint, id)
-	})
+	return a.hub.EditBells(ctx, endpoint, ids, install)
 }
 
 // Close ends the App's streams and loops at once, and does not wait, and so the Chats of

@@ -33,19 +33,13 @@ type AppEnvironment struct {
 
 var _ Environment = AppEnvironment{}
 
-// Packages of the widgets.
-const (
-	chatWidget = "com.fliplet.chat"
-	pushWidget = "com.fliplet.push-notifications"
-)
-
 // ChatSettings reads the settings of the app's chat widget. It makes one request.
 //
 // Errors: [ErrInvalid]; [ErrNoChatWidget]; what the server said.
 func (e AppEnvironment) ChatSettings(ctx context.Context) (_ Options, err error) {
 	defer wrap("chat settings", &err)
 	opts := e.Options
-	widget, err := e.widget(ctx, chatWidget, ErrNoChatWidget)
+	widget, err := e.widget(ctx, wire.ChatWidget, ErrNoChatWidget)
 	if err != nil {
 		return opts, err
 	}
@@ -66,16 +60,7 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
 	if err := e.Options.Client.Call(ctx, http.MethodGet, "v1/session", nil, nil, &answer); err != nil {
 		return nil, fmt.Errorf("current user: %w", err)
 	}
-	session, _ := at(answer, "session").(M)
-	if row, ok := at(session, "entries", "dataSource", "data").(M); ok && len(row) > 0 {
-		return row, nil
-	}
-	for _, account := range wire.Objects(at(session, "accounts", "dataSource")) {
-		if row, ok := account["data"].(M); ok && len(row) > 0 {
-			return row, nil
-		}
-	}
-	return nil, nil
+	return wire.SessionRow(answer), nil
 }
 
 // PushEnabled reads the settings of the app's push notifications widget. It makes one
@@ -84,8 +69,8 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
 // Errors: [ErrInvalid]; [ErrNoPushWidget]; what the server said.
 func (e AppEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
 	defer wrap("push settings", &err)
-	widget, err := e.widget(ctx, pushWidget, ErrNoPushWidget)
-	return pushOn(widget), err
+	widget, err := e.widget(ctx, wire.PushWidget, ErrNoPushWidget)
+	return wire.PushOn(widget), err
 }
 
 func (e AppEnvironment) check() error {
@@ -112,21 +97,11 @@ func (e AppEnvironment) widget(ctx context.Context, name string, absent error) (
 	if err != nil {
 		return nil, fmt.Errorf("settings of %s: %w", name, err)
 	}
-	instance, _ := at(answer, "widgetInstance").(M)
-	if instance == nil {
+	settings, ok := wire.WidgetSettings(answer)
+	if !ok {
 		return nil, fmt.Errorf("%w in app %s", absent, app)
 	}
-	settings, _ := instance["settings"].(M) // a widget that was never set up has none
 	return settings, nil
-}
-
-// at returns the value at a path of keys, nil if there is none.
-func at(v any, path ...string) any {
-	for _, key := range path {
-		m, _ := v.(M)
-		v = m[key]
-	}
-	return v
 }
 
 // fill sets options that are not set from a chat widget's settings. Ids there are
@@ -138,15 +113,6 @@ func (o *Options) fill(settings M) {
 	o.CrossLoginDataSourceID = cmp.Or(o.CrossLoginDataSourceID, wire.Int(settings["crossLoginDataSourceId"]))
 	o.CrossLoginEmailKey = cmp.Or(o.CrossLoginEmailKey, wire.Text(settings["crossLoginEmailKey"]))
 	o.CrossLoginContactsKey = cmp.Or(o.CrossLoginContactsKey, wire.Text(settings["crossLoginContactsKey"]))
-}
-
-// pushOn reads the settings of a push notifications widget. The widget sets
-// "configured", and a flag for each service that is set up.
-func pushOn(settings M) bool {
-	if v, ok := settings["configured"]; ok {
-		return wire.Bool(v)
-	}
-	return wire.Bool(settings["apn"]) || wire.Bool(settings["gcm"]) || wire.Bool(settings["wns"])
 }
 
 // LocalEnvironment is an [Environment] of environment variables and a JSON file,
@@ -259,7 +225,7 @@ func (e LocalEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
 	if err == nil && f.Push == nil {
 		err = fmt.Errorf("%w: set FLIPLET_PUSH, or push in the file", ErrNoPushWidget)
 	}
-	return pushOn(f.Push), err
+	return wire.PushOn(f.Push), err
 }
 
 // read reads the file, then the variables.

@@ -133,3 +133,21 @@ func stageOfAnApp() (srv *fliplettest.Server, contacts, room int64) {
 	room = srv.AddDataSource(chat.M{"name": "room", "type": "conversation", "definition": chat.M{"participants": []string{"jane", "bob"}}})
 	return srv, contacts, room
 }
+
+// What a page for operators shows of an App. Without a Strategy it chooses the best that works,
+// and Why says what does not.
+func ExampleApp_Health() {
+	srv, contacts, _ := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app, err := chat.OpenApp(context.Background(), chat.AppOptions{
+		Options:  chat.Options{Client: srv.Client(), DataSourceID: contacts},
+		Strategy: chat.StrategyList,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer app.Close() //nolint:errcheck // it does not fail
+	h := app.Health()
+	fmt.Printf("%s, since %s; failing: %t\n", h.Strategy, h.Why, h.Err != nil)
+	// Output: list, since it was asked for; failing: false
+}

@@ -97,6 +97,30 @@ func (c *Chat) Health() Health {
 	return h
 }
 
+// AppHealth is how an [App] is doing; see [App.Health]. Times are those of the local clock.
+type AppHealth struct {
+	// Strategy is how the App finds out what is new, and Since when it was chosen. Why says for
+	// people why, and which better one does not work.
+	Strategy Strategy
+	Why      string
+	Since    time.Time
+	// Again is when a better one is tried; zero if there is none.
+	Again time.Time
+	// Err is why nothing new comes: all requests for it have failed for 10 s, or the token was
+	// revoked. nil if it comes.
+	Err error
+}
+
+// Health tells how the App is doing, and makes no request. It works after Close, too. Its users
+// have a [Chat.Health] each.
+func (a *App) Health() AppHealth {
+	c, err := a.hub.Choice(), a.hub.Err()
+	if err != nil {
+		err = failure("poll", err)
+	}
+	return AppHealth{Strategy(c.Strategy), c.Why, c.Since, c.Again, err}
+}
+
 // DebugHandler serves one page about this Chat, for people as HTML and, with
 // "Accept: application/json" or "?format=json", for programs as JSON: how far each stream
 // and consumer has read, what is queued, the polls, the limiter, the outbox and the last

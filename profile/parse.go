@@ -42,7 +42,7 @@ func Read(name string) (Profile, error) {
 // Parse reads a profile as JSON:
 //
 //	{"profile": 1,
-//	 "strategies": {"crossSource": "avoid", "joins": "try", "listTimes": "avoid"},
+//	 "strategies": {"crossSource": "avoid", "joins": "try", "listTimes": "avoid", "auditLog": "avoid"},
 //	 "overlapSeconds": 8.5,
 //	 "limits": {"joins": 60, "requests": 200, "windowSeconds": 10}}
 //
@@ -64,6 +64,7 @@ func Parse(text []byte) (Profile, error) {
 				"crossSource": func(path string) { p.CrossSource = r.use(path) },
 				"joins":       func(path string) { p.Joins = r.use(path) },
 				"listTimes":   func(path string) { p.ListTimes = r.use(path) },
+				"auditLog":    func(path string) { p.AuditLog = r.use(path) },
 			})
 		},
 		"overlapSeconds": func(path string) { overlap = r.number(path) },
@@ -109,13 +110,17 @@ func (p Profile) JSON() []byte {
 		Requests int     `json:"requests,omitempty"`
 		Window   float64 `json:"windowSeconds,omitempty"`
 	}
+	strategies := map[string]string{"crossSource": use(p.CrossSource), "joins": use(p.Joins), "listTimes": use(p.ListTimes)}
+	if p.AuditLog != Try { // earlier versions have no such field, and refuse a profile that has
+		strategies["auditLog"] = use(p.AuditLog)
+	}
 	text, err := json.MarshalIndent(struct {
 		Profile    int               `json:"profile"`
 		Strategies map[string]string `json:"strategies"`
 		Overlap    float64           `json:"overlapSeconds,omitempty"`
 		Limits     limits            `json:"limits"`
 	}{
-		version, map[string]string{"crossSource": use(p.CrossSource), "joins": use(p.Joins), "listTimes": use(p.ListTimes)},
+		version, strategies,
 		p.Overlap.Seconds(), limits{p.MaxJoins, p.Requests, p.Window.Seconds()},
 	}, "", "  ")
 	if err != nil {

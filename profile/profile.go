@@ -32,6 +32,9 @@ type Profile struct {
 	// has them, which need not move with the messages. Without CrossSource and ListTimes a poll takes
 	// two requests for each conversation. An App without ListTimes looks at all conversations in turn.
 	ListTimes Use
+	// AuditLog is the audit log of the organisation, which an App asks where its token may read it.
+	// Nobody else does. Without it an App asks the list of conversations only.
+	AuditLog Use
 	// Overlap is how late a row may become visible. Default: 5 s. It is never less, since what
 	// becomes visible later than that is lost, and 10 min at most. Each poll reads again what
 	// has changed within it.
@@ -59,7 +62,7 @@ func (p Profile) Check() error {
 	for _, f := range []struct {
 		name string
 		use  Use
-	}{{"strategies.crossSource", p.CrossSource}, {"strategies.joins", p.Joins}, {"strategies.listTimes", p.ListTimes}} {
+	}{{"strategies.crossSource", p.CrossSource}, {"strategies.joins", p.Joins}, {"strategies.listTimes", p.ListTimes}, {"strategies.auditLog", p.AuditLog}} {
 		if f.use != Try && f.use != Avoid {
 			return fmt.Errorf("profile: %s: %q; use \"try\" or \"avoid\"", f.name, f.use)
 		}

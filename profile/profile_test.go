@@ -19,6 +19,7 @@ func TestAProfileIsReadAsItWasWritten(t *testing.T) {
 	for _, p := range []profile.Profile{
 		{},
 		{CrossSource: profile.Avoid},
+		{AuditLog: profile.Avoid},
 		{Joins: profile.Avoid, ListTimes: profile.Avoid, Overlap: 8500 * time.Millisecond, MaxJoins: 60, Requests: 500, Window: 20 * time.Second},
 	} {
 		got, err := profile.Parse(p.JSON())
@@ -40,7 +41,7 @@ func TestAnErrorNamesTheFieldAndSaysWhatItMayHold(t *testing.T) {
 		`{"profile":1,"strategies":`:   "profile: strategies: no JSON, at byte 26",
 		`{"profile":1,"strategies":3}`: "profile: strategies: not an object",
 		`{"profile":1,"strategies":{"joins":"always"}}`:  `profile: strategies.joins: it has to be "try" or "avoid"`,
-		`{"profile":1,"strategies":{"Joins":"avoid"}}`:   "profile: strategies.Joins: there is no such field; there are crossSource, joins, listTimes",
+		`{"profile":1,"strategies":{"Joins":"avoid"}}`:   "profile: strategies.Joins: there is no such field; there are auditLog, crossSource, joins, listTimes",
 		`{"profile":1,"overlapSeconds":"5"}`:             "profile: overlapSeconds: not a positive number",
 		`{"profile":1,"overlapSeconds":null}`:            "profile: overlapSeconds: not a positive number",
 		`{"profile":1,"overlapSeconds":-5}`:              "profile: overlapSeconds: not a positive number",

@@ -28,6 +28,9 @@ func (l *lister) Index(now time.Time) (Request, time.Time) {
 	return Request{Kind: List, Users: !now.Before(l.whole)}, l.next
 }
 
+// listEach is how often the list is read where it shows what has changed.
+const listEach = 4 * time.Second
+
 // listPart is how many conversations a list may have that is read as often as it should be.
 const listPart = 10_000
 

@@ -17,7 +17,7 @@ type covers struct {
 
 // NewCover returns the strategy for an app with users who are in hundreds of conversations.
 func NewCover() Strategy {
-	return &covers{lister: lister{every: 4 * time.Second, users: time.Minute}}
+	return &covers{lister: lister{every: listEach, users: time.Minute}}
 }
 
 func (*covers) Name() string { return "cover" }
@@ -25,7 +25,7 @@ func (*covers) Pace() Pace   { return Pace{Sweep: time.Minute, Share: 0.25} }
 
 func (s *covers) Plan(now time.Time, v *View) (Request, bool) {
 	best, most := int32(-1), min(v.Batch(), v.Urgent())
-	v.Users(func(user int32, conversations int, dirty func() int) {
+	v.Users(now, func(user int32, conversations int, dirty func() int) {
 		if conversations <= most || most == 0 {
 			return
 		}
@@ -34,7 +34,7 @@ func (s *covers) Plan(now time.Time, v *View) (Request, bool) {
 		}
 	})
 	if best >= 0 {
-		if r, ok := v.Across(best); ok {
+		if r, ok := v.Across(now, best); ok {
 			return r, true
 		}
 	}
@@ -43,37 +43,59 @@ func (s *covers) Plan(now time.Time, v *View) (Request, bool) {
 
 // acrosses is the strategy for a server that refuses joins: it asks across the conversations
 // of a cover, which are few users whose conversations are all there are, and of those users
-// first who have the most dirty ones.
+// first who have the most dirty ones. A conversation that no such user is in is read by itself.
 type acrosses struct {
 	lister
 	cover []int32
+	rest  []int64 // conversations that are in none of theirs
 	hand  int
+	alone bool
 }
 
 // NewAcross returns the strategy without joins.
 func NewAcross() Strategy {
-	return &acrosses{lister: lister{every: 4 * time.Second, users: time.Minute}}
+	return &acrosses{lister: lister{every: listEach, users: time.Minute}}
 }
 
 func (*acrosses) Name() string { return "across" }
 
 func (s *acrosses) Pace() Pace {
-	return Pace{Sweep: time.Minute, Share: 1, Requests: len(s.cover)}
+	if len(s.cover) == 0 {
+		return Pace{Sweep: time.Minute, Share: 0.5, Requests: -1}
+	}
+	return Pace{Sweep: time.Minute, Share: 1, Requests: len(s.cover) + len(s.rest)}
 }
 
 func (s *acrosses) Indexed(now time.Time, r Request, a Answer, err error, v *View) {
 	s.lister.Indexed(now, r, a, err, v)
 	if err == nil && r.Users {
 		sets := map[int32][]int64{}
-		v.Users(func(user int32, _ int, _ func() int) { sets[user] = v.Conversations(user) })
+		v.Users(now, func(user int32, _ int, _ func() int) { sets[user] = v.Conversations(user) })
 		s.cover = Cover(sets)
+		covered := map[int64]bool{}
+		for _, user := range s.cover {
+			for _, c := range sets[user] {
+				covered[c] = true
+			}
+		}
+		s.rest = s.rest[:0]
+		for _, l := range a.Listed {
+			if !covered[l.Conversation] {
+				s.rest = append(s.rest, l.Conversation)
+			}
+		}
 	}
 }
 
 func (s *acrosses) Plan(now time.Time, v *View) (Request, bool) {
-	best, most := int32(-1), 0
+	if s.alone = !s.alone; s.alone { // what no query across has shown
+		if r, ok := v.ReadLarge(now); ok {
+			return r, ok
+		}
+	}
 	if v.Urgent() > 0 {
-		v.Users(func(user int32, conversations int, dirty func() int) {
+		best, most := int32(-1), 0
+		v.Users(now, func(user int32, conversations int, dirty func() int) {
 			if conversations < most {
 				return
 			}
@@ -81,16 +103,23 @@ func (s *acrosses) Plan(now time.Time, v *View) (Request, bool) {
 				best, most = user, n
 			}
 		})
-	}
-	if best >= 0 {
-		if r, ok := v.Across(best); ok {
+		if best < 0 {
+			return v.Read(now)
+		}
+		if r, ok := v.Across(now, best); ok {
 			return r, true
 		}
 	}
-	for range s.cover {
-		s.hand = (s.hand + 1) % len(s.cover)
-		if r, ok := v.Across(s.cover[s.hand]); ok {
-			return r, true
+	for range len(s.cover) + len(s.rest) {
+		var r Request
+		var ok bool
+		if s.hand = (s.hand + 1) % (len(s.cover) + len(s.rest)); s.hand < len(s.cover) {
+			r, ok = v.Across(now, s.cover[s.hand])
+		} else {
+			r, ok = v.ReadThis(now, s.rest[s.hand-len(s.cover)])
+		}
+		if ok {
+			return r, ok
 		}
 	}
 	return v.Read(now)

@@ -42,6 +42,8 @@ type conv struct {
 	again    time.Time // when it is read again although nothing may have happened
 	read     time.Time // when the last complete read of it was asked for
 	until    feed.Time // up to when it was read for certain, by the server's clock
+	whole    feed.Time // the same, by itself and not across
+	sure     feed.Time // when a list that says who is in it was asked for last
 	asleep   time.Time // until when it is not read, since its reads fail
 	fails    uint8
 	looks    uint8     // in vain, since a sign was seen

@@ -143,7 +143,10 @@ func (d *Driver) ask(ctx context.Context, r Request) {
 func (d *Driver) answered(r Request, a Answer, why Failure, err error) (changed []int64, moved map[int32]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.err = err; err != nil {
+	if r.Kind != Audit { // which has troubles of its own
+		d.err = err
+	}
+	if err != nil {
 		d.fleet.Fail(time.Now(), r, why, err)
 		return nil, nil
 	}

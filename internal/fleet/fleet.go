@@ -86,9 +86,18 @@ type Fleet struct {
 	pace     pacer
 	view     View
 
-	batch    int       // see Config.Batch; less while the server refuses so many
+	batch    int       // see Config.Batch; less while the server refuses so many, 1 while it refuses joins
 	batchEnd time.Time // until when
-	refusals int       // of looks in a row
+	trial    bool      // joins are tried again
+	refusals int       // of looks with joins in a row
+	refused1 time.Time // the first of them
+	plain    time.Time // when a read without joins was answered last
+	noAcross time.Time // until when nobody is asked across
+	acrossAt time.Time // when a query across has failed last
+
+	acrossFails int // how many have, in a row
+
+	failure Failure // of the request that has failed
 
 	flights   int
 	indexing  bool
@@ -105,6 +114,7 @@ type Fleet struct {
 	peak      feed.Time // the latest clock
 	top       int64     // the highest id of a row
 	odd       odd
+	asked     feed.Time // the server's, when the request was made whose answer is taken
 	ticked    time.Time
 	lists     int
 	touched   []int64
@@ -118,6 +128,9 @@ type person struct {
 	convs  []*conv
 	cursor track // of Across
 	flying bool
+	begun  map[*conv]feed.Time // since when Across has shown a conversation without a break
+	asked  time.Time           // when it was asked for last
+	barred time.Time           // until when they are not asked
 }
 
 func (p *person) dirty() (n int) {
@@ -144,6 +157,9 @@ func New(cfg Config, s Strategy, log *Log) *Fleet {
 	f := &Fleet{cfg: cfg, strategy: s, log: log, dirty: newDirty(), people: map[int32]*person{}, batch: cfg.Batch}
 	f.pace.trust = 1
 	f.view.f = f
+	if c, ok := s.(*Chooser); ok {
+		c.view = &f.view
+	}
 	log.begin(cfg.Since)
 	return f
 }
@@ -239,6 +255,7 @@ func (f *Fleet) Begin(now time.Time, since feed.Time) {
 	}
 	for _, p := range f.people {
 		p.cursor.begin(since)
+		p.begun = nil
 	}
 }
 
@@ -264,6 +281,7 @@ func (f *Fleet) listed(now time.Time, list []Listing) {
 		c.listed = f.lists
 		if l.Users != nil {
 			f.assign(c, l.Users)
+			c.sure = f.asked
 		}
 		if l.Changed != c.shown && f.wrong(now) {
 			f.dirty.mark(c, Listed, now)
@@ -302,6 +320,7 @@ func (f *Fleet) assign(c *conv, users []int32) {
 		if p := f.people[u]; p != nil && !slices.Contains(users, u) {
 			f.move(u)
 			p.convs = slices.DeleteFunc(p.convs, func(o *conv) bool { return o == c })
+			delete(p.begun, c)
 		}
 	}
 	for _, u := range users {
@@ -471,6 +490,9 @@ func (f *Fleet) Next(now time.Time, class budget.Class) (r Request, ok bool) {
 	if !ok {
 		return Request{}, false
 	}
+	if r.Kind == Audit && r.Since == 0 {
+		r.Since = f.Now(now) - auditBack
+	}
 	r.Class, r.asked, r.clock = class, now, f.clock
 	f.stats.Requests[r.Kind]++
 	return r, true
@@ -478,9 +500,7 @@ func (f *Fleet) Next(now time.Time, class budget.Class) (r Request, ok bool) {
 
 // look is the request for the newest rows of many conversations.
 func (f *Fleet) look(now time.Time, skip func(int64) bool) (Request, bool) {
-	if f.batch < f.cfg.Batch && !now.Before(f.batchEnd) {
-		f.batch = f.cfg.Batch
-	}
+	f.joins(now)
 	rows, taken, group := 0, 0, -1
 	convs := f.dirty.take(f.batch, now, f.strategy.Pace().Sweep, func(c *conv) bool {
 		if c.large() || skip != nil && skip(c.id) || group >= 0 && int(c.most) != group {

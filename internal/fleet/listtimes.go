@@ -11,7 +11,7 @@ type listTimes struct {
 
 // NewListTimes returns the strategy that reads the list every few seconds.
 func NewListTimes() Strategy {
-	return &listTimes{lister: lister{every: 4 * time.Second, users: time.Minute}}
+	return &listTimes{lister: lister{every: listEach, users: time.Minute}}
 }
 
 func (*listTimes) Name() string { return "list" }

@@ -28,6 +28,18 @@ func (f *Fleet) readOne(now time.Time) (Request, bool) {
 	return f.read(now, convs[0]), true
 }
 
+// readThis is the request for the changes of a conversation, unless it is being read.
+func (f *Fleet) readThis(now time.Time, conversation int64) (Request, bool) {
+	c := f.dirty.convs[conversation]
+	if c == nil || !c.idle(now) {
+		return Request{}, false
+	}
+	c.sign = min(c.reason, Swept)
+	f.dirty.set(c, clean)
+	c.flying, c.after, c.since = true, clean, now
+	return f.read(now, c), true
+}
+
 // read is the request for the changes of a conversation that has been taken.
 func (f *Fleet) read(now time.Time, c *conv) Request {
 	return Request{
@@ -92,30 +104,13 @@ func (f *Fleet) takeDug(now time.Time, r Request, a Answer) {
 	}
 }
 
-// across is the request for the changes of the conversations of a user.
-func (f *Fleet) across(user int32) (Request, bool) {
-	p := f.people[user]
-	if p == nil || p.flying || len(p.convs) == 0 {
-		return Request{}, false
-	}
-	p.flying = true
-	r := Request{Kind: Across, User: user, After: p.cursor.start(p.cursor.settled), Limit: f.cfg.Page, cursor: &p.cursor}
-	for _, c := range p.convs {
-		r.convs = append(r.convs, c)
-		if !c.flying {
-			c.sign = min(c.reason, Swept)
-			f.dirty.set(c, clean)
-			c.flying, c.after = true, clean
-		}
-	}
-	return r, true
-}
-
 // Take takes the answer to a request. It returns the conversations in which something is new;
 // the list is valid until the next call.
 func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 	f.touched = f.touched[:0]
-	f.fails, f.until, f.succeeded = 0, time.Time{}, now
+	if f.asked = r.clock; r.Kind != Audit { // the log may be up while all else is down
+		f.fails, f.until, f.succeeded = 0, time.Time{}, now
+	}
 	if a.Clock != 0 {
 		f.date(r.asked, now, a.Clock)
 		f.clock = a.Clock
@@ -129,9 +124,10 @@ func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 	case List, Audit:
 		f.strategy.Indexed(now, r, a, nil, &f.view)
 	case Look:
-		f.refusals = 0
+		f.joined(now, len(r.convs))
 		f.takeLook(now, r, a)
 	case Read:
+		f.plain = now
 		f.takeRead(now, r, a)
 	case Across:
 		f.takeAcross(now, r, a)
@@ -175,6 +171,7 @@ func (f *Fleet) takeLook(now time.Time, r Request, a Answer) {
 		}
 		c.track.hold(mine, a.Clock, f.late(now, c))
 		f.firmed(r, now, c, a.Clock)
+		c.whole = max(c.whole, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 		f.finish(now, r, c)
 	}
 }
@@ -222,44 +219,8 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	c.extra = min(c.extra, 10)
 	c.checked = max(c.checked, c.told)
 	f.firmed(r, now, c, a.Clock)
+	c.whole = max(c.whole, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 	f.finish(now, r, c)
-}
-
-func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
-	rows := group(a.Rows)
-	for _, c := range r.convs {
-		c.track.hold(rows[c.id], a.Clock, f.late(now, c))
-	}
-	for i := range a.Rows {
-		r.cursor.pos = max(r.cursor.pos, feed.Clamp(a.Rows[i].Updated, a.Clock))
-	}
-	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		r.cursor.page(&r, last)
-		for _, c := range r.convs {
-			if len(c.track.held) > f.cfg.Collect {
-				f.append(c, c.track.flush())
-			}
-			c.flying = false
-			f.dirty.mark(c, Rest, now)
-			f.landed(now, c, 1)
-		}
-		return
-	}
-	from := r.cursor.settled
-	r.cursor.whole(&r)
-	r.cursor.complete(&r, now, f.cfg.Overlap)
-	for _, c := range r.convs {
-		if c.track.settled < from { // it was not in the reads before
-			c.flying = false
-			f.dirty.mark(c, Rest, now)
-			c.extra = mostRows
-			f.landed(now, c, 1)
-			continue
-		}
-		c.track.settle(r.cursor.settled)
-		c.checked = max(c.checked, c.told)
-		f.finish(now, r, c)
-	}
 }
 
 // lastKey is the highest key of rows, in order of change.
@@ -325,63 +286,4 @@ func (f *Fleet) append(c *conv, rows []feed.Row) {
 	f.stats.Rows += len(rows)
 	f.log.Append(f.log.Now(), rows)
 	f.touched = append(f.touched, c.id)
-}
-
-// Failure says why a request has no answer.
-type Failure struct {
-	// Wait is the wait that the server asked for, or 0.
-	Wait time.Duration
-	// Refused: the server refuses this very request for good.
-	Refused bool
-}
-
-// Fail says that a request has failed. What it was for stays dirty.
-func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
-	f.stats.Failed++
-	f.ended(r)
-	if r.Kind == List || r.Kind == Audit {
-		f.strategy.Indexed(now, r, Answer{}, err, &f.view)
-	}
-	// Other requests were answered meanwhile, so it is not the server that is down.
-	alone := why.Refused || f.succeeded.After(r.asked)
-	if !alone && !now.Before(f.until) {
-		f.fails = min(f.fails+1, 6)
-		f.until = now.Add(min(250*time.Millisecond<<f.fails, 10*time.Second))
-	}
-	if why.Wait > 0 && why.Wait < time.Hour {
-		f.until = now.Add(why.Wait)
-	}
-	if r.Kind == Look && why.Refused {
-		f.refused(now, len(r.convs))
-	}
-	for _, c := range r.convs {
-		if alone && why.Wait == 0 {
-			f.suspect(now, c, len(r.convs))
-		}
-		if r.Kind == Read && !r.dig {
-			c.track.drop()
-		}
-		c.flying = false
-		f.dirty.mark(c, min(c.after, c.sign), now)
-		c.after = clean
-	}
-}
-
-// refused notes that the server refuses a Look. If it does again and again, the number of
-// joins may be why.
-func (f *Fleet) refused(now time.Time, size int) {
-	if f.refusals++; f.refusals >= 3 && size > fewJoins {
-		f.batch, f.batchEnd, f.refusals = max(fewJoins, size/2), now.Add(batchAgain), 0
-	}
-}
-
-// suspect lets a conversation that may have spoilt a request be read with fewer others, and
-// one that fails by itself wait.
-func (f *Fleet) suspect(now time.Time, c *conv, size int) {
-	if size > 1 {
-		c.most = uint8(max(1, math.Round(math.Sqrt(float64(size)))))
-		return
-	}
-	c.fails = min(c.fails+1, 8)
-	c.asleep = now.Add(min(time.Second<<c.fails, 5*time.Minute))
 }

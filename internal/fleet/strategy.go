@@ -13,7 +13,7 @@ type Kind uint8
 const (
 	// List asks for the conversations of the app, with their times and users.
 	List Kind = iota + 1
-	// Audit asks for the entries of the audit log after Request.Entry.
+	// Audit asks for the entries of the audit log from Request.Since on.
 	Audit
 	// Look asks for the newest rows of many conversations: outer joins, without deleted rows.
 	Look
@@ -44,9 +44,10 @@ type Request struct {
 	// the most rows that are wanted.
 	After feed.Key
 	Limit int
-	// Entry is the last entry of the audit log that was read, Since its time; both exclusive.
-	Entry int64
-	Since feed.Time
+	// Since is where the entries of the audit log begin, inclusive; 0: a moment ago. Offset is how
+	// many of them are passed.
+	Since  feed.Time
+	Offset int
 
 	asked  time.Time
 	clock  feed.Time // the server's then, or earlier
@@ -70,7 +71,7 @@ type Answer struct {
 	Clock feed.Time
 	// Listed answers List.
 	Listed []Listing
-	// Marks answers Audit, in order.
+	// Marks answers Audit.
 	Marks []Mark
 }
 
@@ -81,7 +82,7 @@ type Listing struct {
 	Users            []int32 // nil: not asked for
 }
 
-// Mark is an entry of the audit log.
+// Mark is an entry of the audit log. Nothing of it need be true.
 type Mark struct {
 	Entry, Conversation int64
 	At                  feed.Time
@@ -131,6 +132,33 @@ func (v *View) Mark(now time.Time, conversation int64, at feed.Time, deleted boo
 	v.f.indexed(now, conversation, at, deleted)
 }
 
+// Now is the server's time.
+func (v *View) Now(now time.Time) feed.Time { return v.f.Now(now) }
+
+// Shown is when the last list says that a conversation has changed.
+func (v *View) Shown(conversation int64) (at feed.Time, known bool) {
+	c := v.f.dirty.convs[conversation]
+	if c == nil {
+		return 0, false
+	}
+	return c.shown, true
+}
+
+// Refused reports whether the server has refused the request that has failed.
+func (v *View) Refused() bool { return v.f.failure.Refused }
+
+// Answered is when anything but the audit log was answered last.
+func (v *View) Answered() time.Time { return v.f.succeeded }
+
+// Joins reports whether the server takes queries with joins, as far as is known; again is when
+// that is tried once more.
+func (v *View) Joins(now time.Time) (take bool, again time.Time) { return v.f.joins(now) }
+
+// Crosses is the same about queries across the conversations of a user.
+func (v *View) Crosses(now time.Time) (take bool, again time.Time) {
+	return !now.Before(v.f.noAcross), v.f.noAcross
+}
+
 // List takes the list of conversations.
 func (v *View) List(now time.Time, list []Listing) { v.f.listed(now, list) }
 
@@ -143,21 +171,31 @@ func (v *View) Look(now time.Time, skip func(conversation int64) bool) (Request,
 // Read is a request for the changes of the most urgent conversation.
 func (v *View) Read(now time.Time) (Request, bool) { return v.f.readOne(now) }
 
+// ReadThis is a request for the changes of one conversation.
+func (v *View) ReadThis(now time.Time, conversation int64) (Request, bool) {
+	return v.f.readThis(now, conversation)
+}
+
 // ReadLarge is a request for the changes of a conversation in which more has happened than
 // a Look shows.
 func (v *View) ReadLarge(now time.Time) (Request, bool) { return v.f.readLarge(now) }
 
 // Across is a request for the changes of the conversations of a user.
-func (v *View) Across(user int32) (Request, bool) { return v.f.across(user) }
+func (v *View) Across(now time.Time, user int32) (Request, bool) { return v.f.across(now, user) }
 
 // Urgent is how many conversations somebody waits for.
 func (v *View) Urgent() int { return v.f.dirty.urgent() }
 
-// Users calls fn with each user, how many conversations they are in, and what counts those
-// that somebody waits for.
-func (v *View) Users(fn func(user int32, conversations int, dirty func() int)) {
+// Users calls fn with each user who can be asked across, how many conversations they are in, and
+// what counts those that somebody waits for.
+func (v *View) Users(now time.Time, fn func(user int32, conversations int, dirty func() int)) {
+	if take, _ := v.Crosses(now); !take {
+		return
+	}
 	for u, p := range v.f.people {
-		fn(u, len(p.convs), p.dirty)
+		if !now.Before(p.barred) {
+			fn(u, len(p.convs), p.dirty)
+		}
 	}
 }
 

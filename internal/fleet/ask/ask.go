@@ -1,8 +1,7 @@
 // Package ask makes the requests of a fleet through the Data Sources API, with a token that
 // may read the data sources of conversations.
 //
-// It makes List, Look and Read. Audit takes a token of the organisation, and Across those of
-// users; it has neither.
+// Audit takes a token of the organisation, and Across those of users, which contacts have.
 package ask
 
 import (
@@ -32,7 +31,10 @@ type Config struct {
 	// Listed is told of each list that has the definitions. May be nil.
 	Listed  func([]datasource.DataSource)
 	Genuine func(context.Context, *datasource.Entry) bool
-	Log     *slog.Logger
+	// Token reads the flUserToken of a flUserId, for queries across; "" if there is none. nil: they
+	// fail with [ErrToken].
+	Token func(ctx context.Context, flUserID string) (string, error)
+	Log   *slog.Logger
 }
 
 // Source makes the requests of a fleet. It is safe for concurrent use.
@@ -44,18 +46,20 @@ type Source struct {
 	users   []string
 	skipped map[int64]bool // conversations that are not wanted
 	ended   map[int64]bool // deleted rows whose time is not known
+	org     int64          // the organisation of the conversations; 0: not known
+	tokens  map[int32]string
 }
 
 // New returns a Source. It makes no request.
 func New(cfg Config) *Source {
-	return &Source{cfg: cfg, numbers: map[string]int32{}, skipped: map[int64]bool{}, ended: map[int64]bool{}}
+	return &Source{cfg: cfg, numbers: map[string]int32{}, skipped: map[int64]bool{}, ended: map[int64]bool{}, tokens: map[int32]string{}}
 }
 
 var (
 	// ErrJoins: the server does not join other data sources as documented.
 	ErrJoins = errors.New("the server does not join other data sources as documented")
-	// ErrKind: the Source does not make such requests.
-	ErrKind = errors.New("no such request can be made with this token")
+	// ErrKind: there are no such requests.
+	ErrKind = errors.New("there is no such request")
 )
 
 // User is the number of a user in the lists of conversations.
@@ -85,6 +89,10 @@ func (s *Source) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error)
 		return s.look(ctx, r)
 	case fleet.Read:
 		return s.read(ctx, r)
+	case fleet.Audit:
+		return s.audit(ctx, r)
+	case fleet.Across:
+		return s.across(ctx, r)
 	}
 	return fleet.Answer{}, fmt.Errorf("%s: %w", r.Kind, ErrKind)
 }
@@ -124,6 +132,9 @@ func (s *Source) list(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 	all, err := s.Conversations(ctx, r.Users)
 	if err != nil {
 		return a, err
+	}
+	if org := organizationOf(all); org != 0 {
+		s.belongs(org)
 	}
 	seen := map[int64]bool{}
 	all = slices.DeleteFunc(all, func(ds datasource.DataSource) bool {
@@ -282,11 +293,19 @@ func (s *Source) answer(ctx context.Context, r *datasource.Result, entries []dat
 	return fleet.Answer{Rows: rows.Feed(ctx, entries, s.cfg.Genuine, s.cfg.Log), Clock: rows.Micros(at)}
 }
 
+// Aside reports whether the failure of a request says nothing about requests of other kinds: the
+// audit log may be refused to a token that reads everything else, and the token of a user to all.
+func Aside(r fleet.Request, err error) bool {
+	return r.Kind == fleet.Audit || r.Kind == fleet.Across && Judge(err).Refused
+}
+
 // Judge says what the error of a request means for a fleet.
 func Judge(err error) fleet.Failure {
 	said, ok := errors.AsType[*datasource.Error](err)
 	switch {
-	case errors.Is(err, ErrJoins):
+	case errors.Is(err, ErrToken):
+		return fleet.Failure{Refused: true, User: true}
+	case errors.Is(err, ErrJoins), errors.Is(err, ErrAudit), errors.Is(err, ErrOrganization), errors.Is(err, ErrAcross):
 		return fleet.Failure{Refused: true}
 	case !ok:
 		return fleet.Failure{}

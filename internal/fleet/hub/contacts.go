@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 )
 
 const (
@@ -50,7 +51,7 @@ func (h *Hub) look(ctx context.Context) time.Duration {
 		ids[i] = d.contact
 	}
 	slices.Sort(ids)
-	found, err := h.cfg.Contacts(datasource.InClass(ctx, datasource.ClassIndex), slices.Compact(ids))
+	found, err := rows.ByID(datasource.InClass(ctx, datasource.ClassIndex), h.cfg.Client, h.cfg.Contacts, slices.Compact(ids))
 	if err != nil {
 		h.cfg.Log.Warn("looking at the contacts of users failed", "error", err)
 		return wait

@@ -29,7 +29,10 @@ const (
 // later one can succeed, and when they are answered again.
 func (h *Hub) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error) {
 	a, err := h.source.Ask(ctx, r)
-	if ctx.Err() == nil && h.met(ctx, err) {
+	if err != nil && ask.Aside(r, err) {
+		return a, err // it says nothing about the others
+	}
+	if ctx.Err() == nil && r.Kind != fleet.Audit && h.met(ctx, err) {
 		h.pokeAll()
 	}
 	return a, err

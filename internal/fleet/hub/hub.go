@@ -25,9 +25,12 @@ import (
 
 // Config is what a [Hub] needs. Wanted and Genuine may be nil, see [ask.Config].
 type Config struct {
-	Client   *datasource.Client
-	Apps     []int64
-	Strategy fleet.Strategy
+	Client *datasource.Client
+	Apps   []int64
+	// Strategy is the name of the one to use, see [fleet.CheckStrategy]; "" chooses. Bell says that
+	// conversations have hooks that ring.
+	Strategy string
+	Bell     bool
 	Profile  profile.Profile
 	Wanted   func(*datasource.DataSource) bool
 	Genuine  func(context.Context, *datasource.Entry) bool
@@ -35,8 +38,8 @@ type Config struct {
 	// Final returns why no later request will succeed after one that has failed; nil: one may.
 	// It may make requests. It may be nil.
 	Final func(context.Context, error) error
-	// Contacts reads the rows of contacts by id, in one request. It may be nil: nobody looks.
-	Contacts func(context.Context, []int64) (map[int64]*datasource.Entry, error)
+	// Contacts is the data source of the contacts; 0: nobody looks at them.
+	Contacts int64
 	// Keeps bounds what the hub keeps for its listeners.
 	Keeps fleet.LogConfig
 }
@@ -47,6 +50,7 @@ type Hub struct {
 	log    *fleet.Log
 	source *ask.Source
 	driver *fleet.Driver
+	chosen *fleet.Chooser // used while nobody else uses the driver's fleet
 	since  feed.Time
 
 	mu      sync.Mutex
@@ -65,36 +69,10 @@ type Hub struct {
 	begun  time.Time // when that was
 }
 
-// Open reads the list of conversations, and the server's time. It takes two requests.
-func Open(ctx context.Context, cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint(), wanted: make(chan struct{})}
-	h.source = ask.New(ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log})
-	a, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
-	if err != nil {
-		return nil, err
-	}
-	h.since = rows.Micros(time.Now())
-	if len(a.Listed) > 0 {
-		r := fleet.Request{Kind: fleet.Look, Conversations: []int64{a.Listed[0].Conversation}, Limits: []int{1}}
-		first, err := h.source.Ask(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		h.since = first.Clock
-	}
-	h.opened = time.Now()
-	h.driver = fleet.NewDriver(fleet.DriverConfig{
-		Fleet: fleet.Config{Since: h.since, Overlap: cfg.Profile.Overlap, Batch: cfg.Profile.MaxJoins}, Log: h.log, Source: h, Judge: h.judge,
-		Strategy: cfg.Strategy, Changed: h.changed, Moved: h.moved,
-	})
-	h.driver.With(func(f *fleet.Fleet, now time.Time) { f.List(now, a.Listed) })
-	return h, nil
-}
-
 // Run reads what is new, from when somebody listens, until ctx ends. Until then it looks at the
 // contacts of users, too.
 func (h *Hub) Run(ctx context.Context) {
-	if h.cfg.Contacts != nil {
+	if h.cfg.Contacts != 0 {
 		var looking sync.WaitGroup
 		defer looking.Wait()
 		looking.Go(func() { h.lookAtContacts(ctx) })

@@ -27,6 +27,31 @@ const (
 // ErrHooksUndone: the hooks were written, and are not there.
 var ErrHooksUndone = errors.New("the hooks were written, and the server does not show them; somebody else may be writing them, too")
 
+// CheckBell says what is wrong with the URL of a bell, or with the ids of conversations.
+func CheckBell(endpoint string, conversations []int64) error {
+	if err := wire.CheckBell(endpoint); err != nil {
+		return fmt.Errorf("endpoint: it %w", err)
+	}
+	for _, id := range conversations {
+		if id <= 0 {
+			return fmt.Errorf("conversationIDs: %d is not the id of a conversation", id)
+		}
+	}
+	return nil
+}
+
+// EditBells installs the bell of a URL in conversations, or removes it, as [Hub.EditHooks] edits
+// hooks.
+func (h *Hub) EditBells(ctx context.Context, endpoint string, conversations []int64, install bool) (changed int, err error) {
+	edit := wire.WithoutBell
+	if install {
+		edit = wire.WithBell
+	}
+	return h.EditHooks(ctx, conversations, func(hooks json.RawMessage, id int64) (json.RawMessage, bool, error) {
+		return edit(hooks, endpoint, id)
+	})
+}
+
 // EditHooks edits the hooks of conversations, or of all of the app if there are none, and
 // returns how many have become others. It goes on behind those that fail, unless ctx has ended
 // or the server takes no request of this token.

@@ -38,7 +38,7 @@ type listener struct {
 // open opens a hub over rooms that keeps little, and runs it.
 func open(t *testing.T, srv *fliplettest.Server, keeps fleet.LogConfig) *hub.Hub {
 	h, err := hub.Open(t.Context(), hub.Config{
-		Client: srv.Client(), Apps: []int64{srv.AppID}, Strategy: fleet.NewListTimes(), Log: slog.New(slog.DiscardHandler), Keeps: keeps,
+		Client: srv.Client(), Apps: []int64{srv.AppID}, Log: slog.New(slog.DiscardHandler), Keeps: keeps,
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -31,6 +31,7 @@ type world struct {
 	refused int
 	audit   []fleet.Mark
 	audited []time.Time // when entries of the audit log become visible
+	latest  []feed.Time // the latest time up to each of them
 }
 
 type wconv struct {
@@ -137,6 +138,11 @@ func (w *world) version(now time.Time, row int32, visible time.Time, deleted boo
 	c.changed = w.clock(now.Add(3 * time.Millisecond))
 	w.audit = append(w.audit, fleet.Mark{Entry: int64(len(w.audit) + 1), Conversation: int64(r.conv) + 1, At: w.clock(now), Deleted: deleted})
 	w.audited = append(w.audited, now.Add(w.opt.AuditLag))
+	latest := w.audit[len(w.audit)-1].At
+	if n := len(w.latest); n > 0 {
+		latest = max(latest, w.latest[n-1])
+	}
+	w.latest = append(w.latest, latest)
 }
 
 // shown reports whether a version is the one that a read shows.
@@ -269,9 +275,16 @@ func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
 			a.Rows = a.Rows[:r.Limit]
 		}
 	case fleet.Audit:
-		from := sort.Search(len(w.audit), func(i int) bool { return w.audit[i].Entry > r.Entry })
+		from := sort.Search(len(w.latest), func(i int) bool { return w.latest[i] >= r.Since })
+		pass := r.Offset
 		for i := from; i < len(w.audit) && len(a.Marks) < r.Limit && !w.audited[i].After(now); i++ {
-			a.Marks = append(a.Marks, w.audit[i])
+			switch {
+			case w.audit[i].At < r.Since:
+			case pass > 0:
+				pass--
+			default:
+				a.Marks = append(a.Marks, w.audit[i])
+			}
 		}
 		a.Full = len(a.Marks) >= r.Limit
 	}

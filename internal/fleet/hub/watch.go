@@ -32,12 +32,12 @@ type Watch struct {
 	rows *rows.Source
 	tail *tail
 
-	mu      sync.Mutex
-	list    []datasource.DataSource // those that are wanted, as of read
-	ids     []int64
-	read    time.Time
-	first   feed.Time           // the server's time of the first list
-	joined  map[int64]feed.Time // when conversations that were there before were wanted first
+	mu     sync.Mutex
+	list   []datasource.DataSource // those that are wanted, as of read
+	ids    []int64
+	read   time.Time
+	first  feed.Time           // the server's time of the first list
+	joined map[int64]feed.Time // when conversations that were there before were wanted first
 }
 
 // Watch returns a new one. The caller has to call [Watch.Leave].

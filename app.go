@@ -48,9 +48,8 @@ const (
 
 // App is a chat for many users in one process, and for whoever has to see all of its
 // conversations. They share the requests that find what is new, so 5,000 users cost about as much
-// as 50: see docs/fleet.md. It was tried on the local Fliplet only. [Chat.Consume] of its users
-// fails: use [App.Consume], or [Connect]. It is safe for concurrent use, also from inside
-// the functions of its streams. End it with [App.Shutdown] or [App.Close].
+// as 50: see docs/fleet.md. It was tried on the local Fliplet only. It is safe for concurrent use,
+// also from inside the functions of its streams. End it with [App.Shutdown] or [App.Close].
 type App struct {
 	opts    AppOptions
 	hub     *hub.Hub
@@ -99,7 +98,9 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 }
 
 // User logs a person in, and returns their Chat: see [Chat.Login] for the query and its cost.
-// A stream makes no request [FromNow], and otherwise those for the messages before. Without
+// A stream makes no request [FromNow], and otherwise those for the messages before; so does
+// [Chat.Consume], which goes on with the position of a Chat of [Connect], and lets it lag by up to
+// two minutes, as [App.Consume] does. Without
 // Options of Storage, Outbox, Push and CrossLogin a Chat has little more than the contact's
 // columns in memory until its first call, and no goroutine until its first stream. Close it
 // before the App, or let [App.Shutdown] do that.
@@ -107,10 +108,7 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 // Errors: those of [Connect] and [Chat.Login]; [ErrClosed].
 func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (_ *Chat, err error) {
 	defer wrap("login", &err)
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyLogin(&o)
-	}
+	o := chosen(callOptions{}, opts, LoginOption.applyLogin)
 	if p := &a.opts; o.offline || p.Storage != nil || p.Outbox != nil || p.Push != nil || p.CrossLogin {
 		return a.person(ctx, query, opts...)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -111,10 +112,9 @@ func (a *App) History(ctx context.Context, conversationID int64, opts ...History
 type watching struct {
 	*hub.Watch
 	ended func() // nil: it lasts as long as the App
-	parts hub.Crew[*session]
 }
 
-// leave ends the session of one listener. Like begin and others it does nothing for nil.
+// leave ends the session of one listener. Like begin it does nothing for nil.
 func (w *watching) leave() {
 	if w != nil && w.ended != nil {
 		w.ended()
@@ -126,14 +126,6 @@ func (w *watching) begin() {
 	if w != nil {
 		w.Start()
 	}
-}
-
-// others are the sessions of the listeners.
-func (w *watching) others() []*session {
-	if w == nil {
-		return nil
-	}
-	return w.parts.All()
 }
 
 // listening is the session whose receiver a listener with these filters gets. At an App each has
@@ -152,17 +144,12 @@ func (c *Chat) listening(s *session, filters []FilterOption, offline bool) (*ses
 			return nil, err
 		}
 	}
-	part := c.watchSession(filters)
-	part.watch.ended = func() {
-		part.watch.Leave()
-		s.watch.parts.Leave(part)
-	}
-	s.watch.parts.Enter(part)
-	return part, nil
+	return c.watchSession(s, filters...), nil
 }
 
-// watchSession makes a session that listens to conversations of the app. It is nobody's.
-func (c *Chat) watchSession(filters []FilterOption) *session {
+// watchSession makes a session that listens to conversations of the app, beside one that does.
+// It is nobody's.
+func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	s := &session{cache: c.cache.User("")}
 	s.roster = roster.New(roster.Config{
 		All: true, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log,
@@ -176,15 +163,27 @@ func (c *Chat) watchSession(filters []FilterOption) *session {
 	if len(filters) > 0 {
 		cfg.Wanted = func(ds *datasource.DataSource) (bool, error) { return c.passes(ds, filters) }
 	}
-	engine := c.feedConfig()
-	engine.Collect = 50 * batchSize // they are in the log anyway
-	s.receiver = receive.New(receive.Config{
-		Source: &watchedRows{polledRows{chat: c, session: s}}, Feed: func() *feed.Feed { return feed.New(engine) },
-		Judge: pollFailure, Log: c.log, Life: c.work, Hooks: c.opts.Hooks,
-	})
 	s.watch = &watching{Watch: c.app.hub.Watch(cfg)}
 	s.rows = s.watch.Rows()
+	source := &watchedRows{polledRows{chat: c, session: s}}
+	if other == nil {
+		s.receiver = receive.New(receive.Config{Source: source, Feed: c.timelyFeed, Judge: pollFailure, Log: c.log, Life: c.work, Hooks: c.opts.Hooks})
+		return s
+	}
+	var leave func()
+	s.receiver, leave = other.receiver.Beside(source, c.timelyFeed)
+	s.watch.ended = func() {
+		s.watch.Leave()
+		leave()
+	}
 	return s
+}
+
+// timelyFeed makes an engine in the server's own times, which reads from the log of an App.
+func (c *Chat) timelyFeed() *feed.Feed {
+	cfg := c.feedConfig()
+	cfg.Collect = 50 * batchSize // they are in the log anyway
+	return feed.New(cfg)
 }
 
 // passes reports whether a conversation passes all filters.
@@ -223,14 +222,45 @@ func (c *Chat) source(s *session) receive.Source {
 	if c.app == nil {
 		return p
 	}
-	s.desk = c.app.hub.Listen(s.userID, s.contactID, func(row *datasource.Entry) bool {
+	s.desk = c.deskOf(s)
+	return &appRows{p, s.desk}
+}
+
+// deskOf is where a user of an App is told what is new.
+func (c *Chat) deskOf(s *session) *hub.Desk {
+	return c.app.hub.Listen(s.userID, s.contactID, func(row *datasource.Entry) bool {
 		is := row != nil && c.storedUserID(row) == s.userID
 		if !is || len(where.Choose(s.login(c).Without(wire.UserToken), columnsOf, *row)) == 0 {
 			c.app.senders.Forget(c)
 		}
 		return is
 	})
-	return &appRows{p, s.desk}
+}
+
+// durable is the receiver of a consumer, and a function that lets go of it. At an App a user's is
+// not that of the streams, which have the times of the log: a position outlives that.
+func (c *Chat) durable(s *session) (*receive.Receiver, func()) {
+	if s.desk == nil {
+		return s.receiver, func() {}
+	}
+	desk := c.deskOf(s)
+	part, leave := s.receiver.Beside(&consumedRows{appRows{&polledRows{chat: c, session: s}, desk}}, c.timelyFeed)
+	desk.Enter(part.Poke, part.Joined)
+	return part, func() {
+		desk.Leave()
+		leave()
+	}
+}
+
+// consumedRows are those of a user of an App for a consumer.
+type consumedRows struct{ appRows }
+
+func (p *consumedRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
+	if err := p.check(ctx); err != nil {
+		return receive.Page{}, err
+	}
+	a, err := p.desk.Recent(ctx, q, p.answer)
+	return pageOf(a), err
 }
 
 // finalFailure judges what the requests for all users of an App meet, once for all of them.
@@ -280,14 +310,15 @@ func (p *appRows) Members(ctx context.Context) (members []feed.Member, err error
 	if err := p.check(ctx); err != nil {
 		return nil, err
 	}
-	if list, read, ok := p.desk.Conversations(); ok {
+	read := time.Now()
+	if list, at, ok := p.desk.Conversations(); ok {
 		for i := range list {
 			p.chat.known.Put(list[i].ID, wire.ParseDefinition(list[i].Definition))
 		}
-		members = p.members(ctx, read, list)
+		read, members = at, p.members(ctx, at, list)
 	} else if members, err = p.polledRows.Members(ctx); err != nil {
 		return nil, err
 	}
-	p.desk.Assign(members)
+	p.desk.Assign(members, read)
 	return members, nil
 }

@@ -161,10 +161,7 @@ func (c *Chat) Download(ctx context.Context, m *Message, i int, w io.Writer, opt
 	if w == nil {
 		return "", 0, invalid("w: nil; give io.Discard to throw the file away")
 	}
-	var o downloadOptions
-	for _, opt := range opts {
-		opt.applyDownload(&o)
-	}
+	o := chosen(downloadOptions{}, opts, DownloadOption.applyDownload)
 	ctx, list, end, err := c.enterFile(ctx, m, i)
 	if err != nil {
 		return "", 0, err

@@ -7,7 +7,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// Options of single calls. The compiler checks which call accepts which option.
+// Options of single calls. The compiler checks which call accepts which option. A nil one is
+// none.
 type (
 	// LoginOption changes a [Chat.Login].
 	LoginOption interface{ applyLogin(*callOptions) }
@@ -48,6 +49,17 @@ type callOptions struct {
 	overRows    bool // where is a condition over rows, not columns
 	anyOperator bool // of a login
 	withToken   bool
+}
+
+// chosen are the options of a call, over those that hold by default. A nil option chooses nothing.
+func chosen[C any, O comparable](defaults C, opts []O, apply func(O, *C)) C {
+	var none O
+	for _, opt := range opts {
+		if opt != none {
+			apply(opt, &defaults)
+		}
+	}
+	return defaults
 }
 
 // check reports what is wrong with the options of a call.
@@ -218,6 +230,9 @@ type GapOption struct{ fn func(Gap) }
 
 func (o GapOption) applyStream(c *callOptions)     { c.onGap = o.fn }
 func (o GapOption) applyConsume(c *consumeOptions) { c.onGap = o.fn }
+
+// readers is what [WithoutReadMarks] leaves out.
+const readers = feed.PartSet(ChangedReaders)
 
 type readMarksOption struct{}
 

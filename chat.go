@@ -174,7 +174,7 @@ func (c *Chat) Shutdown(ctx context.Context) (err error) {
 // rest drains the outbox and waits until nothing runs any more.
 func (c *Chat) rest(ctx context.Context) error {
 	if s := c.current(); s != nil {
-		s.deafen(errClosing)
+		s.receiver.Stop(errClosing)
 	}
 	if err := c.calls.Wait(ctx); err != nil {
 		return err

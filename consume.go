@@ -244,13 +244,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if fn == nil {
 		return invalid("fn: nil; give a function that takes the messages")
 	}
-	if c.made() == nil && c.app != nil && c.app.watch != c {
-		return invalid("Consume: the Chat is of a user of an App; use App.Consume, or a Chat of Connect: %w", errors.ErrUnsupported)
-	}
-	o := consumeOptions{parallel: 1, maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}
-	for _, opt := range opts {
-		opt.applyConsume(&o)
-	}
+	o := chosen(consumeOptions{parallel: 1, maxAttempts: 10, minBackoff: time.Second, maxBackoff: time.Minute}, opts, ConsumeOption.applyConsume)
 	if err := cmp.Or(o.err, o.from.check()); err != nil {
 		return err
 	}
@@ -266,17 +260,19 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
 		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
 	}
+	receiver, leave := c.durable(s)
+	defer leave()
 	t := c.teller(s, o.onError)
 	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
 	k := &receive.Consumer{
-		Receiver: s.receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
+		Receiver: receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Parallel: o.parallel, Batch: o.batch, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 		OnStorage: func(err error) { t.Tell(failure("consume", err), false) },
 	}
 	k.Outage, k.Undone = s.outage, h.undone
 	if o.noMarks {
-		k.Ignore = func(e feed.Event) bool { _, wanted := withoutMarks(e); return !wanted }
+		k.Ignore = func(e feed.Event) bool { _, wanted := e.Without(readers); return !wanted }
 	}
 	if o.deadLetter != nil {
 		k.GiveUp = h.giveUp
@@ -312,7 +308,7 @@ type consumeFunc struct {
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	if f.opts.noMarks {
-		e, _ = withoutMarks(e)
+		e, _ = e.Without(readers)
 	}
 	var err error
 	if g := gapOf(e); g != nil {

@@ -53,10 +53,7 @@ type Contact struct {
 // Errors: [ErrInvalid]; [ErrOffline]; [ErrClosed]; with Offline those of Storage.
 func (c *Chat) Contacts(ctx context.Context, opts ...ContactsOption) (_ []*Contact, err error) {
 	defer wrap("contacts", &err)
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyContacts(&o)
-	}
+	o := chosen(callOptions{}, opts, ContactsOption.applyContacts)
 	q, err := o.find()
 	if err != nil {
 		return nil, err

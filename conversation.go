@@ -169,10 +169,7 @@ func (v *Conversation) InviteCode(ctx context.Context) (_ string, err error) {
 // of Storage only.
 func (c *Chat) Conversations(ctx context.Context, opts ...ConversationsOption) (_ []*Conversation, err error) {
 	defer wrap("conversations", &err)
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyConversations(&o)
-	}
+	o := chosen(callOptions{}, opts, ConversationsOption.applyConversations)
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return nil, err

@@ -67,10 +67,7 @@ func PageSize(n int) HistoryOption { return pageSizeOption(n) }
 // [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed]; the
 // context's cause; or what the server said.
 func (c *Chat) History(ctx context.Context, conversationID int64, opts ...HistoryOption) iter.Seq2[*Message, error] {
-	o := historyOptions{pageSize: batchSize}
-	for _, opt := range opts {
-		opt.applyHistory(&o)
-	}
+	o := chosen(historyOptions{pageSize: batchSize}, opts, HistoryOption.applyHistory)
 	if conversationID <= 0 {
 		o.err = invalid("conversationID: %d is not the id of a conversation", conversationID)
 	}

@@ -59,10 +59,7 @@ const (
 
 // loginWith is Login with a choice about the device.
 func (c *Chat) loginWith(ctx context.Context, query M, device deviceChoice, opts ...LoginOption) (*Contact, error) {
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyLogin(&o)
-	}
+	o := chosen(callOptions{}, opts, LoginOption.applyLogin)
 	login, err := where.ParseLogin(query, o.anyOperator)
 	if err != nil {
 		return nil, invalid("query: %v", err)

@@ -26,10 +26,7 @@ import (
 // that neither this server nor the SDK can evaluate; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Message, err error) {
 	defer wrap("messages", &err)
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyMessages(&o)
-	}
+	o := chosen(callOptions{}, opts, MessagesOption.applyMessages)
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -102,10 +99,7 @@ func (v *Conversation) Messages() ConversationMessages { return ConversationMess
 // Errors: [ErrInvalid]; [ErrNotFound]; [ErrNotLoggedIn]; [ErrClosed].
 func (h ConversationMessages) Fetch(ctx context.Context, opts ...FetchOption) (_ []*Message, err error) {
 	defer wrap("fetch messages", &err)
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyFetch(&o)
-	}
+	o := chosen(callOptions{}, opts, FetchOption.applyFetch)
 	q, err := o.find()
 	if err != nil {
 		return nil, err

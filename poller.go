@@ -115,13 +115,18 @@ func refused(err error) bool {
 }
 
 func (p *polledRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
+	a, err := p.answer(ctx, q)
+	return pageOf(a), err
+}
+
+func (p *polledRows) answer(ctx context.Context, q feed.Query) (rows.Answer, error) {
 	a, err := p.session.rows.Answer(datasource.AskAgain(ctx), q)
 	if err := p.judge(ctx, err); err != nil {
-		return receive.Page{}, err
+		return rows.Answer{}, err
 	}
 	p.absent.Found()
 	p.session.cache.Seen(ctx, q, a.Shown, a.Clock.Earliest)
-	return pageOf(a), nil
+	return a, nil
 }
 
 func pageOf(a rows.Answer) receive.Page {
@@ -197,10 +202,7 @@ func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bo
 // context's cause; [ErrNotLoggedIn]; [ErrClosed].
 func (c *Chat) Poll(ctx context.Context, opts ...PollOption) (err error) {
 	defer wrap("poll", &err)
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyPoll(&o)
-	}
+	o := chosen(callOptions{}, opts, PollOption.applyPoll)
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err

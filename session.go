@@ -45,19 +45,11 @@ type session struct {
 
 // stop ends what runs for the user. It does not wait.
 func (s *session) stop(cause error) {
-	s.deafen(cause)
+	s.receiver.Stop(cause)
 	s.desk.Leave()
 	s.watch.leave()
 	if s.outbox != nil {
 		s.outbox.Stop(cause)
-	}
-}
-
-// deafen ends the listeners.
-func (s *session) deafen(cause error) {
-	s.receiver.Stop(cause)
-	for _, part := range s.watch.others() {
-		part.receiver.Stop(cause)
 	}
 }
 

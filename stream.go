@@ -141,10 +141,7 @@ func (c *Chat) Stream(ctx context.Context, fn func(*Message), opts ...StreamOpti
 	if fn == nil {
 		return nil, invalid("fn: nil; give a function that takes the messages")
 	}
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyStream(&o)
-	}
+	o := chosen(callOptions{}, opts, StreamOption.applyStream)
 	if err := o.from.check(); err != nil {
 		return nil, err
 	}
@@ -186,7 +183,7 @@ func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) boo
 	}
 	if f.noMarks {
 		var ok bool
-		if e, ok = withoutMarks(e); !ok {
+		if e, ok = e.Without(readers); !ok {
 			return false
 		}
 	}
@@ -210,16 +207,6 @@ func (f *streamFunc) Handle() error {
 		f.teller.Tell(failure("stream", err), true)
 	}
 	return err
-}
-
-// withoutMarks is an event for whoever wants no read marks. ok is false if it says only
-// who has read a message. One that a reset would have delivered again is that replay.
-func withoutMarks(e feed.Event) (_ feed.Event, ok bool) {
-	if !e.Update || e.Deleted || Change(e.Changed) != ChangedReaders {
-		return e, true
-	}
-	e.Update, e.Changed, e.Replay = false, 0, true
-	return e, e.Reset
 }
 
 // guarded calls a function of the user's, and turns a panic into an error. m is the
@@ -291,10 +278,7 @@ func (c *Chat) Events(ctx context.Context, opts ...StreamOption) iter.Seq2[*Mess
 
 // events runs one loop; yield reports whether to go on.
 func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Message) bool) error {
-	var o callOptions
-	for _, opt := range opts {
-		opt.applyStream(&o)
-	}
+	o := chosen(callOptions{}, opts, StreamOption.applyStream)
 	if err := o.from.check(); err != nil {
 		return err
 	}
@@ -350,7 +334,7 @@ func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, o *callOpti
 	}
 	if o.noMarks {
 		var ok bool
-		if e, ok = withoutMarks(e); !ok {
+		if e, ok = e.Without(readers); !ok {
 			return nil, rd.Stopped()
 		}
 	}

@@ -191,6 +191,16 @@ func (e *Event) Conversation() int64 {
 	return e.Row.Conversation
 }
 
+// Without is the event for whoever wants no updates that have changed nothing but some parts. It
+// reports false for such an update. One that a reset would have delivered again is that replay.
+func (e Event) Without(parts PartSet) (Event, bool) {
+	if !e.Update || e.Deleted || e.Changed != parts {
+		return e, true
+	}
+	e.Update, e.Changed, e.Replay = false, 0, true
+	return e, e.Reset
+}
+
 // Gap is what a listener does not get.
 type Gap struct {
 	Conversation int64

@@ -53,6 +53,7 @@ func NewArchive(log *Log, since feed.Time) *Inbox {
 func (b *Inbox) Assign(conversations []int64) {
 	b.mine = slices.Clone(conversations)
 	slices.Sort(b.mine)
+	b.mine = slices.Compact(b.mine)
 }
 
 // Conversations are those of the listener; nil for an archive.
@@ -179,28 +180,10 @@ func (b *Inbox) misses() bool {
 	return slices.ContainsFunc(b.mine, func(c int64) bool { return b.log.lostOf[c] > max(b.upto, b.from[c]) })
 }
 
-// entries are the numbers of the listener's entries after a position, in order: found
-// by conversation, or among all if these are fewer.
+// entries are the numbers of the listener's entries after a position, in order.
 func (b *Inbox) entries(after feed.Time) []int {
-	var out []int
-	first, end := b.log.after(after), b.log.base+len(b.log.entries)
-	if b.all || end-first < len(b.mine) {
-		for n := first; n < end; n++ {
-			if b.Has(b.log.at(n).Row.Conversation) {
-				out = append(out, n)
-			}
-		}
-		return out
-	}
-	for _, c := range b.mine {
-		n, ok := b.log.heads[c]
-		for ok && n >= first {
-			out = append(out, n)
-			n = b.log.at(n).prev
-		}
-	}
-	slices.Sort(out)
-	return out
+	numbers := b.log.since(b.log.after(after), b.mine, b.all)
+	return slices.DeleteFunc(numbers, func(n int) bool { return !b.Has(b.log.at(n).Row.Conversation) })
 }
 
 // Joined says that a conversation is the listener's now. rows are its newest ones, as the

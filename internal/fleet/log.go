@@ -148,3 +148,22 @@ func (l *Log) after(t feed.Time) int {
 	}
 	return l.base + low
 }
+
+// since are the numbers of the entries from one on, in order: at least those of some
+// conversations. They are found by conversation, or are all if these are fewer.
+func (l *Log) since(first int, conversations []int64, all bool) (numbers []int) {
+	end := l.base + len(l.entries)
+	if all || end-first < len(conversations) {
+		for n := first; n < end; n++ {
+			numbers = append(numbers, n)
+		}
+		return numbers
+	}
+	for _, c := range conversations {
+		for n, ok := l.heads[c]; ok && n >= first; n = l.at(n).prev {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}

@@ -68,6 +68,9 @@ func (f *Fleet) RecentFrom(now time.Time, begin, after feed.Key, since feed.Time
 	}
 	add := func(n int) bool {
 		e := l.at(n)
+		if !wanted[e.Row.Conversation] {
+			return true
+		}
 		if e.Row.Updated <= r.Since {
 			r.Highest = max(r.Highest, e.Row.ID)
 		}
@@ -78,7 +81,7 @@ func (f *Fleet) RecentFrom(now time.Time, begin, after feed.Key, since feed.Time
 		case since != 0 && e.Changed <= since && e.Row.Updated > since && row.ID > f.odd.top && f.wrong(now):
 			row.Created, row.Updated = e.Row.Updated, e.Row.Updated
 		}
-		if l.rows[row.ID] != n || !wanted[row.Conversation] || (feed.Key{Time: row.Updated, ID: row.ID}).Compare(after) <= 0 {
+		if l.rows[row.ID] != n || (feed.Key{Time: row.Updated, ID: row.ID}).Compare(after) <= 0 {
 			return true
 		}
 		r.Rows = append(r.Rows, row)
@@ -90,7 +93,7 @@ func (f *Fleet) RecentFrom(now time.Time, begin, after feed.Key, since feed.Time
 			return Recent{}, false
 		}
 	}
-	for n := first; n < l.base+len(l.entries); n++ {
+	for _, n := range l.since(first, conversations, false) {
 		if !add(n) {
 			return Recent{}, false
 		}

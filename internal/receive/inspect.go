@@ -34,9 +34,8 @@ func (r *Receiver) trouble(err error) {
 	r.troubles = append(r.troubles, Trouble{time.Now(), err})
 }
 
-// Inspect returns the listeners in the order in which they began, when the next poll is
-// due (zero without listeners), and the last failures, oldest first.
-func (r *Receiver) Inspect() (list []Listening, due time.Time, last []Trouble) {
+// inspect is Inspect without those beside it.
+func (r *Receiver) inspect() (list []Listening, due time.Time, last []Trouble) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.listeners {

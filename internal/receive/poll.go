@@ -15,14 +15,8 @@ const (
 	callerLimit = 50 * time.Millisecond
 )
 
-// Poll requests a poll and returns when its events are delivered. It waits at most a
-// second for a function that does not return, whatever other functions do meanwhile, and
-// only for a moment for one that was running when Poll was called. A listener whose queue
-// is full has no part in the poll. Without a listener it does nothing.
-//
-// Errors: that of the source if the poll failed; the cause of Stop; the cause of ctx.
-func (r *Receiver) Poll(ctx context.Context, reset bool) error {
-	w := r.requestPoll(reset)
+// await waits for a poll that was requested; nil: none was, since there is no listener.
+func (r *Receiver) await(ctx context.Context, w *pendingPoll) error {
 	if w == nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package receive
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,6 +84,7 @@ type Receiver struct {
 	status    Status
 	round     round
 	troubles  []Trouble // the last ones
+	beside    []*Receiver
 }
 
 // Status is how the polls of a Receiver go.
@@ -101,8 +103,8 @@ type round struct {
 	err            error // the last
 }
 
-// Status says how the polls go.
-func (r *Receiver) Status() Status {
+// ownStatus says how its own polls go.
+func (r *Receiver) ownStatus() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.status
@@ -142,6 +144,14 @@ func New(cfg Config) *Receiver {
 // Stop ends all listeners with a cause, and the polling. It does not wait: a call of a
 // function that is running, or just beginning, continues, and is its last one.
 func (r *Receiver) Stop(cause error) {
+	for _, part := range r.end(cause) {
+		part.Stop(cause)
+	}
+	r.life.Stop(cause)
+}
+
+// end is Stop for its own listeners. It returns the receivers beside this one.
+func (r *Receiver) end(cause error) []*Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over == nil {
@@ -149,7 +159,7 @@ func (r *Receiver) Stop(cause error) {
 	}
 	r.removeAll(cause)
 	r.stopLoop(cause)
-	r.life.Stop(cause)
+	return slices.Clone(r.beside)
 }
 
 // Wait returns when nothing of the Receiver runs any more, or with the cause of ctx.
@@ -163,8 +173,16 @@ func (r *Receiver) Poke() {
 // Joined says that the user's conversations may have changed.
 func (r *Receiver) Joined() { r.withFeed((*feed.Feed).Joined) }
 
-// withFeed calls change with the engine, if there is one, and wakes the loop.
+// withFeed calls change with the engine, if there is one, and wakes the loop. It does so with
+// those beside it.
 func (r *Receiver) withFeed(change func(*feed.Feed, time.Time)) {
+	r.withOwnFeed(change)
+	for _, part := range r.parts() {
+		part.withFeed(change)
+	}
+}
+
+func (r *Receiver) withOwnFeed(change func(*feed.Feed, time.Time)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loop != nil {

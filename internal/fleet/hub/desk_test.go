@@ -34,7 +34,7 @@ func sit(t *testing.T, h *hub.Hub, rooms []int64) *person {
 	for i, id := range rooms {
 		members[i] = feed.Member{Conversation: id, Created: feed.Time(time.Now().UnixMicro())}
 	}
-	p.desk.Assign(members)
+	p.desk.Assign(members, time.Now())
 	p.run(time.Second, members)
 	return p
 }

@@ -204,7 +204,10 @@ type Desk struct {
 	joined func()
 	told   atomic.Bool // the list has something new for the user
 	asked  time.Time   // when it was taken last
+	mine   []int64     // the conversations, in order
+	as     time.Time   // of when these are
 	lacks  lacks
+	tail   *tail // of an engine in the server's own times; nil until one asks
 
 	contact int64
 	fits    func(*datasource.Entry) bool
@@ -281,6 +284,7 @@ const refresh = 4 * time.Minute
 // when it is asked again so soon that the list may lack what the user has just joined. One
 // goroutine at a time may call it.
 func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok bool) {
+	d.h.want()
 	if !d.told.Swap(false) && time.Since(d.asked) < refresh || d.h.stale() {
 		return nil, read, false
 	}
@@ -292,21 +296,26 @@ func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok
 	return list, d.h.read, true
 }
 
-// Assign says which conversations are the user's.
-func (d *Desk) Assign(members []feed.Member) {
-	d.asked = time.Now()
+// Assign says which conversations are the user's, and as of when that is.
+func (d *Desk) Assign(members []feed.Member, read time.Time) {
+	d.asked, d.as = time.Now(), read
 	ids := make([]int64, len(members))
 	for i := range members {
 		ids[i] = members[i].Conversation
 	}
+	slices.Sort(ids)
+	d.mine = slices.Compact(ids)
 	d.h.driver.With(func(f *fleet.Fleet, _ time.Time) {
-		for _, c := range ids {
+		for _, c := range d.mine {
 			if !d.inbox.Has(c) {
 				f.Join(c, d.user)
 			}
 		}
-		d.inbox.Assign(ids)
+		d.inbox.Assign(d.mine)
 	})
+	if d.tail != nil {
+		d.tail.others()
+	}
 }
 
 // Page answers a query. What the log does not have is asked of server, and what the log has
@@ -341,4 +350,27 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 		d.poke()
 	}
 	return page, short, p.Clock, nil
+}
+
+// Recent answers a query of an engine in the server's own times, whose position may be stored: as
+// server would, and without a request where the log can. The answer is as old as the list of
+// conversations. One goroutine at a time may call it, and none may call Page then.
+func (d *Desk) Recent(ctx context.Context, q feed.Query, server func(context.Context, feed.Query) (rows.Answer, error)) (rows.Answer, error) {
+	if d.tail == nil {
+		d.tail = &tail{h: d.h, conversations: func(context.Context) ([]int64, time.Time, error) {
+			return d.mine, d.since(), nil
+		}}
+	}
+	d.tail.server = server
+	return d.tail.answer(datasource.InClass(ctx, datasource.ClassBackground), q)
+}
+
+// since is as of when the conversations are the user's.
+func (d *Desk) since() time.Time {
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	if d.h.read.After(d.as) && slices.Equal(d.mine, slices.Compact(slices.Sorted(slices.Values(d.h.of[d.id])))) {
+		d.as = d.h.read
+	}
+	return d.as
 }

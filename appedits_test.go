@@ -104,3 +104,24 @@ func TestTheEditsOfAnAppTellWhatIsWrong(t *testing.T) {
 		require.ErrorIs(t, err, chat.ErrClosed)
 	})
 }
+
+// A desk that looks at conversations now and then listens to nothing.
+func TestAnAppWhoseHistoriesAreReadReadsNothingElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, 3)
+		o.send(250*3, 0)
+		app := o.in(t, nil)
+		time.Sleep(time.Minute)
+		before, n := o.requests.n.Load(), 0
+		for _, err := range app.History(t.Context(), o.rooms[1]) {
+			require.NoError(t, err)
+			n++
+		}
+		assert.Equal(t, 250, n)
+		assert.LessOrEqual(t, o.requests.n.Load()-before, int64(4), "two pages, of which the second begins in the middle of a moment, and what tells that the conversation exists")
+		before = o.requests.n.Load()
+		time.Sleep(time.Hour)
+		assert.Equal(t, before, o.requests.n.Load(), "nobody listens")
+	})
+}

@@ -1,14 +1,13 @@
 package chat
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -215,12 +214,42 @@ func (c *Chat) Conversation(ctx context.Context, id int64) (_ *Conversation, err
 	if err != nil {
 		return nil, err
 	}
-	if !wire.ParseDefinition(ds.Definition).Has(s.userID) {
+	if s.watch == nil && !wire.ParseDefinition(ds.Definition).Has(s.userID) {
 		return nil, fmt.Errorf("conversation %d: the user is not a member: %w", id, ErrNotFound)
 	}
 	conv := c.conversation(ds, s.userID)
 	c.settleOf(ctx, s)
 	return conv, nil
+}
+
+// Conversations returns the conversations and channels of the app, latest activity first, in
+// one request, or two when MasterAppID is not AppID. Their handles read and change what a member
+// may: see [App.Conversation].
+//
+// Errors: those of [Chat.Conversations].
+func (a *App) Conversations(ctx context.Context) (_ []*Conversation, err error) {
+	defer wrap("conversations", &err)
+	ctx, end, err := a.watch.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	sources, err := a.watch.listConversations(ctx, a.watch.apps(), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Conversation, len(sources))
+	for i := range sources {
+		out[i] = a.watch.conversation(&sources[i], "")
+	}
+	return out, nil
+}
+
+// Conversation is [Chat.Conversation] for any conversation of the app. Its handle reads messages,
+// and reads and changes participants, without being one; [Notifications] are of a user, and fail
+// with [ErrNotLoggedIn].
+func (a *App) Conversation(ctx context.Context, id int64) (*Conversation, error) {
+	return a.watch.Conversation(ctx, id)
 }
 
 // memberships lists the data sources of the user's conversations, latest activity
@@ -253,29 +282,9 @@ func (c *Chat) apps() []int64 {
 	return []int64{c.opts.AppID, c.opts.MasterAppID}
 }
 
+// listConversations lists those of some apps that keep takes; nil: all.
 func (c *Chat) listConversations(ctx context.Context, apps []int64, filter M, keep func(wire.Definition) bool) ([]datasource.DataSource, error) {
-	seen := map[int64]bool{}
-	var out []datasource.DataSource
-	for _, app := range apps {
-		list, err := c.client.DataSources(ctx, datasource.SourceFilter{
-			AppID: app, Type: wire.TypeConversation, Order: "updatedAt", Direction: datasource.Desc, Definition: filter,
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, ds := range list {
-			if ds.Err != nil {
-				c.log.Warn("a conversation is left out", "conversation", ds.ID, "error", ds.Err)
-			} else if ds.ID > 0 && ds.Type == wire.TypeConversation && !seen[ds.ID] && keep(wire.ParseDefinition(ds.Definition)) {
-				seen[ds.ID] = true
-				out = append(out, ds)
-			}
-		}
-	}
-	slices.SortStableFunc(out, func(a, b datasource.DataSource) int {
-		return cmp.Or(b.UpdatedAt.Compare(a.UpdatedAt), cmp.Compare(b.ID, a.ID))
-	})
-	return out, nil
+	return rows.Conversations(ctx, c.client, c.log, rows.Listing{Apps: apps, Filter: filter, Keep: keep})
 }
 
 // Format prints the conversation without its definition.

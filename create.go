@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,12 +14,9 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
-
-// duplicatesWithin is the time between conversations of the same people that are
-// taken for duplicates, created at once by several clients.
-const duplicatesWithin = time.Minute
 
 // Create makes a conversation of the user and the given contacts. If exactly these
 // people have one already, it is returned with IsNew false; its Name, Group and
@@ -59,7 +55,7 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 			return nil, invalid("%s: %w", field, err)
 		}
 	}
-	def, err := definitionOf(n, nil)
+	def, err := n.definition()
 	if err != nil {
 		return nil, invalid("Group or Metadata: %v", err)
 	}
@@ -88,7 +84,7 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 	if len(people) == 1 {
 		return nil, fmt.Errorf("Participants: only the user under several ids; a conversation needs somebody else: %w", ErrContactNotFound)
 	}
-	if def, err = definitionOf(n, people); err != nil {
+	if def, err = n.definition(people...); err != nil {
 		return nil, err
 	}
 	if err := c.client.CheckLimits(def.JSON()); err != nil {
@@ -123,23 +119,13 @@ func (c *Chat) Create(ctx context.Context, n NewConversation) (_ *Conversation, 
 	return created, nil
 }
 
-// definitionOf is the definition of a new conversation.
-func definitionOf(n NewConversation, people []string) (wire.Definition, error) {
-	def := wire.NewDefinition()
-	def.Add(people...)
-	group := wire.GroupOf(n.Group)
-	errs := []error{def.Set(wire.Group, group), def.SetBodyKey()}
-	if n.Metadata != nil {
-		errs = append(errs, def.Set(wire.Metadata, n.Metadata))
-	}
-	if n.AllowInvite {
-		errs = append(errs, def.Invite())
-	}
-	return def, errors.Join(errs...)
+// definition is that of the new conversation.
+func (n *NewConversation) definition(people ...string) (wire.Definition, error) {
+	return wire.NewConversation(people, n.Group, n.Metadata, n.AllowInvite)
 }
 
 func (c *Chat) createConversation(ctx context.Context, s *session, n NewConversation, people []string) (*Conversation, error) {
-	def, err := definitionOf(n, people)
+	def, err := n.definition(people...)
 	if err != nil {
 		return nil, err
 	}
@@ -204,32 +190,19 @@ func (c *Chat) home(ctx context.Context) (*datasource.DataSource, error) {
 	return ds, err
 }
 
-// conversationOf finds the conversation of exactly these people. Of several it
-// takes the one with the latest activity, and of duplicates the one with the lowest
-// id, so that all clients agree. The one with the id except is not theirs.
+// conversationOf finds the conversation of exactly these people; see [rows.Original] for
+// several. The one with the id except is not theirs.
 func (c *Chat) conversationOf(ctx context.Context, s *session, people []string, except int64) (*Conversation, error) {
-	want := sortedSet(people)
 	same, err := c.listConversations(ctx, []int64{c.opts.AppID}, wire.ByParticipant(s.userID), func(d wire.Definition) bool {
-		return !d.Public() && len(d.List(wire.Removed)) == 0 && slices.Equal(sortedSet(d.List(wire.Participants)), want)
+		return !d.Public() && len(d.List(wire.Removed)) == 0 && d.Just(people...)
 	})
 	same = slices.DeleteFunc(same, func(ds datasource.DataSource) bool { return ds.ID == except })
 	if err != nil || len(same) == 0 {
 		return nil, err
 	}
-	best := same[0]
-	for _, ds := range same[1:] {
-		if ds.ID < best.ID && ds.CreatedAt.Sub(best.CreatedAt).Abs() <= duplicatesWithin {
-			best = ds
-		}
-	}
-	conv := c.conversation(&best, s.userID)
+	conv := c.conversation(rows.Original(same), s.userID)
 	c.settleOf(ctx, s)
 	return conv, nil
-}
-
-func sortedSet(list []string) []string {
-	out := slices.Sorted(slices.Values(list))
-	return slices.Compact(out)
 }
 
 // contactIDs checks ids of contacts and removes duplicates.

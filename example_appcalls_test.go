@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
@@ -62,6 +63,80 @@ func ExampleApp_Events() {
 		break
 	}
 	// Output: bob for jane
+}
+
+// Every conversation of the app, with who is in it.
+func ExampleApp_Conversations() {
+	srv, contacts, _ := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app := openExampleApp(srv, contacts, nil)
+	defer app.Close() //nolint:errcheck // it does not fail
+	list, err := app.Conversations(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, conv := range list {
+		fmt.Println(conv.Participants().IDs())
+	}
+	// Output: [jane bob]
+}
+
+// One message of a conversation that nobody of this process is in.
+func ExampleApp_Conversation() {
+	srv, contacts, room := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	ids := srv.AddRows(room, chat.M{"body": "hello", "fromUserId": "bob"})
+	app := openExampleApp(srv, contacts, nil)
+	defer app.Close() //nolint:errcheck // it does not fail
+	ctx := context.Background()
+	conv, err := app.Conversation(ctx, room)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := conv.Messages().Get(ctx, ids[0])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Body)
+	// Output: hello
+}
+
+// A moderator masks a word wherever it is said.
+func ExampleApp_UpdateMessage() {
+	srv, contacts, room := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	srv.AddRows(room, chat.M{"body": "damn, it works", "fromUserId": "bob"})
+	app := openExampleApp(srv, contacts, nil)
+	defer app.Close() //nolint:errcheck // it does not fail
+	ctx := context.Background()
+	for m, err := range app.Events(ctx, chat.StartAt(chat.FromBeginning)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		m, err = app.UpdateMessage(ctx, m.ConversationID, m.ID, chat.M{"body": strings.ReplaceAll(m.Body, "damn", "****"), "isEdited": true})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(m.FromUserID, m.Body)
+		break
+	}
+	// Output: bob ****, it works
+}
+
+// A message is deleted for everybody.
+func ExampleApp_DeleteMessage() {
+	srv, contacts, room := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	ids := srv.AddRows(room, chat.M{"body": "win at our casino", "fromUserId": "bob"})
+	app := openExampleApp(srv, contacts, nil)
+	defer app.Close() //nolint:errcheck // it does not fail
+	ctx := context.Background()
+	if err := app.DeleteMessage(ctx, room, ids[0]); err != nil {
+		log.Fatal(err)
+	}
+	err := app.DeleteMessage(ctx, room, ids[0])
+	fmt.Println(errors.Is(err, chat.ErrNotFound))
+	// Output: true
 }
 
 // Older messages of a conversation that nobody of this process is in.

@@ -217,6 +217,17 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 	return c.message(ctx, row, s.userID), nil
 }
 
+// UpdateMessage is [Chat.UpdateMessage] for a message of any conversation of the app, whoever has
+// written it.
+func (a *App) UpdateMessage(ctx context.Context, conversationID, messageID int64, data M) (*Message, error) {
+	return a.watch.UpdateMessage(ctx, conversationID, messageID, data)
+}
+
+// DeleteMessage is [Chat.DeleteMessage] for a message of any conversation of the app.
+func (a *App) DeleteMessage(ctx context.Context, conversationID, messageID int64) error {
+	return a.watch.DeleteMessage(ctx, conversationID, messageID)
+}
+
 // checkPatch refuses before any request columns that nobody could read again.
 func (c *Chat) checkPatch(patch M, body string) error {
 	row := patch

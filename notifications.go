@@ -28,6 +28,9 @@ func (n Notifications) set(ctx context.Context, op string, on bool) (err error) 
 		return err
 	}
 	defer end()
+	if s.watch != nil {
+		return ErrNotLoggedIn // the handle is an App's
+	}
 	return n.v.change(ctx, s.userID,
 		func(d wire.Definition) bool { return d.Mute(s.userID, on) },
 		func(d wire.Definition) bool { return d.Muted(s.userID) == on })

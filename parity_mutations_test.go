@@ -27,7 +27,7 @@ var parityMutationsOfTheRest = map[string]patch.Edit{
 	"46":   {File: "logout.go", Old: "return errors.Join(c.clearToken(remote, s), outcome(remote, wiped))", New: "return outcome(remote, wiped)"},
 	"57":   {File: "internal/rows/matching.go", Old: "return e.Err != nil || !m.where.Contradicts(e.Data)", New: "return true"},
 	"57a":  {File: "queryoption.go", Old: "q = *o.query", New: "_ = o.query"},
-	"73":   {File: "create.go", Old: "if n.AllowInvite {", New: "if false {"},
+	"73":   {File: "internal/wire/conversation.go", Old: "if invite {", New: "if false {"},
 	"75a":  {File: "conversation.go", Old: " || def.Grouped())", New: ")"},
 	"85":   {File: "conversation.go", Old: "v.told.muted || v.current().Muted(v.userID)", New: "v.told.muted"},
 	"89":   {File: "channels.go", Old: `M{"public": true}`, New: `M{"public": false}`},

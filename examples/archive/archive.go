@@ -1,18 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	_ "modernc.org/sqlite" // registers the driver, which needs no C compiler
 )
 
-// archive keeps every message of an account in SQLite, each with all its versions: what
+// archive keeps every message of an app in SQLite, each with all its versions: what
 // it said first, every edit, and that it was deleted.
 type archive struct {
 	db  *sql.DB
@@ -58,14 +60,14 @@ func openArchive(ctx context.Context, path string) (*archive, error) {
 
 func (a *archive) close() error { return a.db.Close() }
 
-// follow archives from the beginning of every conversation, until ctx ends. Its
-// position is in the Storage of the Chat, and moves only after a version is on the
+// follow archives from the beginning of every conversation of the app, until ctx ends. Its
+// position is in the Storage of the App, and moves only after a version is on the
 // disk: a process that is killed goes on where it was.
-func (a *archive) follow(ctx context.Context, c *chat.Chat) error {
-	if err := a.reconcile(ctx, c); err != nil {
+func (a *archive) follow(ctx context.Context, app *chat.App, client *datasource.Client) error {
+	if err := a.reconcile(ctx, app, client); err != nil {
 		return err
 	}
-	err := c.Consume(ctx, "archive", a.add,
+	err := app.Consume(ctx, "archive", a.add,
 		chat.StartAt(chat.FromBeginning), chat.WithoutReadMarks(), chat.MaxAttempts(10), chat.DeadLetter(a.putAside),
 		chat.OnGap(func(g chat.Gap) { a.log.Warn("not archived", "gap", g.String()) }))
 	if ctx.Err() != nil {
@@ -74,34 +76,43 @@ func (a *archive) follow(ctx context.Context, c *chat.Chat) error {
 	return err
 }
 
-// reconcile looks at the message that was stored last. If the process was killed between
-// storing it and moving the position, the consumer has not had it, and so hears nothing of
-// a deletion meanwhile. There is one such message at most, since they come one at a time.
-func (a *archive) reconcile(ctx context.Context, c *chat.Chat) error {
-	m := chat.Message{IsDeleted: true, UpdatedAt: time.Now().UTC()}
-	err := a.db.QueryRowContext(ctx, `SELECT conversation, message, author FROM versions ORDER BY rowid DESC LIMIT 1`).
-		Scan(&m.ConversationID, &m.ID, &m.FromUserID)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+// reconcile asks for what was deleted since 4 hours before the last version: an App finds some
+// deletions up to 3 hours later, and does not tell afterwards what it has not found when the
+// process ends. It takes a request for each conversation in which something has happened since.
+func (a *archive) reconcile(ctx context.Context, app *chat.App, client *datasource.Client) error {
+	var since sql.NullString
+	err := a.db.QueryRowContext(ctx, `SELECT strftime('%Y-%m-%dT%H:%M:%fZ', max(at), '-4 hours') FROM versions`).Scan(&since)
+	if err != nil || !since.Valid {
+		return err
 	}
+	conversations, err := app.Conversations(ctx)
 	if err != nil {
 		return err
 	}
-	conv, err := c.Conversation(ctx, m.ConversationID)
-	if errors.Is(err, chat.ErrNotFound) {
-		return nil // left, or gone as a whole
+	for _, conv := range conversations {
+		if conv.UpdatedAt.UTC().Format(timestamp) < since.String {
+			break // the latest activity comes first
+		}
+		found, err := client.Select(ctx, conv.ID, datasource.Query{UpdatedAt: chat.M{"$gte": since.String}, Limit: 1})
+		if err != nil {
+			return fmt.Errorf("conversation %d: %w", conv.ID, err)
+		}
+		for _, gone := range found.Deleted { // all of them, whatever the Limit
+			_, err := a.db.ExecContext(ctx, `
+				INSERT INTO versions
+				SELECT conversation, message, ?2, 'deletion', author, '', '', 'null' FROM messages WHERE message = ?1`,
+				gone.ID, cmp.Or(gone.UpdatedAt, time.Now()).UTC().Format(timestamp))
+			if err != nil {
+				return err
+			}
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if _, err = conv.Messages().Get(ctx, m.ID); errors.Is(err, chat.ErrNotFound) {
-		return a.add(ctx, &m)
-	}
-	return err
+	return nil
 }
 
-// add stores one version of a message. Whether it is the first is asked of the archive:
-// after a crash a message may come as new a second time, with an edit made meanwhile.
+// add stores one version of a message. Whether it is the first, or a deletion that is known, is
+// asked of the archive: after a crash a message may come as new a second time, with an edit made
+// meanwhile.
 func (a *archive) add(ctx context.Context, m *chat.Message) error {
 	kind, why := "edit", ""
 	if m.IsDeleted {
@@ -117,7 +128,7 @@ func (a *archive) add(ctx context.Context, m *chat.Message) error {
 	_, err = a.db.ExecContext(ctx, `
 		INSERT INTO versions
 		SELECT ?1, ?2, ?3, CASE WHEN ?4 = 'deletion' OR EXISTS (SELECT 1 FROM versions WHERE message = ?2) THEN ?4 ELSE 'new' END, ?5, ?6, ?7, ?8
-		WHERE TRUE ON CONFLICT DO NOTHING`,
+		WHERE ?4 <> 'deletion' OR NOT EXISTS (SELECT 1 FROM versions WHERE message = ?2 AND kind = 'deletion') ON CONFLICT DO NOTHING`,
 		m.ConversationID, m.ID, m.UpdatedAt.UTC().Format(timestamp), kind, m.FromUserID, m.Body, why, string(columns))
 	return err
 }

@@ -1,12 +1,13 @@
-// Archive keeps all messages of an account in SQLite, with edits and deletions, also
-// across restarts and kills.
+// Archive keeps all messages of an app in SQLite, with edits and deletions, also across
+// restarts and kills.
 //
 //	go run .
 //
 // The archive itself is in archive.go. This is a module of its own, so that nobody who
 // depends on the SDK gets the driver of SQLite. Without FLIPLET_TOKEN it plays a scene
-// over a local Fliplet inside the process. With it, it archives what the account
-// FLIPLET_LOGIN of the contacts FLIPLET_CONTACTS can see, until it is ended.
+// over a local Fliplet inside the process. With it, it archives every conversation that the
+// token may read, whoever is in them, until it is ended. FLIPLET_CONTACTS is the id of the
+// contacts. While nothing is said it makes one request in 2 s, with up to 2,000 conversations.
 package main
 
 import (
@@ -42,7 +43,7 @@ func main() {
 	}
 }
 
-// account archives an account into dir/archive.db; the position is in dir/chat.db.
+// account archives an app of an account into dir/archive.db; the position is in dir/chat.db.
 func account(ctx context.Context, dir string) error {
 	client, err := datasource.NewClient(datasource.Config{Token: os.Getenv("FLIPLET_TOKEN"), BaseURL: os.Getenv("FLIPLET_API_URL")})
 	if err != nil {
@@ -52,13 +53,11 @@ func account(ctx context.Context, dir string) error {
 	if err != nil {
 		return errors.New("FLIPLET_CONTACTS: want the id of the contacts data source")
 	}
-	return follow(ctx, dir, os.Getenv("FLIPLET_LOGIN"), chat.Options{
-		Client: client, DataSourceID: contacts, PrimaryKey: "Email", EncryptMessages: true,
-	})
+	return follow(ctx, dir, chat.Options{Client: client, DataSourceID: contacts, EncryptMessages: true})
 }
 
 // follow archives until ctx ends.
-func follow(ctx context.Context, dir, email string, opts chat.Options) error {
+func follow(ctx context.Context, dir string, opts chat.Options) error {
 	store, err := boltstore.Open(filepath.Join(dir, "chat.db"))
 	if err != nil {
 		return err
@@ -70,15 +69,12 @@ func follow(ctx context.Context, dir, email string, opts chat.Options) error {
 	}
 	defer a.close()
 	opts.Storage = store
-	c, err := chat.Connect(ctx, opts)
+	app, err := chat.OpenApp(ctx, chat.AppOptions{Options: opts})
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	if _, err := c.Login(ctx, chat.M{opts.PrimaryKey: email}); err != nil {
-		return err
-	}
-	return a.follow(ctx, c)
+	defer app.Close()
+	return a.follow(ctx, app, opts.Client)
 }
 
 // scene plays two days: what is edited and deleted at night, while no archive runs, is
@@ -94,10 +90,9 @@ func scene(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer server.Close()
-	contacts, ids := server.AddContacts(datasource.M{"Email": "jane@example.org"}, datasource.M{"Email": "archive@example.org"})
+	contacts, ids := server.AddContacts(datasource.M{"Email": "jane@example.org"}, datasource.M{"Email": "bob@example.org"})
 	opts := chat.Options{
 		Client: server.Client(), DataSourceID: contacts, AppID: server.AppID, PrimaryKey: "Email", EncryptMessages: true,
-		LivePollInterval: 20 * time.Millisecond, // for a quick show; 2 s otherwise
 	}
 	jane, err := chat.Connect(ctx, opts)
 	if err != nil {
@@ -137,7 +132,7 @@ func day(ctx context.Context, out io.Writer, dir string, opts chat.Options, vers
 	defer cancel()
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- follow(running, dir, "archive@example.org", opts) }()
+	go func() { ended <- follow(running, dir, opts) }()
 	a, err := openArchive(ctx, filepath.Join(dir, "archive.db"))
 	if err == nil {
 		defer a.close()

@@ -51,13 +51,12 @@ func TestArchiveKeepsEditsAndDeletions(t *testing.T) {
 `, out.String())
 }
 
-// talk is Jane in a conversation with the archive.
+// talk is Jane in a conversation with Bob. The archive is nobody.
 func talk(t *testing.T, s *fliplettest.Server) (chat.Options, *chat.Chat, *chat.Conversation) {
 	t.Helper()
-	contacts, ids := s.AddContacts(datasource.M{"Email": "jane@example.org"}, datasource.M{"Email": "archive@example.org"})
+	contacts, ids := s.AddContacts(datasource.M{"Email": "jane@example.org"}, datasource.M{"Email": "bob@example.org"})
 	opts := chat.Options{
 		Client: s.Client(), DataSourceID: contacts, AppID: s.AppID, PrimaryKey: "Email", EncryptMessages: true,
-		LivePollInterval: 20 * time.Millisecond,
 	}
 	jane, err := chat.Connect(t.Context(), opts)
 	require.NoError(t, err)
@@ -86,10 +85,10 @@ func TestArchiveHearsThatTheMessageWasDeletedAtWhichItWasKilled(t *testing.T) {
 	assert.Equal(t, "2 versions, 0 messages are left\n  new hello\n  deletion \n", out.String())
 }
 
-// A gateway that answers 404 has deleted nothing, whichever of the two look-ups it answers.
+// A gateway that answers 404 has deleted nothing, whichever of the two requests it answers.
 func TestArchiveTakesNoGatewaysWordForADeletion(t *testing.T) {
 	t.Parallel()
-	for name, route := range map[string]fliplettest.Route{"the conversation": fliplettest.GetSource, "the message": fliplettest.GetEntry} {
+	for name, route := range map[string]fliplettest.Route{"the conversations": fliplettest.ListSources, "the messages": fliplettest.Query} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -101,29 +100,70 @@ func TestArchiveTakesNoGatewaysWordForADeletion(t *testing.T) {
 				require.NoError(t, err)
 				defer a.close()
 				require.NoError(t, a.add(t.Context(), m))
-				archivist, err := chat.Connect(t.Context(), opts)
+				app, err := chat.OpenApp(t.Context(), chat.AppOptions{Options: opts})
 				require.NoError(t, err)
-				defer archivist.Close()
-				_, err = archivist.Login(t.Context(), chat.M{"Email": "archive@example.org"})
-				require.NoError(t, err)
+				defer app.Close()
 				count := func(table string) (n int) {
 					require.NoError(t, a.db.QueryRowContext(t.Context(), `SELECT count(*) FROM `+table).Scan(&n))
 					return n
 				}
 
 				gateway := s.Always(route, fliplettest.Answer(404, "<html>no such site</html>"))
-				require.ErrorContains(t, a.reconcile(t.Context(), archivist), "HTTP 404")
+				require.ErrorContains(t, a.reconcile(t.Context(), app, opts.Client), "HTTP 404")
 				require.Positive(t, gateway.Hits())
 				assert.Equal(t, 1, count("messages"))
 				gateway.Off()
-				require.NoError(t, a.reconcile(t.Context(), archivist))
+				require.NoError(t, a.reconcile(t.Context(), app, opts.Client))
 				assert.Equal(t, 1, count("versions"), "nothing was deleted")
 				require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
-				require.NoError(t, a.reconcile(t.Context(), archivist))
+				require.NoError(t, a.reconcile(t.Context(), app, opts.Client))
 				assert.Zero(t, count("messages"), "the service has said so")
 			})
 		})
 	}
+}
+
+// While others write, nothing points to a deletion, and an App finds it hours later.
+func TestArchiveHearsOfDeletionsThatWereNotFoundWhenItEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		opts, jane, conv := talk(t, s)
+		dir := t.TempDir()
+		a, err := openArchive(t.Context(), filepath.Join(dir, "archive.db"))
+		require.NoError(t, err)
+		defer a.close()
+		count := func(query string) (n int) {
+			require.NoError(t, a.db.QueryRowContext(t.Context(), query).Scan(&n))
+			return n
+		}
+		run := func(during func()) {
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- follow(ctx, dir, opts) }()
+			time.Sleep(time.Minute)
+			during()
+			stop()
+			require.NoError(t, <-ended)
+		}
+		const messages, deleted = 200, 5
+		run(func() {
+			var said []*chat.Message
+			for i := range messages {
+				m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: fmt.Sprint(i)})
+				require.NoError(t, err)
+				said = append(said, m)
+				if 10 <= i && i < 10+deleted {
+					require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, said[i-10].ID)) // it is archived by now
+				}
+				time.Sleep(3 * time.Second)
+			}
+			assert.Zero(t, count(`SELECT count(*) FROM versions WHERE kind = 'deletion'`), "or this test tries nothing")
+		})
+		run(func() { time.Sleep(10 * time.Minute) })
+		assert.Equal(t, deleted, count(`SELECT count(*) FROM versions WHERE kind = 'deletion'`))
+		assert.Equal(t, messages-deleted, count(`SELECT count(*) FROM messages`))
+	})
 }
 
 // TestArchiveThatIsKilledGoesOn kills the archive at many moments, while messages are
@@ -138,7 +178,7 @@ func TestArchiveThatIsKilledGoesOn(t *testing.T) {
 	start := func() (kill func()) {
 		victim := exec.CommandContext(t.Context(), os.Args[0])
 		victim.Env = append(os.Environ(), victimEnv+"="+dir, "FLIPLET_TOKEN="+s.Token, "FLIPLET_API_URL="+s.URL,
-			fmt.Sprintf("FLIPLET_CONTACTS=%d", contacts), "FLIPLET_LOGIN=archive@example.org")
+			fmt.Sprintf("FLIPLET_CONTACTS=%d", contacts))
 		require.NoError(t, victim.Start())
 		return func() {
 			_ = victim.Process.Kill()

@@ -1,5 +1,5 @@
-// Moderation keeps 50 channels clean: it deletes some messages, masks others, and marks
-// what it has changed.
+// Moderation keeps every conversation of an app clean, here 50 channels: it deletes some
+// messages, masks others, and marks what it has changed.
 //
 //	go run ./examples/moderation
 //
@@ -34,45 +34,37 @@ func main() {
 
 const channels = 50
 
-// forum is 50 channels with Jane and the moderator in each.
+// forum is an app with 50 channels, in which Jane is and the moderator is not.
 type forum struct {
-	jane, mod *chat.Chat
-	channels  []int64
+	app      *chat.App
+	jane     *chat.Chat
+	channels []int64
 }
 
-func open(ctx context.Context, server *fliplettest.Server, pace time.Duration) (*forum, error) {
-	contacts, _ := server.AddContacts(datasource.M{"Name": "Jane", "flUserId": "jane"}, datasource.M{"Name": "Moderator", "flUserId": "moderator"})
+func open(ctx context.Context, server *fliplettest.Server) (*forum, error) {
+	contacts, _ := server.AddContacts(datasource.M{"Name": "Jane", "flUserId": "jane"})
 	f := &forum{}
 	for i := range channels {
 		f.channels = append(f.channels, server.AddDataSource(datasource.M{
 			"name": fmt.Sprint("Channel ", i), "type": "conversation",
-			"definition": datasource.M{"participants": []string{"jane", "moderator"}, "group": datasource.M{"public": true}},
+			"definition": datasource.M{"participants": []string{"jane"}, "group": datasource.M{"public": true}},
 		}))
 	}
-	for name, c := range map[string]**chat.Chat{"jane": &f.jane, "moderator": &f.mod} {
-		opened, err := chat.Connect(ctx, chat.Options{Client: server.Client(), DataSourceID: contacts, AppID: server.AppID, LivePollInterval: pace})
-		if err != nil {
-			return f, err
-		}
-		*c = opened
-		if _, err := opened.Login(ctx, chat.M{"flUserId": name}); err != nil {
-			return f, err
-		}
+	app, err := chat.OpenApp(ctx, chat.AppOptions{Options: chat.Options{Client: server.Client(), DataSourceID: contacts, AppID: server.AppID}})
+	if err != nil {
+		return nil, err
 	}
+	if f.jane, err = app.User(ctx, chat.M{"flUserId": "jane"}); err != nil {
+		app.Close()
+		return nil, err
+	}
+	f.app = app
 	return f, nil
-}
-
-func (f *forum) close() {
-	for _, c := range []*chat.Chat{f.jane, f.mod} {
-		if c != nil {
-			c.Close()
-		}
-	}
 }
 
 func (f *forum) moderator() *moderator {
 	return &moderator{
-		chat: f.mod, log: slog.New(slog.DiscardHandler),
+		app: f.app, log: slog.New(slog.DiscardHandler),
 		banned: []string{"casino"}, masked: regexp.MustCompile(`(?i)\bdamn\b|\b\d{16}\b`),
 	}
 }
@@ -85,11 +77,11 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer server.Close()
-	f, err := open(ctx, server, 20*time.Millisecond)
-	defer f.close()
+	f, err := open(ctx, server)
 	if err != nil {
 		return err
 	}
+	defer f.app.Close()
 	// What the moderator finds is said first here, so it reads all there is.
 	for i, id := range f.channels {
 		for _, text := range []string{"Hello", "Win at our casino!", "My card is 4111111111111111"} {
@@ -99,7 +91,7 @@ func run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	mod, seen := f.moderator(), 0
-	for m, err := range f.mod.Events(ctx, chat.StartAt(chat.FromBeginning)) {
+	for m, err := range f.app.Events(ctx, chat.StartAt(chat.FromBeginning)) {
 		if err != nil {
 			return err
 		}
@@ -115,7 +107,7 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	left, marked := map[string]int{}, 0
 	for _, id := range f.channels {
-		for m, err := range f.jane.History(ctx, id) {
+		for m, err := range f.app.History(ctx, id) {
 			if err != nil {
 				return err
 			}

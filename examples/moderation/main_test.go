@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/leaktest"
 )
@@ -39,9 +40,9 @@ func TestModeratorOf50ChannelsDeletesMasksAndMarks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := fliplettest.New(t, fliplettest.InProcess())
-		f, err := open(t.Context(), s, 0)
+		f, err := open(t.Context(), s)
 		require.NoError(t, err)
-		defer f.close()
+		defer f.app.Close()
 		shift := func() (end func()) {
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
@@ -103,9 +104,9 @@ func TestModeratorTriesAgainWhenAGatewayHasNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := fliplettest.New(t, fliplettest.InProcess())
-		f, err := open(t.Context(), s, 0)
+		f, err := open(t.Context(), s)
 		require.NoError(t, err)
-		defer f.close()
+		defer f.app.Close()
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- f.moderator().serve(ctx) }()
@@ -130,6 +131,31 @@ func TestModeratorTriesAgainWhenAGatewayHasNothing(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(10 * time.Minute)
 		assert.Equal(t, 1, refusals.Hits())
+		stop()
+		require.NoError(t, <-ended)
+	})
+}
+
+func TestModeratorCleansAConversationThatIsMadeWhileItRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		f, err := open(t.Context(), s)
+		require.NoError(t, err)
+		defer f.app.Close()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.moderator().serve(ctx) }()
+		time.Sleep(time.Minute)
+		private := s.AddDataSource(datasource.M{
+			"name": "Jane and Bob", "type": "conversation", "definition": datasource.M{"participants": []string{"jane", "bob"}},
+		})
+		for _, text := range []string{"casino", "damn", "Hello"} {
+			_, err := f.jane.Message(t.Context(), private, chat.Draft{Body: text})
+			require.NoError(t, err)
+		}
+		time.Sleep(5 * time.Minute)
+		assert.Equal(t, []string{"****", "Hello"}, said(s, private))
 		stop()
 		require.NoError(t, <-ended)
 	})

@@ -11,10 +11,11 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 )
 
-// moderator keeps the channels clean that its account has joined. One stream serves
-// them all: a poll is one request, however many channels there are.
+// moderator keeps every conversation of an app clean, also those that are made later. It is
+// a member of none, and needs no account. While nothing is said it makes one request in 2 s,
+// with up to 2,000 conversations.
 type moderator struct {
-	chat   *chat.Chat
+	app    *chat.App
 	log    *slog.Logger
 	banned []string       // messages with one of these words are deleted
 	masked *regexp.Regexp // what matches is replaced by stars
@@ -24,7 +25,7 @@ type moderator struct {
 // where it stopped. Everything it does can be done twice, since after a crash a
 // message may come again.
 func (mod *moderator) serve(ctx context.Context) error {
-	err := mod.chat.Consume(ctx, "moderator", mod.moderate,
+	err := mod.app.Consume(ctx, "moderator", mod.moderate,
 		chat.StartAt(chat.FromNow), chat.WithoutReadMarks(), chat.MaxAttempts(5), chat.DeadLetter(mod.putAside))
 	if ctx.Err() != nil {
 		return nil // it was asked to end
@@ -39,17 +40,17 @@ func (mod *moderator) moderate(ctx context.Context, m *chat.Message) (err error)
 	}
 	switch text := mod.masked.ReplaceAllStringFunc(m.Body, stars); {
 	case slices.ContainsFunc(mod.banned, func(word string) bool { return strings.Contains(strings.ToLower(m.Body), word) }):
-		err = mod.chat.DeleteMessage(ctx, m.ConversationID, m.ID)
+		err = mod.app.DeleteMessage(ctx, m.ConversationID, m.ID)
 	case text != m.Body:
-		_, err = mod.chat.UpdateMessage(ctx, m.ConversationID, m.ID, chat.M{"body": text, "isEdited": true, moderated: true})
+		_, err = mod.app.UpdateMessage(ctx, m.ConversationID, m.ID, chat.M{"body": text, "isEdited": true, moderated: true})
 	default:
 		return nil
 	}
 	if errors.Is(err, chat.ErrNotFound) {
-		return nil // somebody was faster, or the channel is gone
+		return nil // somebody was faster, or the conversation is gone
 	}
 	if err == nil {
-		mod.log.Info("moderated", "message", m.ID, "channel", m.ConversationID)
+		mod.log.Info("moderated", "message", m.ID, "conversation", m.ConversationID)
 	}
 	return err
 }
@@ -60,7 +61,7 @@ const moderated = "isModerated"
 
 // putAside takes a message that could not be moderated: a person has to look at it.
 func (mod *moderator) putAside(_ context.Context, m *chat.Message, err error) error {
-	mod.log.Error("not moderated", "message", m.ID, "channel", m.ConversationID, "error", err)
+	mod.log.Error("not moderated", "message", m.ID, "conversation", m.ConversationID, "error", err)
 	return nil
 }
 

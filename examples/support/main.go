@@ -1,4 +1,5 @@
-// Support is a desk that calls in a lead when nobody answers a customer for 24 hours.
+// Support is a desk of many agents that calls in a lead when nobody answers a customer for 24
+// hours.
 //
 //	go run ./examples/support
 //
@@ -17,6 +18,7 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 func main() {
@@ -29,59 +31,58 @@ func main() {
 	}
 }
 
-// office is everybody: two customers, an agent, the desk and the lead.
+// office is everybody: two customers, two agents and the lead.
 type office struct {
-	contacts int64
-	ids      map[string]int64
-	chats    map[string]*chat.Chat
+	opts chat.AppOptions
+	app  *chat.App
+	ids  map[string]int64
 }
 
 func open(ctx context.Context, server *fliplettest.Server) (*office, error) {
-	names := []string{"Ann", "Cem", "agent", "desk", "lead"}
+	names := []string{"Ann", "Cem", "Kim", "Lee", "lead"}
 	var rows []datasource.M
 	for _, name := range names {
-		rows = append(rows, datasource.M{"Name": name})
+		rows = append(rows, datasource.M{"Name": name, "flUserId": name})
 	}
-	o := &office{ids: map[string]int64{}, chats: map[string]*chat.Chat{}}
-	var ids []int64
-	o.contacts, ids = server.AddContacts(rows...)
+	contacts, ids := server.AddContacts(rows...)
+	o := &office{ids: map[string]int64{}}
 	for i, name := range names {
-		c, err := chat.Connect(ctx, chat.Options{
-			Client: server.Client(), DataSourceID: o.contacts, AppID: server.AppID, PrimaryKey: "Name", EncryptMessages: true,
-		})
-		if err != nil {
-			return o, err
-		}
-		o.ids[name], o.chats[name] = ids[i], c
-		if _, err := c.Login(ctx, chat.M{"Name": name}); err != nil {
-			return o, err
-		}
+		o.ids[name] = ids[i]
 	}
-	return o, nil
-}
-
-func (o *office) close() {
-	for _, c := range o.chats {
-		c.Close()
+	o.opts.Options = chat.Options{
+		Client: server.Client(), DataSourceID: contacts, AppID: server.AppID, EncryptMessages: true,
+		Storage: storage.NewMemory(), // remembers the keys that were seen; a real desk keeps it in a file, with boltstore
 	}
+	var err error
+	o.app, err = chat.OpenApp(ctx, o.opts)
+	return o, err
 }
 
 // desk is the desk of the office.
 func (o *office) desk() *desk {
 	return &desk{
-		chat: o.chats["desk"], lead: o.ids["lead"], patience: 24 * time.Hour,
-		staff: map[string]bool{o.chats["agent"].User().UserID: true, o.chats["desk"].User().UserID: true, o.chats["lead"].User().UserID: true},
+		app: o.app, staff: map[string]bool{"Kim": true, "Lee": true, "lead": true}, lead: o.ids["lead"],
+		patience: 24 * time.Hour, settled: map[int64]time.Time{},
 	}
 }
 
-// ask makes a conversation in which a customer asks the desk and the agent.
-func (o *office) ask(ctx context.Context, who, text string) (*chat.Conversation, error) {
-	conv, err := o.chats[who].Create(ctx, chat.NewConversation{Name: "Support for " + who, Participants: []int64{o.ids["desk"], o.ids["agent"]}})
+// say says something as somebody.
+func (o *office) say(ctx context.Context, who string, conv *chat.Conversation, text string) error {
+	_, err := o.app.Send(ctx, chat.M{"flUserId": who}, conv.ID, chat.Draft{Body: text})
+	return err
+}
+
+// ask makes a conversation in which a customer asks an agent.
+func (o *office) ask(ctx context.Context, who, agent, text string) (*chat.Conversation, error) {
+	c, err := o.app.User(ctx, chat.M{"flUserId": who})
 	if err != nil {
 		return nil, err
 	}
-	_, err = o.chats[who].Message(ctx, conv.ID, chat.Draft{Body: text})
-	return conv, err
+	conv, err := c.Create(ctx, chat.NewConversation{Name: "Support for " + who, Participants: []int64{o.ids[agent]}})
+	if err != nil {
+		return nil, err
+	}
+	return conv, o.say(ctx, who, conv, text)
 }
 
 func run(ctx context.Context, out io.Writer) error {
@@ -91,19 +92,19 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer server.Close()
 	o, err := open(ctx, server)
-	defer o.close()
 	if err != nil {
 		return err
 	}
-	anns, err := o.ask(ctx, "Ann", "My badge does not work.")
+	defer o.app.Close()
+	anns, err := o.ask(ctx, "Ann", "Kim", "My badge does not work.")
 	if err != nil {
 		return err
 	}
-	cems, err := o.ask(ctx, "Cem", "Where is room 5?")
+	cems, err := o.ask(ctx, "Cem", "Lee", "Where is room 5?")
 	if err != nil {
 		return err
 	}
-	if _, err := o.chats["agent"].Message(ctx, cems.ID, chat.Draft{Body: "On the first floor."}); err != nil {
+	if err := o.say(ctx, "Lee", cems, "On the first floor."); err != nil {
 		return err
 	}
 	names := map[int64]string{anns.ID: anns.Name, cems.ID: cems.Name}

@@ -74,7 +74,7 @@ var arrows = map[string][]string{
 	"examples/migrate":                {".", "datasource", "fliplettest"},
 	"examples/moderation":             {".", "datasource", "fliplettest"},
 	"examples/relay":                  {".", "datasource", "fliplettest", "storage"},
-	"examples/support":                {".", "datasource", "fliplettest"},
+	"examples/support":                {".", "datasource", "fliplettest", "storage"},
 	"examples/history":                {".", "datasource", "fliplettest"},
 	"examples/offline":                {".", "datasource", "fliplettest", "storage/boltstore"},
 	"examples/quickstart":             {".", "datasource", "fliplettest"},

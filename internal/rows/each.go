@@ -20,6 +20,13 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	if w.clock == nil {
 		w.clock = &clock{server: &s.time}
 	}
+	if s.Named && len(w.conversations) > 0 {
+		named := make([]Member, len(w.conversations))
+		for i, id := range w.conversations {
+			named[i].ID = id
+		}
+		return s.fetchOf(ctx, named, w)
+	}
 	if w.peeks() {
 		w.sight = &sight{listed: time.Now()}
 	}

@@ -15,7 +15,7 @@ import (
 // M is a JSON object.
 type M = datasource.M
 
-// Config is what a [Source] needs; all of it is required.
+// Config is what a [Source] needs; all of it but Named is required.
 type Config struct {
 	Client *datasource.Client
 	// Endpoint is what is known about the client's server. Sources of one client share
@@ -27,6 +27,9 @@ type Config struct {
 	Authorized func(ctx context.Context, fn func(token string) error) error
 	// Members reads the user's conversations from the server.
 	Members func(ctx context.Context) ([]Member, error)
+	// Named: of a read that names its conversations the caller knows that there are these, so it
+	// does without Members.
+	Named bool
 	// Foreign returns those of some conversations whose rows the user must not see. Every
 	// row that leaves the room has passed it, or comes from one conversation that the
 	// caller has checked.

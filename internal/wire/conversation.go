@@ -1,6 +1,33 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+)
+
+// NewConversation is the definition of a new conversation of these people, with a key of its own.
+func NewConversation(people []string, group, metadata M, invite bool) (Definition, error) {
+	def := NewDefinition()
+	def.Add(people...)
+	errs := []error{def.Set(Group, GroupOf(group)), def.SetBodyKey()}
+	if metadata != nil {
+		errs = append(errs, def.Set(Metadata, metadata))
+	}
+	if invite {
+		errs = append(errs, def.Invite())
+	}
+	return def, errors.Join(errs...)
+}
+
+// Just reports whether exactly these people are in the conversation.
+func (d Definition) Just(people ...string) bool {
+	return slices.Equal(sortedSet(d.List(Participants)), sortedSet(people))
+}
+
+func sortedSet(list []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(list)))
+}
 
 // PushHooks are the hooks of a new conversation. With push, the server notifies the
 // other participants of a new message, as documented.

@@ -45,7 +45,7 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 	w := &Watch{h: h, cfg: cfg}
 	w.rows = rows.New(rows.Config{
 		Client: h.cfg.Client, Endpoint: h.endpoint, PageSize: cfg.Size, Log: cfg.Log, Genuine: h.cfg.Genuine,
-		Members: w.members, Beside: cfg.Beside, Found: cfg.Poke,
+		Members: w.members, Named: true, Beside: cfg.Beside, Found: cfg.Poke,
 		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },
 		Unsure:     func(int64) bool { return false },
 		Unanswered: func(int64) error { return nil },

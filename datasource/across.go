@@ -31,13 +31,14 @@ func (c *Client) FindAcross(ctx context.Context, body []byte, into []Entry) ([]E
 }
 
 // SelectAcross is FindAcross with the time of the answer, for programs that keep a position among the rows and must not
-// let a row's timestamp move it into the future. Only Entries and Answered are set. It makes one request.
+// let a row's timestamp move it into the future. Entries, Answered, Size and More are set. It makes one request.
 //
 // Errors are those of FindAcross.
 func (c *Client) SelectAcross(ctx context.Context, body []byte, into []Entry) (*Result, error) {
 	p := page{entries: into[:0]}
 	rows := limitOf(body)
-	answered, err := c.across(ctx, body, &call{list: rowFields, rows: rows}, func(answer []byte) error {
+	cl := &call{list: rowFields, rows: rows, most: c.most(ctx)}
+	answered, err := c.across(ctx, body, cl, func(answer []byte) error {
 		p = page{entries: into[:0]}
 		if err := decode(answer, func(d *decoder) error {
 			d.bound(c.maxBytes, rows)
@@ -50,7 +51,7 @@ func (c *Client) SelectAcross(ctx context.Context, body []byte, into []Entry) (*
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Entries: p.entries, Answered: answered}, nil
+	return &Result{Entries: p.entries, Answered: answered, Size: cl.size, More: p.more(&c.evidence.across, rows, cl.size)}, nil
 }
 
 // CountAcross asks the endpoint of FindAcross for a count, as badges and dashboards need it: no rows are transferred.

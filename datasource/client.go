@@ -26,6 +26,7 @@ type Client struct {
 	retry    RetryPolicy
 	maxBytes int64
 	watch    *watch
+	evidence *evidence // of all views
 }
 
 // NewClient checks cfg and returns a Client. It makes no request: a token that the server does not know is
@@ -49,6 +50,7 @@ func NewClient(cfg Config) (*Client, error) {
 		taken:    &taken{born: time.Now()},
 		retry:    cfg.Retry,
 		maxBytes: cfg.MaxResponseBytes,
+		evidence: new(evidence),
 	}, nil
 }
 

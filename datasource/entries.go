@@ -25,6 +25,15 @@ type Result struct {
 	// Answered is the server's time of the answer, in whole seconds: its Date. Zero when the answer had none. No row in it
 	// can have been changed later, whatever its timestamps say, which anybody may have stored.
 	Answered time.Time
+	// Size is the number of bytes of the answer. A program that reads pages of rows of any size asks for fewer rows when
+	// one was large.
+	Size int64
+	// More: there may be rows behind these, so ask again from the last one on until More is false. An answer has More when
+	// it has as many rows as Query.Limit, and also when it has fewer and may have been cut: a server, or a gateway on the
+	// way, may give at most so many rows, or bytes, and not say so. An answer is believed to be whole when the Client has
+	// had a larger one within 10 to 20 minutes, when it is empty, or when it is so small that no sensible limit has cut it.
+	// A limit that falls while the program runs is noticed when what was seen before has expired.
+	More bool
 }
 
 // Write is a row to insert, or a patch to merge into one.
@@ -62,11 +71,17 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 	if len(q.Join) > 0 { // an outer join adds rows
 		limit = 0
 	}
-	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: limit, joined: len(q.Join) > 0}, q.believe())
+	p, err := c.rows(ctx, dataSourceID, call{method: http.MethodPost, path: "data/query", body: body, read: true, list: rowFields, rows: limit, most: c.most(ctx), joined: len(q.Join) > 0}, q.believe())
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Entries: p.entries, Deleted: p.deleted, Total: p.total, Answered: p.answered}, nil
+	kind := &c.evidence.one
+	if len(q.Join) > 0 { // what is limited may be each list, or all of them
+		kind = &c.evidence.joined
+	}
+	return &Result{
+		Entries: p.entries, Deleted: p.deleted, Total: p.total, Answered: p.answered, Size: p.size, More: p.more(kind, limit, p.size),
+	}, nil
 }
 
 // believe is what makes an answer one to this query. What is made from rows has no ids.
@@ -218,7 +233,7 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call, believe 
 	if err != nil {
 		return page{}, err
 	}
-	p.answered = cl.answered
+	p.answered, p.size = cl.answered, cl.size
 	for _, rows := range [...][]Entry{p.entries, p.deleted} {
 		for i := range rows {
 			if rows[i].DataSourceID == 0 && !cl.joined { // some answers leave it out

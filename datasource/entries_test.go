@@ -87,7 +87,8 @@ func TestSelectReturnsTombstonesAndTotal(t *testing.T) {
 		got, err := serve(t, answer(200, body)).client(t).Select(t.Context(), 5, datasource.Query{})
 		require.NoError(t, err, body)
 		assert.WithinDuration(t, time.Now(), got.Answered, 2*time.Second)
-		got.Answered = time.Time{}
+		assert.EqualValues(t, len(body), got.Size)
+		got.Answered, got.Size = time.Time{}, 0
 		assert.Equal(t, &datasource.Result{}, got, body)
 	}
 }

@@ -180,11 +180,13 @@ func (e *callError) Is(target error) bool { return target == errTemporary && e.l
 func (e *callError) mayBeApplied() bool   { return e.doubtful }
 func (e *callError) GoString() string     { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
 
-// ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes.
+// ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes, or than AtMost allows.
 type ResponseTooLargeError struct {
 	// Limit is the number of bytes allowed. For an answer with too many rows, or values in them, it is the number of
 	// these.
 	Limit int64
+	// Rows is how many rows had come by then, also in part. 0 if that is not known.
+	Rows int
 
 	of string // "" for bytes
 }

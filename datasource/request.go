@@ -2,6 +2,7 @@ package datasource
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -28,11 +29,13 @@ type call struct {
 	batch  bool   // a write of which the server may have minutes of work
 	// list says what is kept of a row or data source that is too large, for calls that answer with a list of them.
 	list *fieldLimits
-	rows int // how many rows were asked for, 0 for all
+	rows int   // how many rows were asked for, 0 for all
+	most int64 // how many bytes of an answer are kept; 0: Client.maxBytes
 	// joined: an outer join may have added rows of other data sources.
 	joined bool
 
 	answered time.Time // the Date of the last answer; zero if it had none
+	size     int64     // the bytes of its body
 
 	// For downloads:
 	target    string                                       // the whole URL, where it is not made of path and query
@@ -334,7 +337,7 @@ func (c *Client) record(ctx context.Context, cl *call, number, status int, start
 func (c *Client) body(buf *bytes.Buffer, resp *http.Response, cl *call) ([]byte, error) {
 	most, long := c.maxBytes, c.maxBytes
 	if cl.list != nil {
-		most, long = min(plainBytes, c.maxBytes), c.maxBytes*transferFactor
+		most, long = min(plainBytes, cmp.Or(cl.most, c.maxBytes)), c.maxBytes*transferFactor
 	}
 	size := resp.ContentLength
 	if size > long {
@@ -354,6 +357,7 @@ func (c *Client) body(buf *bytes.Buffer, resp *http.Response, cl *call) ([]byte,
 		case int64(buf.Len()) > most:
 			return nil, &ResponseTooLargeError{Limit: c.maxBytes}
 		case err == io.EOF:
+			cl.size = int64(buf.Len())
 			return buf.Bytes(), nil
 		case err != nil:
 			return nil, err
@@ -363,7 +367,7 @@ func (c *Client) body(buf *bytes.Buffer, resp *http.Response, cl *call) ([]byte,
 
 // sift reads the rest of a long list and returns what is kept of it.
 func (c *Client) sift(begun []byte, resp *http.Response, cl *call) ([]byte, error) {
-	s := &sieve{fields: cl.list, size: rowBytes(c.maxBytes), max: c.maxBytes}
+	s := &sieve{fields: cl.list, size: rowBytes(c.maxBytes), max: cmp.Or(cl.most, c.maxBytes)}
 	s.most, s.exact = rowsFor(cl.rows)
 	if err := s.write(begun); err != nil {
 		return nil, err
@@ -376,8 +380,9 @@ func (c *Client) sift(begun []byte, resp *http.Response, cl *call) ([]byte, erro
 		}
 		switch total += int64(n); {
 		case total > c.maxBytes*transferFactor:
-			return nil, &ResponseTooLargeError{Limit: c.maxBytes}
+			return nil, &ResponseTooLargeError{Limit: c.maxBytes, Rows: s.rows}
 		case err == io.EOF:
+			cl.size = total
 			return s.out, nil
 		case err != nil:
 			return nil, err

@@ -24,6 +24,7 @@ type sieve struct {
 	name         int  // where the last string of the answer's own object began in out
 	list         int  // the depth of the elements of the current list, or 0
 	keep, listed int  // how many elements to keep, how many there were
+	rows         int  // how many elements there were in the list that most is about
 	strict       bool // more are an error
 	gone         bool // the elements are deleted rows, of which only the identifying fields are kept
 	room         int  // how long out may be for another one
@@ -100,7 +101,7 @@ func (s *sieve) limits() error {
 		return errTooManyRows
 	}
 	if int64(len(s.out)) > s.max && (!s.fields.largest || !s.shrink()) {
-		return &ResponseTooLargeError{Limit: s.max}
+		return &ResponseTooLargeError{Limit: s.max, Rows: s.rows}
 	}
 	return nil
 }
@@ -224,6 +225,9 @@ func (s *sieve) enterList() {
 
 // begin begins an element with its first byte.
 func (s *sieve) begin(c byte) {
+	if !s.gone {
+		s.rows++
+	}
 	if s.listed++; s.listed > s.keep || s.gone && (c != '{' || len(s.out) > s.room) {
 		s.element = passing
 		return

@@ -71,6 +71,22 @@ func (r *reader) late(row *Row) {
 	r.consider(row)
 }
 
+// passes reports whether a page ends among rows whose time has passed although there may be
+// more of them, and the page cannot be larger. Then the poll goes on behind it.
+func (r *reader) passes(p page, last Key) bool {
+	if !p.short || !p.ordered || last.Compare(r.at) > 0 {
+		return false
+	}
+	end := p.rows[len(p.rows)-1].updatedKey()
+	if end.Compare(p.query.From) <= 0 {
+		return false
+	}
+	if r.passed = end; p.query.From == (Key{}) {
+		r.pageTop = r.reached(p)
+	}
+	return true
+}
+
 // reached is the highest id of which a poll has read all that came before it. The first
 // row of all is not before any other.
 func (r *reader) reached(p page) int64 {

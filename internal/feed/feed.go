@@ -294,17 +294,19 @@ func (f *Feed) PageUpto(now time.Time, rows []Row, clock Clock, upto int64) {
 	f.answered(now, clock, page{rows: rows, upto: upto})
 }
 
-// ShortPage is Page for an answer that has at least one row, in order, and ends before
-// the limit although there may be more: a larger one could not be read.
-func (f *Feed) ShortPage(now time.Time, rows []Row, clock Clock) {
-	f.answered(now, clock, page{rows: rows, full: len(rows) > 0})
+// ShortPage is Page for an answer that is in order, and ends before the limit although
+// there may be more: a larger one could not be read, or may have been cut. An empty one is
+// the end all the same. upto is as for PageUpto.
+func (f *Feed) ShortPage(now time.Time, rows []Row, clock Clock, upto int64) {
+	f.answered(now, clock, page{rows: rows, full: len(rows) > 0, upto: upto})
 }
 
 // PartialPage is Page for an answer without the rows of some conversations, which could
 // not be read. Only a query with Partial may be answered so. What there is is delivered,
 // and nothing is settled: later polls read from the same position until one lacks nothing.
-func (f *Feed) PartialPage(now time.Time, rows []Row, clock Clock, without []int64) {
-	f.answered(now, clock, page{rows: rows, partial: true, without: without})
+// short is as for ShortPage.
+func (f *Feed) PartialPage(now time.Time, rows []Row, clock Clock, without []int64, short bool) {
+	f.answered(now, clock, page{rows: rows, full: short && len(rows) > 0, partial: true, without: without})
 }
 
 // Earlier says that a part of the answer which comes next was asked for at an earlier
@@ -329,7 +331,8 @@ func (f *Feed) answered(now time.Time, clock Clock, p page) {
 	if f.dated {
 		p.high = f.most + Time(now.UnixMicro())
 	}
-	p.query, p.since, p.full = fl.query, fl.since, p.full || len(p.rows) >= fl.query.Limit
+	whole := len(p.rows) >= fl.query.Limit
+	p.query, p.since, p.full, p.short = fl.query, fl.since, p.full || whole, p.full && !whole
 	p.rows, p.ordered = sorted(fl.query.Kind, p.rows)
 	var stable []Row // for durable listeners
 	for _, e := range fl.readers {

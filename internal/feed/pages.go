@@ -8,6 +8,7 @@ type page struct {
 	rows    []Row
 	ordered bool    // the rows came in the requested order
 	full    bool    // there may be more
+	short   bool    // so there may, although these are fewer rows than were asked for
 	partial bool    // rows are missing
 	without []int64 // of these conversations, at least
 	clock   Time    // of the server; 0 if it is not known
@@ -158,6 +159,9 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		}
 		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) && !(r.ahead && r.knows(row.ID)) ||
 			p.query.UpdatedTo != 0 && row.Updated > p.query.UpdatedTo {
+			if p.short { // a larger page would have no more
+				last = later(last, k)
+			}
 			continue
 		}
 		if r.without.has(row.Conversation) { // earlier rows of it must not come after later ones
@@ -167,7 +171,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		r.consider(row)
 		last, r.seen = k, advance(r.seen, k.Time, p.clock)
 	}
-	if r.unreliable(p, last) {
+	if first && r.passes(p, last) || r.unreliable(p, last) {
 		return
 	}
 	r.at = last
@@ -180,7 +184,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 			r.pollBegan = old.asked
 		}
 	}
-	if first {
+	if first && p.query.From == (Key{}) {
 		r.pageTop = r.reached(p)
 		r.hollow = len(p.rows) == 0 && (r.pos > r.settled || !r.batch.empty())
 	}
@@ -201,10 +205,10 @@ func (r *reader) takeChanges(now time.Time, p page) {
 }
 
 // everything reports whether a poll is the first reading of all there is, which is more
-// than a page. What it would read before it is too much would be read again. A durable
+// than a page, for certain. What it would read before it is too much would be read again. A durable
 // listener has a position behind what it has read, and reads everything once.
 func (r *reader) everything(p page) bool {
-	return r.start == FromBeginning && r.settled == beginning && r.ledger == nil && p.query.First && !r.partial
+	return r.start == FromBeginning && r.settled == beginning && r.ledger == nil && p.query.First && !r.partial && !p.short
 }
 
 func (r *reader) takeLatest(p page) {

@@ -148,6 +148,8 @@ type Query struct {
 	// Beyond asks Changes for all rows with a higher id besides, whatever their time is; 0
 	// means none.
 	Beyond int64
+	// From is the exclusive lower bound of these rows; the zero Key means none.
+	From Key
 	// UpdatedTo and CreatedTo are inclusive upper bounds of Changes; 0 means none.
 	UpdatedTo, CreatedTo Time
 	Limit                int

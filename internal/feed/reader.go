@@ -41,6 +41,7 @@ type reader struct {
 	pollBegan  time.Time // when the current poll started, on the owner's clock
 	from       Time      // the lower bound the current paging started at
 	at         Key       // how far the current paging is
+	passed     Key       // how far rows beyond top were read whose time has passed, where they are more than a page
 	seen       Time      // the newest change in it, at most the clock of its answer
 	before     Key       // where the next page of the newest rows ends, while there are only rows from the future
 	firstClock Time      // of the first of these pages
@@ -145,7 +146,7 @@ func (r *reader) begin(now time.Time) {
 	r.polling, r.missed, r.pollBegan = true, false, now
 	r.at = r.since()
 	r.from, r.first, r.seen = r.at.Time, beginning, r.at.Time
-	r.limit, r.pageTop, r.partial, r.without = r.cfg.PageSize, 0, false, nil
+	r.limit, r.pageTop, r.partial, r.without, r.passed = r.cfg.PageSize, 0, false, nil, Key{}
 }
 
 // query is the reader's next query, if it has one.
@@ -177,8 +178,8 @@ func (r *reader) query() (Query, bool) {
 	case r.polling:
 		q := Query{Kind: Changes, After: r.at, Limit: r.limit, Partial: r.only == 0}
 		if r.at == r.since() {
-			q.Beyond = r.top
-			q.First = true
+			q.Beyond, q.From = r.top, r.passed
+			q.First = r.passed == (Key{})
 		}
 		return q, true
 	case r.replay:
@@ -190,5 +191,5 @@ func (r *reader) query() (Query, bool) {
 // fresh reports whether the reader's query is for the first page of a poll, which
 // readers with other positions can share.
 func (r *reader) fresh() bool {
-	return r.only == 0 && r.phase == live && r.polling && len(r.joins) == 0 && r.at == r.since() && r.batch.empty() && r.limit == r.cfg.PageSize
+	return r.only == 0 && r.phase == live && r.polling && len(r.joins) == 0 && r.at == r.since() && r.passed == (Key{}) && r.batch.empty() && r.limit == r.cfg.PageSize
 }

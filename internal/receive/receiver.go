@@ -236,9 +236,9 @@ func (r *Receiver) ask(ctx context.Context, p *loop, q feed.Query) {
 		}
 		switch {
 		case page.Partial:
-			r.feed.PartialPage(now, page.Rows, page.Clock, page.Without)
+			r.feed.PartialPage(now, page.Rows, page.Clock, page.Without, page.Short)
 		case page.Short:
-			r.feed.ShortPage(now, page.Rows, page.Clock)
+			r.feed.ShortPage(now, page.Rows, page.Clock, page.Upto)
 		default:
 			r.feed.PageUpto(now, page.Rows, page.Clock, page.Upto)
 		}

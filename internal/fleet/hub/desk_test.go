@@ -69,7 +69,7 @@ func (p *person) run(d time.Duration, members []feed.Member) {
 			case err != nil:
 				p.engine.Failed(time.Now(), 0)
 			case short:
-				p.engine.ShortPage(time.Now(), rows, clock)
+				p.engine.ShortPage(time.Now(), rows, clock, 0)
 			default:
 				p.engine.Page(time.Now(), rows, clock)
 			}

@@ -94,9 +94,9 @@ func (l *listener) run(d time.Duration) {
 			}
 			switch {
 			case a.Partial:
-				l.engine.PartialPage(time.Now(), a.Rows, a.Clock, a.Without)
+				l.engine.PartialPage(time.Now(), a.Rows, a.Clock, a.Without, a.Short)
 			case a.Short:
-				l.engine.ShortPage(time.Now(), a.Rows, a.Clock)
+				l.engine.ShortPage(time.Now(), a.Rows, a.Clock, a.Upto)
 			default:
 				l.engine.PageUpto(time.Now(), a.Rows, a.Clock, a.Upto)
 			}

@@ -210,7 +210,7 @@ func (r *run) elsewhere(l *listener, q feed.Query) {
 		l.waiting = false
 		n, clock := len(rows), feed.Clock{Earliest: r.log.Now(), Latest: r.log.Now()}
 		if rows = l.inbox.Translate(rows, r.fleet.Settled); n >= q.Limit {
-			l.engine.ShortPage(r.now, rows, clock)
+			l.engine.ShortPage(r.now, rows, clock, 0)
 		} else {
 			l.inbox.Caught()
 			l.engine.Page(r.now, rows, clock)

@@ -42,6 +42,11 @@ func edits(file string, oldNew ...string) (out []patch.Edit) {
 // Program is a simulator with a defect.
 type Program string
 
+// evidence is edits for the part of the engine's owner that tells whether a page is the last.
+func evidence(from, to string) []patch.Edit {
+	return []patch.Edit{{File: "internal/pages/evidence.go", Old: from, New: to}}
+}
+
 // Build builds the simulator of the module at root with the defect, in a
 // directory of its own. A defect that no longer applies is an error.
 func (m Mutant) Build(ctx context.Context, root, dir string) (Program, error) {

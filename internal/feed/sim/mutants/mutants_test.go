@@ -31,7 +31,7 @@ func TestEveryMutantApplies(t *testing.T) {
 			continue
 		}
 		for name, text := range files {
-			assert.Regexp(t, `^internal/feed/\w+\.go$`, name, "%d: %s", m.Number, m.What)
+			assert.Regexp(t, `^internal/(feed|pages)/\w+\.go$`, name, "%d: %s", m.Number, m.What)
 			_, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
 			assert.NoError(t, err, "%d: %s", m.Number, m.What)
 		}

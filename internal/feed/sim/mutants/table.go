@@ -221,7 +221,7 @@ var table = [...]Mutant{
 	{
 		What:  "a page that ends early is taken for the last one",
 		Seed:  49,
-		Edits: edits("feed.go", "p.full || len(p.rows) >=", "len(p.rows) >="),
+		Edits: edits("feed.go", "p.full || whole, p.full && !whole", "whole, p.full && !whole"),
 	},
 	{
 		What:  "a row that cannot be read is delivered as if it could",
@@ -366,12 +366,12 @@ var table = [...]Mutant{
 	{
 		What:  "rows with a new id and an old time are not asked for",
 		Seed:  2965,
-		Edits: edits("reader.go", "q.Beyond = r.top", "q.Beyond = 0"),
+		Edits: edits("reader.go", "q.Beyond, q.From = r.top, r.passed", "q.Beyond, q.From = 0, r.passed"),
 	},
 	{
 		What:  "what comes after the first page of a poll is taken for read",
 		Seed:  7106,
-		Edits: edits("pages.go", "\tif first {\n\t\tr.pageTop", "\tif true {\n\t\tr.pageTop"),
+		Edits: edits("pages.go", "\tif first && p.query.From == (Key{}) {\n\t\tr.pageTop", "\tif true {\n\t\tr.pageTop"),
 	},
 	{
 		What:  "a backlog drops rows whose time has passed",
@@ -497,5 +497,25 @@ var table = [...]Mutant{
 		What:  "a backlog leaves rows of a joined conversation to a poll that does not bring them",
 		Seed:  408641,
 		Edits: edits("join.go", "return r.phase == live && (", "return ("),
+	},
+	{
+		What:  "an answer that is as large as any other is believed to be whole",
+		Seed:  8,
+		Edits: evidence("p.Rows >= seen.rows ||", "p.Rows > seen.rows ||"),
+	},
+	{
+		What:  "an answer with fewer rows than were asked for is believed to be whole",
+		Seed:  8,
+		Edits: evidence("return e.round(p.Rows) && p.Rows >= seen.rows ||", "return e.round(p.Rows) && p.Rows < 0 ||"),
+	},
+	{
+		What:  "a poll asks for a larger page of rows whose time has passed where none can be larger",
+		Seed:  8,
+		Edits: edits("beyond.go", "if !p.short || !p.ordered || last", "if true || !p.ordered || last"),
+	},
+	{
+		What:  "a backlog does not go on behind rows that it leaves to the next poll",
+		Seed:  4858,
+		Edits: edits("pages.go", "if p.short { // a larger", "if false { // a larger"),
 	},
 }

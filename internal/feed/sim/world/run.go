@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/pages"
 )
 
 // Violation is a broken promise.
@@ -29,6 +30,7 @@ type Runner struct {
 	pcg       *rand.PCG
 	rnd       *rand.Rand
 	srv       server
+	evidence  pages.Evidence // what the server has shown of how large its answers may be
 	feed      *feed.Feed
 	elapsed   time.Duration
 	listeners []*listener
@@ -75,6 +77,7 @@ func (r *Runner) Play(s *Story) *Violation {
 	r.story, r.violation = s, nil
 	r.pcg.Seed(s.Seed, 0xfeed)
 	r.srv.reset(s.Traits, s.Config.PageSize, r.rnd)
+	r.evidence = pages.Evidence{Least: 1}
 	r.elapsed, r.page, r.backlogs, r.shifts = 0, s.Config.PageSize, 0, 0
 	r.spare = append(r.spare, r.listeners...)
 	r.listeners = r.listeners[:0]
@@ -263,7 +266,7 @@ func (r *Runner) fetch() bool {
 	if r.query.Kind != feed.Members {
 		r.ail()
 		r.rows = append(r.rows[:0], r.srv.answer(r.query)...)
-		r.page, r.short = max(r.page, len(r.rows)), r.srv.short
+		r.page, r.short = max(r.page, len(r.rows)), r.srv.short || r.cut()
 		if r.Trace != nil {
 			r.note("%v", describeQuery(r.query))
 			for i := range r.rows {
@@ -275,6 +278,16 @@ func (r *Runner) fetch() bool {
 		r.note("asks for the conversations: %v", r.srv.list)
 	}
 	return true
+}
+
+// cut reports whether there may be more rows than a page has that is not full, as its owner
+// finds out. Of the newest rows it puts a page together.
+func (r *Runner) cut() bool {
+	if r.srv.traits.Cap == 0 || r.query.Kind == feed.Newest {
+		return false
+	}
+	more := r.evidence.More(r.now(), pages.Page{Limit: r.query.Limit, Rows: len(r.rows)})
+	return more && len(r.rows) < r.query.Limit
 }
 
 // ail lets a conversation be unreadable now and then.
@@ -302,9 +315,9 @@ func (r *Runner) answer(times int) bool {
 		} else {
 			if r.srv.sick != 0 {
 				r.partial = true
-				r.feed.PartialPage(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock}, []int64{int64(r.srv.sick)})
+				r.feed.PartialPage(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock}, []int64{int64(r.srv.sick)}, r.short)
 			} else if r.short {
-				r.feed.ShortPage(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock})
+				r.feed.ShortPage(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock}, 0)
 			} else {
 				r.feed.Page(r.now(), r.rows, feed.Clock{Earliest: r.clock, Latest: r.clock})
 			}

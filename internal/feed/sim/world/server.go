@@ -249,7 +249,7 @@ func (s *server) answer(q feed.Query) []feed.Row {
 				s.found = append(s.found, found{created, at})
 			}
 		case feed.Changes:
-			if (updated.Compare(q.After) > 0 || q.Beyond != 0 && created.ID > q.Beyond) && (q.UpdatedTo == 0 || v.updated <= q.UpdatedTo) && (q.CreatedTo == 0 || r.created <= q.CreatedTo) {
+			if (updated.Compare(q.After) > 0 || q.Beyond != 0 && created.ID > q.Beyond && (q.From == feed.Key{} || updated.Compare(q.From) > 0)) && (q.UpdatedTo == 0 || v.updated <= q.UpdatedTo) && (q.CreatedTo == 0 || r.created <= q.CreatedTo) {
 				s.found = append(s.found, found{updated, at})
 			}
 		case feed.Latest:
@@ -264,8 +264,9 @@ func (s *server) answer(q feed.Query) []feed.Row {
 		return direction * cmp.Or(cmp.Compare(a.key.Time, b.key.Time), cmp.Compare(a.key.ID, b.key.ID))
 	})
 	s.out = s.out[:0]
+	capped := s.traits.Cap > 0 && q.Kind != feed.Newest // of these the owner puts a page together
 	for _, f := range s.found {
-		if len(s.out) >= q.Limit && !s.traits.NoLimit {
+		if len(s.out) >= q.Limit && !s.traits.NoLimit || capped && len(s.out) >= s.traits.Cap {
 			break
 		}
 		row := s.render(f.version)

@@ -65,6 +65,7 @@ type Traits struct {
 	Sick          bool          // a conversation cannot be read now and then
 	Conversations int
 	Joined        int // the user is in the first few of them
+	Cap           int // a page has at most so many rows, whatever was asked for; 0: no limit
 }
 
 // Story is a history: drawn from a seed, or cut down by [Shrink].
@@ -122,6 +123,9 @@ func Tell(s *Story, seed uint64) {
 	t.Sick = seed*0x2545f4914f6cdd1d>>61 == 0 && !t.Shifts && !t.Lies
 	if t.Shifts {
 		t.Late = 0 // what is in flight when a clock jumps forward is lost behind it
+	}
+	if seed*0xa0761d6478bd642f>>60 == 0 && s.Config.PageSize > 1 && !t.Shuffle && !t.NoLimit && !t.Doubles && !t.Backwards && !t.Poison && !t.Sick {
+		t.Cap = 1 + int(seed*0xe7037ed1a0b428db>>33)%min(4, s.Config.PageSize-1) //nolint:gosec // it is small
 	}
 	if d.one(4) {
 		s.Blocked = uint(1 + d.IntN(3))

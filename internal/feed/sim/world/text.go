@@ -87,9 +87,9 @@ func (r *Runner) Tell(s *Story) string {
 	c, t := &s.Config, &s.Traits
 	fmt.Fprintf(&b, "seed %d: pages of %d, overlap %v, queue %d, collect %d, remember %d, list every %v\n",
 		s.Seed, c.PageSize, c.Overlap, c.Queue, c.Collect, c.Remember, c.Roster)
-	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v, poison %v, clock moves %v; "+
+	fmt.Fprintf(&b, "server: clock %+v, rows up to %dms late, replicas up to %dms behind, shuffles %v, ignores limits %v, doubles %v, backwards %v, poison %v, clock moves %v, at most %d rows in a page; "+
 		"user in %d of %d conversations; blocked listeners %b, lazy %v, parallel %d\n",
-		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Poison, t.Shifts, t.Joined, t.Conversations, s.Blocked, s.Lazy, s.Parallel)
+		t.Skew, t.Late/ms, t.Lag/ms, t.Shuffle, t.NoLimit, t.Doubles, t.Backwards, t.Poison, t.Shifts, t.Cap, t.Joined, t.Conversations, s.Blocked, s.Lazy, s.Parallel)
 	trace := r.Trace
 	r.Trace = func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	v := r.Play(s)
@@ -125,6 +125,9 @@ func describeQuery(q feed.Query) string {
 	}
 	if q.Beyond != 0 {
 		out += fmt.Sprintf(" or beyond row %d", q.Beyond)
+	}
+	if q.From != (feed.Key{}) {
+		out += " from " + describeKey(q.From)
 	}
 	if q.Before != (feed.Key{}) {
 		out += " before " + describeKey(q.Before)

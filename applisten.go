@@ -171,7 +171,7 @@ func (c *Chat) watchSession(filters []FilterOption) *session {
 	})
 	cfg := hub.WatchConfig{
 		Poke: func() { s.receiver.Poke() }, Joined: func() { s.receiver.Joined() },
-		Beside: c.work.Go, Size: batchSize, Log: c.log,
+		Beside: func(read func()) bool { return s.receiver.Beside(read) }, Size: batchSize, Log: c.log,
 	}
 	if len(filters) > 0 {
 		cfg.Wanted = func(ds *datasource.DataSource) (bool, error) { return c.passes(ds, filters) }
@@ -180,7 +180,7 @@ func (c *Chat) watchSession(filters []FilterOption) *session {
 	engine.Collect = 50 * batchSize // they are in the log anyway
 	s.receiver = receive.New(receive.Config{
 		Source: &watchedRows{polledRows{chat: c, session: s}}, Feed: func() *feed.Feed { return feed.New(engine) },
-		Judge: pollFailure, Log: c.log, Life: c.work, Hooks: c.opts.Hooks,
+		Judge: pollFailure, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks,
 	})
 	s.watch = &watching{Watch: c.app.hub.Watch(cfg)}
 	s.rows = s.watch.Rows()
@@ -218,9 +218,8 @@ func (p *watchedRows) Members(ctx context.Context) ([]feed.Member, error) {
 }
 
 // source is where the listeners of a session get their rows.
-func (c *Chat) source(s *session) receive.Source {
-	p := &polledRows{chat: c, session: s}
-	if c.app == nil {
+func (c *Chat) source(s *session, p *polledRows) receive.Source {
+	if p.chat, p.session = c, s; c.app == nil {
 		return p
 	}
 	s.desk = c.app.hub.Listen(s.userID, s.contactID, func(row *datasource.Entry) bool {

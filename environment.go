@@ -66,11 +66,11 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
 	if err := e.Options.Client.Call(ctx, http.MethodGet, "v1/session", nil, nil, &answer); err != nil {
 		return nil, fmt.Errorf("current user: %w", err)
 	}
-	session, _ := at(answer, "session").(M)
-	if row, ok := at(session, "entries", "dataSource", "data").(M); ok && len(row) > 0 {
+	session, _ := wire.At(answer, "session").(M)
+	if row, ok := wire.At(session, "entries", "dataSource", "data").(M); ok && len(row) > 0 {
 		return row, nil
 	}
-	for _, account := range wire.Objects(at(session, "accounts", "dataSource")) {
+	for _, account := range wire.Objects(wire.At(session, "accounts", "dataSource")) {
 		if row, ok := account["data"].(M); ok && len(row) > 0 {
 			return row, nil
 		}
@@ -85,7 +85,7 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
 func (e AppEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
 	defer wrap("push settings", &err)
 	widget, err := e.widget(ctx, pushWidget, ErrNoPushWidget)
-	return pushOn(widget), err
+	return wire.PushOn(widget), err
 }
 
 func (e AppEnvironment) check() error {
@@ -112,21 +112,12 @@ func (e AppEnvironment) widget(ctx context.Context, name string, absent error) (
 	if err != nil {
 		return nil, fmt.Errorf("settings of %s: %w", name, err)
 	}
-	instance, _ := at(answer, "widgetInstance").(M)
+	instance, _ := wire.At(answer, "widgetInstance").(M)
 	if instance == nil {
 		return nil, fmt.Errorf("%w in app %s", absent, app)
 	}
 	settings, _ := instance["settings"].(M) // a widget that was never set up has none
 	return settings, nil
-}
-
-// at returns the value at a path of keys, nil if there is none.
-func at(v any, path ...string) any {
-	for _, key := range path {
-		m, _ := v.(M)
-		v = m[key]
-	}
-	return v
 }
 
 // fill sets options that are not set from a chat widget's settings. Ids there are
@@ -138,15 +129,6 @@ func (o *Options) fill(settings M) {
 	o.CrossLoginDataSourceID = cmp.Or(o.CrossLoginDataSourceID, wire.Int(settings["crossLoginDataSourceId"]))
 	o.CrossLoginEmailKey = cmp.Or(o.CrossLoginEmailKey, wire.Text(settings["crossLoginEmailKey"]))
 	o.CrossLoginContactsKey = cmp.Or(o.CrossLoginContactsKey, wire.Text(settings["crossLoginContactsKey"]))
-}
-
-// pushOn reads the settings of a push notifications widget. The widget sets
-// "configured", and a flag for each service that is set up.
-func pushOn(settings M) bool {
-	if v, ok := settings["configured"]; ok {
-		return wire.Bool(v)
-	}
-	return wire.Bool(settings["apn"]) || wire.Bool(settings["gcm"]) || wire.Bool(settings["wns"])
 }
 
 // LocalEnvironment is an [Environment] of environment variables and a JSON file,
@@ -259,7 +241,7 @@ func (e LocalEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
 	if err == nil && f.Push == nil {
 		err = fmt.Errorf("%w: set FLIPLET_PUSH, or push in the file", ErrNoPushWidget)
 	}
-	return pushOn(f.Push), err
+	return wire.PushOn(f.Push), err
 }
 
 // read reads the file, then the variables.

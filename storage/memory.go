@@ -50,6 +50,7 @@ func (v *values) set(key string, value []byte) {
 	case v.all != nil:
 		v.all[key] = value
 	case len(v.list) < fewValues:
+		v.list = append(make([]pair, 0, len(v.list)+1), v.list...) // twice as much would stay empty
 		v.list = append(v.list, pair{key, value})
 	default:
 		v.all = map[string][]byte{key: value}

@@ -96,7 +96,13 @@ type entry struct {
 }
 
 // New returns an empty Book.
-func New(cfg Config) *Book { return &Book{cfg: cfg} }
+func New(cfg Config) *Book { return new(Book).Init(cfg) }
+
+// Init is New for a zero Book that is a part of something else.
+func (b *Book) Init(cfg Config) *Book {
+	b.cfg = cfg
+	return b
+}
 
 // Put notes a definition that was read.
 func (b *Book) Put(id int64, d wire.Definition) {

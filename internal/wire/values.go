@@ -148,6 +148,24 @@ func CloneMap(m M) M {
 	return out
 }
 
+// At returns the value at a path of keys, nil if there is none.
+func At(v any, path ...string) any {
+	for _, key := range path {
+		m, _ := v.(M)
+		v = m[key]
+	}
+	return v
+}
+
+// PushOn reads the settings of a push notifications widget. The widget sets
+// "configured", and a flag for each service that is set up.
+func PushOn(settings M) bool {
+	if v, ok := settings["configured"]; ok {
+		return Bool(v)
+	}
+	return Bool(settings["apn"]) || Bool(settings["gcm"]) || Bool(settings["wns"])
+}
+
 // PackMap is a map that came as JSON in less memory; [UnpackMap] is the reverse.
 func PackMap(m M) []byte {
 	b, _ := json.Marshal(m) // it came as JSON

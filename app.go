@@ -15,7 +15,6 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/marks"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
-	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // AppOptions configure an [App].
@@ -158,25 +157,16 @@ func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions) (*Chat, 
 	if err != nil {
 		return nil, a.watch.misspelt(ctx, query, err)
 	}
-	row, data := *contact, wire.PackMap(contact.Data)
-	row.Data = nil
-	return &Chat{asleep: &coldUser{app: a, row: row, data: data, token: token, query: login.Pack()}, awake: new(sync.Once)}, nil
+	return &Chat{asleep: &coldUser{app: a, user: keep(contact), token: token, query: login.Pack()}, awake: new(sync.Once)}, nil
 }
 
 // coldUser is a user of an App whose Chat was not used yet.
 type coldUser struct {
 	app   *App
-	row   Contact // without Data
-	data  []byte  // its JSON
+	user  keptContact
 	token string
 	query where.Packed
 	over  atomic.Bool // the Chat is awake
-}
-
-func (z *coldUser) contact() *Contact {
-	row := z.row
-	row.Data = wire.UnpackMap(z.data)
-	return &row
 }
 
 // wake makes the parts of a Chat that is used first.
@@ -185,10 +175,9 @@ func (c *Chat) wake() {
 	opts, _ := z.app.opts.prepare() // they were checked
 	c.build(opts, z.app.opts.Logger == nil, false)
 	c.app = z.app
-	contact := z.contact()
 	c.mu.Lock() // its desk is there before the rest
-	c.session = c.newSession(contact)
-	c.session.query, c.session.contact = z.query, contact
+	c.session = c.newSession(&z.user.row)
+	c.session.query, c.session.contact = z.query, z.user
 	c.session.token.Store(&z.token)
 	c.mu.Unlock()
 	z.over.Store(true)

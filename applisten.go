@@ -158,7 +158,7 @@ func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	})
 	cfg := hub.WatchConfig{
 		Poke: func() { s.receiver.Poke() }, Joined: func() { s.receiver.Joined() },
-		Beside: c.work.Go, Size: batchSize, Log: c.log,
+		Beside: func(read func()) bool { return s.receiver.Aside(read) }, Size: batchSize, Log: c.log,
 	}
 	if len(filters) > 0 {
 		cfg.Wanted = func(ds *datasource.DataSource) (bool, error) { return c.passes(ds, filters) }
@@ -167,7 +167,7 @@ func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	s.rows = s.watch.Rows()
 	source := &watchedRows{polledRows{chat: c, session: s}}
 	if other == nil {
-		s.receiver = receive.New(receive.Config{Source: source, Feed: c.timelyFeed, Judge: pollFailure, Log: c.log, Life: c.work, Hooks: c.opts.Hooks})
+		s.receiver = receive.New(receive.Config{Source: source, Feed: c.timelyFeed, Judge: pollFailure, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks})
 		return s
 	}
 	var leave func()
@@ -217,9 +217,8 @@ func (p *watchedRows) Members(ctx context.Context) ([]feed.Member, error) {
 }
 
 // source is where the listeners of a session get their rows.
-func (c *Chat) source(s *session) receive.Source {
-	p := &polledRows{chat: c, session: s}
-	if c.app == nil {
+func (c *Chat) source(s *session, p *polledRows) receive.Source {
+	if p.chat, p.session = c, s; c.app == nil {
 		return p
 	}
 	s.desk = c.deskOf(s)

@@ -103,7 +103,7 @@ func (c *Chat) sealedFiles(ctx context.Context, row *datasource.Entry) (upload.L
 		}
 		return nil, nil
 	}
-	list, _, err := openFiles(ctx, c.bodies, row)
+	list, _, err := openFiles(ctx, &c.bodies, row)
 	return list, err
 }
 

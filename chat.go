@@ -44,8 +44,8 @@ type parts struct {
 	log    *slog.Logger
 	silent bool // there is no Options.Logger
 
-	calls *life.Life // running calls
-	work  *life.Life // background work of sessions
+	calls life.Life // running calls
+	work  life.Life // background work of sessions
 
 	mu         sync.Mutex
 	session    *session
@@ -53,13 +53,13 @@ type parts struct {
 
 	logins   wait.Mutex
 	known    roster.Known
-	pins     *pins.Book
-	bodies   *bodies.Bodies
+	pins     pins.Book
+	bodies   bodies.Bodies
 	endpoint rows.Endpoint
 	contacts atomic.Pointer[datasource.DataSource] // see home
 	sends    outbox.Sends
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
-	cache    *cache.Cache
+	cache    cache.Cache
 	app      *App // nil: the Chat reads by itself
 }
 
@@ -91,14 +91,13 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 func (c *Chat) build(opts Options, silent, keepsMessages bool) {
 	c.parts = &parts{
 		opts: opts, client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger, silent: silent,
-		calls: life.New(context.Background()), work: life.New(context.Background()),
 	}
 	c.endpoint.Assume(opts.Profile)
 	c.sends = hooks.Of[hooks.SendHook](opts.Hooks)
-	c.cache = newCache(&opts, keepsMessages, c.work)
-	c.pins = pinsOf(c)
+	c.cache.Init(cacheConfig(&c.opts, keepsMessages, &c.work))
+	c.pins.Init(pinsConfig(c))
 	c.known.Seen = c.pins.Put
-	c.bodies = bodiesOf(c)
+	c.setBodies()
 	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
 		c.notifier = outbox.NewNotifier(c.log)
 	}

@@ -244,6 +244,25 @@ func (ct *Contact) copy() *Contact {
 	return &out
 }
 
+// keptContact is a contact whose columns are text, since they are asked for rarely: a map
+// takes several times as much.
+type keptContact struct {
+	row  Contact // without Data
+	data []byte  // as JSON
+}
+
+func keep(ct *Contact) keptContact {
+	k := keptContact{*ct, wire.PackMap(ct.Data)}
+	k.row.UserID, k.row.Data = strings.Clone(ct.UserID), nil // the id would keep all texts of the row
+	return k
+}
+
+func (k *keptContact) contact() *Contact {
+	out := k.row
+	out.Data = wire.UnpackMap(k.data)
+	return &out
+}
+
 // Format prints the contact without its columns.
 func (ct Contact) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "contact %d (user %q)", ct.ID, ct.UserID)

@@ -79,12 +79,11 @@ var (
 	ErrKeyChanged = named(pins.ErrChanged)
 )
 
-// bodiesOf returns what opens the bodies of a Chat.
-func bodiesOf(c *Chat) *bodies.Bodies {
-	b := &bodies.Bodies{
-		Least: bodies.Protection(c.opts.MinProtection), Writes: func() bodies.Protection { return bodies.Protection(c.writes()) },
-		Passphrase: c.pins.Key, WriteKey: c.pins.KeyToWrite, AtHand: c.pins.AtHand, // the conversation's own key
-	}
+// setBodies makes what opens the bodies of a Chat.
+func (c *Chat) setBodies() {
+	b := &c.bodies
+	b.Least, b.Writes = bodies.Protection(c.opts.MinProtection), func() bodies.Protection { return bodies.Protection(c.writes()) }
+	b.Passphrase, b.WriteKey, b.AtHand = c.pins.Key, c.pins.KeyToWrite, c.pins.AtHand // the conversation's own key
 	if c.opts.Keys != nil {
 		// Each of the caller's passphrases is asked for once.
 		b.Passphrase, b.AtHand, b.WriteKey = c.opts.Keys.Key, nil, nil
@@ -92,7 +91,6 @@ func bodiesOf(c *Chat) *bodies.Bodies {
 	if c.opts.Cipher != nil {
 		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open
 	}
-	return b
 }
 
 // writes is the protection of the bodies that this Chat writes.

@@ -91,19 +91,19 @@ func (c *Chat) settle(ctx context.Context) {
 	}
 }
 
-// pinsOf watches over the keys in definitions.
-func pinsOf(c *Chat) *pins.Book {
-	return pins.New(pins.Config{
+// pinsConfig is that of what watches over the keys in definitions.
+func pinsConfig(c *Chat) pins.Config {
+	return pins.Config{
 		Values: func() pins.Values { return c.cacheOf(c.current()) }, Read: c.freshDefinition,
 		Strict: c.opts.MinProtection >= Encrypted, Log: c.log,
-	})
+	}
 }
 
-// rosterOf knows the conversations of a new session's user.
-func (c *Chat) rosterOf(s *session) *roster.Roster {
-	return roster.New(roster.Config{
+// rosterConfig is that of what knows the conversations of a new session's user.
+func (c *Chat) rosterConfig(s *session) roster.Config {
+	return roster.Config{
 		UserID: s.userID, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log,
 		Read: func(ctx context.Context, id int64) error { _, err := c.freshDefinition(ctx, id); return err },
 		List: func(ctx context.Context) error { _, err := c.memberships(ctx, s); return err },
-	})
+	}
 }

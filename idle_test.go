@@ -79,3 +79,39 @@ func TestAnIdleChatKeepsNoRoomForWhatItHasReceived(t *testing.T) {
 		}
 	})
 }
+
+// Not parallel: it looks at the heap.
+func TestAnIdleChatThatHasNothingToRememberIsSmall(t *testing.T) {
+	const chats = 200
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		w.converse(w.login("jane"), "bob")
+		client := w.Client()
+		var kept []*chat.Chat
+		begin := func() {
+			bob := w.login("bob", func(o *chat.Options) { o.Client, o.LivePollInterval, o.PollInterval = client, time.Minute, time.Minute })
+			_, err := bob.Stream(t.Context(), func(*chat.Message) {}, chat.StartAt(chat.FromNow))
+			require.NoError(t, err)
+			require.NoError(t, bob.Poll(t.Context()))
+			kept = append(kept, bob)
+		}
+		count := func() (m runtime.MemStats) {
+			inUse()
+			runtime.ReadMemStats(&m)
+			return m
+		}
+		begin()
+		before := count()
+		for range chats {
+			begin()
+		}
+		after := count()
+		pieces, size := int64(after.HeapObjects-before.HeapObjects)/chats, int64(after.HeapAlloc-before.HeapAlloc)/chats //nolint:gosec // sizes
+		t.Logf("%d pieces of %d bytes together", pieces, size)
+		assert.Less(t, pieces, int64(100))
+		assert.Less(t, size, int64(11<<10))
+		for _, c := range kept {
+			require.NoError(t, c.Shutdown(t.Context()))
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
@@ -129,7 +130,8 @@ func (c *Chat) adopt(ctx context.Context, query where.Login, contact *Contact, t
 
 // setLogin stores the result of a login. The caller holds Chat.mu.
 func (s *session) setLogin(query where.Login, contact *Contact, token string) {
-	s.query, s.contact = query.Pack(), contact.copy()
+	s.query, s.contact = query.Pack(), keep(contact)
+	token = strings.Clone(token) // else it would keep the row
 	s.token.Store(&token)
 }
 

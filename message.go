@@ -72,7 +72,7 @@ type Message struct {
 
 // message makes the message of a row as a user sees it, and keeps the row's data.
 func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string) *Message {
-	m := decode(ctx, c.bodies, row, userID)
+	m := decode(ctx, &c.bodies, row, userID)
 	if c.opts.FileKeysInURLs && (row.Err == nil || m.IsDeleted) && wire.Bool(m.Data[wire.PrivateMedia]) {
 		c.showFileKeys(ctx, m)
 	}

@@ -64,21 +64,17 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	return c.messages(ctx, found, s.userID), nil
 }
 
-// rowsOf returns the source of a user's rows.
-func (c *Chat) rowsOf(s *session) *rows.Source {
-	return rows.New(rows.Config{
+// rowsConfig is that of the source of a user's rows.
+func (c *Chat) rowsConfig(s *session) rows.Config {
+	return rows.Config{
 		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
 		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
-		Foreign:    s.roster.Foreign, Unsure: s.roster.Unsure, Unanswered: s.roster.Unanswered, Gone: s.roster.Gone, Genuine: c.genuine(), Beside: c.work.Go, Found: func() { s.receiver.Poke() },
+		Roster:     s.roster, Genuine: c.genuine(), Beside: s.receiver.Aside, Found: s.receiver.Poke,
 		Members: func(ctx context.Context) ([]rows.Member, error) {
 			sources, err := c.memberships(ctx, s)
-			list := make([]rows.Member, len(sources))
-			for i := range sources {
-				list[i] = rows.Member{ID: sources[i].ID, Changed: sources[i].UpdatedAt}
-			}
-			return list, err
+			return rows.MembersOf(sources), err
 		},
-	})
+	}
 }
 
 // ConversationMessages is a handle on the messages of one conversation.

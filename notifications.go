@@ -69,7 +69,9 @@ func (c *Chat) subscribeDevice(ctx context.Context, contact *Contact) (err error
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.session; s != nil && s.contactID == contact.ID {
-		s.contact.Data[wire.SubscriptionID] = id
+		now := s.contact.contact()
+		now.Data[wire.SubscriptionID] = id
+		s.contact = keep(now)
 	}
 	return nil
 }

@@ -16,11 +16,11 @@ import (
 // What a session stores for offline use. Package cache keeps rows; the functions here
 // convert them to contacts, conversations and messages.
 
-func newCache(opts *Options, keepsMessages bool, work *life.Life) *cache.Cache {
-	return cache.New(cache.Config{
+func cacheConfig(opts *Options, keepsMessages bool, work *life.Life) cache.Config {
+	return cache.Config{
 		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
 		Shared: sharedKeys(opts), Go: work.Go, AtEnd: work.AfterStop, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
-	})
+	}
 }
 
 // cacheOf is the cache of a session. Before a login it is one that belongs to no user.

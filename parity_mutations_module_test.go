@@ -69,7 +69,7 @@ var parityMutationsOfCalls = map[string]patch.Edit{
 	"50":  {File: "conversation.go", Old: "return nil, ErrNotLoggedIn", New: "return []*Conversation{}, nil"},
 	"51":  {File: "login.go", Old: "before.stop(fmt", New: "_ = (fmt"},
 	"52":  {File: "internal/cache/cache.go", Old: `return c.prefix + userID + "/" + name`, New: `return c.prefix + "/" + name`},
-	"53":  {File: "session.go", Old: "return c.session.contact.copy()", New: "return &Contact{ID: c.session.contactID, UserID: c.session.userID}"},
+	"53":  {File: "session.go", Old: "return c.session.contact.contact()", New: "return &Contact{ID: c.session.contactID, UserID: c.session.userID}"},
 	"54":  {File: "notifications.go", Old: "contact.ID, M{wire.SubscriptionID: id}", New: `contact.ID, M{"subscriptionId": id}`},
 	"55":  {File: "notifications.go", Old: "if v := recover(); v != nil {", New: "if v := any(nil); v != nil {"},
 	"56":  {File: "contacts.go", Old: "delete(out[i].Data, wire.UserToken)", New: "clear(out[i].Data)"},

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -18,12 +20,22 @@ import (
 
 // newSession makes the session of a contact.
 func (c *Chat) newSession(contact *Contact) *session {
-	s := &session{contactID: contact.ID, userID: contact.UserID, cache: c.cache.User(contact.UserID)}
-	s.roster = c.rosterOf(s)
-	s.rows = c.rowsOf(s)
-	s.receiver = receive.New(receive.Config{
-		Source: c.source(s), Feed: c.newFeed,
-		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: c.work, Hooks: c.opts.Hooks,
+	userID := strings.Clone(contact.UserID) // else it would keep the row
+	of := &struct {                         // in one piece: a process may have thousands
+		session
+		roster   roster.Roster
+		rows     rows.Source
+		receiver receive.Receiver
+		polled   polledRows
+	}{}
+	s := &of.session
+	s.contactID, s.userID, s.cache = contact.ID, userID, c.cache.User(userID)
+	s.roster, s.rows, s.receiver = &of.roster, &of.rows, &of.receiver
+	s.roster.Init(c.rosterConfig(s))
+	s.rows.Init(c.rowsConfig(s))
+	s.receiver.Init(receive.Config{
+		Source: c.source(s, &of.polled), Feed: c.newFeed,
+		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks,
 	})
 	s.desk.Enter(s.receiver.Poke, s.receiver.Joined)
 	s.outbox = c.outboxOf(s)

@@ -30,7 +30,7 @@ type session struct {
 
 	// Guarded by Chat.mu. The same user may log in again with another query.
 	query   where.Packed
-	contact *Contact
+	contact keptContact
 	renewal *renewal
 
 	roster    *roster.Roster // which conversations are the user's
@@ -232,7 +232,7 @@ func (c *Chat) authorized(ctx context.Context, s *session, fn func(token string)
 // User returns a copy of the logged-in contact, nil before login.
 func (c *Chat) User() *Contact {
 	if c != nil && c.asleep != nil && !c.asleep.over.Load() {
-		return c.asleep.contact()
+		return c.asleep.user.contact()
 	}
 	if c.made() != nil {
 		return nil
@@ -242,5 +242,5 @@ func (c *Chat) User() *Contact {
 	if c.session == nil {
 		return nil
 	}
-	return c.session.contact.copy()
+	return c.session.contact.contact()
 }

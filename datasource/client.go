@@ -13,6 +13,13 @@ import (
 // cancelled or expired context matches the context's error and its cause with errors.Is. When a write failed but may
 // have been applied, Doubtful reports true.
 type Client struct {
+	*shared
+	caller *caller // whose turn it is at the limiter
+	watch  *watch
+}
+
+// shared is what all views of a client have in common. It is never changed.
+type shared struct {
 	http     *requester
 	token    secret
 	headers  func(*call) http.Header // of a request, including the token
@@ -21,12 +28,10 @@ type Client struct {
 	log      *slog.Logger
 	limiter  Limiter
 	turns    TurnLimiter // limiter, if it is one
-	caller   *caller     // whose turn it is at the limiter
 	taken    *taken      // of all views
 	retry    RetryPolicy
 	maxBytes int64
-	watch    *watch
-	evidence *evidence // of all views
+	evidence *evidence
 }
 
 // NewClient checks cfg and returns a Client. It makes no request: a token that the server does not know is
@@ -37,7 +42,7 @@ func NewClient(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	turns, _ := cfg.Limiter.(TurnLimiter)
-	return &Client{
+	return &Client{caller: new(caller), shared: &shared{
 		http:     newResty(cfg.HTTPClient, files),
 		token:    keep(cfg.Token),
 		headers:  headersOf(cfg.Token, cfg.UserAgent),
@@ -46,12 +51,11 @@ func NewClient(cfg Config) (*Client, error) {
 		log:      cfg.Logger,
 		limiter:  cfg.Limiter,
 		turns:    turns,
-		caller:   new(caller),
 		taken:    &taken{born: time.Now()},
 		retry:    cfg.Retry,
 		maxBytes: cfg.MaxResponseBytes,
 		evidence: new(evidence),
-	}, nil
+	}}, nil
 }
 
 // BaseURL is the API base without a trailing slash, e.g. "https://api.fliplet.com". Programs with several

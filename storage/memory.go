@@ -8,61 +8,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 )
 
 // memory is a Store that lasts as long as the process.
 type memory struct {
 	mu     sync.Mutex
-	values values
-}
-
-// values are pairs of keys and values. Few lie in a list, since a chat that has no other
-// Store has a handful of them, and a map takes twice as much.
-type values struct {
-	list []pair
-	all  map[string][]byte // in place of list, once there are more than fewValues
-}
-
-type pair struct {
-	key   string
-	value []byte
-}
-
-// fewValues is how many values a list holds.
-const fewValues = 8
-
-func (v *values) at(key string) int {
-	return slices.IndexFunc(v.list, func(p pair) bool { return p.key == key })
-}
-
-func (v *values) get(key string) ([]byte, bool) {
-	if i := v.at(key); i >= 0 {
-		return v.list[i].value, true
-	}
-	value, ok := v.all[key]
-	return value, ok
-}
-
-func (v *values) set(key string, value []byte) {
-	switch i := v.at(key); {
-	case i >= 0:
-		v.list[i].value = value
-	case v.all != nil:
-		v.all[key] = value
-	case len(v.list) < fewValues:
-		v.list = append(v.list, pair{key, value})
-	default:
-		v.all = map[string][]byte{key: value}
-		for _, p := range v.list {
-			v.all[p.key] = p.value
-		}
-		v.list = nil
-	}
-}
-
-func (v *values) delete(key string) {
-	delete(v.all, key)
-	v.list = slices.DeleteFunc(v.list, func(p pair) bool { return p.key == key })
+	values few.Map[string, []byte] // a chat that has no other Store has a handful of them
 }
 
 var (
@@ -82,7 +35,7 @@ func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v, ok := m.values.get(key)
+	v, ok := m.values.Get(key)
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNotFound, key)
 	}
@@ -95,7 +48,7 @@ func (m *memory) Set(ctx context.Context, key string, value []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.values.set(key, clone(value))
+	m.values.Set(key, clone(value))
 	return nil
 }
 
@@ -105,7 +58,7 @@ func (m *memory) Delete(ctx context.Context, key string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.values.delete(key)
+	m.values.Delete(key)
 	return nil
 }
 
@@ -115,14 +68,14 @@ func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	present, ok := m.values.get(key)
+	present, ok := m.values.Get(key)
 	if ok != (old != nil) || !bytes.Equal(present, old) {
 		return false, nil
 	}
 	if new == nil {
-		m.values.delete(key)
+		m.values.Delete(key)
 	} else {
-		m.values.set(key, clone(new))
+		m.values.Set(key, clone(new))
 	}
 	return true, nil
 }
@@ -157,11 +110,8 @@ func (m *memory) keys(ctx context.Context, prefix string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var keys []string
-	for key := range m.values.all {
+	for key := range m.values.All() {
 		keys = append(keys, key)
-	}
-	for _, p := range m.values.list {
-		keys = append(keys, p.key)
 	}
 	keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })
 	slices.Sort(keys)

@@ -56,15 +56,15 @@ func (m *memory) Update(ctx context.Context, fn func(context.Context, Store) err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, was := range tx.compared {
-		if now, ok := m.values.get(key); ok != (was != nil) || !bytes.Equal(now, was) {
+		if now, ok := m.values.Get(key); ok != (was != nil) || !bytes.Equal(now, was) {
 			return fmt.Errorf("storage: %q was changed by somebody else during the transaction", key)
 		}
 	}
 	for key, value := range tx.written {
 		if value == nil {
-			m.values.delete(key)
+			m.values.Delete(key)
 		} else {
-			m.values.set(key, value)
+			m.values.Set(key, value)
 		}
 	}
 	return nil
@@ -96,7 +96,7 @@ func (x *memoryTx) read(key string) []byte {
 	}
 	x.of.mu.Lock()
 	defer x.of.mu.Unlock()
-	if v, ok := x.of.values.get(key); ok {
+	if v, ok := x.of.values.Get(key); ok {
 		return clone(v)
 	}
 	return nil

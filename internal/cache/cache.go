@@ -57,11 +57,14 @@ type Cache struct {
 }
 
 // New returns a Cache. It does not touch the Store.
-func New(cfg Config) *Cache {
-	if !cfg.KeepsMessages {
-		return &Cache{cfg: cfg, prefix: ownPrefix}
+func New(cfg Config) *Cache { return new(Cache).Init(cfg) }
+
+// Init is New for a zero Cache that is a part of something else.
+func (c *Cache) Init(cfg Config) *Cache {
+	if c.cfg, c.prefix = cfg, ownPrefix; cfg.KeepsMessages {
+		c.prefix = fmt.Sprintf("%s%s/%d/", Prefix, Host(cfg.BaseURL), cfg.DataSourceID)
 	}
-	return &Cache{cfg: cfg, prefix: fmt.Sprintf("%s%s/%d/", Prefix, Host(cfg.BaseURL), cfg.DataSourceID)}
+	return c
 }
 
 // Host is what keys have of an API's URL.

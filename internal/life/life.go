@@ -12,7 +12,7 @@ import (
 )
 
 // A Life counts running work. It is safe for concurrent use, and its methods may be
-// called in any order, any number of times.
+// called in any order, any number of times. The zero Life is open, and a part of nothing.
 type Life struct {
 	parent *Life           // counts the work of this one, too; may be nil
 	above  context.Context // that of the parent is used if this is nil
@@ -33,7 +33,13 @@ func New(ctx context.Context) *Life { return &Life{above: ctx} }
 
 // Part returns a Life that is a part of this one: this one counts its work, too, and
 // the part is over, and its context ends, with this one.
-func (l *Life) Part() *Life { return &Life{parent: l} }
+func (l *Life) Part() *Life { return new(Life).PartOf(l) }
+
+// PartOf is [Life.Part] for a zero Life that lies in something else.
+func (l *Life) PartOf(whole *Life) *Life {
+	l.parent = whole
+	return l
+}
 
 // Context is the context of the work. It ends with Stop.
 func (l *Life) Context() context.Context {
@@ -41,8 +47,12 @@ func (l *Life) Context() context.Context {
 	defer l.mu.Unlock()
 	if l.ctx == nil {
 		above := l.above
-		if above == nil {
+		switch {
+		case above != nil:
+		case l.parent != nil:
 			above = l.parent.Context()
+		default:
+			above = context.Background()
 		}
 		l.ctx, l.cancel = context.WithCancelCause(above)
 		if l.stopped {

@@ -97,3 +97,19 @@ func TestALifeComesToRestInWhateverOrder(t *testing.T) {
 		}
 	})
 }
+
+func TestTheZeroLifeIsOpenAndItsPartsEndWithIt(t *testing.T) {
+	t.Parallel()
+	var whole, part life.Life
+	part.PartOf(&whole)
+	require.NoError(t, part.Context().Err())
+	require.True(t, part.Enter())
+	ctx, end := part.Entered(t.Context())
+	whole.Stop(errEnd)
+	<-ctx.Done()
+	require.ErrorIs(t, context.Cause(ctx), errEnd)
+	require.ErrorIs(t, context.Cause(part.Context()), errEnd)
+	assert.False(t, part.Enter())
+	end()
+	require.NoError(t, whole.Wait(t.Context()))
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -54,7 +55,7 @@ type Book struct {
 	cfg Config
 
 	mu    sync.Mutex
-	known map[int64]*entry
+	known few.Map[int64, *entry]
 	// failed are conversations that give no key, and until when not to try again.
 	failed map[int64]failure
 
@@ -96,21 +97,24 @@ type entry struct {
 }
 
 // New returns an empty Book.
-func New(cfg Config) *Book { return &Book{cfg: cfg} }
+func New(cfg Config) *Book { return new(Book).Init(cfg) }
+
+// Init is New for a zero Book that is a part of something else.
+func (b *Book) Init(cfg Config) *Book {
+	b.cfg = cfg
+	return b
+}
 
 // Put notes a definition that was read.
 func (b *Book) Put(id int64, d wire.Definition) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.known == nil {
-		b.known = map[int64]*entry{}
-	}
-	e := b.known[id]
-	if e == nil {
+	e, known := b.known.Get(id)
+	if !known {
 		p := b.others[id]
 		e = &entry{pin: p.hash, own: p.own, verdict: accepted}
 		delete(b.others, id)
-		b.known[id] = e
+		b.known.Set(id, e)
 		b.reopen(e)
 	}
 	key, text := d.BodyKey(), d.BodyKeyIsText()
@@ -138,14 +142,14 @@ func (b *Book) reopen(e *entry) {
 func (b *Book) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.known)
+	return b.known.Len()
 }
 
 // Clear forgets everything that is not stored.
 func (b *Book) Clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.known, b.failed, b.others, b.fresh, b.values = nil, nil, nil, nil, nil
+	b.known, b.failed, b.others, b.fresh, b.values = few.Map[int64, *entry]{}, nil, nil, nil, nil
 	b.loaded, b.pending, b.err, b.retry = false, 0, nil, time.Time{}
 	b.full, b.toldFull = false, false
 }
@@ -154,7 +158,7 @@ func (b *Book) Clear() {
 func (b *Book) AtHand(id int64) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.known[id]
+	e, _ := b.known.Get(id)
 	if e == nil || e.verdict != accepted || b.forgettable(e) {
 		return "", false
 	}
@@ -177,7 +181,7 @@ func (e *entry) use(id int64) string {
 func (b *Book) Refused(id int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.known[id]
+	e, _ := b.known.Get(id)
 	return e != nil && (e.verdict == changed || b.forgettable(e))
 }
 
@@ -216,7 +220,7 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 		return "", err
 	}
 	b.mu.Lock()
-	e := b.known[id]
+	e, _ := b.known.Get(id)
 	again := e == nil || e.verdict == changed
 	if e != nil && e.verdict == changed {
 		b.reopen(e)
@@ -246,7 +250,7 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 func (b *Book) why(id int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch e := b.known[id]; {
+	switch e, _ := b.known.Get(id); {
 	case e == nil:
 	case !e.text && e.pin == "":
 		return errNotText

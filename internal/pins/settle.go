@@ -45,7 +45,7 @@ func (b *Book) begin() (values Values, load bool) {
 	if b.values == nil || b.values.PinsKey() != current.PinsKey() {
 		b.values, b.loaded, b.err = current, false, nil
 		b.others, b.fresh = nil, nil
-		for _, e := range b.known {
+		for _, e := range b.known.All() {
 			e.pin = ""
 			b.reopen(e)
 		}
@@ -80,7 +80,7 @@ func (b *Book) adopt(stored map[int64]pin) {
 	for id, hash := range b.fresh {
 		stored[id] = pin{hash: hash}
 	}
-	for id, e := range b.known {
+	for id, e := range b.known.All() {
 		p, ok := stored[id]
 		delete(stored, id)
 		if !ok && e.unsaved {
@@ -102,7 +102,7 @@ func (b *Book) judge() {
 	if b.pending == 0 || b.values == nil || b.cfg.Strict && !b.loaded {
 		return
 	}
-	for id, e := range b.known {
+	for id, e := range b.known.All() {
 		if e.verdict != unsettled {
 			continue
 		}
@@ -173,7 +173,7 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 		for id := range fresh {
 			if _, stored := merged[id]; !stored {
 				b.full, err = true, errFull
-				if e := b.known[id]; e != nil {
+				if e, _ := b.known.Get(id); e != nil {
 					e.unsaved = true
 				}
 			}
@@ -194,7 +194,8 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 // of conversations that others have put the user into.
 func (b *Book) own(ctx context.Context, id int64) error {
 	b.mu.Lock()
-	e, values := b.known[id], b.values
+	e, _ := b.known.Get(id)
+	values := b.values
 	if e == nil || values == nil || e.pin == "" || e.own || !b.loaded || !b.due() {
 		defer b.mu.Unlock()
 		if e == nil || e.own {
@@ -230,7 +231,7 @@ func (b *Book) Accept(ctx context.Context, id int64) error {
 	}
 	delete(b.fresh, id)
 	delete(b.failed, id)
-	if e := b.known[id]; e != nil {
+	if e, _ := b.known.Get(id); e != nil {
 		e.first = d.BodyKey() // else judge would pin the former one again
 	}
 	b.mu.Unlock()

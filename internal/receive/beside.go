@@ -14,7 +14,7 @@ import (
 // to call leave once it has no listener any more.
 func (r *Receiver) Beside(source Source, engine func() *feed.Feed) (part *Receiver, leave func()) {
 	cfg := r.cfg
-	cfg.Source, cfg.Feed, cfg.Rested, cfg.Life = source, engine, nil, r.life
+	cfg.Source, cfg.Feed, cfg.Rested, cfg.Life = source, engine, nil, &r.life
 	part = New(cfg)
 	r.mu.Lock()
 	over := r.over

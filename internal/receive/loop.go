@@ -16,10 +16,11 @@ type loop struct {
 	running, armed bool
 	again          bool // the engine may have something new to ask for since it was asked last
 	timer          *time.Timer
-	// ctx is that of the requests, made for the first one. It lasts as long as the loop: a
-	// slow read that a poll has left goes on beside the next ones.
+	// ctx is that of the requests of a poll, made for the first one. What goes on beside the
+	// next polls ends with the loop, so then it lasts as long.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	lasts  bool
 }
 
 // errNoListener: the last listener has left.
@@ -105,7 +106,9 @@ func (p *loop) rest(until time.Time) bool {
 	if p.again || p.r.loop != p {
 		return false
 	}
-	p.running = false
+	if p.running = false; !p.lasts {
+		p.ctx, p.cancel = nil, nil // with all that requests have left in it
+	}
 	if until.IsZero() {
 		return true
 	}
@@ -124,6 +127,17 @@ func (p *loop) finish() {
 	if p.r.cfg.Rested != nil {
 		p.r.cfg.Rested()
 	}
+}
+
+// Aside runs a read of the Source that a poll may leave, in a goroutine of its own. The
+// context of the poll then lasts as long as the loop. It reports false if nothing may begin.
+func (r *Receiver) Aside(read func()) bool {
+	r.mu.Lock()
+	if r.loop != nil {
+		r.loop.lasts = true
+	}
+	r.mu.Unlock()
+	return r.cfg.Life.Go(read)
 }
 
 // context is that of a request, which ends with the loop. mu is held.

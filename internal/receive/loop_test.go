@@ -82,3 +82,39 @@ func TestWhatFollowsALoopIsCalledOnceAndWaitedForWheneverItIsStopped(t *testing.
 		})
 	}
 }
+
+// asideRows leaves a read of each page behind, which ends with its context only.
+type asideRows struct {
+	rows
+	beside func(func()) bool
+	ended  atomic.Int64
+}
+
+func (s *asideRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) {
+	s.beside(func() {
+		<-ctx.Done()
+		s.ended.Add(1)
+	})
+	return s.rows.Page(ctx, q)
+}
+
+func TestAReadThatAPollHasLeftGoesOnBesideTheNextOnesAndEndsWithTheLoop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src, whole := &asideRows{}, life.New(context.Background())
+		r := receive.New(receive.Config{
+			Source: src, Life: whole, Log: slog.New(slog.DiscardHandler), Feed: newFeed,
+			Judge: func(error) receive.Failure { return receive.Failure{} },
+		})
+		src.beside = r.Aside
+		_, err := r.Push(t.Context(), &handler{}, from(feed.FromNewest))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		begun := int64(src.requests())
+		assert.Greater(t, begun, int64(2))
+		assert.Zero(t, src.ended.Load())
+		r.Stop(errEnd)
+		require.NoError(t, whole.Wait(t.Context()))
+		assert.Equal(t, begun, src.ended.Load())
+	})
+}

@@ -66,7 +66,7 @@ type Config struct {
 // Receiver receives the rows of one user. It is safe for concurrent use.
 type Receiver struct {
 	cfg  Config
-	life *life.Life
+	life life.Life
 	// watch is who is told; nil if nobody is.
 	watch *watch
 	// shared: there was more than one listener, so several may have the same row.
@@ -137,8 +137,13 @@ func (r *Receiver) endRound(now time.Time) hooks.Poll {
 }
 
 // New returns a Receiver without listeners. It does not poll.
-func New(cfg Config) *Receiver {
-	return &Receiver{cfg: cfg, life: cfg.Life.Part(), watch: newWatch(cfg.Hooks)}
+func New(cfg Config) *Receiver { return new(Receiver).Init(cfg) }
+
+// Init is New for a zero Receiver that is a part of something else.
+func (r *Receiver) Init(cfg Config) *Receiver {
+	r.cfg, r.watch = cfg, newWatch(cfg.Hooks)
+	r.life.PartOf(cfg.Life)
+	return r
 }
 
 // Stop ends all listeners with a cause, and the polling. It does not wait: a call of a

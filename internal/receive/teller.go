@@ -27,7 +27,7 @@ func (r *Receiver) Teller(fn func(error)) *Teller {
 	if fn == nil {
 		return nil
 	}
-	return &Teller{fn: fn, life: r.life}
+	return &Teller{fn: fn, life: &r.life}
 }
 
 // Tell calls the function soon, and does not wait for it. Of many errors that wait, the

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -16,7 +17,7 @@ type Known struct {
 	Seen func(id int64, d wire.Definition)
 
 	mu   sync.Mutex
-	defs map[int64]*known
+	defs few.Map[int64, *known]
 	puts uint64 // counts the calls of Put
 }
 
@@ -54,14 +55,11 @@ func (k *Known) remember(id int64, d wire.Definition, unlessSince *uint64) bool 
 	raw, members := d.JSON(), d.List(wire.Participants)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e, ok := k.defs[id]; ok && unlessSince != nil && e.put > *unlessSince {
+	if e, ok := k.defs.Get(id); ok && unlessSince != nil && e.put > *unlessSince {
 		return false
 	}
-	if k.defs == nil {
-		k.defs = map[int64]*known{}
-	}
 	k.puts++
-	k.defs[id] = &known{def: raw, members: members, put: k.puts, read: time.Now()}
+	k.defs.Set(id, &known{def: raw, members: members, put: k.puts, read: time.Now()})
 	return true
 }
 
@@ -77,7 +75,7 @@ func (k *Known) Listing(userID string) (done func(map[int64]wire.Definition)) {
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		for id, e := range k.defs {
+		for id, e := range k.defs.All() {
 			if _, ok := list[id]; !ok && e.put <= began && e.has(userID) {
 				e.unlisted = true
 			}
@@ -94,7 +92,7 @@ func (k *Known) Get(id int64) (wire.Definition, bool) {
 func (k *Known) get(id int64) (known, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e, ok := k.defs[id]
+	e, ok := k.defs.Get(id)
 	if !ok {
 		return known{}, false
 	}
@@ -105,7 +103,7 @@ func (k *Known) get(id int64) (known, bool) {
 func (k *Known) Of(userID string) (id int64, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for other, e := range k.defs {
+	for other, e := range k.defs.All() {
 		if e.shows(userID) && (!ok || other < id) {
 			id, ok = other, true
 		}
@@ -117,12 +115,12 @@ func (k *Known) Of(userID string) (id int64, ok bool) {
 func (k *Known) Len() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.defs)
+	return k.defs.Len()
 }
 
 // Clear forgets everything.
 func (k *Known) Clear() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.defs = nil
+	k.defs = few.Map[int64, *known]{}
 }

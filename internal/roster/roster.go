@@ -52,7 +52,13 @@ type denial struct {
 }
 
 // New returns a Roster. It makes no request.
-func New(cfg Config) *Roster { return &Roster{cfg: cfg} }
+func New(cfg Config) *Roster { return new(Roster).Init(cfg) }
+
+// Init is New for a zero Roster that is a part of something else.
+func (r *Roster) Init(cfg Config) *Roster {
+	r.cfg = cfg
+	return r
+}
 
 // Check reports whether the user is a member of all these conversations. It makes a
 // request for one that is not known. Its error names the first that is none, or none of

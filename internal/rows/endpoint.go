@@ -34,13 +34,13 @@ type Endpoint struct {
 	names  atomic.Bool // it says to which conversations rows belong
 	heads  heads
 
-	profile profile.Profile
+	avoid bool // it is never asked; not changed after the start
 }
 
 // Assume takes what is known of the server for granted. It is called before anything else.
 func (e *Endpoint) Assume(p profile.Profile) {
-	e.profile = p
-	e.heads.profile = p
+	e.avoid = p.CrossSource == profile.Avoid
+	e.heads.assume(p)
 }
 
 // NoEndpoint is that of a token without a user, which cannot ask for all conversations at
@@ -78,7 +78,7 @@ func (e *Endpoint) assign(rows []datasource.Entry) {
 // missing reports whether the server is known to lack the endpoint. When it is time
 // to ask again, one caller is told that it is not.
 func (e *Endpoint) missing(now time.Time) bool {
-	if e.profile.CrossSource == profile.Avoid {
+	if e.avoid {
 		return true
 	}
 	e.mu.Lock()

@@ -38,7 +38,7 @@ func (s *Source) own(ctx context.Context, w *want, u unchecked) ([]datasource.En
 func (s *Source) listed(ctx context.Context, foreign map[int64]bool) (map[int64]bool, error) {
 	unanswered := false
 	for id := range foreign {
-		unanswered = unanswered || s.Unanswered(id) != nil
+		unanswered = unanswered || s.Roster.Unanswered(id) != nil
 	}
 	if !unanswered {
 		return foreign, nil
@@ -74,7 +74,7 @@ func (s *Source) foreign(ctx context.Context, rows []datasource.Entry) (map[int6
 	if len(seen) == 0 {
 		return nil, nil
 	}
-	foreign, err := s.Foreign(ctx, ids)
+	foreign, err := s.Roster.Foreign(ctx, ids)
 	if err != nil {
 		return nil, err
 	}

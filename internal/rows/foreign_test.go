@@ -2,7 +2,6 @@ package rows_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,12 +53,12 @@ func noForeignRow(t *testing.T, most int64) {
 		}
 	}
 	b.reading(t, most)
-	b.cfg.Foreign = func(_ context.Context, ids []int64) (map[int64]bool, error) {
+	b.cfg.Roster = strangers(func(ids []int64) (map[int64]bool, error) {
 		if !slices.Contains(ids, b.two) {
 			return nil, nil
 		}
 		return map[int64]bool{b.two: true}, nil
-	}
+	})
 	own := func(list []datasource.Entry, n int) {
 		t.Helper()
 		assert.Len(t, list, n)
@@ -189,7 +188,7 @@ func TestAGateThatFailsLetsNothingThrough(t *testing.T) {
 	b := newBench(t)
 	b.say(b.one, 0, 3)
 	broken := errors.New("broken")
-	b.cfg.Foreign = func(context.Context, []int64) (map[int64]bool, error) { return nil, broken }
+	b.cfg.Roster = strangers(func([]int64) (map[int64]bool, error) { return nil, broken })
 	s := rows.New(b.cfg)
 	_, err := s.Search(t.Context(), rows.Search{Limit: 10})
 	require.ErrorIs(t, err, broken)

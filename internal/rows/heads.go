@@ -53,6 +53,15 @@ type Member struct {
 	Unlisted bool
 }
 
+// MembersOf are the conversations of a list of data sources.
+func MembersOf(sources []datasource.DataSource) []Member {
+	list := make([]Member, len(sources))
+	for i := range sources {
+		list[i] = Member{ID: sources[i].ID, Changed: sources[i].UpdatedAt}
+	}
+	return list
+}
+
 // errHeads is why the newest rows of conversations cannot be trusted.
 var errHeads = errors.New("the server does not join other data sources as documented")
 
@@ -77,12 +86,18 @@ type heads struct {
 	most  int       // how many conversations a query may ask about, until then
 	until time.Time // 0: limit. Below fewJoins: fewer are not tried
 
-	profile profile.Profile // never changed after the start
+	// Not changed after the start, from [profile.Profile]:
+	maxJoins        int // 0: the default
+	never, noMotion bool
+}
+
+func (h *heads) assume(p profile.Profile) {
+	h.maxJoins, h.never, h.noMotion = p.MaxJoins, p.Joins == profile.Avoid, p.ListTimes == profile.Avoid
 }
 
 // limit is about how many conversations a query asks unless fewer are known to be allowed.
 func (h *heads) limit() int {
-	return cmp.Or(h.profile.MaxJoins, maxJoins)
+	return cmp.Or(h.maxJoins, maxJoins)
 }
 
 // size is about how many conversations a query asks, and whether it may ask about fewer.
@@ -108,7 +123,7 @@ func (h *heads) found(most int, now time.Time) {
 func (h *heads) trusted(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.profile.Joins != profile.Avoid && !now.Before(h.off)
+	return !h.never && !now.Before(h.off)
 }
 
 func (h *heads) distrust(now time.Time) {
@@ -121,7 +136,7 @@ func (h *heads) distrust(now time.Time) {
 func (h *heads) moves(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.profile.ListTimes != profile.Avoid && !now.Before(h.stuck)
+	return !h.noMotion && !now.Before(h.stuck)
 }
 
 // stick notes that they do not.

@@ -26,7 +26,7 @@ func (s *Source) keepOn(ctx context.Context, before, listed []Member) []Member {
 		if asked < mostAsked && s.sick.asks(m.ID) {
 			asked++
 			within, cancel := context.WithTimeout(ctx, shortPatience)
-			gone := s.Gone(within, m.ID)
+			gone := s.Roster.Gone(within, m.ID)
 			cancel()
 			if gone {
 				s.sick.gone(m.ID)

@@ -1,7 +1,6 @@
 package rows_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -74,7 +73,7 @@ func TestARowThatIsNotWantedIsNotHeld(t *testing.T) {
 				return len(found.Entries), err
 			},
 			"counted": func() (int, error) {
-				b.cfg.Foreign = func(context.Context, []int64) (map[int64]bool, error) { return map[int64]bool{b.two: true}, nil }
+				b.cfg.Roster = strangers(func([]int64) (map[int64]bool, error) { return map[int64]bool{b.two: true}, nil })
 				b.cfg.Endpoint = &rows.Endpoint{}
 				n, err := rows.New(b.cfg).CountUnread(t.Context())
 				return n / 30, err

@@ -29,19 +29,8 @@ type Config struct {
 	Members func(ctx context.Context) ([]Member, error)
 	// Named: of a read that names its conversations the caller knows that there are these, so it
 	// does without Members.
-	Named bool
-	// Foreign returns those of some conversations whose rows the user must not see. Every
-	// row that leaves the room has passed it, or comes from one conversation that the
-	// caller has checked.
-	Foreign func(ctx context.Context, conversations []int64) (map[int64]bool, error)
-	// Unsure reports whether it is not known if a foreign one is the user's, since it could
-	// not be read.
-	Unsure func(conversation int64) bool
-	// Unanswered is why a foreign one could not be read; nil if it could, or does not exist.
-	Unanswered func(conversation int64) error
-	// Gone reports whether the user is not in a conversation any more that a list lacks. It
-	// may make a request; what fails says nothing.
-	Gone func(ctx context.Context, conversation int64) bool
+	Named  bool
+	Roster Roster
 	// Genuine is what Feed is told; nil: all rows are.
 	Genuine func(context.Context, *datasource.Entry) bool
 	// Beside runs a read that a poll may leave, and that ends with the poll's context, in a
@@ -52,6 +41,22 @@ type Config struct {
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
+}
+
+// Roster says which conversations are the user's.
+type Roster interface {
+	// Foreign returns those of some conversations whose rows the user must not see. Every
+	// row that leaves the room has passed it, or comes from one conversation that the
+	// caller has checked.
+	Foreign(ctx context.Context, conversations []int64) (map[int64]bool, error)
+	// Unsure reports whether it is not known if a foreign one is the user's, since it could
+	// not be read.
+	Unsure(conversation int64) bool
+	// Unanswered is why a foreign one could not be read; nil if it could, or does not exist.
+	Unanswered(conversation int64) error
+	// Gone reports whether the user is not in a conversation any more that a list lacks. It
+	// may make a request; what fails says nothing.
+	Gone(ctx context.Context, conversation int64) bool
 }
 
 // Source reads the rows of one user. It is safe for concurrent use.
@@ -82,7 +87,13 @@ func (h *highest) raise(id int64) {
 func (s *Source) Now() time.Time { return s.time.at(time.Time{}) }
 
 // New returns a Source. It makes no request.
-func New(cfg Config) *Source { return &Source{Config: cfg} }
+func New(cfg Config) *Source { return new(Source).Init(cfg) }
+
+// Init is New for a zero Source that is a part of something else.
+func (s *Source) Init(cfg Config) *Source {
+	s.Config = cfg
+	return s
+}
 
 // Page is a sorted part of the requested rows. It may hold more than the limit.
 type Page struct {
@@ -195,7 +206,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	}
 	if q.Partial {
 		for id := range foreign {
-			if s.Unsure(id) {
+			if s.Roster.Unsure(id) {
 				left.add(id, nil)
 			}
 		}

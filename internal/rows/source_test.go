@@ -34,17 +34,29 @@ func newBench(t *testing.T) *bench {
 		*id = b.AddDataSource(datasource.M{"name": "Talk", "type": "conversation", "definition": datasource.M{"participants": []string{"u-jane", "u-bob"}}})
 	}
 	b.cfg = rows.Config{
-		Unanswered: func(int64) error { return nil },
-		Client:     b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
+		Client: b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
 		Members:    func(context.Context) ([]rows.Member, error) { return []rows.Member{{ID: b.one}, {ID: b.two}}, nil },
-		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },
-		Gone:       func(context.Context, int64) bool { return false },
+		Roster:     strangers(nil),
 		Beside:     func(read func()) bool { go read(); return true },
 		Found:      func() {},
 	}
 	return b
 }
+
+// strangers are a roster that says whose rows the user must not see.
+type strangers func(ids []int64) (map[int64]bool, error)
+
+func (f strangers) Foreign(_ context.Context, ids []int64) (map[int64]bool, error) {
+	if f == nil {
+		return nil, nil
+	}
+	return f(ids)
+}
+
+func (strangers) Unsure(int64) bool                { return false }
+func (strangers) Unanswered(int64) error           { return nil }
+func (strangers) Gone(context.Context, int64) bool { return false }
 
 // say stores messages in one step, all of one timestamp.
 func (b *bench) say(conversation int64, from, n int) {

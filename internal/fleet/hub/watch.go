@@ -45,11 +45,7 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 	w := &Watch{h: h, cfg: cfg}
 	w.rows = rows.New(rows.Config{
 		Client: h.cfg.Client, Endpoint: h.endpoint, PageSize: cfg.Size, Log: cfg.Log, Genuine: h.cfg.Genuine,
-		Members: w.members, Named: true, Beside: cfg.Beside, Found: cfg.Poke,
-		Foreign:    func(context.Context, []int64) (map[int64]bool, error) { return nil, nil },
-		Unsure:     func(int64) bool { return false },
-		Unanswered: func(int64) error { return nil },
-		Gone:       func(context.Context, int64) bool { return true },
+		Members: w.members, Named: true, Beside: cfg.Beside, Found: cfg.Poke, Roster: everybodys{},
 		Authorized: func(_ context.Context, fn func(string) error) error { return fn("") },
 	})
 	w.tail = &tail{
@@ -64,6 +60,14 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 	h.watches[w] = true
 	return w
 }
+
+// everybodys is the roster of whoever may see all conversations.
+type everybodys struct{}
+
+func (everybodys) Foreign(context.Context, []int64) (map[int64]bool, error) { return nil, nil }
+func (everybodys) Unsure(int64) bool                                        { return false }
+func (everybodys) Unanswered(int64) error                                   { return nil }
+func (everybodys) Gone(context.Context, int64) bool                         { return true }
 
 // Leave ends it. Like Start it does nothing for nil.
 func (w *Watch) Leave() {

@@ -348,6 +348,9 @@ func (f *Fleet) Moved() map[int32]bool {
 	return out
 }
 
+// Strategy is the name of the strategy.
+func (f *Fleet) Strategy() string { return f.strategy.Name() }
+
 // Conversations returns those of a user, and Users those of a conversation.
 func (f *Fleet) Conversations(user int32) []int64 { return f.view.Conversations(user) }
 

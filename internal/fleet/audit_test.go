@@ -234,3 +234,34 @@ func TestAnOutageIsNotTheAuditLogsFault(t *testing.T) {
 	}
 	assert.Equal(t, "audit", s.Choice().Strategy, s.Choice().Why)
 }
+
+// Bells that do not ring any more leave the list, until they do.
+func TestBellsThatAreMuteAreNotReliedOn(t *testing.T) {
+	t.Parallel()
+	s := fleet.NewChooser(fleet.Ways{Bell: true, Times: true, Joins: true})
+	l := newLogged(t, 50, s)
+	minutes := func(n int, rings bool) string {
+		for i := range 6 * n {
+			c := int64(1 + i%50)
+			l.times[c] = at(l.now)
+			if l.run(time.Second); rings {
+				l.Ring(l.now, c)
+			}
+			l.run(9 * time.Second)
+		}
+		return s.Choice().Strategy
+	}
+	assert.Equal(t, "bell", minutes(10, true))
+	before := l.lists
+	l.run(10 * time.Minute)
+	assert.LessOrEqual(t, l.lists-before, 41, "each 15 s")
+	assert.Equal(t, "list", minutes(5, false))
+	assert.Contains(t, s.Choice().Why, "no bell rings")
+	l.Ring(l.now, 999) // nobody knows it
+	for range 20 {
+		l.Ring(l.now, 7) // nothing has happened in it
+		l.run(time.Second)
+	}
+	assert.Equal(t, "list", s.Choice().Strategy)
+	assert.Equal(t, "bell", minutes(3, true))
+}

@@ -215,6 +215,9 @@ func (f *Fleet) Settled(conversation int64) feed.Time {
 func (f *Fleet) Ring(now time.Time, conversation int64) {
 	if c := f.dirty.convs[conversation]; c != nil {
 		f.dirty.mark(c, Rung, now)
+		if s, ok := f.strategy.(*Chooser); ok {
+			s.rang(now, conversation)
+		}
 	}
 }
 

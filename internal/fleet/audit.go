@@ -124,7 +124,7 @@ func (s *audits) miss(now time.Time, err error, v *View) {
 			s.errFor = err
 		}
 	}
-	s.due, s.failed = now.Add(wait), now
+	s.due, s.failed = now.Add(max(wait, v.Wait())), now
 }
 
 // read takes the entries of an answer. Nothing of it is believed but that a conversation may

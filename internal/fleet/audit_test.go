@@ -265,3 +265,27 @@ func TestBellsThatAreMuteAreNotReliedOn(t *testing.T) {
 	assert.Equal(t, "list", s.Choice().Strategy)
 	assert.Equal(t, "bell", minutes(3, true))
 }
+
+// A limit of the log's own holds up the log, and nothing else.
+func TestTheWaitThatTheAuditLogAsksForIsItsOwn(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t, 50, fleet.NewAudit())
+	l.run(5 * time.Second)
+	var r fleet.Request
+	for r.Kind != fleet.Audit {
+		l.pass(100 * time.Millisecond)
+		if due := l.Due(l.now, budget.Index); !due.IsZero() && !due.After(l.now) {
+			if r, _ = l.Next(l.now, budget.Index); r.Kind == fleet.List {
+				l.Fail(l.now, r, fleet.Failure{}, errors.New("not now"))
+			}
+		}
+	}
+	l.Fail(l.now, r, fleet.Failure{Wait: 20 * time.Second}, errors.New("too many"))
+	asked := l.asked
+	l.times[7] = at(l.now)
+	l.run(19 * time.Second)
+	assert.Equal(t, asked, l.asked)
+	assert.Positive(t, l.named(), "the list is read meanwhile")
+	l.run(3 * time.Second)
+	assert.Greater(t, l.asked, asked)
+}

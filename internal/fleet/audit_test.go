@@ -220,8 +220,17 @@ func TestAnOutageIsNotTheAuditLogsFault(t *testing.T) {
 	t.Parallel()
 	s := fleet.NewChooser(fleet.Ways{Audit: true, Times: true, Joins: true})
 	l := newLogged(t, 50, s)
+	for i := range 12 { // the log proves itself, so that it is asked more often than the list
+		c := int64(10 + i)
+		l.times[c] = at(l.now)
+		l.note(c, false)
+		l.run(10 * time.Second)
+	}
+	for before := l.lists; l.lists == before; {
+		l.run(50 * time.Millisecond)
+	}
 	down := errors.New("down")
-	for range 2400 { // two minutes
+	for range 1100 { // 55 s
 		l.pass(50 * time.Millisecond)
 		for _, class := range []budget.Class{budget.Index, budget.Live} {
 			if due := l.Due(l.now, class); due.IsZero() || due.After(l.now) {
@@ -288,4 +297,24 @@ func TestTheWaitThatTheAuditLogAsksForIsItsOwn(t *testing.T) {
 	assert.Positive(t, l.named(), "the list is read meanwhile")
 	l.run(3 * time.Second)
 	assert.Greater(t, l.asked, asked)
+}
+
+func TestADeletionInTheAuditLogIsLookedForOnce(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t, 50, fleet.NewAudit())
+	l.note(5, true)
+	looked := 0
+	for range 20 {
+		l.run(time.Second)
+		if due := l.Due(l.now, budget.Backfill); due.IsZero() || due.After(l.now) {
+			continue
+		}
+		if r, ok := l.Next(l.now, budget.Backfill); ok {
+			if r.Conversations[0] == 5 {
+				looked++
+			}
+			l.Take(l.now, r, fleet.Answer{Clock: at(l.now)})
+		}
+	}
+	assert.Equal(t, 1, looked)
 }

@@ -239,23 +239,25 @@ func TestAChooserGoesOnWithoutJoinsAndTriesThemAgain(t *testing.T) {
 	}
 }
 
-// One conversation that spoils its looks is not taken for a server without joins.
+// One conversation after the other that spoils its looks is not taken for a server without joins.
 func TestAConversationThatCannotBeReadIsNotTakenForAServerWithoutJoins(t *testing.T) {
 	t.Parallel()
 	s := fleet.NewChooser(fleet.Ways{Times: true, Joins: true, Across: true})
 	v := serve(s, crowd(30))
+	bad := int64(0)
 	v.fail = func(r fleet.Request) (fleet.Failure, error) {
-		if slices.Contains(r.Conversations, 9) {
+		if slices.Contains(r.Conversations, bad) {
 			return fleet.Failure{Refused: true}, errors.New("not allowed")
 		}
 		return fleet.Failure{}, nil
 	}
 	v.run(time.Minute)
-	for range 60 {
-		v.times[9] = at(v.now)
-		v.talk(4, time.Second, 1, 2, 3, 8)
+	for i := range 60 {
+		bad = int64(9 + i/6)
+		v.talk(5, time.Second, 1, 2, 3, 8, bad)
 	}
-	v.run(time.Minute)
+	bad = 0
+	v.run(10 * time.Minute)
 	v.had(t)
 	assert.Equal(t, "list", s.Choice().Strategy, s.Choice().Why)
 }

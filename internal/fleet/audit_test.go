@@ -173,6 +173,16 @@ func TestTheListIsReadOftenUntilTheAuditLogHasProvedItself(t *testing.T) {
 	assert.LessOrEqual(t, minute(true), 2)
 	minute(false)
 	assert.GreaterOrEqual(t, minute(false), 10, "it lacks something again")
+	minute(true)
+	l.run(15 * time.Minute)
+	minute(true)
+	assert.LessOrEqual(t, minute(true), 2)
+	l.answer = func(_ fleet.Request, a *fleet.Answer) {
+		a.Marks = slices.DeleteFunc(a.Marks, func(m fleet.Mark) bool { return m.At > at(l.now.Add(-20*time.Second)) })
+	}
+	minute(true)
+	minute(true)
+	assert.GreaterOrEqual(t, minute(true), 10, "it lags more than the list")
 }
 
 func TestAFleetGoesOnWithTheListWhenTheAuditLogIsOfNoUse(t *testing.T) {

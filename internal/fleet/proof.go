@@ -28,8 +28,9 @@ type debt struct {
 const (
 	// mostLacks is how many changes in a row an index lacks when it is of no use.
 	mostLacks = 10
-	// lateNames is how late it may be about what the list shows.
-	lateNames = 30 * time.Second
+	// lateNames is how late it may be about what the list shows: with more the list, read each 4 s,
+	// is earlier.
+	lateNames = 10 * time.Second
 	// fewRight is how many in a row it names when it is of use again.
 	fewRight = 3
 )

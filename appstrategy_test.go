@@ -230,13 +230,15 @@ func TestAnAppChoosesItsStrategyAndSaysWhy(t *testing.T) {
 		kind    fliplettest.TokenKind
 		profile profile.Profile
 		bell    bool
+		rings   bool
 		faults  []func(*tower)
 		want    chat.Strategy
 		why     string
 	}{
 		"a token of the app":                   {want: chat.StrategyList, why: "the audit log cannot be used"},
 		"one of the organisation":              {kind: fliplettest.OrganizationToken, want: chat.StrategyAudit},
-		"a bell":                               {kind: fliplettest.OrganizationToken, bell: true, want: chat.StrategyBell},
+		"a bell":                               {kind: fliplettest.OrganizationToken, bell: true, rings: true, want: chat.StrategyBell},
+		"a bell that nothing rings":            {bell: true, want: chat.StrategyList, why: "no bell rings"},
 		"no log in the profile":                {kind: fliplettest.OrganizationToken, profile: profile.Profile{AuditLog: profile.Avoid}, want: chat.StrategyList, why: "the profile has no audit log"},
 		"no times in the profile":              {profile: profile.Profile{ListTimes: profile.Avoid}, want: chat.StrategySweep, why: "the profile has no times"},
 		"no joins":                             {faults: []func(*tower){joins}, want: chat.StrategyAcross, why: "refuses queries with joins"},
@@ -262,7 +264,13 @@ func TestAnAppChoosesItsStrategyAndSaysWhy(t *testing.T) {
 					}
 				})
 				x.listen(t)
-				x.send(60, time.Second)
+				for range 60 {
+					room, _ := x.send(1, 0)
+					if c.rings {
+						x.ring(room)
+					}
+					time.Sleep(time.Second)
+				}
 				time.Sleep(time.Minute)
 				h := x.app.Health()
 				assert.Equal(t, c.want, h.Strategy, h.Why)

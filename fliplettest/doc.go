@@ -50,7 +50,8 @@
 // Requests that fail:
 //
 //   - [Status], [Answer], [TooMany], [Header]: an answer instead of service.
-//     The cross-source query switched off is Always(CrossSource, Status(404)).
+//     The cross-source query switched off is Always(CrossSource, Status(404)), the
+//     audit log Always(GetLogs, Status(403)), and joins are Always(Query, MaxJoins(0)).
 //   - [LoseRequest]: the connection drops before anything is applied.
 //   - [LoseAnswer]: it drops after everything was applied. [Cut]: half-way
 //     through the answer.

@@ -24,6 +24,7 @@ type served struct {
 	kinds   map[fleet.Kind]int
 	fail    func(r fleet.Request) (fleet.Failure, error)
 	omit    func(r fleet.Request, row feed.Row) bool // of queries across
+	quiet   int64                                    // a conversation whose time in the list does not move
 }
 
 func serve(s fleet.Strategy, members map[int64][]int32) *served {
@@ -36,7 +37,7 @@ func serve(s fleet.Strategy, members map[int64][]int32) *served {
 func (v *served) write(conversation int64) int64 {
 	id := int64(len(v.rows) + 1)
 	v.rows = append(v.rows, row(id, conversation, v.now))
-	if v.times != nil {
+	if v.times != nil && conversation != v.quiet {
 		v.times[conversation] = at(v.now)
 	}
 	return id
@@ -126,22 +127,37 @@ func crowd(n int) map[int64][]int32 {
 // to a minute later.
 func TestAMemberWhoIsRemovedCostsNobodyARow(t *testing.T) {
 	t.Parallel()
-	for name, times := range map[string]bool{"the list shows what has changed": true, "the list shows nothing": false} {
+	for name, quiet := range map[string]int64{"the list shows what has changed": 0, "the list shows nothing of it": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := serve(fleet.NewAcross(), crowd(20))
-			if !times {
-				v.times = nil
-			}
+			v.quiet = quiet
 			v.run(2 * time.Minute)
 			v.talk(40, time.Second, 1, 2, 3, 4)
 			v.members[2] = []int32{3} // user 0, who is in all, is not any more
-			v.talk(40, time.Second, 1, 2, 3, 4)
+			v.talk(70, time.Second, 1, 2, 3, 4)
 			v.run(3 * time.Minute)
 			v.had(t)
 			assert.Greater(t, v.kinds[fleet.Across], v.kinds[fleet.Read])
 		})
 	}
+}
+
+func TestWhatAUserHasMissedWhoComesBackIsRead(t *testing.T) {
+	t.Parallel()
+	v := serve(fleet.NewAcross(), crowd(20))
+	v.quiet = 2
+	v.run(2 * time.Minute)
+	v.talk(40, time.Second, 1, 2, 3, 4)
+	v.members[2] = nil
+	v.run(2 * time.Minute)
+	for range 20 {
+		v.talk(4, time.Second, 1, 2, 3, 4)
+	}
+	v.members[2] = []int32{0}
+	v.talk(80, time.Second, 1, 2, 3, 4)
+	v.run(3 * time.Minute)
+	v.had(t)
 }
 
 func TestAUserWhoCannotBeAskedAcrossIsReplacedByOthersAndByReads(t *testing.T) {
@@ -223,23 +239,25 @@ func TestAChooserGoesOnWithoutJoinsAndTriesThemAgain(t *testing.T) {
 	}
 }
 
-// One conversation that spoils its looks is not taken for a server without joins.
+// One conversation after the other that spoils its looks is not taken for a server without joins.
 func TestAConversationThatCannotBeReadIsNotTakenForAServerWithoutJoins(t *testing.T) {
 	t.Parallel()
 	s := fleet.NewChooser(fleet.Ways{Times: true, Joins: true, Across: true})
 	v := serve(s, crowd(30))
+	bad := int64(0)
 	v.fail = func(r fleet.Request) (fleet.Failure, error) {
-		if slices.Contains(r.Conversations, 9) {
+		if slices.Contains(r.Conversations, bad) {
 			return fleet.Failure{Refused: true}, errors.New("not allowed")
 		}
 		return fleet.Failure{}, nil
 	}
 	v.run(time.Minute)
-	for range 60 {
-		v.times[9] = at(v.now)
-		v.talk(4, time.Second, 1, 2, 3, 8)
+	for i := range 60 {
+		bad = int64(9 + i/6)
+		v.talk(5, time.Second, 1, 2, 3, 8, bad)
 	}
-	v.run(time.Minute)
+	bad = 0
+	v.run(10 * time.Minute)
 	v.had(t)
 	assert.Equal(t, "list", s.Choice().Strategy, s.Choice().Why)
 }

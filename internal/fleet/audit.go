@@ -26,29 +26,18 @@ type audits struct {
 
 	// since is where the next request begins, inclusive, and seen are the entries from then on.
 	since  feed.Time
-	first  feed.Time // where the first has begun
-	listed feed.Time // since when the list was read
 	seen   []sighting
 	offset int
 
-	named   map[int64]feed.Time // the latest change of a conversation that the log has told
-	owed    map[int64]debt      // changes in the list that the log has not told
-	right   int                 // how many it has
-	wrong   int                 // how many it has not, in a row
-	lacks   int                 // so many are too many
-	trusted time.Time           // from when on the list is read seldom
+	proof   proof
+	proved  bool      // it has told something
+	trusted time.Time // from when on the list is read seldom
 }
 
 // sighting is an entry of the log.
 type sighting struct {
 	id int64
 	at feed.Time
-}
-
-// debt is a change that the list shows.
-type debt struct {
-	changed feed.Time
-	by      time.Time // when the log should have told it
 }
 
 const (
@@ -64,12 +53,8 @@ const (
 	// auditFar is how many entries may be passed in one request's time until that is no answer to
 	// what was asked.
 	auditFar = 20 * auditPage
-	// auditLate is how late the log may be about what the list shows.
-	auditLate = 30 * time.Second
 	// auditDoubt is how long the list is read often after the log has lacked something.
 	auditDoubt = 10 * time.Minute
-	// auditLacks is how many changes in a row it lacks when it is of no use.
-	auditLacks = 10
 	// auditFails is how many requests in a row fail then, while others are answered.
 	auditFails = 5
 )
@@ -83,7 +68,7 @@ var (
 func NewAudit() Strategy { return newAudit(true) }
 
 func newAudit(times bool) *audits {
-	s := &audits{times: times, lacks: auditLacks, lister: lister{every: time.Minute, users: time.Minute}, named: map[int64]feed.Time{}, owed: map[int64]debt{}}
+	s := &audits{times: times, proof: newProof(), lister: lister{every: time.Minute, users: time.Minute}}
 	s.pace(time.Time{})
 	return s
 }
@@ -94,7 +79,7 @@ func (*audits) Pace() Pace   { return Pace{Sweep: time.Minute, Share: 0.25} }
 // pace sets how often the list is read.
 func (s *audits) pace(now time.Time) {
 	s.every = time.Minute
-	if s.times && (s.right == 0 || s.fails > 0 || now.Before(s.trusted)) {
+	if s.times && (!s.proved || s.fails > 0 || now.Before(s.trusted)) {
 		s.every = listEach
 	}
 }
@@ -115,8 +100,8 @@ func (s *audits) request() Request {
 func (s *audits) Indexed(now time.Time, r Request, a Answer, err error, v *View) {
 	switch {
 	case r.Kind == List:
-		if err == nil {
-			s.compare(now, a.Listed, v)
+		if err == nil && s.times && s.since != 0 {
+			s.proof.compare(now, a.Listed, v)
 		}
 		s.pace(now)
 		s.lister.Indexed(now, r, a, err, v)
@@ -139,15 +124,15 @@ func (s *audits) miss(now time.Time, err error, v *View) {
 			s.errFor = err
 		}
 	}
-	s.due, s.failed = now.Add(wait), now
+	s.due, s.failed = now.Add(max(wait, v.Wait())), now
 }
 
 // read takes the entries of an answer. Nothing of it is believed but that a conversation may
 // have changed.
 func (s *audits) read(now time.Time, r Request, a Answer, v *View) {
 	s.due, s.errFor = now.Add(auditEach), nil
-	if s.first == 0 {
-		s.first, s.listed = r.Since, r.Since
+	if s.since == 0 {
+		s.proof.first = r.Since
 	}
 	newest := r.Since
 	known := make(map[int64]bool, len(s.seen))
@@ -162,12 +147,7 @@ func (s *audits) read(now time.Time, r Request, a Answer, v *View) {
 		known[m.Entry] = true
 		newest = max(newest, m.At)
 		s.seen = append(s.seen, sighting{m.Entry, m.At})
-		s.named[m.Conversation] = max(s.named[m.Conversation], m.At)
-		if d, ok := s.owed[m.Conversation]; ok && m.At >= d.changed-bump {
-			delete(s.owed, m.Conversation)
-			s.right++
-			s.wrong = 0
-		}
+		s.proof.names(m.Conversation, m.At)
 		v.Mark(now, m.Conversation, m.At, m.Deleted)
 	}
 	s.move(r, newest, a.Full)
@@ -195,45 +175,12 @@ func (s *audits) move(r Request, newest feed.Time, full bool) {
 	s.seen = slices.DeleteFunc(s.seen, func(x sighting) bool { return x.at < s.since })
 }
 
-// compare notes what a list shows that the log has not told.
-func (s *audits) compare(now time.Time, list []Listing, v *View) {
-	if !s.times || s.since == 0 {
-		return
-	}
-	for i := range list {
-		l := &list[i]
-		before, known := v.Shown(l.Conversation)
-		if !known || l.Changed <= before || l.Changed < s.first {
-			continue
-		}
-		if s.named[l.Conversation] >= l.Changed-bump {
-			s.right++
-			s.wrong = 0
-		} else if _, waits := s.owed[l.Conversation]; !waits {
-			s.owed[l.Conversation] = debt{l.Changed, now.Add(auditLate)}
-		}
-	}
-	for c, at := range s.named {
-		if at < s.listed { // it was compared
-			delete(s.named, c)
-		}
-	}
-	s.listed = s.since - 2*bump
-}
-
 // settle judges the log by what it owes.
 func (s *audits) settle(now time.Time) {
-	for c, d := range s.owed {
-		if now.Before(d.by) {
-			continue
-		}
-		delete(s.owed, c)
-		if s.fails > 0 {
-			continue // it was not answered
-		}
-		s.wrong++
+	if s.proof.due(now, s.fails == 0) {
 		s.trusted = now.Add(auditDoubt)
 	}
+	s.proved = s.proved || s.proof.right > 0
 	if s.pace(now); s.every == listEach {
 		s.next = earlier(s.next, now.Add(listEach))
 	}
@@ -248,7 +195,7 @@ func earlier(a, b time.Time) time.Time {
 
 // useless is why the log is of no use; nil if it is.
 func (s *audits) useless() error {
-	if s.wrong >= s.lacks {
+	if s.proof.fails() {
 		return errAuditLacks
 	}
 	return s.errFor

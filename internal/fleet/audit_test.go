@@ -173,6 +173,16 @@ func TestTheListIsReadOftenUntilTheAuditLogHasProvedItself(t *testing.T) {
 	assert.LessOrEqual(t, minute(true), 2)
 	minute(false)
 	assert.GreaterOrEqual(t, minute(false), 10, "it lacks something again")
+	minute(true)
+	l.run(15 * time.Minute)
+	minute(true)
+	assert.LessOrEqual(t, minute(true), 2)
+	l.answer = func(_ fleet.Request, a *fleet.Answer) {
+		a.Marks = slices.DeleteFunc(a.Marks, func(m fleet.Mark) bool { return m.At > at(l.now.Add(-20*time.Second)) })
+	}
+	minute(true)
+	minute(true)
+	assert.GreaterOrEqual(t, minute(true), 10, "it lags more than the list")
 }
 
 func TestAFleetGoesOnWithTheListWhenTheAuditLogIsOfNoUse(t *testing.T) {
@@ -220,8 +230,17 @@ func TestAnOutageIsNotTheAuditLogsFault(t *testing.T) {
 	t.Parallel()
 	s := fleet.NewChooser(fleet.Ways{Audit: true, Times: true, Joins: true})
 	l := newLogged(t, 50, s)
+	for i := range 12 { // the log proves itself, so that it is asked more often than the list
+		c := int64(10 + i)
+		l.times[c] = at(l.now)
+		l.note(c, false)
+		l.run(10 * time.Second)
+	}
+	for before := l.lists; l.lists == before; {
+		l.run(50 * time.Millisecond)
+	}
 	down := errors.New("down")
-	for range 2400 { // two minutes
+	for range 1100 { // 55 s
 		l.pass(50 * time.Millisecond)
 		for _, class := range []budget.Class{budget.Index, budget.Live} {
 			if due := l.Due(l.now, class); due.IsZero() || due.After(l.now) {
@@ -233,4 +252,79 @@ func TestAnOutageIsNotTheAuditLogsFault(t *testing.T) {
 		}
 	}
 	assert.Equal(t, "audit", s.Choice().Strategy, s.Choice().Why)
+}
+
+// Bells that do not ring any more leave the list, until they do.
+func TestBellsThatAreMuteAreNotReliedOn(t *testing.T) {
+	t.Parallel()
+	s := fleet.NewChooser(fleet.Ways{Bell: true, Times: true, Joins: true})
+	l := newLogged(t, 50, s)
+	minutes := func(n int, rings bool) string {
+		for i := range 6 * n {
+			c := int64(1 + i%50)
+			l.times[c] = at(l.now)
+			if l.run(time.Second); rings {
+				l.Ring(l.now, c)
+			}
+			l.run(9 * time.Second)
+		}
+		return s.Choice().Strategy
+	}
+	assert.Equal(t, "bell", minutes(10, true))
+	before := l.lists
+	l.run(10 * time.Minute)
+	assert.LessOrEqual(t, l.lists-before, 41, "each 15 s")
+	assert.Equal(t, "list", minutes(5, false))
+	assert.Contains(t, s.Choice().Why, "no bell rings")
+	l.Ring(l.now, 999) // nobody knows it
+	for range 20 {
+		l.Ring(l.now, 7) // nothing has happened in it
+		l.run(time.Second)
+	}
+	assert.Equal(t, "list", s.Choice().Strategy)
+	assert.Equal(t, "bell", minutes(3, true))
+}
+
+// A limit of the log's own holds up the log, and nothing else.
+func TestTheWaitThatTheAuditLogAsksForIsItsOwn(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t, 50, fleet.NewAudit())
+	l.run(5 * time.Second)
+	var r fleet.Request
+	for r.Kind != fleet.Audit {
+		l.pass(100 * time.Millisecond)
+		if due := l.Due(l.now, budget.Index); !due.IsZero() && !due.After(l.now) {
+			if r, _ = l.Next(l.now, budget.Index); r.Kind == fleet.List {
+				l.Fail(l.now, r, fleet.Failure{}, errors.New("not now"))
+			}
+		}
+	}
+	l.Fail(l.now, r, fleet.Failure{Wait: 20 * time.Second}, errors.New("too many"))
+	asked := l.asked
+	l.times[7] = at(l.now)
+	l.run(19 * time.Second)
+	assert.Equal(t, asked, l.asked)
+	assert.Positive(t, l.named(), "the list is read meanwhile")
+	l.run(3 * time.Second)
+	assert.Greater(t, l.asked, asked)
+}
+
+func TestADeletionInTheAuditLogIsLookedForOnce(t *testing.T) {
+	t.Parallel()
+	l := newLogged(t, 50, fleet.NewAudit())
+	l.note(5, true)
+	looked := 0
+	for range 20 {
+		l.run(time.Second)
+		if due := l.Due(l.now, budget.Backfill); due.IsZero() || due.After(l.now) {
+			continue
+		}
+		if r, ok := l.Next(l.now, budget.Backfill); ok {
+			if r.Conversations[0] == 5 {
+				looked++
+			}
+			l.Take(l.now, r, fleet.Answer{Clock: at(l.now)})
+		}
+	}
+	assert.Equal(t, 1, looked)
 }

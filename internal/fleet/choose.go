@@ -60,12 +60,14 @@ type Chooser struct {
 	works  bool    // it is
 	broken error   // why it is not
 	again  time.Time
+	rings  proof // what bells have named
+	mute   bool  // they have not
 	choice Choice
 }
 
 // NewChooser returns the strategy that chooses.
 func NewChooser(w Ways) *Chooser {
-	c := &Chooser{ways: w}
+	c := &Chooser{ways: w, rings: newProof()}
 	name, why := w.Forced, "it was asked for"
 	if name == "" {
 		name, why, _ = c.pick(time.Time{})
@@ -139,8 +141,11 @@ func (c *Chooser) pick(now time.Time) (name, why string, again time.Time) {
 		}
 		return done("across", "queries across the conversations of users may be answered")
 	}
-	if w.Bell {
+	if w.Bell && !c.mute {
 		return done("bell", "conversations have hooks that ring")
+	}
+	if w.Bell {
+		no("no bell rings for what the list shows", time.Time{})
 	}
 	if c.works {
 		return done("audit", "the audit log is answered")
@@ -199,7 +204,7 @@ func (c *Chooser) Index(now time.Time) (Request, time.Time) {
 	}
 	if c.log == nil {
 		if c.log = newAudit(c.ways.Times); errors.Is(c.broken, errAuditLacks) {
-			c.log.lacks = 1 // it has had its chance
+			c.log.proof.lacks = 1 // it has had its chance
 		}
 	}
 	return c.log.request(), c.again
@@ -209,6 +214,9 @@ func (c *Chooser) Index(now time.Time) (Request, time.Time) {
 func (c *Chooser) Indexed(now time.Time, r Request, a Answer, err error, v *View) {
 	switch {
 	case r.Kind != Audit:
+		if c.ways.Bell && c.ways.Times && err == nil {
+			c.heard(now, a.Listed, v)
+		}
 		c.now.Indexed(now, r, a, err, v)
 	case c.log != nil:
 		c.log.Indexed(now, r, a, err, v)
@@ -224,6 +232,27 @@ func (c *Chooser) Indexed(now time.Time, r Request, a Answer, err error, v *View
 		c.works, c.broken, c.again, c.log = false, c.log.useless(), now.Add(auditAgain), nil
 	}
 	c.choose(now)
+}
+
+// rang notes that a bell has named a conversation.
+func (c *Chooser) rang(now time.Time, conversation int64) {
+	if c.ways.Bell && c.view != nil {
+		c.rings.names(conversation, c.view.Now(now))
+	}
+}
+
+// heard judges the bells by what the list shows.
+func (c *Chooser) heard(now time.Time, list []Listing, v *View) {
+	if c.rings.first == 0 {
+		c.rings.first = v.Now(now)
+	}
+	c.rings.compare(now, list, v)
+	c.rings.due(now, true)
+	if c.rings.fails() {
+		c.mute = true
+	} else if c.rings.right >= fewRight {
+		c.mute = false
+	}
 }
 
 // Plan is that of the strategy.

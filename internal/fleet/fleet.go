@@ -215,6 +215,9 @@ func (f *Fleet) Settled(conversation int64) feed.Time {
 func (f *Fleet) Ring(now time.Time, conversation int64) {
 	if c := f.dirty.convs[conversation]; c != nil {
 		f.dirty.mark(c, Rung, now)
+		if s, ok := f.strategy.(*Chooser); ok {
+			s.rang(now, conversation)
+		}
 	}
 }
 
@@ -347,6 +350,9 @@ func (f *Fleet) Moved() map[int32]bool {
 	f.moved = nil
 	return out
 }
+
+// Strategy is the name of the strategy.
+func (f *Fleet) Strategy() string { return f.strategy.Name() }
 
 // Conversations returns those of a user, and Users those of a conversation.
 func (f *Fleet) Conversations(user int32) []int64 { return f.view.Conversations(user) }

@@ -144,8 +144,12 @@ func (v *View) Shown(conversation int64) (at feed.Time, known bool) {
 	return c.shown, true
 }
 
-// Refused reports whether the server has refused the request that has failed.
+// Refused reports whether the server has refused the request that has failed, and Wait is the wait
+// that it has asked for.
 func (v *View) Refused() bool { return v.f.failure.Refused }
+
+// Wait: see [View.Refused].
+func (v *View) Wait() time.Duration { return v.f.failure.Wait }
 
 // Answered is when anything but the audit log was answered last.
 func (v *View) Answered() time.Time { return v.f.succeeded }

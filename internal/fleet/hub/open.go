@@ -66,11 +66,12 @@ func (h *Hub) first(ctx context.Context, list []fleet.Listing, joins bool) (at f
 		ids = ids[:1]
 	}
 	a, err := h.source.Ask(ctx, look(ids...))
-	if err == nil || len(ids) == 1 || !ask.Judge(err).Refused {
+	if err == nil || len(ids) == 1 {
 		return a.Clock, joins, err
 	}
-	if a, err = h.source.Ask(ctx, look(ids[0])); err != nil {
-		return 0, false, err
+	refused := ask.Judge(err).Refused
+	if a, err = h.source.Ask(ctx, look(ids[0])); err != nil || !refused {
+		return a.Clock, joins, err
 	}
 	for _, id := range ids[1:] {
 		if _, err := h.source.Ask(ctx, look(id)); err != nil {

@@ -28,7 +28,7 @@ func sortCreated(rows []feed.Row) {
 
 func options(f *flag.FlagSet) *Options {
 	o := new(Options)
-	f.StringVar(&o.Strategy, "strategy", "list", "sweep, list, bell, audit, cover, across or single")
+	f.StringVar(&o.Strategy, "strategy", "list", "sweep, list, bell, audit, cover, across, single, or choose")
 	f.Uint64Var(&o.Seed, "seed", 1, "of the run")
 	f.IntVar(&o.Users, "users", 5000, "who listen")
 	f.IntVar(&o.Conversations, "conversations", 10000, "of two to four users each")
@@ -59,6 +59,7 @@ func options(f *flag.FlagSet) *Options {
 	f.DurationVar(&o.Back, "back", 0, "by how much the server's clock is set back in the middle of the run")
 	f.DurationVar(&o.Stand, "stand", 0, "how long it stands still then")
 	f.IntVar(&o.Strangers, "strangers", 0, "requests of another process that shares the limit, in 10 s")
+	f.DurationVar(&o.Refuse, "refuse", 0, "how long joins and the audit log are refused, and half as long queries across, from a quarter of the run on")
 	return o
 }
 

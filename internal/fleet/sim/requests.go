@@ -115,11 +115,21 @@ func (r *run) request(t *ticket, kind string, slow bool, serve, done func(), fai
 // ask makes a request of the fleet.
 func (r *run) ask(t *ticket, q fleet.Request) {
 	var a fleet.Answer
+	refused := false
 	kind := q.Kind.String()
 	if q.Class == budget.Backfill {
 		kind = "deletions"
 	}
-	r.request(t, kind, q.Kind == fleet.Look || q.Kind == fleet.List, func() { a = r.world.seen(r.now, &q) }, func() {
+	r.request(t, kind, q.Kind == fleet.Look || q.Kind == fleet.List, func() {
+		if refused = r.refuses(&q); !refused {
+			a = r.world.seen(r.now, &q)
+		}
+	}, func() {
+		if refused {
+			r.failed++
+			r.fleet.Fail(r.now, q, fleet.Failure{Refused: true}, errRefused)
+			return
+		}
 		r.fault.answer(&q, &a)
 		touched := r.fleet.Take(r.now, q, a)
 		seen := map[int32]bool{}

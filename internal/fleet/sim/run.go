@@ -38,10 +38,14 @@ type Options struct {
 	Lag                       time.Duration
 	Back, Stand               time.Duration // of the server's clock, in the middle
 	Strangers                 int           // requests of another process that shares the limit, in 10 s
+	Refuse                    time.Duration // how long joins and the audit log are refused, and half as long queries across
 }
 
 // errDown is why a request of the fleet fails.
-var errDown = errors.New("the server is down")
+var (
+	errDown    = errors.New("the server is down")
+	errRefused = errors.New("refused")
+)
 
 // listener is somebody who gets messages.
 type listener struct {
@@ -94,6 +98,24 @@ type run struct {
 var strategies = map[string]func() fleet.Strategy{
 	"sweep": fleet.NewSweep, "list": fleet.NewListTimes, "bell": fleet.NewBells,
 	"audit": fleet.NewAudit, "cover": fleet.NewCover, "across": fleet.NewAcross, "single": fleet.NewSingle,
+	"choose": func() fleet.Strategy {
+		return fleet.NewChooser(fleet.Ways{Audit: true, Times: true, Joins: true, Across: true})
+	},
+}
+
+// refuses reports whether the server refuses a request: in the second quarter of the run and on,
+// for a while.
+func (r *run) refuses(q *fleet.Request) bool {
+	at := r.now.Sub(epoch) - r.opt.For/4
+	switch q.Kind {
+	case fleet.Audit:
+		return at >= 0 && at < r.opt.Refuse
+	case fleet.Look:
+		return len(q.Conversations) > 1 && at >= 0 && at < r.opt.Refuse
+	case fleet.Across:
+		return at >= r.opt.Refuse/2 && at < r.opt.Refuse
+	}
+	return false
 }
 
 func newRun(opt Options, broken fault) *run {

@@ -52,6 +52,19 @@ func TestNoStrategyLosesOrDoublesAMessage(t *testing.T) {
 	}
 }
 
+// Joins, the audit log and queries across are refused in the middle of a run, and come back.
+func TestWhatAChooserGoesOnWithLosesNothing(t *testing.T) {
+	t.Parallel()
+	r := played(t, small("choose", func(o *Options) {
+		o.Users, o.Conversations, o.Bot, o.Rate, o.Sends, o.Outages = 40, 60, 20, 1, 0.1, 0
+		o.For, o.Refuse = 100*time.Minute, 24*time.Minute
+	}))
+	for _, kind := range []string{"audit", "look", "across", "read"} {
+		assert.Greater(t, r.kinds[kind], 50, kind)
+	}
+	assert.Equal(t, "audit", r.fleet.Strategy(), "at the end")
+}
+
 func (r *run) requests() (n int) {
 	for _, k := range r.kinds {
 		n += k

@@ -46,6 +46,10 @@ func (r *Report) Profile() profile.Profile {
 			if res.Observed != res.Expect || res.Measured > 10_000 {
 				p.ListTimes = profile.Avoid
 			}
+		case "log.rows":
+			if !strings.Contains(res.Observed, "insert") {
+				p.AuditLog = profile.Avoid
+			}
 		case "poll.query", "poll.changed", "poll.across":
 			if late = time.Duration(res.Measured) * time.Millisecond; res.Observed == "it does not come" {
 				late = time.Minute

@@ -35,7 +35,7 @@ func ask(t *testing.T, only []string, pull func(*account)) (report *Report) {
 }
 
 func TestAProfileHasWhatChatsHaveToKnow(t *testing.T) {
-	only := []string{"across", "joins", "conversations", "poll"}
+	only := []string{"across", "joins", "conversations", "poll", "log"}
 	for name, x := range map[string]struct {
 		pull func(*account)
 		want profile.Profile
@@ -44,6 +44,7 @@ func TestAProfileHasWhatChatsHaveToKnow(t *testing.T) {
 		"sixty joins":          {lever(fliplettest.Query, fliplettest.MaxJoins(60)), profile.Profile{MaxJoins: 60}},
 		"no joins":             {lever(fliplettest.Query, fliplettest.MaxJoins(0)), profile.Profile{Joins: profile.Avoid}},
 		"no call":              {lever(fliplettest.CrossSource, fliplettest.Status(404)), profile.Profile{CrossSource: profile.Avoid}},
+		"no messages in a log": {lever(fliplettest.GetLogs, fliplettest.LogWithoutChats()), profile.Profile{AuditLog: profile.Avoid}},
 		"late rows":            {lever(fliplettest.CrossSource, fliplettest.Lag(8*time.Second)), profile.Profile{Overlap: 18 * time.Second}},
 		"times that stand": {func(a *account) {
 			a.opts.Transport = &proxy{a.opts.Transport, func(x *exchange) {

@@ -62,13 +62,16 @@ type RefusedLimiter interface {
 	Refused(until time.Time)
 }
 
-// AnsweredLimiter is an optional ability of a Limiter: it is told when the server has answered a request for data sources,
-// so that what a refusal has begun can end before the moment that it named.
+// AnsweredLimiter is an optional ability of a Limiter: it is told whether the server has answered a request for data
+// sources, so that what a refusal has begun can end before the moment that it named, and an outage does not use up slots.
 type AnsweredLimiter interface {
 	Limiter
 	// Answered says that the server has answered a request that started at a moment, neither with 429 nor with a status of
 	// 500 and more. It must not block.
 	Answered(started time.Time)
+	// Unanswered says that a request got no answer, or one that says that the service is not there: 502, 503 and 504. It
+	// must not block.
+	Unanswered()
 }
 
 // A Window is the Limiter that NewLimiter makes. It lets at most n requests start in any window of a fixed length, and
@@ -86,6 +89,9 @@ type AnsweredLimiter interface {
 // requests may start in a window from then on, and that grows by a hundredth of n in each second. A moment that is over a
 // minute away may be wrong, or named by somebody on the way. Then the most urgent request starts each minute: if it is
 // refused, too, whoever has waited for a minute gets an error that matches ErrRateLimited; if it is answered, the wait ends.
+//
+// When five requests in a row got no answer, the last one a tenth of a window after the first or later, requests start one
+// by one, n/10 in a window, until one is answered: what has piled up by then finds most slots free.
 type Window struct {
 	per time.Duration // 0: there is no limit
 
@@ -214,11 +220,19 @@ func (l *Window) Answered(started time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if hold, _ := l.budget.Held(now); hold == 0 {
+	if l.budget.Answered(now, started) {
+		l.serve(now)
+	}
+}
+
+// Unanswered implements [AnsweredLimiter].
+func (l *Window) Unanswered() {
+	if l == nil || l.per == 0 {
 		return
 	}
-	l.budget.Answered(now, started)
-	l.serve(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.budget.Unanswered(time.Now())
 }
 
 // serve lets through whoever may start now, and sets the timer for the others. mu is held.

@@ -204,6 +204,7 @@ func (f *Fleet) Ring(now time.Time, conversation int64) {
 
 // Sent says that this process has sent a message to a conversation.
 func (f *Fleet) Sent(now time.Time, conversation int64) {
+	f.Awake()
 	if c := f.dirty.convs[conversation]; c != nil {
 		f.dirty.mark(c, Sent, now)
 	}

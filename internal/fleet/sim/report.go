@@ -30,6 +30,9 @@ func (r *run) report(out io.Writer) {
 	median, worst := o.medians()
 	line("median user, worst user's median", "%s, %s (%.1f ×)", round(median), round(worst), float64(worst)/float64(max(median, 1)))
 	line("sends p50, p99, worst", "%s, %s, %s", round(r.sends.at(.5)), round(r.sends.at(.99)), round(r.sends.most))
+	if r.after.n > 0 {
+		line("  after an outage p50, p99, worst", "%s, %s, %s", round(r.after.at(.5)), round(r.after.at(.99)), round(r.after.most))
+	}
 	total := 0
 	for _, n := range r.kinds {
 		total += n

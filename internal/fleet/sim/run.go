@@ -85,6 +85,7 @@ type run struct {
 	wakes     time.Time
 	kinds     map[string]int
 	sends     histogram
+	after     histogram // of sends in the minute after an outage
 	failed    int
 	bells     int
 	byArchive *listener

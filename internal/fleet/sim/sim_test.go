@@ -52,6 +52,13 @@ func TestNoStrategyLosesOrDoublesAMessage(t *testing.T) {
 	}
 }
 
+func TestSendsAfterAnOutageDoNotWaitBehindTheAttemptsThatWereMadeInIt(t *testing.T) {
+	t.Parallel()
+	r := played(t, small("list", func(o *Options) { o.Sends, o.Outage = 5, 30*time.Second }))
+	assert.Greater(t, r.after.n, uint32(100))
+	assert.Less(t, r.after.at(.95), 2*time.Second)
+}
+
 func (r *run) requests() (n int) {
 	for _, k := range r.kinds {
 		n += k

@@ -50,6 +50,8 @@ func options(f *flag.FlagSet) *Options {
 	f.Float64Var(&o.BellsLost, "lost", 0.01, "share of bells that are lost")
 	f.Float64Var(&o.BellsDoubled, "doubled", 0.01, "share that ring twice")
 	f.Float64Var(&o.BellsForged, "forged", 0, "forged bells for each true one")
+	f.Float64Var(&o.Flood, "flood", 0, "forged bells in a second")
+	f.BoolVar(&o.FloodOne, "one", false, "all of them name one conversation, which gets a message a second")
 	f.DurationVar(&o.AuditLag, "auditlag", 3*time.Second, "of the audit log")
 	f.BoolVar(&o.Stuck, "stuck", false, "the times in the list of conversations do not move")
 	f.IntVar(&o.Contents, "contents", 0, "entries whose content the log keeps, 0 for the default")

@@ -77,13 +77,15 @@ type AnsweredLimiter interface {
 // A Window is the Limiter that NewLimiter makes. It lets at most n requests start in any window of a fixed length, and
 // keeps no goroutine. Clients with one token, or of one app, should share one: the server's limit can span them all.
 //
-// Those that wait take turns by Class: sends come first, and a twentieth of the window, or as many slots as will be needed
-// if sends go on as lately, is left free for them. Of the others, eight requests of ClassOther, of ClassLive, and of those
-// who send very many, come to four of ClassIndex, two of ClassMark and one of ClassBackground. Within a class the Clients
-// and Views take turns one by one, those first that have had few requests in the window; requests of one come in the order in
-// which they were asked for. What programs ask for by themselves, of ClassLive, ClassIndex and ClassMark, starts at an even
-// pace after an eighth of a window. Who has had an eighth of a window in one class, and ClassBackground, does so in any
-// case, and leaves a further twentieth free. A plain Client that nobody shares the Window with has all slots at once.
+// Those that wait take turns by Class: sends come first, and a twentieth of the window, or as many slots as will be
+// needed if sends go on as lately, is left free for them, and so many more that a fifth of n is free, or comes free,
+// within a fifth of the window. Of the others, eight requests of ClassOther, of ClassLive, and of those who send very
+// many, come to four of ClassIndex, two of ClassMark and one of ClassBackground. Within a class the Clients and Views
+// take turns one by one, those first that have had few requests in the window; requests of one come in the order in
+// which they were asked for. What programs ask for by themselves, of ClassLive, ClassIndex and ClassMark, starts at an
+// even pace after an eighth of a window. Who has had an eighth of a window in one class, a fifth in sends, and
+// ClassBackground, does so in any case, and leaves a further twentieth free. A plain Client that nobody shares the
+// Window with has all slots at once.
 //
 // When the server refuses a request for data sources with 429, nothing starts before the moment that it names; half as many
 // requests may start in a window from then on, and that grows by a hundredth of n in each second. A moment that is over a

@@ -8,6 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
+	"runtime"
 	"slices"
 	"time"
 
@@ -79,8 +81,21 @@ func main() {
 	if *beside {
 		reportNaive(os.Stdout, *o)
 	}
+	failed := r.oracle.failed()
+	fmt.Fprintf(os.Stdout, "%-34s %.1f KB\n", "heap for each user", r.heap()/float64(o.Users)/1024)
 	fmt.Fprintf(os.Stdout, "%-34s %s\n", "wall time", time.Since(began).Round(100*time.Millisecond))
-	if r.oracle.failed() {
+	if failed {
 		os.Exit(1)
 	}
+}
+
+// heap is what the fleet, its log and all listeners take, at most. The run is over after it.
+func (r *run) heap() float64 {
+	versions := cap(r.world.vers) * int(reflect.TypeFor[wver]().Size()) // rows in the log point to them
+	r.world, r.oracle, r.queue = nil, nil, queue{}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	runtime.KeepAlive(r)
+	return float64(m.HeapAlloc) - float64(versions)
 }

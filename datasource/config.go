@@ -66,7 +66,8 @@ type RetryPolicy struct {
 	BaseDelay time.Duration
 	// MaxDelay caps the doubling. 0 means 8 s.
 	MaxDelay time.Duration
-	// MaxWait caps a wait that the server asked for, which is never more than LongestWait. 0 means 60 s.
+	// MaxWait caps a wait that the server asked for, which is never more than LongestWait. 0 means 60 s. With less than
+	// that it caps what a Limiter is told, too.
 	MaxWait time.Duration
 }
 

@@ -46,7 +46,7 @@
 //
 // The API takes 200 requests in 10 seconds. A Limiter holds requests back before the server refuses them. A refused
 // request waits until the moment that the server named, measured on the server's own clock, and so do all others of the
-// Limiter, if it is a RefusedLimiter.
+// Limiter, if it is a RefusedLimiter: see Window for moments that are far away, and for outages.
 //
 // # Secrets
 //

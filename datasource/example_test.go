@@ -253,3 +253,21 @@ func ExampleWindow_Refused() {
 	// true
 	// 100
 }
+
+// A program that makes requests of its own with the same token tells the Limiter whether they were answered, too.
+func ExampleWindow_Answered() {
+	limit := datasource.NewLimiter(200, 10*time.Second)
+	if err := limit.Wait(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	started := time.Now()
+	resp, err := http.Get("http://127.0.0.1:1/v1/data-sources") // nobody is there
+	if err != nil {
+		limit.Unanswered()
+	} else {
+		_ = resp.Body.Close()
+		limit.Answered(started)
+	}
+	fmt.Println(limit.Delay()) // one of five
+	// Output: 0s
+}

@@ -62,30 +62,38 @@ type RefusedLimiter interface {
 	Refused(until time.Time)
 }
 
-// AnsweredLimiter is an optional ability of a Limiter: it is told when the server has answered a request for data sources,
-// so that what a refusal has begun can end before the moment that it named.
+// AnsweredLimiter is an optional ability of a Limiter: it is told whether the server has answered a request for data
+// sources, so that what a refusal has begun can end before the moment that it named, and an outage does not use up slots.
 type AnsweredLimiter interface {
 	Limiter
 	// Answered says that the server has answered a request that started at a moment, neither with 429 nor with a status of
 	// 500 and more. It must not block.
 	Answered(started time.Time)
+	// Unanswered says that a request got no answer, or one that says that the service is not there: 502, 503 and 504. It
+	// must not block.
+	Unanswered()
 }
 
 // A Window is the Limiter that NewLimiter makes. It lets at most n requests start in any window of a fixed length, and
 // keeps no goroutine. Clients with one token, or of one app, should share one: the server's limit can span them all.
 //
-// Those that wait take turns by Class: sends come first, and a twentieth of the window, or as many slots as will be needed
-// if sends go on as lately, is left free for them. Of the others, eight requests of ClassOther, of ClassLive, and of those
-// who send very many, come to four of ClassIndex, two of ClassMark and one of ClassBackground. Within a class the Clients
-// and Views take turns one by one, those first that have had few requests in the window; requests of one come in the order in
-// which they were asked for. What programs ask for by themselves, of ClassLive, ClassIndex and ClassMark, starts at an even
-// pace after an eighth of a window. Who has had an eighth of a window in one class, and ClassBackground, does so in any
-// case, and leaves a further twentieth free. A plain Client that nobody shares the Window with has all slots at once.
+// Those that wait take turns by Class: sends come first, and a twentieth of the window, or as many slots as will be
+// needed if sends go on as lately, is left free for them, and so many more that a fifth of n is free, or comes free,
+// within a fifth of the window. Of the others, eight requests of ClassOther, of ClassLive, and of those who send very
+// many, come to four of ClassIndex, two of ClassMark and one of ClassBackground. Within a class the Clients and Views
+// take turns one by one, those first that have had few requests in the window; requests of one come in the order in
+// which they were asked for. What programs ask for by themselves, of ClassLive, ClassIndex and ClassMark, starts at an
+// even pace after an eighth of a window. Who has had an eighth of a window in one class, a fifth in sends, and
+// ClassBackground, does so in any case, and leaves a further twentieth free. A plain Client that nobody shares the
+// Window with has all slots at once.
 //
 // When the server refuses a request for data sources with 429, nothing starts before the moment that it names; half as many
 // requests may start in a window from then on, and that grows by a hundredth of n in each second. A moment that is over a
 // minute away may be wrong, or named by somebody on the way. Then the most urgent request starts each minute: if it is
 // refused, too, whoever has waited for a minute gets an error that matches ErrRateLimited; if it is answered, the wait ends.
+//
+// When five requests in a row got no answer, the last one a tenth of a window after the first or later, requests start one
+// by one, n/10 in a window, until one is answered: what has piled up by then finds most slots free.
 type Window struct {
 	per time.Duration // 0: there is no limit
 
@@ -214,11 +222,19 @@ func (l *Window) Answered(started time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if hold, _ := l.budget.Held(now); hold == 0 {
+	if l.budget.Answered(now, started) {
+		l.serve(now)
+	}
+}
+
+// Unanswered implements [AnsweredLimiter].
+func (l *Window) Unanswered() {
+	if l == nil || l.per == 0 {
 		return
 	}
-	l.budget.Answered(now, started)
-	l.serve(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.budget.Unanswered(time.Now())
 }
 
 // serve lets through whoever may start now, and sets the timer for the others. mu is held.

@@ -183,7 +183,8 @@ const (
 
 // LongestWait is the longest that a server can make a Client wait with one answer, whatever it says: a Retry-After of
 // years, a nextValidRequestDate in the year 9999. Error.RetryAfter is never more, and the streams, sends and outbox of
-// package chat, which wait for that long and up to a quarter more, obey the same limit.
+// package chat, which wait for that long and up to a quarter more, obey the same limit. A Window holds requests back for
+// longer, while one a minute finds that the server still refuses it.
 const LongestWait = time.Minute
 
 // What a request may take, phase by phase. An attempt that takes longer fails like one whose connection broke: reads are

@@ -138,6 +138,9 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	}
 	resp, err := watch.outcome(c.send(sending, cl, &way.body)) //nolint:bodyclose // closed below, or dropped
 	if err != nil {
+		if ctx.Err() == nil {
+			c.tellAnswered(cl, 0, started)
+		}
 		return c.lost(ctx, cl, fl, watch.blame(err))
 	}
 	resp.Body = watch.answered(resp.Body)
@@ -254,10 +257,17 @@ func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (agai
 	return false, e
 }
 
-// tellAnswered lets the Limiter know that a request was answered and not refused for the limit. What a gateway says when
-// the service is down is no answer.
+// tellAnswered lets the Limiter know whether a request was answered; status 0: it was not. What a gateway says when the
+// service is down is no answer. tellRefused tells of refusals for the limit.
 func (c *Client) tellAnswered(cl *call, status int, started time.Time) {
-	if l, ok := c.limiter.(AnsweredLimiter); ok && status < 500 && status != http.StatusTooManyRequests && cl.counts() {
+	l, ok := c.limiter.(AnsweredLimiter)
+	if !ok || !cl.counts() {
+		return
+	}
+	switch {
+	case status == 0, http.StatusBadGateway <= status && status <= http.StatusGatewayTimeout:
+		l.Unanswered()
+	case status < 500 && status != http.StatusTooManyRequests:
 		l.Answered(started)
 	}
 }

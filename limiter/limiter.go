@@ -185,6 +185,9 @@ func (l *Limiter) Refused(until time.Time) { l.window.Refused(until) }
 // Answered implements [datasource.AnsweredLimiter], as a [datasource.Window] does, within this replica.
 func (l *Limiter) Answered(started time.Time) { l.window.Answered(started) }
 
+// Unanswered implements [datasource.AnsweredLimiter], as a [datasource.Window] does, within this replica.
+func (l *Limiter) Unanswered() { l.window.Unanswered() }
+
 // Delay implements [datasource.Limiter], by the share that this replica has now.
 func (l *Limiter) Delay() time.Duration { return l.window.Delay() }
 

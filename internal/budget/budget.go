@@ -15,6 +15,9 @@
 // names, half as many may start from then on, and that grows back slowly. While that moment is
 // over a minute away one request a minute asks whether it still holds, since what names it may
 // be wrong, or not the server.
+//
+// While the server answers nothing, requests start one by one, so that slots are left for what
+// has piled up when it is back.
 package budget
 
 import (
@@ -104,6 +107,11 @@ type Budget[U comparable, W any] struct {
 	asked time.Time // when the last one has, zero: none since the hold began
 	cut   time.Time // when it was made less
 
+	lost  int       // requests without an answer since the last one with one
+	since time.Time // the first of them
+	still time.Time // the last
+	quiet time.Time // when the next may start while nothing is answered
+
 	looks int // at classes, for a test of what a decision costs
 }
 
@@ -173,6 +181,8 @@ const (
 	// probes is how often one request starts although the server has named a moment that is
 	// further away.
 	probes = time.Minute
+	// silence is how many requests in a row have no answer until the server is taken to be down.
+	silence = 5
 	// leastPart is the part of a limit that is left after any number of refusals.
 	leastPart = 1.0 / 20
 	// growth is the part of a limit that comes back in a second.
@@ -354,6 +364,7 @@ func (b *Budget[U, W]) Resize(now time.Time, n int) {
 // moment; the zero time: it has named none.
 func (b *Budget[U, W]) Refused(now, until time.Time) {
 	b.expire(now)
+	b.lost = 0
 	holds := now.Before(b.until)
 	if !holds && (b.cut.IsZero() || now.Sub(b.cut) >= b.per/10) { // else it is one of several that were under way
 		b.part, b.cut = max(b.part/2, leastPart), now
@@ -370,13 +381,30 @@ func (b *Budget[U, W]) Refused(now, until time.Time) {
 	b.grown = later(now, b.until)
 }
 
+// Unanswered says that a request got no answer.
+func (b *Budget[U, W]) Unanswered(now time.Time) {
+	if b.lost++; b.lost == 1 {
+		b.since = now
+	}
+	b.still = now
+}
+
+// silent reports whether the server seems to be down: a connection that breaks says little.
+func (b *Budget[U, W]) silent() bool {
+	return b.lost >= silence && b.still.Sub(b.since) >= b.per/10
+}
+
 // Answered says that the server has answered a request that started at a moment, and has not
-// refused it for the limit. A probe ends what a refusal has begun.
-func (b *Budget[U, W]) Answered(now, started time.Time) {
+// refused it for the limit. A probe ends what a refusal has begun, and any answer an outage. It
+// reports whether more may start now.
+func (b *Budget[U, W]) Answered(now, started time.Time) (more bool) {
+	more = b.silent()
+	b.lost = 0
 	if !now.Before(b.until) || b.asked.IsZero() || started.Before(b.asked) {
-		return
+		return more
 	}
 	b.until, b.asked, b.grown = time.Time{}, time.Time{}, now
+	return true
 }
 
 // Held is how long nothing starts but probes, and when the next of these may; the zero time:

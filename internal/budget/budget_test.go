@@ -272,6 +272,46 @@ func TestADeadlineIsMetByTheNextProbeOfALongHold(t *testing.T) {
 	assert.Equal(t, 9*time.Second, p.Expect(p.now, "jane", budget.Sends, 200), "the moment itself is next")
 }
 
+// What an outage has made wait finds slots when it is over, however often it was tried.
+func TestWhileNothingIsAnsweredRequestsStartOneByOne(t *testing.T) {
+	t.Parallel()
+	p := play(documented())
+	up := false
+	starts := 0
+	p.each = func(t *ticket) {
+		if starts++; !up {
+			p.Unanswered(p.now)
+			p.Ask(p.now, t.Value, t.Class, true, t.Value) // again, at once
+			return
+		}
+		p.Answered(p.now, p.now)
+	}
+	for u := range 150 {
+		p.Ask(p.now, fmt.Sprint(u), budget.Sends, true, fmt.Sprint(u))
+	}
+	p.Ask(p.now, "fleet", budget.Live, true, "fleet")
+	p.sleep(30 * time.Second)
+	starts = 0
+	p.sleep(10 * time.Second)
+	assert.InDelta(t, 20, starts, 1, "in a window")
+	up, starts = true, 0
+	p.sleep(500 * time.Millisecond)
+	assert.Greater(t, starts, 140, "the first answer lets the others start")
+	p.sleep(2 * time.Second)
+	_, _, waiting := p.Load(p.now)
+	assert.Zero(t, waiting)
+
+	p.each = nil
+	for range 100 { // that fail at one moment
+		p.Unanswered(p.now)
+	}
+	p.ask(budget.Sends, "jane")
+	p.ask(budget.Sends, "jane")
+	p.sleep(0)
+	_, _, waiting = p.Load(p.now)
+	assert.Zero(t, waiting, "a connection that breaks is no outage")
+}
+
 func TestARefusalWithoutAMomentHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	p := play(documented())

@@ -86,13 +86,13 @@ func sooner(a, b time.Time) time.Time {
 // burst is how long the last of so many sends waits at worst, whenever they come, beside a load,
 // and how many requests of others start in a window before that.
 func burst(load func(*player), sends int, one bool) (worst time.Duration, others int) {
-	const before = 12
-	for phase := range 11 {
+	const before = 4
+	for phase := range 7 {
 		p := play(documented())
 		load(p)
-		p.sleep(before * 10 * time.Second)
+		p.sleep(before*10*time.Second - 1)
 		others = len(p.let) / before
-		p.sleep(time.Duration(phase) * 987 * time.Millisecond)
+		p.sleep(time.Duration(phase)*1457*time.Millisecond + 1)
 		asked, last := p.now, p.now
 		var all []*ticket
 		for i := range sends {
@@ -102,7 +102,7 @@ func burst(load func(*player), sends int, one bool) (worst time.Duration, others
 			}
 			all = append(all, p.ask(budget.Sends, who))
 		}
-		p.sleep(time.Minute)
+		p.sleep(12 * time.Second)
 		for _, t := range all {
 			at, ok := p.let[t]
 			if !ok {

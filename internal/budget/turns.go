@@ -59,18 +59,33 @@ func (b *Budget[U, W]) Next(now time.Time) (t *Ticket[U, W], at time.Time, ok bo
 	case now.Before(b.until):
 		return b.ask(now)
 	}
+	down := b.silent()
+	if down && now.Before(b.quiet) {
+		return nil, b.quiet, false
+	}
+	if t, at = b.take(now); t == nil {
+		return nil, at, false
+	}
+	if down {
+		b.quiet = now.Add(b.per / time.Duration(max(1, b.n/10)))
+	}
+	return t, at, true
+}
+
+// take starts the next request, or says when to ask again.
+func (b *Budget[U, W]) take(now time.Time) (t *Ticket[U, W], at time.Time) {
 	if b.inRow >= most { // they leave nothing to the others otherwise
 		if t, at = b.other(now, 0, 0); t != nil {
-			return t, at, true
+			return t, at
 		}
 	}
 	if t, at = b.send(now); t != nil {
-		return t, at, true
+		return t, at
 	}
 	reserve, base, decays := b.reserve(now)
 	t, when := b.other(now, reserve, base)
 	if t != nil {
-		return t, when, true
+		return t, when
 	}
 	at = sooner(sooner(at, when), decays)
 	if b.starts.len() > 0 { // somebody may not be late any more then
@@ -79,7 +94,7 @@ func (b *Budget[U, W]) Next(now time.Time) (t *Ticket[U, W], at time.Time, ok bo
 	if b.part < 1 { // there is one more then
 		at = sooner(at, now.Add(time.Duration(float64(time.Second)/growth/float64(b.n))))
 	}
-	return nil, at, false
+	return nil, at
 }
 
 // ask starts the most urgent request as a probe, if it is time for one.

@@ -20,6 +20,8 @@ const (
 	Rung
 	// Listed: the index shows that it has changed.
 	Listed
+	// Doubted: a bell has named it whose last ones brought nothing.
+	Doubted
 	// Again: it was read so soon after a sign that the row may not have been visible.
 	Again
 	// Swept: nothing was heard of it for long.
@@ -47,6 +49,7 @@ type conv struct {
 	asleep   time.Time // until when it is not read, since its reads fail
 	fails    uint8
 	looks    uint8     // in vain, since a sign was seen
+	vain     uint8     // bells in a row that brought nothing
 	sign     Reason    // why it was taken last
 	most     uint8     // with how many others it is read at most, 0: any number
 	extra    int       // rows that are asked for beyond those that are remembered
@@ -144,7 +147,10 @@ func (d *Dirty) mark(c *conv, r Reason, now time.Time) {
 func (d *Dirty) Waiting(r Reason) int { return d.count[r] }
 
 // urgent is how many are dirty for a reason that somebody waits for.
-func (d *Dirty) urgent() int { return d.count[Sent] + d.count[Rest] + d.count[Rung] + d.count[Listed] }
+func (d *Dirty) urgent() int { return d.sure() + d.count[Rung] + d.count[Doubted] }
+
+// sure is how many of these are dirty for more than a bell.
+func (d *Dirty) sure() int { return d.count[Sent] + d.count[Rest] + d.count[Listed] }
 
 // oldest is the one that has waited longest for a reason.
 func (d *Dirty) oldest(r Reason) *conv {
@@ -198,11 +204,14 @@ func (d *Dirty) take(n int, now time.Time, sweep time.Duration, fit func(*conv) 
 	left := n - len(out)
 	floor := d.overdue(now, 2*sweep, left/8)
 	grab(Listed, left/4)
+	grab(Rung, n-len(out)-floor-min(d.count[Doubted], left/4))
+	grab(Doubted, n-len(out)-floor)
 	grab(Rung, n-len(out)-floor)
 	grab(Listed, n-len(out)-floor)
 	grab(Again, n-len(out)-floor)
 	out = d.sweep(out, n, now, sweep, fit)
 	grab(Rung, n)
+	grab(Doubted, n)
 	return out
 }
 

@@ -74,6 +74,14 @@ func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
 	}
 }
 
+// Awake says that the server has answered somebody else, so that nothing waits because it was
+// down.
+func (f *Fleet) Awake() {
+	if f.fails > 0 {
+		f.fails, f.until = 0, time.Time{}
+	}
+}
+
 // refused notes that the server refuses a Look. If it does again and again, the number of
 // joins may be why, and in the end that there are any.
 func (f *Fleet) refused(now time.Time, size int) {

@@ -214,6 +214,10 @@ func (f *Fleet) Settled(conversation int64) feed.Time {
 // Ring says that a bell has named a conversation.
 func (f *Fleet) Ring(now time.Time, conversation int64) {
 	if c := f.dirty.convs[conversation]; c != nil {
+		if c.vain >= doubts {
+			f.dirty.mark(c, Doubted, now)
+			return
+		}
 		f.dirty.mark(c, Rung, now)
 		if s, ok := f.strategy.(*Chooser); ok {
 			s.rang(now, conversation)
@@ -223,6 +227,7 @@ func (f *Fleet) Ring(now time.Time, conversation int64) {
 
 // Sent says that this process has sent a message to a conversation.
 func (f *Fleet) Sent(now time.Time, conversation int64) {
+	f.Awake()
 	if c := f.dirty.convs[conversation]; c != nil {
 		f.dirty.mark(c, Sent, now)
 	}
@@ -453,19 +458,20 @@ func (f *Fleet) rate(now time.Time) float64 {
 	}
 	rate := min(requests/p.Sweep.Seconds(), p.Share*f.cfg.Rate)
 	if f.dirty.urgent() > 0 {
-		// Twice as many places as there were conversations with something new: what proves
-		// nothing, such as a bell, fills the others. So whoever rings in vain takes places of
-		// the sweep, and costs no requests.
-		// What has piled up is read within two seconds; of bells, as far as they have proved true.
-		brisk := func(n int) float64 { return max(f.cfg.Brisk, float64(n)/each/2) }
-		rung := f.dirty.Waiting(Rung)
+		// Twice as many places as there were conversations with something new: the others are
+		// filled by what proves nothing, such as a bell, and by the sweep.
 		rate = max(rate, 2*f.pace.hits(now)/each)
-		if sure := f.dirty.urgent() - rung; sure > 0 {
-			rate = max(rate, brisk(sure))
+		if sure := f.dirty.sure(); sure > 0 { // what has piled up is read within two seconds
+			rate = max(rate, f.cfg.Brisk, float64(sure)/each/2)
 		}
+		rung, doubted := f.dirty.Waiting(Rung), f.dirty.Waiting(Doubted)
 		if rung > 0 {
-			rate = max(rate, f.pace.trust*brisk(rung))
+			rate = max(rate, f.pace.trust*f.cfg.Brisk)
 		}
+		if doubted > 0 {
+			rate = max(rate, doubtedRate)
+		}
+		rate = max(rate, float64(rung+doubted)/each/bellWait.Seconds())
 	}
 	// What is read by itself is no part of that.
 	return min(rate+min(float64(f.dirty.Waiting(Rest)), f.cfg.Rate/4), f.cfg.Rate)

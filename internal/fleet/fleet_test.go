@@ -410,3 +410,60 @@ func TestARowThatBecomesVisibleBehindAPageIsFound(t *testing.T) {
 	entries, _ := b.log.Len()
 	assert.Equal(t, len(all)+2, entries)
 }
+
+// vainly lets bells ring in conversations in which there is nothing new, so often.
+func (b *bench) vainly(t *testing.T, times int, conversations ...int64) {
+	t.Helper()
+	for range times {
+		for _, c := range conversations {
+			b.Ring(b.now, c)
+		}
+		for b.Dirty().Waiting(fleet.Rung)+b.Dirty().Waiting(fleet.Doubted) > 0 {
+			b.pass(time.Second)
+			b.Take(b.now, b.look(t), fleet.Answer{Clock: at(b.now)})
+		}
+	}
+}
+
+func TestBellsThatBroughtNothingComeBehindThoseThatMayBeTrue(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1000, fleet.NewBells())
+	b.pass(time.Second)
+	var forged []int64
+	for c := range int64(300) {
+		forged = append(forged, c+1)
+	}
+	b.vainly(t, 3, forged...)
+	for _, c := range forged {
+		b.Ring(b.now, c)
+	}
+	for c := range int64(90) {
+		b.Ring(b.now, 900+c)
+	}
+	honest, doubted := 0, 0
+	for _, c := range b.look(t).Conversations {
+		if c >= 900 {
+			honest++
+		} else if c <= 300 {
+			doubted++
+		}
+	}
+	assert.Greater(t, honest, 60)
+	assert.Greater(t, doubted, 15, "they may be true again")
+}
+
+func TestAConversationWhoseBellsWereForgedDoesNotStarve(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 10, fleet.NewBells())
+	b.pass(time.Second)
+	b.vainly(t, 200, 3)
+	b.Ring(b.now, 3)
+	assert.Equal(t, 1, b.Dirty().Waiting(fleet.Doubted))
+	assert.LessOrEqual(t, b.Due(b.now, budget.Live).Sub(b.now), 1250*time.Millisecond, "a doubted bell")
+	b.Ring(b.now, 4)
+	assert.LessOrEqual(t, b.Due(b.now, budget.Live).Sub(b.now), 600*time.Millisecond, "another conversation's is as good as ever")
+	r := b.look(t)
+	b.Take(b.now, r, fleet.Answer{Rows: []feed.Row{row(7, 3, b.now)}, Clock: at(b.now)})
+	b.Ring(b.now, 3)
+	assert.Equal(t, 1, b.Dirty().Waiting(fleet.Rung), "one that was true is believed again")
+}

@@ -9,6 +9,16 @@ import (
 // wait for the sweep.
 const leastTrust = 0.25
 
+const (
+	// doubts is how many bells of a conversation in a row bring nothing until they are doubted.
+	doubts = 2
+	// bellWait is how long what was rung waits at most, if the budget allows.
+	bellWait = 400 * time.Millisecond
+	// doubtedRate is how many live reads in a second there are at least while somebody rings
+	// whose bells are doubted: they may be true again.
+	doubtedRate = 0.8
+)
+
 // recent is how far back the pace looks.
 const recent = 2 * time.Second
 

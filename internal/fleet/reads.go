@@ -249,9 +249,17 @@ func (f *Fleet) finish(now time.Time, r Request, c *conv) {
 	f.pace.saw(now, sign, len(fresh) > 0)
 	switch {
 	case len(fresh) > 0:
+		c.vain = 0
+	case sign == Rung || sign == Doubted:
+		c.vain = min(c.vain+1, doubts)
+	}
+	switch {
+	case len(fresh) > 0:
 		f.dirty.lookAgain(c, now, true)
 		return
 	case sign == Swept && c.looks == 0:
+		return
+	case sign == Doubted:
 		return
 	case sign == Again && c.looks == 0:
 		return // nothing has become visible behind the row

@@ -8,6 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
+	"runtime"
 	"slices"
 	"time"
 
@@ -50,6 +52,8 @@ func options(f *flag.FlagSet) *Options {
 	f.Float64Var(&o.BellsLost, "lost", 0.01, "share of bells that are lost")
 	f.Float64Var(&o.BellsDoubled, "doubled", 0.01, "share that ring twice")
 	f.Float64Var(&o.BellsForged, "forged", 0, "forged bells for each true one")
+	f.Float64Var(&o.Flood, "flood", 0, "forged bells in a second")
+	f.BoolVar(&o.FloodOne, "one", false, "all of them name one conversation, which gets a message a second")
 	f.DurationVar(&o.AuditLag, "auditlag", 3*time.Second, "of the audit log")
 	f.BoolVar(&o.Stuck, "stuck", false, "the times in the list of conversations do not move")
 	f.IntVar(&o.Contents, "contents", 0, "entries whose content the log keeps, 0 for the default")
@@ -78,8 +82,21 @@ func main() {
 	if *beside {
 		reportNaive(os.Stdout, *o)
 	}
+	failed := r.oracle.failed()
+	fmt.Fprintf(os.Stdout, "%-34s %.1f KB\n", "heap for each user", r.heap()/float64(o.Users)/1024)
 	fmt.Fprintf(os.Stdout, "%-34s %s\n", "wall time", time.Since(began).Round(100*time.Millisecond))
-	if r.oracle.failed() {
+	if failed {
 		os.Exit(1)
 	}
+}
+
+// heap is what the fleet, its log and all listeners take, at most. The run is over after it.
+func (r *run) heap() float64 {
+	versions := cap(r.world.vers) * int(reflect.TypeFor[wver]().Size()) // rows in the log point to them
+	r.world, r.oracle, r.queue = nil, nil, queue{}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	runtime.KeepAlive(r)
+	return float64(m.HeapAlloc) - float64(versions)
 }

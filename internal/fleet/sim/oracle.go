@@ -9,12 +9,16 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
+// victim is the conversation that Options.FloodOne names.
+const victim = int32(0)
+
 // oracle compares what listeners got with what was written.
 type oracle struct {
 	w       *world
 	got     map[[2]int32]*heard // by listener and conversation
 	changed map[[2]int32]uint64 // the version that a listener has of a row that was changed
 	delays  histogram
+	victims histogram              // those of one conversation
 	noticed map[[2]int32]feed.Time // when it was known that somebody has joined
 	joins   histogram              // of messages that were written before that
 	users   []histogram
@@ -116,6 +120,9 @@ func (o *oracle) deliver(now time.Time, listener int32, e *feed.Event) {
 		o.first = now.Sub(epoch)
 	}
 	o.delays.add(d)
+	if r.conv == victim {
+		o.victims.add(d)
+	}
 	o.users[listener].add(d)
 }
 

@@ -26,10 +26,16 @@ func (r *run) report(out io.Writer) {
 	line("answers of 429", "%d", r.world.refused)
 	line("first message after", "%s", round(o.first))
 	line("delivery p50, p95, p99, worst", "%s, %s, %s, %s", round(o.delays.at(.5)), round(o.delays.at(.95)), round(o.delays.at(.99)), round(o.delays.most))
+	if r.opt.FloodOne {
+		line("  in the conversation that is rung", "%s, %s, %s, %s", round(o.victims.at(.5)), round(o.victims.at(.95)), round(o.victims.at(.99)), round(o.victims.most))
+	}
 	line("before a join was noticed p50, p95", "%s, %s (%d messages)", round(o.joins.at(.5)), round(o.joins.at(.95)), o.joins.n)
 	median, worst := o.medians()
 	line("median user, worst user's median", "%s, %s (%.1f ×)", round(median), round(worst), float64(worst)/float64(max(median, 1)))
 	line("sends p50, p99, worst", "%s, %s, %s", round(r.sends.at(.5)), round(r.sends.at(.99)), round(r.sends.most))
+	if r.after.n > 0 {
+		line("  after an outage p50, p99, worst", "%s, %s, %s", round(r.after.at(.5)), round(r.after.at(.99)), round(r.after.most))
+	}
 	total := 0
 	for _, n := range r.kinds {
 		total += n

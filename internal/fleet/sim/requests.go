@@ -85,6 +85,7 @@ func (r *run) request(t *ticket, kind string, slow bool, serve, done func(), fai
 	if r.now.Sub(epoch) < r.opt.For {
 		r.kinds[kind]++
 	}
+	begun := r.now
 	if r.fault == earlySlots {
 		r.budget.Ended(r.now, t)
 	}
@@ -103,8 +104,11 @@ func (r *run) request(t *ticket, kind string, slow bool, serve, done func(), fai
 				r.budget.Refused(r.now, until)
 				failed(until.Sub(r.now))
 			case down:
+				r.budget.Unanswered(r.now)
 				failed(0)
 			default:
+				r.budget.Answered(r.now, begun)
+				r.fleet.Awake()
 				done()
 			}
 			r.step()
@@ -170,6 +174,9 @@ func (r *run) sendTo(asked time.Time, u, conv int32) {
 			r.rings(conv)
 		}, func() {
 			r.sends.add(r.now.Sub(asked))
+			if r.world.afterOutage(asked) {
+				r.after.add(r.now.Sub(asked))
+			}
 			r.fleet.Sent(r.now, int64(conv)+1)
 		}, func(time.Duration) {
 			r.in(2*time.Second, func() { r.sendTo(asked, u, conv) })

@@ -30,6 +30,8 @@ type Options struct {
 	Archive                   bool // one listener to everything, none for the users
 	BellsLost, BellsDoubled   float64
 	BellsForged               float64 // for each true one
+	Flood                     float64 // forged bells in a second
+	FloodOne                  bool    // in one conversation
 	AuditLag                  time.Duration
 	Stuck                     bool // the times in the list do not move
 	Contents                  int  // entries whose content the log keeps
@@ -89,6 +91,7 @@ type run struct {
 	wakes     time.Time
 	kinds     map[string]int
 	sends     histogram
+	after     histogram // of sends in the minute after an outage
 	failed    int
 	bells     int
 	byArchive *listener
@@ -173,6 +176,18 @@ func (r *run) play() {
 	}
 	r.every(r.opt.Rate, func() { r.others(r.world.pick()) })
 	r.every(r.opt.Sends, func() { r.send(r.now) })
+	r.every(r.opt.Flood, func() {
+		conv := victim
+		if !r.opt.FloodOne {
+			conv = int32(r.rnd.IntN(len(r.world.convs)))
+		}
+		r.bells++
+		r.fleet.Ring(r.now, int64(conv)+1)
+		r.step()
+	})
+	if r.opt.FloodOne {
+		r.every(1, func() { r.others(victim) })
+	}
 	for i := range r.opt.Bursts {
 		r.when(epoch.Add(r.opt.For*time.Duration(i+1)/time.Duration(r.opt.Bursts+1)), r.burst)
 	}
@@ -191,7 +206,7 @@ func (r *run) play() {
 	r.step()
 	end := epoch.Add(r.opt.For)
 	r.until(end)
-	r.opt.Rate, r.opt.Sends = 0, 0
+	r.opt.Rate, r.opt.Sends, r.opt.Flood = 0, 0, 0
 	// What is not there in time may still come.
 	for range 10 {
 		r.until(r.now.Add(3 * time.Minute))

@@ -65,6 +65,13 @@ func TestWhatAChooserGoesOnWithLosesNothing(t *testing.T) {
 	assert.Equal(t, "audit", r.fleet.Strategy(), "at the end")
 }
 
+func TestSendsAfterAnOutageDoNotWaitBehindTheAttemptsThatWereMadeInIt(t *testing.T) {
+	t.Parallel()
+	r := played(t, small("list", func(o *Options) { o.Sends, o.Outage = 5, 30*time.Second }))
+	assert.Greater(t, r.after.n, uint32(100))
+	assert.Less(t, r.after.at(.95), 2*time.Second)
+}
+
 func (r *run) requests() (n int) {
 	for _, k := range r.kinds {
 		n += k
@@ -88,6 +95,32 @@ func TestBellsThatLieLoseNothingAndCostNoRequests(t *testing.T) {
 			t.Parallel()
 			r := played(t, small("bell", quiet, lie))
 			assert.Less(t, float64(r.requests()), 1.1*float64(honest.requests()))
+			if r.bells > 0 {
+				assert.Less(t, r.oracle.delays.at(.95), 2*time.Second)
+			}
+		})
+	}
+}
+
+// Many more forged bells than true ones, as many for each message as 500 a second for 200.
+func TestAFloodOfForgedBellsHoldsUpNoMessage(t *testing.T) {
+	t.Parallel()
+	for name, flood := range map[string]func(*Options){
+		"in all conversations": func(o *Options) { o.Flood = 400 },
+		"in one":               func(o *Options) { o.Flood, o.FloodOne = 400, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := played(t, small("bell", func(o *Options) {
+				o.Users, o.Conversations, o.Bot, o.Rate, o.For = 2000, 8000, 500, 160, time.Minute
+				o.BellsLost, o.BellsDoubled, o.Bursts, o.Joins, o.Blocked, o.Outages = 0, 0, 0, 0, 0, 0
+			}, flood))
+			assert.Less(t, r.oracle.delays.at(.95), 2*time.Second)
+			assert.Less(t, r.sends.at(.99), time.Second)
+			if r.opt.FloodOne {
+				assert.Greater(t, r.oracle.victims.n, uint32(50))
+				assert.Less(t, r.oracle.victims.at(.95), 2*time.Second)
+			}
 		})
 	}
 }

@@ -304,6 +304,19 @@ func (w *world) admit(now time.Time) (until time.Time, ok bool) {
 	return time.Time{}, true
 }
 
+// afterOutage reports whether the server has been down within the last minute, and is not.
+func (w *world) afterOutage(now time.Time) bool {
+	if w.down(now) {
+		return false
+	}
+	for d := time.Second; d <= time.Minute; d += time.Second {
+		if w.down(now.Add(-d)) {
+			return true
+		}
+	}
+	return false
+}
+
 // down reports whether the server is down.
 func (w *world) down(now time.Time) bool {
 	if w.opt.Outage == 0 {

@@ -59,6 +59,8 @@ type Hub struct {
 	trouble  trouble
 	endpoint *rows.Endpoint // for what is read from the server for all
 
+	relisting relisting
+
 	once   sync.Once
 	wanted chan struct{} // is closed when somebody listens
 	opened time.Time
@@ -67,7 +69,7 @@ type Hub struct {
 
 // Open reads the list of conversations, and the server's time. It takes two requests.
 func Open(ctx context.Context, cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint(), wanted: make(chan struct{})}
+	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint(), wanted: make(chan struct{}), relisting: relisting{turn: make(chan struct{}, 1)}}
 	h.source = ask.New(ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log})
 	a, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
 	if err != nil {

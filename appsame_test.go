@@ -48,6 +48,20 @@ var sames = map[string]func(b *both) any{
 		end()
 		return got
 	},
+	"Health shows a poll that is no older than Options say": func(b *both) any {
+		_, err := b.Stream(b.t.Context(), func(*chat.Message) {})
+		require.NoError(b.t, err)
+		time.Sleep(10 * time.Second)
+		h := b.Health()
+		return []any{b.oldest() < 2*time.Minute+5*time.Second, h.FailedPolls, h.Listeners, len(h.User) > 0}
+	},
+	"Health counts consumers": func(b *both) any {
+		end := b.consume(newLedger())
+		defer end()
+		time.Sleep(10 * time.Second)
+		h := b.Health()
+		return []any{b.oldest() < 2*time.Minute+5*time.Second, h.FailedPolls, h.Listeners, h.Consumers}
+	},
 	"Poll delivers from a conversation that others have just made": func(b *both) any {
 		l := newLedger()
 		_, err := b.Stream(b.t.Context(), l.add)
@@ -59,6 +73,15 @@ var sames = map[string]func(b *both) any{
 		require.NoError(b.t, b.Poll(b.t.Context()))
 		return l.bodies()
 	},
+}
+
+// oldest is how old the last poll was at most in half an hour.
+func (b *both) oldest() (age time.Duration) {
+	for range 360 {
+		time.Sleep(5 * time.Second)
+		age = max(age, time.Since(b.Health().LastPoll))
+	}
+	return age
 }
 
 // consume begins a consumer, and returns what ends it.

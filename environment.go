@@ -66,11 +66,11 @@ func (e AppEnvironment) CurrentUser(ctx context.Context) (_ M, err error) {
 	if err := e.Options.Client.Call(ctx, http.MethodGet, "v1/session", nil, nil, &answer); err != nil {
 		return nil, fmt.Errorf("current user: %w", err)
 	}
-	session, _ := at(answer, "session").(M)
-	if row, ok := at(session, "entries", "dataSource", "data").(M); ok && len(row) > 0 {
+	session, _ := wire.At(answer, "session").(M)
+	if row, ok := wire.At(session, "entries", "dataSource", "data").(M); ok && len(row) > 0 {
 		return row, nil
 	}
-	for _, account := range wire.Objects(at(session, "accounts", "dataSource")) {
+	for _, account := range wire.Objects(wire.At(session, "accounts", "dataSource")) {
 		if row, ok := account["data"].(M); ok && len(row) > 0 {
 			return row, nil
 		}
@@ -112,21 +112,12 @@ func (e AppEnvironment) widget(ctx context.Context, name string, absent error) (
 	if err != nil {
 		return nil, fmt.Errorf("settings of %s: %w", name, err)
 	}
-	instance, _ := at(answer, "widgetInstance").(M)
+	instance, _ := wire.At(answer, "widgetInstance").(M)
 	if instance == nil {
 		return nil, fmt.Errorf("%w in app %s", absent, app)
 	}
 	settings, _ := instance["settings"].(M) // a widget that was never set up has none
 	return settings, nil
-}
-
-// at returns the value at a path of keys, nil if there is none.
-func at(v any, path ...string) any {
-	for _, key := range path {
-		m, _ := v.(M)
-		v = m[key]
-	}
-	return v
 }
 
 // fill sets options that are not set from a chat widget's settings. Ids there are
@@ -264,8 +255,8 @@ func (e LocalEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
 
 // read reads the file, then the variables.
 func (e LocalEnvironment) read(ctx context.Context) (f localFile, err error) {
-	if err := ctx.Err(); err != nil {
-		return f, context.Cause(ctx)
+	if err := alive(ctx); err != nil {
+		return f, err
 	}
 	getenv := e.Getenv
 	if getenv == nil {

@@ -161,3 +161,21 @@ func UnpackMap(b []byte) (m M) {
 	_ = d.Decode(&m) // it was made of one
 	return m
 }
+
+// At returns the value at a path of keys, nil if there is none.
+func At(v any, path ...string) any {
+	for _, key := range path {
+		m, _ := v.(M)
+		v = m[key]
+	}
+	return v
+}
+
+// List is a list of texts as JSON has it.
+func List(texts []string) []any {
+	out := make([]any, len(texts))
+	for i, s := range texts {
+		out[i] = s
+	}
+	return out
+}

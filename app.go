@@ -218,6 +218,9 @@ func (a *App) as(ctx context.Context, query M, fn func(*Chat) error) error {
 	if err != nil {
 		return invalid("as: %v", err)
 	}
+	if err := alive(ctx); err != nil {
+		return err
+	}
 	ctx = datasource.InClass(ctx, datasource.ClassSend) // with the login
 	for again := false; ; again = true {
 		c, done, err := a.senders.Use(ctx, login.Pack().Key(), func(ctx context.Context) (*Chat, error) { return a.person(ctx, query) })
@@ -305,6 +308,9 @@ func (a *App) Close() error {
 // Errors: the cause of ctx.
 func (a *App) Shutdown(ctx context.Context) (err error) {
 	defer wrap("shutdown", &err)
+	if err := given(ctx); err != nil {
+		return err
+	}
 	defer a.Close() //nolint:errcheck // it does not fail
 	err = hub.Each(64, append(a.users.End(), a.watch), func(c *Chat) error { return c.Shutdown(ctx) })
 	a.work.Stop(errClosing)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -73,7 +74,7 @@ func Connect(ctx context.Context, opts Options) (*Chat, error) {
 
 // connect is Connect without a registry.
 func connect(ctx context.Context, opts Options) (*Chat, error) {
-	if err := ctx.Err(); err != nil {
+	if err := alive(ctx); err != nil {
 		return nil, err
 	}
 	silent := opts.Logger == nil
@@ -162,7 +163,7 @@ func (c *Chat) retire() {
 // Errors: the cause of ctx; [ErrInvalid] for a nil or zero Chat.
 func (c *Chat) Shutdown(ctx context.Context) (err error) {
 	defer wrap("shutdown", &err)
-	if err := c.made(); err != nil {
+	if err := cmp.Or(c.made(), given(ctx)); err != nil {
 		return err
 	}
 	c.retire()
@@ -222,8 +223,8 @@ func (c *Chat) begin(ctx context.Context) (_ context.Context, end func(), err er
 	if err := c.made(); err != nil {
 		return nil, nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, nil, context.Cause(ctx)
+	if err := alive(ctx); err != nil {
+		return nil, nil, err
 	}
 	if !c.calls.Enter() && !c.mayFinish(ctx) {
 		return nil, nil, ErrClosed

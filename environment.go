@@ -230,8 +230,8 @@ func (e LocalEnvironment) PushEnabled(ctx context.Context) (_ bool, err error) {
 
 // read reads the file, then the variables.
 func (e LocalEnvironment) read(ctx context.Context) (f localFile, err error) {
-	if err := ctx.Err(); err != nil {
-		return f, context.Cause(ctx)
+	if err := alive(ctx); err != nil {
+		return f, err
 	}
 	getenv := e.Getenv
 	if getenv == nil {

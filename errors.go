@@ -128,6 +128,22 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 }
 
+// given refuses a context that is nil.
+func given(ctx context.Context) error {
+	if ctx == nil {
+		return invalid("ctx: nil; give one, such as context.Background()")
+	}
+	return nil
+}
+
+// alive refuses a context that is nil, or has ended.
+func alive(ctx context.Context) error {
+	if err := given(ctx); err != nil || ctx.Err() == nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
 // missing makes the service's 404 an ErrNotFound that names what is missing.
 func missing(err error, what string, id int64) error {
 	if absent(err) {

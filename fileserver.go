@@ -65,8 +65,15 @@ func (c *Chat) ServeFile(w http.ResponseWriter, r *http.Request, m *Message, i i
 // message from the page itself is not to be trusted. An error of find is answered like
 // those of [Chat.ServeFile].
 func (c *Chat) FileHandler(find func(*http.Request) (*Message, int, error)) http.Handler {
+	if find == nil && c.made() == nil {
+		c.alarm(false).Error("FileHandler: find is nil, so there is no file; give a function")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !serve.Allowed(w, r) {
+			return
+		}
+		if find == nil || c.made() != nil {
+			serve.Refuse(w, http.StatusNotFound)
 			return
 		}
 		m, i, err := find(r)

@@ -82,6 +82,9 @@ func (c *Chat) Health() Health {
 	}
 	polls := s.receiver.Status()
 	h.User, h.Listeners, h.LastPoll, h.FailedPolls = s.userID, polls.Listeners, polls.Succeeded, polls.Failed
+	if at := s.desk.Heard(); h.FailedPolls == 0 && at.After(h.LastPoll) && !h.LastPoll.IsZero() {
+		h.LastPoll = at // what is new is found by the polls of the App
+	}
 	if polls.Err != nil {
 		h.LastError = failure("poll", polls.Err)
 	}

@@ -26,6 +26,9 @@ import (
 // Errors: those of the server and Storage; the context's cause; [ErrClosed].
 func (c *Chat) Logout(ctx context.Context) (err error) {
 	defer wrap("logout", &err)
+	if err := given(ctx); err != nil {
+		return err
+	}
 	local, end, err := c.begin(context.WithoutCancel(ctx))
 	if err != nil {
 		return err

@@ -101,7 +101,7 @@ func (c *Chat) markRead(ctx context.Context, s *session, conversationID int64, m
 		}
 		m.ReadBy, m.IsReadByCurrentUser = slices.Clone(list), true
 		if m.Data != nil {
-			m.Data[wire.ReadBy] = toAny(list)
+			m.Data[wire.ReadBy] = wire.List(list)
 		}
 	}
 	return nil
@@ -131,12 +131,4 @@ func (a *App) merge() {
 // conversation, so that their marks can overwrite each other.
 func mayCollide(def wire.Definition) bool {
 	return def.Public() || len(def.List(wire.Participants)) > 2
-}
-
-func toAny(list []string) []any {
-	out := make([]any, len(list))
-	for i, s := range list {
-		out[i] = s
-	}
-	return out
 }

@@ -207,7 +207,8 @@ func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bo
 // moment for those that were running when it was called. So it may be called from
 // inside one. A stream that is a page behind, since its function blocks, has no part in
 // it.
-// Concurrent calls share requests. Without a stream Poll does nothing and returns nil,
+// Concurrent calls share requests. At an [App] it takes one request for the list of conversations and
+// one for 100 conversations of the user. Without a stream Poll does nothing and returns nil,
 // also while the server is down; [datasource.Client.Ping] asks whether it is.
 //
 // Errors: that of the server if the poll failed, while the streams go on; the
@@ -220,5 +221,10 @@ func (c *Chat) Poll(ctx context.Context, opts ...PollOption) (err error) {
 		return err
 	}
 	defer end()
+	if s.receiver.Status().Listeners > 0 {
+		if err := s.desk.Poll(ctx); err != nil {
+			return err
+		}
+	}
 	return s.receiver.Poll(ctx, o.reset)
 }

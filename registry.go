@@ -64,8 +64,8 @@ func (r *Registry) set(c *Chat, replace bool) {
 func (r *Registry) Get(ctx context.Context) (_ *Chat, err error) {
 	defer wrap("get", &err)
 	for {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		if err := alive(ctx); err != nil {
+			return nil, err
 		}
 		r.mu.Lock()
 		c := r.chat

@@ -15,6 +15,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -31,7 +32,8 @@ type session struct {
 	// Guarded by Chat.mu. The same user may log in again with another query.
 	query   where.Packed
 	contact keptContact
-	renewal *renewal
+
+	renewal wait.Shared
 
 	roster    *roster.Roster // which conversations are the user's
 	rows      *rows.Source   // the rows of the user's conversations
@@ -80,49 +82,17 @@ func (s *session) drain(ctx context.Context) error {
 	return s.outbox.Drain(ctx)
 }
 
-// renewal is a running login that replaces a refused chat token.
-type renewal struct {
-	done      chan struct{}
-	err       error
-	abandoned bool // the caller's context ended, so err means nothing to others
-}
-
 // renew replaces a chat token that the server refused with 403. Usually a logout on
 // another device has cleared it. Concurrent calls for one token share one login.
 func (c *Chat) renew(ctx context.Context, s *session, refused *string) error {
-	for {
+	return s.renewal.Do(ctx, func() (renewed bool, err error) {
 		c.mu.Lock()
+		defer c.mu.Unlock()
 		if c.session != s {
-			c.mu.Unlock()
-			return ErrNotLoggedIn
+			return true, ErrNotLoggedIn
 		}
-		if s.token.Load() != refused {
-			c.mu.Unlock()
-			return nil // renewed meanwhile
-		}
-		r := s.renewal
-		if r == nil {
-			r = &renewal{done: make(chan struct{})}
-			s.renewal = r
-			c.mu.Unlock()
-			r.err = c.logInAgain(ctx, s, refused)
-			r.abandoned = ctx.Err() != nil
-			c.mu.Lock()
-			s.renewal = nil
-			c.mu.Unlock()
-			close(r.done)
-			return r.err
-		}
-		c.mu.Unlock()
-		select {
-		case <-r.done:
-			if !r.abandoned {
-				return r.err
-			}
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+		return s.token.Load() != refused, nil
+	}, func(ctx context.Context) error { return c.logInAgain(ctx, s, refused) })
 }
 
 // logInAgain reads the session's contact again, online, and uses its token.

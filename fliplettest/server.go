@@ -69,7 +69,9 @@ func New(t testing.TB, opts ...Option) *Server {
 func Start(opts ...Option) (*Server, error) {
 	var cfg config
 	for _, o := range opts {
-		o(&cfg)
+		if o != nil {
+			o(&cfg)
+		}
 	}
 	var hooks *ears
 	if cfg.inProcess || cfg.onHook != nil {

@@ -38,6 +38,7 @@ type Driver struct {
 	mu    sync.Mutex
 	fleet *Fleet
 	err   error      // of the last request, nil if it was answered
+	reads []*wanted  // reads that somebody waits for
 	tell  sync.Mutex // held while Changed and Moved are called
 }
 
@@ -143,6 +144,7 @@ func (d *Driver) ask(ctx context.Context, r Request) {
 func (d *Driver) answered(r Request, a Answer, why Failure, err error) (changed []int64, moved map[int32]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer d.looked(r, err)
 	if r.Kind != Audit { // which has troubles of its own
 		d.err = err
 	}

@@ -197,6 +197,9 @@ func (f *Fleet) serverAt(now time.Time) (feed.Time, bool) {
 	return feed.Time(now.UnixMicro()) + slices.Min(f.ahead[:n]), true
 }
 
+// Heard is when a request was answered last.
+func (f *Fleet) Heard() time.Time { return f.succeeded }
+
 // Stats says what was done so far.
 func (f *Fleet) Stats() Stats { return f.stats }
 

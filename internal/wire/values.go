@@ -161,3 +161,12 @@ func UnpackMap(b []byte) (m M) {
 	_ = d.Decode(&m) // it was made of one
 	return m
 }
+
+// List is a list of texts as JSON has it.
+func List(texts []string) []any {
+	out := make([]any, len(texts))
+	for i, s := range texts {
+		out[i] = s
+	}
+	return out
+}

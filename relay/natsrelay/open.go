@@ -110,6 +110,9 @@ func Open(ctx context.Context, js jetstream.JetStream, stream, shard string, opt
 	defer wrap("open", &err)
 	cfg := config{replicas: 1, timeout: 4 * time.Second}
 	for _, o := range opts {
+		if o == nil {
+			continue
+		}
 		if err := o(&cfg); err != nil {
 			return nil, err
 		}

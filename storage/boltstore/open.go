@@ -38,7 +38,9 @@ func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } 
 func Open(path string, opts ...Option) (*Store, error) {
 	cfg := config{timeout: 3 * time.Second}
 	for _, o := range opts {
-		o(&cfg)
+		if o != nil {
+			o(&cfg)
+		}
 	}
 	switch {
 	case path == "":

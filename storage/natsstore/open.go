@@ -93,6 +93,9 @@ func Open(ctx context.Context, js jetstream.JetStream, bucket string, opts ...Op
 	defer wrap("open", &err)
 	cfg := config{replicas: 1, timeout: 4 * time.Second}
 	for _, o := range opts {
+		if o == nil {
+			continue
+		}
 		if err := o(&cfg); err != nil {
 			return nil, err
 		}

@@ -120,7 +120,9 @@ func New(ctx context.Context, pool *pgxpool.Pool, opts ...Option) (*Store, error
 	}
 	cfg := config{schema: "fliplet_chat", idle: idle}
 	for _, o := range opts {
-		o(&cfg)
+		if o != nil {
+			o(&cfg)
+		}
 	}
 	if err := cfg.check(); err != nil {
 		return nil, err

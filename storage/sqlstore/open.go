@@ -207,7 +207,9 @@ func New(ctx context.Context, db *sql.DB, opts ...Option) (*Store, error) {
 func configure(opts []Option) config {
 	cfg := config{patience: time.Minute}
 	for _, o := range opts {
-		o(&cfg)
+		if o != nil {
+			o(&cfg)
+		}
 	}
 	return cfg
 }

@@ -63,6 +63,8 @@ type Hub struct {
 	trouble  trouble
 	endpoint *rows.Endpoint // for what is read from the server for all
 
+	relisting relisting
+
 	once   sync.Once
 	wanted chan struct{} // is closed when somebody listens
 	opened time.Time

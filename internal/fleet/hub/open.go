@@ -17,7 +17,7 @@ const tried = 3
 // Open reads the list of conversations, and the server's time with a query that has joins, which
 // tells whether the server takes them. It takes two requests, and up to three more where it does not.
 func Open(ctx context.Context, cfg Config) (*Hub, error) {
-	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint(), wanted: make(chan struct{})}
+	h := &Hub{cfg: cfg, log: fleet.NewLog(cfg.Keeps), desks: map[int32]map[*Desk]bool{}, watches: map[*Watch]bool{}, endpoint: rows.NoEndpoint(), wanted: make(chan struct{}), relisting: relisting{turn: make(chan struct{}, 1)}}
 	c := ask.Config{Client: cfg.Client, Apps: cfg.Apps, Wanted: cfg.Wanted, Listed: h.listed, Genuine: cfg.Genuine, Log: cfg.Log}
 	if cfg.Contacts != 0 {
 		c.Token = ask.TokenOf(cfg.Client, cfg.Contacts)

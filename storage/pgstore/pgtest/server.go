@@ -76,7 +76,9 @@ func Start(t testing.TB, opts ...Option) *Server {
 func Run(ctx context.Context, opts ...Option) (_ *Server, err error) {
 	s := &Server{}
 	for _, o := range opts {
-		o(s)
+		if o != nil {
+			o(s)
+		}
 	}
 	if s.bin, err = programs(); err != nil {
 		return nil, err

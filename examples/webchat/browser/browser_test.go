@@ -283,7 +283,8 @@ func (p *tab) click(selector string) {
 }
 
 // clickOn clicks what a script finds, with the mouse: it has to be there, and nothing may
-// be in front of it.
+// be in front of it. When a page moves it away from under the mouse, which takes a while to
+// click on a busy machine, the click has met something else, and is made again.
 func (p *tab) clickOn(script string) {
 	p.t.Helper()
 	at := `(() => {
@@ -291,14 +292,22 @@ func (p *tab) clickOn(script string) {
 		if (!e) return null;
 		e.scrollIntoView({ block: "nearest", behavior: "instant" });
 		const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2, top = document.elementFromPoint(x, y);
-		return top && (e === top || e.contains(top) || top.contains(e)) && !e.disabled ? [x, y] : null;
+		return top && (e === top || e.contains(top) || top.contains(e)) && !e.disabled ? [x, y, e.contains(top) ? 1 : 0] : null;
 	})()`
+	met := `window.clickMissed = false, document.addEventListener("click", (click) => {
+		const e = ` + script + `;
+		window.clickMissed = Boolean(e) && !click.composedPath().includes(e);
+	}, { capture: true, once: true }), true`
 	var before []float64
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
 		where := eval[[]float64](p, at)
-		if len(where) == 2 && slices.Equal(where, before) { // it has come to rest
+		if len(where) == 3 && slices.Equal(where, before) { // it has come to rest
+			eval[bool](p, met)
 			p.do(chromedp.MouseClickXY(where[0], where[1]))
-			return
+			if where[2] == 0 || !eval[bool](p, `Boolean(window.clickMissed)`) { // a label around it takes its clicks
+				return
+			}
+			where = nil
 		}
 		before = where
 	}

@@ -40,7 +40,8 @@ func files(t *testing.T, b *browser) {
 	jane, bob := b.person("jane", "Bob Roe"), b.person("bob", "Jane Doe")
 	painted := `?.querySelector(".pictures img")`
 	loaded := func(p *tab, text string, width int) {
-		p.until(bubble(text) + painted + `?.naturalWidth === ` + quoted(width))
+		// While it is being sent, who sends it sees what they have chosen.
+		p.until(`((img) => img?.naturalWidth === ` + quoted(width) + ` && !img.src.startsWith("blob:"))(` + bubble(text) + painted + `)`)
 		address := eval[string](p, bubble(text)+painted+`.src`)
 		assert.Regexp(t, `/chat/\w+/file/\d+/\d+/0(-[0-9a-f]+)?$`, address, "no key in the address")
 	}

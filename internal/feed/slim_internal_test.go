@@ -34,6 +34,7 @@ func TestAQuietListenerKeepsNoRoomForTheNewsThatItHasHad(t *testing.T) {
 	require.Equal(t, len(rows), f.Pending(id))
 	f.Slim()
 	require.Equal(t, len(rows), f.Pending(id), "what waits stays")
+	assert.NotZero(t, cap(e.batch.news), "the next page of a backlog needs it")
 	for want := range int64(len(rows)) {
 		event, ok := f.Take(id)
 		require.True(t, ok)

@@ -32,15 +32,30 @@ type Endpoint struct {
 	counts atomic.Bool // its counts were compared with rows
 	leaks  atomic.Bool // it has sent rows of conversations that are not the user's
 	names  atomic.Bool // it says to which conversations rows belong
-	heads  heads
+	heads  *heads      // nil before the first look, which few servers need
 
-	avoid bool // it is never asked; not changed after the start
+	assumed assumed
+}
+
+// assumed is what is taken for granted, from [profile.Profile]. It is not changed after the start.
+type assumed struct {
+	maxJoins                  int // 0: the default
+	noCross, noJoins, noTimes bool
 }
 
 // Assume takes what is known of the server for granted. It is called before anything else.
 func (e *Endpoint) Assume(p profile.Profile) {
-	e.avoid = p.CrossSource == profile.Avoid
-	e.heads.assume(p)
+	e.assumed = assumed{p.MaxJoins, p.CrossSource == profile.Avoid, p.Joins == profile.Avoid, p.ListTimes == profile.Avoid}
+}
+
+// joins is what the server has shown of its joins.
+func (e *Endpoint) joins() *heads {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.heads == nil {
+		e.heads = &heads{assumed: e.assumed}
+	}
+	return e.heads
 }
 
 // NoEndpoint is that of a token without a user, which cannot ask for all conversations at
@@ -78,7 +93,7 @@ func (e *Endpoint) assign(rows []datasource.Entry) {
 // missing reports whether the server is known to lack the endpoint. When it is time
 // to ask again, one caller is told that it is not.
 func (e *Endpoint) missing(now time.Time) bool {
-	if e.avoid {
+	if e.assumed.noCross {
 		return true
 	}
 	e.mu.Lock()

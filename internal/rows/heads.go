@@ -14,7 +14,6 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
-	"github.com/fliplet/fliplet-chat-go/profile"
 )
 
 // Without the cross-source endpoint the rows of each conversation have to be asked for.
@@ -86,18 +85,12 @@ type heads struct {
 	most  int       // how many conversations a query may ask about, until then
 	until time.Time // 0: limit. Below fewJoins: fewer are not tried
 
-	// Not changed after the start, from [profile.Profile]:
-	maxJoins        int // 0: the default
-	never, noMotion bool
-}
-
-func (h *heads) assume(p profile.Profile) {
-	h.maxJoins, h.never, h.noMotion = p.MaxJoins, p.Joins == profile.Avoid, p.ListTimes == profile.Avoid
+	assumed assumed
 }
 
 // limit is about how many conversations a query asks unless fewer are known to be allowed.
 func (h *heads) limit() int {
-	return cmp.Or(h.maxJoins, maxJoins)
+	return cmp.Or(h.assumed.maxJoins, maxJoins)
 }
 
 // size is about how many conversations a query asks, and whether it may ask about fewer.
@@ -123,7 +116,7 @@ func (h *heads) found(most int, now time.Time) {
 func (h *heads) trusted(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.never && !now.Before(h.off)
+	return !h.assumed.noJoins && !now.Before(h.off)
 }
 
 func (h *heads) distrust(now time.Time) {
@@ -136,7 +129,7 @@ func (h *heads) distrust(now time.Time) {
 func (h *heads) moves(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.noMotion && !now.Before(h.stuck)
+	return !h.assumed.noTimes && !now.Before(h.stuck)
 }
 
 // stick notes that they do not.
@@ -149,7 +142,7 @@ func (h *heads) stick(now time.Time) {
 // stands notes whether the times of data sources do not move with rows that were seen. One
 // that is behind what it was has moved.
 func (s *Source) stands(members []Member, newest map[int64][]feed.Key, now time.Time) bool {
-	h := &s.Endpoint.heads
+	h := s.Endpoint.joins()
 	stands := slices.ContainsFunc(members, func(m Member) bool { return !m.Unlisted && !s.peaks.back(m) && h.behind(m, first(newest[m.ID])) })
 	if stands {
 		h.stick(now)
@@ -193,7 +186,7 @@ func (w *want) skims() bool {
 // false if it cannot be told which.
 func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Page, ok bool, _ error) {
 	now := time.Now()
-	if len(members) < headsFrom || !w.skims() || !s.Endpoint.heads.trusted(now) || !s.Endpoint.heads.moves(now) {
+	if len(members) < headsFrom || !w.skims() || !s.Endpoint.joins().trusted(now) || !s.Endpoint.joins().moves(now) {
 		return Page{}, false, nil
 	}
 	all := members
@@ -203,7 +196,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		members = slices.DeleteFunc(slices.Clone(all), func(m Member) bool { _, abed := unseen[m.ID]; return abed })
 	}
 	newest, sick, err := s.newestOf(ctx, members, w)
-	if err != nil && w.partial && len(members) <= s.Endpoint.heads.limit() && ctx.Err() == nil && !errors.Is(err, datasource.ErrRateLimited) {
+	if err != nil && w.partial && len(members) <= s.Endpoint.joins().limit() && ctx.Err() == nil && !errors.Is(err, datasource.ErrRateLimited) {
 		return Page{}, false, nil // one of them may be why: each by itself tells
 	}
 	if refusal(err) {
@@ -229,7 +222,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 	}
 	if errors.Is(err, errHeads) || errors.Is(err, errStuck) {
 		if !errors.Is(err, errStuck) {
-			s.Endpoint.heads.distrust(now)
+			s.Endpoint.joins().distrust(now)
 		}
 		s.Log.Warn("the newest rows of conversations cannot be had in one request, asking for each", "error", err)
 		return Page{}, false, nil

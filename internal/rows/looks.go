@@ -44,7 +44,7 @@ func (s *Source) newestOf(ctx context.Context, members []Member, w want) (newest
 	if err != nil || len(failed) == 0 {
 		return newest, nil, err
 	}
-	h := &s.Endpoint.heads
+	h := s.Endpoint.joins()
 	defer drop(failed)
 	if now := time.Now(); !joined && !h.splits(now) {
 		return newest, nil, await(failed, newest)
@@ -114,7 +114,7 @@ looks:
 // many each time that the server refuses them in a way that may be for their number, and
 // keeps in mind what it has found.
 func (s *Source) lookAt(ctx context.Context, members []Member, w want, newest map[int64][]feed.Key) (failed []spoilt, joined bool, err error) {
-	now, h := time.Now(), &s.Endpoint.heads
+	now, h := time.Now(), s.Endpoint.joins()
 	size, fewer := h.size(now)
 	var patience time.Duration
 	if w.partial && h.hurries(now) {

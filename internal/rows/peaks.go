@@ -150,7 +150,7 @@ func (s *Source) peek(ctx context.Context, members []Member, w *want) error {
 		return nil
 	}
 	now := time.Now()
-	moves := s.Endpoint.heads.moves(now)
+	moves := s.Endpoint.joins().moves(now)
 	w.sight.members, w.sight.rows = make(map[int64]Member, len(members)), make(map[int64][]feed.Key, len(members))
 	var abed map[int64]error
 	if w.partial {
@@ -165,7 +165,7 @@ func (s *Source) peek(ctx context.Context, members []Member, w *want) error {
 			ask = append(ask, m)
 		}
 	}
-	if len(ask) < 2 || !s.Endpoint.heads.trusted(now) {
+	if len(ask) < 2 || !s.Endpoint.joins().trusted(now) {
 		return nil
 	}
 	look := *w
@@ -176,10 +176,10 @@ func (s *Source) peek(ctx context.Context, members []Member, w *want) error {
 	case ctx.Err() != nil || errors.Is(err, datasource.ErrRateLimited):
 		return err
 	case errors.Is(err, errHeads) || refusal(err):
-		s.Endpoint.heads.distrust(now)
+		s.Endpoint.joins().distrust(now)
 		s.Log.Warn("the newest rows of conversations cannot be had in one request, asking for each", "error", err)
 		return nil
-	case len(ask) > s.Endpoint.heads.limit():
+	case len(ask) > s.Endpoint.joins().limit():
 		return err
 	default:
 		return nil // each by itself tells

@@ -174,3 +174,16 @@ func TestAPageThatWasRefusedBecomesSmaller(t *testing.T) {
 	}
 	assert.Equal(t, 48, p.Limit(200))
 }
+
+func TestAnAnswerThatWasFoundWholeIsBelievedForAWhile(t *testing.T) {
+	t.Parallel()
+	var v pages.Verified
+	assert.False(t, v.Has(start, 1))
+	v.Note(start, 50)
+	v.Note(start, 40)
+	assert.True(t, v.Has(start, 50))
+	assert.False(t, v.Has(start, 51))
+	assert.False(t, v.Has(start.Add(10*time.Minute), 50))
+	v.Note(start.Add(time.Hour), 40)
+	assert.False(t, v.Has(start.Add(time.Hour), 50))
+}

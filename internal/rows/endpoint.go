@@ -37,6 +37,7 @@ type Endpoint struct {
 
 	across, one   pages.Pace // of pages of all conversations, and of one
 	larger, other larger     // answers of either kind
+	looks         pages.Verified
 
 	profile profile.Profile
 }

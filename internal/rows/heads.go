@@ -312,8 +312,8 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 		return nil, err
 	}
 	w.clock.note(answer.Answered, sent)
-	if answer.More && len(members) > 1 && len(answer.Entries) < most*len(members) {
-		return s.halves(ctx, members, w)
+	if n := len(answer.Entries); answer.More && len(members) > 1 && n < most*len(members) && !s.Endpoint.looks.Has(sent, n) {
+		return s.halves(ctx, members, w, n)
 	}
 	newest, asked := make(map[int64][]feed.Key, len(members)), make(map[int64]bool, len(members))
 	for _, m := range members {
@@ -344,14 +344,23 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 
 // halves is chunk for an answer that may have been cut, which does not show of whom rows are
 // missing. The answers to its halves are smaller than one that was seen.
-func (s *Source) halves(ctx context.Context, members []Member, w want) (map[int64][]feed.Key, error) {
+func (s *Source) halves(ctx context.Context, members []Member, w want, rows int) (map[int64][]feed.Key, error) {
 	newest, err := s.chunk(ctx, members[:len(members)/2], w)
 	if err != nil {
 		return nil, err
 	}
 	others, err := s.chunk(ctx, members[len(members)/2:], w)
-	maps.Copy(newest, others)
-	return newest, err
+	if maps.Copy(newest, others); err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, keys := range newest {
+		n += len(keys)
+	}
+	if n == rows {
+		s.Endpoint.looks.Note(time.Now(), n)
+	}
+	return newest, nil
 }
 
 // isAbove reports whether a row belongs before another one in a look.

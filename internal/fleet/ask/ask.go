@@ -43,6 +43,7 @@ type Source struct {
 	pace pages.Pace // of the pages of one conversation
 	// lists is what the lists of one conversation in a look have shown of how long they may be.
 	lists pages.Evidence
+	looks pages.Verified
 
 	mu      sync.Mutex
 	numbers map[string]int32 // of users, by flUserId
@@ -204,7 +205,7 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 	for _, n := range r.Limits {
 		wanted += n
 	}
-	if n := len(r.Conversations) / 2; answer.More && n > 0 && len(answer.Entries) < wanted {
+	if n := len(r.Conversations) / 2; answer.More && n > 0 && len(answer.Entries) < wanted && !s.looks.Has(time.Now(), len(answer.Entries)) {
 		// It may have been cut, and does not show of whom rows are missing. The answers to its
 		// halves are smaller than one that was seen.
 		one, other := r, r
@@ -214,6 +215,9 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 			return a, err
 		}
 		b, err := s.look(ctx, other)
+		if err == nil && len(a.Rows)+len(b.Rows) == len(answer.Entries) {
+			s.looks.Note(time.Now(), len(answer.Entries))
+		}
 		if a.Cut == nil {
 			a.Cut = b.Cut
 		} else {

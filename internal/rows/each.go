@@ -102,7 +102,10 @@ func (s *Source) gone(err error, w want) bool {
 // conversation that was deleted meanwhile has none. Only the service can say so, and for a
 // poll the next list says it.
 func (s *Source) pageOf(ctx context.Context, id int64, w want) (out []datasource.Entry, more bool, err error) {
-	behind, weight := w, 0
+	behind, weight, most := w, 0, pages.Aim
+	if w.large {
+		most = maxPage
+	}
 	for {
 		rows, more, err := s.step(ctx, id, behind)
 		if s.gone(err, w) {
@@ -116,7 +119,7 @@ func (s *Source) pageOf(ctx context.Context, id int64, w want) (out []datasource
 		for i := range page.Rows {
 			weight += rowWeight(&page.Rows[i])
 		}
-		if !page.More || len(out) >= w.limit || weight > pages.Aim {
+		if !page.More || len(out) >= w.limit || weight > most {
 			return out, page.More || len(out) >= w.limit, nil
 		}
 		if page.Next == behind.after {

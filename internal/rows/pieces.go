@@ -139,7 +139,7 @@ func (s *Source) newest(ctx context.Context, w want) (out unchecked, more bool, 
 		if more && (!sound || len(rows) == 0) {
 			return unchecked{}, false, unordered(ErrCut)
 		}
-		out.rows = append(out.rows, rows...)
+		out.rows, out.size = append(out.rows, rows...), out.size+u.size
 		if size += u.size; ends || size > maxPage {
 			return out, more, nil
 		}

@@ -220,6 +220,7 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	}
 	room, _ := rooms.Get().(*[]feed.Row)
 	*room = feedInto(ctx, (*room)[:0], found.rows, genuine, s.Log)
+	sized(*room, &found)
 	out := Answer{room: room, Rows: *room, Shown: found.rows, Short: short && len(*room) < q.Limit, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
 	if len(foreign) == 0 {
 		return out, nil
@@ -278,7 +279,7 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	}
 	switch q.Kind {
 	case feed.Newest:
-		w.column, w.newest, w.after = createdAt, true, q.Before
+		w.column, w.newest, w.after, w.large = createdAt, true, q.Before, true
 	case feed.Created:
 		w.column, w.after = createdAt, q.After
 		if q.Conversation != 0 {

@@ -43,6 +43,7 @@ type want struct {
 	old                  *age   // notes how old the answer is; nil unless partial
 	chain                *chain // of the pages of a poll; nil unless they are read one conversation after the other
 	waits                bool   // a refusal for the rate is waited out
+	large                bool   // a page may have maxPage bytes
 }
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }

@@ -51,7 +51,7 @@ func (c *Client) SelectAcross(ctx context.Context, body []byte, into []Entry) (*
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Entries: p.entries, Answered: answered, Size: cl.size, More: p.more(&c.evidence.across, rows, cl.size)}, nil
+	return &Result{Entries: p.entries, Answered: answered, Size: cl.kept, More: p.more(&c.evidence.across, rows, cl.size)}, nil
 }
 
 // CountAcross asks the endpoint of FindAcross for a count, as badges and dashboards need it: no rows are transferred.

@@ -16,7 +16,7 @@ type page struct {
 	odd              int // how many elements of the list are no row with an id
 	total            *int
 	answered         time.Time // as in call
-	size             int64     // as in call
+	size, kept       int64     // as in call
 	clientIDs        []ClientID
 	deletedCount     *int // of a delete query
 	deletedIDs       int  // how many ids a delete query listed

@@ -25,8 +25,8 @@ type Result struct {
 	// Answered is the server's time of the answer, in whole seconds: its Date. Zero when the answer had none. No row in it
 	// can have been changed later, whatever its timestamps say, which anybody may have stored.
 	Answered time.Time
-	// Size is the number of bytes of the answer. A program that reads pages of rows of any size asks for fewer rows when
-	// one was large.
+	// Size is the number of bytes of the answer, without what is left out of rows that break a limit. A program that reads
+	// pages of rows of any size asks for fewer rows when one was large.
 	Size int64
 	// More: there may be rows behind these, so ask again from the last one on until More is false. An answer has More when
 	// it has as many rows as Query.Limit, and also when it has fewer and may have been cut: a server, or a gateway on the
@@ -80,7 +80,7 @@ func (c *Client) Select(ctx context.Context, dataSourceID int64, q Query) (*Resu
 		kind = &c.evidence.joined
 	}
 	return &Result{
-		Entries: p.entries, Deleted: p.deleted, Total: p.total, Answered: p.answered, Size: p.size, More: p.more(kind, limit, p.size),
+		Entries: p.entries, Deleted: p.deleted, Total: p.total, Answered: p.answered, Size: p.kept, More: p.more(kind, limit, p.size),
 	}, nil
 }
 
@@ -233,7 +233,7 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call, believe 
 	if err != nil {
 		return page{}, err
 	}
-	p.answered, p.size = cl.answered, cl.size
+	p.answered, p.size, p.kept = cl.answered, cl.size, cl.kept
 	for _, rows := range [...][]Entry{p.entries, p.deleted} {
 		for i := range rows {
 			if rows[i].DataSourceID == 0 && !cl.joined { // some answers leave it out

@@ -36,6 +36,7 @@ type call struct {
 
 	answered time.Time // the Date of the last answer; zero if it had none
 	size     int64     // the bytes of its body
+	kept     int64     // those that were kept
 
 	// For downloads:
 	target    string                                       // the whole URL, where it is not made of path and query
@@ -368,6 +369,7 @@ func (c *Client) body(buf *bytes.Buffer, resp *http.Response, cl *call) ([]byte,
 			return nil, &ResponseTooLargeError{Limit: c.maxBytes}
 		case err == io.EOF:
 			cl.size = int64(buf.Len())
+			cl.kept = cl.size
 			return buf.Bytes(), nil
 		case err != nil:
 			return nil, err
@@ -392,7 +394,7 @@ func (c *Client) sift(begun []byte, resp *http.Response, cl *call) ([]byte, erro
 		case total > c.maxBytes*transferFactor:
 			return nil, &ResponseTooLargeError{Limit: c.maxBytes, Rows: s.rows}
 		case err == io.EOF:
-			cl.size = total
+			cl.size, cl.kept = total, int64(len(s.out))
 			return s.out, nil
 		case err != nil:
 			return nil, err

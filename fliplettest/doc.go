@@ -80,6 +80,7 @@
 //
 //   - [Ignore]: parameters that the server does not know: order, limit, offset,
 //     includeDeleted, definition, type, attributes, ….
+//   - [MostRows], [MostBytes]: fewer rows than there are and were asked for.
 //   - [Everybody]: rows of other people's conversations.
 //   - [Reverse], [Shuffle], [DuplicateRow]: rows out of order or twice.
 //   - [LogWithoutChats], [LogWithoutRows]: an audit log that does not have everything.

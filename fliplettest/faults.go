@@ -124,6 +124,18 @@ func MaxJoins(n int) Fault {
 	return fault(func(fx *flipletd.Effects) { fx.MaxJoins = &n })
 }
 
+// MostRows gives at most n rows in an answer, whatever was asked for, and does not say that
+// there are more: a gateway on the way, or a setting of the server. It acts on [CrossSource],
+// [Query] and [ListEntries].
+func MostRows(n int) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.MostRows = n })
+}
+
+// MostBytes is MostRows for the bytes of the columns of all rows. There is at least one row.
+func MostBytes(n int) Fault {
+	return fault(func(fx *flipletd.Effects) { fx.MostBytes = n })
+}
+
 // Everybody answers a cross-source query with the rows of everybody's conversations, as
 // if access were not checked.
 func Everybody() Fault {

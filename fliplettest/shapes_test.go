@@ -57,6 +57,27 @@ func TestQueriesWithTooManyJoinsAreRefused(t *testing.T) {
 	assert.Equal(t, 200, r.do("POST", path, two).status)
 }
 
+func TestAnswersThatAreCut(t *testing.T) {
+	t.Parallel()
+	r := open(t, fliplettest.InProcess())
+	for range 5 {
+		r.send(`{"body":"0123456789"}`)
+	}
+	const path = "/v1/data-sources/Talk/data"
+	all := r.do("POST", path+"/query", `{}`).ids(t)
+	require.Greater(t, len(all), 4)
+	for _, route := range []fliplettest.Route{fliplettest.Query, fliplettest.CrossSource, fliplettest.ListEntries} {
+		r.Always(route, fliplettest.MostRows(4))
+	}
+	assert.Equal(t, all[:4], r.do("POST", path+"/query", `{"limit":200}`).ids(t))
+	assert.Equal(t, all[4:], r.do("POST", path+"/query", `{"offset":4}`).ids(t))
+	assert.Len(t, r.do("GET", path, "").ids(t), 4)
+	assert.Len(t, r.poll("").ids(t), 4)
+	r.Next(2, fliplettest.Query, fliplettest.MostBytes(1))
+	assert.Equal(t, all[:1], r.do("POST", path+"/query", `{"limit":200}`).ids(t))
+	assert.Equal(t, all[1:2], r.do("POST", path+"/query", `{"limit":200,"offset":1}`).ids(t))
+}
+
 func TestEverybodysConversations(t *testing.T) {
 	t.Parallel()
 	r := open(t, fliplettest.InProcess())

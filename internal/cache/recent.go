@@ -24,6 +24,7 @@ type recent struct {
 	upto  feed.Time
 	tried time.Time // of the last attempt to store them
 	dirty bool      // changed since the last call of page
+	grown int       // about the bytes that came since rows were dropped last
 }
 
 // waiting is closed when the Store has answered, nil unless it is asked.
@@ -46,6 +47,9 @@ type answer struct {
 // mostEarly bounds the answers that wait for a Store. With more of them what it has is
 // given up: the next newest page takes its place.
 const mostEarly = 64
+
+// mostBytes is about how many bytes the rows have that are kept.
+const mostBytes = 4 << 20
 
 // opening says whether to begin to open, and when that is done: nil if there is nothing to
 // wait for. Only the first call waits.
@@ -103,7 +107,7 @@ func (m *recent) take(a answer, size int) {
 	for i := range a.rows {
 		m.put(&a.rows[i])
 	}
-	if len(m.rows) > 2*size {
+	if len(m.rows) > 2*size || m.grown > mostBytes {
 		m.newest(size)
 	}
 }
@@ -160,10 +164,12 @@ func (m *recent) put(e *datasource.Entry) {
 		r := toRow(e)
 		r.Data = wire.CloneMap(e.Data)
 		m.rows[e.ID], m.dirty = r, true
+		m.grown += weigh(r.Data)
 	}
 }
 
-// newest returns the size newest rows, oldest first, and drops the others.
+// newest returns the size newest rows, as far as these have no more than mostBytes, oldest first,
+// and drops the others.
 func (m *recent) newest(size int) []row {
 	list := make([]row, 0, len(m.rows))
 	for _, r := range m.rows {
@@ -172,11 +178,35 @@ func (m *recent) newest(size int) []row {
 	slices.SortFunc(list, func(a, b row) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
-	for len(list) > size {
-		delete(m.rows, list[0].ID)
-		list = list[1:]
+	left, from := mostBytes, len(list)
+	for from > 0 && len(list)-from < size {
+		if left -= weigh(list[from-1].Data); left < 0 && from < len(list) {
+			break
+		}
+		from--
 	}
-	return list
+	for _, r := range list[:from] {
+		delete(m.rows, r.ID)
+	}
+	m.grown = 0
+	return list[from:]
+}
+
+// weigh is about the bytes of a value.
+func weigh(v any) (n int) {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case []any:
+		for _, e := range v {
+			n += weigh(e)
+		}
+	case map[string]any:
+		for name, e := range v {
+			n += len(name) + weigh(e)
+		}
+	}
+	return n + 8
 }
 
 func (m *recent) unsaved() bool {

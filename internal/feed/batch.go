@@ -163,6 +163,21 @@ func (b *batch) pending() int {
 	return n
 }
 
+// size is about the bytes of these rows, and of the changes.
+func (b *batch) size() (n int) {
+	for _, events := range [...][]Event{b.news, b.updates} {
+		for i := range events {
+			n += events[i].Row.Size
+		}
+	}
+	for _, h := range b.held {
+		for i := range h.rows {
+			n += h.rows[i].Size
+		}
+	}
+	return n
+}
+
 func (b *batch) sort() {
 	if b.byID {
 		sortEvents(b.news, func(r *Row) Key { return Key{ID: r.ID} })

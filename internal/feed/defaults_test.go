@@ -19,7 +19,7 @@ func TestTheDefaultsOfTheEngine(t *testing.T) {
 	assert.Len(t, drawn, 200, "the jitter is drawn")
 	cfg.Draw = nil
 	assert.Equal(t, Config{
-		PageSize: 200, Overlap: 5 * time.Second, Queue: 200, Collect: 1000, Remember: 16384,
+		PageSize: 200, Overlap: 5 * time.Second, Queue: 200, Collect: 1000, Remember: 16384, Bytes: 8 << 20,
 		Live: 2 * time.Second, Base: 20 * time.Second, Max: 2 * time.Minute, MinGap: 200 * time.Millisecond,
 		Outage: 10 * time.Second, LongestWait: time.Minute, Roster: 5 * time.Minute,
 	}, cfg)

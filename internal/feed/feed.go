@@ -14,6 +14,7 @@ type Config struct {
 	Queue    int           // events of one listener before it is left out, default 200
 	Collect  int           // new rows one poll holds to sort them, default 1000
 	Remember int           // versions a listener remembers, default 16384
+	Bytes    int           // of rows that one poll holds, and that wait in a queue, before no more is read; default 8 MiB
 
 	Live   time.Duration // wait after something happened, default 2 s
 	Base   time.Duration // longest wait while a conversation may go on, default 20 s
@@ -43,6 +44,7 @@ func (c Config) withDefaults() Config {
 	c.Queue = cmp.Or(c.Queue, c.PageSize)
 	c.Collect = cmp.Or(c.Collect, 5*c.PageSize)
 	c.Remember = cmp.Or(c.Remember, 16384)
+	c.Bytes = cmp.Or(c.Bytes, 8<<20)
 	c.Base = cmp.Or(c.Base, 20*time.Second)
 	c.Live = min(cmp.Or(c.Live, 2*time.Second), c.Base)
 	c.Max = max(cmp.Or(c.Max, 2*time.Minute), c.Base)

@@ -196,7 +196,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 		r.holdOrFlush()
 	case r.batch.pending() == 0:
 		r.flush()
-	case (r.batch.pending()+len(r.batch.updates) > r.cfg.Collect || r.everything(p)) && !r.batch.holdsLate():
+	case (r.batch.pending()+len(r.batch.updates) > r.cfg.Collect || r.batch.size() > r.cfg.Bytes || r.everything(p)) && !r.batch.holdsLate():
 		// Too many to hold until the end of the poll. The batch is dropped, so the
 		// backlog delivers its rows, in order of creation.
 		r.abandon()

@@ -93,6 +93,7 @@ func (r *reader) park(detach func(any) any) {
 	r.settled, r.pos, r.firm, r.window = bound, min(r.pos, bound), min(r.firm, bound), window{}
 	head := r.queue.items[r.queue.head]
 	head.Row.Payload = detach(head.Row.Payload)
+	head.Row.Size = 0 // what is left of it is small
 	r.queue = queue{items: []item{head}, live: 1, last: head.number}
 	r.batch = batch{byID: r.batch.byID}
 	// New maps have no room for what was deleted from these.

@@ -73,8 +73,10 @@ type Row struct {
 	// in the page, since the server counts it, and is nothing otherwise: if the user
 	// joins, it comes with the history.
 	Foreign bool
-	// Payload belongs to the owner; the engine does not use it.
+	// Payload belongs to the owner; the engine does not use it. Size is about its bytes, 0 if
+	// they do not matter.
 	Payload any
+	Size    int
 }
 
 func (r *Row) createdKey() Key { return Key{r.Created, r.ID} }

@@ -8,6 +8,7 @@ type queue struct {
 	next  int // the first that was not handed out
 	live  int // how many are not acknowledged
 	last  uint64
+	size  int // of the rows that are not acknowledged
 }
 
 // item is an event in a queue.
@@ -38,6 +39,7 @@ func (q *queue) push(events ...Event) {
 	for i := range events {
 		q.last++
 		events[i].number = q.last
+		q.size += events[i].Row.Size
 		q.items = append(q.items, item{Event: events[i]})
 	}
 	q.live += len(events)
@@ -77,6 +79,7 @@ func (q *queue) finish(number uint64) bool {
 }
 
 func (q *queue) finishAt(i int) {
+	q.size -= q.items[i].Row.Size
 	q.items[i] = item{Event: Event{number: q.items[i].number}, done: true} // release the payload
 	q.live--
 }

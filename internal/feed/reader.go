@@ -123,7 +123,9 @@ func newReader(cfg *Config, now time.Time, s Start) *reader {
 }
 
 // room reports whether the reader may ask for another page.
-func (r *reader) room() bool { return !r.parked && r.queue.len() < r.cfg.Queue }
+func (r *reader) room() bool {
+	return !r.parked && r.queue.len() < r.cfg.Queue && r.queue.size < r.cfg.Bytes
+}
 
 // idle reports whether the reader is doing nothing, so that a poll can begin.
 func (r *reader) idle() bool {

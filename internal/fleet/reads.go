@@ -162,7 +162,11 @@ func (f *Fleet) takeLook(now time.Time, r Request, a Answer) {
 	for i, c := range r.convs {
 		mine := rows[c.id]
 		c.most, c.fails = 0, 0
-		if !c.track.reaches(mine, r.Limits[i], f.reach(now, c)) {
+		limit := r.Limits[i]
+		if a.Cut[c.id] {
+			limit = len(mine)
+		}
+		if !c.track.reaches(mine, limit, f.reach(now, c)) {
 			c.extra = min(2*c.extra+4, mostRows)
 			c.flying = false
 			f.dirty.mark(c, Rest, now)

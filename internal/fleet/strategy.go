@@ -65,8 +65,9 @@ type Answer struct {
 	// Rows of Look, Read and Across, as package rows makes them for the engine.
 	Rows []feed.Row
 	// Full: there may be more rows after the last one. Of a Look each conversation is
-	// judged by its limit.
+	// judged by its limit, and those in Cut may have more although they have fewer rows.
 	Full bool
+	Cut  map[int64]bool
 	// Clock is the server's time of the answer.
 	Clock feed.Time
 	// Listed answers List.

@@ -1,6 +1,7 @@
 package flipletd
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -50,6 +51,8 @@ type Effects struct {
 	Reverse   bool // result rows in reverse
 	Shuffle   bool // result rows in a random order
 	Duplicate bool // a result row comes twice
+	MostRows  int  // of an answer, whatever was asked for; 0 is any number
+	MostBytes int  // of its rows, of which there is one at least; 0 is any number
 
 	Shape Shape
 
@@ -197,8 +200,26 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
+// cut leaves out the last rows of an answer.
+func (fx *Effects) cut(rows []*version) []*version {
+	if fx.MostRows > 0 && len(rows) > fx.MostRows {
+		rows = rows[:fx.MostRows]
+	}
+	if fx.MostBytes > 0 {
+		size := 0
+		for i, v := range rows {
+			text, _ := json.Marshal(v.Data)
+			if size += len(text); size > fx.MostBytes && i > 0 {
+				return rows[:i]
+			}
+		}
+	}
+	return rows
+}
+
 // arrange lets the levers that act on result rows do so.
 func (fx *Effects) arrange(rows []*version) []*version {
+	rows = fx.cut(rows)
 	if len(rows) == 0 || !fx.Reverse && !fx.Shuffle && !fx.Duplicate {
 		return rows
 	}

@@ -28,7 +28,7 @@ const (
 )
 
 // usual are small sizes of pages that servers and gateways are set to.
-var usual = [...]int{10, 12, 15, 16, 20, 24, 25, 30, 32, 40}
+var usual = [...]int{10, 20, 25, 30, 40}
 
 // Page is the size of an answer.
 type Page struct {

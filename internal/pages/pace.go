@@ -4,10 +4,10 @@ import "sync"
 
 const (
 	// Aim is about how many bytes an answer with a page of rows should have.
-	Aim = 6 << 20
+	Aim = 4 << 20
 	// Most is how many bytes of an answer with several rows are read. If it has more, fewer
 	// rows are asked for.
-	Most = 16 << 20
+	Most = 10 << 20
 	// growth is how many times as many rows the next page has at most.
 	growth = 4
 	// shrinkage is how many times fewer rows are asked for when an answer was too large, and

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -72,7 +73,11 @@ func keyset(w want) wire.Raw {
 		b = append(strconv.AppendInt(b, w.after.ID, 10), `}}`...)
 	}
 	if w.beyond != 0 {
-		b = append(strconv.AppendInt(append(b, `,{"id":{"$gt":`...), w.beyond, 10), `}}`...)
+		b = append(strconv.AppendInt(append(b, `,{"id":{"$gt":`...), w.beyond, 10), '}')
+		if w.from != (feed.Key{}) {
+			b = append(append(append(b, `,"$and":[`...), keyset(want{column: w.column, after: w.from})...), ']')
+		}
+		b = append(b, '}')
 	}
 	if !instant || w.beyond != 0 {
 		b = append(b, `]}`...)
@@ -95,15 +100,12 @@ func (s *Source) fetchAcross(ctx context.Context, w want) (Page, error) {
 // it asks for a larger one, which in the end holds everything.
 func (s *Source) windowAcross(ctx context.Context, w want) (u unchecked, more bool, err error) {
 	for {
-		u, err := s.across(ctx, w)
-		if tooLarge(err) {
-			return s.inPieces(ctx, w, err)
-		}
+		u, more, err := s.part(ctx, w)
 		if err != nil {
 			return unchecked{}, false, err
 		}
 		full := len(u.rows) >= w.limit
-		if full && !identified(u.rows) {
+		if more && !identified(u.rows) {
 			return unchecked{}, false, errNoIDs
 		}
 		if !full && w.strange(u.rows) {
@@ -113,9 +115,14 @@ func (s *Source) windowAcross(ctx context.Context, w want) (u unchecked, more bo
 			})
 			return u, more, err
 		}
+		if more && !full {
+			if more, err = s.goesOn(ctx, w, u.rows); err != nil {
+				return unchecked{}, false, err
+			}
+		}
 		var sound bool
 		if u.rows, sound = w.window(u.rows); !full || sound {
-			return u, full, nil
+			return u, more, nil
 		}
 		w.limit *= 2
 	}
@@ -139,6 +146,17 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 		full := len(u.rows) >= cross.Limit
 		if !full && w.strange(u.rows) {
 			return s.first(ctx, w, order)
+		}
+		if !full && u.more { // in this order there is no position to go on from
+			behind := cross
+			behind.Offset = len(u.rows)
+			rest, err := s.ask(ctx, behind, nil)
+			if tooLarge(err) || err == nil && unseen(u.rows, rest.rows) {
+				return s.first(ctx, w, order)
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
 		kept := Arrange(u.rows, order)
 		u.rows = unique(u.rows)
@@ -176,7 +194,7 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 
 // ask makes one request to the cross-source endpoint.
 func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecked, error) {
-	var rows []datasource.Entry
+	var u unchecked
 	err := s.Authorized(ctx, func(token string) error {
 		cross.Token = token
 		body, err := cross.Body()
@@ -188,10 +206,10 @@ func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecke
 		if err != nil {
 			return err
 		}
-		rows = answer.Entries
+		u = unchecked{rows: answer.Entries, more: answer.More, size: answer.Size}
 		at.note(answer.Answered, sent)
 		return nil
 	})
-	s.Endpoint.assign(rows)
-	return unchecked{rows: rows}, err
+	s.Endpoint.assign(u.rows)
+	return u, err
 }

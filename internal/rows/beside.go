@@ -144,9 +144,8 @@ func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetc
 // readWhole reads a page of a conversation, and all pages if that takes long: the poll may
 // have left it.
 func (s *Source) readWhole(ctx context.Context, r *fetching, w want) {
-	limit := w.limit
-	for {
-		page, err := s.visit(ctx, r.id, w)
+	for weight := 0; ; {
+		page, more, err := s.visit(ctx, r.id, w)
 		r.took, _ = r.meter.read(0)
 		late, _ := r.overdue()
 		if err != nil {
@@ -154,7 +153,10 @@ func (s *Source) readWhole(ctx context.Context, r *fetching, w want) {
 			return
 		}
 		r.rows = append(r.rows, page...)
-		if r.whole = len(page) < limit; r.whole || !w.partial || !late || len(r.rows) >= maxBeside {
+		for i := range page {
+			weight += rowWeight(&page[i])
+		}
+		if r.whole = !more; r.whole || !w.partial || !late || len(r.rows) >= maxBeside || weight > maxPage {
 			return
 		}
 		w.after = w.end(r.rows)

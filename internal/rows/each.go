@@ -10,6 +10,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/pages"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -70,10 +71,11 @@ func (s *Source) fetchOf(ctx context.Context, members []Member, w want) (Page, e
 	for _, m := range members {
 		ids = append(ids, m.ID)
 	}
-	rows, left, err := s.concurrently(ctx, ids, w)
+	got, err := s.concurrently(ctx, ids, w)
 	if err != nil {
 		return Page{}, err
 	}
+	rows := got.rows
 	if w.peeks() {
 		newest := map[int64][]feed.Key{}
 		for i := range rows { // the latest change is the last one
@@ -81,14 +83,15 @@ func (s *Source) fetchOf(ctx context.Context, members []Member, w want) (Page, e
 		}
 		_ = s.stands(members, newest, w.sight.listed)
 	}
-	page := w.page(rows)
-	page.Left, page.doubted = left, w.peeks() && w.sight.doubted.Load()
+	page := w.page(rows, got.cut)
+	page.Left, page.doubted = got.left, w.peeks() && w.sight.doubted.Load()
 	return page, nil
 }
 
-// page is the page that begins with these rows, the first of those that there are.
-func (w *want) page(rows []datasource.Entry) Page {
-	page := Page{Rows: rows, More: len(rows) >= w.limit}
+// page is the page that begins with these rows, the first of those that there are. cut: there
+// may be more although these are fewer than the limit.
+func (w *want) page(rows []datasource.Entry, cut bool) Page {
+	page := Page{Rows: rows, More: cut && len(rows) > 0 || len(rows) >= w.limit}
 	if page.More {
 		page.Next = w.end(rows)
 	}
@@ -101,24 +104,33 @@ func (s *Source) gone(err error, w want) bool {
 	return ok && !w.partial && errors.Is(err, datasource.ErrNotFound) && answer.Coded()
 }
 
-// pageOf reads at least w.limit matching rows of a conversation, or all of them. A
+// pageOf reads at least w.limit matching rows of a conversation, or all of them, or as many as
+// a page should have bytes. more: there may be others behind these. A
 // conversation that was deleted meanwhile has none. Only the service can say so, and for a
 // poll the next list says it.
-func (s *Source) pageOf(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
-	var out []datasource.Entry
-	behind := w
+func (s *Source) pageOf(ctx context.Context, id int64, w want) (out []datasource.Entry, more bool, err error) {
+	behind, weight, most := w, 0, pages.Aim
+	if w.large {
+		most = maxPage
+	}
 	for {
 		rows, more, err := s.step(ctx, id, behind)
 		if s.gone(err, w) {
-			return nil, nil
+			return nil, false, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		page := behind.fitting(rows, more)
 		out = append(out, page.Rows...)
-		if !page.More || len(out) >= w.limit {
-			return out, nil
+		for i := range page.Rows {
+			weight += rowWeight(&page.Rows[i])
+		}
+		if !page.More || len(out) >= w.limit || weight > most {
+			return out, page.More || len(out) >= w.limit, nil
+		}
+		if page.Next == behind.after {
+			return nil, false, unordered(ErrCut)
 		}
 		behind.after = page.Next
 	}
@@ -185,41 +197,37 @@ func (s *Source) step(ctx context.Context, id int64, w want) (rows []datasource.
 }
 
 // askOne reads one page. If a full page is not reliable it asks for a larger one,
-// which in the end holds everything. If an answer is too large it asks for half of it.
+// which in the end holds everything. If an answer is too large it asks for fewer rows.
 func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Query) (_ *datasource.Result, more bool, err error) {
 	direction := datasource.Asc
 	if w.newest {
 		direction = datasource.Desc
 	}
 	q.Order = []datasource.Order{{Column: w.column, Direction: direction}, {Column: "id", Direction: direction}}
-	q.Limit = w.limit
+	wanted := w.limit
 	if w.unreadBy != "" {
 		q.Where = wire.UnreadByColumn(w.unreadBy)
 	}
 	narrow(&q, w)
 	sent := w
 	sent.match = nil // it is looked at here only
-	var large error
 	for {
 		began := time.Now()
-		answer, err := s.Client.Select(ctx, id, q)
-		if tooLarge(err) && q.Limit > 1 {
-			q.Limit, large = q.Limit/2, err
-			continue
-		}
+		answer, large, err := Paced(ctx, s.Client, &s.Endpoint.one, id, &q, wanted)
 		if err != nil {
 			return nil, false, err
 		}
 		w.clock.note(answer.Answered, began)
 		full := len(answer.Entries) >= q.Limit
-		if full && !identified(answer.Entries) {
+		answer.More = answer.More && (full || !s.wholeOne(ctx, id, w, answer))
+		if answer.More && !identified(answer.Entries) {
 			return nil, false, errNoIDs
 		}
 		if !full && sent.strange(answer.Entries) {
 			if large != nil {
 				return nil, false, unordered(large)
 			}
-			answer.Entries, full, err = w.readOn(answer.Entries, func(offset int) ([]datasource.Entry, error) {
+			answer.Entries, answer.More, err = w.readOn(answer.Entries, func(offset int) ([]datasource.Entry, error) {
 				q.Offset = offset
 				return s.Client.Find(ctx, id, q)
 			})
@@ -227,19 +235,34 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 				return nil, false, err
 			}
 		}
+		before := answer.Entries
+		if answer.More && !full {
+			before = slices.Clone(before)
+		}
 		var sound bool
-		if answer.Entries, sound = w.window(answer.Entries); full && !sound {
-			if large != nil {
-				return nil, false, unordered(large)
+		if answer.Entries, sound = w.window(answer.Entries); answer.More && !sound {
+			if large != nil || full && q.Limit < wanted {
+				return nil, false, unordered(cmp.Or(large, ErrCut))
 			}
-			q.Limit *= 2
-			continue
+			if full {
+				wanted *= 2
+				continue
+			}
+			q.Offset = len(before)
+			behind, err := s.Client.Find(ctx, id, q)
+			if q.Offset = 0; err != nil {
+				return nil, false, err
+			}
+			if unseen(before, behind) {
+				return nil, false, unordered(ErrCut)
+			}
+			answer.More = false
 		}
 		answer.Entries = slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool { return !of(&e, id) })
 		for i := range answer.Entries {
 			answer.Entries[i].DataSourceID = id
 		}
-		return answer, full, nil
+		return answer, answer.More, nil
 	}
 }
 

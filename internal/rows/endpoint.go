@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/pages"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/profile"
 )
@@ -33,6 +34,10 @@ type Endpoint struct {
 	leaks  atomic.Bool // it has sent rows of conversations that are not the user's
 	names  atomic.Bool // it says to which conversations rows belong
 	heads  *heads      // nil before the first look, which few servers need
+
+	across, one   pages.Pace // of pages of all conversations, and of one
+	larger, other larger     // answers of either kind
+	looks         pages.Verified
 
 	assumed assumed
 }

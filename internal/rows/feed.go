@@ -71,6 +71,21 @@ func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, g
 	return out
 }
 
+// sized notes about how large rows are: all of an answer as large as their mean.
+func sized(out []feed.Row, found *unchecked) {
+	mean := 0
+	if len(found.rows) > 0 {
+		mean = int(found.size) / len(found.rows)
+	}
+	for i := range out {
+		if out[i].Size = mean; mean == 0 {
+			if e, ok := out[i].Payload.(*datasource.Entry); ok {
+				out[i].Size = rowWeight(e)
+			}
+		}
+	}
+}
+
 // Stable replaces the hash of a row's content and its origin, which Feed has made, by those
 // that stored positions hold. What the row was made from must not have changed since.
 func Stable(r *feed.Row) {

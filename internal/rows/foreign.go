@@ -13,8 +13,10 @@ import (
 // through Answer, which tells the engine no more than their places.
 type unchecked struct {
 	rows    []datasource.Entry
-	each    bool // read from one conversation after the other
-	doubted bool // rows whose time has passed may be missing
+	each    bool  // read from one conversation after the other
+	doubted bool  // rows whose time has passed may be missing
+	more    bool  // there may be rows behind those of one answer
+	size    int64 // of the answer, in bytes
 }
 
 // own are those of the rows that match, in conversations of the user.

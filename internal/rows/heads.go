@@ -215,10 +215,9 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 	if err == nil {
 		err = s.peek(ctx, all, &w)
 	}
-	var rows []datasource.Entry
-	var l left
+	var got merged
 	if w.skimmed = true; err == nil {
-		rows, l, err = s.read(ctx, all, newest, unseen, w)
+		got, err = s.read(ctx, all, newest, unseen, w)
 	}
 	if errors.Is(err, errHeads) || errors.Is(err, errStuck) {
 		if !errors.Is(err, errStuck) {
@@ -227,14 +226,14 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		s.Log.Warn("the newest rows of conversations cannot be had in one request, asking for each", "error", err)
 		return Page{}, false, nil
 	}
-	page := w.page(rows)
-	page.Left, page.doubted = l, w.peeks() && w.sight.doubted.Load()
+	page := w.page(got.rows, got.cut)
+	page.Left, page.doubted = got.left, w.peeks() && w.sight.doubted.Load()
 	return page, true, err
 }
 
 // read reads those conversations that may have rows of a page: first those that have
 // changed last.
-func (s *Source) read(ctx context.Context, members []Member, newest map[int64][]feed.Key, unseen map[int64]error, w want) (rows []datasource.Entry, l left, err error) {
+func (s *Source) read(ctx context.Context, members []Member, newest map[int64][]feed.Key, unseen map[int64]error, w want) (all merged, err error) {
 	var ids []int64
 	at := map[int64]feed.Time{} // not before the time of any row
 	for _, m := range members {
@@ -251,26 +250,30 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64][]
 	}
 	slices.SortStableFunc(ids, func(a, b int64) int { return cmp.Compare(at[b], at[a]) })
 	if !w.newest {
-		rows, l, err = s.concurrently(ctx, ids, w)
+		all, err = s.concurrently(ctx, ids, w)
 		for _, why := range unseen {
-			l.err = cmp.Or(l.err, why)
+			all.left.err = cmp.Or(all.left.err, why)
 		}
-		return rows, l, cmp.Or(err, s.compare(rows, newest, unseen, w))
+		return all, cmp.Or(err, s.compare(all.rows, newest, unseen, w))
 	}
 	for len(ids) > 0 {
-		if len(rows) >= w.limit && at[ids[0]] < w.key(&rows[w.limit-1]).Time {
+		if len(all.rows) >= w.limit && at[ids[0]] < w.key(&all.rows[w.limit-1]).Time || all.cut && at[ids[0]] < all.end.Time {
 			break // those that are left have only older rows
 		}
 		n := min(maxConcurrent, len(ids))
-		part, _, err := s.concurrently(ctx, ids[:n], w)
+		part, err := s.concurrently(ctx, ids[:n], w)
 		if err != nil {
-			return nil, left{}, err
+			return merged{}, err
 		}
-		rows, ids = append(rows, part...), ids[n:]
-		slices.SortStableFunc(rows, w.compare)
-		rows = rows[:min(len(rows), w.limit)]
+		all.rows, ids = append(all.rows, part.rows...), ids[n:]
+		slices.SortStableFunc(all.rows, w.compare)
+		if part.cut {
+			all.bound(&w, part.end)
+		}
+		all.trim(&w)
+		all.rows = all.rows[:min(len(all.rows), w.limit)]
 	}
-	return rows, left{}, s.compare(rows, newest, unseen, w)
+	return all, s.compare(all.rows, newest, unseen, w)
 }
 
 // compare looks for rows that should have been among the newest of their conversations.
@@ -317,6 +320,9 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 		return nil, err
 	}
 	w.clock.note(answer.Answered, sent)
+	if n := len(answer.Entries); answer.More && len(members) > 1 && n < most*len(members) && !s.Endpoint.looks.Has(sent, n) {
+		return s.halves(ctx, members, w, n)
+	}
 	newest, asked := make(map[int64][]feed.Key, len(members)), make(map[int64]bool, len(members))
 	for _, m := range members {
 		asked[m.ID] = true
@@ -340,6 +346,27 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 		}
 		newest[id] = append(keys, k)
 		s.high.raise(k.ID)
+	}
+	return newest, nil
+}
+
+// halves is chunk for an answer that may have been cut, which does not show of whom rows are
+// missing. The answers to its halves are smaller than one that was seen.
+func (s *Source) halves(ctx context.Context, members []Member, w want, rows int) (map[int64][]feed.Key, error) {
+	newest, err := s.chunk(ctx, members[:len(members)/2], w)
+	if err != nil {
+		return nil, err
+	}
+	others, err := s.chunk(ctx, members[len(members)/2:], w)
+	if maps.Copy(newest, others); err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, keys := range newest {
+		n += len(keys)
+	}
+	if n == rows {
+		s.Endpoint.looks.Note(time.Now(), n)
 	}
 	return newest, nil
 }

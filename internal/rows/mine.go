@@ -121,7 +121,7 @@ func (s *Source) meant(ctx context.Context, rows []datasource.Entry, foreign map
 		case err != nil:
 			return false, err
 		}
-		found = !there || has(u.rows) || len(u.rows) >= w.limit
+		found = !there || has(u.rows) || u.more
 	}
 	return !s.mine.lacks(!found, doubtFor), nil
 }

@@ -117,7 +117,7 @@ func (w *want) peeks() bool { return w.beyond != 0 && !w.newest && !w.unbounded(
 
 // passed reports whether a row is wanted whose time has passed.
 func (w *want) passed(k feed.Key) bool {
-	return w.peeks() && k.ID > w.beyond && k.Compare(w.after) <= 0
+	return w.peeks() && k.ID > w.beyond && k.Compare(w.after) <= 0 && (w.from == (feed.Key{}) || k.Compare(w.from) > 0)
 }
 
 // early reports whether a conversation with these rows may have one whose time has passed.
@@ -207,10 +207,10 @@ func (s *Source) peaked(m Member, rows []feed.Key, w *want) {
 }
 
 // early reads the rows of a conversation whose time has passed.
-func (s *Source) early(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
+func (s *Source) early(ctx context.Context, id int64, w want) (_ []datasource.Entry, more bool, _ error) {
 	m, listed := w.sight.members[id]
 	if !listed {
-		return nil, nil
+		return nil, false, nil
 	}
 	rows, looked := w.sight.rows[id]
 	may := looked && w.early(rows)
@@ -222,18 +222,18 @@ func (s *Source) early(ctx context.Context, id int64, w want) ([]datasource.Entr
 		case errors.Is(err, errHeads):
 			may = true // it ignores the order
 		case s.gone(err, w):
-			return nil, nil
+			return nil, false, nil
 		case err != nil:
-			return nil, err
+			return nil, false, err
 		default:
 			s.peaked(m, shown[id], &w)
 			may = w.early(shown[id])
 		}
 	}
 	if !may {
-		return nil, nil
+		return nil, false, nil
 	}
 	w.above, w.updatedTo = w.beyond, w.after.Time
-	w.after, w.beyond, w.deletions = feed.Key{}, 0, false
+	w.after, w.from, w.beyond, w.deletions = w.from, feed.Key{}, 0, false
 	return s.pageOf(ctx, id, w)
 }

@@ -2,6 +2,7 @@ package rows
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 
@@ -74,7 +75,10 @@ func (r *reading) rows(ctx context.Context, q datasource.Query) (datasource.Resu
 		p := pieces{client: r.client, id: r.id, q: ask, keep: r.keep, strict: r.strict}
 		found, err := r.client.Select(ctx, r.id, ask)
 		all := false
-		if tooLarge(err) {
+		if err == nil {
+			err = r.cut(ctx, ask, found)
+		}
+		if tooLarge(err) || errors.Is(err, ErrCut) {
 			if enough > 0 {
 				p.skip, p.most = q.Offset, enough
 			}
@@ -112,6 +116,25 @@ func (r *reading) rows(ctx context.Context, q datasource.Query) (datasource.Resu
 	}
 }
 
+// cut is an error if an answer lacks rows although it has fewer than were asked for.
+func (r *reading) cut(ctx context.Context, q datasource.Query, found *datasource.Result) error {
+	n := len(found.Entries)
+	if !found.More || q.Limit > 0 && n >= q.Limit {
+		return nil
+	}
+	if in, _ := q.ID.(M); in != nil {
+		if ids, ok := in["$in"].([]int64); ok && n >= len(ids) {
+			return nil
+		}
+	}
+	q.Offset, q.Limit, q.NoLimit = n, atOnce, false
+	behind, err := r.client.Find(ctx, r.id, q)
+	if tooLarge(err) || err == nil && unseen(found.Entries, behind) {
+		return ErrCut
+	}
+	return err
+}
+
 // shaped are the rows of a query whose limit and offset are the server's.
 func (r *reading) shaped(ctx context.Context, q datasource.Query, m *matching) (datasource.Result, error) {
 	found, err := r.client.Select(ctx, r.id, q)
@@ -142,14 +165,19 @@ func allOf(ctx context.Context, p *pieces, failed error) ([]datasource.Entry, er
 	for _, half := range [][]int64{ids[:len(ids)/2], ids[len(ids)/2:]} {
 		part := *p
 		part.q.ID = M{"$in": half}
-		found, err := p.client.Find(ctx, p.id, part.q)
-		if tooLarge(err) {
-			found, err = allOf(ctx, &part, err)
+		found, err := p.client.Select(ctx, p.id, part.q)
+		if err != nil && !tooLarge(err) {
+			return nil, err
 		}
+		if err == nil && (len(half) == 1 || !found.More || len(found.Entries) >= len(half)) {
+			out = append(out, found.Entries...)
+			continue
+		}
+		rows, err := allOf(ctx, &part, err)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, found...)
+		out = append(out, rows...)
 	}
 	Arrange(out, p.q.Order)
 	return out, nil
@@ -191,7 +219,7 @@ func (p *pieces) byOffset(ctx context.Context) (out []datasource.Entry, ok bool,
 		if size == 1 {
 			q.Limit, q.Offset = 1, read
 		}
-		rows, err := p.client.Find(ctx, p.id, q)
+		found, err := p.client.Select(ctx, p.id, q)
 		if tooLarge(err) && q.Limit > 1 {
 			size = q.Limit / 2
 			continue
@@ -199,8 +227,7 @@ func (p *pieces) byOffset(ctx context.Context) (out []datasource.Entry, ok bool,
 		if err != nil {
 			return nil, false, err
 		}
-		full := len(rows) >= q.Limit
-		rows = unique(rows)
+		full, rows := found.More, unique(found.Entries)
 		if q.Offset < read {
 			if len(rows) == 0 || rows[0].ID != last.ID {
 				return nil, false, nil
@@ -242,7 +269,7 @@ func (p *pieces) byID(ctx context.Context, failed error) ([]datasource.Entry, er
 	q := p.q
 	q.NoLimit, q.Limit, q.Offset, q.Order = false, atOnce, 0, []datasource.Order{{Column: "id", Direction: datasource.Asc}}
 	for last := int64(0); ; {
-		rows, err := p.client.Find(ctx, p.id, q)
+		found, err := p.client.Select(ctx, p.id, q)
 		if tooLarge(err) && q.Limit > 1 {
 			q.Limit, failed = q.Limit/2, err
 			continue
@@ -250,8 +277,7 @@ func (p *pieces) byID(ctx context.Context, failed error) ([]datasource.Entry, er
 		if err != nil {
 			return nil, err
 		}
-		full, bound := len(rows) >= q.Limit, last
-		rows = unique(rows)
+		full, bound, rows := found.More, last, unique(found.Entries)
 		for i := range rows {
 			id := rows[i].ID
 			if id <= bound || full && id <= last {

@@ -45,14 +45,41 @@ type round struct {
 	until  time.Time // no read begins before it
 	pauses int       // since a read has succeeded
 
+	merged
+}
+
+// merged are rows of several conversations, in order.
+type merged struct {
 	rows []datasource.Entry
 	left left
+	// cut: of some conversation fewer rows were read than there are and were wanted, up to end.
+	// There are no rows after it.
+	cut bool
+	end feed.Key
+}
+
+// bound cuts off what is behind the end of what was read of one conversation.
+func (m *merged) bound(w *want, end feed.Key) {
+	if n := end.Compare(m.end); !m.cut || !w.newest && n < 0 || w.newest && n > 0 {
+		m.cut, m.end = true, end
+	}
+	m.trim(w)
+}
+
+func (m *merged) trim(w *want) {
+	if !m.cut {
+		return
+	}
+	m.rows = slices.DeleteFunc(m.rows, func(e datasource.Entry) bool {
+		n := w.key(&e).Compare(m.end)
+		return !w.newest && n > 0 || w.newest && n < 0
+	})
 }
 
 // concurrently reads the pages of conversations, several at a time, and returns the first
 // w.limit of their rows. The first failure cancels the others, unless some may be left out.
 // Then one that is slow while others are not is left to a later poll, see fetching.
-func (s *Source) concurrently(ctx context.Context, ids []int64, w want) ([]datasource.Entry, left, error) {
+func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (merged, error) {
 	reads, cancel := ctx, context.CancelFunc(func() {})
 	if !w.partial {
 		reads, cancel = context.WithCancel(ctx)
@@ -72,17 +99,17 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) ([]datas
 				<-one.over // so that nothing of the call runs when it has returned
 			}
 		}
-		return nil, left{}, err
+		return merged{}, err
 	}
 	if r.asked > 0 && len(r.left.failed) == r.asked && !w.skimmed {
-		return nil, left{}, r.left.err // nothing shows that the server is not down
+		return merged{}, r.left.err // nothing shows that the server is not down
 	}
 	if w.partial {
 		for _, id := range s.sick.note(s.Log, r.done, r.left.failed) {
 			r.left.forget(id)
 		}
 	}
-	return r.rows, r.left, nil
+	return r.merged, nil
 }
 
 // recall uses what earlier reads have brought, and returns the others, which are read.
@@ -112,7 +139,7 @@ func (r *round) use(one *fetching) {
 		r.w.sight.doubted.Store(true)
 	}
 	r.w.chain.saw(one, &r.w)
-	r.add(r.w.chain.but(one.page(&r.w), one.id))
+	r.add(r.w.chain.but(one.page(&r.w), one.id), one.whole)
 }
 
 // run returns when nothing is to be waited for.
@@ -223,7 +250,7 @@ func (r *round) take(one *fetching) error {
 	r.s.sick.outdated(one.id)
 	r.w.clock.join(one.clock)
 	r.w.chain.saw(one, &r.w)
-	r.add(r.w.chain.but(one.rows, one.id))
+	r.add(r.w.chain.but(one.rows, one.id), one.whole)
 	return nil
 }
 
@@ -245,10 +272,24 @@ func (r *round) pause(one *fetching) error {
 	return nil
 }
 
-// add adds the rows of a conversation to the page.
-func (r *round) add(rows []datasource.Entry) {
+// add adds the rows of a conversation to the page. whole: there are no others.
+func (r *round) add(rows []datasource.Entry, whole bool) {
+	end := r.w.end(rows)
+	if !whole { // its last row need not be the latest one: some are found by their ids
+		for i := range rows {
+			if k := r.w.key(&rows[i]); k.Compare(end) > 0 != r.w.newest {
+				end = k
+			}
+		}
+	}
+	cut := !whole && len(rows) > 0 && len(rows) < r.w.limit
 	r.rows = append(r.rows, rows...)
 	slices.SortStableFunc(r.rows, r.w.compare)
+	if cut {
+		r.bound(&r.w, end)
+	} else {
+		r.trim(&r.w)
+	}
 	if len(r.rows) > r.w.limit {
 		clear(r.rows[r.w.limit:]) // the rows of one page only, however many conversations there are
 		r.rows = r.rows[:r.w.limit]

@@ -240,8 +240,8 @@ func (w *ward) within(ctx context.Context, id int64) (context.Context, context.C
 	return ctx, func() {}
 }
 
-// visit reads a page of a conversation.
-func (s *Source) visit(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
+// visit reads a page of a conversation. more: there may be rows behind it.
+func (s *Source) visit(ctx context.Context, id int64, w want) (rows []datasource.Entry, more bool, err error) {
 	if w.partial {
 		var cancel context.CancelFunc
 		ctx, cancel = s.sick.within(ctx, id)
@@ -250,17 +250,17 @@ func (s *Source) visit(ctx context.Context, id int64, w want) ([]datasource.Entr
 	if !w.peeks() {
 		return s.present(ctx, id, w)
 	}
-	early, err := s.early(ctx, id, w)
-	if err != nil || len(early) >= w.limit {
-		return early, err
+	early, more, err := s.early(ctx, id, w)
+	if err != nil || more {
+		return early, more, err
 	}
-	rows, err := s.present(ctx, id, w)
-	return unique(append(early, rows...)), err
+	rows, more, err = s.present(ctx, id, w)
+	return unique(append(early, rows...)), more, err
 }
 
 // present reads a page by its times. Where the conversation may be left out, the answer has
 // to have the newest change that is known: an empty list is not believed at once.
-func (s *Source) present(ctx context.Context, id int64, w want) ([]datasource.Entry, error) {
+func (s *Source) present(ctx context.Context, id int64, w want) (rows []datasource.Entry, more bool, err error) {
 	if !w.partial {
 		return s.pageOf(ctx, id, w)
 	}
@@ -269,21 +269,21 @@ func (s *Source) present(ctx context.Context, id int64, w want) ([]datasource.En
 		wider.after = feed.Key{Time: known.Time}
 		wider.limit++
 	}
-	rows, err := s.pageOf(ctx, id, wider)
-	if err == nil && wider.after != w.after && len(rows) >= wider.limit {
+	rows, more, err = s.pageOf(ctx, id, wider)
+	if err == nil && wider.after != w.after && more {
 		s.sick.crowded(id) // its time is that of more rows than a page has
-		rows, err = s.pageOf(ctx, id, w)
+		rows, more, err = s.pageOf(ctx, id, w)
 		wider = w
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if known.ID != 0 && known.Compare(wider.after) > 0 && len(rows) < wider.limit {
+	if known.ID != 0 && known.Compare(wider.after) > 0 && !more {
 		has := slices.ContainsFunc(rows, func(e datasource.Entry) bool { return e.ID == known.ID })
 		if s.sick.lacks(id, !has) {
-			return nil, errLacks
+			return nil, false, errLacks
 		}
 	}
 	s.sick.saw(rows)
-	return slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.within(&e) }), nil
+	return slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.within(&e) }), more, nil
 }

@@ -150,7 +150,7 @@ func (s *Source) Unread(ctx context.Context, limit int) ([]datasource.Entry, err
 func (s *Source) CountUnread(ctx context.Context) (int, error) {
 	n, err := s.countUnread(ctx)
 	if err == nil && n > 0 && !s.Endpoint.leaks.Load() && !s.Endpoint.counts.Load() {
-		if _, err := s.fetch(ctx, want{column: createdAt, unreadBy: s.UserID, limit: s.PageSize}); err != nil {
+		if _, err := s.all(ctx, want{column: createdAt, unreadBy: s.UserID, limit: s.PageSize}); err != nil {
 			return 0, err
 		}
 		s.Endpoint.counts.Store(true)
@@ -234,7 +234,8 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	}
 	room, _ := rooms.Get().(*[]feed.Row)
 	*room = feedInto(ctx, (*room)[:0], found.rows, genuine, s.Log)
-	out := Answer{room: room, Rows: *room, Shown: found.rows, Short: short, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
+	sized(*room, &found)
+	out := Answer{room: room, Rows: *room, Shown: found.rows, Short: short && len(*room) < q.Limit, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -292,31 +293,33 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	}
 	switch q.Kind {
 	case feed.Newest:
-		w.column, w.newest, w.after = createdAt, true, q.Before
+		w.column, w.newest, w.after, w.large = createdAt, true, q.Before, true
 	case feed.Created:
 		w.column, w.after = createdAt, q.After
 		if q.Conversation != 0 {
 			w.conversations = []int64{q.Conversation}
 		}
 	case feed.Changes:
-		w.column, w.after, w.beyond, w.deletions = updatedAt, q.After, q.Beyond, true
+		w.column, w.after, w.beyond, w.from, w.deletions = updatedAt, q.After, q.Beyond, q.From, true
 		w.updatedTo, w.createdTo = q.UpdatedTo, q.CreatedTo
 	case feed.Latest:
 		w.column, w.newest, w.deletions = updatedAt, true, true
 	}
 	if w.chain = s.chains.of(q); w.chain != nil {
-		rows, left, err := s.concurrently(ctx, w.chain.behind(w.after), w)
-		s.sick.saw(rows)
-		return unchecked{rows: rows, each: true}, left, false, w.clock.shown(), err
+		got, err := s.concurrently(ctx, w.chain.behind(w.after), w)
+		s.sick.saw(got.rows)
+		return unchecked{rows: got.rows, each: true}, got.left, got.cut, w.clock.shown(), err
 	}
 	there, err := s.try(ctx, ours, func() (err error) {
-		if found, err = s.across(ctx, w); tooLarge(err) {
-			found, short, err = s.inPieces(ctx, w, err)
+		if q.Kind == feed.Newest {
+			found, short, err = s.newest(ctx, w)
+		} else {
+			found, short, err = s.next(ctx, w)
 		}
 		return err
 	})
 	if there {
-		return found, left{}, short && len(found.rows) < q.Limit, w.clock.shown(), err
+		return found, left{}, short, w.clock.shown(), err
 	}
 	w.chain = newChain(q)
 	page, err := s.fetchEach(ctx, w)
@@ -325,7 +328,7 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	}
 	s.sick.saw(page.Rows)
 	found = unchecked{rows: page.Rows, each: true, doubted: page.doubted}
-	return found, page.Left, false, w.clock.shown(), err
+	return found, page.Left, page.More, w.clock.shown(), err
 }
 
 // upto is up to which id rows are complete that were read from one conversation after the

@@ -3,6 +3,7 @@ package rows
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -68,6 +69,29 @@ func (c *Crowd) Unread(ctx context.Context, conversations []int64, users map[int
 		return nil, err
 	}
 	found := map[int64][][]string{}
+	if answer.More && len(answer.Entries) < limit*len(conversations) { // it may have been cut
+		if len(conversations) == 1 {
+			q.Offset = len(answer.Entries)
+			behind, err := c.Client.Find(ctx, host, q)
+			if err != nil {
+				return nil, err
+			}
+			answer.Entries = append(answer.Entries, behind...)
+			if len(behind) > 0 && len(answer.Entries) < limit {
+				return nil, ErrUncounted
+			}
+		} else {
+			half := len(conversations) / 2
+			for _, some := range [][]int64{conversations[:half], conversations[half:]} {
+				part, err := c.Unread(ctx, some, users, limit)
+				if err != nil {
+					return nil, err
+				}
+				maps.Copy(found, part)
+			}
+			return found, nil
+		}
+	}
 	for i := range answer.Entries {
 		e := &answer.Entries[i]
 		if e.DataSourceID == 0 && len(conversations) == 1 {

@@ -22,8 +22,9 @@ type want struct {
 	newest bool // newest first
 	// after is the exclusive bound at which the page begins, in its order.
 	after         feed.Key
-	beyond        int64   // rows with a higher id besides, wherever they are; 0: none
-	conversations []int64 // none: all of the user
+	beyond        int64    // rows with a higher id besides, wherever they are; 0: none
+	from          feed.Key // of these rows: those after it; zero: all
+	conversations []int64  // none: all of the user
 	// What the rows must fulfil.
 	updatedTo, createdTo feed.Time // inclusive; 0: no bound
 	unreadBy             string    // "" is nobody
@@ -42,6 +43,7 @@ type want struct {
 	old                  *age   // notes how old the answer is; nil unless partial
 	chain                *chain // of the pages of a poll; nil unless they are read one conversation after the other
 	waits                bool   // a refusal for the rate is waited out
+	large                bool   // a page may have maxPage bytes
 }
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }
@@ -69,7 +71,7 @@ func (w *want) within(e *datasource.Entry) bool {
 	}
 	if !w.unbounded() {
 		n := w.key(e).Compare(w.after)
-		if (w.newest && n >= 0 || !w.newest && n <= 0) && (w.beyond == 0 || e.ID <= w.beyond) {
+		if (w.newest && n >= 0 || !w.newest && n <= 0) && (w.beyond == 0 || e.ID <= w.beyond || w.from != (feed.Key{}) && w.key(e).Compare(w.from) <= 0) {
 			return false
 		}
 	}

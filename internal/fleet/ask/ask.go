@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
+	"github.com/fliplet/fliplet-chat-go/internal/pages"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -39,7 +41,11 @@ type Config struct {
 
 // Source makes the requests of a fleet. It is safe for concurrent use.
 type Source struct {
-	cfg Config
+	cfg  Config
+	pace pages.Pace // of the pages of one conversation
+	// lists is what the lists of one conversation in a look have shown of how long they may be.
+	lists pages.Evidence
+	looks pages.Verified
 
 	mu      sync.Mutex
 	numbers map[string]int32 // of users, by flUserId
@@ -206,6 +212,30 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 	if err != nil {
 		return a, err
 	}
+	wanted := 0
+	for _, n := range r.Limits {
+		wanted += n
+	}
+	if n := len(r.Conversations) / 2; answer.More && n > 0 && len(answer.Entries) < wanted && !s.looks.Has(time.Now(), len(answer.Entries)) {
+		// It may have been cut, and does not show of whom rows are missing. The answers to its
+		// halves are smaller than one that was seen.
+		one, other := r, r
+		one.Conversations, one.Limits = r.Conversations[:n], r.Limits[:n]
+		other.Conversations, other.Limits = r.Conversations[n:], r.Limits[n:]
+		if a, err = s.look(ctx, one); err != nil {
+			return a, err
+		}
+		b, err := s.look(ctx, other)
+		if err == nil && len(a.Rows)+len(b.Rows) == len(answer.Entries) {
+			s.looks.Note(time.Now(), len(answer.Entries))
+		}
+		if a.Cut == nil {
+			a.Cut = b.Cut
+		} else {
+			maps.Copy(a.Cut, b.Cut)
+		}
+		return fleet.Answer{Rows: append(a.Rows, b.Rows...), Cut: a.Cut, Clock: min(a.Clock, b.Clock)}, err
+	}
 	had, last := map[int64]int{}, map[int64]time.Time{}
 	for i := range answer.Entries {
 		e := &answer.Entries[i]
@@ -221,7 +251,17 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		}
 		last[e.DataSourceID] = e.UpdatedAt
 	}
-	return s.answer(ctx, answer, answer.Entries), nil
+	a = s.answer(ctx, answer, answer.Entries)
+	for id, n := range had {
+		more := s.lists.More(time.Now(), pages.Page{Limit: limit[id], Rows: n})
+		if n < limit[id] && (more || answer.More && len(had) == 1) {
+			if a.Cut == nil {
+				a.Cut = map[int64]bool{}
+			}
+			a.Cut[id] = true
+		}
+	}
+	return a, nil
 }
 
 // read reads a page of the changes of one conversation, with the deleted rows.
@@ -235,8 +275,8 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 	if r.After.WholeInstant() {
 		q.UpdatedAt = datasource.M{"$gt": from}
 	}
-	for {
-		answer, err := s.cfg.Client.Select(ctx, id, q)
+	for wanted := r.Limit; ; {
+		answer, _, err := rows.Paced(ctx, s.cfg.Client, &s.pace, id, &q, wanted)
 		if err != nil {
 			return a, err
 		}
@@ -245,15 +285,26 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		fresh := slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool {
 			return (feed.Key{Time: rows.Micros(e.UpdatedAt), ID: e.ID}).Compare(r.After) <= 0
 		})
-		if full && (len(fresh) == 0 || !sorted) {
-			q.Limit *= 2 // more rows of one moment than a page has, or in no order: all of them tell
+		if answer.More && (len(fresh) == 0 || !sorted) {
+			switch {
+			case full && q.Limit == wanted:
+				wanted *= 2 // more rows of one moment than a page has, or in no order: all of them tell
+				continue
+			case sorted && q.ID == nil && !r.After.WholeInstant(): // a page cannot be larger
+				q.UpdatedAt, q.ID = from, datasource.M{"$gt": r.After.ID}
+				continue
+			}
+			return a, rows.ErrCut
+		}
+		if q.ID != nil && len(fresh) == 0 && !answer.More { // that was the moment
+			q.UpdatedAt, q.ID = datasource.M{"$gt": from}, nil
 			continue
 		}
 		for i := range fresh {
 			fresh[i].DataSourceID = id
 		}
 		a = s.answer(ctx, answer, append(fresh, s.gone(id, answer.Deleted)...))
-		a.Full = full
+		a.Full = answer.More || q.ID != nil
 		return a, nil
 	}
 }

@@ -79,11 +79,19 @@ func (d *Desk) fill(ctx context.Context, p fleet.Page) (page []feed.Row, short b
 // content asks for rows of a conversation, and if some are not there, whether they were deleted
 // since the earliest of their changes.
 func (d *Desk) content(ctx context.Context, conversation int64, ids []int64, since feed.Time) error {
-	found, err := d.h.cfg.Client.Find(ctx, conversation, datasource.Query{ID: datasource.M{"$in": ids}, NoLimit: true})
-	for _, e := range found {
-		d.lacks.found[e.ID] = e
+	missing, err := slices.Clone(ids), error(nil)
+	for again := true; again && len(missing) > 0; {
+		var found *datasource.Result
+		if found, err = d.h.cfg.Client.Select(ctx, conversation, datasource.Query{ID: datasource.M{"$in": missing}, NoLimit: true}); err != nil {
+			break
+		}
+		for _, e := range found.Entries {
+			d.lacks.found[e.ID] = e
+		}
+		before := len(missing)
+		missing = slices.DeleteFunc(missing, func(id int64) bool { _, has := d.lacks.found[id]; return has })
+		again = found.More && len(missing) < before // the answer may have been cut
 	}
-	missing := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { _, has := d.lacks.found[id]; return has })
 	if err == nil && len(missing) > 0 {
 		var answer *datasource.Result
 		answer, err = d.h.cfg.Client.Select(ctx, conversation, datasource.Query{

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,8 +55,70 @@ func TestEveryContenderReceivesEveryMessageInOrder(t *testing.T) {
 func TestEveryContenderSends(t *testing.T) {
 	t.Parallel()
 	for _, c := range contender.Send() {
-		_, err := send(t.Context(), c, task{N: 8, AtOnce: 4, Where: service(t, c, 0).Where})
-		require.NoError(t, err, c.Name)
+		for _, atOnce := range []int{1, 4} {
+			_, err := once(t.Context(), work{Name: "send", N: 40, AtOnce: atOnce, Repeat: 2}, c, send)
+			require.NoError(t, err, c.Name)
+		}
+	}
+}
+
+// TestWhatAContenderDoesNotSendFailsItsRun breaks each contender between the harness and its
+// library.
+func TestWhatAContenderDoesNotSendFailsItsRun(t *testing.T) {
+	t.Parallel()
+	type sender = func(string) error
+	const outOfOrder = "sends the second message before the first"
+	mutants := map[string]func(sender) sender{
+		"sends every second message": func(one sender) sender {
+			var n atomic.Int64
+			return func(text string) error {
+				if n.Add(1)%2 == 0 {
+					return nil
+				}
+				return one(text)
+			}
+		},
+		"always sends the first text": func(one sender) sender { return func(string) error { return one(fake.Text(1)) } },
+		"changes the text":            func(one sender) sender { return func(text string) error { return one(text + "!") } },
+		"sends each message twice":    func(one sender) sender { return func(text string) error { return errors.Join(one(text), one(text)) } },
+		"sends nothing":               func(sender) sender { return func(string) error { return nil } },
+		outOfOrder:                    swapped,
+	}
+	for _, c := range contender.Send() {
+		for name, mutate := range mutants {
+			broken := c
+			broken.Send = func(ctx context.Context, at fake.Where) (func(string) error, error) {
+				one, err := c.Send(ctx, at)
+				if err != nil {
+					return nil, err
+				}
+				return mutate(one), nil
+			}
+			for _, atOnce := range []int{1, 4} {
+				if name == outOfOrder && atOnce > 1 {
+					continue // senders at the same time have no order among each other
+				}
+				_, err := once(t.Context(), work{Name: "send", N: 8, AtOnce: atOnce}, broken, send)
+				require.ErrorContains(t, err, "arrived", "%s %s", c.Name, name)
+			}
+		}
+	}
+}
+
+// swapped holds back every other text of a sender, and sends it after the next one.
+func swapped(one func(string) error) func(string) error {
+	var mu sync.Mutex
+	held := ""
+	return func(text string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if held == "" {
+			held = text
+			return nil
+		}
+		first := held
+		held = ""
+		return errors.Join(one(text), one(first))
 	}
 }
 

@@ -7,7 +7,7 @@
 //	go -C bench run . -write          measure, compare, and write docs/performance.md
 //	go -C bench run . -profile DIR    where this SDK spends its time
 //
-// It fails when messages are missing or out of order, and when it cannot reproduce an
+// It fails when messages are missing, out of order or changed, received or sent, and when it cannot reproduce an
 // ordering that the page claims.
 package main
 

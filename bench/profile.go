@@ -32,7 +32,7 @@ func profile(ctx context.Context, dir string) error {
 		if !ok {
 			return errors.New("this SDK is not among the contenders")
 		}
-		if _, err := once(ctx, w, c); err != nil {
+		if _, err := once(ctx, w, c, inProcess); err != nil {
 			return err
 		}
 	}

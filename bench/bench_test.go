@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -200,9 +201,9 @@ func TestAScenarioCountsTheSameForALibraryThatLosesAndOneThatDoesNot(t *testing.
 func sample() Result {
 	return Result{Rounds: 3, Machine: Machine{Versions: map[string]string{}}, Tables: []Table{{
 		Name: "receive", Title: "Receive", N: 20_000, Rows: []Row{
-			{Name: "fliplet-chat-go", CPU: []float64{0.9, 0.8, 1.0}, Wall: []float64{1}},
-			{Name: "floor", CPU: []float64{1, 1, 1}, Wall: []float64{1}},
-			{Name: "other", CPU: []float64{2, 2.5, 3}, Wall: []float64{1}},
+			{Name: "fliplet-chat-go", CPU: []float64{0.9, 0.8, 1.0}, Wall: []float64{1}, Allocs: 6},
+			{Name: "floor", CPU: []float64{1, 1, 1}, Wall: []float64{1}, Allocs: 5},
+			{Name: "other", CPU: []float64{2, 2.5, 3}, Wall: []float64{1}, Allocs: 9.5},
 		},
 	}}, Scores: []Score{{Name: "order", Rows: []Count{
 		{Name: "fliplet-chat-go, Stream", Counts: counts{"late": 0, "at once": 1}},
@@ -247,6 +248,60 @@ func TestAnOrderThatThePageClaimsAndARunDoesNotShowIsFound(t *testing.T) {
 	assert.Empty(t, others.contradictions(page))
 }
 
+func TestACheckFailsWhenSomethingCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	page := beginMark + "\n" + sample().markdown() + endMark
+	check := func(t *testing.T, page, only string, change func(*Result)) error {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "performance.md")
+		require.NoError(t, os.WriteFile(path, []byte(page), 0o600))
+		r := sample()
+		change(&r)
+		return r.finish(options{check: true, page: path, only: only}, io.Discard)
+	}
+	same := func(*Result) {}
+	require.NoError(t, check(t, page, "receive,order", same))
+	for name, c := range map[string]struct {
+		page, only string
+		change     func(*Result)
+		want       string
+	}{
+		"nothing was measured":        {page, "receive", func(r *Result) { *r = Result{} }, "nothing was measured of receive"},
+		"a table without rows":        {page, "receive", func(r *Result) { r.Tables[0].Rows = nil }, "nothing was measured of receive"},
+		"a part of a whole run":       {page, "", same, "nothing was measured of send32"},
+		"a name that does not exist":  {page, "recieve", same, `there is no "recieve"; there are receive, send, `},
+		"a ratio that is no number":   {strings.Replace(page, "2.50 (", "2,5O (", 1), "receive", same, `"2,5O (2.25–2.75)" for other`},
+		"a quartile that is none":     {strings.Replace(page, "2.25–", "2.25-", 1), "receive", same, "is no number"},
+		"allocations that are none":   {strings.Replace(page, "9.5", "few", 1), "receive", same, `"few" for other`},
+		"a count that is no number":   {strings.Replace(page, "| 912 |", "| many |", 1), "order", same, `"many" for other`},
+		"a row without a cell":        {strings.Replace(page, "| 912 | 80 |", "| 912 |", 1), "order", same, "2 cells, not a whole one with 3"},
+		"a row twice":                 {strings.Replace(page, "| floor |", "| other |", 1), "receive", same, "has other twice"},
+		"a row that the page lacks":   {strings.Replace(page, "| other | 912 | 80 |\n", "", 1), "order", same, "this run has other, and the page has not"},
+		"a row that is no row":        {strings.Replace(page, "| other | 912", "other | 912", 1), "order", same, "the page has a row with 3 cells"},
+		"no column of allocations":    {strings.Replace(page, "allocations each", "allocations", 1), "receive", same, "Receive, allocations each"},
+		"another number of messages":  {page, "receive", func(r *Result) { r.Tables[0].N = 10 }, "not about 10 messages"},
+		"more allocations":            {page, "receive", func(r *Result) { r.Tables[0].Rows[0].Allocs = 7 }, "6.0 allocations for fliplet-chat-go; this run 7.0"},
+		"fewer than the page says":    {page, "receive", func(r *Result) { r.Tables[0].Rows[0].Allocs = 5 }, "this run 5.0"},
+		"whoever was not in the page": {page, "order", func(r *Result) { r.Scores[0].Rows[1].Name = "new" }, "this run has new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorContains(t, check(t, c.page, c.only, c.change), c.want)
+		})
+	}
+	require.NoError(t, check(t, page, "receive,order", func(r *Result) { r.Tables[0].Rows[0].Allocs, r.Tables[0].N, r.Quick = 7, 10, true }), "a quick look has other allocations")
+	require.ErrorContains(t, run(t.Context(), options{only: "receive,snd", check: true}, io.Discard, io.Discard), `there is no "snd"`)
+	require.ErrorContains(t, run(t.Context(), options{only: "receive", check: true}, io.Discard, io.Discard), "-rounds is 0")
+	require.ErrorContains(t, run(t.Context(), options{force: true, check: true, rounds: 1}, io.Discard, io.Discard), "-force")
+}
+
+func TestThisRepositorysModulesHaveNoOtherVersion(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, map[string]string{"a": "v1.2.3", "b": "this one", "c": "this one"}, versions(&debug.BuildInfo{Deps: []*debug.Module{
+		{Path: "a", Version: "v1.2.3"}, {Path: "b", Version: "v0.0.0", Replace: &debug.Module{Path: "../"}}, {Path: "c", Version: "(devel)"},
+	}}))
+}
+
 func TestThePageIsWrittenOnlyWhenItsOrderIsReproduced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -273,7 +328,7 @@ func TestThePageIsWrittenOnlyWhenItsOrderIsReproduced(t *testing.T) {
 	force.force = true
 	require.NoError(t, other.finish(force, io.Discard))
 	assert.NotEqual(t, page, content())
-	check := options{check: true, page: path, rounds: 3}
+	check := options{check: true, page: path, rounds: 3, only: "receive,order"}
 	require.NoError(t, other.finish(check, io.Discard))
 	require.ErrorContains(t, sample().finish(check, io.Discard), "not reproduced")
 	for _, table := range []string{"| Receive |", "| Order of 1,000 |"} { // a page that says nothing bears out everything
@@ -291,6 +346,7 @@ func TestThePageOfThisRepositoryHasItsMarksAndItsPictures(t *testing.T) {
 	require.NoError(t, err)
 	_, inside, _, err := split(string(raw))
 	require.NoError(t, err)
+	assert.Empty(t, unreadable(inside))
 	for _, w := range works(false) {
 		said := claims(inside, w.Title, "CPU × floor")
 		assert.Len(t, said, len(w.contenders), w.Title)

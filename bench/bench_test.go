@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -293,6 +294,28 @@ func TestACheckFailsWhenSomethingCannotBeCompared(t *testing.T) {
 	require.ErrorContains(t, run(t.Context(), options{only: "receive,snd", check: true}, io.Discard, io.Discard), `there is no "snd"`)
 	require.ErrorContains(t, run(t.Context(), options{only: "receive", check: true}, io.Discard, io.Discard), "-rounds is 0")
 	require.ErrorContains(t, run(t.Context(), options{force: true, check: true, rounds: 1}, io.Discard, io.Discard), "-force")
+}
+
+func TestNoAllocationIsNotedWhileProcessorTimeIs(t *testing.T) {
+	rate := runtime.MemProfileRate
+	t.Cleanup(func() { runtime.MemProfileRate = rate })
+	for kind, noted := range map[string]bool{cpuProfile: false, allocsProfile: true} {
+		path := filepath.Join(t.TempDir(), "receive"+kind)
+		t.Setenv(profileEnv, path)
+		require.NoError(t, profiled(func() error {
+			assert.Equal(t, noted, runtime.MemProfileRate > 0, kind)
+			return nil
+		}))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.Positive(t, info.Size(), kind)
+	}
+	t.Setenv(profileEnv, "")
+	dir := t.TempDir()
+	require.NoError(t, profile(t.Context(), dir, []work{{Name: "receive", N: 300}, {Name: "send", N: 10, AtOnce: 1}}, 2))
+	for _, name := range []string{"receive.cpu.prof", "receive.allocs.prof", "send.cpu.prof", "send.allocs.prof"} {
+		assert.FileExists(t, filepath.Join(dir, name))
+	}
 }
 
 func TestThisRepositorysModulesHaveNoOtherVersion(t *testing.T) {

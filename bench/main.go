@@ -68,7 +68,7 @@ func main() {
 
 func run(ctx context.Context, o options, out, progress io.Writer) error {
 	if o.profile != "" {
-		return profile(ctx, o.profile)
+		return profile(ctx, o.profile, works(false), 20)
 	}
 	wanted, err := chosen(o.only)
 	if err != nil {

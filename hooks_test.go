@@ -173,6 +173,52 @@ func TestAHandlersFailuresAreToldWithTheirAttemptsAndDeliveredOnce(t *testing.T)
 	})
 }
 
+func TestAMessageOfABatchThatIsUndoneIsDeliveredOnceAndItsAttemptsGrow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen := &observer{}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Storage = storage.NewMemory() })
+		conv := w.converse(jane, "bob")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		fails := 0
+		go func() {
+			ended <- jane.Consume(ctx, "batches", func(_ context.Context, m *chat.Message) error {
+				if fails++; m.Body == "third" && fails < 12 { // alone, too
+					return errors.New("not now")
+				}
+				return nil
+			}, chat.Batch(5))
+		}()
+		time.Sleep(time.Minute)
+		for _, body := range []string{"first", "second", "third", "fourth", "fifth"} {
+			w.AddRows(conv.ID, datasource.M{"body": body, "fromUserId": "u", "guid": body})
+		}
+		time.Sleep(10 * time.Minute)
+		cancel()
+		<-ended
+		assert.Len(t, seen.told("delivery"), 5, "%v", seen.told("delivery"))
+		attempts := map[int64]int{}
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		for i, raw := range seen.raw {
+			if d, ok := raw.(hooks.Delivery); ok && strings.HasPrefix(seen.lines[i], "handler ") {
+				assert.Equal(t, attempts[d.Message]+1, d.Attempt, "message %d", d.Message)
+				attempts[d.Message] = d.Attempt
+			}
+		}
+		require.Len(t, attempts, 5)
+		again := 0
+		for _, n := range attempts {
+			if n > 1 {
+				again++
+			}
+		}
+		assert.GreaterOrEqual(t, again, 3, "those before the one that fails are handled again: %v", attempts)
+	})
+}
+
 func TestHooksAreToldOfTheOutboxWithoutOnChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

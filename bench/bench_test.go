@@ -270,7 +270,7 @@ func TestACheckFailsWhenSomethingCannotBeCompared(t *testing.T) {
 		"nothing was measured":        {page, "receive", func(r *Result) { *r = Result{} }, "nothing was measured of receive"},
 		"a table without rows":        {page, "receive", func(r *Result) { r.Tables[0].Rows = nil }, "nothing was measured of receive"},
 		"a part of a whole run":       {page, "", same, "nothing was measured of send32"},
-		"a name that does not exist":  {page, "recieve", same, `there is no "recieve"; there are receive, send, `},
+		"a name that does not exist":  {page, "receiving", same, `there is no "receiving"; there are receive, send, `},
 		"a ratio that is no number":   {strings.Replace(page, "2.50 (", "2,5O (", 1), "receive", same, `"2,5O (2.25–2.75)" for other`},
 		"a quartile that is none":     {strings.Replace(page, "2.25–", "2.25-", 1), "receive", same, "is no number"},
 		"allocations that are none":   {strings.Replace(page, "9.5", "few", 1), "receive", same, `"few" for other`},

@@ -156,7 +156,8 @@ func (k Kind) String() string {
 // DeliveryHook is told of every message when it is handed over: to the function of a
 // stream or consumer, or to the body of a loop.
 type DeliveryHook interface {
-	// OnDelivery is called once for a message and listener, however many attempts follow.
+	// OnDelivery is called once for a message and listener, however many attempts follow,
+	// those after a batch that was undone included.
 	OnDelivery(d Delivery)
 }
 

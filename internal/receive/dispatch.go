@@ -223,7 +223,7 @@ func (d *dispatcher) try(ctx context.Context, t *turn) error {
 // handle calls the function.
 func (d *dispatcher) handle(ctx context.Context, e *tried) error {
 	var told handling
-	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e.Event, e.number)
+	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e.Event, d.handOver(&e.Event))
 	failed := d.Handle(within, e.Event)
 	d.Receiver.watch.end(&told, failed)
 	return failed
@@ -294,6 +294,7 @@ func (d *dispatcher) finish(events ...feed.Event) {
 	if len(events) == 0 {
 		return
 	}
+	d.settled(events...)
 	d.rd.finish(events...)
 	d.relax()
 }

@@ -121,6 +121,34 @@ func TestHooksAreToldOfSendsDeliveriesAndHandlersOfEveryKind(t *testing.T) {
 	})
 }
 
+// keysOfSlowServers take their time for every key.
+type keysOfSlowServers struct{ chat.Keys }
+
+func (keysOfSlowServers) Key(context.Context, int64) (string, error) {
+	time.Sleep(2 * time.Second)
+	return "0123456789abcdef0123456789abcdef", nil
+}
+
+func TestOpeningTheBodyIsPartOfHowLongHandlingTakes(t *testing.T) {
+	throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+		seen := &observer{}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Keys, o.EncryptMessages = keysOfSlowServers{}, true })
+		conv := w.converse(jane, "bob")
+		ended := run(jane, func(*chat.Message) { time.Sleep(3 * time.Second) }, nil)
+		for range 2 { // one after the other, and at once
+			w.say(jane, conv, "one")
+			w.say(jane, conv, "two")
+			time.Sleep(time.Minute)
+		}
+		require.NoError(t, jane.Close())
+		<-ended
+		require.Len(t, seen.told("handler"), 4)
+		for _, line := range seen.told("handler") {
+			assert.Contains(t, line, "took=5s")
+		}
+	})
+}
+
 func TestHooksAreToldOfPollsThatFailAndOfTheirRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

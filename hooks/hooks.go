@@ -173,7 +173,8 @@ type Delivery struct {
 	Attempt int
 	// Changed is when the server stored this version, on its clock.
 	Changed time.Time
-	// Lag is the time from Changed to now. It includes what the two clocks differ by, so
+	// Lag is the time from Changed until the listener turned to it: opening the body is part
+	// of the handler's Duration. It includes what the two clocks differ by, so
 	// that it may be negative, and of History, Replay and backlogs the time since then.
 	Lag time.Duration
 }

@@ -84,6 +84,7 @@ func (p *Pusher) deliver() {
 		if !ok {
 			return
 		}
+		p.l.r.watch.turn(&told)
 		ready := p.h.Prepare(ctx, e, p.l.r.shared.Load())
 		if ready && p.mayHandle() {
 			p.l.r.watch.begin(ctx, &told, hooks.Stream, "", &e, 1)

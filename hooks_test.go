@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +121,63 @@ func TestHooksAreToldOfSendsDeliveriesAndHandlersOfEveryKind(t *testing.T) {
 			assert.Equal(t, []string{"door acquired failed=false", "door released failed=false"}, seen.told("lease"))
 		}
 	})
+}
+
+func TestAFunctionThatEndsItsGoroutineIsToldAsOneThatFails(t *testing.T) {
+	t.Parallel()
+	for name, listen := range map[string]func(context.Context, *chat.Chat, func(*chat.Message)) error{
+		"stream": func(ctx context.Context, c *chat.Chat, fn func(*chat.Message)) error {
+			sub, err := c.Stream(ctx, fn)
+			if err != nil {
+				return err
+			}
+			<-sub.Done()
+			return sub.Err()
+		},
+		"consume": func(ctx context.Context, c *chat.Chat, fn func(*chat.Message)) error {
+			return c.Consume(ctx, "exits", func(_ context.Context, m *chat.Message) error { fn(m); return nil })
+		},
+		"events": func(ctx context.Context, c *chat.Chat, fn func(*chat.Message)) error {
+			for m := range c.Events(ctx) {
+				fn(m)
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				seen := &observer{}
+				jane := w.login("jane", watched(seen))
+				conv := w.converse(jane, "bob")
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() {
+					err := context.Canceled // of a loop, which is this goroutine
+					defer func() { ended <- err }()
+					var exited atomic.Bool
+					err = listen(ctx, jane, func(*chat.Message) {
+						if !exited.Swap(true) {
+							runtime.Goexit()
+						}
+					})
+				}()
+				time.Sleep(time.Minute)
+				w.say(jane, conv, "hello")
+				time.Sleep(time.Minute)
+				failed := name != "events" // whose errors are the program's own
+				require.NotEmpty(t, seen.told("handler"))
+				assert.Equal(t, fmt.Sprintf("%s attempt=1 same=true took=0s failed=%t", name, failed), seen.told("handler")[0])
+				if name == "stream" {
+					require.ErrorContains(t, <-ended, "runtime.Goexit")
+					ended <- nil
+				}
+				cancel()
+				<-ended
+			})
+		})
+	}
 }
 
 // keysOfSlowServers take their time for every key.

@@ -92,6 +92,7 @@ func (t *Telemetry) Close() error { return t.reg.Unregister() }
 // gauges are what is observed.
 type gauges struct {
 	chats, listeners, failing, depth, lag metric.Int64ObservableGauge
+	waiting                               metric.Int64ObservableGauge
 	consumers                             metric.Int64ObservableGauge
 	delay                                 metric.Float64ObservableGauge
 }
@@ -110,6 +111,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 	number(&g.failing, "chat.polls.failing", "{chat}", "Chats whose last poll failed.")
 	number(&g.depth, "chat.outbox.depth", "{message}", "Messages that are left to send.")
 	number(&g.lag, "chat.consumer.lag", "{message}", "Messages that were fetched and are not handled by their consumer yet.")
+	number(&g.waiting, "chat.listener.lag", "{message}", "Messages that were fetched and are not handled by their stream or loop yet.")
 	var err error
 	g.delay, err = meter.Float64ObservableGauge("chat.limiter.delay", metric.WithUnit("s"),
 		metric.WithDescription("How long a request that is made now would wait for the limiter, in the Chat that waits longest."))
@@ -142,17 +144,19 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 		o.ObserveInt64(g.failing, s.failing)
 		o.ObserveInt64(g.depth, s.depth)
 		o.ObserveInt64(g.lag, s.lag)
+		o.ObserveInt64(g.waiting, s.waiting)
 		o.ObserveInt64(g.consumers, s.receiving, receiving)
 		o.ObserveInt64(g.consumers, s.standby, standby)
 		o.ObserveInt64(g.consumers, s.storage, failing)
 		o.ObserveFloat64(g.delay, s.delay)
 		return nil
-	}, consumed, g.chats, g.listeners, g.failing, g.depth, g.lag, g.consumers, g.delay)
+	}, consumed, g.chats, g.listeners, g.failing, g.depth, g.lag, g.waiting, g.consumers, g.delay)
 }
 
 // sums are over all Chats.
 type sums struct {
 	chats, listeners, failing, depth, lag int64
+	waiting                               int64
 	receiving, standby, storage           int64
 	delay                                 float64
 }
@@ -173,6 +177,7 @@ func (t *Telemetry) sum() (s sums) {
 		}
 		s.chats++
 		s.listeners += int64(h.Listeners)
+		s.waiting += int64(h.Waiting)
 		s.depth += int64(h.Outbox)
 		if h.FailedPolls > 0 {
 			s.failing++

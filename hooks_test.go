@@ -324,6 +324,30 @@ func TestHooksAreToldOfTheOutboxWithoutOnChange(t *testing.T) {
 	})
 }
 
+// leaseholder is a LeaseHook that does not return before it may.
+type leaseholder struct{ may chan struct{} }
+
+func (l leaseholder) OnLease(hooks.Lease) { <-l.may }
+
+func TestALeaseHookThatIsSlowHoldsUpNoMessageOfTheOutbox(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		slow := leaseholder{make(chan struct{})}
+		jane := w.login("jane", watched(slow), func(o *chat.Options) { o.Outbox = &chat.OutboxOptions{} })
+		conv := w.converse(jane, "bob")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for range 2 {
+			_, err := jane.Message(ctx, conv.ID, chat.Draft{Body: "hello"})
+			require.NoError(t, err)
+		}
+		require.NoError(t, jane.Outbox().Flush(ctx))
+		close(slow.may)
+		require.NoError(t, jane.Shutdown(ctx))
+	})
+}
+
 func TestHooksAreToldOfGapsAndOfWaitsForTheLimiter(t *testing.T) {
 	throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
 		seen := &observer{}

@@ -205,7 +205,8 @@ type Gap struct {
 	Message int64
 }
 
-// LeaseHook is told about the leases of consumers and of outboxes: see Chat.Consume.
+// LeaseHook is told about the leases of consumers and of outboxes: see Chat.Consume. Of an
+// outbox it is told on a goroutine of its own, in order and one call at a time.
 type LeaseHook interface {
 	OnLease(l Lease)
 }

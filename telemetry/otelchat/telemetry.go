@@ -3,6 +3,7 @@ package otelchat
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -35,8 +36,10 @@ type Telemetry struct {
 	tracer trace.Tracer
 	inst   instruments
 	reg    metric.Registration
-	// untraced: the provider is known to make no spans.
+	// untraced: the provider is known to make no spans. standIn is the global one that makes
+	// none until a program sets another.
 	untraced bool
+	standIn  trace.TracerProvider
 
 	mu      sync.Mutex
 	watched map[*watch]struct{}
@@ -58,12 +61,20 @@ func New(cfg Config) (*Telemetry, error) {
 	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*watch]struct{}{}}
 	meter := cfg.MeterProvider.Meter(scope)
 	_, t.untraced = cfg.TracerProvider.(noop.TracerProvider)
+	if reflect.TypeOf(cfg.TracerProvider).String() == "*global.tracerProvider" {
+		t.standIn = cfg.TracerProvider
+	}
 	if err := t.inst.make(meter); err != nil {
 		return nil, err
 	}
 	var err error
 	t.reg, err = t.observe(meter)
 	return t, err
+}
+
+// traces reports whether spans are made.
+func (t *Telemetry) traces() bool {
+	return !t.untraced && (t.standIn == nil || otel.GetTracerProvider() != t.standIn)
 }
 
 // Hook is what goes into Options.Hooks. The same value serves any number of Chats, and

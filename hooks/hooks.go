@@ -74,7 +74,8 @@ type Request struct {
 
 // WaitHook is told of requests that the rate limiter has delayed.
 type WaitHook interface {
-	// OnLimiterWait is called when the wait is over. Waits below a millisecond are not told.
+	// OnLimiterWait is called when the wait is over. Waits below a millisecond are not told,
+	// and requests that started or were refused at once have waited for nothing.
 	OnLimiterWait(ctx context.Context, w Wait)
 }
 

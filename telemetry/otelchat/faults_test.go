@@ -51,6 +51,8 @@ type fault struct {
 	act    func(t *testing.T, w *world)
 	want   []string
 	same   bool // as another one
+	// limited: with the limiter that a client has by default; the others have none.
+	limited bool
 }
 
 // next lets the next n requests to a route have faults, while Bob speaks.
@@ -81,6 +83,10 @@ var faults = []fault{
 	{name: "nothing", act: talk, want: []string{}},
 	{name: "a poll gets 500", act: next(1, fliplettest.CrossSource, fliplettest.Status(500)), want: []string{requests("500"), pollFails}},
 	{name: "a request gets 429 and is tried again", act: next(1, fliplettest.CrossSource, fliplettest.TooMany(0)), want: []string{requests("429")}},
+	{
+		name: "a request gets 429 with the default limiter, where the others wait, too", limited: true,
+		act: spoken(1, fliplettest.TooMany(40*time.Second)), want: []string{requests("429"), "chat.limiter.wait{}"},
+	},
 	{name: "a request gets 503 and is tried again", act: next(1, fliplettest.CrossSource, fliplettest.Status(503)), want: []string{requests("503")}},
 	{name: "a connection breaks", act: next(1, fliplettest.CrossSource, fliplettest.LoseAnswer()), want: []string{requests("unreachable")}},
 	{
@@ -178,6 +184,9 @@ func TestEachFaultMovesItsOwnMetricsAndNoOthers(t *testing.T) {
 				w.start(func(o *chat.Options) {
 					if f.change != nil {
 						f.change(o)
+					}
+					if f.limited {
+						o.Client = w.client(nil)
 					}
 					if o.Client == nil { // one whose limit is soon full
 						o.Client = w.client(datasource.NewLimiter(1, 3*time.Second))

@@ -33,6 +33,8 @@ const (
 
 func requests(class string) string { return "chat.requests{error.type=" + class + "}" }
 
+func failures(class string) string { return "chat.handler.failures{error.type=" + class + "}" }
+
 func sent(class string) string {
 	return "messaging.client.sent.messages{error.type=" + class + ",messaging.operation.name=send}"
 }
@@ -116,7 +118,7 @@ var faults = []fault{
 			}
 			return nil
 		},
-		want: []string{handlerFails},
+		want: []string{failures("_OTHER"), handlerFails},
 	},
 	{
 		name: "the function panics once", act: talk,
@@ -126,7 +128,7 @@ var faults = []fault{
 			}
 			return nil
 		},
-		want: []string{handlerPanics},
+		want: []string{failures("panic"), handlerPanics},
 	},
 	{
 		name: "the function hangs", fn: func(int) error { time.Sleep(10 * time.Minute); return nil },

@@ -148,6 +148,9 @@ func (h hook) OnHandlerStart(ctx context.Context, d hooks.Delivery) context.Cont
 
 func (h hook) OnHandlerEnd(ctx context.Context, _ hooks.Delivery, o hooks.Outcome) {
 	h.inst.process.Record(ctx, o.Duration.Seconds(), h.inst.handleBy.of(o.Err)...)
+	if o.Err != nil {
+		h.inst.failures.Add(ctx, 1, h.inst.failedBy[classOf(o.Err).ofFunction()]...)
+	}
 	h.end(ctx, o.Err)
 }
 

@@ -71,6 +71,22 @@ func TestFiveThousandChatsHaveFewSeries(t *testing.T) {
 	})
 }
 
+func TestWhatIsNewsAtItsFirstCountBeginsAtZero(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, noop.NewTracerProvider())
+	values, _ := w.series()
+	for _, name := range []string{
+		failures("_OTHER"), failures("panic"), leased("lost"), leased("failing"), outboxed("failed"), outboxed("retried"),
+		"chat.gaps{chat.gap.kind=history}", "chat.gaps{chat.gap.kind=unreadable}",
+	} {
+		v, has := values[name]
+		assert.True(t, has && v == 0, "%s: %v", name, v)
+	}
+	w.tel.Hook().(hooks.GapHook).OnGap(hooks.Gap{})
+	values, _ = w.series()
+	assert.Equal(t, 1.0, values["chat.gaps{chat.gap.kind=history}"])
+}
+
 // Whatever happens to however many, a hostile server's statuses included, the series stay
 // as few.
 func TestNoInputMakesMoreSeries(t *testing.T) {

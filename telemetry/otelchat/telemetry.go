@@ -144,6 +144,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 	}
 	receiving, standby, failing := state("receiving"), state("standby"), state("failing")
 	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		t.inst.began.Do(t.inst.begin)
 		for k := range kinds {
 			if n := t.inst.consumed[k].Load(); n > 0 {
 				o.ObserveInt64(consumed, n, kinds[k])

@@ -71,6 +71,25 @@ func TestFiveThousandChatsHaveFewSeries(t *testing.T) {
 	})
 }
 
+func TestAChatThatIsWatchedTwiceCountsOnceUntilBothAreStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, noop.NewTracerProvider())
+		jane := w.login("jane", nil)
+		watched := func() float64 {
+			values, _ := w.series()
+			return values["chat.watched{}"]
+		}
+		first, second := w.tel.Watch(jane), w.tel.Watch(jane)
+		assert.InDelta(t, 1, watched(), 0)
+		first()
+		first()
+		assert.InDelta(t, 1, watched(), 0)
+		second()
+		assert.InDelta(t, 0, watched(), 0)
+	})
+}
+
 func TestWhatIsNewsAtItsFirstCountBeginsAtZero(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, noop.NewTracerProvider())

@@ -42,11 +42,8 @@ type Telemetry struct {
 	standIn  trace.TracerProvider
 
 	mu      sync.Mutex
-	watched map[*watch]struct{}
+	watched map[*chat.Chat]int // how often
 }
-
-// watch is one call of Watch.
-type watch struct{ chat *chat.Chat }
 
 // New makes the instruments.
 //
@@ -58,7 +55,7 @@ func New(cfg Config) (*Telemetry, error) {
 	if cfg.TracerProvider == nil {
 		cfg.TracerProvider = otel.GetTracerProvider()
 	}
-	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*watch]struct{}{}}
+	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*chat.Chat]int{}}
 	meter := cfg.MeterProvider.Meter(scope)
 	_, t.untraced = cfg.TracerProvider.(noop.TracerProvider)
 	if reflect.TypeOf(cfg.TracerProvider).String() == "*global.tracerProvider" {
@@ -84,17 +81,20 @@ func (t *Telemetry) Hook() chat.Hook { return hook{t} }
 // Watch adds a Chat to the gauges, which tell what hooks cannot: how many messages wait in
 // outboxes and for consumers, and how many Chats have polls that fail. They are sums over
 // all Chats that are watched, looked at whenever metrics are collected, without a request:
-// see [chat.Chat.Health]. stop ends it; until then the Chat stays in memory.
+// see [chat.Chat.Health]. stop ends it; until then the Chat stays
+// in memory and is counted, also when it was closed. A Chat that is watched twice counts once,
+// until both are stopped.
 func (t *Telemetry) Watch(c *chat.Chat) (stop func()) {
-	w := &watch{c}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.watched[w] = struct{}{}
-	return func() {
+	t.watched[c]++
+	return sync.OnceFunc(func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		delete(t.watched, w)
-	}
+		if t.watched[c]--; t.watched[c] == 0 {
+			delete(t.watched, c)
+		}
+	})
 }
 
 // Close ends the gauges, and the count of consumed messages. Hooks go on.
@@ -177,8 +177,8 @@ type sums struct {
 func (t *Telemetry) sum() (s sums) {
 	t.mu.Lock()
 	list := make([]*chat.Chat, 0, len(t.watched))
-	for w := range t.watched {
-		list = append(list, w.chat)
+	for c := range t.watched {
+		list = append(list, c)
 	}
 	t.mu.Unlock()
 	for _, c := range list {

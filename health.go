@@ -19,6 +19,10 @@ type Health struct {
 	// Listeners counts the streams, loops over Events and consumers that receive. While it
 	// is 0 nothing is polled.
 	Listeners int
+	// Waiting counts the events that were fetched for streams and loops and are not handled
+	// yet, as ConsumerHealth.Lag does for consumers. One that never goes down is a function
+	// that hangs.
+	Waiting int
 	// LastPoll is when the last poll succeeded; zero before the first one.
 	LastPoll time.Time
 	// FailedPolls counts the polls since then, all of which failed. LastError is what the
@@ -81,7 +85,7 @@ func (c *Chat) Health() Health {
 		return h
 	}
 	polls := s.receiver.Status()
-	h.User, h.Listeners, h.LastPoll, h.FailedPolls = s.userID, polls.Listeners, polls.Succeeded, polls.Failed
+	h.User, h.Listeners, h.Waiting, h.LastPoll, h.FailedPolls = s.userID, polls.Listeners, polls.Waiting, polls.Succeeded, polls.Failed
 	if at := s.desk.Heard(); h.FailedPolls == 0 && at.After(h.LastPoll) && !h.LastPoll.IsZero() {
 		h.LastPoll = at // what is new is found by the polls of the App
 	}

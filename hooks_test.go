@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +123,91 @@ func TestHooksAreToldOfSendsDeliveriesAndHandlersOfEveryKind(t *testing.T) {
 	})
 }
 
+func TestAFunctionThatEndsItsGoroutineIsToldAsOneThatFails(t *testing.T) {
+	t.Parallel()
+	for name, listen := range map[string]func(context.Context, *chat.Chat, func(*chat.Message)) error{
+		"stream": func(ctx context.Context, c *chat.Chat, fn func(*chat.Message)) error {
+			sub, err := c.Stream(ctx, fn)
+			if err != nil {
+				return err
+			}
+			<-sub.Done()
+			return sub.Err()
+		},
+		"consume": func(ctx context.Context, c *chat.Chat, fn func(*chat.Message)) error {
+			return c.Consume(ctx, "exits", func(_ context.Context, m *chat.Message) error { fn(m); return nil })
+		},
+		"events": func(ctx context.Context, c *chat.Chat, fn func(*chat.Message)) error {
+			for m := range c.Events(ctx) {
+				fn(m)
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fliplettest.InProcess())
+				seen := &observer{}
+				jane := w.login("jane", watched(seen))
+				conv := w.converse(jane, "bob")
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() {
+					err := context.Canceled // of a loop, which is this goroutine
+					defer func() { ended <- err }()
+					var exited atomic.Bool
+					err = listen(ctx, jane, func(*chat.Message) {
+						if !exited.Swap(true) {
+							runtime.Goexit()
+						}
+					})
+				}()
+				time.Sleep(time.Minute)
+				w.say(jane, conv, "hello")
+				time.Sleep(time.Minute)
+				failed := name != "events" // whose errors are the program's own
+				require.NotEmpty(t, seen.told("handler"))
+				assert.Equal(t, fmt.Sprintf("%s attempt=1 same=true took=0s failed=%t", name, failed), seen.told("handler")[0])
+				if name == "stream" {
+					require.ErrorContains(t, <-ended, "runtime.Goexit")
+					ended <- nil
+				}
+				cancel()
+				<-ended
+			})
+		})
+	}
+}
+
+// keysOfSlowServers take their time for every key.
+type keysOfSlowServers struct{ chat.Keys }
+
+func (keysOfSlowServers) Key(context.Context, int64) (string, error) {
+	time.Sleep(2 * time.Second)
+	return "0123456789abcdef0123456789abcdef", nil
+}
+
+func TestOpeningTheBodyIsPartOfHowLongHandlingTakes(t *testing.T) {
+	throughDoors(t, func(t *testing.T, w *world, run func(*chat.Chat, func(*chat.Message), func(error)) <-chan error) {
+		seen := &observer{}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Keys, o.EncryptMessages = keysOfSlowServers{}, true })
+		conv := w.converse(jane, "bob")
+		ended := run(jane, func(*chat.Message) { time.Sleep(3 * time.Second) }, nil)
+		for range 2 { // one after the other, and at once
+			w.say(jane, conv, "one")
+			w.say(jane, conv, "two")
+			time.Sleep(time.Minute)
+		}
+		require.NoError(t, jane.Close())
+		<-ended
+		require.Len(t, seen.told("handler"), 4)
+		for _, line := range seen.told("handler") {
+			assert.Contains(t, line, "took=5s")
+		}
+	})
+}
+
 func TestHooksAreToldOfPollsThatFailAndOfTheirRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -173,6 +260,52 @@ func TestAHandlersFailuresAreToldWithTheirAttemptsAndDeliveredOnce(t *testing.T)
 	})
 }
 
+func TestAMessageOfABatchThatIsUndoneIsDeliveredOnceAndItsAttemptsGrow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen := &observer{}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Storage = storage.NewMemory() })
+		conv := w.converse(jane, "bob")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		fails := 0
+		go func() {
+			ended <- jane.Consume(ctx, "batches", func(_ context.Context, m *chat.Message) error {
+				if fails++; m.Body == "third" && fails < 12 { // alone, too
+					return errors.New("not now")
+				}
+				return nil
+			}, chat.Batch(5))
+		}()
+		time.Sleep(time.Minute)
+		for _, body := range []string{"first", "second", "third", "fourth", "fifth"} {
+			w.AddRows(conv.ID, datasource.M{"body": body, "fromUserId": "u", "guid": body})
+		}
+		time.Sleep(10 * time.Minute)
+		cancel()
+		<-ended
+		assert.Len(t, seen.told("delivery"), 5, "%v", seen.told("delivery"))
+		attempts := map[int64]int{}
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		for i, raw := range seen.raw {
+			if d, ok := raw.(hooks.Delivery); ok && strings.HasPrefix(seen.lines[i], "handler ") {
+				assert.Equal(t, attempts[d.Message]+1, d.Attempt, "message %d", d.Message)
+				attempts[d.Message] = d.Attempt
+			}
+		}
+		require.Len(t, attempts, 5)
+		again := 0
+		for _, n := range attempts {
+			if n > 1 {
+				again++
+			}
+		}
+		assert.GreaterOrEqual(t, again, 3, "those before the one that fails are handled again: %v", attempts)
+	})
+}
+
 func TestHooksAreToldOfTheOutboxWithoutOnChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -188,6 +321,30 @@ func TestHooksAreToldOfTheOutboxWithoutOnChange(t *testing.T) {
 		require.NotEmpty(t, told)
 		assert.Equal(t, "stored attempts=0 pending=0", told[len(told)-1])
 		assert.Equal(t, []string{" acquired failed=false", " released failed=false"}, seen.told("lease"))
+	})
+}
+
+// leaseholder is a LeaseHook that does not return before it may.
+type leaseholder struct{ may chan struct{} }
+
+func (l leaseholder) OnLease(hooks.Lease) { <-l.may }
+
+func TestALeaseHookThatIsSlowHoldsUpNoMessageOfTheOutbox(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		slow := leaseholder{make(chan struct{})}
+		jane := w.login("jane", watched(slow), func(o *chat.Options) { o.Outbox = &chat.OutboxOptions{} })
+		conv := w.converse(jane, "bob")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for range 2 {
+			_, err := jane.Message(ctx, conv.ID, chat.Draft{Body: "hello"})
+			require.NoError(t, err)
+		}
+		require.NoError(t, jane.Outbox().Flush(ctx))
+		close(slow.may)
+		require.NoError(t, jane.Shutdown(ctx))
 	})
 }
 

@@ -106,14 +106,14 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 		case lookErr != nil:
 		case stored != nil:
 			row, err = stored, nil
-		case passed != nil && passed.held && canRepeat(write.Files):
+		case passed != nil && passed.held && upload.Rewind(write.Files):
 			if row, err = c.transmit(ctx, s, conversationID, write); err != nil {
 				err = &passedOnError{error: err} // the first one may still turn up
 			}
 		}
 	}
 	if renewal, ok := errors.AsType[*renewalError](err); ok {
-		renewal.again = absent && canRepeat(write.Files)
+		renewal.again = absent && upload.Rewind(write.Files)
 	}
 	if err == nil {
 		s.receiver.Poke()
@@ -129,7 +129,7 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	var failed error
 	held := false
 	err = c.authorized(ctx, s, func(token string) error {
-		if held = failed != nil && (passedOn(failed) || !canRepeat(write.Files)); held { // a Reader cannot be sent twice
+		if held = failed != nil && (passedOn(failed) || !upload.Rewind(write.Files)); held { // a Reader cannot be sent twice
 			return failed
 		}
 		write.Params = s.author.Params(s.userID, token)
@@ -193,16 +193,6 @@ func (c *Chat) restoreTypes(ctx context.Context, write datasource.Write, row *da
 	}
 	typed.ID, typed.DataSourceID = row.ID, row.DataSourceID
 	return typed
-}
-
-// canRepeat makes files readable again. It reports whether it could for all of them.
-func canRepeat(files []datasource.Part) bool {
-	for i := range files {
-		if body, ok := files[i].Reader.(interface{ Rewind() bool }); ok && !body.Rewind() {
-			return false
-		}
-	}
-	return true
 }
 
 // renewalError is what a new login met, as opposed to what a message met. again: the message is

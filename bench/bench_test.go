@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,8 +57,70 @@ func TestEveryContenderReceivesEveryMessageInOrder(t *testing.T) {
 func TestEveryContenderSends(t *testing.T) {
 	t.Parallel()
 	for _, c := range contender.Send() {
-		_, err := send(t.Context(), c, task{N: 8, AtOnce: 4, Where: service(t, c, 0).Where})
-		require.NoError(t, err, c.Name)
+		for _, atOnce := range []int{1, 4} {
+			_, err := once(t.Context(), work{Name: "send", N: 40, AtOnce: atOnce, Repeat: 2}, c, send)
+			require.NoError(t, err, c.Name)
+		}
+	}
+}
+
+// TestWhatAContenderDoesNotSendFailsItsRun breaks each contender between the harness and its
+// library.
+func TestWhatAContenderDoesNotSendFailsItsRun(t *testing.T) {
+	t.Parallel()
+	type sender = func(string) error
+	const outOfOrder = "sends the second message before the first"
+	mutants := map[string]func(sender) sender{
+		"sends every second message": func(one sender) sender {
+			var n atomic.Int64
+			return func(text string) error {
+				if n.Add(1)%2 == 0 {
+					return nil
+				}
+				return one(text)
+			}
+		},
+		"always sends the first text": func(one sender) sender { return func(string) error { return one(fake.Text(1)) } },
+		"changes the text":            func(one sender) sender { return func(text string) error { return one(text + "!") } },
+		"sends each message twice":    func(one sender) sender { return func(text string) error { return errors.Join(one(text), one(text)) } },
+		"sends nothing":               func(sender) sender { return func(string) error { return nil } },
+		outOfOrder:                    swapped,
+	}
+	for _, c := range contender.Send() {
+		for name, mutate := range mutants {
+			broken := c
+			broken.Send = func(ctx context.Context, at fake.Where) (func(string) error, error) {
+				one, err := c.Send(ctx, at)
+				if err != nil {
+					return nil, err
+				}
+				return mutate(one), nil
+			}
+			for _, atOnce := range []int{1, 4} {
+				if name == outOfOrder && atOnce > 1 {
+					continue // senders at the same time have no order among each other
+				}
+				_, err := once(t.Context(), work{Name: "send", N: 8, AtOnce: atOnce}, broken, send)
+				require.ErrorContains(t, err, "arrived", "%s %s", c.Name, name)
+			}
+		}
+	}
+}
+
+// swapped holds back every other text of a sender, and sends it after the next one.
+func swapped(one func(string) error) func(string) error {
+	var mu sync.Mutex
+	held := ""
+	return func(text string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if held == "" {
+			held = text
+			return nil
+		}
+		first := held
+		held = ""
+		return errors.Join(one(text), one(first))
 	}
 }
 
@@ -134,9 +202,9 @@ func TestAScenarioCountsTheSameForALibraryThatLosesAndOneThatDoesNot(t *testing.
 func sample() Result {
 	return Result{Rounds: 3, Machine: Machine{Versions: map[string]string{}}, Tables: []Table{{
 		Name: "receive", Title: "Receive", N: 20_000, Rows: []Row{
-			{Name: "fliplet-chat-go", CPU: []float64{0.9, 0.8, 1.0}, Wall: []float64{1}},
-			{Name: "floor", CPU: []float64{1, 1, 1}, Wall: []float64{1}},
-			{Name: "other", CPU: []float64{2, 2.5, 3}, Wall: []float64{1}},
+			{Name: "fliplet-chat-go", CPU: []float64{0.9, 0.8, 1.0}, Wall: []float64{1}, Allocs: 6},
+			{Name: "floor", CPU: []float64{1, 1, 1}, Wall: []float64{1}, Allocs: 5},
+			{Name: "other", CPU: []float64{2, 2.5, 3}, Wall: []float64{1}, Allocs: 9.5},
 		},
 	}}, Scores: []Score{{Name: "order", Rows: []Count{
 		{Name: "fliplet-chat-go, Stream", Counts: counts{"late": 0, "at once": 1}},
@@ -181,6 +249,82 @@ func TestAnOrderThatThePageClaimsAndARunDoesNotShowIsFound(t *testing.T) {
 	assert.Empty(t, others.contradictions(page))
 }
 
+func TestACheckFailsWhenSomethingCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	page := beginMark + "\n" + sample().markdown() + endMark
+	check := func(t *testing.T, page, only string, change func(*Result)) error {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "performance.md")
+		require.NoError(t, os.WriteFile(path, []byte(page), 0o600))
+		r := sample()
+		change(&r)
+		return r.finish(options{check: true, page: path, only: only}, io.Discard)
+	}
+	same := func(*Result) {}
+	require.NoError(t, check(t, page, "receive,order", same))
+	for name, c := range map[string]struct {
+		page, only string
+		change     func(*Result)
+		want       string
+	}{
+		"nothing was measured":        {page, "receive", func(r *Result) { *r = Result{} }, "nothing was measured of receive"},
+		"a table without rows":        {page, "receive", func(r *Result) { r.Tables[0].Rows = nil }, "nothing was measured of receive"},
+		"a part of a whole run":       {page, "", same, "nothing was measured of send32"},
+		"a name that does not exist":  {page, "receiving", same, `there is no "receiving"; there are receive, send, `},
+		"a ratio that is no number":   {strings.Replace(page, "2.50 (", "2,5O (", 1), "receive", same, `"2,5O (2.25–2.75)" for other`},
+		"a quartile that is none":     {strings.Replace(page, "2.25–", "2.25-", 1), "receive", same, "is no number"},
+		"allocations that are none":   {strings.Replace(page, "9.5", "few", 1), "receive", same, `"few" for other`},
+		"a count that is no number":   {strings.Replace(page, "| 912 |", "| many |", 1), "order", same, `"many" for other`},
+		"a row without a cell":        {strings.Replace(page, "| 912 | 80 |", "| 912 |", 1), "order", same, "2 cells, not a whole one with 3"},
+		"a row twice":                 {strings.Replace(page, "| floor |", "| other |", 1), "receive", same, "has other twice"},
+		"a row that the page lacks":   {strings.Replace(page, "| other | 912 | 80 |\n", "", 1), "order", same, "this run has other, and the page has not"},
+		"a row that is no row":        {strings.Replace(page, "| other | 912", "other | 912", 1), "order", same, "the page has a row with 3 cells"},
+		"no column of allocations":    {strings.Replace(page, "allocations each", "allocations", 1), "receive", same, "Receive, allocations each"},
+		"another number of messages":  {page, "receive", func(r *Result) { r.Tables[0].N = 10 }, "not about 10 messages"},
+		"more allocations":            {page, "receive", func(r *Result) { r.Tables[0].Rows[0].Allocs = 7 }, "6.0 allocations for fliplet-chat-go; this run 7.0"},
+		"fewer than the page says":    {page, "receive", func(r *Result) { r.Tables[0].Rows[0].Allocs = 5 }, "this run 5.0"},
+		"whoever was not in the page": {page, "order", func(r *Result) { r.Scores[0].Rows[1].Name = "new" }, "this run has new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorContains(t, check(t, c.page, c.only, c.change), c.want)
+		})
+	}
+	require.NoError(t, check(t, page, "receive,order", func(r *Result) { r.Tables[0].Rows[0].Allocs, r.Tables[0].N, r.Quick = 7, 10, true }), "a quick look has other allocations")
+	require.ErrorContains(t, run(t.Context(), options{only: "receive,snd", check: true}, io.Discard, io.Discard), `there is no "snd"`)
+	require.ErrorContains(t, run(t.Context(), options{only: "receive", check: true}, io.Discard, io.Discard), "-rounds is 0")
+	require.ErrorContains(t, run(t.Context(), options{force: true, check: true, rounds: 1}, io.Discard, io.Discard), "-force")
+}
+
+func TestNoAllocationIsNotedWhileProcessorTimeIs(t *testing.T) {
+	rate := runtime.MemProfileRate
+	t.Cleanup(func() { runtime.MemProfileRate = rate })
+	for kind, noted := range map[string]bool{cpuProfile: false, allocsProfile: true} {
+		path := filepath.Join(t.TempDir(), "receive"+kind)
+		t.Setenv(profileEnv, path)
+		require.NoError(t, profiled(func() error {
+			assert.Equal(t, noted, runtime.MemProfileRate > 0, kind)
+			return nil
+		}))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.Positive(t, info.Size(), kind)
+	}
+	t.Setenv(profileEnv, "")
+	dir := t.TempDir()
+	require.NoError(t, profile(t.Context(), dir, []work{{Name: "receive", N: 300}, {Name: "send", N: 10, AtOnce: 1}}, 2))
+	for _, name := range []string{"receive.cpu.prof", "receive.allocs.prof", "send.cpu.prof", "send.allocs.prof"} {
+		assert.FileExists(t, filepath.Join(dir, name))
+	}
+}
+
+func TestThisRepositorysModulesHaveNoOtherVersion(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, map[string]string{"a": "v1.2.3", "b": "this one", "c": "this one"}, versions(&debug.BuildInfo{Deps: []*debug.Module{
+		{Path: "a", Version: "v1.2.3"}, {Path: "b", Version: "v0.0.0", Replace: &debug.Module{Path: "../"}}, {Path: "c", Version: "(devel)"},
+	}}))
+}
+
 func TestThePageIsWrittenOnlyWhenItsOrderIsReproduced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -207,7 +351,7 @@ func TestThePageIsWrittenOnlyWhenItsOrderIsReproduced(t *testing.T) {
 	force.force = true
 	require.NoError(t, other.finish(force, io.Discard))
 	assert.NotEqual(t, page, content())
-	check := options{check: true, page: path, rounds: 3}
+	check := options{check: true, page: path, rounds: 3, only: "receive,order"}
 	require.NoError(t, other.finish(check, io.Discard))
 	require.ErrorContains(t, sample().finish(check, io.Discard), "not reproduced")
 	for _, table := range []string{"| Receive |", "| Order of 1,000 |"} { // a page that says nothing bears out everything
@@ -225,6 +369,7 @@ func TestThePageOfThisRepositoryHasItsMarksAndItsPictures(t *testing.T) {
 	require.NoError(t, err)
 	_, inside, _, err := split(string(raw))
 	require.NoError(t, err)
+	assert.Empty(t, unreadable(inside))
 	for _, w := range works(false) {
 		said := claims(inside, w.Title, "CPU × floor")
 		assert.Len(t, said, len(w.contenders), w.Title)

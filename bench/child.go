@@ -181,11 +181,41 @@ func send(ctx context.Context, c contender.Contender, t task) (cost, error) {
 		}
 		wg.Wait()
 	}
-	all(max(t.AtOnce, t.N/10), warm)
+	all(t.warmUp(), warm)
 	return measure(t.N, func() error {
 		for range max(t.Repeat, 1) {
 			all(t.N, errs)
 		}
 		return errors.Join(append(errs, warm...)...)
 	})
+}
+
+// warmUp is how many messages are sent before those that are measured.
+func (t task) warmUp() int { return max(t.AtOnce, t.N/10) }
+
+// delivered compares the texts that a service has got with those that were to be sent. Each
+// sender waits for its answer before it sends the next one, so each one's texts come in their order.
+func (t task) delivered(texts []string) error {
+	at := make([]int, t.AtOnce) // how many of each sender have come
+	warm, each := t.warmUp()/t.AtOnce, t.N/t.AtOnce
+	total := warm + each*max(t.Repeat, 1)
+	for i, text := range texts {
+		seq := fake.Seq(text)
+		if seq == 0 {
+			return fmt.Errorf("message %d that arrived has another text than was sent", i+1)
+		}
+		w := (seq - 1) % t.AtOnce
+		round := at[w]
+		if round >= warm {
+			round = (round - warm) % each
+		}
+		if want := 1 + round*t.AtOnce + w; at[w] == total || seq != want {
+			return fmt.Errorf("message %d that arrived has the text of number %d, after %d of %d of its sender", i+1, seq, at[w], total)
+		}
+		at[w]++
+	}
+	if len(texts) != total*t.AtOnce {
+		return fmt.Errorf("%d of %d messages have arrived", len(texts), total*t.AtOnce)
+	}
+	return nil
 }

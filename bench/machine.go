@@ -39,14 +39,22 @@ func look() Machine {
 		}
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			m.Versions[d.Path] = d.Version
-			if d.Replace != nil {
-				m.Versions[d.Path] = "this one"
-			}
-		}
+		m.Versions = versions(info)
 	}
 	return m
+}
+
+// versions are those of the modules. This repository's own are replaced by a folder, or have
+// no version in a workspace.
+func versions(info *debug.BuildInfo) map[string]string {
+	out := map[string]string{}
+	for _, d := range info.Deps {
+		out[d.Path] = d.Version
+		if d.Replace != nil || d.Version == "(devel)" {
+			out[d.Path] = "this one"
+		}
+	}
+	return out
 }
 
 // done adds what has happened meanwhile.

@@ -14,6 +14,8 @@ const (
 	endMark   = "<!-- bench: end -->"
 	// apart is by how much ratios must differ for the page to claim an order.
 	apart = 1.15
+	// The columns that are compared.
+	cpuColumn, allocsColumn = "CPU × floor", "allocations each"
 )
 
 // Result is one whole run.
@@ -25,6 +27,11 @@ type Result struct {
 	Scores  []Score `json:"scores"`
 }
 
+// heading is the line above a table.
+func (t Table) heading() string {
+	return fmt.Sprintf("### %s: %s messages\n", t.Title, thousands(t.N))
+}
+
 // markdown is what the page shows of a result.
 func (r Result) markdown() string {
 	var b strings.Builder
@@ -32,9 +39,9 @@ func (r Result) markdown() string {
 	fmt.Fprintf(&b, "Measured on %d processors (%s), %s, %s/%s, load %s before and %s after, %s of the processors' time taken by the host meanwhile, %s. %d rounds.\n",
 		m.CPUs, m.Model, m.Go, m.OS, m.Arch, m.LoadBefore, m.LoadAfter, m.Stolen, m.Date, r.Rounds)
 	for _, t := range r.Tables {
-		fmt.Fprintf(&b, "\n### %s: %s messages\n\n![%s](images/bench-%s.svg)\n\n", t.Title, thousands(t.N), t.Title, t.Name)
+		fmt.Fprintf(&b, "\n%s\n![%s](images/bench-%s.svg)\n\n", t.heading(), t.Title, t.Name)
 		wire := t.Name == "receive"
-		b.WriteString("| " + t.Title + " | CPU × floor | wall × floor | allocations each | bytes each | peak MB |")
+		b.WriteString("| " + t.Title + " | " + cpuColumn + " | wall × floor | " + allocsColumn + " | bytes each | peak MB |")
 		if wire {
 			b.WriteString(" message on the wire, bytes | CPU × floor, for each byte |\n|---|---|---|---|---|---|---|---|\n")
 		} else {
@@ -215,7 +222,7 @@ func (r Result) contradictions(page string) []string {
 		for _, row := range t.Rows {
 			now[row.Name] = median(row.CPU)
 		}
-		said := claims(page, t.Title, "CPU × floor")
+		said := claims(page, t.Title, cpuColumn)
 		for i, a := range said {
 			for _, b := range said[i+1:] {
 				if a.value > b.value {
@@ -259,7 +266,7 @@ func (r Result) absent(page string) []string {
 		}
 	}
 	for _, t := range r.Tables {
-		missing(t.Title, claims(page, t.Title, "CPU × floor"), func(name string) bool {
+		missing(t.Title, claims(page, t.Title, cpuColumn), func(name string) bool {
 			return slices.ContainsFunc(t.Rows, func(row Row) bool { return row.Name == name })
 		})
 	}
@@ -269,24 +276,6 @@ func (r Result) absent(page string) []string {
 				missing(sc.Title, claims(page, sc.Title, sc.columns[0].title), func(name string) bool {
 					return slices.ContainsFunc(s.Rows, func(row Count) bool { return row.Name == name })
 				})
-			}
-		}
-	}
-	return out
-}
-
-// unsaid are the tables of a result that the page does not have, so that nothing could be compared.
-func (r Result) unsaid(page string) []string {
-	var out []string
-	for _, t := range r.Tables {
-		if len(claims(page, t.Title, "CPU × floor")) == 0 {
-			out = append(out, t.Title)
-		}
-	}
-	for _, sc := range scenarios() {
-		for _, s := range r.Scores {
-			if s.Name == sc.Name && len(claims(page, sc.Title, sc.columns[0].title)) == 0 {
-				out = append(out, sc.Title)
 			}
 		}
 	}
@@ -303,7 +292,7 @@ func promised(name, key string) bool {
 func (r Result) drifts(page string) []string {
 	var out []string
 	for _, t := range r.Tables {
-		for _, said := range claims(page, t.Title, "CPU × floor") {
+		for _, said := range claims(page, t.Title, cpuColumn) {
 			for _, row := range t.Rows {
 				if now := median(row.CPU); row.Name == said.name && max(now, said.value) > apart*min(now, said.value) {
 					out = append(out, fmt.Sprintf("%s: %s is at %.2f; the page has %.2f", t.Title, row.Name, now, said.value))

@@ -7,15 +7,18 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/bench/contender"
 )
 
-// profileEnv names files for the profiles of a child: it gets an ending for each.
+// profileEnv names the file for the profile of a child, whose ending says which one:
+// .cpu.prof or .allocs.prof.
 const profileEnv = "CHAT_BENCH_PROFILE"
 
-// profile has this SDK receive and send, and keeps where the time and the memory went.
-func profile(ctx context.Context, dir string) error {
+// profile has this SDK receive and send, and keeps where the time and the memory went. The
+// two are runs of their own: noting allocations takes time.
+func profile(ctx context.Context, dir string, list []work, repeat int) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -23,43 +26,50 @@ func profile(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, w := range works(false) {
-		w.Repeat = 20 // samples are taken a hundred times a second
-		if err := os.Setenv(profileEnv, filepath.Join(dir, w.Name)); err != nil {
-			return err
-		}
-		c, ok := contender.Find("fliplet-chat-go")
-		if !ok {
-			return errors.New("this SDK is not among the contenders")
-		}
-		if _, err := once(ctx, w, c); err != nil {
-			return err
+	c, ok := contender.Find("fliplet-chat-go")
+	if !ok {
+		return errors.New("this SDK is not among the contenders")
+	}
+	for _, w := range list {
+		w.Repeat = repeat // samples are taken a hundred times a second
+		for _, kind := range []string{cpuProfile, allocsProfile} {
+			if err := os.Setenv(profileEnv, filepath.Join(dir, w.Name+kind)); err != nil {
+				return err
+			}
+			if _, err := once(ctx, w, c, inProcess); err != nil {
+				return err
+			}
 		}
 	}
 	return os.Unsetenv(profileEnv)
 }
 
-// profiled runs fn, with profiles if they are wanted.
+const (
+	cpuProfile    = ".cpu.prof"
+	allocsProfile = ".allocs.prof"
+)
+
+// profiled runs fn, with a profile if it is wanted.
 func profiled(fn func() error) (err error) {
 	name := os.Getenv(profileEnv)
 	if name == "" {
 		return fn()
 	}
-	runtime.MemProfileRate = 8 << 10
-	cpu, err := os.Create(name + ".cpu.prof")
+	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cpu.Close()) }()
-	if err := pprof.StartCPUProfile(cpu); err != nil {
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if strings.HasSuffix(name, allocsProfile) {
+		runtime.MemProfileRate = 8 << 10
+		err = fn()
+		runtime.GC()
+		return errors.Join(err, pprof.Lookup("allocs").WriteTo(f, 0))
+	}
+	runtime.MemProfileRate = 0
+	if err := pprof.StartCPUProfile(f); err != nil {
 		return err
 	}
-	err = fn()
-	pprof.StopCPUProfile()
-	memory, memoryErr := os.Create(name + ".allocs.prof")
-	if memoryErr != nil {
-		return errors.Join(err, memoryErr)
-	}
-	runtime.GC()
-	return errors.Join(err, pprof.Lookup("allocs").WriteTo(memory, 0), memory.Close())
+	defer pprof.StopCPUProfile()
+	return fn()
 }

@@ -70,8 +70,22 @@ func spawn(ctx context.Context, t task) ([]byte, error) {
 	return out, nil
 }
 
-// once is one run of one contender, against a service of its own.
-func once(ctx context.Context, w work, c contender.Contender) (cost, error) {
+// runner does a task with a contender.
+type runner func(context.Context, contender.Contender, task) (cost, error)
+
+// inProcess does it in a process of its own.
+func inProcess(ctx context.Context, _ contender.Contender, t task) (used cost, err error) {
+	out, err := spawn(ctx, t)
+	if err != nil {
+		return cost{}, err
+	}
+	err = json.Unmarshal(out, &used)
+	return used, err
+}
+
+// once is one run of one contender, against a service of its own. What was sent is compared
+// with what the service has got.
+func once(ctx context.Context, w work, c contender.Contender, run runner) (cost, error) {
 	s, err := fake.Start(c.Service)
 	if err != nil {
 		return cost{}, err
@@ -82,14 +96,18 @@ func once(ctx context.Context, w work, c contender.Contender) (cost, error) {
 		kind = "receive"
 		s.AddOld(w.N)
 	}
-	out, err := spawn(ctx, task{Contender: c.Name, Work: kind, N: w.N, AtOnce: w.AtOnce, Repeat: w.Repeat, Where: s.Where})
+	t := task{Contender: c.Name, Work: kind, N: w.N, AtOnce: w.AtOnce, Repeat: w.Repeat, Where: s.Where}
+	used, err := run(ctx, c, t)
 	if err != nil {
 		return cost{}, err
 	}
-	var used cost
-	err = json.Unmarshal(out, &used)
+	if kind == "send" {
+		if err := t.delivered(s.Arrived()); err != nil {
+			return cost{}, fmt.Errorf("%s, %s: %w", c.Name, w.Name, err)
+		}
+	}
 	used.BytesOnTheWire = s.BytesEach()
-	return used, err
+	return used, nil
 }
 
 // Row is what is known of one contender in one work. Ratios are to the floor of the same
@@ -121,7 +139,7 @@ func race(ctx context.Context, w work, rounds int, progress io.Writer) (Table, e
 	costs := make([][]cost, len(w.contenders))
 	for round := range rounds {
 		for i, c := range w.contenders {
-			used, err := once(ctx, w, c)
+			used, err := once(ctx, w, c, inProcess)
 			if err != nil {
 				return t, err
 			}

@@ -140,6 +140,7 @@ func (l *Window) Wait(ctx context.Context) error { return l.WaitTurn(ctx, Turn{}
 
 // WaitTurn implements [TurnLimiter].
 func (l *Window) WaitTurn(ctx context.Context, t Turn) error {
+	atOnce.note(ctx)
 	if ctx.Err() != nil {
 		return contextError(ctx)
 	}
@@ -169,6 +170,7 @@ func (l *Window) WaitTurn(ctx context.Context, t Turn) error {
 	}
 	w.told = make(chan struct{})
 	l.mu.Unlock()
+	waited.note(ctx)
 	select {
 	case <-w.told:
 		return w.err

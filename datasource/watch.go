@@ -40,16 +40,36 @@ func (w *watch) request(ctx context.Context, cl *call, number, status int, start
 // shortestWait is what counts as a wait: less is the time that a lock takes.
 const shortestWait = time.Millisecond
 
+// queued says whether a Window had a request wait. Of one that started or was refused at once
+// a busy machine may make as long a wait, which is none for the limiter. Of other limiters it
+// is not known.
+type queued uint8
+
+const (
+	unknown queued = iota
+	atOnce
+	waited
+)
+
+type queueKey struct{}
+
+// note notes it for whoever asks for it with the context.
+func (q queued) note(ctx context.Context) {
+	if to, ok := ctx.Value(queueKey{}).(*queued); ok {
+		*to = q
+	}
+}
+
 // wait waits for the limiter, and tells of it.
 func (w *watch) wait(ctx context.Context, c *Client, t Turn, write bool) error {
 	if w == nil || w.waits == nil {
 		return c.wait(ctx, t)
 	}
-	began := time.Now()
-	err := c.wait(ctx, t)
-	if waited := time.Since(began); waited >= shortestWait || err != nil && ctx.Err() == nil {
+	began, how := time.Now(), new(queued)
+	err := c.wait(context.WithValue(ctx, queueKey{}, how), t)
+	if took := time.Since(began); took >= shortestWait && *how != atOnce {
 		for _, h := range w.waits {
-			h.OnLimiterWait(ctx, hooks.Wait{Write: write, Duration: waited, Err: err})
+			h.OnLimiterWait(ctx, hooks.Wait{Write: write, Duration: took, Err: err})
 		}
 	}
 	return err

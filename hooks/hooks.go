@@ -74,7 +74,8 @@ type Request struct {
 
 // WaitHook is told of requests that the rate limiter has delayed.
 type WaitHook interface {
-	// OnLimiterWait is called when the wait is over. Waits below a millisecond are not told.
+	// OnLimiterWait is called when the wait is over. Waits below a millisecond are not told,
+	// and requests that started or were refused at once have waited for nothing.
 	OnLimiterWait(ctx context.Context, w Wait)
 }
 
@@ -156,7 +157,8 @@ func (k Kind) String() string {
 // DeliveryHook is told of every message when it is handed over: to the function of a
 // stream or consumer, or to the body of a loop.
 type DeliveryHook interface {
-	// OnDelivery is called once for a message and listener, however many attempts follow.
+	// OnDelivery is called once for a message and listener, however many attempts follow,
+	// those after a batch that was undone included.
 	OnDelivery(d Delivery)
 }
 
@@ -172,7 +174,8 @@ type Delivery struct {
 	Attempt int
 	// Changed is when the server stored this version, on its clock.
 	Changed time.Time
-	// Lag is the time from Changed to now. It includes what the two clocks differ by, so
+	// Lag is the time from Changed until the listener turned to it: opening the body is part
+	// of the handler's Duration. It includes what the two clocks differ by, so
 	// that it may be negative, and of History, Replay and backlogs the time since then.
 	Lag time.Duration
 }
@@ -203,7 +206,8 @@ type Gap struct {
 	Message int64
 }
 
-// LeaseHook is told about the leases of consumers and of outboxes: see Chat.Consume.
+// LeaseHook is told about the leases of consumers and of outboxes: see Chat.Consume. Of an
+// outbox it is told on a goroutine of its own, in order and one call at a time.
 type LeaseHook interface {
 	OnLease(l Lease)
 }

@@ -40,11 +40,7 @@ func (s *Service) discord() {
 		answer(w, b.String())
 	})
 	s.mux.HandleFunc("POST /channels/{id}/messages", func(w http.ResponseWriter, r *http.Request) {
-		var in struct {
-			Content string `json:"content"`
-		}
-		_ = json.NewDecoder(r.Body).Decode(&in)
-		answer(w, discordMessage(max(Seq(in.Content), 1)))
+		answer(w, discordMessage(s.arrive(field(r, "content"))))
 	})
 	s.mux.HandleFunc("/gateway", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, fmt.Sprintf(`{"url":"ws://%s/link/"}`, r.Host))

@@ -60,7 +60,6 @@ func (s *Service) matrix() {
 		answer(w, b.String())
 	})
 	s.mux.HandleFunc("PUT /_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		answer(w, fmt.Sprintf(`{"event_id":"$%043d"}`, 1))
+		answer(w, fmt.Sprintf(`{"event_id":"$%043d"}`, s.arrive(field(r, "body"))))
 	})
 }

@@ -37,6 +37,7 @@ type Service struct {
 	servers []*httptest.Server
 	fliplet *fliplettest.Server
 	bytes   atomic.Int64 // of messages that were shown
+	arrived arrivals
 	ended   context.Context
 	end     context.CancelFunc
 }

@@ -43,7 +43,7 @@ func (s *Service) slack() {
 		answer(w, b.String())
 	})
 	s.mux.HandleFunc("/api/chat.postMessage", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, fmt.Sprintf(`{"ok":true,"channel":"C0123BENCH","ts":"1769932800.000001","message":%s}`, slackMessage(max(Seq(r.FormValue("text")), 1))))
+		answer(w, fmt.Sprintf(`{"ok":true,"channel":"C0123BENCH","ts":"1769932800.000001","message":%s}`, slackMessage(s.arrive(field(r, "text")))))
 	})
 	s.mux.HandleFunc("/api/apps.connections.open", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, fmt.Sprintf(`{"ok":true,"url":"ws://%s/link?app=%s"}`, r.Host, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")))

@@ -45,6 +45,6 @@ func (s *Service) telegram() {
 		answer(w, b.String())
 	})
 	s.mux.HandleFunc("/{bot}/sendMessage", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, fmt.Sprintf(`{"ok":true,"result":%s}`, telegramMessage(max(Seq(r.FormValue("text")), 1))))
+		answer(w, fmt.Sprintf(`{"ok":true,"result":%s}`, telegramMessage(s.arrive(field(r, "text")))))
 	})
 }

@@ -116,8 +116,9 @@ func New(cfg Config) *Outbox {
 	if cfg.Life == nil {
 		cfg.Life = life.New(context.Background())
 	}
-	w := newWatch(cfg.Hooks)
-	return &Outbox{cfg: cfg, life: cfg.Life.Part(), watch: w, tell: w.teller(cfg.OnChange), changed: make(chan struct{})}
+	part := cfg.Life.Part()
+	w := newWatch(cfg.Hooks, part)
+	return &Outbox{cfg: cfg, life: part, watch: w, tell: w.teller(cfg.OnChange), changed: make(chan struct{})}
 }
 
 // Start finds what was left behind, and begins to send it. A Store that fails now

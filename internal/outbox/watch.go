@@ -2,9 +2,11 @@ package outbox
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/hooks"
+	"github.com/fliplet/fliplet-chat-go/internal/life"
 )
 
 // watch is who is told of what becomes of messages, and of the claim. It is nil when
@@ -12,10 +14,15 @@ import (
 type watch struct {
 	messages []hooks.OutboxHook
 	leases   []hooks.LeaseHook
+	life     *life.Life
+
+	mu      sync.Mutex
+	told    []hooks.Lease // what is still to be told
+	telling bool          // a goroutine does
 }
 
-func newWatch(all []hooks.Hook) *watch {
-	w := &watch{hooks.Of[hooks.OutboxHook](all), hooks.Of[hooks.LeaseHook](all)}
+func newWatch(all []hooks.Hook, in *life.Life) *watch {
+	w := &watch{messages: hooks.Of[hooks.OutboxHook](all), leases: hooks.Of[hooks.LeaseHook](all), life: in}
 	if w.messages == nil && w.leases == nil {
 		return nil
 	}
@@ -42,14 +49,47 @@ func (w *watch) teller(onChange func(Change)) func(Change) {
 	}
 }
 
-// leased tells what became of the claim.
+// leased tells what became of the claim, soon: whoever notices it may be a call of the
+// program, and keeps others from the registry.
 func (w *watch) leased(e hooks.LeaseEvent, err error) {
-	if w == nil {
+	if w == nil || w.leases == nil {
 		return
 	}
-	for _, h := range w.leases {
-		h.OnLease(hooks.Lease{Event: e, Err: err})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := hooks.Lease{Event: e, Err: err}
+	if n := len(w.told); n > 0 && w.told[n-1].Event == e {
+		w.told[n-1] = l // failing again, while a hook is slow
+		return
 	}
+	w.told = append(w.told, l)
+	if w.telling {
+		return
+	}
+	w.telling = true
+	counted := w.life.Join()
+	go func() {
+		if counted {
+			defer w.life.Leave()
+		}
+		for l, ok := w.next(); ok; l, ok = w.next() {
+			for _, h := range w.leases {
+				h.OnLease(l)
+			}
+		}
+	}()
+}
+
+// next takes what is to be told next.
+func (w *watch) next() (l hooks.Lease, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.told) == 0 {
+		w.told, w.telling = nil, false
+		return l, false
+	}
+	l, w.told = w.told[0], w.told[1:]
+	return l, true
 }
 
 // Sends are those who are told of attempts to store a message.

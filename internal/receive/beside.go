@@ -48,13 +48,13 @@ func (r *Receiver) Status() Status {
 
 // with is the status of two together.
 func (s Status) with(other Status) Status {
-	listeners := s.Listeners + other.Listeners
+	listeners, waiting := s.Listeners+other.Listeners, s.Waiting+other.Waiting
 	switch {
 	case other.Failed > s.Failed, s.Listeners == 0 && s.Failed == 0 && other.Listeners > 0,
 		other.Failed == s.Failed && other.Listeners > 0 && !other.Succeeded.IsZero() && other.Succeeded.Before(s.Succeeded):
 		s = other
 	}
-	s.Listeners = listeners
+	s.Listeners, s.Waiting = listeners, waiting
 	return s
 }
 

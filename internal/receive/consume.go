@@ -65,6 +65,7 @@ type Consumer struct {
 	mu      sync.Mutex
 	toldAt  time.Time // when that was told last
 	doubts  doubts
+	handed  handed
 
 	transacting atomic.Int32 // transactions under way
 }

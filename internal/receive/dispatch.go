@@ -152,7 +152,7 @@ func (d *dispatcher) tidy(l *lane) {
 	}
 }
 
-// errExited: FailNow of a test, say, was called in a function. Consume would wait for it for ever.
+// errExited: FailNow of a test, say, was called in a function. Whoever waits for it would wait for ever.
 var errExited = errors.New("the function has ended its goroutine, by runtime.Goexit or FailNow of a test")
 
 // start starts what is due, in the order in which it came.
@@ -221,12 +221,12 @@ func (d *dispatcher) try(ctx context.Context, t *turn) error {
 }
 
 // handle calls the function.
-func (d *dispatcher) handle(ctx context.Context, e *tried) error {
+func (d *dispatcher) handle(ctx context.Context, e *tried) (failed error) {
 	var told handling
-	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e.Event, e.number)
-	failed := d.Handle(within, e.Event)
-	d.Receiver.watch.end(&told, failed)
-	return failed
+	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e.Event, d.handOver(&e.Event))
+	failed = errExited // unless it returns
+	defer func() { d.Receiver.watch.end(&told, failed) }()
+	return d.Handle(within, e.Event)
 }
 
 // outage reports whether an error says nothing about the message.
@@ -294,6 +294,7 @@ func (d *dispatcher) finish(events ...feed.Event) {
 	if len(events) == 0 {
 		return
 	}
+	d.settled(events...)
 	d.rd.finish(events...)
 	d.relax()
 }

@@ -79,22 +79,37 @@ func (p *Pusher) end() {
 // deliver calls the handler until no event is left.
 func (p *Pusher) deliver() {
 	var told handling
+	exited := true
+	defer func() {
+		if exited {
+			p.l.stop(errExited)
+			p.acknowledge()
+			p.rest()
+		}
+	}()
 	for {
 		ctx, e, ok := p.begin()
 		if !ok {
+			exited = false
 			return
 		}
+		p.l.r.watch.turn(&told)
 		ready := p.h.Prepare(ctx, e, p.l.r.shared.Load())
 		if ready && p.mayHandle() {
-			p.l.r.watch.begin(ctx, &told, hooks.Stream, "", &e, 1)
-			err := p.h.Handle()
-			p.l.r.watch.end(&told, err)
-			if err != nil {
+			if err := p.handle(ctx, &told, &e); err != nil {
 				p.l.stop(err)
 			}
 		}
 		p.acknowledge()
 	}
+}
+
+// handle calls the handler, which may also end the goroutine.
+func (p *Pusher) handle(ctx context.Context, told *handling, e *feed.Event) (err error) {
+	p.l.r.watch.begin(ctx, told, hooks.Stream, "", e, 1)
+	err = errExited // unless it returns
+	defer func() { p.l.r.watch.end(told, err) }()
+	return p.h.Handle()
 }
 
 // begin takes the next event. It reports false if there is none; the goroutine must
@@ -106,13 +121,25 @@ func (p *Pusher) begin() (context.Context, feed.Event, bool) {
 	if ok {
 		return p.l.context(), e, true
 	}
+	p.ended()
+	return nil, e, false
+}
+
+// ended notes that the goroutine ends. mu is held.
+func (p *Pusher) ended() {
 	p.running = false
 	p.l.release(nil)
 	if p.l.stopped {
 		p.end()
 	}
 	p.l.r.announce()
-	return nil, e, false
+}
+
+// rest is ended for a goroutine that the handler has ended.
+func (p *Pusher) rest() {
+	p.l.r.mu.Lock()
+	defer p.l.r.mu.Unlock()
+	p.ended()
 }
 
 // mayHandle reports whether the pusher was not stopped while an event was prepared.

@@ -12,20 +12,15 @@ type Reader struct {
 	l     listener
 	ready chan struct{}   // has a value when there may be an event
 	ctx   context.Context // that of the Reader; nil before it is needed
-	told  *handling       // the same
+	told  *handling       // of a loop; nil if nobody is told
 }
 
 // Begin tells that the body of a loop gets an event now, or that there is a gap. It is
 // over with [Reader.Ack] or [Reader.Close].
 func (rd *Reader) Begin(e feed.Event) {
-	w := rd.l.r.watch
-	if w == nil {
-		return
+	if rd.told != nil {
+		rd.l.r.watch.begin(rd.Context(), rd.told, hooks.Events, "", &e, 1)
 	}
-	if rd.told == nil {
-		rd.told = new(handling)
-	}
-	w.begin(rd.Context(), rd.told, hooks.Events, "", &e, 1)
 }
 
 // end tells that the body has ended.
@@ -46,6 +41,8 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 	}
 	if rd.l.kind = hooks.Events; b.Consumer != "" {
 		rd.l.kind, rd.l.name = hooks.Consume, b.Consumer
+	} else if r.watch != nil {
+		rd.told = new(handling)
 	}
 	if err := r.attach(ctx, &rd.l, b); err != nil {
 		return nil, err
@@ -69,6 +66,9 @@ func (rd *Reader) next(ctx context.Context, ack bool) (feed.Event, error) {
 	for {
 		e, ok, err := rd.take(ctx, ack)
 		ack = false
+		if ok && rd.told != nil {
+			rd.l.r.watch.turn(rd.told)
+		}
 		if ok || err != nil {
 			return e, err
 		}

@@ -90,6 +90,7 @@ type Receiver struct {
 // Status is how the polls of a Receiver go.
 type Status struct {
 	Listeners int
+	Waiting   int       // events for streams and loops, those being handled included
 	Succeeded time.Time // when the last poll did; zero before
 	Failed    int       // polls since then
 	Err       error     // what the last of them met
@@ -109,6 +110,11 @@ func (r *Receiver) ownStatus() Status {
 	defer r.mu.Unlock()
 	s := r.status
 	s.Listeners = len(r.listeners)
+	for _, l := range r.listeners {
+		if l.kind != hooks.Consume {
+			s.Waiting += len(l.first) + l.feed.Pending(l.id)
+		}
+	}
 	return s
 }
 

@@ -287,9 +287,12 @@ func (c *Consumer) doubtful(e *feed.Event) int {
 	return c.doubts[doubtKey(e)]
 }
 
-// settled says that an event is done with.
-func (c *Consumer) settled(e *feed.Event) {
+// settled says that events are done with.
+func (c *Consumer) settled(events ...feed.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.doubts, doubtKey(e))
+	for i := range events {
+		delete(c.doubts, doubtKey(&events[i]))
+		delete(c.handed, versionOf(&events[i]))
+	}
 }

@@ -152,9 +152,9 @@ func (d *dispatcher) done(t *turn) {
 	for _, s := range t.shares {
 		for i := range s.n {
 			w := s.pop()
-			d.settled(&w.Event)
 			events := w.all()
 			if t.stored {
+				d.settled(events...)
 				events = events[s.acks[i]:] // they were added since the turn began
 			}
 			more = append(more, events...)

@@ -57,6 +57,7 @@ type handling struct {
 	wall  int64         // base in microseconds: arithmetic with times would be half of what is done here
 	began time.Duration // since then
 	going bool          // began is when the one before ended, and nothing was waited for since
+	turns bool          // began is when an event was turned to, which is not handed over yet
 	ctx   context.Context
 	told  hooks.Delivery
 	open  bool
@@ -67,13 +68,17 @@ type handling struct {
 // reading the clock is most of what is done here for a message.
 const rereadAfter = time.Second
 
-// start notes when an event is begun with, and returns it in microseconds.
-func (t *handling) start() int64 {
-	if !t.going || t.began >= rereadAfter {
+// turn notes when a listener turns to an event, before its body is opened. One that is not
+// handed over then has taken time that is not the next one's.
+func (w *watch) turn(t *handling) {
+	if w == nil || w.deliveries == nil && w.handlers == nil {
+		return
+	}
+	if !t.going || t.turns || t.began >= rereadAfter {
 		t.base, t.began = time.Now(), 0
 		t.wall = t.base.UnixMicro()
 	}
-	return t.wall + t.began.Microseconds()
+	t.turns = true
 }
 
 // since is the time between two moments, or the longest that a Duration has room for.
@@ -107,7 +112,11 @@ func (w *watch) begin(ctx context.Context, t *handling, kind hooks.Kind, name st
 	if w.deliveries == nil && w.handlers == nil {
 		return ctx
 	}
-	now := t.start()
+	if !t.turns {
+		w.turn(t)
+	}
+	t.turns, t.going = false, false
+	now := t.wall + t.began.Microseconds()
 	d := &t.told
 	d.Kind, d.Consumer, d.Conversation, d.Message = kind, name, e.Row.Conversation, e.Row.ID
 	d.Update, d.Deleted, d.History, d.Replay = e.Update, e.Deleted, e.History, e.Replay

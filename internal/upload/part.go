@@ -186,3 +186,13 @@ func describe(row wire.M, size image.Config, known bool) {
 		row[wire.ImageWidth], row[wire.ImageHeight] = size.Width, size.Height
 	}
 }
+
+// Rewind makes files readable again. It reports whether it could for all of them.
+func Rewind(files []datasource.Part) bool {
+	for i := range files {
+		if body, ok := files[i].Reader.(interface{ Rewind() bool }); ok && !body.Rewind() {
+			return false
+		}
+	}
+	return true
+}

@@ -87,7 +87,7 @@ func prometheus(name, kind string) string {
 func TestTheDashboardShowsEveryMetricAndNoOther(t *testing.T) {
 	t.Parallel()
 	kinds, attributes := everyMetric(t)
-	require.Len(t, kinds, 17)
+	require.Len(t, kinds, 19)
 	raw, err := os.ReadFile("dashboard.json")
 	require.NoError(t, err)
 	var board struct {

@@ -28,9 +28,12 @@ const (
 	pollsFailing  = "chat.polls.failing{}"
 	depth         = "chat.outbox.depth{}"
 	consumerLag   = "chat.consumer.lag{}"
+	listenerLag   = "chat.listener.lag{}"
 )
 
 func requests(class string) string { return "chat.requests{error.type=" + class + "}" }
+
+func failures(class string) string { return "chat.handler.failures{error.type=" + class + "}" }
 
 func sent(class string) string {
 	return "messaging.client.sent.messages{error.type=" + class + ",messaging.operation.name=send}"
@@ -49,6 +52,9 @@ type fault struct {
 	fn     func(n int) error // what the consumer's function does with its nth message
 	act    func(t *testing.T, w *world)
 	want   []string
+	same   bool // as another one
+	// limited: with the limiter that a client has by default; the others have none.
+	limited bool
 }
 
 // next lets the next n requests to a route have faults, while Bob speaks.
@@ -79,6 +85,10 @@ var faults = []fault{
 	{name: "nothing", act: talk, want: []string{}},
 	{name: "a poll gets 500", act: next(1, fliplettest.CrossSource, fliplettest.Status(500)), want: []string{requests("500"), pollFails}},
 	{name: "a request gets 429 and is tried again", act: next(1, fliplettest.CrossSource, fliplettest.TooMany(0)), want: []string{requests("429")}},
+	{
+		name: "a request gets 429 with the default limiter, where the others wait, too", limited: true,
+		act: spoken(1, fliplettest.TooMany(40*time.Second)), want: []string{requests("429"), "chat.limiter.wait{}"},
+	},
 	{name: "a request gets 503 and is tried again", act: next(1, fliplettest.CrossSource, fliplettest.Status(503)), want: []string{requests("503")}},
 	{name: "a connection breaks", act: next(1, fliplettest.CrossSource, fliplettest.LoseAnswer()), want: []string{requests("unreachable")}},
 	{
@@ -108,7 +118,7 @@ var faults = []fault{
 			}
 			return nil
 		},
-		want: []string{handlerFails},
+		want: []string{failures("_OTHER"), handlerFails},
 	},
 	{
 		name: "the function panics once", act: talk,
@@ -118,11 +128,26 @@ var faults = []fault{
 			}
 			return nil
 		},
-		want: []string{handlerPanics},
+		want: []string{failures("panic"), handlerPanics},
 	},
 	{
 		name: "the function hangs", fn: func(int) error { time.Sleep(10 * time.Minute); return nil },
 		act: talk, want: []string{consumerLag},
+	},
+	{
+		name: "the function of a stream hangs", want: []string{listenerLag},
+		act: func(t *testing.T, w *world) {
+			w.listen(false, func(*chat.Message) { time.Sleep(10 * time.Minute) })
+			talk(t, w)
+			talk(t, w)
+		},
+	},
+	{
+		name: "the body of a loop hangs", want: []string{listenerLag}, same: true,
+		act: func(t *testing.T, w *world) {
+			w.listen(true, func(*chat.Message) { time.Sleep(10 * time.Minute) })
+			talk(t, w)
+		},
 	},
 	{
 		name: "a message cannot be read",
@@ -150,7 +175,9 @@ func TestEachFaultMovesItsOwnMetricsAndNoOthers(t *testing.T) {
 	seen := map[string]string{}
 	for _, f := range faults {
 		key := strings.Join(f.want, " ")
-		assert.Empty(t, seen[key], "%s looks like %s", f.name, seen[key])
+		if !f.same {
+			assert.Empty(t, seen[key], "%s looks like %s", f.name, seen[key])
+		}
 		seen[key] = f.name
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,6 +186,9 @@ func TestEachFaultMovesItsOwnMetricsAndNoOthers(t *testing.T) {
 				w.start(func(o *chat.Options) {
 					if f.change != nil {
 						f.change(o)
+					}
+					if f.limited {
+						o.Client = w.client(nil)
 					}
 					if o.Client == nil { // one whose limit is soon full
 						o.Client = w.client(datasource.NewLimiter(1, 3*time.Second))

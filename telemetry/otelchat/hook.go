@@ -32,11 +32,11 @@ var (
 type spanOf struct{ *Telemetry }
 
 // begin begins a span. make gives its attributes, which nobody needs if it is not sampled.
-func (h hook) begin(ctx context.Context, name string, kind trace.SpanKind, attrs func() []attr) context.Context {
-	if h.untraced {
+func (h hook) begin(ctx context.Context, name string, kind trace.SpanKind, attrs func() []attr, opts ...trace.SpanStartOption) context.Context {
+	if !h.traces() {
 		return ctx
 	}
-	ctx, span := h.tracer.Start(ctx, name, trace.WithSpanKind(kind))
+	ctx, span := h.tracer.Start(ctx, name, append(opts, trace.WithSpanKind(kind))...)
 	if !span.IsRecording() {
 		return ctx
 	}
@@ -46,7 +46,7 @@ func (h hook) begin(ctx context.Context, name string, kind trace.SpanKind, attrs
 
 // end ends it. Of an error there is the class alone.
 func (h hook) end(ctx context.Context, err error) {
-	if h.untraced {
+	if !h.traces() {
 		return
 	}
 	span, ok := ctx.Value(spanOf{h.Telemetry}).(trace.Span)
@@ -127,6 +127,14 @@ func (h hook) OnDelivery(d hooks.Delivery) {
 }
 
 func (h hook) OnHandlerStart(ctx context.Context, d hooks.Delivery) context.Context {
+	if !h.traces() {
+		return ctx
+	}
+	// A trace of its own: what a consumer runs in lasts longer than any message.
+	opts := []trace.SpanStartOption{trace.WithNewRoot()}
+	if around := trace.SpanContextFromContext(ctx); around.IsValid() {
+		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: around}))
+	}
 	return h.begin(ctx, "process", trace.SpanKindConsumer, func() []attr {
 		attrs := append(operation("process", "process"),
 			keyConversation.String(id(d.Conversation)), keyMessage.String(id(d.Message)), keyKind.String(d.Kind.String()),
@@ -135,11 +143,14 @@ func (h hook) OnHandlerStart(ctx context.Context, d hooks.Delivery) context.Cont
 			attrs = append(attrs, keyGroup.String(d.Consumer))
 		}
 		return attrs
-	})
+	}, opts...)
 }
 
 func (h hook) OnHandlerEnd(ctx context.Context, _ hooks.Delivery, o hooks.Outcome) {
 	h.inst.process.Record(ctx, o.Duration.Seconds(), h.inst.handleBy.of(o.Err)...)
+	if o.Err != nil {
+		h.inst.failures.Add(ctx, 1, h.inst.failedBy[classOf(o.Err).ofFunction()]...)
+	}
 	h.end(ctx, o.Err)
 }
 

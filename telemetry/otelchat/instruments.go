@@ -1,7 +1,9 @@
 package otelchat
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -62,6 +64,7 @@ var (
 // instruments are what hooks write to.
 type instruments struct {
 	sent, requests, gaps, leases, outbox metric.Int64Counter
+	failures                             metric.Int64Counter
 	duration, process, lag, wait         metric.Float64Histogram
 
 	sentBy, requestBy        byClass[metric.AddOption]
@@ -70,6 +73,8 @@ type instruments struct {
 	gapHistory, gapMessage   []metric.AddOption
 	leaseBy                  [2][4][]metric.AddOption
 	outboxBy                 map[string][]metric.AddOption
+	failedBy                 map[class][]metric.AddOption
+	began                    sync.Once
 }
 
 func (i *instruments) make(meter metric.Meter) error {
@@ -89,6 +94,7 @@ func (i *instruments) make(meter metric.Meter) error {
 	count(&i.gaps, "chat.gaps", "{gap}", "What could not be delivered.")
 	count(&i.leases, "chat.lease.events", "{event}", "What happened to the leases of consumers and outboxes.")
 	count(&i.outbox, "chat.outbox.messages", "{message}", "Messages of outboxes that were stored, have failed, or wait after a failed attempt.")
+	count(&i.failures, "chat.handler.failures", "{failure}", "Attempts at handling a message that the program's function has failed.")
 	measure(&i.duration, "messaging.client.operation.duration", "Duration of sends and of rounds of polling.", quick)
 	measure(&i.process, "messaging.process.duration", "Duration of the handling of a message by the program.", quick)
 	measure(&i.lag, "chat.delivery.lag", "From the change on the server to its delivery, by two clocks; without history and replays.", slow)
@@ -103,9 +109,33 @@ func (i *instruments) make(meter metric.Meter) error {
 			i.leaseBy[k][e] = option(keyHolder.String(holder), keyEvent.String(hooks.LeaseEvent(e).String())) //nolint:gosec // four events
 		}
 	}
+	i.failedBy = map[class][]metric.AddOption{}
+	for _, c := range []class{other, panicked} {
+		i.failedBy[c] = option(keyError.String(c.String()))
+	}
 	i.outboxBy = map[string][]metric.AddOption{}
 	for _, s := range []string{"stored", "failed", "retried"} {
 		i.outboxBy[s] = option(keyState.String(s))
 	}
 	return errors.Join(errs...)
+}
+
+// begin begins the counters whose first count is news already at 0: of a series that is born
+// at 1 no rate and no increase shows that. It is called when metrics are first collected,
+// since there may be no SDK before.
+func (i *instruments) begin() {
+	ctx := context.Background()
+	i.gaps.Add(ctx, 0, i.gapHistory...)
+	i.gaps.Add(ctx, 0, i.gapMessage...)
+	for holder := range i.leaseBy {
+		for e := range i.leaseBy[holder] {
+			i.leases.Add(ctx, 0, i.leaseBy[holder][e]...)
+		}
+	}
+	for _, opts := range i.outboxBy {
+		i.outbox.Add(ctx, 0, opts...)
+	}
+	for _, opts := range i.failedBy {
+		i.failures.Add(ctx, 0, opts...)
+	}
 }

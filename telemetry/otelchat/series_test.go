@@ -71,6 +71,41 @@ func TestFiveThousandChatsHaveFewSeries(t *testing.T) {
 	})
 }
 
+func TestAChatThatIsWatchedTwiceCountsOnceUntilBothAreStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, noop.NewTracerProvider())
+		jane := w.login("jane", nil)
+		watched := func() float64 {
+			values, _ := w.series()
+			return values["chat.watched{}"]
+		}
+		first, second := w.tel.Watch(jane), w.tel.Watch(jane)
+		assert.InDelta(t, 1, watched(), 0)
+		first()
+		first()
+		assert.InDelta(t, 1, watched(), 0)
+		second()
+		assert.InDelta(t, 0, watched(), 0)
+	})
+}
+
+func TestWhatIsNewsAtItsFirstCountBeginsAtZero(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, noop.NewTracerProvider())
+	values, _ := w.series()
+	for _, name := range []string{
+		failures("_OTHER"), failures("panic"), leased("lost"), leased("failing"), outboxed("failed"), outboxed("retried"),
+		"chat.gaps{chat.gap.kind=history}", "chat.gaps{chat.gap.kind=unreadable}",
+	} {
+		v, has := values[name]
+		assert.True(t, has && v == 0, "%s: %v", name, v)
+	}
+	w.tel.Hook().(hooks.GapHook).OnGap(hooks.Gap{})
+	values, _ = w.series()
+	assert.Equal(t, 1.0, values["chat.gaps{chat.gap.kind=history}"])
+}
+
 // Whatever happens to however many, a hostile server's statuses included, the series stay
 // as few.
 func TestNoInputMakesMoreSeries(t *testing.T) {

@@ -3,6 +3,7 @@ package otelchat
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -35,15 +36,14 @@ type Telemetry struct {
 	tracer trace.Tracer
 	inst   instruments
 	reg    metric.Registration
-	// untraced: the provider is known to make no spans.
+	// untraced: the provider is known to make no spans. standIn is the global one that makes
+	// none until a program sets another.
 	untraced bool
+	standIn  trace.TracerProvider
 
 	mu      sync.Mutex
-	watched map[*watch]struct{}
+	watched map[*chat.Chat]int // how often
 }
-
-// watch is one call of Watch.
-type watch struct{ chat *chat.Chat }
 
 // New makes the instruments.
 //
@@ -55,15 +55,23 @@ func New(cfg Config) (*Telemetry, error) {
 	if cfg.TracerProvider == nil {
 		cfg.TracerProvider = otel.GetTracerProvider()
 	}
-	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*watch]struct{}{}}
+	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*chat.Chat]int{}}
 	meter := cfg.MeterProvider.Meter(scope)
 	_, t.untraced = cfg.TracerProvider.(noop.TracerProvider)
+	if reflect.TypeOf(cfg.TracerProvider).String() == "*global.tracerProvider" {
+		t.standIn = cfg.TracerProvider
+	}
 	if err := t.inst.make(meter); err != nil {
 		return nil, err
 	}
 	var err error
 	t.reg, err = t.observe(meter)
 	return t, err
+}
+
+// traces reports whether spans are made.
+func (t *Telemetry) traces() bool {
+	return !t.untraced && (t.standIn == nil || otel.GetTracerProvider() != t.standIn)
 }
 
 // Hook is what goes into Options.Hooks. The same value serves any number of Chats, and
@@ -73,17 +81,20 @@ func (t *Telemetry) Hook() chat.Hook { return hook{t} }
 // Watch adds a Chat to the gauges, which tell what hooks cannot: how many messages wait in
 // outboxes and for consumers, and how many Chats have polls that fail. They are sums over
 // all Chats that are watched, looked at whenever metrics are collected, without a request:
-// see [chat.Chat.Health]. stop ends it; until then the Chat stays in memory.
+// see [chat.Chat.Health]. stop ends it; until then the Chat stays
+// in memory and is counted, also when it was closed. A Chat that is watched twice counts once,
+// until both are stopped.
 func (t *Telemetry) Watch(c *chat.Chat) (stop func()) {
-	w := &watch{c}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.watched[w] = struct{}{}
-	return func() {
+	t.watched[c]++
+	return sync.OnceFunc(func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		delete(t.watched, w)
-	}
+		if t.watched[c]--; t.watched[c] == 0 {
+			delete(t.watched, c)
+		}
+	})
 }
 
 // Close ends the gauges, and the count of consumed messages. Hooks go on.
@@ -92,6 +103,7 @@ func (t *Telemetry) Close() error { return t.reg.Unregister() }
 // gauges are what is observed.
 type gauges struct {
 	chats, listeners, failing, depth, lag metric.Int64ObservableGauge
+	waiting                               metric.Int64ObservableGauge
 	consumers                             metric.Int64ObservableGauge
 	delay                                 metric.Float64ObservableGauge
 }
@@ -110,6 +122,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 	number(&g.failing, "chat.polls.failing", "{chat}", "Chats whose last poll failed.")
 	number(&g.depth, "chat.outbox.depth", "{message}", "Messages that are left to send.")
 	number(&g.lag, "chat.consumer.lag", "{message}", "Messages that were fetched and are not handled by their consumer yet.")
+	number(&g.waiting, "chat.listener.lag", "{message}", "Messages that were fetched and are not handled by their stream or loop yet.")
 	var err error
 	g.delay, err = meter.Float64ObservableGauge("chat.limiter.delay", metric.WithUnit("s"),
 		metric.WithDescription("How long a request that is made now would wait for the limiter, in the Chat that waits longest."))
@@ -131,6 +144,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 	}
 	receiving, standby, failing := state("receiving"), state("standby"), state("failing")
 	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		t.inst.began.Do(t.inst.begin)
 		for k := range kinds {
 			if n := t.inst.consumed[k].Load(); n > 0 {
 				o.ObserveInt64(consumed, n, kinds[k])
@@ -142,17 +156,19 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 		o.ObserveInt64(g.failing, s.failing)
 		o.ObserveInt64(g.depth, s.depth)
 		o.ObserveInt64(g.lag, s.lag)
+		o.ObserveInt64(g.waiting, s.waiting)
 		o.ObserveInt64(g.consumers, s.receiving, receiving)
 		o.ObserveInt64(g.consumers, s.standby, standby)
 		o.ObserveInt64(g.consumers, s.storage, failing)
 		o.ObserveFloat64(g.delay, s.delay)
 		return nil
-	}, consumed, g.chats, g.listeners, g.failing, g.depth, g.lag, g.consumers, g.delay)
+	}, consumed, g.chats, g.listeners, g.failing, g.depth, g.lag, g.waiting, g.consumers, g.delay)
 }
 
 // sums are over all Chats.
 type sums struct {
 	chats, listeners, failing, depth, lag int64
+	waiting                               int64
 	receiving, standby, storage           int64
 	delay                                 float64
 }
@@ -161,8 +177,8 @@ type sums struct {
 func (t *Telemetry) sum() (s sums) {
 	t.mu.Lock()
 	list := make([]*chat.Chat, 0, len(t.watched))
-	for w := range t.watched {
-		list = append(list, w.chat)
+	for c := range t.watched {
+		list = append(list, c)
 	}
 	t.mu.Unlock()
 	for _, c := range list {
@@ -173,6 +189,7 @@ func (t *Telemetry) sum() (s sums) {
 		}
 		s.chats++
 		s.listeners += int64(h.Listeners)
+		s.waiting += int64(h.Waiting)
 		s.depth += int64(h.Outbox)
 		if h.FailedPolls > 0 {
 			s.failing++

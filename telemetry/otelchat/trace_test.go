@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -20,6 +21,8 @@ import (
 
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
+	"github.com/fliplet/fliplet-chat-go/hooks"
+	"github.com/fliplet/fliplet-chat-go/telemetry/otelchat"
 )
 
 func tracing() (*tracetest.InMemoryExporter, *sdktrace.TracerProvider) {
@@ -109,6 +112,59 @@ func TestWhatAFunctionSendsIsPartOfTheTraceOfTheMessage(t *testing.T) {
 
 // Canary: of a Chat in which much goes wrong no secret is in spans or metrics, and ids are
 // on spans alone.
+func TestHandlingAMessageIsATraceOfItsOwnWithALinkToWhatTheConsumerRunsIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		exporter, provider := tracing()
+		w := newWorld(t, provider)
+		w.start(nil)
+		ctx, own := provider.Tracer("test").Start(t.Context(), "own")
+		ctx, cancel := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			ended <- w.jane.Consume(ctx, "traced", func(context.Context, *chat.Message) error { return nil })
+		}()
+		time.Sleep(time.Minute)
+		require.NoError(t, w.say(w.bob, "hello"))
+		require.NoError(t, w.say(w.bob, "hello"))
+		time.Sleep(time.Minute)
+		cancel()
+		<-ended
+		own.End()
+		spans := named(exporter.GetSpans(), "process")
+		require.Len(t, spans, 2)
+		assert.NotEqual(t, spans[0].SpanContext.TraceID(), spans[1].SpanContext.TraceID())
+		for _, s := range spans {
+			assert.False(t, s.Parent.IsValid(), "a root")
+			assert.NotEqual(t, own.SpanContext().TraceID(), s.SpanContext.TraceID())
+			require.Len(t, s.Links, 1)
+			assert.Equal(t, own.SpanContext().SpanID(), s.Links[0].SpanContext.SpanID())
+		}
+	})
+}
+
+// Not parallel: it counts the allocations of the process, and sets the global provider.
+func TestWithoutAnSDKMessagesTakeNoAllocationAndWithOneThatComesLaterTheyHaveSpans(t *testing.T) {
+	tel, err := otelchat.New(otelchat.Config{})
+	require.NoError(t, err)
+	h := tel.Hook().(interface {
+		hooks.DeliveryHook
+		hooks.HandlerHook
+		hooks.SendHook
+	})
+	ctx := context.Background()
+	message := func() {
+		d := hooks.Delivery{Kind: hooks.Events, Conversation: 102, Message: 5003, Attempt: 1}
+		h.OnDelivery(d)
+		h.OnHandlerEnd(h.OnHandlerStart(ctx, d), d, hooks.Outcome{Duration: 1000})
+	}
+	assert.Zero(t, testing.AllocsPerRun(100, message))
+	exporter, provider := tracing()
+	otel.SetTracerProvider(provider)
+	message()
+	assert.Len(t, named(exporter.GetSpans(), "process"), 1)
+}
+
 func TestNoSecretIsExported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

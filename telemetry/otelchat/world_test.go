@@ -86,6 +86,29 @@ func (w *world) start(change func(*chat.Options)) {
 	require.NoError(w.t, err)
 }
 
+// listen follows with a stream, or with a loop, until the test ends.
+func (w *world) listen(loop bool, fn func(*chat.Message)) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if !loop {
+			sub, err := w.jane.Stream(ctx, fn)
+			if err == nil {
+				<-sub.Done()
+			}
+			return
+		}
+		for m, err := range w.jane.Events(ctx) {
+			if err == nil {
+				fn(m)
+			}
+		}
+	}()
+	w.t.Cleanup(func() { cancel(); <-ended })
+	time.Sleep(time.Minute)
+}
+
 // follow consumes until the test ends.
 func (w *world) follow(fn func(context.Context, *chat.Message) error) {
 	ctx, cancel := context.WithCancel(w.t.Context())
@@ -203,7 +226,7 @@ func (w *world) alarms() []string {
 		metric, _, _ := strings.Cut(name, "{")
 		wrong := strings.Contains(name, "error.type")
 		switch metric {
-		case "chat.gaps", "chat.limiter.wait", "chat.polls.failing", "chat.outbox.depth", "chat.consumer.lag", "chat.delivery.lag over 10 s", "chat.limiter.delay":
+		case "chat.gaps", "chat.limiter.wait", "chat.polls.failing", "chat.outbox.depth", "chat.consumer.lag", "chat.listener.lag", "chat.delivery.lag over 10 s", "chat.limiter.delay":
 			wrong = true
 		case "chat.lease.events":
 			wrong = strings.Contains(name, "=lost") || strings.Contains(name, "=failing")

@@ -96,7 +96,7 @@ func (s *State) Fill(list []receive.Listening, due time.Time, last []receive.Tro
 		})
 	}
 	for _, t := range last {
-		s.Errors = append(s.Errors, Error{At: t.At, Where: "poll", Text: Text(t.Err)})
+		s.Errors = append(s.Errors, Error{At: t.At, Where: "poll", Text: Answer(t.Err)})
 	}
 }
 
@@ -111,10 +111,12 @@ func at(t feed.Time) time.Time {
 // maxErrors is how many errors the page shows.
 const maxErrors = 50
 
-// Failed adds the error of a message, if it is one.
-func (s *State) Failed(where string, conversation, message int64, attempts int, err error) {
+// Failed adds an error, if it is one. text says what the page tells of it, by where it comes
+// from: [Kind], [Answer] or [Impaired].
+func (s *State) Failed(e Error, err error, text func(error) string) {
 	if err != nil && len(s.Errors) < maxErrors {
-		s.Errors = append(s.Errors, Error{Where: where, Conversation: conversation, Message: message, Attempts: attempts, Text: Text(err)})
+		e.Text = text(err)
+		s.Errors = append(s.Errors, e)
 	}
 }
 

@@ -1,9 +1,11 @@
 package debugpage_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,20 +81,68 @@ func TestWhatOthersNameIsEscapedOnThePage(t *testing.T) {
 	assert.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
 }
 
-func TestOfErrorsOnlyWhatTheServerSaidIsShown(t *testing.T) {
+// answerOf is an answer as a client reads it.
+func answerOf(t *testing.T, status int, body string) error {
+	t.Helper()
+	client, err := datasource.NewClient(datasource.Config{
+		Token: "eu--x", Limiter: datasource.Unlimited(), Retry: datasource.RetryPolicy{MaxAttempts: 1},
+		HTTPClient: &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})},
+	})
+	require.NoError(t, err)
+	_, err = client.DataSourceByName(t.Context(), "the secret name")
+	require.Error(t, err)
+	return err
+}
+
+type trip func(*http.Request) (*http.Response, error)
+
+func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// stranger is what marks an error as one of the program's.
+type stranger struct{ error }
+
+func (s stranger) Unwrap() error { return s.error }
+func (stranger) Foreign() bool   { return true }
+
+func TestOfAnAnswerTheStatusAndTheWordsOfFlipletAreShown(t *testing.T) {
 	t.Parallel()
-	answer := &datasource.Error{StatusCode: 500, Message: "broken"}
-	for _, c := range []struct {
-		err  error
-		want string
-	}{
-		{errors.New("the body was hello"), "*errors.errorString"},
-		{fmt.Errorf("postgres://me:password@host: %w", errors.New("no")), "*errors.errorString"},
-		{fmt.Errorf("of hello: %w", answer), answer.Error()},
-		{fmt.Errorf("of hello: %w", datasource.ErrNoSlot), datasource.ErrNoSlot.Error()},
+	const asked = "GET v1/data-sources/…: HTTP "
+	for body, want := range map[string]string{
+		`{"message":"The security rules for the Data Source \"secret\" do not allow this app to read data.","type":"datasource.access"}`: asked + `400 datasource.access: The security rules for the Data Source "…" do not allow this app to read data.`,
+		`{"error":"not authorised","message":"The auth_token provided doesn't belong to any user."}`:                                     asked + "400 not authorised: The auth_token provided doesn't belong to any user.",
+		`{"message":"Data source not found"}`:                                                                     asked + "400: Data source not found",
+		`{"message":"Data source not found: secret"}`:                                                             asked + "400 Bad Request",
+		`{"message":"You've made too many attempts secret"}`:                                                      asked + "400: You've made too many attempts…",
+		`{"message":"meet me at the pier","error":"meet me","type":"at the pier","payload":{"a":"secret"}}`:       asked + "400 Bad Request",
+		`{"message":"m","type":"file.access","error":"secret","nextValidRequestDate":"2020-02-01T08:10:05.000Z"}`: asked + "400 file.access (next valid request: 2020-02-01T08:10:05Z)",
+		`meet me`: asked + "400 Bad Request",
 	} {
-		assert.Equal(t, c.want, debugpage.Text(c.err))
+		err := answerOf(t, 400, body)
+		assert.Equal(t, want, debugpage.Answer(fmt.Errorf("of secret: %w", err)), body)
+		assert.Equal(t, "*datasource.Error", debugpage.Kind(fmt.Errorf("of secret: %w", err)), body)
+		assert.Equal(t, "*datasource.Error", debugpage.Answer(fmt.Errorf("send: %w", stranger{err})), body)
+		assert.Equal(t, want, debugpage.Answer(errors.Join(errors.New("secret"), err)), body)
 	}
-	long := debugpage.Text(&datasource.Error{StatusCode: 500, Message: strings.Repeat("é", 5000)})
-	assert.LessOrEqual(t, len([]rune(long)), 301)
+}
+
+func TestOfErrorsOfTheProgramTheTypeAloneIsShown(t *testing.T) {
+	t.Parallel()
+	own := &datasource.Error{StatusCode: 400, Type: "datasource.access", Message: "Data source not found"}
+	for _, err := range []error{
+		errors.New("the body was hello"), fmt.Errorf("postgres://me:password@host: %w", errors.New("no")), own,
+		fmt.Errorf("of hello: %w", own), fmt.Errorf("of hello: %w", datasource.ErrNoSlot), context.DeadlineExceeded,
+	} {
+		inner := err
+		for errors.Unwrap(inner) != nil {
+			inner = errors.Unwrap(inner)
+		}
+		assert.Equal(t, fmt.Sprintf("%T", inner), debugpage.Kind(err))
+	}
+	assert.Equal(t, "*datasource.Error", debugpage.Answer(fmt.Errorf("hello: %w", own)), "no client has read it")
+	assert.Equal(t, datasource.ErrNoSlot.Error(), debugpage.Answer(fmt.Errorf("of hello: %w", datasource.ErrNoSlot)))
+	assert.Equal(t, datasource.ErrImpaired.Error(), debugpage.Impaired(fmt.Errorf("of hello: %w", datasource.ErrImpaired)))
+	assert.Equal(t, "*datasource.Error", debugpage.Impaired(fmt.Errorf("of hello: %w", own)))
+	assert.Empty(t, debugpage.Kind(nil))
 }

@@ -5,8 +5,8 @@ package debugpage
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -157,6 +157,7 @@ func Handler(state func() State) http.Handler {
 		if s.Errors == nil {
 			s.Errors = []Error{}
 		}
+		plain(reflect.ValueOf(&s).Elem())
 		var text []byte
 		if wantsJSON(r) {
 			h.Set("Content-Type", "application/json; charset=utf-8")
@@ -176,14 +177,4 @@ func Handler(state func() State) http.Handler {
 			_, _ = w.Write(text) // whoever asked has left
 		}
 	})
-}
-
-// wantsJSON reports whether a request is a program's: it asks for format=json, or accepts
-// JSON and does not name HTML.
-func wantsJSON(r *http.Request) bool {
-	if f := r.URL.Query().Get("format"); f != "" {
-		return f == "json"
-	}
-	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	return strings.Contains(accept, "json") && !strings.Contains(accept, "text/html")
 }

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -42,6 +45,18 @@ func TestProgramsGetJSONAndPeopleGetHTML(t *testing.T) {
 		{"/", "application/problem+json", "application/json"},
 		{"/?format=json", "text/html", "application/json"},
 		{"/?format=html", "application/json", "text/html"},
+		{"/", "application/json;q=0", "text/html"},
+		{"/", "application/json; Q=0.000, */*", "text/html"},
+		{"/", "application/json;charset=utf-8;q=0", "text/html"},
+		{"/", "application/json;q=NaN", "text/html"},
+		{"/", "application/json, text/html;q=0", "application/json"},
+		{"/", "application/json, text/html;q=0.5", "application/json"},
+		{"/", "application/json;q=0.5, text/html;q=0.9", "text/html"},
+		{"/", "application/json, text/html", "text/html"},
+		{"/", "application/json, text/plain, */*", "application/json"},
+		{"/", "application/json;q=0.1, */*", "application/json"},
+		{"/", "text/html;q=0, */*", "application/json"},
+		{"/", "text/html;q=0, application/json;q=0, */*", "text/html"},
 	} {
 		w := ask(t, debugpage.State{At: time.Unix(9, 0)}, http.MethodGet, c.target, c.accept)
 		assert.True(t, strings.HasPrefix(w.Header().Get("Content-Type"), c.want), "%+v", c)
@@ -51,6 +66,33 @@ func TestProgramsGetJSONAndPeopleGetHTML(t *testing.T) {
 			var s map[string]any
 			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &s))
 			assert.Equal(t, []any{}, s["listeners"], "a list is never null")
+		}
+	}
+}
+
+func TestEveryStateIsJSON(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Time{
+		time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 14*3600)), time.Date(-300000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(300000, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -14*3600)), time.Unix(0, 0).In(time.FixedZone("", 24*3600)), {},
+	} {
+		for _, seconds := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1} {
+			const text = "a\xffb\x1b[31m\u202ec"
+			s := debugpage.State{
+				At: at, Host: text, User: text, Polls: debugpage.Polls{Last: at, Next: at}, Limiter: debugpage.Limiter{Wait: seconds},
+				Listeners: []debugpage.Listener{{Kind: text, Consumer: text, Doing: text, Settled: at, Newest: at}},
+				Consumers: []debugpage.Consumer{{Name: text, Storage: text}}, Outbox: debugpage.Outbox{Oldest: at, Next: at},
+				Errors: []debugpage.Error{{At: at, Where: text, Text: text}},
+			}
+			for _, format := range []string{"json", "html"} {
+				w := ask(t, s, http.MethodGet, "/?format="+format, "")
+				require.Equal(t, http.StatusOK, w.Code, "%v %v", at, seconds)
+				assert.Equal(t, format == "json", json.Valid(w.Body.Bytes()))
+				for _, r := range w.Body.String() {
+					require.False(t, r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf), "%q", r)
+				}
+				assert.True(t, utf8.ValidString(w.Body.String()))
+			}
 		}
 	}
 }

@@ -134,8 +134,9 @@ func (a *App) Health() AppHealth {
 // errors. It makes no request, and works before a login and after Close, too. GET and HEAD
 // only. It is safe for concurrent use.
 //
-// The page holds no token, key or message body, and of the errors of your own functions,
-// and of Storage, the type only. It holds the ids of user, conversations and messages and
+// The page holds no token, key or message body: of the errors of your own functions, and of
+// Storage, the type only, whatever they wrap; of the server's answers the status and the
+// words that Fliplet is known for. It holds the ids of user, conversations and messages and
 // the names of consumers: mount it where only operators get at it, behind a login.
 func (c *Chat) DebugHandler() http.Handler { return debugpage.Handler(c.debugState) }
 
@@ -149,23 +150,22 @@ func (c *Chat) debugState() debugpage.State {
 	p.Polls = debugpage.Polls{Last: h.LastPoll, Failed: h.FailedPolls}
 	p.Limiter.Used, p.Limiter.Of, p.Limiter.Waiting = c.client.Limiter().Load()
 	p.Limiter.Wait = h.LimiterWait.Seconds()
-	p.Failed("limiter", 0, 0, 0, h.Limiter)
+	p.Failed(debugpage.Error{Where: "limiter"}, h.Limiter, debugpage.Impaired)
 	if s := c.current(); s != nil {
 		p.Fill(s.receiver.Inspect())
 	}
 	for _, k := range h.Consumers {
-		shown := debugpage.Consumer{Name: k.Name, Receiving: k.Receiving, Lag: k.Lag, Failing: len(k.Failing)}
-		if k.Storage != nil {
-			shown.Storage = debugpage.Text(k.Storage)
-		}
-		p.Consumers = append(p.Consumers, shown)
+		p.Consumers = append(p.Consumers, debugpage.Consumer{
+			Name: k.Name, Receiving: k.Receiving, Lag: k.Lag, Failing: len(k.Failing), Storage: debugpage.Kind(k.Storage),
+		})
 		for _, f := range k.Failing {
-			p.Failed("consumer "+k.Name, f.ConversationID, f.MessageID, f.Attempts, f.Err)
+			failing := debugpage.Error{Where: "consumer " + k.Name, Conversation: f.ConversationID, Message: f.MessageID, Attempts: f.Attempts}
+			p.Failed(failing, f.Err, debugpage.Kind)
 		}
 	}
 	for _, w := range c.Outbox().Pending() {
 		p.Outbox.Add(w.State == SendFailed, w.QueuedAt, w.NextTry)
-		p.Failed("outbox", w.ConversationID, 0, w.Attempts, w.Err)
+		p.Failed(debugpage.Error{Where: "outbox", Conversation: w.ConversationID, Attempts: w.Attempts}, w.Err, debugpage.Answer)
 	}
 	return p
 }

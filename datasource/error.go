@@ -178,6 +178,7 @@ func (e *callError) Error() string {
 func (e *callError) Unwrap() error        { return e.err }
 func (e *callError) Is(target error) bool { return target == errTemporary && e.lost }
 func (e *callError) mayBeApplied() bool   { return e.doubtful }
+func (*callError) Foreign() bool          { return true } // what is below comes from a Limiter or a transport
 func (e *callError) GoString() string     { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
 
 // ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes, or than AtMost allows.

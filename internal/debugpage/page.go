@@ -5,8 +5,8 @@ package debugpage
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -96,7 +96,7 @@ func (s *State) Fill(list []receive.Listening, due time.Time, last []receive.Tro
 		})
 	}
 	for _, t := range last {
-		s.Errors = append(s.Errors, Error{At: t.At, Where: "poll", Text: Text(t.Err)})
+		s.Errors = append(s.Errors, Error{At: t.At, Where: "poll", Text: Answer(t.Err)})
 	}
 }
 
@@ -111,10 +111,12 @@ func at(t feed.Time) time.Time {
 // maxErrors is how many errors the page shows.
 const maxErrors = 50
 
-// Failed adds the error of a message, if it is one.
-func (s *State) Failed(where string, conversation, message int64, attempts int, err error) {
+// Failed adds an error, if it is one. text says what the page tells of it, by where it comes
+// from: [Kind], [Answer] or [Impaired].
+func (s *State) Failed(e Error, err error, text func(error) string) {
 	if err != nil && len(s.Errors) < maxErrors {
-		s.Errors = append(s.Errors, Error{Where: where, Conversation: conversation, Message: message, Attempts: attempts, Text: Text(err)})
+		e.Text = text(err)
+		s.Errors = append(s.Errors, e)
 	}
 }
 
@@ -155,6 +157,7 @@ func Handler(state func() State) http.Handler {
 		if s.Errors == nil {
 			s.Errors = []Error{}
 		}
+		plain(reflect.ValueOf(&s).Elem())
 		var text []byte
 		if wantsJSON(r) {
 			h.Set("Content-Type", "application/json; charset=utf-8")
@@ -174,14 +177,4 @@ func Handler(state func() State) http.Handler {
 			_, _ = w.Write(text) // whoever asked has left
 		}
 	})
-}
-
-// wantsJSON reports whether a request is a program's: it asks for format=json, or accepts
-// JSON and does not name HTML.
-func wantsJSON(r *http.Request) bool {
-	if f := r.URL.Query().Get("format"); f != "" {
-		return f == "json"
-	}
-	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
-	return strings.Contains(accept, "json") && !strings.Contains(accept, "text/html")
 }

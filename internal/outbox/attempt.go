@@ -32,7 +32,9 @@ func (r *run) do(kind Kind, s *Sending) {
 	if errors.Is(barred, errLost) {
 		r.box.lose(r)
 	}
-	err = cmp.Or(err, barred)
+	if barred != nil {
+		err = &storeError{barred}
+	}
 	// What the ports say is asked before the lock: they are not ours.
 	f := failure{err: err, hung: (ctx.Err() != nil || errors.Is(err, datasource.ErrNoAnswer)) && r.life.Context().Err() == nil}
 	switch ended := r.life.Context().Err() != nil; {
@@ -71,6 +73,12 @@ func (r *run) do(kind Kind, s *Sending) {
 	}
 	r.kick()
 }
+
+// storeError is what the Store has met: the program's own, whatever it wraps.
+type storeError struct{ error }
+
+func (e *storeError) Unwrap() error { return e.error }
+func (*storeError) Foreign() bool   { return true }
 
 // absent notes that a look-up found nothing, and gives the message up if it is its
 // own fault that it is not there. mu is held.

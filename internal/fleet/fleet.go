@@ -217,7 +217,7 @@ func (f *Fleet) Settled(conversation int64) feed.Time {
 // Ring says that a bell has named a conversation.
 func (f *Fleet) Ring(now time.Time, conversation int64) {
 	if c := f.dirty.convs[conversation]; c != nil {
-		if c.vain >= doubts {
+		if c.vain >= doubts && c.reason != Listed { // else the list confirms it
 			f.dirty.mark(c, Doubted, now)
 			return
 		}
@@ -385,6 +385,9 @@ func (f *Fleet) indexed(now time.Time, conversation int64, at feed.Time, deleted
 		f.doubt(c)
 	}
 	if at > c.track.pos && at > c.until { // else a read was asked for later, and has brought it
+		if c.reason == Doubted {
+			f.dirty.mark(c, Rung, now)
+		}
 		f.dirty.mark(c, Listed, now)
 	}
 }

@@ -467,3 +467,18 @@ func TestAConversationWhoseBellsWereForgedDoesNotStarve(t *testing.T) {
 	b.Ring(b.now, 3)
 	assert.Equal(t, 1, b.Dirty().Waiting(fleet.Rung), "one that was true is believed again")
 }
+
+func TestADoubtedBellThatTheListConfirmsDoesNotWaitInTheOrderOfTheList(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 10, fleet.NewBells())
+	b.pass(time.Minute)
+	b.vainly(t, 5, 3, 4)
+	changed := []fleet.Listing{{Conversation: 3, Changed: at(b.now)}, {Conversation: 4, Changed: at(b.now)}}
+	b.Ring(b.now, 3)
+	require.Equal(t, 1, b.Dirty().Waiting(fleet.Doubted))
+	b.List(b.now, changed)
+	assert.Equal(t, 1, b.Dirty().Waiting(fleet.Rung))
+	assert.Equal(t, 1, b.Dirty().Waiting(fleet.Listed))
+	b.Ring(b.now, 4)
+	assert.Equal(t, 2, b.Dirty().Waiting(fleet.Rung))
+}

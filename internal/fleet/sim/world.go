@@ -62,6 +62,9 @@ type wver struct {
 
 func newWorld(opt *Options, rnd *rand.Rand) *world {
 	w := &world{opt: opt, rnd: rnd, of: make([][]int32, opt.Users)}
+	if n := (opt.Rate + opt.Sends) * opt.For.Seconds() * (1 + opt.Edits + opt.Deletes) * 1.1; n > 0 { // else what points to a version keeps each array that there was
+		w.vers = make([]wver, 0, int(n)+2*opt.Bursts*opt.Burst)
+	}
 	old := stamp(epoch.Add(-24 * time.Hour))
 	bot := min(opt.Bot, opt.Conversations)
 	total := 0.

@@ -36,7 +36,11 @@ func (c *Chat) ServeFile(w http.ResponseWriter, r *http.Request, m *Message, i i
 	if !serve.Allowed(w, r) {
 		return
 	}
-	failed := func(err error) { c.log.Warn("a file is not served", "error", err) }
+	failed := func(err error) {
+		if c.made() == nil {
+			c.log.Warn("a file is not served", "error", err)
+		}
+	}
 	ctx, list, end, err := c.enterFile(r.Context(), m, i)
 	if err != nil {
 		serve.Refuse(w, fileStatus(err))

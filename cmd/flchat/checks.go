@@ -348,14 +348,11 @@ func unseen(had, found []datasource.Entry) (n int) {
 	return n
 }
 
-// short is about a service that answers with fewer rows than it has and was asked for.
+// short is about a service that answers with fewer rows than it has and was asked for. That costs requests.
 func short(got, wanted int) finding {
-	return fail(errShort, "What stands between this machine and Fliplet may cut answers: check --url. A chat takes an answer that is not full for the last one, and misses the messages and people behind it.",
+	return look("What stands between this machine and Fliplet may cut answers: check --url. Nothing is missed, since what is behind an answer that may have been cut is asked for; it costs requests.",
 		"of %d rows that were asked for and are there, %d came", wanted, got)
 }
-
-// errShort has the status of a service that fails.
-var errShort = fmt.Errorf("answers are cut: %w", exitError(exitService))
 
 func (d *doctor) checkLimits(context.Context) finding {
 	d.watch.mu.Lock()

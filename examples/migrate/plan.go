@@ -72,14 +72,14 @@ func (m *migration) plan(ctx context.Context, ds *datasource.DataSource, people 
 	if err != nil {
 		return p, err
 	}
-	for offset := 0; ; offset += pageSize {
-		rows, err := m.from.Client.Find(ctx, ds.ID, datasource.Query{
+	for offset := 0; ; {
+		page, err := m.from.Client.Select(ctx, ds.ID, datasource.Query{
 			Limit: pageSize, Offset: offset, Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}}, // as an Opener wants them
 		})
 		if err != nil {
 			return p, err
 		}
-		for _, row := range rows {
+		for _, row := range page.Entries {
 			msg := opener.Message(ctx, row)
 			_, known := people[msg.FromUserID]
 			switch {
@@ -92,7 +92,7 @@ func (m *migration) plan(ctx context.Context, ds *datasource.DataSource, people 
 			}
 			p.messages = append(p.messages, msg)
 		}
-		if len(rows) < pageSize {
+		if offset += len(page.Entries); !page.More || len(page.Entries) == 0 {
 			break
 		}
 	}

@@ -142,11 +142,11 @@ func TestPagesHaveAsManyRowsAsFit(t *testing.T) {
 	}{
 		"small rows":              {same(2000, 1<<10), 10, 0},
 		"rows of 20 KB":           {same(2000, 20<<10), 10, 0},
-		"rows of 60 KB":           {same(600, 60<<10), 7, 0},
-		"rows of 900 KB":          {same(120, 900<<10), 22, 1},
-		"rows of 10 MB":           {same(5, 10<<20), 7, 2},
-		"small rows behind large": {append(same(12, 900<<10), same(2000, 1<<10)...), 18, 1},
-		"large rows behind small": {append(same(2000, 1<<10), same(12, 900<<10)...), 14, 1},
+		"rows of 60 KB":           {same(600, 60<<10), 14, 1},
+		"rows of 900 KB":          {same(120, 900<<10), 36, 1},
+		"rows of 10 MB":           {same(5, 10<<20), 8, 3},
+		"small rows behind large": {append(same(12, 900<<10), same(2000, 1<<10)...), 22, 1},
+		"large rows behind small": {append(same(2000, 1<<10), same(12, 900<<10)...), 16, 1},
 		"a large row among small": {append(append(same(1000, 1<<10), 900<<10), same(999, 1<<10)...), 10, 0},
 	} {
 		var p pages.Pace

@@ -1,6 +1,6 @@
 package conform
 
-// pageRows is how many rows the SDK asks for at once. It takes an answer with fewer for the last one.
+// pageRows is how many rows the SDK asks for at once.
 const pageRows = 200
 
 // manyRows are more than a page.
@@ -84,12 +84,12 @@ func pageProbes() []Probe {
 			said := a.imported("import", 1000).said
 			return yes(said.ok(), "stored", said.said())
 		}},
-		{ID: "sizes.whole", Section: "Polling", Fact: "An answer has as many rows as were asked for, 200 or all: one with fewer is taken for the last page, and what is behind it is never asked for.", Known: Inferred, Expect: "it does", ask: func(a *asker) string {
+		{ID: "sizes.whole", Section: "Polling", Fact: "An answer has as many rows as were asked for, 200 or all. Of one that has fewer and may have been cut the rest is asked for.", Known: Inferred, Expect: "it does", Copes: []string{"fewer come, which costs requests"}, ask: func(a *asker) string {
 			found := a.cap()
 			if found > 0 {
 				a.measure(int64(found), "rows")
 			}
-			return yes(found == 0, "it does", "fewer come, so messages and people are missed")
+			return yes(found == 0, "it does", "fewer come, which costs requests")
 		}},
 		{ID: "sizes.page", Section: "Polling", Fact: "A page may have 1,000 rows.", Known: Open, Expect: "1000", ask: func(a *asker) string {
 			a.whole()

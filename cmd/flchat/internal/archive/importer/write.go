@@ -205,17 +205,28 @@ func (p *Plan) withdraw(ctx context.Context, c *Conversation, written []datasour
 
 // stored are the rows of a conversation of the other app that have some GUIDs.
 func (p *Plan) stored(ctx context.Context, conversation int64, guids []string) (map[string][]int64, error) {
-	found, err := p.o.To.Client.Find(ctx, conversation, datasource.Query{Where: datasource.M{"guid": datasource.M{"$in": guids}}, Attributes: []string{"guid"}, NoLimit: true})
-	if err != nil {
-		return nil, err
+	q := datasource.Query{
+		Where: datasource.M{"guid": datasource.M{"$in": guids}}, Attributes: []string{"guid"}, NoLimit: true,
+		Order: []datasource.Order{{Column: "id", Direction: datasource.Asc}},
 	}
 	there := map[string][]int64{}
-	for _, row := range found {
-		if guid, _ := row.Data["guid"].(string); row.DeletedAt == nil && slices.Contains(guids, guid) {
-			there[guid] = append(there[guid], row.ID)
+	for last := int64(0); ; {
+		found, err := p.o.To.Client.Select(ctx, conversation, q)
+		if err != nil {
+			return nil, err
 		}
+		before := last
+		for _, row := range found.Entries {
+			if guid, _ := row.Data["guid"].(string); row.ID > before && row.DeletedAt == nil && slices.Contains(guids, guid) {
+				there[guid] = append(there[guid], row.ID)
+			}
+			last = max(last, row.ID)
+		}
+		if !found.More || last == before { // a server may give fewer rows than it has
+			return there, nil
+		}
+		q.ID = datasource.M{"$gt": last}
 	}
-	return there, nil
 }
 
 // own are the columns of a message that are of one app only.

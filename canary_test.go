@@ -181,17 +181,21 @@ type echo struct {
 	next http.RoundTripper
 	mu   sync.Mutex
 	on   bool
+	says string // beside what it was sent
 }
 
 func (e *echo) RoundTrip(r *http.Request) (*http.Response, error) {
 	e.mu.Lock()
-	on := e.on
+	on, says := e.on, e.says
 	e.mu.Unlock()
 	if !on {
 		return e.next.RoundTrip(r)
 	}
-	text := "you sent " + r.URL.String() + " with " + r.Header.Get("Auth-token")
-	body, _ := json.Marshal(map[string]any{"message": text, "error": text, "type": text, "payload": map[string]any{"token": r.Header.Get("Auth-token")}})
+	text := "you sent " + r.URL.String() + " with " + r.Header.Get("Auth-token") + says
+	body, _ := json.Marshal(map[string]any{
+		"message": text, "error": text, "type": text, "code": text, "description": text, "referenceUrl": text,
+		"payload": map[string]any{"token": r.Header.Get("Auth-token"), "said": says, says: says},
+	})
 	return &http.Response{
 		StatusCode: 400, Status: "400 Bad Request", Request: r, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
@@ -380,6 +384,11 @@ func TestNoSecretIsPrintedLoggedOrMarshalled(t *testing.T) {
 		"all is well": func(*aviary) {},
 		"a server that repeats what it is sent": func(a *aviary) {
 			a.rt.on = true
+		},
+		"a server that says the secrets of others": func(a *aviary) {
+			a.rt.on = true
+			a.rt.says = "; the token of bob is bad: " + canaryChatToken + "bob, " + canaryToken + "; the conversation has the encryption key " + canaryKey +
+				" https://bob:" + canaryPassword[:14] + "@db/x?body=" + canaryBody[:10] + `; password: "` + canaryPassword + `"; secret=` + canaryAES + "; the body was " + canaryBody
 		},
 	}
 	for _, code := range []int{400, 401, 403, 404, 429, 503} {

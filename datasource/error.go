@@ -28,8 +28,8 @@ var (
 
 // Error is every answer that is not a success.
 //
-// Its text is what the server said, on one line, without anything that looks like a token or key or repeats a value of
-// the request, in plain or in a usual encoding; SECURITY.md lists them. The payload, cleaned in the same way, is in the field only: an Error prints, logs
+// Its text is what the server said, on one line, without anything that looks like a token or key, without the queries of
+// URLs, and without what repeats a value of the request, in plain or in a usual encoding; SECURITY.md lists them. The payload, cleaned in the same way, is in the field only: an Error prints, logs
 // and marshals without it.
 type Error struct {
 	// StatusCode is the HTTP status; 3xx stands for a redirect that was refused.

@@ -43,11 +43,13 @@ func (c *Client) fault(cl *call, status int, header http.Header, body []byte) *E
 // something when it is printed.
 func (c *Client) clean(cl *call, e *Error) {
 	sent := c.values(cl)
-	text := func(s string) string { return shorten(withoutEcho(oneLine(s[:min(len(s), 2*maxMessage)]), sent)) }
-	e.Message = text(c.scrubText(e.Message))
-	for _, s := range [...]*string{&e.Code, &e.Type, &e.ReferenceURL} {
+	text := func(s string) string {
+		s = c.scrub(s)
+		return shorten(withoutEcho(s[:min(len(s), 2*maxMessage)], sent))
+	}
+	for _, s := range [...]*string{&e.Message, &e.Code, &e.Type, &e.ReferenceURL} {
 		if *s != codeSource && *s != codeFile { // what Is tells refusals by stays, also where the request has the words
-			*s = text(c.scrub(*s))
+			*s = text(*s)
 		}
 	}
 	if strings.Contains(e.ReferenceURL, redacted) {

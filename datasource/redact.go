@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -18,20 +17,12 @@ type secret func() string
 
 func keep(s string) secret { return func() string { return s } }
 
-// secretValue finds the values that must not be shown whoever they belong to, in a query, in JSON or in Go syntax;
-// secretMember finds them in JSON alone, and leaves JSON behind.
-var (
-	secretValue  = regexp.MustCompile(`(?i)(` + secretNames + `\\*["']?\s*(?:=|:|%3D)\s*\\*["']?)[^\s"'&\\,;)}\]]+`)
-	secretMember = regexp.MustCompile(`(?i)(` + secretNames + `\\*"\s*:\s*\\*")[^"\\]*`)
-)
-
+// secretNames are the names of parameters and members that this SDK keeps out of what it prints of rows.
 const secretNames = `(?:flUserToken|auth[_-]?token|encryptionKey|inviteCode|password|passphrase)`
 
-// scrub removes the client's token, in every form it is sent or could be echoed, and every value that names itself
-// a secret.
-func (c *Client) scrub(text string) string {
-	return secretValue.ReplaceAllString(c.withoutToken(text), "${1}"+redacted)
-}
+// scrub makes one line of a text from outside, without the client's token, in every form it is sent or could be
+// echoed, and without what looks like a secret.
+func (c *Client) scrub(text string) string { return hideSecrets(c.withoutToken(oneLine(text))) }
 
 func (c *Client) withoutToken(text string) string {
 	token := c.token()
@@ -41,30 +32,13 @@ func (c *Client) withoutToken(text string) string {
 	return text
 }
 
-// scrubJSON is scrub for a value that has to stay JSON. nil stands for one that did not.
-func (c *Client) scrubJSON(raw json.RawMessage) json.RawMessage {
-	clean := secretMember.ReplaceAllString(c.withoutToken(string(raw)), "${1}"+redacted)
-	if !json.Valid([]byte(clean)) {
-		return nil
-	}
-	return json.RawMessage(clean)
-}
-
-// urlQuery finds the query of a URL in a text. It is full of where clauses and keys.
-var urlQuery = regexp.MustCompile(`(https?://[^\s"'<>?]+\?)[^\s"'<>]+`)
-
-// scrubText is scrub for a text that people read. It removes the queries of URLs, too.
-func (c *Client) scrubText(text string) string {
-	return urlQuery.ReplaceAllString(c.scrub(text), "${1}"+redacted)
-}
-
 // scrubbed returns err as it is when its text is clean. Otherwise it returns a replacement that still answers errors.Is
 // but neither shows nor hands out the original. A *url.Error is unwrapped first: its URL has the whole query.
 func (c *Client) scrubbed(cl *call, err error) error {
 	if u, ok := err.(*url.Error); ok {
 		err = u.Err
 	}
-	text := withoutEcho(oneLine(c.scrubText(err.Error())), c.values(cl))
+	text := withoutEcho(c.scrub(err.Error()), c.values(cl))
 	if text == err.Error() {
 		return err
 	}

@@ -162,8 +162,8 @@ func shownError(t *testing.T, err error) string {
 func TestAPayloadStaysJSONWithoutItsSecrets(t *testing.T) {
 	t.Parallel()
 	for payload, want := range map[string]string{
-		`{"password":null,"flUserToken":"x y","encryptionKey":7,"n":1.0}`:        `{"password":null,"flUserToken":"REDACTED","encryptionKey":7,"n":1.0}`,
-		`{"raw":"{\"auth_token\":\"x\"}","url":"https://x/y?z=1"}`:               `{"raw":"{\"auth_token\":\"REDACTED\"}","url":"https://x/y?z=1"}`,
+		`{"password":null,"flUserToken":"x y","encryptionKey":7,"n":1.0}`:        `{"password":null,"flUserToken":"REDACTED","encryptionKey":"REDACTED","n":1.0}`,
+		`{"raw":"{\"auth_token\":\"x\"}","url":"https://x/y?z=1"}`:               `{"raw":"{\"auth_token\":\"REDACTED\"}","url":"https://x/y?REDACTED"}`,
 		`["` + tokenCanary + `",{"authToken" : "a"},{"token of all":"keep me"}]`: `["REDACTED",{"authToken" : "REDACTED"},{"token of all":"keep me"}]`,
 	} {
 		client := through(t, func(r *http.Request) (*http.Response, error) {

@@ -244,7 +244,7 @@ func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (agai
 	_, _ = buf.ReadFrom(io.LimitReader(resp.Body, maxErrBody))
 	e := c.fault(cl, resp.StatusCode, resp.Header, buf.Bytes())
 	if e.StatusCode >= 300 && e.StatusCode < 400 {
-		host := shorten(withoutEcho(oneLine(c.scrub(redirectHost(resp))), c.values(cl)))
+		host := shorten(withoutEcho(c.scrub(redirectHost(resp)), c.values(cl)))
 		e.Message = "the server redirects to " + host + ", which is not followed with this request: check BaseURL"
 	}
 	e.doubtful = !cl.read && e.StatusCode >= 500

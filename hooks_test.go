@@ -394,6 +394,17 @@ func TestNoHookIsToldASecret(t *testing.T) {
 	})
 }
 
+func TestAHookThatIsANilPointerIsRefusedBeforeAnyRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := chat.Connect(t.Context(), chat.Options{
+		Client: w.Client(), DataSourceID: 1, AppID: w.AppID, Hooks: []chat.Hook{nil, &observer{}, (*observer)(nil)},
+	})
+	require.ErrorIs(t, err, chat.ErrInvalid)
+	require.ErrorContains(t, err, "Options.Hooks[2]: a nil *chat_test.observer; give a value, or leave it out")
+	require.NoError(t, hooks.Check([]hooks.Hook{nil, struct{}{}, &observer{}, (*int)(nil)}))
+}
+
 func TestHooksAreFoundByWhatTheyImplement(t *testing.T) {
 	t.Parallel()
 	assert.Nil(t, hooks.Of[hooks.PollHook](nil))

@@ -145,6 +145,9 @@ func (o Options) prepare() (Options, error) {
 	if slices.Contains(o.CachedColumns, "") || slices.Contains(o.CachedColumns, wire.UserToken) {
 		errs = append(errs, invalid("Options.CachedColumns: an empty name or %s; name columns that may be stored", wire.UserToken))
 	}
+	if err := hooks.Check(o.Hooks); err != nil {
+		errs = append(errs, invalid("Options.Hooks%v", err))
+	}
 	if err := o.Profile.Check(); err != nil {
 		errs = append(errs, invalid("Options.Profile: %v", err))
 	}

@@ -62,3 +62,9 @@ func Example() {
 	fmt.Println("sent:", seen.sent.Load(), "failed requests:", seen.failed.Load(), "wrote:", seen.writes.Load() > 1)
 	// Output: sent: 1 failed requests: 0 wrote: true
 }
+
+func ExampleCheck() {
+	var forgotten *counts // nil
+	fmt.Println(hooks.Check([]hooks.Hook{&counts{}, forgotten}))
+	// Output: [1]: a nil *hooks_test.counts; give a value, or leave it out
+}

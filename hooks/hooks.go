@@ -26,6 +26,8 @@ package hooks
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -42,6 +44,27 @@ func Of[T any](all []Hook) []T {
 		}
 	}
 	return out
+}
+
+// Check refuses a hook that is a nil pointer in a value that is not nil: it would panic at
+// its first call. A plain nil is no hook, and is left out. The error begins with the index of
+// the hook.
+func Check(all []Hook) error {
+	for i, h := range all {
+		if v := reflect.ValueOf(h); v.Kind() == reflect.Pointer && v.IsNil() && is(h) {
+			return fmt.Errorf("[%d]: a nil %T; give a value, or leave it out", i, h)
+		}
+	}
+	return nil
+}
+
+// is reports whether a value implements any of the interfaces.
+func is(h Hook) bool {
+	switch h.(type) {
+	case RequestHook, WaitHook, PollHook, SendHook, DeliveryHook, HandlerHook, GapHook, LeaseHook, OutboxHook:
+		return true
+	}
+	return false
 }
 
 // RequestHook is told of every attempt at a request, when it is over.

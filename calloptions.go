@@ -7,8 +7,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
-// Options of single calls. The compiler checks which call accepts which option. A nil one is
-// none.
+// Options of single calls; a nil one is none. The compiler checks which call accepts which.
 type (
 	// LoginOption changes a [Chat.Login].
 	LoginOption interface{ applyLogin(*callOptions) }
@@ -230,9 +229,6 @@ type GapOption struct{ fn func(Gap) }
 
 func (o GapOption) applyStream(c *callOptions)     { c.onGap = o.fn }
 func (o GapOption) applyConsume(c *consumeOptions) { c.onGap = o.fn }
-
-// readers is what [WithoutReadMarks] leaves out.
-const readers = feed.PartSet(ChangedReaders)
 
 type readMarksOption struct{}
 

@@ -272,7 +272,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	}
 	k.Outage, k.Undone = s.outage, h.undone
 	if o.noMarks {
-		k.Ignore = func(e feed.Event) bool { _, wanted := e.Without(readers); return !wanted }
+		k.Ignore = func(e feed.Event) bool { _, wanted := e.Without(feed.PartSet(ChangedReaders)); return !wanted }
 	}
 	if o.deadLetter != nil {
 		k.GiveUp = h.giveUp
@@ -308,7 +308,7 @@ type consumeFunc struct {
 
 func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 	if f.opts.noMarks {
-		e, _ = e.Without(readers)
+		e, _ = e.Without(feed.PartSet(ChangedReaders))
 	}
 	var err error
 	if g := gapOf(e); g != nil {

@@ -121,11 +121,8 @@ type AppHealth struct {
 // Health tells how the App is doing, and makes no request. It works after Close, too. Its users
 // have a [Chat.Health] each.
 func (a *App) Health() AppHealth {
-	c, err := a.hub.Choice(), a.hub.Err()
-	if err != nil {
-		err = failure("poll", err)
-	}
-	return AppHealth{Strategy(c.Strategy), c.Why, c.Since, c.Again, err}
+	c := a.hub.Choice()
+	return AppHealth{Strategy(c.Strategy), c.Why, c.Since, c.Again, failure("poll", a.hub.Err())}
 }
 
 // DebugHandler serves one page about this Chat, for people as HTML and, with

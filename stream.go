@@ -183,7 +183,7 @@ func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) boo
 	}
 	if f.noMarks {
 		var ok bool
-		if e, ok = e.Without(readers); !ok {
+		if e, ok = e.Without(feed.PartSet(ChangedReaders)); !ok {
 			return false
 		}
 	}
@@ -334,7 +334,7 @@ func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, o *callOpti
 	}
 	if o.noMarks {
 		var ok bool
-		if e, ok = e.Without(readers); !ok {
+		if e, ok = e.Without(feed.PartSet(ChangedReaders)); !ok {
 			return nil, rd.Stopped()
 		}
 	}

@@ -85,7 +85,7 @@ func TestShrinkKeepsWhatMatters(t *testing.T) {
 	for seed := uint64(1); seed <= 20; seed++ {
 		var s world.Story
 		world.Tell(&s, seed)
-		s.Blocked = 0
+		s.Blocked, s.Traits.Cap = 0, 0
 		tooLate := func() *world.Step {
 			i := slices.IndexFunc(s.Steps, func(x world.Step) bool { return x.Op == world.Send && x.D == late })
 			require.GreaterOrEqual(t, i, 0, "seed %d: the step that matters is kept", seed)

@@ -185,7 +185,11 @@ func besidePoison(t *testing.T, rows func() []datasource.M, readable, endpoint b
 	w.say(bob, healthy, "two")
 	before := len(w.Requests())
 	require.NoError(t, jane.Poll(t.Context()))
-	assert.LessOrEqual(t, len(w.Requests())-before, 3*20, "requests of a poll")
+	most := 3 * 20
+	if readable { // a page has some megabytes, and a read of a conversation takes two requests for it
+		most = 180
+	}
+	assert.LessOrEqual(t, len(w.Requests())-before, most, "requests of a poll")
 	check := func(what string, msgs []*chat.Message, bodies []string, badIDs []int64) {
 		t.Helper()
 		got, whole, none := sortOut(t, msgs, healthy.ID)

@@ -360,7 +360,7 @@ func (c *Client) body(buf *bytes.Buffer, resp *http.Response, cl *call) ([]byte,
 	for {
 		buf.Grow(bytes.MinRead)
 		room := buf.AvailableBuffer()
-		n, err := resp.Body.Read(room[:cap(room)])
+		n, err := resp.Body.Read(room[:min(int64(cap(room)), most+1-int64(buf.Len()))]) // the buffer may be a large one
 		_, _ = buf.Write(room[:n])
 		switch {
 		case int64(buf.Len()) > most && cl.list != nil:

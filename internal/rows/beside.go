@@ -142,8 +142,9 @@ func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetc
 }
 
 // readWhole reads a page of a conversation, and all pages if that takes long: the poll may
-// have left it.
+// have left it. A page of the newest rows is put together of several answers, see newest.
 func (s *Source) readWhole(ctx context.Context, r *fetching, w want) {
+	limit := w.limit
 	for weight := 0; ; {
 		page, more, err := s.visit(ctx, r.id, w)
 		r.took, _ = r.meter.read(0)
@@ -156,10 +157,14 @@ func (s *Source) readWhole(ctx context.Context, r *fetching, w want) {
 		for i := range page {
 			weight += rowWeight(&page[i])
 		}
-		if r.whole = !more; r.whole || !w.partial || !late || len(r.rows) >= maxBeside || weight > maxPage {
+		missing := w.newest && len(r.rows) < limit
+		if r.whole = !more; r.whole || missing && weight > maxNewest ||
+			!missing && (!w.partial || !late || len(r.rows) >= maxBeside || weight > maxPage) {
 			return
 		}
-		w.after = w.end(r.rows)
+		if w.after, w.limit = w.end(r.rows), limit; missing {
+			w.limit -= len(r.rows)
+		}
 	}
 }
 

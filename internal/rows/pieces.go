@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// maxPage is about how many bytes the newest page may have that is put together from
-	// several answers. It ends early then.
+	// maxPage is about how many bytes the rows may have that a read of several pages keeps.
 	maxPage = 32 << 20
+	// maxNewest is the same of the newest page, which nobody asks for what is before it.
+	maxNewest = 96 << 20
 	// maxAll is the same for all rows of a data source.
 	maxAll = 256 << 20
 )
@@ -140,7 +141,7 @@ func (s *Source) newest(ctx context.Context, w want) (out unchecked, more bool, 
 			return unchecked{}, false, unordered(ErrCut)
 		}
 		out.rows, out.size = append(out.rows, rows...), out.size+u.size
-		if size += u.size; ends || size > maxPage {
+		if size += u.size; ends || size > maxNewest {
 			return out, more, nil
 		}
 		w.after = w.end(rows)

@@ -82,25 +82,35 @@ func TestTheStreamsOfAnAppsUsersEndWhenTheTokenIsRevoked(t *testing.T) {
 	})
 }
 
-func TestTheUsersOfAnAppAreToldOfAnOutageAndGoOnAfterIt(t *testing.T) {
+func TestAnAppAndItsUsersAreToldOfAnOutageAndGoOnAfterIt(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w, app, _, rooms := openApp(t, 3)
-		l := listen(t, app, chat.M{"flUserId": "user-1"})
-		time.Sleep(time.Minute)
-		outage := w.Always(fliplettest.AnyRead, fliplettest.Status(503))
-		time.Sleep(3 * time.Minute)
-		require.ErrorContains(t, l.Health().LastError, "HTTP 503")
-		assert.Positive(t, l.Health().FailedPolls)
-		outage.Off()
-		w.AddRows(rooms[1], chat.M{"body": "after", "fromUserId": "somebody", "guid": "after"})
-		time.Sleep(time.Minute)
-		assert.Zero(t, l.Health().FailedPolls)
-		assert.Equal(t, map[string]int{"after": 1}, l.got.bodies())
-		stream, loop := l.ended()
-		require.NoError(t, stream)
-		require.NoError(t, loop)
-	})
+	for name, route := range map[string]fliplettest.Route{"all reads": fliplettest.AnyRead, "rows, and not the list": fliplettest.Query} {
+		for _, status := range []int{403, 503} {
+			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					w, app, _, rooms := openApp(t, 3)
+					l := listen(t, app, chat.M{"flUserId": "user-1"})
+					time.Sleep(time.Minute)
+					outage := w.Always(route, fliplettest.Status(status))
+					w.AddRows(rooms[1], chat.M{"body": "during", "fromUserId": "somebody", "guid": "during"})
+					time.Sleep(3 * time.Minute)
+					require.ErrorContains(t, l.Health().LastError, fmt.Sprint("HTTP ", status))
+					assert.Positive(t, l.Health().FailedPolls)
+					require.ErrorContains(t, app.Health().Err, fmt.Sprint("HTTP ", status))
+					outage.Off()
+					w.AddRows(rooms[1], chat.M{"body": "after", "fromUserId": "somebody", "guid": "after"})
+					time.Sleep(6 * time.Minute)
+					assert.Zero(t, l.Health().FailedPolls)
+					require.NoError(t, app.Health().Err)
+					assert.Equal(t, map[string]int{"during": 1, "after": 1}, l.got.bodies())
+					stream, loop := l.ended()
+					require.NoError(t, stream)
+					require.NoError(t, loop)
+				})
+			})
+		}
+	}
 }
 
 // contact is the id of the contact with an e-mail.

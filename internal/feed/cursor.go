@@ -253,7 +253,7 @@ func (r *reader) restore(base []byte, acked []savedVersion, mine func(savedVersi
 	l.base, l.shape, l.marked = base, r.shape(), -int64(len(l.acked))
 	l.members, l.polled = l.shape.members, r.polled
 	r.ahead = r.phase == mending && r.mem.after(r.endSeen)
-	r.missed, r.stored = r.phase == live, true
+	r.missed, r.stored, r.unmet = r.phase == live, true, true
 	r.blank = r.start == FromBeginning && r.phase == live && r.pos == beginning // from elsewhere a clock set back meanwhile would cost rows
 	r.limit = r.cfg.PageSize
 	return nil

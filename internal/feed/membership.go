@@ -151,6 +151,15 @@ func (r *reader) membership(now time.Time, members roll, left []int64) {
 		}
 		return
 	}
+	if r.unmet { // what the user has left while nobody listened is in the position only
+		r.unmet = false
+		left = slices.Clone(left)
+		for _, id := range r.conversations {
+			if _, ok := members.find(id); !ok {
+				left = append(left, id)
+			}
+		}
+	}
 	for _, id := range left {
 		r.conversations.remove(id)
 		delete(r.joined, id)

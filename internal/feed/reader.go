@@ -95,6 +95,7 @@ type reader struct {
 	ahead        bool // of a backlog: rows were delivered that were created in the future
 	parked       bool // it holds a position instead of rows
 	loading      bool // rows of its first page come with the next poll
+	unmet        bool // its stored conversations were not compared with a list
 	needsMembers bool // the batch holds rows of conversations that are not known
 	replay       bool // a reset asks for the newest page again
 	gauged       bool // top is known

@@ -159,10 +159,13 @@ func (d *Driver) answered(r Request, a Answer, why Failure, err error) (changed 
 // down is how long no request has to be answered until the server is taken to be down.
 const down = 10 * time.Second
 
-// Down is why no request was answered for a while; nil if one was.
+// Down is why no request was answered for a while, or none for rows; nil if one was.
 func (d *Driver) Down() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if begun := d.fleet.unread; !begun.IsZero() && time.Since(begun) >= down {
+		return d.fleet.unreadErr
+	}
 	if d.err == nil || time.Since(d.fleet.succeeded) < down {
 		return nil
 	}

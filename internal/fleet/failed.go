@@ -32,6 +32,11 @@ func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
 	// Other requests were answered meanwhile, so it is not the server that is down.
 	alone := why.Refused || f.succeeded.After(r.asked)
 	f.failure = why
+	if r.Kind.reads() && !(r.Kind == Across && why.Refused) { // which are read in another way
+		if f.unreadErr = err; f.unread.IsZero() {
+			f.unread = now
+		}
+	}
 	if r.Kind == List || r.Kind == Audit {
 		f.strategy.Indexed(now, r, Answer{}, err, &f.view)
 	}

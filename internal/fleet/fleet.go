@@ -106,6 +106,8 @@ type Fleet struct {
 	fails     int
 	until     time.Time
 	succeeded time.Time
+	unread    time.Time // since when no request for rows was answered; zero: the last one was
+	unreadErr error
 	clock     feed.Time    // of the last answer
 	ahead     [8]feed.Time // of the owner's clock, in the last answers
 	answers   int
@@ -430,11 +432,7 @@ func (f *Fleet) Due(now time.Time, class budget.Class) time.Time {
 		if f.digging || len(f.dirty.convs) == 0 {
 			return time.Time{}
 		}
-		wait := max(f.cfg.Deletions, 3*time.Hour/time.Duration(len(f.dirty.convs)))
-		if len(f.doubts) > 0 {
-			wait = f.cfg.Deletions / 2
-		}
-		at = f.dug.Add(wait)
+		at = f.dug.Add(f.digWait())
 	default:
 		return time.Time{}
 	}
@@ -501,9 +499,10 @@ func (f *Fleet) Next(now time.Time, class budget.Class) (r Request, ok bool) {
 		}
 	case budget.Backfill:
 		if r, ok = f.dig(now); ok {
-			f.digging = true
+			f.digging, f.dug = true, now
+		} else { // all are being read
+			f.dug = now.Add(f.cfg.Deletions - f.digWait())
 		}
-		f.dug = now
 	}
 	if !ok {
 		return Request{}, false

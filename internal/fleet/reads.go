@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/budget"
@@ -49,9 +50,9 @@ func (f *Fleet) read(now time.Time, c *conv) Request {
 
 // dig is a read that looks for deleted rows.
 func (f *Fleet) dig(now time.Time) (Request, bool) {
-	if len(f.doubts) > 0 && f.doubts[0].idle(now) {
-		c := f.doubts[0]
-		f.doubts, c.doubtful = f.doubts[1:], false
+	if i := slices.IndexFunc(f.doubts, func(c *conv) bool { return c.idle(now) }); i >= 0 {
+		c := f.doubts[i]
+		f.doubts, c.doubtful = slices.Delete(f.doubts, i, i+1), false
 		return f.digAt(now, c), true
 	}
 	f.dirty.arrange()
@@ -63,6 +64,14 @@ func (f *Fleet) dig(now time.Time) (Request, bool) {
 		}
 	}
 	return Request{}, false
+}
+
+// digWait is the wait between two reads that look for deleted rows.
+func (f *Fleet) digWait() time.Duration {
+	if len(f.doubts) > 0 {
+		return f.cfg.Deletions / 2
+	}
+	return max(f.cfg.Deletions, 3*time.Hour/time.Duration(max(1, len(f.dirty.convs))))
 }
 
 // idle reports whether a conversation can be read now.
@@ -110,6 +119,9 @@ func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 	f.touched = f.touched[:0]
 	if f.asked = r.clock; r.Kind != Audit { // the log may be up while all else is down
 		f.fails, f.until, f.succeeded = 0, time.Time{}, now
+	}
+	if r.Kind.reads() {
+		f.unread, f.unreadErr = time.Time{}, nil
 	}
 	if a.Clock != 0 {
 		f.date(r.asked, now, a.Clock)

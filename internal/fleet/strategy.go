@@ -29,6 +29,9 @@ func (k Kind) String() string {
 	return [kinds]string{"", "list", "audit", "look", "read", "across"}[k]
 }
 
+// reads reports whether it asks for rows.
+func (k Kind) reads() bool { return k == Look || k == Read || k == Across }
+
 // Request is one request to the server.
 type Request struct {
 	Kind  Kind

@@ -36,6 +36,7 @@ type Page struct {
 	Rows   int   // how many came, whatever they were
 	Bytes  int64 // of the answer; 0: not known
 	Widest int64 // about the bytes of its largest row
+	Beside int64 // about the bytes of what is no row of the page, such as deleted ones, which no limit holds for
 }
 
 // Evidence is what the answers of a server to one kind of query have shown of how large
@@ -72,7 +73,7 @@ func (e *Evidence) More(at time.Time, p Page) bool {
 	}
 	seen := e.now
 	seen.grow(e.before)
-	e.now.grow(size{p.Rows, p.Bytes, p.Widest})
+	e.now.grow(size{p.Rows, max(0, p.Bytes-p.Beside), p.Widest})
 	switch {
 	case p.Limit > 0 && p.Rows >= p.Limit:
 		return true

@@ -6,19 +6,19 @@ import (
 )
 
 // Verified is how many rows an answer had at most that was found whole by asking for its parts.
-// An answer to the same kind of query that is not larger is believed for a while. The zero value
-// is none. It is safe for concurrent use.
+// A smaller answer to the same kind of query is believed for a while: one of the same size may have
+// been cut to it. The zero value is none. It is safe for concurrent use.
 type Verified struct {
 	mu   sync.Mutex
 	rows int
 	at   time.Time
 }
 
-// Has reports whether an answer with so many rows was found whole.
+// Has reports whether a larger answer than one with so many rows was found whole.
 func (v *Verified) Has(now time.Time, rows int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return rows <= v.rows && now.Sub(v.at) < period
+	return rows < v.rows && now.Sub(v.at) < period
 }
 
 // Note notes an answer that was found whole.

@@ -17,6 +17,9 @@ import (
 // largerAgain is how long no larger answer is asked for after one was not large enough.
 const largerAgain = 15 * time.Second
 
+// escapes is how many bytes an answer may have for one of a text.
+const escapes = 6
+
 // larger is what such requests have shown. The zero value is ready for use.
 type larger struct {
 	mu    sync.Mutex
@@ -60,7 +63,7 @@ func (l *larger) exceeded(pace *pages.Pace, page int, rows []datasource.Entry, s
 			widest = max(widest, rowWeight(&some[i]))
 		}
 	}
-	return len(found.rows) > len(rows) && found.size > size+int64(widest)
+	return len(found.rows) > len(rows) && found.size > size+escapes*int64(widest)
 }
 
 // whole reports whether an answer that may have been cut is whole.

@@ -15,6 +15,7 @@ type trouble struct {
 	since time.Time // the first failure; zero: the last request was answered
 	told  error     // what the desks are told; nil: nothing
 	over  bool      // told is final
+	rows  bool      // a request for rows has failed, so that the list of conversations says nothing
 	asks  sync.Mutex
 }
 
@@ -32,14 +33,14 @@ func (h *Hub) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error) {
 	if err != nil && ask.Aside(r, err) {
 		return a, err // it says nothing about the others
 	}
-	if ctx.Err() == nil && r.Kind != fleet.Audit && h.met(ctx, err) {
+	if ctx.Err() == nil && r.Kind != fleet.Audit && h.met(ctx, r.Kind, err) {
 		h.pokeAll()
 	}
 	return a, err
 }
 
 // met notes what a request has met. It reports whether desks are to be told something else.
-func (h *Hub) met(ctx context.Context, err error) (changed bool) {
+func (h *Hub) met(ctx context.Context, kind fleet.Kind, err error) (changed bool) {
 	t := &h.trouble
 	t.mu.Lock()
 	over := t.over
@@ -51,10 +52,12 @@ func (h *Hub) met(ctx context.Context, err error) (changed bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.rows = t.rows || err != nil && kind != fleet.List
 	switch {
+	case err == nil && kind == fleet.List && t.rows && !t.over:
 	case err == nil:
 		changed = t.told != nil
-		t.since, t.told, t.over = time.Time{}, nil, false
+		t.since, t.told, t.over, t.rows = time.Time{}, nil, false, false
 	case final != nil:
 		changed = !t.over
 		t.told, t.over = final, true

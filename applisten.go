@@ -103,7 +103,7 @@ func (a *App) Consume(ctx context.Context, name string, fn func(context.Context,
 	return a.watch.Consume(ctx, name, fn, opts...)
 }
 
-// History is [Chat.History] of any conversation of the app. Options and cost are the same.
+// History is [Chat.History] of any conversation that the token reaches. Options and cost are the same.
 func (a *App) History(ctx context.Context, conversationID int64, opts ...HistoryOption) iter.Seq2[*Message, error] {
 	return a.watch.History(ctx, conversationID, opts...)
 }

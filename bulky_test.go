@@ -75,9 +75,11 @@ func TestPagesOfLargeMessagesHaveFewRows(t *testing.T) {
 					var got inbox
 					read(bob, client, &got)
 					assert.Equal(t, numbered(n), got.bodies(), name)
+					require.NoError(t, bob.Close())
+					scale.mu.Lock()
+					defer scale.mu.Unlock()
 					assert.LessOrEqual(t, scale.most, pages.Most+1<<20, name)
 					assert.Greater(t, scale.most, pages.Aim/2, name)
-					require.NoError(t, bob.Close())
 				}
 				take := func(got *inbox) func(m *chat.Message) {
 					return func(m *chat.Message) { m.Body = number(m); got.take(m) }

@@ -178,12 +178,18 @@ func TestAPageThatWasRefusedBecomesSmaller(t *testing.T) {
 func TestAnAnswerThatWasFoundWholeIsBelievedForAWhile(t *testing.T) {
 	t.Parallel()
 	var v pages.Verified
-	assert.False(t, v.Has(start, 1))
-	v.Note(start, 50)
-	v.Note(start, 40)
-	assert.True(t, v.Has(start, 49))
-	assert.False(t, v.Has(start, 50), "it may have been cut to as many")
-	assert.False(t, v.Has(start.Add(10*time.Minute), 49))
-	v.Note(start.Add(time.Hour), 40)
-	assert.False(t, v.Has(start.Add(time.Hour), 49))
+	assert.False(t, v.Has(start, 1, 1))
+	v.Note(start, 50, 1)
+	v.Note(start, 40, 2)
+	assert.True(t, v.Has(start, 50, 1), "the same one")
+	assert.True(t, v.Has(start, 49, 3), "a smaller one")
+	assert.False(t, v.Has(start, 50, 3), "another one may have been cut to as many")
+	assert.False(t, v.Has(start.Add(10*time.Minute), 49, 3))
+	assert.False(t, v.Has(start.Add(10*time.Minute), 50, 1))
+	v.Note(start.Add(time.Hour), 40, 2)
+	assert.False(t, v.Has(start.Add(time.Hour), 49, 3))
+	for i := range uint64(3000) {
+		v.Note(start.Add(time.Hour), 1, i)
+	}
+	assert.True(t, v.Has(start.Add(time.Hour), 50, 2999), "of many the last")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -135,4 +136,16 @@ func hashValue(h uint64, v any) uint64 {
 		return (h ^ 7 ^ math.Float64bits(v)) * prime
 	}
 	return (h ^ 8) * prime
+}
+
+// Sum tells answers apart by which versions of which rows they have.
+func Sum(rows []datasource.Entry) uint64 {
+	h := offsetBasis
+	for i := range rows {
+		e := &rows[i]
+		for _, n := range [...]int64{e.DataSourceID, e.ID, int64(Micros(e.UpdatedAt))} {
+			h = (h ^ uint64(n)) * prime //nolint:gosec // any bits do
+		}
+	}
+	return h
 }

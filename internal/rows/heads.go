@@ -320,8 +320,8 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 		return nil, err
 	}
 	w.clock.note(answer.Answered, sent)
-	if n := len(answer.Entries); answer.More && len(members) > 1 && n < most*len(members) && !s.Endpoint.looks.Has(sent, n) {
-		return s.halves(ctx, members, w, n)
+	if n := len(answer.Entries); answer.More && len(members) > 1 && n < most*len(members) && !s.Endpoint.looks.Has(sent, n, Sum(answer.Entries)) {
+		return s.halves(ctx, members, w, n, Sum(answer.Entries))
 	}
 	newest, asked := make(map[int64][]feed.Key, len(members)), make(map[int64]bool, len(members))
 	for _, m := range members {
@@ -352,7 +352,7 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 
 // halves is chunk for an answer that may have been cut, which does not show of whom rows are
 // missing. The answers to its halves are smaller than one that was seen.
-func (s *Source) halves(ctx context.Context, members []Member, w want, rows int) (map[int64][]feed.Key, error) {
+func (s *Source) halves(ctx context.Context, members []Member, w want, rows int, sum uint64) (map[int64][]feed.Key, error) {
 	newest, err := s.chunk(ctx, members[:len(members)/2], w)
 	if err != nil {
 		return nil, err
@@ -366,7 +366,7 @@ func (s *Source) halves(ctx context.Context, members []Member, w want, rows int)
 		n += len(keys)
 	}
 	if n == rows {
-		s.Endpoint.looks.Note(time.Now(), n)
+		s.Endpoint.looks.Note(time.Now(), n, sum)
 	}
 	return newest, nil
 }

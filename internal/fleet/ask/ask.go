@@ -216,7 +216,7 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 	for _, n := range r.Limits {
 		wanted += n
 	}
-	if n := len(r.Conversations) / 2; answer.More && n > 0 && len(answer.Entries) < wanted && !s.looks.Has(time.Now(), len(answer.Entries)) {
+	if n := len(r.Conversations) / 2; answer.More && n > 0 && len(answer.Entries) < wanted && !s.looks.Has(time.Now(), len(answer.Entries), rows.Sum(answer.Entries)) {
 		// It may have been cut, and does not show of whom rows are missing. The answers to its
 		// halves are smaller than one that was seen.
 		one, other := r, r
@@ -227,7 +227,7 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		}
 		b, err := s.look(ctx, other)
 		if err == nil && len(a.Rows)+len(b.Rows) == len(answer.Entries) {
-			s.looks.Note(time.Now(), len(answer.Entries))
+			s.looks.Note(time.Now(), len(answer.Entries), rows.Sum(answer.Entries))
 		}
 		if a.Cut == nil {
 			a.Cut = b.Cut

@@ -132,7 +132,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"B42": {File: "internal/bodies/bodies.go", Old: "return stored, Plain, false, nil", New: "return stored, Plain, false, ErrUnprotected"},
 	"B43": {File: "internal/bodies/bodies.go", Old: `if body == "" || writes == Plain {`, New: "if writes == Plain {"},
 	"B44": {File: "internal/wire/group.go", Old: "group := CloneMap(asked)", New: "group := CloneMap(asked)\n\tdelete(group, readOnly)"},
-	"B45": {File: "datasource/answer.go", Old: "p.entries, err = d.entries(p.entries)\n\t\tp.odd = d.odd - before\n\t\tp.listed", New: "err = d.skip()\n\t\tp.odd = d.odd - before\n\t\tp.listed"},
+	"B45": {File: "datasource/answer.go", Old: "p.entries, err = d.entries(p.entries)\n\t\tp.odd, p.widest = d.odd-before, d.widest\n\t\tp.listed", New: "err = d.skip()\n\t\tp.odd, p.widest = d.odd-before, d.widest\n\t\tp.listed"},
 	"B46": {File: "datasource/entries.go", Old: "doubtful: !cl.read}", New: "doubtful: false}"},
 	"B47": {File: "datasource/query.go", Old: "case q.Limit > 0:", New: "case q.Limit >= 0:"},
 	"B48": {File: "datasource/sources.go", Old: "url.PathEscape(name), query", New: "name, query"},

@@ -14,6 +14,7 @@ type page struct {
 	listed           bool // there was a list of entries
 	aside            aside
 	odd              int // how many elements of the list are no row with an id
+	widest, beside   int // bytes of the largest element of the list, and of the list of deleted rows
 	total            *int
 	answered         time.Time // as in call
 	size, kept       int64     // as in call
@@ -103,7 +104,7 @@ func (d *decoder) page(p *page) (err error) {
 	case '[':
 		before := d.odd
 		p.entries, err = d.entries(p.entries)
-		p.odd = d.odd - before
+		p.odd, p.widest = d.odd-before, d.widest
 		p.listed = len(p.entries) > 0 || p.odd > 0
 	case '{':
 		err = d.object(func(name []byte) error { return d.pageField(p, name) })
@@ -125,14 +126,16 @@ func (d *decoder) pageField(p *page, name []byte) (err error) {
 		p.listed = c == '[' || c == 'n' // a list, or null for an empty one
 		before := d.odd
 		p.entries, err = d.entries(p.entries)
-		p.odd = d.odd - before
+		p.odd, p.widest = d.odd-before, d.widest
 	case "error", "message":
 		err = p.aside.read(d, name)
 	case "deletedEntries":
 		most, exact, left := d.most, d.exact, d.left
 		d.most, d.exact, d.gone = maxRows, false, true // a limit does not hold for these
 		d.left = min(left, maxValues/goneShare)
+		start := d.i
 		p.deleted, err = d.entries(p.deleted)
+		p.beside = d.i - start
 		d.most, d.exact, d.gone, d.left = most, exact, false, left
 	case "pagination":
 		if d.peek() != '{' {

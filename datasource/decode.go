@@ -23,6 +23,7 @@ type decoder struct {
 	exact   bool       // more rows than that make the answer too large
 	gone    bool       // the rows are deleted ones
 	odd     int        // how many elements of lists of rows were no row with an id
+	widest  int        // bytes of the largest element of the list of rows that was read last
 	order   [12]field  // of the fields of the row before
 	names   [64]string // of columns, kept for the next decoding, which is likely to have the same
 	values  [128]interned

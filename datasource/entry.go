@@ -212,6 +212,7 @@ func (d *decoder) entries(into []Entry) ([]Entry, error) {
 		return into, d.skip()
 	}
 	seen, start := 0, d.i
+	d.widest = 0
 	err := d.array(func() error {
 		if seen++; seen > d.most {
 			return d.passed()
@@ -221,7 +222,9 @@ func (d *decoder) entries(into []Entry) ([]Entry, error) {
 		}
 		into = append(into, Entry{})
 		e := &into[len(into)-1]
+		begin := d.i
 		ok, err := d.entry(e)
+		d.widest = max(d.widest, d.i-begin)
 		if !ok {
 			into = into[:len(into)-1]
 		}

@@ -10,58 +10,9 @@ import (
 // evidence is what a server has shown of how large its answers may be, by kind of query.
 type evidence struct{ one, joined, across pages.Evidence }
 
-// more says whether there may be rows behind an answer to a query with this limit, 0 for none. Which row is the largest
-// matters only where an answer is large.
+// more says whether there may be rows behind an answer to a query with this limit, 0 for none.
 func (p *page) more(e *pages.Evidence, limit int, size int64) bool {
-	a := pages.Page{Limit: limit, Rows: len(p.entries) + p.odd, Bytes: size}
-	if size >= widestFrom {
-		for i := range p.entries {
-			a.Widest = max(a.Widest, weight(p.entries[i].Data))
-		}
-		for i := range p.deleted {
-			a.Beside += weight(p.deleted[i].Data) + rowFrame
-		}
-	}
-	return e.More(time.Now(), a)
-}
-
-// widestFrom is from how many bytes on the largest row of an answer is looked for.
-const widestFrom = 64 << 10
-
-// rowFrame is about how many bytes a row has beside its columns, at most.
-const rowFrame = 512
-
-// weight is how many bytes a value may have as JSON, in which a server may escape what it likes.
-func weight(v any) (n int64) {
-	switch v := v.(type) {
-	case string:
-		return escaped(v)
-	case []any:
-		for _, e := range v {
-			n += weight(e)
-		}
-	case M:
-		for name, e := range v {
-			n += escaped(name) + weight(e)
-		}
-	}
-	return n + 8
-}
-
-// escaped is how many bytes a text has as JSON at most, in which letters, digits and a few signs stand for themselves.
-func escaped(s string) int64 {
-	n := int64(2)
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == ' ', c == '.', c == ',', c == '-', c == '_', c == ':':
-			n++
-		case c >= 0x80: // two bytes and more are six, or twelve of four
-			n += 3
-		default:
-			n += 6
-		}
-	}
-	return n
+	return e.More(time.Now(), pages.Page{Limit: limit, Rows: len(p.entries) + p.odd, Bytes: size, Widest: int64(p.widest), Beside: int64(p.beside)})
 }
 
 type mostBytes struct{}

@@ -320,8 +320,10 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 		return nil, err
 	}
 	w.clock.note(answer.Answered, sent)
-	if n := len(answer.Entries); answer.More && len(members) > 1 && n < most*len(members) && !s.Endpoint.looks.Has(sent, n, Sum(answer.Entries)) {
-		return s.halves(ctx, members, w, n, Sum(answer.Entries))
+	if n := len(answer.Entries); answer.More && len(members) > 1 && n < most*len(members) {
+		if sum := Sum(answer.Entries); !s.Endpoint.looks.Has(sent, n, sum) {
+			return s.halves(ctx, members, w, n, sum)
+		}
 	}
 	newest, asked := make(map[int64][]feed.Key, len(members)), make(map[int64]bool, len(members))
 	for _, m := range members {

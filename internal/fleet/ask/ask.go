@@ -216,25 +216,10 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 	for _, n := range r.Limits {
 		wanted += n
 	}
-	if n := len(r.Conversations) / 2; answer.More && n > 0 && len(answer.Entries) < wanted && !s.looks.Has(time.Now(), len(answer.Entries), rows.Sum(answer.Entries)) {
-		// It may have been cut, and does not show of whom rows are missing. The answers to its
-		// halves are smaller than one that was seen.
-		one, other := r, r
-		one.Conversations, one.Limits = r.Conversations[:n], r.Limits[:n]
-		other.Conversations, other.Limits = r.Conversations[n:], r.Limits[n:]
-		if a, err = s.look(ctx, one); err != nil {
-			return a, err
+	if len(r.Conversations) > 1 && answer.More && len(answer.Entries) < wanted {
+		if sum := rows.Sum(answer.Entries); !s.looks.Has(time.Now(), len(answer.Entries), sum) {
+			return s.halves(ctx, r, len(answer.Entries), sum)
 		}
-		b, err := s.look(ctx, other)
-		if err == nil && len(a.Rows)+len(b.Rows) == len(answer.Entries) {
-			s.looks.Note(time.Now(), len(answer.Entries), rows.Sum(answer.Entries))
-		}
-		if a.Cut == nil {
-			a.Cut = b.Cut
-		} else {
-			maps.Copy(a.Cut, b.Cut)
-		}
-		return fleet.Answer{Rows: append(a.Rows, b.Rows...), Cut: a.Cut, Clock: min(a.Clock, b.Clock)}, err
 	}
 	had, last := map[int64]int{}, map[int64]time.Time{}
 	for i := range answer.Entries {
@@ -262,6 +247,30 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		}
 	}
 	return a, nil
+}
+
+// halves looks at one half of the conversations and then at the other: the answer for all of them
+// may have been cut, and does not show of whom rows are missing. Those to its halves are smaller
+// than one that was seen.
+func (s *Source) halves(ctx context.Context, r fleet.Request, entries int, sum uint64) (fleet.Answer, error) {
+	n := len(r.Conversations) / 2
+	one, other := r, r
+	one.Conversations, one.Limits = r.Conversations[:n], r.Limits[:n]
+	other.Conversations, other.Limits = r.Conversations[n:], r.Limits[n:]
+	a, err := s.look(ctx, one)
+	if err != nil {
+		return a, err
+	}
+	b, err := s.look(ctx, other)
+	if err == nil && len(a.Rows)+len(b.Rows) == entries {
+		s.looks.Note(time.Now(), entries, sum)
+	}
+	if a.Cut == nil {
+		a.Cut = b.Cut
+	} else {
+		maps.Copy(a.Cut, b.Cut)
+	}
+	return fleet.Answer{Rows: append(a.Rows, b.Rows...), Cut: a.Cut, Clock: min(a.Clock, b.Clock)}, err
 }
 
 // read reads a page of the changes of one conversation, with the deleted rows.

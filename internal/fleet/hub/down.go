@@ -100,8 +100,4 @@ func (h *Hub) everyDesk() (all []*Desk) {
 
 // Down is why nothing comes: the requests that are made for all fail, since 10 s, or for good.
 // nil: they do not. It makes no request.
-func (d *Desk) Down() error {
-	d.h.trouble.mu.Lock()
-	defer d.h.trouble.mu.Unlock()
-	return d.h.trouble.told
-}
+func (d *Desk) Down() error { return d.h.Err() }

@@ -164,7 +164,7 @@ func (m *recent) put(e *datasource.Entry) {
 		r := toRow(e)
 		r.Data = wire.CloneMap(e.Data)
 		m.rows[e.ID], m.dirty = r, true
-		m.grown += weigh(r.Data)
+		m.grown += wire.Weigh(r.Data)
 	}
 }
 
@@ -180,7 +180,7 @@ func (m *recent) newest(size int) []row {
 	})
 	left, from := mostBytes, len(list)
 	for from > 0 && len(list)-from < size {
-		if left -= weigh(list[from-1].Data); left < 0 && from < len(list) {
+		if left -= wire.Weigh(list[from-1].Data); left < 0 && from < len(list) {
 			break
 		}
 		from--
@@ -190,23 +190,6 @@ func (m *recent) newest(size int) []row {
 	}
 	m.grown = 0
 	return list[from:]
-}
-
-// weigh is about the bytes of a value.
-func weigh(v any) (n int) {
-	switch v := v.(type) {
-	case string:
-		return len(v)
-	case []any:
-		for _, e := range v {
-			n += weigh(e)
-		}
-	case map[string]any:
-		for name, e := range v {
-			n += len(name) + weigh(e)
-		}
-	}
-	return n + 8
 }
 
 func (m *recent) unsaved() bool {

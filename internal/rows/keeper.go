@@ -7,6 +7,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // keeper collects rows that come in pieces, and holds no more of them than are wanted.
@@ -68,23 +69,4 @@ func (k *keeper) done() []datasource.Entry {
 }
 
 // rowWeight estimates the memory of the content of a row.
-func rowWeight(e *datasource.Entry) int { return weigh(e.Data) + weigh(e.Extra) }
-
-// weigh estimates the memory of a value.
-func weigh(v any) int {
-	n := 16
-	switch v := v.(type) {
-	case string:
-		n += len(v)
-	case []any:
-		for _, e := range v {
-			n += weigh(e)
-		}
-	case M:
-		n += 48
-		for name, e := range v {
-			n += len(name) + 16 + weigh(e)
-		}
-	}
-	return n
-}
+func rowWeight(e *datasource.Entry) int { return wire.Weigh(e.Data) + wire.Weigh(e.Extra) }

@@ -170,3 +170,22 @@ func List(texts []string) []any {
 	}
 	return out
 }
+
+// Weigh estimates the memory of a value that came as JSON.
+func Weigh(v any) int {
+	n := 16
+	switch v := v.(type) {
+	case string:
+		n += len(v)
+	case []any:
+		for _, e := range v {
+			n += Weigh(e)
+		}
+	case M:
+		n += 48
+		for name, e := range v {
+			n += len(name) + 16 + Weigh(e)
+		}
+	}
+	return n
+}

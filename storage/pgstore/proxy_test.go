@@ -18,8 +18,9 @@ type proxy struct {
 	mu    sync.Mutex
 	wg    sync.WaitGroup
 	conns map[net.Conn]struct{}
-	left  int  // packets until the fault; 0 for none
-	what  lose // what is lost then
+	left  int    // packets until the fault; 0 for none
+	what  lose   // what is lost then
+	lost  string // the packet that was lost, or whose answer was
 	down  bool
 	hung  chan struct{} // closed when the network goes on; nil while it works
 }
@@ -65,13 +66,13 @@ func (p *proxy) arm(n int, what lose) {
 	p.left, p.what = n, what
 }
 
-// disarm reports whether the fault has happened.
-func (p *proxy) disarm() bool {
+// disarm reports whether the fault has happened, and to which packet.
+func (p *proxy) disarm() (happened bool, packet string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	happened := p.left == 0
-	p.left = 0
-	return happened
+	happened, packet = p.left == 0, p.lost
+	p.left, p.lost = 0, ""
+	return happened, packet
 }
 
 // hang lets nothing through, without an error.
@@ -106,14 +107,24 @@ func (p *proxy) cut() {
 }
 
 // fault says what becomes of a packet to the server.
-func (p *proxy) fault() (what lose, now bool, hung chan struct{}) {
+func (p *proxy) fault(packet []byte) (what lose, now bool, hung chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.left > 0 {
+	if p.left > 0 && !farewell(packet) {
 		p.left--
-		now = p.left == 0
+		if now = p.left == 0; now {
+			p.lost = string(packet)
+		}
 	}
 	return p.what, now, p.hung
+}
+
+// farewell reports whether a packet ends a connection (Terminate) or what one was asked
+// before (CancelRequest, on a connection of its own). Both come whenever they like, beside
+// the packets of what happens now, and are not counted.
+func farewell(packet []byte) bool {
+	const terminate, cancelRequest = "X\x00\x00\x00\x04", "\x04\xd2\x16."
+	return string(packet) == terminate || len(packet) > 8 && string(packet[4:8]) == cancelRequest
 }
 
 func (p *proxy) serve(client net.Conn) {
@@ -161,7 +172,7 @@ func (p *proxy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		what, now, hung := p.fault()
+		what, now, hung := p.fault(buf[:n])
 		if hung != nil {
 			<-hung
 		}

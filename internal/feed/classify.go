@@ -1,6 +1,9 @@
 package feed
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // consider classifies one row of a change or creation page.
 func (r *reader) consider(row *Row) {
@@ -24,7 +27,7 @@ func (r *reader) consider(row *Row) {
 		}
 		same := row.Hash == v.hash && row.Deleted == v.deleted && row.Unreadable == v.unreadable // written again as it was
 		if !duplicate && !same && !(v.deleted && row.Deleted) {
-			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: row.Parts.since(v.parts), Deleted: row.Deleted})
+			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: row.Parts.Since(v.parts), Deleted: row.Deleted})
 		}
 		if !v.duplicate && !row.Deleted && row.Origin != v.origin {
 			r.succeed(originKey{v.conversation, v.origin})
@@ -42,7 +45,7 @@ func (r *reader) consider(row *Row) {
 		r.batch.repeats(row)
 		r.batch.see(row, row.Deleted) // the end of one row does not hide another of its send
 		if r.changed(row) {
-			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: AllParts, Deleted: row.Deleted})
+			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: cmp.Or(row.Changed, AllParts), Deleted: row.Deleted})
 		}
 		return
 	}
@@ -68,7 +71,7 @@ func (r *reader) changed(row *Row) bool {
 // addNew adds a message that was never delivered to the batch. If a send was stored
 // twice, only the row with the lowest id is delivered.
 func (r *reader) addNew(row *Row) {
-	if !r.unsent(row) && r.resent(row) {
+	if (row.Again || !r.unsent(row)) && r.resent(row) {
 		return
 	}
 	r.batch.see(row, false)
@@ -87,6 +90,10 @@ func (r *reader) resent(row *Row) bool {
 	if id, ok := r.mem.delivered(row.Conversation, row.Origin); ok && id != row.ID {
 		r.batch.see(row, true)
 		r.mem.spare(row)
+		return true
+	}
+	if row.Again && r.unsent(row) {
+		r.batch.see(row, true)
 		return true
 	}
 	other, ok := r.batch.mergeDuplicate(row, r.history(row))

@@ -14,7 +14,12 @@ type Config struct {
 	Queue    int           // events of one listener before it is left out, default 200
 	Collect  int           // new rows one poll holds to sort them, default 1000
 	Remember int           // versions a listener remembers, default 16384
-	Bytes    int           // of rows that one poll holds, and that wait in a queue, before no more is read; default 8 MiB
+	// Apart says that conversations are read one by one, so that rows of one may come long after
+	// later ones of the others. It is how long a version is remembered, but for a few: what is
+	// forgotten of a conversation says nothing of another. 0: they are read together. It does
+	// not concern durable listeners.
+	Apart time.Duration
+	Bytes int // of rows that one poll holds, and that wait in a queue, before no more is read; default 8 MiB
 
 	Live   time.Duration // wait after something happened, default 2 s
 	Base   time.Duration // longest wait while a conversation may go on, default 20 s

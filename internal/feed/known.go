@@ -72,6 +72,8 @@ type memory struct {
 	gone map[int64]Key
 	// lost is the newest change forgotten.
 	lost Time
+	// kept is how many versions stayed when conversations were forgotten apart last.
+	kept int
 }
 
 // band stands for the rows that one backlog delivered and forgot: created after From,
@@ -219,16 +221,21 @@ func (m *memory) read(conversation int64, upto Key, rows []Row) {
 // idsUpto notes the highest id of rows up to a key: what has a higher one came later,
 // whatever its time is.
 func (m *memory) idsUpto(conversation int64, rows []Row, upto Key) {
-	if m.floorIDs == nil {
-		m.floorIDs = map[int64]int64{}
-	}
-	highest := m.floorIDs[conversation]
+	var highest int64
 	for i := range rows {
 		if rows[i].createdKey().Compare(upto) <= 0 {
 			highest = max(highest, rows[i].ID)
 		}
 	}
-	m.floorIDs[conversation] = highest
+	m.setFloorID(conversation, highest)
+}
+
+// setFloorID makes the highest id of history, or of what was forgotten, at least id.
+func (m *memory) setFloorID(conversation, id int64) {
+	if m.floorIDs == nil {
+		m.floorIDs = map[int64]int64{}
+	}
+	m.floorIDs[conversation] = max(m.floorIDs[conversation], id)
 }
 
 // idsSeen notes the ids of a joined conversation of which nothing was left out.
@@ -256,10 +263,7 @@ func (m *memory) idsBelow(conversation int64, p page) {
 	if lowest == 0 {
 		return
 	}
-	if m.floorIDs == nil {
-		m.floorIDs = map[int64]int64{}
-	}
-	m.floorIDs[conversation] = max(m.floorIDs[conversation], lowest-1)
+	m.setFloorID(conversation, lowest-1)
 }
 
 // forget drops versions beyond the limit that are not needed, and raises the floor
@@ -271,8 +275,30 @@ func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
 		}
 		return firm >= b.From
 	})
-	if dropped, maxID, ok := m.shrink(needed); ok {
-		m.raise(dropped, maxID)
+	if m.full() {
+		for _, was := range m.shrink(m.cfg.Remember, needed) {
+			m.raise(was.Key, was.ID)
+		}
+	}
+}
+
+// aFew versions are remembered, however old they are.
+const aFew = 24
+
+// forgetApart is forget where conversations are read one by one: it raises the floor of
+// each. Beyond a few it keeps only what was found after a time.
+func (m *memory) forgetApart(since Time, needed func(id int64, v version) bool) {
+	var gone []forgotten
+	if m.rows.len() > max(aFew, m.kept)*3/2 {
+		gone = m.shrink(aFew, func(id int64, v version) bool { return v.updated > since || needed(id, v) })
+		m.kept = m.rows.len()
+	}
+	if m.full() {
+		gone = append(gone, m.shrink(m.cfg.Remember, needed)...)
+	}
+	for _, was := range gone {
+		m.setFloor(was.conversation, later(m.floors[was.conversation], was.Key))
+		m.setFloorID(was.conversation, was.ID)
 	}
 }
 
@@ -291,42 +317,45 @@ func (m *memory) atMost(rows []Row) {
 // forgetAbove is forget while a backlog is read: it drops only rows created after
 // from, and earlier rows may still appear as new.
 func (m *memory) forgetAbove(from Time, needed func(id int64, v version) bool) {
-	if dropped, maxID, ok := m.shrink(needed); ok {
-		m.bands = widen(m.bands, from, dropped, maxID)
+	if m.full() {
+		for _, was := range m.shrink(m.cfg.Remember, needed) {
+			m.bands = widen(m.bands, from, was.Key, was.ID)
+		}
 	}
 }
 
-// full reports whether the set is half over its limit.
+// full reports whether the set is half over its limit. To wait for that makes the cost of
+// forgetting a row constant.
 func (m *memory) full() bool { return m.rows.len() > m.cfg.Remember+m.cfg.Remember/2 }
 
-// shrink drops the oldest versions and returns the newest creation key and the highest
-// id among them. It waits until the set is half over its limit, so that its cost per
-// row is constant.
-func (m *memory) shrink(needed func(id int64, v version) bool) (_ Key, maxID int64, ok bool) {
-	if !m.full() {
-		return Key{}, 0, false
-	}
-	limit := m.cfg.Remember
-	var out []Key
+// forgotten is a row whose version was dropped.
+type forgotten struct {
+	Key          // of its creation
+	conversation int64
+}
+
+// shrink drops the oldest versions beyond a limit.
+func (m *memory) shrink(limit int, needed func(id int64, v version) bool) []forgotten {
+	var out []forgotten
 	for id, v := range m.rows.all() {
 		if !needed(id, v) {
-			out = append(out, Key{v.created, id})
+			out = append(out, forgotten{Key{v.created, id}, v.conversation})
 		}
 	}
-	slices.SortFunc(out, Key.Compare)
+	slices.SortFunc(out, func(a, b forgotten) int { return a.Compare(b.Key) })
 	out = out[:min(len(out), m.rows.len()-limit)]
 	if len(out) == 0 {
-		return Key{}, 0, false
+		return nil
 	}
+	last := out[len(out)-1].Key
 	m.rows.dropFunc(func(id int64, v version) bool {
-		if (Key{v.created, id}).Compare(out[len(out)-1]) > 0 || needed(id, v) {
+		if (Key{v.created, id}).Compare(last) > 0 || needed(id, v) {
 			return false
 		}
-		maxID = max(maxID, id)
 		m.dropped(id, v)
 		return true
 	})
-	return out[len(out)-1], maxID, true
+	return out
 }
 
 // forgetOne is drop for a row that may not be there.

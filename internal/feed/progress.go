@@ -181,7 +181,12 @@ func (r *reader) forget() {
 		return
 	}
 	// Above top there may be rows with earlier times that are still to come.
-	r.mem.forget(r.firm, func(id int64, v version) bool {
+	needed := func(id int64, v version) bool {
 		return v.updated > r.firm || v.created > r.firm || r.top != 0 && id > r.top
-	})
+	}
+	if r.cfg.Apart > 0 && r.ledger == nil {
+		r.mem.forgetApart(r.polled-Time(r.cfg.Apart.Microseconds()), needed)
+		return
+	}
+	r.mem.forget(r.firm, needed)
 }

@@ -63,9 +63,15 @@ type Row struct {
 	// Parts are hashes of parts of the content, so that an update can say what has
 	// changed. All zero: not known.
 	Parts Parts
+	// Changed says in which parts it differs from the version before, for a listener that has
+	// forgotten that. 0: not known.
+	Changed PartSet
 	// Origin identifies the send (sender and guid), 0 if unknown. A repeated send
 	// stores a second row with the same origin; listeners get one.
 	Origin uint64
+	// Again: the source has had another row of the same send, for a listener that has
+	// forgotten that.
+	Again bool
 	// Unreadable: the row exists, and its key is known, but not its content. It is new,
 	// changed or deleted like any other row, and reported as a [Gap].
 	Unreadable bool
@@ -91,8 +97,8 @@ type PartSet uint8
 // AllParts is what may have changed when the version before is not known.
 const AllParts PartSet = 1<<len(Parts{}) - 1
 
-// since says in which parts p differs from an earlier version's.
-func (p Parts) since(earlier Parts) PartSet {
+// Since says in which parts p differs from an earlier version's.
+func (p Parts) Since(earlier Parts) PartSet {
 	if p == (Parts{}) || earlier == (Parts{}) {
 		return AllParts
 	}

@@ -15,6 +15,7 @@ type Entry struct {
 	// Changed is the server's time of the change.
 	Changed feed.Time
 	prev    int // the entry of the same conversation before it, -1 for none
+	send    send
 }
 
 // LogConfig bounds a [Log]. Zero fields take the defaults.
@@ -33,6 +34,7 @@ type Log struct {
 	first   feed.Time           // what was changed before it is not in the log
 	heads   map[int64]int       // the newest entry of each conversation
 	rows    map[int64]int       // the newest entry of each row
+	sends   map[send]int64      // the row that each send is in: the first of several
 	lost    feed.Time           // the stamp of the last entry that was forgotten
 	bareTo  feed.Time           // of what was changed after it the log has the content
 	ahead   []int               // the numbers of entries that were changed after their stamp
@@ -43,7 +45,7 @@ type Log struct {
 func NewLog(cfg LogConfig) *Log {
 	cfg.Contents = cmp.Or(cfg.Contents, 20_000)
 	cfg.Keys = max(cmp.Or(cfg.Keys, 200_000), cfg.Contents)
-	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}, lostOf: map[int64]feed.Time{}}
+	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}, sends: map[send]int64{}, lostOf: map[int64]feed.Time{}}
 }
 
 // Append adds rows, in order. now is the server's time; stamps grow even if it does not.
@@ -52,6 +54,7 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 		e := Entry{Row: rows[i], Changed: rows[i].Updated, prev: -1}
 		l.last = max(l.last+1, now)
 		e.Row.Updated = l.last
+		l.compare(&e)
 		n := l.base + len(l.entries)
 		if prev, ok := l.heads[e.Row.Conversation]; ok {
 			e.prev = prev
@@ -78,12 +81,47 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 	}
 }
 
+// send stands for a send in a conversation; 0 for none.
+type send uint64
+
+// compare notes what a row has to do with the entries before it, which listeners forget sooner.
+func (l *Log) compare(e *Entry) {
+	row, was := &e.Row, l.find(e.Row.ID)
+	if row.Origin != 0 {
+		e.send = send(uint64(row.Conversation)*0x9e3779b97f4a7c15 ^ row.Origin) //nolint:gosec // any number does
+	}
+	if was != nil {
+		row.Changed = row.Parts.Since(was.Row.Parts)
+		if row.Deleted {
+			e.send = was.send // not all tombstones say it
+		} else if was.send != e.send {
+			l.leave(was)
+		}
+	}
+	if e.send == 0 {
+		return
+	}
+	if first, ok := l.sends[e.send]; ok {
+		row.Again = first != row.ID
+	} else if !row.Deleted {
+		l.sends[e.send] = row.ID
+	}
+}
+
+// leave notes that the row of an entry is not its send any more.
+func (l *Log) leave(e *Entry) {
+	if l.sends[e.send] == e.Row.ID {
+		delete(l.sends, e.send)
+	}
+}
+
 // forget drops the oldest entries.
 func (l *Log) forget(n int) {
 	for i := range l.entries[:n] {
 		e := &l.entries[i]
 		if l.rows[e.Row.ID] == l.base+i {
 			delete(l.rows, e.Row.ID)
+			l.leave(e)
 		}
 		l.lostOf[e.Row.Conversation] = e.Row.Updated
 		if l.heads[e.Row.Conversation] == l.base+i {

@@ -341,6 +341,7 @@ func (r *reader) join(s *reader) {
 	adopt(&r.mem.floors, s.mem.floors, c)
 	adopt(&r.mem.floorIDs, s.mem.floorIDs, c)
 	adopt(&r.mem.gone, s.mem.gone, c)
+	adopt(&r.mem.goneIDs, s.mem.goneIDs, c)
 	adopt(&r.joined, s.joined, c)
 	for k, row := range s.mem.spares {
 		if k.conversation == c {

@@ -15,9 +15,9 @@ type Config struct {
 	Collect  int           // new rows one poll holds to sort them, default 1000
 	Remember int           // versions a listener remembers, default 16384
 	// Apart says that conversations are read one by one, so that rows of one may come long after
-	// later ones of the others. It is how long a version is remembered, but for a few: what is
-	// forgotten of a conversation says nothing of another. 0: they are read together. It does
-	// not concern durable listeners.
+	// later ones of the others: what is forgotten of a conversation says nothing of another. Of
+	// each conversation it is remembered what was found so long before the last of it, and a few
+	// more of all. 0: they are read together. It does not concern durable listeners.
 	Apart time.Duration
 	Bytes int // of rows that one poll holds, and that wait in a queue, before no more is read; default 8 MiB
 

@@ -68,8 +68,10 @@ type memory struct {
 	// maxID is the highest id below the floor: a row with a higher one was created
 	// in the past but stored later.
 	maxID int64
-	// gone is the newest creation key forgotten, by conversation.
-	gone map[int64]Key
+	// gone is the newest creation key forgotten, by conversation, and goneIDs the highest id,
+	// where conversations are read apart.
+	gone    map[int64]Key
+	goneIDs map[int64]int64
 	// lost is the newest change forgotten.
 	lost Time
 	// kept is how many versions stayed when conversations were forgotten apart last.
@@ -190,7 +192,12 @@ func (m *memory) old(r *Row) bool {
 	if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) {
 		return true
 	}
-	return m.skipped(r) || r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0
+	return m.skipped(r) || r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0 || m.forgot(r)
+}
+
+// forgot reports whether an unknown row was delivered and forgotten apart.
+func (m *memory) forgot(r *Row) bool {
+	return r.ID <= m.goneIDs[r.Conversation] && r.createdKey().Compare(m.gone[r.Conversation]) <= 0
 }
 
 // skipped reports whether an unknown row was left out, or delivered, when the user joined
@@ -221,21 +228,16 @@ func (m *memory) read(conversation int64, upto Key, rows []Row) {
 // idsUpto notes the highest id of rows up to a key: what has a higher one came later,
 // whatever its time is.
 func (m *memory) idsUpto(conversation int64, rows []Row, upto Key) {
-	var highest int64
+	if m.floorIDs == nil {
+		m.floorIDs = map[int64]int64{}
+	}
+	highest := m.floorIDs[conversation]
 	for i := range rows {
 		if rows[i].createdKey().Compare(upto) <= 0 {
 			highest = max(highest, rows[i].ID)
 		}
 	}
-	m.setFloorID(conversation, highest)
-}
-
-// setFloorID makes the highest id of history, or of what was forgotten, at least id.
-func (m *memory) setFloorID(conversation, id int64) {
-	if m.floorIDs == nil {
-		m.floorIDs = map[int64]int64{}
-	}
-	m.floorIDs[conversation] = max(m.floorIDs[conversation], id)
+	m.floorIDs[conversation] = highest
 }
 
 // idsSeen notes the ids of a joined conversation of which nothing was left out.
@@ -263,18 +265,15 @@ func (m *memory) idsBelow(conversation int64, p page) {
 	if lowest == 0 {
 		return
 	}
-	m.setFloorID(conversation, lowest-1)
+	if m.floorIDs == nil {
+		m.floorIDs = map[int64]int64{}
+	}
+	m.floorIDs[conversation] = max(m.floorIDs[conversation], lowest-1)
 }
 
 // forget drops versions beyond the limit that are not needed, and raises the floor
-// above them. No row up to firm can still appear.
-func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
-	m.bands = slices.DeleteFunc(m.bands, func(b band) bool {
-		if firm >= b.From {
-			m.raise(b.To, b.MaxID)
-		}
-		return firm >= b.From
-	})
+// above them.
+func (m *memory) forget(needed func(id int64, v version) bool) {
 	if m.full() {
 		for _, was := range m.shrink(m.cfg.Remember, needed) {
 			m.raise(was.Key, was.ID)
@@ -282,24 +281,58 @@ func (m *memory) forget(firm Time, needed func(id int64, v version) bool) {
 	}
 }
 
-// aFew versions are remembered, however old they are.
-const aFew = 24
+// unband makes floors of the bands below which no row can appear any more.
+func (m *memory) unband(firm Time) {
+	m.bands = slices.DeleteFunc(m.bands, func(b band) bool {
+		if firm >= b.From {
+			m.raise(b.To, b.MaxID)
+		}
+		return firm >= b.From
+	})
+}
 
-// forgetApart is forget where conversations are read one by one: it raises the floor of
-// each. Beyond a few it keeps only what was found after a time.
-func (m *memory) forgetApart(since Time, needed func(id int64, v version) bool) {
-	var gone []forgotten
-	if m.rows.len() > max(aFew, m.kept)*3/2 {
-		gone = m.shrink(aFew, func(id int64, v version) bool { return v.updated > since || needed(id, v) })
-		m.kept = m.rows.len()
+// aFew versions are remembered, however old they are.
+const aFew = 20
+
+// forgetApart is forget where conversations are read one by one: each has a floor of its own.
+func (m *memory) forgetApart(needed func(id int64, v version) bool) {
+	few := min(aFew, m.cfg.Remember)
+	if m.rows.len() <= max(few, m.kept)*3/2 {
+		return
 	}
-	if m.full() {
-		gone = append(gone, m.shrink(m.cfg.Remember, needed)...)
+	last := m.last()
+	gone := m.shrink(few, func(id int64, v version) bool {
+		l := last[v.conversation]
+		return v.updated > l.found && v.created > l.created || needed(id, v)
+	})
+	m.rows, m.origins = m.rows.clone(), m.origins.clone() // without the room for what is gone
+	m.kept = m.rows.len()
+	if m.goneIDs == nil && len(gone) > 0 {
+		m.goneIDs = map[int64]int64{}
 	}
 	for _, was := range gone {
-		m.setFloor(was.conversation, later(m.floors[was.conversation], was.Key))
-		m.setFloorID(was.conversation, was.ID)
+		m.goneIDs[was.conversation] = max(m.goneIDs[was.conversation], was.ID)
 	}
+}
+
+// since is what was found, and created, after two moments.
+type since struct{ found, created Time }
+
+// last is what was found last of each conversation. Its next reading may bring what was not
+// visible yet in this one, however long ago that is.
+func (m *memory) last() map[int64]since {
+	last, apart := map[int64]since{}, Time(m.cfg.Apart.Microseconds())
+	for _, v := range m.rows.all() {
+		l := last[v.conversation]
+		last[v.conversation] = since{found: max(l.found, v.updated-apart)}
+	}
+	for _, v := range m.rows.all() {
+		if l := last[v.conversation]; v.updated > l.found { // else a clock may have been set back since
+			l.created = max(l.created, v.created-apart)
+			last[v.conversation] = l
+		}
+	}
+	return last
 }
 
 // raise lifts the floor above rows up to a key and an id.

@@ -184,9 +184,10 @@ func (r *reader) forget() {
 	needed := func(id int64, v version) bool {
 		return v.updated > r.firm || v.created > r.firm || r.top != 0 && id > r.top
 	}
+	r.mem.unband(r.firm)
 	if r.cfg.Apart > 0 && r.ledger == nil {
-		r.mem.forgetApart(r.polled-Time(r.cfg.Apart.Microseconds()), needed)
-		return
+		r.mem.forgetApart(needed)
+	} else {
+		r.mem.forget(needed)
 	}
-	r.mem.forget(r.firm, needed)
 }

@@ -265,9 +265,9 @@ func (b *Inbox) Translate(rows []feed.Row, settled func(conversation int64) feed
 // there is something, and nothing becomes visible late, so no row is asked for again. It soon
 // forgets what it was told: the log is one for all listeners, and remembers more.
 func EngineConfig(base feed.Config) feed.Config {
+	base.Apart = max(time.Minute, 2*base.Overlap)
 	base.Overlap = 1 // less than the unit of stamps; 0 would be the default
 	base.MinGap = 1
-	base.Apart = 2 * time.Minute
 	base.Live, base.Base, base.Max = idle, idle, idle
 	return base
 }

@@ -75,8 +75,8 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 		}
 		l.bare++
 	}
-	// It waits until there are a quarter more, so that moving them costs little for each.
-	if over := len(l.entries) - l.cfg.Keys; over > l.cfg.Keys/4 {
+	// It waits until there are an eighth more, so that moving them costs little for each.
+	if over := len(l.entries) - l.cfg.Keys; over > l.cfg.Keys/8 {
 		l.forget(over)
 	}
 }
@@ -129,7 +129,7 @@ func (l *Log) forget(n int) {
 		}
 	}
 	l.lost = l.entries[n-1].Row.Updated
-	l.entries = append(make([]Entry, 0, l.cfg.Keys+l.cfg.Keys/4+1), l.entries[n:]...)
+	l.entries = append(make([]Entry, 0, l.cfg.Keys+l.cfg.Keys/8+1), l.entries[n:]...)
 	l.base += n
 	l.ahead = slices.DeleteFunc(l.ahead, func(n int) bool { return n < l.base })
 }

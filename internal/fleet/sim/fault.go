@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 )
 
@@ -19,7 +20,17 @@ const (
 	lostPages          // of a page that is not the last one only the last row comes
 	earlySlots         // a slot is free before its request has reached the server
 	noPosition         // a listener begins again without its position
+	oneFloor           // what a listener forgets of one conversation it takes for old in all
 )
+
+// engine is the configuration of a listener's engine.
+func (f fault) engine(draw func(int64) int64) feed.Config {
+	cfg := fleet.EngineConfig(feed.Config{Draw: draw})
+	if f == oneFloor {
+		cfg.Apart, cfg.Remember = 0, 20
+	}
+	return cfg
+}
 
 // answer breaks an answer.
 func (f fault) answer(q *fleet.Request, a *fleet.Answer) {

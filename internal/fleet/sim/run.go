@@ -164,7 +164,7 @@ func (r *run) listen() {
 
 func (r *run) begin(l *listener) {
 	l.number = int32(len(r.listeners))
-	l.engine = feed.New(fleet.EngineConfig(feed.Config{Draw: r.rnd.Int64N}))
+	l.engine = feed.New(r.fault.engine(r.rnd.Int64N))
 	l.id = l.engine.Subscribe(r.now, feed.FromNow)
 	r.listeners = append(r.listeners, l)
 }
@@ -338,7 +338,7 @@ func (r *run) members(l *listener) []feed.Member {
 // restart makes a listener's engine anew, without what it knew.
 func (r *run) restart(l *listener) {
 	l.inbox = fleet.NewInbox(r.log, stamp(epoch), l.inbox.Conversations())
-	l.engine = feed.New(fleet.EngineConfig(feed.Config{Draw: r.rnd.Int64N}))
+	l.engine = feed.New(r.fault.engine(r.rnd.Int64N))
 	l.id = l.engine.Subscribe(r.now, feed.FromBeginning)
 	r.drain(l)
 }

@@ -179,6 +179,7 @@ func TestTheOracleNoticesWhatIsDoneWrong(t *testing.T) {
 		{"pages are not sorted together", "list", noCollecting, func(o *Options) { lively(o); o.Bursts = 12 }, func(r *run) int { return r.oracle.Disorder }},
 		{"nothing is swept", "bell", noSweep, func(o *Options) { o.BellsLost = 0.2 }, func(r *run) int { return r.oracle.Lost }},
 		{"slots are free too early", "sweep", earlySlots, func(o *Options) { o.Limit, o.Sends = 20, 4 }, func(r *run) int { return r.world.refused }},
+		{"what is forgotten of one conversation is old in all", "sweep", oneFloor, nil, func(r *run) int { return r.oracle.Lost }},
 		{"a listener begins again", "list", noPosition, nil, func(r *run) int { return r.oracle.Twice }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -34,7 +34,7 @@ var table = [...]Mutant{
 		What: "versions that a poll can bring again are forgotten",
 		Seed: 5,
 		Edits: edits("progress.go",
-			"\tr.mem.forget(r.firm, func(id int64, v version) bool {", "\tr.mem.forget(1<<63-1, func(id int64, v version) bool {",
+			"\tr.mem.unband(r.firm)\n", "\tr.mem.unband(1<<63 - 1)\n",
 			"return v.updated > r.firm || v.created > r.firm || r.top", "return false && r.top"),
 	},
 	{
@@ -126,7 +126,7 @@ var table = [...]Mutant{
 	{
 		What:  "a forgotten row takes all of its instant along",
 		Seed:  129,
-		Edits: edits("known.go", "return out[len(out)-1], maxID, true", "return afterAll(out[len(out)-1].Time), 1<<63 - 1, true"),
+		Edits: edits("known.go", "m.raise(was.Key, was.ID)", "m.raise(afterAll(was.Time), 1<<63-1)", "from, was.Key, was.ID)", "from, afterAll(was.Time), 1<<63-1)"),
 	},
 	{
 		What:  "imports with an id below one seen are history",

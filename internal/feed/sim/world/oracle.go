@@ -447,7 +447,9 @@ func (r *Runner) backlog(l *listener) bool {
 
 // forgets reports whether a listener may have to forget what it had. A stored
 // position holds no more than an overlap window.
-func (r *Runner) forgets(l *listener) bool { return r.story.Config.Remember < mostRows || l.durable }
+func (r *Runner) forgets(l *listener) bool {
+	return r.story.Config.Remember < mostRows || r.story.Config.Apart > 0 || l.durable
+}
 
 // ever counts the rows a conversation has had.
 func (s *server) ever(conv int) (n int) {

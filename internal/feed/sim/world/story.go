@@ -99,6 +99,7 @@ func Tell(s *Story, seed uint64) {
 		Live: 2 * time.Second, Base: 20 * time.Second, Max: 2 * time.Minute, MinGap: 200 * time.Millisecond,
 		Outage: time.Duration(3+seed%2*7) * time.Second, LongestWait: longestWait,
 		Roster: time.Second * time.Duration(d.of(10, 300)),
+		Apart:  time.Duration(seed%3) * 20 * time.Second, // not drawn: the other stories stay as they are
 	}
 	t := &s.Traits
 	t.Conversations = d.of(1, 2, 2, 3)

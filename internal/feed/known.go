@@ -296,12 +296,12 @@ const aFew = 20
 
 // forgetApart is forget where conversations are read one by one: each has a floor of its own.
 func (m *memory) forgetApart(needed func(id int64, v version) bool) {
-	few := min(aFew, m.cfg.Remember)
-	if m.rows.len() <= max(few, m.kept)*3/2 {
+	limit := min(aFew, m.cfg.Remember)
+	if m.rows.len() <= max(limit, m.kept)*3/2 {
 		return
 	}
 	last := m.last()
-	gone := m.shrink(few, func(id int64, v version) bool {
+	gone := m.shrink(limit, func(id int64, v version) bool {
 		l := last[v.conversation]
 		return v.updated > l.found && v.created > l.created || needed(id, v)
 	})

@@ -518,4 +518,9 @@ var table = [...]Mutant{
 		Seed:  4858,
 		Edits: edits("pages.go", "if p.short { // a larger", "if false { // a larger"),
 	},
+	{
+		What:  "what is forgotten of a conversation that is read apart leaves no floor",
+		Seed:  1610,
+		Edits: edits("known.go", "m.goneIDs[was.conversation] = max(m.goneIDs[was.conversation], was.ID)", "m.goneIDs[was.conversation] = 0"),
+	},
 }

@@ -21,6 +21,7 @@ type Entry struct {
 // LogConfig bounds a [Log]. Zero fields take the defaults.
 type LogConfig struct {
 	Contents int // entries whose content is kept, default 20,000
+	Bytes    int // of that content, about, default 128 MiB
 	Keys     int // entries that are kept, default 200,000
 }
 
@@ -30,6 +31,7 @@ type Log struct {
 	entries []Entry
 	base    int // the number of the first entry
 	bare    int // the number of the first entry with content
+	bytes   int // of the content
 	last    feed.Time
 	first   feed.Time           // what was changed before it is not in the log
 	heads   map[int64]int       // the newest entry of each conversation
@@ -44,6 +46,7 @@ type Log struct {
 // NewLog returns an empty log.
 func NewLog(cfg LogConfig) *Log {
 	cfg.Contents = cmp.Or(cfg.Contents, 20_000)
+	cfg.Bytes = cmp.Or(cfg.Bytes, 128<<20)
 	cfg.Keys = max(cmp.Or(cfg.Keys, 200_000), cfg.Contents)
 	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}, sends: map[send]int64{}, lostOf: map[int64]feed.Time{}}
 }
@@ -61,12 +64,14 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 		}
 		l.heads[e.Row.Conversation], l.rows[e.Row.ID] = n, n
 		l.entries = append(l.entries, e)
+		l.bytes += e.Row.Size
 		if e.Changed > e.Row.Updated && len(l.ahead) < mostAhead {
 			l.ahead = append(l.ahead, n)
 		}
 	}
-	for l.base+len(l.entries)-l.bare > l.cfg.Contents {
+	for n := l.base + len(l.entries) - l.bare; n > l.cfg.Contents || l.bytes > l.cfg.Bytes && n > len(rows); n-- {
 		e := l.at(l.bare)
+		l.bytes -= e.Row.Size
 		e.Row.Payload = nil
 		if e.Row.Deleted {
 			l.bareTo = max(l.bareTo, e.Row.Updated)

@@ -52,6 +52,29 @@ func TestTheLogIsBoundedAndSaysWhatItHasForgotten(t *testing.T) {
 	assert.Empty(t, changes(b, l.Now()-50*10, 200).Without)
 }
 
+func TestTheContentThatALogKeepsIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	l := fleet.NewLog(fleet.LogConfig{Contents: 100, Bytes: 10_000})
+	large := func(id int64, size int) feed.Row {
+		r := row(id, 1, epoch)
+		r.Size = size
+		return r
+	}
+	for i := range int64(200) {
+		l.Append(at(epoch), []feed.Row{large(i+1, 500)})
+	}
+	_, contents := l.Len()
+	assert.Equal(t, 20, contents)
+	l.Append(at(epoch), []feed.Row{large(1001, 9_000), large(1002, 9_000)})
+	_, contents = l.Len()
+	assert.Equal(t, 2, contents, "what has just been read stays")
+	for i := range int64(200) {
+		l.Append(at(epoch), []feed.Row{large(i+2000, 10)})
+	}
+	_, contents = l.Len()
+	assert.Equal(t, 100, contents)
+}
+
 func TestWhatWasThereBeforeAListenerIsNotTold(t *testing.T) {
 	t.Parallel()
 	l := fleet.NewLog(fleet.LogConfig{})

@@ -77,11 +77,20 @@ func sized(out []feed.Row, found *unchecked) {
 	if len(found.rows) > 0 {
 		mean = int(found.size) / len(found.rows)
 	}
+	if mean == 0 {
+		Weigh(out)
+		return
+	}
 	for i := range out {
-		if out[i].Size = mean; mean == 0 {
-			if e, ok := out[i].Payload.(*datasource.Entry); ok {
-				out[i].Size = rowWeight(e)
-			}
+		out[i].Size = mean
+	}
+}
+
+// Weigh notes about how large rows are, each by itself.
+func Weigh(out []feed.Row) {
+	for i := range out {
+		if e, ok := out[i].Payload.(*datasource.Entry); ok {
+			out[i].Size = rowWeight(e)
 		}
 	}
 }

@@ -350,7 +350,9 @@ func (s *Source) answer(ctx context.Context, r *datasource.Result, entries []dat
 	if at.IsZero() {
 		at = time.Now()
 	}
-	return fleet.Answer{Rows: rows.Feed(ctx, entries, s.cfg.Genuine, s.cfg.Log), Clock: rows.Micros(at)}
+	found := rows.Feed(ctx, entries, s.cfg.Genuine, s.cfg.Log)
+	rows.Weigh(found) // of an answer of many conversations they may differ much
+	return fleet.Answer{Rows: found, Clock: rows.Micros(at)}
 }
 
 // Aside reports whether the failure of a request says nothing about requests of other kinds: the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -185,4 +186,22 @@ func TestALookWhoseRowsAreNobodysIsRefused(t *testing.T) {
 	assert.True(t, ask.Judge(err).Refused)
 	_, err = s.Ask(t.Context(), fleet.Request{})
 	require.ErrorIs(t, err, ask.ErrKind)
+}
+
+func TestRowsSayHowLargeTheyAreSoThatALogIsBounded(t *testing.T) {
+	t.Parallel()
+	srv := fliplettest.New(t, fliplettest.InProcess())
+	room := srv.AddDataSource(datasource.M{"name": "room", "type": "conversation", "definition": datasource.M{"participants": []string{"a"}}})
+	srv.AddRows(room, datasource.M{"body": "small"}, datasource.M{"body": strings.Repeat("x", 50_000)})
+	source := ask.New(ask.Config{Client: srv.Client(), Apps: []int64{srv.AppID}, Log: slog.New(slog.DiscardHandler)})
+	answer, err := source.Ask(t.Context(), fleet.Request{Kind: fleet.Read, Conversations: []int64{room}, Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, answer.Rows, 2)
+	small, large := answer.Rows[0].Size, answer.Rows[1].Size
+	if small > large {
+		small, large = large, small
+	}
+	assert.Positive(t, small)
+	assert.Less(t, small, 1000)
+	assert.Greater(t, large, 50_000)
 }

@@ -311,7 +311,7 @@ func (f *consumeFunc) handle(ctx context.Context, e feed.Event) error {
 		e, _ = e.Without(feed.PartSet(ChangedReaders))
 	}
 	var err error
-	if g := gapOf(e); g != nil {
+	if g := gapOf(&e); g != nil {
 		err = guarded("function of OnGap", nil, func() error { f.chat.reportGap(*g, f.opts.onGap); return nil })
 	} else {
 		err = f.call(ctx, e, "consumer's function", f.fn)
@@ -358,7 +358,7 @@ func (f *consumeFunc) note(ctx context.Context, e feed.Event, what string, err e
 // call hands fn a new copy of the message, so that a failed attempt cannot change
 // what the next one gets.
 func (f *consumeFunc) call(ctx context.Context, e feed.Event, whose string, fn func(context.Context, *Message) error) error {
-	m := f.chat.received(ctx, f.session, e, true)
+	m := f.chat.received(ctx, f.session, &e, true)
 	if m == nil {
 		return context.Cause(ctx)
 	}

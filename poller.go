@@ -188,7 +188,7 @@ func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions, t *rec
 
 // received makes the message of an event, nil if ctx ended meanwhile. shared: other
 // listeners may get the same row.
-func (c *Chat) received(ctx context.Context, s *session, e feed.Event, shared bool) *Message {
+func (c *Chat) received(ctx context.Context, s *session, e *feed.Event, shared bool) *Message {
 	row := *e.Row.Payload.(*datasource.Entry)
 	if shared || c.app != nil { // an App's rows are everybody's
 		row.Data = wire.CloneMap(row.Data) // every listener and every attempt gets its own

@@ -178,7 +178,7 @@ type streamFunc struct {
 }
 
 func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) bool {
-	if f.gap = gapOf(e); f.gap != nil {
+	if f.gap = gapOf(&e); f.gap != nil {
 		return true
 	}
 	if f.noMarks {
@@ -187,7 +187,7 @@ func (f *streamFunc) Prepare(ctx context.Context, e feed.Event, shared bool) boo
 			return false
 		}
 	}
-	f.message = f.chat.received(ctx, f.session, e, shared)
+	f.message = f.chat.received(ctx, f.session, &e, shared)
 	return f.message != nil
 }
 
@@ -225,7 +225,7 @@ func guarded(whose string, m *Message, fn func() error) (err error) {
 }
 
 // gapOf is the gap of an event, nil if it has a message.
-func gapOf(e feed.Event) *Gap {
+func gapOf(e *feed.Event) *Gap {
 	switch g := e.Gap; {
 	case g == nil:
 		return nil
@@ -317,7 +317,7 @@ func (c *Chat) events(ctx context.Context, opts []StreamOption, yield func(*Mess
 
 // prepare makes the message of a loop's next step, or reports the gap that it is. It
 // is a call of its own, so that Shutdown waits for it.
-func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, o *callOptions) (*Message, error) {
+func (c *Chat) prepare(rd *receive.Reader, s *session, e *feed.Event, o *callOptions) (*Message, error) {
 	// The reader's context ends with the Chat: a message needs none of its own.
 	ctx := rd.Context()
 	switch {
@@ -333,10 +333,11 @@ func (c *Chat) prepare(rd *receive.Reader, s *session, e feed.Event, o *callOpti
 		return nil, rd.Stopped()
 	}
 	if o.noMarks {
-		var ok bool
-		if e, ok = e.Without(feed.PartSet(ChangedReaders)); !ok {
+		unmarked, ok := e.Without(feed.PartSet(ChangedReaders))
+		if !ok {
 			return nil, rd.Stopped()
 		}
+		e = &unmarked
 	}
 	return c.received(ctx, s, e, rd.Shared()), rd.Stopped()
 }

@@ -42,7 +42,7 @@ var emptyList any = []any{}
 type row struct {
 	columns []column
 	names   [columnsAtOnce]string // of this row, and behind it of the one before
-	plain   [columnsAtOnce]bool   // the name is written as it is
+	members [columnsAtOnce]string // the names as servers write them, with the comma and the colon; "" if they need not be alike
 	last    [columnsAtOnce]any    // what repeats, of this row or an earlier one
 	held    [columnsAtOnce]any    // other values
 	bytes   []byte
@@ -71,19 +71,21 @@ func (d *decoder) data() (M, error) {
 	r.reset()
 	var m M
 	for first := true; ; first = false {
-		more, err := d.more('}', first)
-		if err != nil {
-			return nil, err
-		}
-		if !more {
-			return r.into(m), nil
-		}
 		if len(r.columns) == columnsAtOnce {
 			m = r.into(m)
 		}
 		place := len(r.columns)
-		if err := d.columnName(place); err != nil {
-			return nil, err
+		if !d.follows(r.members[place], first) { // most rows have the columns of the one before
+			more, err := d.more('}', first)
+			if err != nil {
+				return nil, err
+			}
+			if !more {
+				return r.into(m), nil
+			}
+			if err := d.columnName(place); err != nil {
+				return nil, err
+			}
 		}
 		if d.row--; d.row < 0 {
 			return nil, errRowValues
@@ -95,21 +97,19 @@ func (d *decoder) data() (M, error) {
 	}
 }
 
-// columnName reads the name of a column. Most often it is that of the row before.
+// columnName reads the name of a column. One that has come twice is expected of the next row.
 func (d *decoder) columnName(place int) error {
-	name := &d.cols.names[place]
-	if n := len(*name); d.cols.plain[place] && d.peek() == '"' {
-		if rest := d.b[d.i+1:]; len(rest) > n+1 && rest[n] == '"' && rest[n+1] == ':' && string(rest[:n]) == *name {
-			d.i += n + 3
-			return nil
-		}
-	}
 	text, err := d.key()
 	if err != nil {
 		return err
 	}
-	*name = d.name(text)
-	d.cols.plain[place] = 0 < len(*name) && len(*name) <= maxInterned && plainRun(text) == len(text)
+	name, member := d.name(text), &d.cols.members[place]
+	switch {
+	case name != d.cols.names[place]:
+		d.cols.names[place], *member = name, ""
+	case *member == "" && len(name) <= maxInterned && plainRun(text) == len(text):
+		*member = `,"` + name + `":`
+	}
 	return nil
 }
 

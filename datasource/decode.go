@@ -29,7 +29,7 @@ type decoder struct {
 	values  [128]interned
 	cols    row
 	stamp   struct {
-		text [24]byte
+		text [26]byte // with the quotes
 		time time.Time
 	} // the last timestamp
 }
@@ -249,6 +249,9 @@ func (d *decoder) str() (string, error) {
 
 // integer reads a whole number, plain or as a string. ok is false for anything else.
 func (d *decoder) integer() (n int64, ok bool, err error) {
+	if n, ok := d.plainInteger(); ok {
+		return n, true, nil
+	}
 	var text []byte
 	switch c := d.peek(); {
 	case c == '"':
@@ -265,9 +268,29 @@ func (d *decoder) integer() (n int64, ok bool, err error) {
 	return n, ok, nil
 }
 
+// plainInteger reads a number of digits only, as ids are, that begins at the current byte. Anything else is left to others.
+func (d *decoder) plainInteger() (n int64, ok bool) {
+	digits := d.b[d.i:]
+	for i, c := range digits[:min(len(digits), maxPlainDigits+1)] {
+		switch {
+		case '0' <= c && c <= '9' && !(i == 1 && n == 0): // 01 is no number
+			n = n*10 + int64(c-'0')
+		case i > 0 && (c == ',' || c == '}'):
+			d.i += i
+			return n, true
+		default:
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// maxPlainDigits is how many digits a number has at most that cannot overflow.
+const maxPlainDigits = 18
+
 // parseInteger also takes 5.0 and 5e3 where they are whole and exact.
 func parseInteger(text []byte) (int64, bool) {
-	if n := len(text); n > 0 && n <= 18 { // cannot overflow
+	if n := len(text); n > 0 && n <= maxPlainDigits {
 		var v int64
 		for i, c := range text {
 			if c < '0' || c > '9' {
@@ -298,18 +321,21 @@ func (d *decoder) time() (time.Time, error) {
 	if d.peek() != '"' {
 		return time.Time{}, d.skip()
 	}
+	if n := d.i + len(d.stamp.text); n <= len(d.b) && !d.stamp.time.IsZero() && string(d.b[d.i:n]) == string(d.stamp.text[:]) {
+		d.i = n // most rows have the same time twice
+		return d.stamp.time, nil
+	}
+	start := d.i
 	text, err := d.text()
 	if err != nil {
 		return time.Time{}, err
 	}
-	if len(text) != len(d.stamp.text) {
-		return parseTime(text), nil
+	t := parseTime(text)
+	if d.i-start == len(d.stamp.text) {
+		copy(d.stamp.text[:], d.b[start:])
+		d.stamp.time = t
 	}
-	if string(text) != string(d.stamp.text[:]) { // most rows have the same time twice
-		copy(d.stamp.text[:], text)
-		d.stamp.time = parseTime(text)
-	}
-	return d.stamp.time, nil
+	return t, nil
 }
 
 // deletion reads deletedAt. It is nil unless there is a date or something that was meant to be one. A row whose date

@@ -67,6 +67,12 @@ func (d *decoder) fields(e *Entry) error {
 		return err
 	}
 	for place := 0; ; place++ {
+		if place < len(d.order) && d.follows(fieldNames[d.order[place]], place == 0) {
+			if err := d.entryField(e, d.order[place], nil); err != nil {
+				return err
+			}
+			continue
+		}
 		more, err := d.more('}', place == 0)
 		if !more {
 			return err
@@ -96,10 +102,10 @@ const (
 	fieldCut
 )
 
-// fieldNames are the names as servers write them, with the colon.
+// fieldNames are the names as servers write them, with the comma before them and the colon.
 var fieldNames = [...]string{
-	fieldID: `"id":`, fieldDataSourceID: `"dataSourceId":`, fieldData: `"data":`, fieldOrder: `"order":`,
-	fieldCreatedAt: `"createdAt":`, fieldUpdatedAt: `"updatedAt":`, fieldDeletedAt: `"deletedAt":`,
+	fieldID: `,"id":`, fieldDataSourceID: `,"dataSourceId":`, fieldData: `,"data":`, fieldOrder: `,"order":`,
+	fieldCreatedAt: `,"createdAt":`, fieldUpdatedAt: `,"updatedAt":`, fieldDeletedAt: `,"deletedAt":`,
 }
 
 func fieldOf(name []byte) field {
@@ -124,15 +130,8 @@ func fieldOf(name []byte) field {
 	return otherField
 }
 
-// fieldName reads the name of a row's field. Most often it is that of the row before; then only the field is returned.
+// fieldName reads the name of a row's field, and expects it of the next row.
 func (d *decoder) fieldName(place int) (f field, name []byte, err error) {
-	if place < len(d.order) {
-		expected := fieldNames[d.order[place]]
-		if rest := d.b[d.i:]; len(expected) > 0 && len(rest) >= len(expected) && string(rest[:len(expected)]) == expected {
-			d.i += len(expected)
-			return d.order[place], nil, nil
-		}
-	}
 	if name, err = d.key(); err != nil {
 		return otherField, nil, err
 	}

@@ -426,8 +426,11 @@ func (f *Feed) Straggler(id ID) (conversation int64, ok bool) {
 	if e == nil || e.queue.overtaken() < e.cfg.Queue+e.cfg.Collect {
 		return 0, false
 	}
-	oldest, ok := e.queue.peek()
-	return oldest.Conversation(), ok
+	oldest := e.queue.peek()
+	if oldest == nil {
+		return 0, false
+	}
+	return oldest.Conversation(), true
 }
 
 // Full reports whether a durable listener reads nothing because of what is not done

@@ -9,13 +9,24 @@ import (
 // entries lie in order of addition, and what is searched is a table of eight bytes for
 // each. A Go map spreads the entries themselves: adding to it, and finding out that
 // something new is not there, waited for memory, and that was most of the engine's time.
+// While the keys are numbers that ascend, as ids do, they need no table.
 //
 // The zero value is an empty map. It may be read by several goroutines, like a Go map.
 type dense[K denseKey, V any] struct {
 	chunks [][]pair[K, V] // all but the last are full
-	cells  []cell         // a power of two, at most three quarters of which are taken; none for a few entries
+	cells  []cell         // a power of two, at most three quarters of which are taken; none is unless they are searched
 	n      int
+	search search
 }
+
+// search is how a key is found.
+type search uint8
+
+const (
+	byHalves search = iota // the keys ascend
+	oneByOne               // there are few
+	byCells
+)
 
 // denseKey are the keys that there are.
 type denseKey interface{ int64 | originKey }
@@ -33,7 +44,7 @@ type cell struct {
 
 const (
 	chunk = 256 // entries: larger ones would be large objects, each of which is allocated by itself
-	few   = 8   // so many are searched one by one: the map of a quiet chat stays small
+	few   = 8   // so many are searched one by one
 )
 
 // denseSeed keeps whoever chooses keys from choosing those that are in each other's way.
@@ -44,16 +55,50 @@ func (d *dense[K, V]) len() int { return d.n }
 
 func (d *dense[K, V]) entry(at uint32) *pair[K, V] { return &d.chunks[(at-1)/chunk][(at-1)%chunk] }
 
-// among returns the place of a key where there are no cells, 0 if it is not there.
+// among returns the place of a key where no cells are searched, 0 if it is not there.
 func (d *dense[K, V]) among(k K) uint32 {
-	if d.n > 0 {
-		for i := range d.chunks[0] {
-			if d.chunks[0][i].key == k {
-				return uint32(i) + 1 //nolint:gosec // there are few
+	last := uint32(d.n) //nolint:gosec // there are far fewer
+	if d.search == oneByOne {
+		for at := uint32(1); at <= last; at++ {
+			if d.entry(at).key == k {
+				return at
 			}
 		}
+		return 0
+	}
+	low, high := uint32(1), last+1
+	for low < high {
+		if at := (low + high) / 2; less(d.entry(at).key, k) {
+			low = at + 1
+		} else {
+			high = at
+		}
+	}
+	if low <= last && d.entry(low).key == k {
+		return low
 	}
 	return 0
+}
+
+// less reports whether a key is a number below another one.
+func less[K denseKey](k, than K) bool {
+	n, ok := any(k).(int64)
+	return ok && n < any(than).(int64)
+}
+
+// index makes the keys be found by cells.
+func (d *dense[K, V]) index() {
+	size := max(16, len(d.cells))
+	for (d.n+1)*4 > size*3 {
+		size *= 2
+	}
+	if size > len(d.cells) {
+		d.cells = make([]cell, size)
+	}
+	d.search = byCells
+	for at := range uint32(d.n) { //nolint:gosec // there are far fewer
+		d.place(cell{sumOf(d.entry(at + 1).key), at + 1})
+	}
 }
 
 // find returns the cell of a key, or the free one that would be it. There are cells.
@@ -81,7 +126,7 @@ func sumOf[K denseKey](k K) uint32 {
 }
 
 func (d *dense[K, V]) get(k K) (v V, ok bool) {
-	if d.cells == nil {
+	if d.search != byCells {
 		if at := d.among(k); at != 0 {
 			return d.entry(at).value, true
 		}
@@ -110,18 +155,20 @@ func (d *dense[K, V]) getOrPut(k K, v V) (old V, ok bool) {
 
 // add adds an entry. It returns the one that has the key already, if there is one.
 func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
-	if d.cells == nil {
+	if d.search != byCells {
+		if d.n == 0 || d.search == byHalves && less(d.entry(uint32(d.n)).key, k) { //nolint:gosec // there are far fewer
+			d.push(k, v)
+			return nil
+		}
 		if at := d.among(k); at != 0 {
 			return d.entry(at)
 		}
 		if d.n < few {
+			d.search = oneByOne
 			d.push(k, v)
 			return nil
 		}
-		d.grow()
-		for at := range uint32(d.n) { //nolint:gosec // there are few
-			d.place(cell{sumOf(d.entry(at + 1).key), at + 1})
-		}
+		d.index()
 	}
 	if (d.n+1)*4 > len(d.cells)*3 {
 		d.grow()
@@ -155,7 +202,7 @@ func (d *dense[K, V]) push(k K, v V) {
 
 func (d *dense[K, V]) grow() {
 	old := d.cells
-	d.cells = make([]cell, max(16, 2*len(old)))
+	d.cells = make([]cell, 2*len(old))
 	for _, c := range old {
 		if c.at != 0 {
 			d.place(c)
@@ -175,11 +222,19 @@ func (d *dense[K, V]) place(c cell) {
 
 // drop removes an entry, if it is there. The last one takes its place.
 func (d *dense[K, V]) drop(k K) {
-	if d.cells == nil {
+	if d.search != byCells {
 		if at := d.among(k); at != 0 {
-			*d.entry(at) = *d.entry(uint32(d.n)) //nolint:gosec // there are few
+			last := uint32(d.n) //nolint:gosec // there are far fewer
+			*d.entry(at) = *d.entry(last)
 			d.n--
 			d.trim()
+			switch {
+			case at == last: // the keys still ascend
+			case d.n <= few:
+				d.search = oneByOne
+			default:
+				d.index()
+			}
 		}
 		return
 	}
@@ -239,7 +294,7 @@ func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
 		if kept != at {
 			*d.entry(kept) = *e
 		}
-		if d.cells != nil {
+		if d.search == byCells {
 			d.place(cell{sumOf(e.key), kept})
 		}
 	}
@@ -263,6 +318,7 @@ func (d *dense[K, V]) clear() {
 		return
 	}
 	clear(d.cells)
+	d.search = byHalves
 	for i := range d.chunks {
 		clear(d.chunks[i])
 		d.chunks[i] = d.chunks[i][:0]

@@ -434,10 +434,19 @@ func (f *Feed) schedule(now time.Time) {
 // Take returns the event at the head of a listener's queue. It stays there until
 // [Feed.Ack], so a handler that failed gets it again.
 func (f *Feed) Take(id ID) (Event, bool) {
+	if e := f.Peek(id); e != nil {
+		return *e, true
+	}
+	return Event{}, false
+}
+
+// Peek is Take for who copies the event: it is valid until the next call of the engine. Nil
+// if there is none.
+func (f *Feed) Peek(id ID) *Event {
 	if e := f.find(id); e != nil {
 		return e.queue.peek()
 	}
-	return Event{}, false
+	return nil
 }
 
 // Ack removes the event at the head of a listener's queue. It reports whether that
@@ -448,11 +457,13 @@ func (f *Feed) Ack(id ID) (room bool) {
 		return false
 	}
 	full := !e.room()
-	if ev, ok := e.queue.peek(); ok {
-		e.queue.finish(ev.number)
+	if head := e.queue.peek(); head != nil {
+		if e.ledger != nil {
+			e.ledger.ack(head)
+		}
+		e.queue.finish(head.number)
 		e.parked = false
 		if e.ledger != nil {
-			e.ledger.ack(&ev)
 			e.advance()
 		}
 	}

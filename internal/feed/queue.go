@@ -45,12 +45,12 @@ func (q *queue) push(events ...Event) {
 	q.live += len(events)
 }
 
-// peek returns the oldest event that is not acknowledged.
-func (q *queue) peek() (Event, bool) {
+// peek returns the oldest event that is not acknowledged, nil if there is none.
+func (q *queue) peek() *Event {
 	if q.live == 0 {
-		return Event{}, false
+		return nil
 	}
-	return q.items[q.head].Event, true
+	return &q.items[q.head].Event
 }
 
 // take hands out the next event.

@@ -172,18 +172,19 @@ func taken(any) any { return nil }
 // pending reports whether there is an event to take. mu is held.
 func (l *listener) pending() bool { return len(l.first) > 0 || l.feed.Pending(l.id) > 0 }
 
-// take returns the head of the queue, which stays there until ack. mu is held.
-func (l *listener) take() (feed.Event, bool) {
+// take returns the head of the queue, which stays there until ack, nil if there is none. mu
+// is held, and has to be until the event is copied.
+func (l *listener) take() *feed.Event {
 	if l.stopped {
-		return feed.Event{}, false
+		return nil
 	}
 	if len(l.first) > 0 {
 		l.busy, l.early = true, true
-		return l.first[0], true
+		return &l.first[0]
 	}
-	e, ok := l.feed.Take(l.id)
-	l.busy, l.early = ok, false
-	return e, ok
+	e := l.feed.Peek(l.id)
+	l.busy, l.early = e != nil, false
+	return e
 }
 
 // ack removes the head of the queue, also when the listener was stopped meanwhile:

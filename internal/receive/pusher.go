@@ -117,12 +117,11 @@ func (p *Pusher) handle(ctx context.Context, told *handling, e *feed.Event) (err
 func (p *Pusher) begin() (context.Context, feed.Event, bool) {
 	p.l.r.mu.Lock()
 	defer p.l.r.mu.Unlock()
-	e, ok := p.l.take()
-	if ok {
-		return p.l.context(), e, true
+	if e := p.l.take(); e != nil {
+		return p.l.context(), *e, true
 	}
 	p.ended()
-	return nil, e, false
+	return nil, feed.Event{}, false
 }
 
 // ended notes that the goroutine ends. mu is held.

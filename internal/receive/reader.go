@@ -13,13 +13,14 @@ type Reader struct {
 	ready chan struct{}   // has a value when there may be an event
 	ctx   context.Context // that of the Reader; nil before it is needed
 	told  *handling       // of a loop; nil if nobody is told
+	event feed.Event      // that was returned last
 }
 
 // Begin tells that the body of a loop gets an event now, or that there is a gap. It is
 // over with [Reader.Ack] or [Reader.Close].
-func (rd *Reader) Begin(e feed.Event) {
+func (rd *Reader) Begin(e *feed.Event) {
 	if rd.told != nil {
-		rd.l.r.watch.begin(rd.Context(), rd.told, hooks.Events, "", &e, 1)
+		rd.l.r.watch.begin(rd.Context(), rd.told, hooks.Events, "", e, 1)
 	}
 }
 
@@ -50,28 +51,29 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 	return rd, nil
 }
 
-// Next waits for the next event, and returns the same one until [Reader.Ack]. ctx
-// must be the context of Read, or end with it.
+// Next waits for the next event, and returns the same one until [Reader.Ack]. It is valid
+// until the next call. ctx must be the context of Read, or end with it.
 //
 // Errors: the cause of ctx; the cause of Stop.
-func (rd *Reader) Next(ctx context.Context) (feed.Event, error) { return rd.next(ctx, false) }
+func (rd *Reader) Next(ctx context.Context) (*feed.Event, error) { return rd.next(ctx, false) }
 
 // AckNext is Ack, and Next for the event behind that.
-func (rd *Reader) AckNext(ctx context.Context) (feed.Event, error) {
+func (rd *Reader) AckNext(ctx context.Context) (*feed.Event, error) {
 	rd.end()
 	return rd.next(ctx, true)
 }
 
-func (rd *Reader) next(ctx context.Context, ack bool) (feed.Event, error) {
+func (rd *Reader) next(ctx context.Context, ack bool) (*feed.Event, error) {
 	for {
-		e, ok, err := rd.take(ctx, ack)
+		ok, err := rd.take(ctx, ack)
 		ack = false
 		if ok && rd.told != nil {
 			rd.l.r.watch.turn(rd.told)
 		}
 		if ok || err != nil {
-			return e, err
+			return &rd.event, err
 		}
+		rd.event = feed.Event{} // its row is the caller's
 		rd.told.waits()
 		select {
 		case <-rd.ready: // also when the reader was stopped
@@ -80,20 +82,23 @@ func (rd *Reader) next(ctx context.Context, ack bool) (feed.Event, error) {
 	}
 }
 
-func (rd *Reader) take(ctx context.Context, ack bool) (feed.Event, bool, error) {
+func (rd *Reader) take(ctx context.Context, ack bool) (bool, error) {
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()
 	if ack {
 		rd.l.ack()
 	}
 	if rd.l.stopped {
-		return feed.Event{}, false, rd.l.err
+		return false, rd.l.err
 	}
 	if ctx.Err() != nil {
-		return feed.Event{}, false, context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
-	e, ok := rd.l.take()
-	return e, ok, nil
+	e := rd.l.take()
+	if e != nil {
+		rd.event = *e
+	}
+	return e != nil, nil
 }
 
 // Ack acknowledges the event that Next returned.

@@ -15,7 +15,7 @@ import (
 // memory is a Store that lasts as long as the process.
 type memory struct {
 	mu     sync.Mutex
-	values few.Map[string, []byte] // a chat that has no other Store has a handful of them
+	values few.Values // a chat that has no other Store has a handful of them
 }
 
 var (
@@ -48,7 +48,7 @@ func (m *memory) Set(ctx context.Context, key string, value []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.values.Set(key, clone(value))
+	m.values.Set(key, value)
 	return nil
 }
 
@@ -75,7 +75,7 @@ func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte
 	if new == nil {
 		m.values.Delete(key)
 	} else {
-		m.values.Set(key, clone(new))
+		m.values.Set(key, new)
 	}
 	return true, nil
 }
@@ -110,7 +110,7 @@ func (m *memory) keys(ctx context.Context, prefix string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var keys []string
-	for key := range m.values.All() {
+	for key := range m.values.Keys() {
 		keys = append(keys, key)
 	}
 	keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })

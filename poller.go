@@ -35,7 +35,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 	s.rows.Init(c.rowsConfig(s))
 	s.receiver.Init(receive.Config{
 		Source: c.source(s, &of.polled), Feed: c.newFeed,
-		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks,
+		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks, Share: c.opts.Client,
 	})
 	s.desk.Enter(s.receiver.Poke, s.receiver.Joined)
 	s.outbox = c.outboxOf(s)

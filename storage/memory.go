@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -39,7 +38,7 @@ func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNotFound, key)
 	}
-	return clone(v), nil
+	return []byte(v), nil
 }
 
 func (m *memory) Set(ctx context.Context, key string, value []byte) error {
@@ -69,7 +68,7 @@ func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	present, ok := m.values.Get(key)
-	if ok != (old != nil) || !bytes.Equal(present, old) {
+	if ok != (old != nil) || present != string(old) {
 		return false, nil
 	}
 	if new == nil {

@@ -151,10 +151,9 @@ func (c *Chat) listening(s *session, filters []FilterOption, offline bool) (*ses
 // It is nobody's.
 func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	s := &session{cache: c.cache.User("")}
+	source := &watchedRows{polledRows{chat: c, session: s}}
 	s.roster = roster.New(roster.Config{
-		All: true, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log,
-		Read: func(ctx context.Context, id int64) error { _, err := c.freshDefinition(ctx, id); return err },
-		List: func(context.Context) error { return nil },
+		All: true, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log, Reader: (*host)(&source.polledRows),
 	})
 	cfg := hub.WatchConfig{
 		Poke: func() { s.receiver.Poke() }, Joined: func() { s.receiver.Joined() },
@@ -165,7 +164,6 @@ func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	}
 	s.watch = &watching{Watch: c.app.hub.Watch(cfg)}
 	s.rows = s.watch.Rows()
-	source := &watchedRows{polledRows{chat: c, session: s}}
 	if other == nil {
 		s.receiver = receive.New(receive.Config{Source: source, Feed: c.timelyFeed, Judge: pollFailure, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks})
 		return s

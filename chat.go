@@ -95,9 +95,12 @@ func (c *Chat) build(opts Options, silent, keepsMessages bool) {
 	}
 	c.endpoint.Assume(opts.Profile)
 	c.sends = hooks.Of[hooks.SendHook](opts.Hooks)
-	c.cache.Init(cacheConfig(&c.opts, keepsMessages, &c.work))
-	c.pins.Init(pinsConfig(c))
-	c.known.Seen = c.pins.Put
+	c.cache.Init(cache.Config{
+		Store: c.store, BaseURL: c.client.BaseURL(), DataSourceID: opts.DataSourceID, Log: c.log,
+		Owner: (*owner)(c), KeepsMessages: keepsMessages, Page: batchSize,
+	})
+	c.pins.Init(pins.Config{Owner: (*owner)(c), Strict: opts.MinProtection >= Encrypted, Log: c.log})
+	c.known.Seen = &c.pins
 	c.setBodies()
 	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
 		c.notifier = outbox.NewNotifier(c.log)

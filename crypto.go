@@ -83,10 +83,8 @@ var (
 func (c *Chat) setBodies() {
 	b := &c.bodies
 	b.Least, b.Writes = bodies.Protection(c.opts.MinProtection), func() bodies.Protection { return bodies.Protection(c.writes()) }
-	b.Passphrase, b.WriteKey, b.AtHand = c.pins.Key, c.pins.KeyToWrite, c.pins.AtHand // the conversation's own key
-	if c.opts.Keys != nil {
-		// Each of the caller's passphrases is asked for once.
-		b.Passphrase, b.AtHand, b.WriteKey = c.opts.Keys.Key, nil, nil
+	if b.Keys = c.opts.Keys; b.Keys == nil {
+		b.Own = &c.pins // the conversation's own key
 	}
 	if c.opts.Cipher != nil {
 		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open

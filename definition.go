@@ -91,19 +91,8 @@ func (c *Chat) settle(ctx context.Context) {
 	}
 }
 
-// pinsConfig is that of what watches over the keys in definitions.
-func pinsConfig(c *Chat) pins.Config {
-	return pins.Config{
-		Values: func() pins.Values { return c.cacheOf(c.current()) }, Read: c.freshDefinition,
-		Strict: c.opts.MinProtection >= Encrypted, Log: c.log,
-	}
-}
-
-// rosterConfig is that of what knows the conversations of a new session's user.
-func (c *Chat) rosterConfig(s *session) roster.Config {
-	return roster.Config{
-		UserID: s.userID, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log,
-		Read: func(ctx context.Context, id int64) error { _, err := c.freshDefinition(ctx, id); return err },
-		List: func(ctx context.Context) error { _, err := c.memberships(ctx, s); return err },
-	}
+// Values are where the pins of keys are.
+func (o *owner) Values() pins.Values { return (*Chat)(o).cacheOf((*Chat)(o).current()) }
+func (o *owner) Read(ctx context.Context, id int64) (wire.Definition, error) {
+	return (*Chat)(o).freshDefinition(ctx, id)
 }

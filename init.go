@@ -236,10 +236,10 @@ func (c *Chat) shareUser(ctx context.Context, s *session, token string) {
 	}
 }
 
-// sharedKeys are what a logout removes of what other components read.
-func sharedKeys(opts *Options) []string {
-	keys := []string{opts.CrossLoginEmailKey}
-	if opts.CrossLogin {
+// Shared are what a logout removes of what other components read.
+func (o *owner) Shared() []string {
+	keys := []string{o.opts.CrossLoginEmailKey}
+	if o.opts.CrossLogin {
 		keys = append(keys, userIDKey, userTokenKey)
 	}
 	return keys

@@ -64,19 +64,6 @@ func (c *Chat) Messages(ctx context.Context, opts ...MessagesOption) (_ []*Messa
 	return c.messages(ctx, found, s.userID), nil
 }
 
-// rowsConfig is that of the source of a user's rows.
-func (c *Chat) rowsConfig(s *session) rows.Config {
-	return rows.Config{
-		Client: c.client, Endpoint: &c.endpoint, UserID: s.userID, PageSize: batchSize, Log: c.log,
-		Authorized: func(ctx context.Context, fn func(token string) error) error { return c.authorized(ctx, s, fn) },
-		Roster:     s.roster, Genuine: c.genuine(), Beside: s.receiver.Aside, Found: s.receiver.Poke,
-		Members: func(ctx context.Context) ([]rows.Member, error) {
-			sources, err := c.memberships(ctx, s)
-			return rows.MembersOf(sources), err
-		},
-	}
-}
-
 // ConversationMessages is a handle on the messages of one conversation.
 type ConversationMessages struct{ v *Conversation }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
-	"github.com/fliplet/fliplet-chat-go/internal/life"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
@@ -16,12 +15,14 @@ import (
 // What a session stores for offline use. Package cache keeps rows; the functions here
 // convert them to contacts, conversations and messages.
 
-func cacheConfig(opts *Options, keepsMessages bool, work *life.Life) cache.Config {
-	return cache.Config{
-		Store: opts.Storage, BaseURL: opts.Client.BaseURL(), DataSourceID: opts.DataSourceID, Log: opts.Logger,
-		Shared: sharedKeys(opts), Go: work.Go, AtEnd: work.AfterStop, KeepsMessages: keepsMessages, Page: batchSize, Columns: cache.ContactColumns(append([]string{opts.PrimaryKey}, opts.CachedColumns...)...),
-	}
+// owner is a Chat as its parts see it.
+type owner Chat
+
+func (o *owner) Stores(column string) bool {
+	return cache.Stores(column, o.opts.PrimaryKey, o.opts.CachedColumns)
 }
+func (o *owner) Go(fn func()) bool                                    { return o.work.Go(fn) }
+func (o *owner) AfterStop(fn func(cause error)) (release func() bool) { return o.work.AfterStop(fn) }
 
 // cacheOf is the cache of a session. Before a login it is one that belongs to no user.
 func (c *Chat) cacheOf(s *session) *cache.User {

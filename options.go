@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,6 +122,9 @@ const (
 	crossLoginContactsKey = "fl-chat-source-id"
 )
 
+// noLogger is that of all Chats without one.
+var noLogger = slog.New(slog.DiscardHandler)
+
 // prepare returns a checked copy with the defaults filled in.
 func (o Options) prepare() (Options, error) {
 	var errs []error
@@ -156,21 +160,13 @@ func (o Options) prepare() (Options, error) {
 		box, err := o.Outbox.prepare()
 		o.Outbox, errs = &box, append(errs, err)
 	}
-	if o.MasterAppID == 0 {
-		o.MasterAppID = o.AppID
-	}
-	if o.CrossLoginEmailKey == "" {
-		o.CrossLoginEmailKey = crossLoginEmailKey
-	}
-	if o.CrossLoginContactsKey == "" {
-		o.CrossLoginContactsKey = crossLoginContactsKey
-	}
+	o.MasterAppID = cmp.Or(o.MasterAppID, o.AppID)
+	o.CrossLoginEmailKey = cmp.Or(o.CrossLoginEmailKey, crossLoginEmailKey)
+	o.CrossLoginContactsKey = cmp.Or(o.CrossLoginContactsKey, crossLoginContactsKey)
+	o.Logger = cmp.Or(o.Logger, noLogger)
 	o.Hooks = slices.Clone(o.Hooks)
 	if o.Storage == nil {
 		o.Storage = storage.NewMemory()
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o, errors.Join(errs...)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
@@ -26,20 +27,48 @@ func (c *Chat) newSession(contact *Contact) *session {
 		roster   roster.Roster
 		rows     rows.Source
 		receiver receive.Receiver
+		cache    cache.User
 		polled   polledRows
 	}{}
-	s := &of.session
-	s.contactID, s.userID, s.cache = contact.ID, userID, c.cache.User(userID)
+	s, h := &of.session, (*host)(&of.polled)
+	s.contactID, s.userID, s.cache = contact.ID, userID, c.cache.InitUser(&of.cache, userID)
 	s.roster, s.rows, s.receiver = &of.roster, &of.rows, &of.receiver
-	s.roster.Init(c.rosterConfig(s))
-	s.rows.Init(c.rowsConfig(s))
+	s.roster.Init(roster.Config{UserID: userID, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log, Reader: h})
+	s.rows.Init(rows.Config{
+		Client: c.client, Endpoint: &c.endpoint, UserID: userID, PageSize: batchSize, Log: c.log, Host: h, Roster: s.roster, Genuine: c.genuine(),
+	})
 	s.receiver.Init(receive.Config{
 		Source: c.source(s, &of.polled), Feed: c.newFeed,
-		Judge: pollFailure, Rested: s.cache.Save, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks,
+		Judge: pollFailure, Rested: s.cache.Saver(), Log: c.log, Life: &c.work, Hooks: c.opts.Hooks, Share: c.opts.Client,
 	})
 	s.desk.Enter(s.receiver.Poke, s.receiver.Joined)
 	s.outbox = c.outboxOf(s)
 	return s
+}
+
+// host is a session as what reads for it sees it.
+type host polledRows
+
+func (h *host) Beside(read func()) bool { return h.session.receiver.Aside(read) }
+func (h *host) Found()                  { h.session.receiver.Poke() }
+func (h *host) Authorized(ctx context.Context, fn func(token string) error) error {
+	return h.chat.authorized(ctx, h.session, fn)
+}
+
+func (h *host) Members(ctx context.Context) ([]rows.Member, error) {
+	sources, err := h.chat.memberships(ctx, h.session)
+	return rows.MembersOf(sources), err
+}
+
+func (h *host) List(ctx context.Context) (err error) {
+	if h.session.watch == nil { // else it is nobody's
+		_, err = h.chat.memberships(ctx, h.session)
+	}
+	return err
+}
+
+func (h *host) Read(ctx context.Context, id int64) (wire.Definition, error) {
+	return h.chat.freshDefinition(ctx, id)
 }
 
 // feedConfig is the configuration of engines.
@@ -64,8 +93,7 @@ func pollFailure(err error) receive.Failure {
 	return receive.Failure{Wait: retryAfter(err), End: final(err)}
 }
 
-// retryAfter is how long a poll that failed is to be followed by none, 0 if nothing says
-// it.
+// retryAfter is how long no poll is to follow one that failed, 0 if nothing says it.
 func retryAfter(err error) time.Duration {
 	if errors.Is(err, datasource.ErrNoAnswer) {
 		return time.Second // it has waited long enough: what is missing may be there

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -15,7 +14,7 @@ import (
 // memory is a Store that lasts as long as the process.
 type memory struct {
 	mu     sync.Mutex
-	values few.Map[string, []byte] // a chat that has no other Store has a handful of them
+	values few.Values // a chat that has no other Store has a handful of them
 }
 
 var (
@@ -39,7 +38,7 @@ func (m *memory) Get(ctx context.Context, key string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNotFound, key)
 	}
-	return clone(v), nil
+	return []byte(v), nil
 }
 
 func (m *memory) Set(ctx context.Context, key string, value []byte) error {
@@ -48,7 +47,7 @@ func (m *memory) Set(ctx context.Context, key string, value []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.values.Set(key, clone(value))
+	m.values.Set(key, value)
 	return nil
 }
 
@@ -69,13 +68,13 @@ func (m *memory) CompareAndSwap(ctx context.Context, key string, old, new []byte
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	present, ok := m.values.Get(key)
-	if ok != (old != nil) || !bytes.Equal(present, old) {
+	if ok != (old != nil) || present != string(old) {
 		return false, nil
 	}
 	if new == nil {
 		m.values.Delete(key)
 	} else {
-		m.values.Set(key, clone(new))
+		m.values.Set(key, new)
 	}
 	return true, nil
 }
@@ -110,7 +109,7 @@ func (m *memory) keys(ctx context.Context, prefix string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var keys []string
-	for key := range m.values.All() {
+	for key := range m.values.Keys() {
 		keys = append(keys, key)
 	}
 	keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, prefix) })

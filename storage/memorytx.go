@@ -56,7 +56,7 @@ func (m *memory) Update(ctx context.Context, fn func(context.Context, Store) err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, was := range tx.compared {
-		if now, ok := m.values.Get(key); ok != (was != nil) || !bytes.Equal(now, was) {
+		if now, ok := m.values.Get(key); ok != (was != nil) || now != string(was) {
 			return fmt.Errorf("storage: %q was changed by somebody else during the transaction", key)
 		}
 	}
@@ -97,7 +97,7 @@ func (x *memoryTx) read(key string) []byte {
 	x.of.mu.Lock()
 	defer x.of.mu.Unlock()
 	if v, ok := x.of.values.Get(key); ok {
-		return clone(v)
+		return []byte(v)
 	}
 	return nil
 }

@@ -9,6 +9,20 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
+// Keys gives a conversation's key. It may make requests.
+type Keys interface {
+	Key(ctx context.Context, conversation int64) (string, error)
+}
+
+// OwnKeys are the keys in definitions.
+type OwnKeys interface {
+	Keys
+	// KeyToWrite is Key for bodies that are written.
+	KeyToWrite(ctx context.Context, conversation int64) (string, error)
+	// AtHand is Key without a request, false for a key that is not known yet.
+	AtHand(conversation int64) (string, bool)
+}
+
 // Bodies opens and seals bodies. It is safe for concurrent use.
 type Bodies struct {
 	// Least is the protection below which a body is withheld, and not written.
@@ -19,16 +33,21 @@ type Bodies struct {
 	// for them.
 	Sealed   func(body string, at envelope.Binding) (string, error)
 	Unsealed func(stored string, at envelope.Binding) (string, error)
-	// Passphrase is a conversation's key in the passphrase format. It may make requests.
-	Passphrase func(ctx context.Context, conversation int64) (string, error)
-	// WriteKey is the same for bodies that are written. nil: Passphrase.
-	WriteKey func(ctx context.Context, conversation int64) (string, error)
-	// AtHand is the same without a request, false for a key that is not known yet. nil:
-	// Passphrase is asked once, and what opens bodies is remembered.
-	AtHand func(conversation int64) (string, bool)
+	// Own gives the conversations' keys in the passphrase format, or Keys where it is nil. Keys
+	// is asked once, and what opens bodies is remembered.
+	Own  OwnKeys
+	Keys Keys
 
 	copies copies
 	given  given
+}
+
+// passphrase is the key of a conversation.
+func (b *Bodies) passphrase(ctx context.Context, conversation int64) (string, error) {
+	if b.Own != nil {
+		return b.Own.Key(ctx, conversation)
+	}
+	return b.Keys.Key(ctx, conversation)
 }
 
 // Seal encrypts a body for storage, if bodies are encrypted. An empty body stays
@@ -44,9 +63,9 @@ func (b *Bodies) Seal(ctx context.Context, at envelope.Binding, body string) (st
 	if writes == Authenticated {
 		return b.Sealed(body, at)
 	}
-	from := b.WriteKey
-	if from == nil {
-		from = b.Passphrase
+	from := b.passphrase
+	if b.Own != nil {
+		from = b.Own.KeyToWrite
 	}
 	key, err := b.usable(ctx, at.ConversationID, from)
 	if err != nil {
@@ -113,7 +132,7 @@ func (b *Bodies) decrypt(ctx context.Context, at envelope.Binding, stored string
 		return "", Plain, false, err
 	}
 	body, had, err := openPassphrase(stored, key)
-	if err == nil && b.AtHand == nil {
+	if err == nil && b.Own == nil {
 		b.given.keep(at.ConversationID, key)
 	}
 	return body, had, had == Encrypted && key == wire.FallbackBodyKey(at.ConversationID), err
@@ -139,7 +158,7 @@ func openPassphrase(stored, key string) (string, Protection, error) {
 
 // key is the passphrase of a conversation.
 func (b *Bodies) key(ctx context.Context, conversation int64) (string, error) {
-	return b.usable(ctx, conversation, b.Passphrase)
+	return b.usable(ctx, conversation, b.passphrase)
 }
 
 // usable is what from gives, if it may be used. The passphrase that everybody can compute

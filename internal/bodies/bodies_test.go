@@ -36,9 +36,29 @@ func with(t testing.TB, writes, least bodies.Protection) *bodies.Bodies {
 			}
 			return text, nil
 		},
-		Passphrase: func(context.Context, int64) (string, error) { return passphrase, nil },
-		AtHand:     func(int64) (string, bool) { return passphrase, true },
+		Own: atHand{keys(func(context.Context, int64) (string, error) { return passphrase, nil }), true},
 	}
+}
+
+// keys are the caller's.
+type keys func(ctx context.Context, conversation int64) (string, error)
+
+func (k keys) Key(ctx context.Context, id int64) (string, error) { return k(ctx, id) }
+
+// atHand are keys in definitions, which are known or not.
+type atHand struct {
+	keys
+	known bool
+}
+
+func (a atHand) KeyToWrite(ctx context.Context, id int64) (string, error) { return a.Key(ctx, id) }
+
+func (a atHand) AtHand(id int64) (string, bool) {
+	if !a.known {
+		return "", false
+	}
+	key, err := a.Key(context.Background(), id)
+	return key, err == nil
 }
 
 func seal(t testing.TB, p bodies.Protection, at envelope.Binding, text string) string {
@@ -111,7 +131,7 @@ func TestGenuineIsWhatOpensUnderTheOwnProtection(t *testing.T) {
 		assert.Equal(t, writes == bodies.Plain, b.Genuine(t.Context(), envelope.Binding{ConversationID: 7, GUID: "g", Sender: "x"}, sealed))
 	}
 	b := with(t, bodies.Encrypted, bodies.Plain)
-	b.AtHand = func(int64) (string, bool) { return "", false }
+	b.Own = atHand{}
 	assert.False(t, b.Genuine(t.Context(), place, salted), "nobody knows yet")
 }
 
@@ -123,14 +143,14 @@ func TestTheCallersKeysAreAskedOnceToTellWhatIsGenuine(t *testing.T) {
 		var asked atomic.Int32
 		var gone atomic.Bool
 		gone.Store(true)
-		b.AtHand, b.Passphrase = nil, func(ctx context.Context, _ int64) (string, error) {
+		b.Own, b.Keys = nil, keys(func(ctx context.Context, _ int64) (string, error) {
 			asked.Add(1)
 			if gone.Load() {
 				<-ctx.Done() // they take too long
 				return "", errors.New("gone")
 			}
 			return passphrase, nil
-		}
+		})
 		began := time.Now()
 		salted, forged := seal(t, bodies.Encrypted, place, "hi"), "U2FsdGVkX1forged"
 		for range 2 {
@@ -279,7 +299,7 @@ func TestAKeyThatCannotBeReadFailsOneBody(t *testing.T) {
 	salted := seal(t, bodies.Encrypted, place, "hi")
 	gone := errors.New("gone")
 	for key, want := range map[string]error{"": nil, "x": gone} {
-		b.Passphrase = func(context.Context, int64) (string, error) { return key, want }
+		b.Own = atHand{keys: func(context.Context, int64) (string, error) { return key, want }}
 		text, had, err := b.Open(t.Context(), place, salted)
 		require.ErrorIs(t, err, bodies.ErrKeyUnavailable)
 		assert.Equal(t, salted, text)
@@ -288,7 +308,7 @@ func TestAKeyThatCannotBeReadFailsOneBody(t *testing.T) {
 		require.ErrorIs(t, err, bodies.ErrKeyUnavailable)
 	}
 	// What everybody can compute is no protection.
-	b.Passphrase = func(_ context.Context, id int64) (string, error) { return wire.FallbackBodyKey(id), nil }
+	b.Own = atHand{keys: func(_ context.Context, id int64) (string, error) { return wire.FallbackBodyKey(id), nil }}
 	computed, err := b.Seal(t.Context(), place, "hi")
 	require.NoError(t, err)
 	text, had, err := b.Open(t.Context(), place, computed)

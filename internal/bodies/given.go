@@ -54,10 +54,10 @@ func (g *given) find(conversation int64) (key string, ok, ask bool) {
 }
 
 // atHand is a conversation's passphrase, false if it is not known. It makes no request
-// where AtHand is set; else the caller's Keys are asked once.
+// where the keys are its own; else the caller's Keys are asked once.
 func (b *Bodies) atHand(ctx context.Context, conversation int64) (string, bool) {
-	if b.AtHand != nil {
-		return b.AtHand(conversation)
+	if b.Own != nil {
+		return b.Own.AtHand(conversation)
 	}
 	key, ok, ask := b.given.find(conversation)
 	if !ask {
@@ -67,7 +67,7 @@ func (b *Bodies) atHand(ctx context.Context, conversation int64) (string, bool) 
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, giveUp)
 		defer cancel()
-		key, err := b.Passphrase(ctx, conversation)
+		key, err := b.Keys.Key(ctx, conversation)
 		if err != nil || key == "" {
 			close(given)
 			return

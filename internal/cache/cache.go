@@ -33,17 +33,23 @@ type Config struct {
 	KeepsMessages bool
 	// Page is how many messages are stored.
 	Page int
-	// Columns says which columns of contacts are stored, beside those of the user. nil
-	// stores all.
-	Columns func(name string) bool
+	// Owner is whoever has the Cache. nil: all columns are stored, nothing is shared, and
+	// nothing ends.
+	Owner Owner
+}
+
+// Owner is whoever has a [Cache].
+type Owner interface {
+	// Stores says which columns of contacts are stored, beside those of the user.
+	Stores(column string) bool
 	// Shared are keys of the user's that other components read: Forget removes their values.
-	Shared []string
+	Shared() []string
 	// Go runs a function in the background. It reports false when everything else has
-	// ended; then the caller runs it. nil is a plain goroutine.
-	Go func(func()) bool
-	// AtEnd has a function called when everything ends, so that nothing is written any more
-	// to a Store that is slow. release prevents that. nil: nothing ends.
-	AtEnd func(fn func(cause error)) (release func() bool)
+	// ended; then the caller runs it.
+	Go(fn func()) bool
+	// AfterStop has a function called when everything ends, so that nothing is written any more
+	// to a Store that is slow. release prevents that.
+	AfterStop(fn func(cause error)) (release func() bool)
 }
 
 // Cache is the part of a Store that belongs to one contacts data source. It is safe
@@ -132,7 +138,10 @@ func (c *Cache) Key(userID, name string) string {
 
 // User returns the cache of one session of a user. The user "" is used before a
 // login.
-func (c *Cache) User(userID string) *User {
+func (c *Cache) User(userID string) *User { return c.InitUser(new(User), userID) }
+
+// InitUser is User for a zero User that is a part of something else.
+func (c *Cache) InitUser(u *User, userID string) *User {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.accounts, func(a *account) bool { return a.userID == userID })
@@ -141,5 +150,9 @@ func (c *Cache) User(userID string) *User {
 		c.accounts = append(c.accounts, &account{userID: userID})
 	}
 	a := c.accounts[i]
-	return &User{cache: c, id: userID, account: a, since: a.logouts.Load()}
+	*u = User{cache: c, id: userID, account: a, since: a.logouts.Load()}
+	if c.cfg.KeepsMessages {
+		u.recent = new(recent)
+	}
+	return u
 }

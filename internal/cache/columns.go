@@ -17,15 +17,13 @@ var shown = []string{
 	"fldefaultchatuser", "ispinned", "isadmin", "speakers",
 }
 
-// ContactColumns returns a Config.Columns: what a list of people needs, their flUserId,
-// and the columns with the names in also, spelled exactly so. Never the chat token.
-func ContactColumns(also ...string) func(name string) bool {
-	return func(name string) bool {
-		if name == wire.UserToken {
-			return false
-		}
-		return name == wire.UserID || slices.Contains(also, name) || slices.Contains(shown, plainName(name))
+// Stores says which columns of contacts are stored: what a list of people needs, their
+// flUserId, and what the caller names, spelled exactly so. Never the chat token.
+func Stores(column, primaryKey string, also []string) bool {
+	if column == wire.UserToken {
+		return false
 	}
+	return column == wire.UserID || column == primaryKey || slices.Contains(also, column) || slices.Contains(shown, plainName(column))
 }
 
 func plainName(name string) string {

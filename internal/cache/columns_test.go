@@ -14,8 +14,8 @@ import (
 
 func TestNamesAndPicturesOfContactsAreStoredAndNothingElse(t *testing.T) {
 	t.Parallel()
-	keeps := ContactColumns("Email", "", "flUserToken")
-	for _, name := range []string{"flUserId", "Email", "Full name", "fullName", "First Name", "last_name", "Avatar", "flDefaultChatUser", "isPinned"} {
+	keeps := func(column string) bool { return Stores(column, "Email", []string{"Town", "", "flUserToken"}) }
+	for _, name := range []string{"flUserId", "Email", "Town", "Full name", "fullName", "First Name", "last_name", "Avatar", "flDefaultChatUser", "isPinned"} {
 		assert.True(t, keeps(name), name)
 	}
 	for _, name := range []string{"flUserToken", "email", "Phone", "Salary", "Password", "Mother's maiden name", "names", "Notes", "flPushSubscriptionId"} {
@@ -27,7 +27,7 @@ func TestTheCallersContactsKeepAllTheirColumns(t *testing.T) {
 	t.Parallel()
 	s := storage.NewMemory()
 	c := open(s)
-	c.cfg.Columns = ContactColumns()
+	c.cfg.Owner = owner{stores: func(column string) bool { return Stores(column, "", nil) }}
 	contacts := []datasource.Entry{{ID: 1, Data: datasource.M{"Full name": "Jane", "Phone": "1"}}, {ID: 2}}
 	c.User(jane).SaveContacts(t.Context(), contacts)
 	assert.Equal(t, datasource.M{"Full name": "Jane", "Phone": "1"}, contacts[0].Data)

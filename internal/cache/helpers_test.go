@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,8 +24,28 @@ const (
 	bob  = "eaa838f6bce5a12cabdd8ce0c5cd6bf6"
 )
 
+// owner stores all columns unless stores says otherwise, and has nothing that ends.
+type owner struct {
+	stores     func(column string) bool
+	background *sync.WaitGroup // may be nil
+}
+
+func (o owner) Stores(column string) bool { return o.stores == nil || o.stores(column) }
+func (owner) Shared() []string            { return []string{"fl-chat-auth-email"} }
+
+func (o owner) Go(fn func()) bool {
+	if o.background == nil {
+		go fn()
+	} else {
+		o.background.Go(fn)
+	}
+	return true
+}
+
+func (owner) AfterStop(func(error)) (release func() bool) { return func() bool { return true } }
+
 func open(s storage.Store) *Cache {
-	return New(Config{Store: s, BaseURL: host, DataSourceID: 101, Log: slog.New(slog.DiscardHandler), KeepsMessages: true, Page: 3, Shared: []string{"fl-chat-auth-email"}})
+	return New(Config{Store: s, BaseURL: host, DataSourceID: 101, Log: slog.New(slog.DiscardHandler), KeepsMessages: true, Page: 3, Owner: owner{}})
 }
 
 // plain hides that a Store can list.

@@ -64,8 +64,8 @@ func (u *User) later(ctx context.Context, w *write) {
 
 // background runs fn in a goroutine. It reports false if nothing is begun any more.
 func (c *Cache) background(fn func()) bool {
-	if c.cfg.Go != nil {
-		return c.cfg.Go(fn)
+	if c.cfg.Owner != nil {
+		return c.cfg.Owner.Go(fn)
 	}
 	go fn()
 	return true
@@ -158,10 +158,10 @@ func (c *Cache) Soon(ctx context.Context, fn func(context.Context)) {
 
 // whenClosing calls fn when everything ends. release prevents that.
 func (c *Cache) whenClosing(fn func()) (release func() bool) {
-	if c.cfg.AtEnd == nil {
+	if c.cfg.Owner == nil {
 		return func() bool { return true }
 	}
-	return c.cfg.AtEnd(func(error) { fn() })
+	return c.cfg.Owner.AfterStop(func(error) { fn() })
 }
 
 // close ends a write since everything ends: at once if the Store is known to be slow, or
@@ -183,7 +183,9 @@ func (q *writes) next(abort context.CancelFunc) *write {
 	q.running, q.abort = nil, nil
 	if len(q.waiting) > 0 {
 		q.running, q.abort = q.waiting[0], abort
-		q.waiting = slices.Delete(q.waiting, 0, 1)
+		if q.waiting = slices.Delete(q.waiting, 0, 1); len(q.waiting) == 0 {
+			q.waiting = nil
+		}
 	}
 	return q.running
 }

@@ -4,20 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
 // SaveContacts stores a complete list of contacts, with the columns that
-// Config.Columns names.
+// the Owner stores.
 func (u *User) SaveContacts(ctx context.Context, contacts []datasource.Entry) {
 	rows := make([]row, len(contacts))
 	for i := range contacts {
 		rows[i] = toRow(&contacts[i])
 		rows[i].Data = u.cache.columns(rows[i].Data)
 	}
-	u.save(ctx, "contacts", rows)
+	u.saveList(ctx, "contacts", rows, &u.contacts)
 }
 
 // Contacts returns the list that was stored last, and whether there is one.
@@ -29,12 +28,12 @@ func (u *User) Contacts(ctx context.Context) ([]datasource.Entry, bool, error) {
 
 // columns returns what may be stored of a contact.
 func (c *Cache) columns(data datasource.M) datasource.M {
-	if c.cfg.Columns == nil || data == nil {
+	if c.cfg.Owner == nil || data == nil {
 		return data
 	}
 	out := make(datasource.M, len(data))
 	for name, v := range data {
-		if c.cfg.Columns(name) {
+		if c.cfg.Owner.Stores(name) {
 			out[name] = v
 		}
 	}
@@ -47,7 +46,7 @@ func (u *User) SaveConversations(ctx context.Context, sources []datasource.DataS
 	for i := range sources {
 		list[i] = toSource(&sources[i])
 	}
-	u.save(ctx, "conversations", list)
+	u.saveList(ctx, "conversations", list, &u.conversations)
 }
 
 // Conversations returns the list that was stored last, and whether there is one.
@@ -61,7 +60,7 @@ func (u *User) Conversations(ctx context.Context) ([]datasource.DataSource, bool
 	return out, ok, err
 }
 
-func (u *User) save(ctx context.Context, name string, v any) {
+func (u *User) saveList(ctx context.Context, name string, v any, last *written) {
 	const failed = "caching failed"
 	raw, err := json.Marshal(v) // the rows are the caller's
 	if err != nil {
@@ -69,16 +68,16 @@ func (u *User) save(ctx context.Context, name string, v any) {
 		return
 	}
 	sum := sha256.Sum256(raw)
+	now := written(sum[:len(written{})])
 	u.later(ctx, &write{name: name, failed: failed, change: func(ctx context.Context) error {
-		if slices.Contains(u.saved, written{name, sum}) {
+		if *last == now {
 			return nil
 		}
-		// A write that fails may have been made nevertheless.
-		u.saved = slices.DeleteFunc(u.saved, func(w written) bool { return w.name == name })
+		*last = written{} // a write that fails may have been made nevertheless
 		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw); err != nil {
 			return err
 		}
-		u.saved = append(u.saved, written{name, sum})
+		*last = now
 		return nil
 	}})
 }

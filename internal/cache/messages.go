@@ -26,7 +26,7 @@ func (u *User) load(ctx context.Context) (p page) {
 }
 
 // Seen records the rows that answered a query of the receive engine, and stores the
-// newest from time to time. [User.Save] stores the rest. clock is the server's time of
+// newest from time to time. [User.Saver] stores the rest. clock is the server's time of
 // the answer.
 func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry, clock feed.Time) {
 	if !u.cache.cfg.KeepsMessages || u.forgotten() {
@@ -76,8 +76,16 @@ func moment(ctx context.Context, done <-chan struct{}) bool {
 	return true
 }
 
-// Save stores what Seen has not stored yet. Call it at the end of a polling loop.
-func (u *User) Save() {
+// Saver is a function that stores what Seen has not stored yet, for the end of a polling loop;
+// nil if no messages are kept.
+func (u *User) Saver() func() {
+	if u.recent == nil {
+		return nil
+	}
+	return u.save
+}
+
+func (u *User) save() {
 	if done := u.recent.waiting(); done != nil {
 		moment(context.Background(), done)
 	}

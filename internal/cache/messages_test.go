@@ -86,7 +86,7 @@ func TestTheNewestMessagesAreKept(t *testing.T) {
 			for _, s := range c.steps {
 				u.Seen(t.Context(), s.q, s.rows, 0)
 			}
-			u.Save()
+			u.save()
 			rows, upto := cache.User("jo").Messages(t.Context())
 			assert.Equal(t, c.ids, ids(rows))
 			assert.Equal(t, c.upto, upto)
@@ -114,7 +114,7 @@ func TestWhatListenersChangeIsNotWhatIsStored(t *testing.T) {
 	rows := []datasource.Entry{at(1, 1, 1)}
 	u.Seen(t.Context(), after(0), rows, 0)
 	rows[0].Data["body"] = "in plain text"
-	u.Save()
+	u.save()
 	stored, _ := c.User("jo").Messages(t.Context())
 	require.Len(t, stored, 1)
 	assert.Equal(t, "x", stored[0].Data["body"])
@@ -131,8 +131,8 @@ func TestMessagesAreWrittenNowAndThen(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		assert.Equal(t, 2, writes)
-		u.Save()
-		u.Save()
+		u.save()
+		u.save()
 		assert.Equal(t, 3, writes)
 		rows, _ := u.Messages(t.Context())
 		assert.Equal(t, []int64{100}, ids(rows))
@@ -179,7 +179,7 @@ func TestNothingIsKeptForAStoreThatDiesWithTheProcess(t *testing.T) {
 	c.cfg.KeepsMessages = false
 	u := c.User("jo")
 	u.Seen(t.Context(), newest, []datasource.Entry{at(1, 1, 1)}, 0)
-	u.Save()
+	assert.Nil(t, u.Saver())
 	assert.Empty(t, dump(t, s))
 }
 
@@ -205,10 +205,10 @@ func TestSeenAddsToWhatASlowStoreHadWhenItAnswers(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Second)
-		u.Save()
+		u.save()
 		u.Seen(t.Context(), after, []datasource.Entry{at(6, 6, 6)}, 0)
 		time.Sleep(2 * saveEvery)
-		u.Save()
+		u.save()
 		rows, upto := open(s).User("jo").Messages(t.Context())
 		require.Equal(t, []int64{4, 5, 6}, ids(rows))
 		assert.Equal(t, "as it came", rows[0].Data["body"])

@@ -30,18 +30,15 @@ type User struct {
 	account *account
 	since   int64 // account.logouts when the session began
 
-	// saved are the hashes of the lists that this session wrote last, which are not written
-	// again. account.changes is held.
-	saved []written
+	// contacts and conversations are what this session wrote last, which is not written again.
+	// account.changes is held.
+	contacts, conversations written
 
-	recent recent
+	recent *recent // nil if no messages are kept
 }
 
-// written is what a value was when it was written last.
-type written struct {
-	name string
-	sum  [sha256.Size]byte
-}
+// written is half a hash of a value as it was written last. The zero value is that of none.
+type written [sha256.Size / 2]byte
 
 // forgotten reports whether a logout has ended the session.
 func (u *User) forgotten() bool { return u.account.logouts.Load() != u.since }
@@ -78,7 +75,7 @@ func (u *User) DropToken(ctx context.Context) {
 }
 
 // Share stores a value for other components of the app, or removes it if it is nil. A
-// logout removes it if its key is one of Config.Shared.
+// logout removes it if its key is one of Owner.Shared.
 func (u *User) Share(ctx context.Context, key string, value []byte) {
 	u.later(ctx, &write{name: "share/" + key, failed: "leaving the login for other components failed", change: func(ctx context.Context) error {
 		if value == nil {
@@ -89,7 +86,7 @@ func (u *User) Share(ctx context.Context, key string, value []byte) {
 }
 
 // Forget removes everything that is stored of a user, and what is under the keys of
-// Config.Shared. From its beginning on, no save of the session leaves anything behind:
+// Owner.Shared. From its beginning on, no save of the session leaves anything behind:
 // Forget ends a running save and waits for that, and if ctx ends first, that save removes
 // what it wrote.
 //
@@ -98,7 +95,9 @@ func (u *User) Forget(ctx context.Context) error {
 	if u.account.logouts.CompareAndSwap(u.since, u.since+1) {
 		u.account.writes.stop()
 	}
-	u.recent.drop()
+	if u.recent != nil {
+		u.recent.drop()
+	}
 	done := make(chan error, 1)
 	go func() { done <- u.forget(ctx) }()
 	select {
@@ -134,8 +133,10 @@ func (u *User) forget(ctx context.Context) error {
 // login, from where the Store keeps its values.
 func (u *User) erase(ctx context.Context) error {
 	var errs []error
-	for _, key := range u.cache.cfg.Shared {
-		errs = append(errs, u.cache.cfg.Store.Delete(ctx, key))
+	if owner := u.cache.cfg.Owner; owner != nil {
+		for _, key := range owner.Shared() {
+			errs = append(errs, u.cache.cfg.Store.Delete(ctx, key))
+		}
 	}
 	errs = append(errs, u.unindexAll(ctx))
 	for _, name := range names {

@@ -25,7 +25,7 @@ func fill(ctx context.Context, u *User) {
 	u.SaveContacts(ctx, []datasource.Entry{*contact(1, u.id)})
 	u.SaveConversations(ctx, []datasource.DataSource{{ID: 7}})
 	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id)}, 0)
-	u.Save()
+	u.save()
 	u.EditPins(ctx, func([]byte) ([]byte, error) { return []byte("of " + u.id), nil }) //nolint:errcheck // as the others
 }
 

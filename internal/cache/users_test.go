@@ -124,7 +124,7 @@ func TestALoginWritesNoListOfAllUsers(t *testing.T) {
 	login := func(i int) {
 		id := fmt.Sprintf("%032d", i)
 		c := open(s)
-		c.cfg.Go = func(fn func()) bool { background.Go(fn); return true }
+		c.cfg.Owner = owner{background: &background}
 		c.User(id).Remember(t.Context(), contact(int64(i), id), "token", id)
 	}
 	var costs []int

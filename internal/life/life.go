@@ -14,22 +14,30 @@ import (
 // A Life counts running work. It is safe for concurrent use, and its methods may be
 // called in any order, any number of times. The zero Life is open, and a part of nothing.
 type Life struct {
-	parent *Life           // counts the work of this one, too; may be nil
-	above  context.Context // that of the parent is used if this is nil
+	parent *Life // counts the work of this one, too; may be nil
+	above  *above
 
 	mu      sync.Mutex
-	ctx     context.Context // made when somebody asks for it, since idle lives need none
-	cancel  context.CancelCauseFunc
+	work    *work // nil in an idle Life: a process may have thousands
+	inside  int   // running work
+	over    bool  // no more work is accepted
 	stopped bool
-	cause   error         // of Stop
-	over    bool          // no more work is accepted
-	inside  int           // running work
-	empty   chan struct{} // closed when inside reaches 0; nil if nobody waits
-	first   *ending       // what is called at Stop
+	first   *ending // what is called at Stop
+}
+
+// above is what a Life ends with that is a part of no other; nil: nothing.
+type above struct{ context.Context }
+
+// work is what somebody has asked for.
+type work struct {
+	ctx    context.Context // nil before Context
+	cancel context.CancelCauseFunc
+	cause  error         // of Stop
+	empty  chan struct{} // closed when nothing runs any more; nil if nobody waits
 }
 
 // New returns an open Life, whose context ends with ctx, too.
-func New(ctx context.Context) *Life { return &Life{above: ctx} }
+func New(ctx context.Context) *Life { return &Life{above: &above{ctx}} }
 
 // Part returns a Life that is a part of this one: this one counts its work, too, and
 // the part is over, and its context ends, with this one.
@@ -45,21 +53,33 @@ func (l *Life) PartOf(whole *Life) *Life {
 func (l *Life) Context() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx == nil {
-		above := l.above
-		switch {
-		case above != nil:
-		case l.parent != nil:
-			above = l.parent.Context()
-		default:
-			above = context.Background()
-		}
-		l.ctx, l.cancel = context.WithCancelCause(above)
+	w := l.asked()
+	if w.ctx == nil {
+		w.ctx, w.cancel = context.WithCancelCause(l.outside())
 		if l.stopped {
-			l.cancel(l.cause)
+			w.cancel(w.cause)
 		}
 	}
-	return l.ctx
+	return w.ctx
+}
+
+// outside is the context of what this is a part of.
+func (l *Life) outside() context.Context {
+	switch {
+	case l.above != nil:
+		return l.above.Context
+	case l.parent != nil:
+		return l.parent.Context()
+	}
+	return context.Background()
+}
+
+// asked is the work, which is made when it is needed first. mu is held.
+func (l *Life) asked() *work {
+	if l.work == nil {
+		l.work = new(work)
+	}
+	return l.work
 }
 
 // Enter counts the caller's work, or reports false when the Life is over. After true
@@ -116,9 +136,9 @@ func (l *Life) release() {
 	if l.inside == 0 {
 		panic("life: Leave without Enter")
 	}
-	if l.inside--; l.inside == 0 && l.empty != nil {
-		close(l.empty)
-		l.empty = nil
+	if l.inside--; l.inside == 0 && l.work != nil && l.work.empty != nil {
+		close(l.work.empty)
+		l.work.empty = nil
 	}
 }
 
@@ -149,9 +169,10 @@ func (l *Life) Stop(cause error) {
 	if l.stopped {
 		return
 	}
-	l.stopped, l.cause = true, cause
-	if l.cancel != nil {
-		l.cancel(cause)
+	w := l.asked()
+	l.stopped, w.cause = true, cause
+	if w.cancel != nil {
+		w.cancel(cause)
 	}
 	l.callEndings()
 }
@@ -175,10 +196,11 @@ func (l *Life) Wait(ctx context.Context) error {
 			l.mu.Unlock()
 			return nil
 		}
-		if l.empty == nil {
-			l.empty = make(chan struct{})
+		w := l.asked()
+		if w.empty == nil {
+			w.empty = make(chan struct{})
 		}
-		empty := l.empty
+		empty := w.empty
 		l.mu.Unlock()
 		select {
 		case <-empty:

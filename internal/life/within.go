@@ -106,7 +106,7 @@ func (l *Life) add(e *ending) {
 	defer l.mu.Unlock()
 	if l.stopped {
 		e.off = true
-		go e.fn(l.cause)
+		go e.fn(l.work.cause)
 		return
 	}
 	if e.next = l.first; e.next != nil {
@@ -119,7 +119,7 @@ func (l *Life) add(e *ending) {
 func (l *Life) callEndings() {
 	for e := l.first; e != nil; e = e.next {
 		e.off = true
-		go e.fn(l.cause)
+		go e.fn(l.work.cause)
 	}
 	l.first = nil
 }

@@ -40,13 +40,18 @@ type Values interface {
 
 // Config says what a [Book] works with. All fields but Strict are required.
 type Config struct {
-	// Values are those of the current user.
-	Values func() Values
-	// Read reads a definition from the server and calls Put.
-	Read func(ctx context.Context, conversation int64) (wire.Definition, error)
+	Owner
 	// Strict: a Store that fails gives no keys, and the computed key is none.
 	Strict bool
 	Log    *slog.Logger
+}
+
+// Owner is whoever has a [Book].
+type Owner interface {
+	// Values are those of the current user.
+	Values() Values
+	// Read reads a definition from the server and calls Put.
+	Read(ctx context.Context, conversation int64) (wire.Definition, error)
 }
 
 // Book holds the keys of the definitions that a session has read, as many as the user

@@ -59,20 +59,28 @@ type server struct {
 	err   error
 }
 
+// owner has a book whose definitions are on a server.
+type owner struct {
+	*server
+	values *values
+	book   *pins.Book
+}
+
+func (o *owner) Values() pins.Values { return o.values }
+
+func (o *owner) Read(_ context.Context, id int64) (wire.Definition, error) {
+	o.reads++
+	if o.err != nil {
+		return wire.Definition{}, o.err
+	}
+	o.book.Put(id, o.definition(id))
+	return o.definition(id), nil
+}
+
 func (s *server) book(v *values, strict bool) *pins.Book {
-	var b *pins.Book
-	b = pins.New(pins.Config{
-		Values: func() pins.Values { return v }, Strict: strict, Log: slog.New(slog.DiscardHandler),
-		Read: func(_ context.Context, id int64) (wire.Definition, error) {
-			s.reads++
-			if s.err != nil {
-				return wire.Definition{}, s.err
-			}
-			b.Put(id, s.definition(id))
-			return s.definition(id), nil
-		},
-	})
-	return b
+	o := &owner{server: s, values: v}
+	o.book = pins.New(pins.Config{Owner: o, Strict: strict, Log: slog.New(slog.DiscardHandler)})
+	return o.book
 }
 
 func (s *server) definition(id int64) wire.Definition {

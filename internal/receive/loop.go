@@ -7,20 +7,20 @@ import (
 )
 
 // loop polls from the first listener to the last. It has a goroutine while there is
-// something to do. Between polls there is a timer only, so that many chats that wait cost
+// something to do. Between polls there is an alarm only, so that many chats that wait cost
 // little. The mu of the Receiver guards it.
 type loop struct {
 	r *Receiver
-	// running: a goroutine is in run. armed: the timer has yet to call due. Neither: the loop
+	// running: a goroutine is in run. armed: the alarm has yet to call due. Neither: the loop
 	// waits for wake.
 	running, armed bool
 	again          bool // the engine may have something new to ask for since it was asked last
-	timer          *time.Timer
+	lasts          bool // see ctx
+	alarm          alarm
 	// ctx is that of the requests of a poll, made for the first one. What goes on beside the
 	// next polls ends with the loop, so then it lasts as long.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	lasts  bool
 }
 
 // errNoListener: the last listener has left.
@@ -38,6 +38,7 @@ func (r *Receiver) startLoop() error {
 		return context.Canceled // Life is over; its owner knows the cause
 	}
 	r.loop, r.feed = &loop{r: r}, r.cfg.Feed()
+	r.loop.joinClock(r.cfg.Share)
 	return nil
 }
 
@@ -56,14 +57,14 @@ func (r *Receiver) stopLoop(cause error) {
 // wake has the engine asked for what is to be done. mu is held.
 func (p *loop) wake() {
 	p.again = true
-	if p.running || p.armed && !p.timer.Stop() {
+	if p.running || p.armed && !p.stopAlarm() {
 		return // a goroutine is there, or on its way
 	}
 	p.armed, p.running = false, true
 	go p.run()
 }
 
-// due is what the timer calls, in a goroutine of its own.
+// due is what the alarm calls, in a goroutine of its own.
 func (p *loop) due() {
 	p.r.mu.Lock()
 	p.armed, p.running = false, true
@@ -113,17 +114,14 @@ func (p *loop) rest(until time.Time) bool {
 		return true
 	}
 	p.armed = true
-	if wait := time.Until(until); p.timer == nil {
-		p.timer = time.AfterFunc(wait, p.due)
-	} else {
-		p.timer.Reset(wait)
-	}
+	p.setAlarm(until)
 	return true
 }
 
 // finish is the end of a loop that was stopped.
 func (p *loop) finish() {
 	defer p.r.life.Leave()
+	p.leaveClock()
 	if p.r.cfg.Rested != nil {
 		p.r.cfg.Rested()
 	}

@@ -47,7 +47,7 @@ type Failure struct {
 	End  bool          // further polls would fail, too: the listeners end with the error
 }
 
-// Config is what a Receiver works with. All fields but Rested and Hooks are required.
+// Config is what a Receiver works with. All fields but Rested, Hooks and Share are required.
 type Config struct {
 	Source Source
 	// Feed makes the engine of a loop, without listeners.
@@ -61,6 +61,9 @@ type Config struct {
 	Hooks []hooks.Hook
 	// Life is the life of which the Receiver's becomes a part.
 	Life *life.Life
+	// Share is a pointer to what Receivers have in common: those with the same one share a
+	// timer. nil: nothing.
+	Share any
 }
 
 // Receiver receives the rows of one user. It is safe for concurrent use.

@@ -13,8 +13,10 @@ import (
 // Known caches the definitions that were read. It holds as many as the user has
 // conversations. The zero value is empty; it is safe for concurrent use.
 type Known struct {
-	// Seen, if set, is called with every definition that is remembered. Set it before use.
-	Seen func(id int64, d wire.Definition)
+	// Seen, if set, gets every definition that is remembered. Set it before use.
+	Seen interface {
+		Put(id int64, d wire.Definition)
+	}
 
 	mu   sync.Mutex
 	defs few.Map[int64, *known]
@@ -47,7 +49,7 @@ func (k *Known) PutCached(id int64, d wire.Definition) wire.Definition {
 
 func (k *Known) put(id int64, d wire.Definition, unlessSince *uint64) {
 	if k.remember(id, d, unlessSince) && k.Seen != nil {
-		k.Seen(id, d)
+		k.Seen.Put(id, d)
 	}
 }
 

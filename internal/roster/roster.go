@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
 // ErrNoConversation is in the chain of an error of Config.Read for a data source that is
@@ -19,10 +21,7 @@ type Config struct {
 	// All: the user is taken to be in every conversation.
 	All   bool
 	Known *Known
-	// Read reads one conversation, and List the list of the user's. Both put what they
-	// read into Known.
-	Read func(ctx context.Context, id int64) error
-	List func(ctx context.Context) error
+	Reader
 	// NotFound is in the chain of Read's error for what is no conversation, and of
 	// what Check says about a conversation that the user is not in.
 	NotFound error
@@ -30,6 +29,12 @@ type Config struct {
 	// is not counts only when it has been said several times in a row. nil: all are.
 	Certain func(err error) bool
 	Log     *slog.Logger
+}
+
+// Reader reads one conversation, and the list of the user's. It puts what it reads into Known.
+type Reader interface {
+	Read(ctx context.Context, id int64) (wire.Definition, error)
+	List(ctx context.Context) error
 }
 
 // Roster says of which conversations one user is a member. It is safe for concurrent
@@ -133,7 +138,7 @@ func notMember(id int64, notFound error) error {
 
 // read reads one conversation. It remembers when the user is not in it.
 func (r *Roster) read(ctx context.Context, id int64) error {
-	err := r.cfg.Read(ctx, id)
+	_, err := r.cfg.Read(ctx, id)
 	if err == nil {
 		if e, ok := r.cfg.Known.get(id); ok && !r.cfg.All && !e.has(r.cfg.UserID) {
 			err = r.notMember(id)
@@ -180,7 +185,7 @@ func (r *Roster) ConfirmNone(ctx context.Context) error {
 	if !known {
 		return nil
 	}
-	if err := r.cfg.Read(ctx, id); err != nil && !errors.Is(err, r.cfg.NotFound) {
+	if _, err := r.cfg.Read(ctx, id); err != nil && !errors.Is(err, r.cfg.NotFound) {
 		return err
 	} else if e, ok := r.cfg.Known.get(id); err == nil && ok && e.has(r.cfg.UserID) {
 		return fmt.Errorf("an empty list of conversations, although the user is in conversation %d", id)

@@ -39,31 +39,37 @@ func definition(members []string) wire.Definition {
 	return wire.ParseDefinition(raw)
 }
 
+// seen notes what was read.
+type seen struct{ *sync.Map }
+
+func (n seen) Put(id int64, _ wire.Definition) { n.Store(id, true) }
+
 func newServer() *server {
 	s := &server{
 		members: map[int64][]string{}, elsewhere: map[int64]bool{}, fail: map[int64]error{},
 	}
-	s.known.Seen = func(id int64, _ wire.Definition) { s.seen.Store(id, true) }
-	s.Roster = roster.New(roster.Config{UserID: "me", Known: &s.known, Read: s.read, List: s.list, NotFound: errNotFound, Log: slog.New(slog.DiscardHandler)})
+	s.known.Seen = seen{&s.seen}
+	s.Roster = roster.New(roster.Config{UserID: "me", Known: &s.known, Reader: s, NotFound: errNotFound, Log: slog.New(slog.DiscardHandler)})
 	return s
 }
 
-func (s *server) read(_ context.Context, id int64) error {
+func (s *server) Read(_ context.Context, id int64) (wire.Definition, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
 	if err := s.fail[id]; err != nil {
-		return err
+		return wire.Definition{}, err
 	}
 	members, ok := s.members[id]
 	if !ok {
-		return errNotFound
+		return wire.Definition{}, errNotFound
 	}
-	s.known.Put(id, definition(members))
-	return nil
+	d := definition(members)
+	s.known.Put(id, d)
+	return d, nil
 }
 
-func (s *server) list(context.Context) error {
+func (s *server) List(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lists++
@@ -158,10 +164,18 @@ func TestWhoIsNotListedAnyMoreIsAskedAbout(t *testing.T) {
 		require.NoError(t, s.Check(t.Context(), 2))
 		s.members[1] = []string{"you"}
 		require.NoError(t, s.Check(t.Context(), 1), "as read last")
-		require.NoError(t, s.list(t.Context()))
+		require.NoError(t, s.List(t.Context()))
 		require.ErrorIs(t, s.Check(t.Context(), 1), errNotFound)
 		require.NoError(t, s.Check(t.Context(), 2))
 	})
+}
+
+// nowhere has no conversation.
+type nowhere struct{}
+
+func (nowhere) List(context.Context) error { return nil }
+func (nowhere) Read(context.Context, int64) (wire.Definition, error) {
+	return wire.Definition{}, errNotFound
 }
 
 func TestAListDoesNotUndoWhatWasReadAfterItBegan(t *testing.T) {
@@ -169,7 +183,7 @@ func TestAListDoesNotUndoWhatWasReadAfterItBegan(t *testing.T) {
 	k := roster.Known{}
 	r := roster.New(roster.Config{
 		UserID: "me", Known: &k, NotFound: errNotFound, Log: slog.New(slog.DiscardHandler),
-		Read: func(context.Context, int64) error { return errNotFound }, List: func(context.Context) error { return nil },
+		Reader: nowhere{},
 	})
 	k.Put(1, definition([]string{"me"}))
 	done := k.Listing("me")

@@ -22,25 +22,31 @@ type Config struct {
 	// it.
 	Endpoint *Endpoint
 	UserID   string
-	// Authorized calls fn with the user's chat token, and once more with a new token
-	// if the server refuses the first.
-	Authorized func(ctx context.Context, fn func(token string) error) error
-	// Members reads the user's conversations from the server.
-	Members func(ctx context.Context) ([]Member, error)
+	Host
 	// Named: of a read that names its conversations the caller knows that there are these, so it
 	// does without Members.
 	Named  bool
 	Roster Roster
 	// Genuine is what Feed is told; nil: all rows are.
 	Genuine func(context.Context, *datasource.Entry) bool
-	// Beside runs a read that a poll may leave, and that ends with the poll's context, in a
-	// goroutine of its own. It reports false if nothing may begin.
-	Beside func(read func()) bool
-	// Found is called when a read that a poll has left has brought something new.
-	Found func()
 	// PageSize is the number of rows in a request.
 	PageSize int
 	Log      *slog.Logger
+}
+
+// Host is whoever has a [Source]. It is an interface rather than functions, each of which would
+// be an allocation of every chat.
+type Host interface {
+	// Authorized calls fn with the user's chat token, and once more with a new token
+	// if the server refuses the first.
+	Authorized(ctx context.Context, fn func(token string) error) error
+	// Members reads the user's conversations from the server.
+	Members(ctx context.Context) ([]Member, error)
+	// Beside runs a read that a poll may leave, and that ends with the poll's context, in a
+	// goroutine of its own. It reports false if nothing may begin.
+	Beside(read func()) bool
+	// Found is called when a read that a poll has left has brought something new.
+	Found()
 }
 
 // Roster says which conversations are the user's.

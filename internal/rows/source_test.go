@@ -35,14 +35,19 @@ func newBench(t *testing.T) *bench {
 	}
 	b.cfg = rows.Config{
 		Client: b.Client(), Endpoint: &rows.Endpoint{}, UserID: "u-jane", PageSize: 10, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
-		Authorized: func(_ context.Context, fn func(string) error) error { return fn("t-jane") },
-		Members:    func(context.Context) ([]rows.Member, error) { return []rows.Member{{ID: b.one}, {ID: b.two}}, nil },
-		Roster:     strangers(nil),
-		Beside:     func(read func()) bool { go read(); return true },
-		Found:      func() {},
+		Host:   host(func(context.Context) ([]rows.Member, error) { return []rows.Member{{ID: b.one}, {ID: b.two}}, nil }),
+		Roster: strangers(nil),
 	}
 	return b
 }
+
+// host is Jane's, and reads the list of conversations.
+type host func(context.Context) ([]rows.Member, error)
+
+func (host) Authorized(_ context.Context, fn func(string) error) error { return fn("t-jane") }
+func (h host) Members(ctx context.Context) ([]rows.Member, error)      { return h(ctx) }
+func (host) Beside(read func()) bool                                   { go read(); return true }
+func (host) Found()                                                    {}
 
 // strangers are a roster that says whose rows the user must not see.
 type strangers func(ids []int64) (map[int64]bool, error)
@@ -233,7 +238,7 @@ func TestOneFailureFailsTheWhole(t *testing.T) {
 	require.Error(t, err, "rather than a part goes missing")
 
 	gone := errors.New("no list")
-	b.cfg.Members = func(context.Context) ([]rows.Member, error) { return nil, gone }
+	b.cfg.Host = host(func(context.Context) ([]rows.Member, error) { return nil, gone })
 	_, err = rows.New(b.cfg).Unread(t.Context(), 1000)
 	require.ErrorIs(t, err, gone)
 

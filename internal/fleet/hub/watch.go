@@ -45,8 +45,7 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 	w := &Watch{h: h, cfg: cfg}
 	w.rows = rows.New(rows.Config{
 		Client: h.cfg.Client, Endpoint: h.endpoint, PageSize: cfg.Size, Log: cfg.Log, Genuine: h.cfg.Genuine,
-		Members: w.members, Named: true, Beside: cfg.Beside, Found: cfg.Poke, Roster: everybodys{},
-		Authorized: func(_ context.Context, fn func(string) error) error { return fn("") },
+		Host: watchHost{w}, Named: true, Roster: everybodys{},
 	})
 	w.tail = &tail{
 		h: h, server: w.fromServer,
@@ -60,6 +59,14 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 	h.watches[w] = true
 	return w
 }
+
+// watchHost is a Watch as the source of its rows sees it.
+type watchHost struct{ w *Watch }
+
+func (h watchHost) Authorized(_ context.Context, fn func(string) error) error { return fn("") }
+func (h watchHost) Members(ctx context.Context) ([]rows.Member, error)        { return h.w.members(ctx) }
+func (h watchHost) Beside(read func()) bool                                   { return h.w.cfg.Beside(read) }
+func (h watchHost) Found()                                                    { h.w.cfg.Poke() }
 
 // everybodys is the roster of whoever may see all conversations.
 type everybodys struct{}

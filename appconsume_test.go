@@ -98,6 +98,12 @@ func (l *ledger) add(m *chat.Message) {
 	}
 }
 
+func (l *ledger) deletions() map[int64]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.gone)
+}
+
 func (l *ledger) count() int { return len(l.bodies()) }
 
 func (l *ledger) bodies() map[string]int {
@@ -250,6 +256,95 @@ func killConsumers(t *testing.T, c killing) {
 	assert.Greater(t, wanted, 100)
 	for room, ids := range done.ids() {
 		assert.IsIncreasing(t, ids, "room %d", room)
+	}
+}
+
+// In a conversation in which others write nothing points to a deletion, and an App finds it hours
+// later. One that was not found when the process ended is told by the next one, and what was told
+// before is not told again.
+func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ transactional, fails bool }{
+		"with transactions":    {transactional: true},
+		"without":              {},
+		"when some reads fail": {fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := newOffice(t, 8)
+				base, done := storage.NewMemory().(storage.Transactional), newLedger()
+				// life consumes for as long as during takes, and is killed then.
+				life := func(during func()) {
+					store := &mortal{Transactional: base, done: done}
+					var kept storage.Store = store
+					if !c.transactional {
+						kept = struct{ storage.Store }{store}
+					}
+					app := o.open(t, kept)
+					over := make(chan error)
+					go func() {
+						over <- app.Consume(t.Context(), "archive", func(ctx context.Context, m *chat.Message) error {
+							if c.transactional {
+								write(ctx, m)
+							} else {
+								done.add(m)
+							}
+							return nil
+						}, chat.StartAt(chat.FromBeginning))
+					}()
+					time.Sleep(10 * time.Second)
+					during()
+					store.dead.Store(true)
+					require.NoError(t, app.Close())
+					require.Error(t, <-over)
+				}
+				remove := func(room int64, ids ...int64) {
+					for _, id := range ids {
+						require.NoError(t, o.Client().Delete(t.Context(), room, id))
+					}
+				}
+				lively, quiet := o.rooms[0], o.rooms[1]
+				add := func(room int64, body string) int64 {
+					return o.AddRows(room, chat.M{"body": body, "fromUserId": "somebody", "guid": body})[0]
+				}
+				var said, early []int64
+				life(func() {
+					for i := range 400 {
+						said = append(said, add(lively, fmt.Sprint("m", i)))
+						if i < 3 {
+							early = append(early, add(quiet, fmt.Sprint("q", i)))
+						}
+						if i == 60 {
+							remove(quiet, early[0])
+						}
+						if 20 <= i && i < 25 {
+							remove(lively, said[i-10])
+						}
+						time.Sleep(3 * time.Second)
+					}
+					assert.Equal(t, map[int64]int{early[0]: 1}, done.deletions(), "or this test tries nothing")
+				})
+				remove(lively, said[100]) // while nobody consumes
+				want := map[int64]int{early[0]: 1, said[100]: 1}
+				for _, id := range said[10:15] {
+					want[id] = 1
+				}
+				if c.fails {
+					defer o.Sometimes(0.3, fliplettest.Query, fliplettest.Status(503)).Off()
+				}
+				life(func() {
+					add(lively, "after")
+					time.Sleep(5 * time.Minute)
+					assert.Equal(t, want, done.deletions())
+				})
+				time.Sleep(time.Minute)
+				life(func() { time.Sleep(3 * time.Hour) })
+				life(func() { time.Sleep(10 * time.Minute) })
+				assert.Equal(t, want, done.deletions(), "none is told again")
+				assert.Equal(t, 404, done.count())
+			})
+		})
 	}
 }
 

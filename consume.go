@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
@@ -270,6 +269,9 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 		OnStorage: func(err error) { t.Tell(failure("consume", err), false) },
 	}
+	if s.watch != nil && o.policy == Queue { // others do not handle all deletions
+		k.Begins = func(told *receive.Told) { s.watch.Late(told) }
+	}
 	k.Outage, k.Undone = s.outage, h.undone
 	if o.noMarks {
 		k.Ignore = func(e feed.Event) bool { _, wanted := e.Without(feed.PartSet(ChangedReaders)); return !wanted }
@@ -286,14 +288,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 // the server is down, or it, or what stands before it, answers polls no better, or an
 // answer waits in the outbox.
 func (s *session) outage(err error) bool {
-	if errors.Is(err, ErrQueued) || s.receiver.Status().Failed > 0 {
-		return true
-	}
-	if !errors.Is(err, ErrOffline) && !datasource.Temporary(err) {
-		return false
-	}
-	answer, ok := errors.AsType[*datasource.Error](err)
-	return !ok || answer.StatusCode != http.StatusInternalServerError
+	return errors.Is(err, ErrQueued) || s.receiver.Status().Failed > 0 || rows.Down(err, errors.Is(err, ErrOffline))
 }
 
 // consumeFunc calls the functions of one Consume.

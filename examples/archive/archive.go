@@ -61,13 +61,9 @@ func (a *archive) close() error { return a.store.Close() }
 // position is in the Storage of the App, which is the archive: a process that is killed goes
 // on where it was, and hears of what was deleted meanwhile.
 func (a *archive) follow(ctx context.Context, app *chat.App) error {
-	err := app.Consume(ctx, "archive", a.add,
-		chat.StartAt(chat.FromBeginning), chat.WithoutReadMarks(), chat.MaxAttempts(10), chat.DeadLetter(a.putAside),
+	return app.Consume(ctx, "archive", a.add,
+		chat.StartAt(chat.FromBeginning), chat.WithoutReadMarks(), chat.MaxAttempts(10), chat.DeadLetter(a.putAside), chat.UntilDone(),
 		chat.OnGap(func(g chat.Gap) { a.log.Warn("not archived", "gap", g.String()) }))
-	if ctx.Err() != nil {
-		return nil // it was asked to end
-	}
-	return err
 }
 
 // add stores one version of a message, in the transaction that moves the position.

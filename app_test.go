@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -206,7 +207,7 @@ func TestAnAppServesManyUsersOverTCPUnderTheLimit(t *testing.T) {
 	require.NoError(t, err)
 	defer app.Close() //nolint:errcheck // it does not fail
 	var mu sync.Mutex
-	got, total := map[string]int{}, 0
+	got, total, waits := map[string]int{}, 0, []time.Duration(nil)
 	for i := range users {
 		c, err := app.User(t.Context(), chat.M{"flUserId": fmt.Sprint("user-", i)})
 		require.NoError(t, err)
@@ -217,6 +218,7 @@ func TestAnAppServesManyUsersOverTCPUnderTheLimit(t *testing.T) {
 			if !m.IsUpdate {
 				got[fmt.Sprint(i, " ", m.Body)]++
 				total++
+				waits = append(waits, time.Since(m.CreatedAt))
 			}
 		}, chat.StartAt(chat.FromNow))
 		require.NoError(t, err)
@@ -236,5 +238,8 @@ func TestAnAppServesManyUsersOverTCPUnderTheLimit(t *testing.T) {
 	for key, n := range got {
 		assert.Equal(t, 1, n, key)
 	}
-	t.Logf("%d users, %d requests", users, requests.n.Load())
+	slices.Sort(waits)
+	at := func(percent int) time.Duration { return waits[(len(waits)-1)*percent/100].Round(time.Millisecond) }
+	t.Logf("%d users, %d messages, %d requests, %d answers of 429; delivery p50 %v, p95 %v, p99 %v, worst %v",
+		users, messages, requests.n.Load(), requests.refused.Load(), at(50), at(95), at(99), at(100))
 }

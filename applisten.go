@@ -89,14 +89,14 @@ func (a *App) Events(ctx context.Context, opts ...StreamOption) iter.Seq2[*Messa
 // a conversation that was joined then, see [StartAt]; without it Consume begins with the newest
 // 200 messages.
 //
-// It differs from [Chat.Consume] in two things. A position lags behind what was handled by as
-// long as it takes until every conversation was read once more, about a minute, so that it has
-// 36 bytes for each message of that minute. And a deletion that was not found when the process
-// ended, which is up to three hours later without the audit log, is not told afterwards.
+// Its position lags behind what was handled by as long as it takes until every conversation was
+// read once more, about a minute, so that it has 36 bytes for each message of that minute. A
+// deletion may come three hours late without the audit log; one that was not found when the process
+// ended is told by the next one, but with [Latest] and [Debounce]. So each takes a small key there.
 //
 // Cost: none for what is new. To go on with a position, one request for 100 conversations and
 // one for each in which something has happened since, and so again every 2 s until it has caught
-// up.
+// up; and beside that one for each in which something has happened in the 4 hours before.
 //
 // Errors: those of [Chat.Consume]; [ErrInvalid] for an unusable filter.
 func (a *App) Consume(ctx context.Context, name string, fn func(context.Context, *Message) error, opts ...ConsumeOption) error {

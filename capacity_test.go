@@ -22,13 +22,18 @@ import (
 
 // counter counts requests on their way.
 type counter struct {
-	next http.RoundTripper
-	n    atomic.Int64
+	next    http.RoundTripper
+	n       atomic.Int64
+	refused atomic.Int64 // answers of 429
 }
 
 func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.n.Add(1)
-	return c.next.RoundTrip(r)
+	answer, err := c.next.RoundTrip(r)
+	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
+		c.refused.Add(1)
+	}
+	return answer, err
 }
 
 // during counts the requests of a while, as a rate for each 10 s.

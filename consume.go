@@ -6,19 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 // ConsumeOption changes a [Chat.Consume]: [StartAt], [Parallel], [Batch], [PerConversation],
-// [MaxAttempts], [DeadLetter], [RetryBackoff], [OnGap], [OnError], [WithoutReadMarks].
+// [MaxAttempts], [DeadLetter], [RetryBackoff], [OnGap], [OnError], [WithoutReadMarks], [UntilDone].
 type ConsumeOption interface{ applyConsume(*consumeOptions) }
 
 // consumeOptions are the options of one Consume together.
@@ -35,6 +34,7 @@ type consumeOptions struct {
 	deadLetter  func(context.Context, *Message, error) error
 	minBackoff  time.Duration
 	maxBackoff  time.Duration
+	untilDone   bool
 	err         error // of the first unusable option
 }
 
@@ -187,6 +187,10 @@ func RetryBackoff(shortest, longest time.Duration) ConsumeOption {
 	})
 }
 
+// UntilDone makes [Chat.Consume] return nil, and not the cause, when its context has ended: that
+// somebody asked it to end is no failure.
+func UntilDone() ConsumeOption { return consumeOption(func(o *consumeOptions) { o.untilDone = true }) }
+
 // Consume hands every message of the user's conversations to fn, at least once,
 // also across restarts: the position is kept in Options.Storage and moves only after
 // fn returned nil. Where that is a [storage.Transactional], fn runs in the transaction that
@@ -248,6 +252,11 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if err := cmp.Or(o.err, o.from.check()); err != nil {
 		return err
 	}
+	defer func(asked context.Context) {
+		if o.untilDone && asked != nil && asked.Err() != nil {
+			err = nil
+		}
+	}(ctx)
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
 		return err
@@ -268,9 +277,14 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		Receiver: receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Parallel: o.parallel, Batch: o.batch, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
-		OnStorage: func(err error) { t.Tell(failure("consume", err), false) },
+		OnStorage: func(err error) { t.Tell(failure("consume", err), false) }, Undone: h.undone,
 	}
-	k.Outage, k.Undone = s.outage, h.undone
+	if s.watch != nil && o.policy == Queue { // others do not handle all deletions
+		k.Begins = func(told *receive.Told) { s.watch.Late(told) }
+	}
+	k.Outage = func(err error) bool { // it says nothing about the message: the server answers polls no better, or an answer waits in the outbox
+		return errors.Is(err, ErrQueued) || s.receiver.Status().Failed > 0 || rows.Down(err, errors.Is(err, ErrOffline))
+	}
 	if o.noMarks {
 		k.Ignore = func(e feed.Event) bool { _, wanted := e.Without(feed.PartSet(ChangedReaders)); return !wanted }
 	}
@@ -280,20 +294,6 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	h.consumer = k
 	defer t.Stop()
 	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
-}
-
-// outage reports whether a failure says nothing about the message that was being handled:
-// the server is down, or it, or what stands before it, answers polls no better, or an
-// answer waits in the outbox.
-func (s *session) outage(err error) bool {
-	if errors.Is(err, ErrQueued) || s.receiver.Status().Failed > 0 {
-		return true
-	}
-	if !errors.Is(err, ErrOffline) && !datasource.Temporary(err) {
-		return false
-	}
-	answer, ok := errors.AsType[*datasource.Error](err)
-	return !ok || answer.StatusCode != http.StatusInternalServerError
 }
 
 // consumeFunc calls the functions of one Consume.

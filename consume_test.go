@@ -39,6 +39,24 @@ func storing(s storage.Store) func(*chat.Options) {
 	return func(o *chat.Options) { o.Storage = s }
 }
 
+func TestAConsumerThatWasAskedToEndReturnsNoErrorWithUntilDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bob := w.login("bob")
+	fn := func(context.Context, *chat.Message) error { return nil }
+	require.NoError(t, consume(bob, "asked", fn, chat.UntilDone())())
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, bob.Consume(over, "asked", fn, chat.UntilDone()), "before it began")
+	require.ErrorIs(t, bob.Consume(t.Context(), "", fn, chat.UntilDone()), chat.ErrInvalid)
+	require.ErrorIs(t, bob.Consume(nil, "asked", fn, chat.UntilDone()), chat.ErrInvalid) //nolint:staticcheck // that is tried
+	done := make(chan error, 1)
+	go func() { done <- bob.Consume(t.Context(), "closed", fn, chat.UntilDone()) }()
+	require.Eventually(t, func() bool { return bob.Health().Listeners > 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, bob.Close())
+	require.ErrorIs(t, <-done, chat.ErrClosed, "nobody has ended its context")
+}
+
 func TestConsumerGoesOnWhereItStopped(t *testing.T) {
 	w := newWorld(t)
 	jane := w.login("jane")

@@ -45,6 +45,23 @@ func ExampleParallel() {
 	// true
 }
 
+// A program that is asked to end, as by the signal of os/signal, has not failed.
+func ExampleUntilDone() {
+	s := newStage()
+	defer s.close()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	s.talk("good night")
+	fmt.Println(s.bob.Consume(ctx, "bot", func(_ context.Context, m *chat.Message) error {
+		fmt.Println(m.Body)
+		stop()
+		return nil
+	}, chat.UntilDone()))
+	// Output:
+	// good night
+	// <nil>
+}
+
 // What waits is handled in one transaction of Storage, up to three messages here: with
 // sqlstore, the rows of all three and the position are committed together.
 func ExampleBatch() {

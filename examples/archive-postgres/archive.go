@@ -93,12 +93,8 @@ func (a *archive) close() {
 // follow archives from the beginning of every conversation, until ctx ends. Of several
 // replicas one does, and another one takes over when it dies.
 func (a *archive) follow(ctx context.Context, c *chat.Chat) error {
-	err := c.Consume(ctx, "archive", a.add, chat.StartAt(chat.FromBeginning), chat.WithoutReadMarks(), chat.Batch(50), chat.DeadLetter(a.putAside),
-		chat.OnGap(func(g chat.Gap) { a.log.Warn("not archived", "gap", g.String()) }))
-	if ctx.Err() != nil {
-		return nil // it was asked to end
-	}
-	return err
+	return c.Consume(ctx, "archive", a.add, chat.StartAt(chat.FromBeginning), chat.WithoutReadMarks(), chat.Batch(50), chat.DeadLetter(a.putAside),
+		chat.UntilDone(), chat.OnGap(func(g chat.Gap) { a.log.Warn("not archived", "gap", g.String()) }))
 }
 
 // add writes a row in the transaction that moves the position.

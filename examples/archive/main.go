@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,6 @@ import (
 	chat "github.com/fliplet/fliplet-chat-go"
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
-	"github.com/fliplet/fliplet-chat-go/storage/boltstore"
 )
 
 func main() {
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// account archives an app of an account into dir/archive.db; the position is in dir/chat.db.
+// account archives an app of an account into dir/archive.db, which has the position, too.
 func account(ctx context.Context, dir string) error {
 	client, err := datasource.NewClient(datasource.Config{Token: os.Getenv("FLIPLET_TOKEN"), BaseURL: os.Getenv("FLIPLET_API_URL")})
 	if err != nil {
@@ -58,23 +58,18 @@ func account(ctx context.Context, dir string) error {
 
 // follow archives until ctx ends.
 func follow(ctx context.Context, dir string, opts chat.Options) error {
-	store, err := boltstore.Open(filepath.Join(dir, "chat.db"))
-	if err != nil {
-		return err
-	}
-	defer store.Close()
 	a, err := openArchive(ctx, filepath.Join(dir, "archive.db"))
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	opts.Storage = store
+	opts.Storage = a.store
 	app, err := chat.OpenApp(ctx, chat.AppOptions{Options: opts})
 	if err != nil {
 		return err
 	}
 	defer app.Close()
-	return a.follow(ctx, app, opts.Client)
+	return a.follow(ctx, app)
 }
 
 // scene plays two days: what is edited and deleted at night, while no archive runs, is
@@ -126,6 +121,18 @@ func scene(ctx context.Context, out io.Writer) error {
 	return day(ctx, out, dir, opts, 5)
 }
 
+// read opens the archive beside the process that writes it.
+func read(ctx context.Context, dir string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "archive.db")+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, schema); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
 // day runs the archive until it has so many versions, and prints what it has.
 func day(ctx context.Context, out io.Writer, dir string, opts chat.Options, versions int) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -133,11 +140,11 @@ func day(ctx context.Context, out io.Writer, dir string, opts chat.Options, vers
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- follow(running, dir, opts) }()
-	a, err := openArchive(ctx, filepath.Join(dir, "archive.db"))
+	db, err := read(ctx, dir)
 	if err == nil {
-		defer a.close()
+		defer db.Close()
 		for n := 0; err == nil && n < versions; time.Sleep(20 * time.Millisecond) {
-			err = a.db.QueryRowContext(ctx, `SELECT count(*) FROM versions`).Scan(&n)
+			err = db.QueryRowContext(ctx, `SELECT count(*) FROM versions`).Scan(&n)
 		}
 	}
 	stop()
@@ -145,11 +152,11 @@ func day(ctx context.Context, out io.Writer, dir string, opts chat.Options, vers
 		return err
 	}
 	var live int
-	if err := a.db.QueryRowContext(ctx, `SELECT count(*) FROM messages`).Scan(&live); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM messages`).Scan(&live); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%d versions, %d messages are left\n", versions, live)
-	rows, err := a.db.QueryContext(ctx, `SELECT kind, body FROM versions ORDER BY message, rowid`)
+	rows, err := db.QueryContext(ctx, `SELECT kind, body FROM versions ORDER BY message, rowid`)
 	if err != nil {
 		return err
 	}

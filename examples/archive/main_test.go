@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,24 +67,19 @@ func talk(t *testing.T, s *fliplettest.Server) (chat.Options, *chat.Chat, *chat.
 	return opts, jane, conv
 }
 
-func TestArchiveHearsThatTheMessageWasDeletedAtWhichItWasKilled(t *testing.T) {
-	t.Parallel()
-	s := fliplettest.New(t)
-	opts, jane, conv := talk(t, s)
-	m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "hello"})
+// reader reads the archive beside the process that writes it.
+func reader(t *testing.T, dir string) (count func(query string) int, db *sql.DB) {
+	t.Helper()
+	db, err := read(t.Context(), dir)
 	require.NoError(t, err)
-	dir := t.TempDir()
-	a, err := openArchive(t.Context(), filepath.Join(dir, "archive.db"))
-	require.NoError(t, err)
-	defer a.close()
-	require.NoError(t, a.add(t.Context(), m)) // and the power goes before the position is stored
-	require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
-	var out strings.Builder
-	require.NoError(t, day(t.Context(), &out, dir, opts, 2))
-	assert.Equal(t, "2 versions, 0 messages are left\n  new hello\n  deletion \n", out.String())
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return func(query string) (n int) {
+		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&n))
+		return n
+	}, db
 }
 
-// A gateway that answers 404 has deleted nothing, whichever of the two requests it answers.
+// A gateway that answers 404 has deleted nothing, whichever request it answers.
 func TestArchiveTakesNoGatewaysWordForADeletion(t *testing.T) {
 	t.Parallel()
 	for name, route := range map[string]fliplettest.Route{"the conversations": fliplettest.ListSources, "the messages": fliplettest.Query} {
@@ -96,28 +90,30 @@ func TestArchiveTakesNoGatewaysWordForADeletion(t *testing.T) {
 				opts, jane, conv := talk(t, s)
 				m, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: "precious"})
 				require.NoError(t, err)
-				a, err := openArchive(t.Context(), filepath.Join(t.TempDir(), "archive.db"))
-				require.NoError(t, err)
-				defer a.close()
-				require.NoError(t, a.add(t.Context(), m))
-				app, err := chat.OpenApp(t.Context(), chat.AppOptions{Options: opts})
-				require.NoError(t, err)
-				defer app.Close()
-				count := func(table string) (n int) {
-					require.NoError(t, a.db.QueryRowContext(t.Context(), `SELECT count(*) FROM `+table).Scan(&n))
-					return n
+				dir := t.TempDir()
+				count, _ := reader(t, dir)
+				run := func(during func()) {
+					ctx, stop := context.WithCancel(t.Context())
+					ended := make(chan error, 1)
+					go func() { ended <- follow(ctx, dir, opts) }()
+					time.Sleep(time.Second) // it has begun
+					during()
+					stop()
+					require.NoError(t, <-ended)
 				}
-
-				gateway := s.Always(route, fliplettest.Answer(404, "<html>no such site</html>"))
-				require.ErrorContains(t, a.reconcile(t.Context(), app, opts.Client), "HTTP 404")
-				require.Positive(t, gateway.Hits())
-				assert.Equal(t, 1, count("messages"))
-				gateway.Off()
-				require.NoError(t, a.reconcile(t.Context(), app, opts.Client))
-				assert.Equal(t, 1, count("versions"), "nothing was deleted")
-				require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
-				require.NoError(t, a.reconcile(t.Context(), app, opts.Client))
-				assert.Zero(t, count("messages"), "the service has said so")
+				run(func() { time.Sleep(5 * time.Minute) })
+				require.Equal(t, 1, count(`SELECT count(*) FROM messages`))
+				run(func() { // it asks what was deleted before it began, too
+					gateway := s.Always(route, fliplettest.Answer(404, "<html>no such site</html>"))
+					time.Sleep(5 * time.Minute)
+					require.Positive(t, gateway.Hits())
+					gateway.Off()
+					time.Sleep(5 * time.Minute)
+					assert.Equal(t, 1, count(`SELECT count(*) FROM versions`), "nothing was deleted")
+					require.NoError(t, jane.DeleteMessage(t.Context(), conv.ID, m.ID))
+					time.Sleep(5 * time.Minute)
+					assert.Zero(t, count(`SELECT count(*) FROM messages`), "the service has said so")
+				})
 			})
 		})
 	}
@@ -130,13 +126,7 @@ func TestArchiveHearsOfDeletionsThatWereNotFoundWhenItEnded(t *testing.T) {
 		s := fliplettest.New(t, fliplettest.InProcess())
 		opts, jane, conv := talk(t, s)
 		dir := t.TempDir()
-		a, err := openArchive(t.Context(), filepath.Join(dir, "archive.db"))
-		require.NoError(t, err)
-		defer a.close()
-		count := func(query string) (n int) {
-			require.NoError(t, a.db.QueryRowContext(t.Context(), query).Scan(&n))
-			return n
-		}
+		count, _ := reader(t, dir)
 		run := func(during func()) {
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
@@ -185,13 +175,7 @@ func TestArchiveThatIsKilledGoesOn(t *testing.T) {
 			_ = victim.Wait()
 		}
 	}
-	a, err := openArchive(t.Context(), filepath.Join(dir, "archive.db"))
-	require.NoError(t, err)
-	defer a.close()
-	count := func(query string) (n int) {
-		require.NoError(t, a.db.QueryRowContext(t.Context(), query).Scan(&n))
-		return n
-	}
+	count, db := reader(t, dir)
 	until := func(query string, n int) {
 		for began := time.Now(); count(query) < n; time.Sleep(5 * time.Millisecond) {
 			require.Less(t, time.Since(began), time.Minute, "%s: %d of %d", query, count(query), n)
@@ -228,7 +212,7 @@ func TestArchiveThatIsKilledGoesOn(t *testing.T) {
 		require.Less(t, time.Since(began), time.Minute)
 	}
 	got := map[int64]string{}
-	rows, err := a.db.QueryContext(t.Context(), `SELECT message, body FROM messages`)
+	rows, err := db.QueryContext(t.Context(), `SELECT message, body FROM messages`)
 	require.NoError(t, err)
 	defer rows.Close()
 	for rows.Next() {
@@ -243,13 +227,29 @@ func TestArchiveThatIsKilledGoesOn(t *testing.T) {
 		"what came again after a kill was not stored again")
 }
 
+// What cannot be stored holds up nothing behind it.
 func TestArchivePutsAsideWhatItCannotStore(t *testing.T) {
 	t.Parallel()
-	a, err := openArchive(t.Context(), filepath.Join(t.TempDir(), "archive.db"))
-	require.NoError(t, err)
-	defer a.close()
-	require.NoError(t, a.putAside(t.Context(), &chat.Message{ID: 5, ConversationID: 7}, sql.ErrTxDone))
-	var why string
-	require.NoError(t, a.db.QueryRowContext(t.Context(), `SELECT error FROM aside WHERE message = 5`).Scan(&why))
-	assert.Equal(t, sql.ErrTxDone.Error(), why)
+	synctest.Test(t, func(t *testing.T) {
+		s := fliplettest.New(t, fliplettest.InProcess())
+		opts, jane, conv := talk(t, s)
+		dir := t.TempDir()
+		count, db := reader(t, dir)
+		_, err := db.ExecContext(t.Context(), `CREATE TRIGGER full BEFORE INSERT ON versions WHEN new.body = 'b' BEGIN SELECT RAISE(FAIL, 'no room'); END`)
+		require.NoError(t, err)
+		for _, body := range []string{"a", "b", "c"} {
+			_, err := jane.Message(t.Context(), conv.ID, chat.Draft{Body: body})
+			require.NoError(t, err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- follow(ctx, dir, opts) }()
+		time.Sleep(time.Hour)
+		stop()
+		require.NoError(t, <-ended)
+		assert.Equal(t, 2, count(`SELECT count(*) FROM messages`))
+		var why string
+		require.NoError(t, db.QueryRowContext(t.Context(), `SELECT error FROM aside`).Scan(&why))
+		assert.Contains(t, why, "no room")
+	})
 }

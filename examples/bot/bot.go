@@ -31,7 +31,7 @@ const grace = 10 * time.Second
 // bot that comes back goes on where it stopped: a message is done when answer returned
 // nil; after a failure or a crash it comes again.
 func (b *bot) serve(ctx context.Context) error {
-	err := b.chat.Consume(ctx, "sum-bot", func(ctx context.Context, m *chat.Message) error {
+	return b.chat.Consume(ctx, "sum-bot", func(ctx context.Context, m *chat.Message) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 		err := b.answer(ctx, m)
@@ -39,11 +39,7 @@ func (b *bot) serve(ctx context.Context) error {
 			return chat.Permanent(err)
 		}
 		return err
-	}, chat.StartAt(chat.FromNow), chat.MaxAttempts(5), chat.DeadLetter(b.putAside))
-	if ctx.Err() != nil {
-		return nil // it was asked to end
-	}
-	return err
+	}, chat.StartAt(chat.FromNow), chat.MaxAttempts(5), chat.DeadLetter(b.putAside), chat.UntilDone())
 }
 
 // putAside takes a question that cannot be answered, so that those behind it can. A

@@ -25,12 +25,8 @@ type moderator struct {
 // where it stopped. Everything it does can be done twice, since after a crash a
 // message may come again.
 func (mod *moderator) serve(ctx context.Context) error {
-	err := mod.app.Consume(ctx, "moderator", mod.moderate,
-		chat.StartAt(chat.FromNow), chat.WithoutReadMarks(), chat.MaxAttempts(5), chat.DeadLetter(mod.putAside))
-	if ctx.Err() != nil {
-		return nil // it was asked to end
-	}
-	return err
+	return mod.app.Consume(ctx, "moderator", mod.moderate,
+		chat.StartAt(chat.FromNow), chat.WithoutReadMarks(), chat.MaxAttempts(5), chat.DeadLetter(mod.putAside), chat.UntilDone())
 }
 
 // moderate looks at one message, new or edited. A harmless one costs no request.

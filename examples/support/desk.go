@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	chat "github.com/fliplet/fliplet-chat-go"
+	"github.com/fliplet/fliplet-chat-go/unanswered"
 )
 
 // desk looks after the conversations of all agents of an app, and speaks as them. It keeps no
@@ -17,10 +17,29 @@ import (
 // nothing.
 type desk struct {
 	app      *chat.App
+	waiting  unanswered.Finder
 	staff    map[string]bool // flUserIds of those whose messages are answers
 	lead     int64           // the contact who is called in
 	patience time.Duration
-	settled  map[int64]time.Time // as of when nobody waits in a conversation
+}
+
+func newDesk(app *chat.App, staff map[string]bool, lead int64, patience time.Duration) *desk {
+	d := &desk{app: app, staff: staff, lead: lead, patience: patience}
+	d.waiting = unanswered.Finder{
+		Source:  app,
+		Answers: func(m *chat.Message) bool { return staff[m.FromUserID] },
+		Only:    func(conv *chat.Conversation) bool { return d.agent(conv) != "" },
+	}
+	return d
+}
+
+// agent is who speaks in a conversation: the first of the staff who is in it, "" if nobody is.
+func (d *desk) agent(conv *chat.Conversation) string {
+	people := conv.Participants().IDs()
+	if i := slices.IndexFunc(people, func(id string) bool { return d.staff[id] }); i >= 0 {
+		return people[i]
+	}
+	return ""
 }
 
 // watch looks at all conversations now and then, until ctx ends. A look costs one
@@ -41,53 +60,24 @@ func (d *desk) watch(ctx context.Context, every time.Duration, failed func(error
 // sweep escalates what nobody has answered, and says which conversations that was. One
 // that cannot be read or escalated holds up none behind it; the error names them all.
 func (d *desk) sweep(ctx context.Context, now time.Time) (escalated []int64, err error) {
-	conversations, err := d.app.Conversations(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var failed []error
-	for _, conv := range conversations {
-		people := conv.Participants().IDs()
-		i := slices.IndexFunc(people, func(id string) bool { return d.staff[id] })
-		if i < 0 || conv.UpdatedAt.Equal(d.settled[conv.ID]) {
-			continue
+	err = d.waiting.Each(ctx, func(w unanswered.Waiting) error {
+		if now.Sub(w.Message.CreatedAt) < d.patience {
+			return nil
 		}
-		m, err := d.waiting(ctx, conv.ID)
-		due := err == nil && m != nil && now.Sub(m.CreatedAt) >= d.patience
-		if due {
-			err = d.escalate(ctx, people[i], conv, m)
+		if err := d.escalate(ctx, w.Conversation, w.Message); err != nil {
+			return err
 		}
-		switch {
-		case err != nil:
-			failed = append(failed, fmt.Errorf("conversation %d: %w", conv.ID, err))
-		case due:
-			escalated = append(escalated, conv.ID)
-		case m == nil && now.Sub(conv.UpdatedAt) > time.Minute: // by now every server shows what was said
-			d.settled[conv.ID] = conv.UpdatedAt
-		}
-	}
-	return escalated, errors.Join(failed...)
-}
-
-// waiting is the oldest message since the last answer; nil if nobody waits.
-func (d *desk) waiting(ctx context.Context, conversationID int64) (oldest *chat.Message, err error) {
-	for m, err := range d.app.History(ctx, conversationID) { // the newest first
-		switch {
-		case err != nil:
-			return nil, err
-		case d.staff[m.FromUserID]:
-			return oldest, nil
-		case !m.IsDeleted:
-			oldest = m
-		}
-	}
-	return oldest, nil
+		escalated = append(escalated, w.Conversation.ID)
+		return nil
+	})
+	return escalated, err
 }
 
 // escalate calls the lead in and says so as the agent, which is an answer: the time begins
 // anew. The GUID follows from the message, so that one message escalates once, whatever is
 // repeated after a failure.
-func (d *desk) escalate(ctx context.Context, agent string, conv *chat.Conversation, m *chat.Message) error {
+func (d *desk) escalate(ctx context.Context, conv *chat.Conversation, m *chat.Message) error {
+	agent := d.agent(conv) // before the lead is in it
 	if err := conv.Participants().Add(ctx, d.lead); err != nil {
 		return err
 	}

@@ -60,10 +60,7 @@ func open(ctx context.Context, server *fliplettest.Server) (*office, error) {
 
 // desk is the desk of the office.
 func (o *office) desk() *desk {
-	return &desk{
-		app: o.app, staff: map[string]bool{"Kim": true, "Lee": true, "lead": true}, lead: o.ids["lead"],
-		patience: 24 * time.Hour, settled: map[int64]time.Time{},
-	}
+	return newDesk(o.app, map[string]bool{"Kim": true, "Lee": true, "lead": true}, o.ids["lead"], 24*time.Hour)
 }
 
 // say says something as somebody.

@@ -470,7 +470,7 @@ func (f *Fleet) rate(now time.Time) float64 {
 		}
 		rung, doubted := f.dirty.Waiting(Rung), f.dirty.Waiting(Doubted)
 		if rung > 0 {
-			rate = max(rate, f.pace.trust*f.cfg.Brisk)
+			rate = max(rate, f.pace.bells(now, f.cfg.Brisk))
 		}
 		if doubted > 0 {
 			rate = max(rate, doubtedRate)
@@ -492,7 +492,7 @@ func (f *Fleet) Next(now time.Time, class budget.Class) (r Request, ok bool) {
 		if r, ok = f.strategy.Plan(now, &f.view); ok {
 			f.flights++
 		}
-		f.pace.last = now
+		f.pace.took(now)
 	case budget.Index:
 		if r, _ = f.strategy.Index(now); r.Kind != 0 && !f.indexing {
 			f.indexing, ok = true, true

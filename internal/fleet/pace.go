@@ -17,6 +17,11 @@ const (
 	// doubtedRate is how many live reads in a second there are at least while somebody rings
 	// whose bells are doubted: they may be true again.
 	doubtedRate = 0.8
+	// steady is how many live reads in a second bells are worth where they ring all the time:
+	// more would bring each message a little earlier, and fewer messages in each read. After
+	// a quiet time so many more are made at the rate of Config.Brisk.
+	steady    = 1.4
+	mostSpare = 20
 )
 
 // recent is how far back the pace looks.
@@ -28,6 +33,25 @@ type pacer struct {
 	sum   float64   // hits, fading
 	at    time.Time
 	trust float64 // the share of bells that proved true, fading
+	spare float64 // reads that were not made, at the steady rate
+}
+
+// took notes that a live read is made now, and what has been spared since the last one.
+func (p *pacer) took(now time.Time) {
+	p.spare, p.last = max(0, p.spared(now)-1), now
+}
+
+// spared is how many live reads were not made that the steady rate has room for.
+func (p *pacer) spared(now time.Time) float64 {
+	return min(mostSpare, p.spare+steady*max(0, now.Sub(p.last).Seconds()))
+}
+
+// bells is how many live reads in a second are worth it while something was rung.
+func (p *pacer) bells(now time.Time, brisk float64) float64 {
+	if p.spared(now) < 1 {
+		brisk = min(brisk, steady)
+	}
+	return p.trust * brisk
 }
 
 // saw notes the read of a conversation.

@@ -20,7 +20,7 @@ import (
 // Consumer is a durable listener: its position is stored and moves only after an
 // event was handled. The events of a conversation are handled in order, one at a time;
 // those of several conversations at the same time. All fields but Ignore,
-// GiveUp, OnError and Policy are required.
+// GiveUp, OnError, Policy and Begins are required.
 type Consumer struct {
 	Receiver *Receiver
 	Store    storage.Store
@@ -56,6 +56,9 @@ type Consumer struct {
 	// more rarely. They must not block. They may be nil.
 	OnError, OnStorage func(error)
 	Log                *slog.Logger
+	// Begins is called each time that the consumer begins to receive, with what it was told of. If
+	// it is nil, that is not noted.
+	Begins func(*Told)
 
 	// Failing is what Handle has noted there.
 	Failing Failing
@@ -223,6 +226,9 @@ func (c *Consumer) consume(ctx context.Context, lease *claim.Lease) error {
 	c.told(nil)
 	rd, err := c.Receiver.Read(ctx, Begin{Consumer: c.Name, Failed: c.OnError, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id, err := f.SubscribeDurable(now, c.Start, stored)
+		if c.Begins != nil {
+			c.Begins(&Told{Store: c.Store, Key: c.Key})
+		}
 		if err != nil {
 			err = fmt.Errorf("position %q: %w", c.Key, err)
 		}

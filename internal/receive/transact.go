@@ -22,10 +22,13 @@ var errUnsettled = errors.New("it is not known whether the last transaction was 
 // transaction, where the Store has them. A Store in which none begins is asked again.
 func (d *dispatcher) within(ctx context.Context, t *turn, run func(context.Context) error) error {
 	if d.tx == nil {
-		if run == nil {
-			return nil
+		if run != nil {
+			if err := run(ctx); err != nil {
+				return err
+			}
 		}
-		return run(ctx)
+		d.noted(ctx, t)
+		return nil
 	}
 	for backoff := 10 * time.Millisecond; ; backoff = min(2*backoff, mostStoreBackoff) {
 		began, err := d.transact(ctx, t, run)
@@ -152,6 +155,9 @@ func (d *dispatcher) write(ctx context.Context, tx storage.Store, t *turn, w *wr
 	w.reached = true
 	if _, err := tx.Get(ctx, p.key+"/base"); err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return failed(err)
+	}
+	if err := d.note(ctx, tx, t.events); err != nil {
+		return err
 	}
 	if err := p.pen.Lock(ctx); err != nil {
 		return err

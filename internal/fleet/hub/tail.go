@@ -21,6 +21,7 @@ type tail struct {
 	// conversations are those of the listener, and as of when that is; zero: of now.
 	conversations func(context.Context) (ids []int64, read time.Time, err error)
 	server        func(context.Context, feed.Query) (rows.Answer, error)
+	late          *late // nil: nobody looks for deletions from before
 
 	mu      sync.Mutex
 	start   feed.Time // when a listener began whose engine has not asked yet
@@ -81,7 +82,11 @@ func (t *tail) answer(ctx context.Context, q feed.Query) (rows.Answer, error) {
 		return t.beginning(), nil
 	}
 	if q.Conversation != 0 || q.Kind != feed.Changes || !q.Partial {
-		return t.server(ctx, q)
+		a, err := t.server(ctx, q)
+		if q.Conversation != 0 && q.Kind == feed.Changes && q.UpdatedTo == 0 && t.late != nil && err == nil && !a.Short && len(a.Rows) < q.Limit {
+			a.Rows = t.late.with(a.Rows, q.After, t.h.now(), []int64{q.Conversation})
+		}
+		return a, err
 	}
 	if a, ok, err := t.recent(ctx, q); ok || err != nil {
 		return a, err
@@ -197,6 +202,9 @@ func (t *tail) recent(ctx context.Context, q feed.Query) (a rows.Answer, ok bool
 		if !read.IsZero() && read.Before(page.Asked) {
 			// What is in a conversation that was joined since is not in the page.
 			page.Asked, page.Since = read, min(page.Since, page.Clock-feed.Time(time.Since(read).Microseconds()))
+		}
+		if t.late != nil {
+			page.Rows = t.late.with(page.Rows, q.After, page.Clock, ids)
 		}
 		t.page, t.from, t.highest = &page, q.After, max(t.highest, page.Highest)
 	}

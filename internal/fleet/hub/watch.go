@@ -31,6 +31,7 @@ type Watch struct {
 	cfg  WatchConfig
 	rows *rows.Source
 	tail *tail
+	late late
 
 	mu     sync.Mutex
 	list   []datasource.DataSource // those that are wanted, as of read
@@ -48,7 +49,7 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 		Host: watchHost{w}, Named: true, Roster: everybodys{},
 	})
 	w.tail = &tail{
-		h: h, server: w.fromServer,
+		h: h, server: w.fromServer, late: &w.late,
 		conversations: func(ctx context.Context) ([]int64, time.Time, error) {
 			_, ids, err := w.refreshed(ctx)
 			return ids, time.Time{}, err
@@ -185,6 +186,9 @@ func (w *Watch) Members(ctx context.Context) ([]feed.Member, error) {
 
 // Page answers a query. One goroutine at a time may call it.
 func (w *Watch) Page(ctx context.Context, q feed.Query) (rows.Answer, error) {
+	if q.Conversation == 0 && q.Kind == feed.Changes && q.First {
+		w.seek(ctx, q.After)
+	}
 	return w.tail.answer(ctx, q)
 }
 

@@ -142,6 +142,16 @@ func TestOneListenerToAllConversationsGetsEverything(t *testing.T) {
 	assert.Less(t, r.oracle.first, 30*time.Second)
 }
 
+// Bells that ring all the time let reads be merged, and cost no more than a fixed rate.
+func TestAListenerToManyConversationsWithBellsTakesTwoRequestsASecondAtMost(t *testing.T) {
+	t.Parallel()
+	r := played(t, small("bell", func(o *Options) {
+		o.Archive, o.Conversations, o.Rate, o.Sends, o.Joins, o.Bursts, o.Blocked, o.Outages = true, 2000, 20, 0, 0, 0, 0, 0
+	}))
+	assert.LessOrEqual(t, float64(r.requests()), 2*r.opt.For.Seconds())
+	assert.Less(t, r.oracle.delays.at(.95), 2*time.Second)
+}
+
 func TestNoListenerThatWasBusyGetsAMessageWithoutItsContent(t *testing.T) {
 	t.Parallel()
 	played(t, small("list", func(o *Options) { o.Contents, o.Failing, o.Blocked = 200, 0.3, 60 }))

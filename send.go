@@ -62,11 +62,11 @@ type Draft struct {
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
 	if err := c.checkDraft(conversationID, &d); err != nil {
-		return nil, err
+		return nil, c.refused(conversationID, d.GUID, err)
 	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
-		return nil, err
+		return nil, c.refused(conversationID, d.GUID, err)
 	}
 	defer end()
 	ctx = datasource.InClass(ctx, datasource.ClassSend) // with what it has to read

@@ -80,6 +80,15 @@ type storeError struct{ error }
 func (e *storeError) Unwrap() error { return e.error }
 func (*storeError) Foreign() bool   { return true }
 
+// ofStore marks what a call met in the Store, or in waiting for it. A loss, and the end of the
+// outbox, are not the Store's.
+func (r *run) ofStore(err error) error {
+	if errors.Is(err, errLost) || r.life.Context().Err() != nil {
+		return err
+	}
+	return &storeError{err}
+}
+
 // absent notes that a look-up found nothing, and gives the message up if it is its
 // own fault that it is not there. mu is held.
 func (r *run) absent(s *Sending) {
@@ -248,6 +257,8 @@ func (r *run) finish(s *Sending, row *datasource.Entry, err error) {
 func (r *run) change(s *Sending, state State, err error) {
 	s.state, s.err = state, err
 	if tell := r.box.tell; tell != nil {
-		r.box.cfg.Notifier.note(s, tell, Change{Record: s.rec, State: state, Row: s.row, Attempts: s.attempts, Err: err, Pending: len(r.known) + r.leftBehind()})
+		r.box.cfg.Notifier.note(s, tell, Change{
+			Record: s.rec, State: state, Row: s.row, Attempts: s.attempts, Err: err, Kept: r.parked[s.key()] == s, Pending: len(r.known) + r.leftBehind(),
+		})
 	}
 }

@@ -73,21 +73,28 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // says whether it answers what was asked.
 func (c *Client) do(ctx context.Context, cl *call, accept func(body []byte) error) error {
 	var took time.Duration // of the attempts, and the pauses between them
+	var limited *Error     // the 429 for which it is repeated
 	for attempt := 1; ; attempt++ {
 		if err := c.admit(ctx, cl); err != nil {
-			return &callError{op: cl.op(), err: err}
+			return &callError{op: cl.op(), err: limited.with(err)}
 		}
 		began := time.Now()
 		again, err := c.attempt(ctx, cl, attempt, accept)
 		if err == nil {
 			return nil
 		}
+		if e, ok := err.(*callError); ok && ctx.Err() != nil && !e.doubtful {
+			e.err = limited.with(e.err)
+		}
 		if !again || attempt >= c.retry.MaxAttempts || cl.form != nil && !cl.form.reusable() {
 			return err
 		}
 		var named time.Duration
+		limited = nil
 		if answer, ok := err.(*Error); ok {
-			named = answer.RetryAfter
+			if named = answer.RetryAfter; answer.StatusCode == http.StatusTooManyRequests {
+				limited = answer
+			}
 		}
 		pause := c.retry.wait(attempt, named)
 		if took += time.Since(began); named == 0 {
@@ -307,6 +314,8 @@ func (c *Client) lost(ctx context.Context, cl *call, fl *flight, err error) (aga
 	e.lost = !permanent(err)
 	if ctx.Err() != nil {
 		e.err = contextError(ctx)
+		l, ok := c.limiter.(*Window)
+		e.held = ok && cl.counts() && l.holds()
 		return false, e
 	}
 	e.err = c.scrubbed(cl, err)

@@ -124,6 +124,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	defer tell(ctx)()
 	started := time.Now()
 	status := 0
+	err = errExited // unless it returns
 	defer func() { c.record(ctx, cl, number, status, started, err) }()
 	if cl.form != nil {
 		defer cl.form.stop(ctx)
@@ -332,6 +333,9 @@ func permanent(err error) bool {
 	}
 	return errors.Is(err, errRedirects) || errors.Is(err, ErrFileRefused)
 }
+
+// errExited is told of an attempt that does not return.
+var errExited = errors.New("datasource: the transport has ended its goroutine, by runtime.Goexit or FailNow of a test, or it panicked")
 
 // localError is what a caller's Reader or Writer met, which says nothing about the server.
 type localError struct{ err error }

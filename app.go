@@ -207,7 +207,7 @@ func (a *App) Send(ctx context.Context, as M, conversationID int64, d Draft) (m 
 // actingAs calls fn with the Chat of a person who sends a draft.
 func (a *App) actingAs(ctx context.Context, as M, conversationID int64, d *Draft, fn func(*Chat) error) error {
 	if err := a.watch.checkDraft(conversationID, d); err != nil {
-		return err
+		return a.watch.refused(conversationID, d.GUID, err)
 	}
 	return a.as(ctx, as, fn)
 }

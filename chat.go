@@ -59,6 +59,7 @@ type parts struct {
 	endpoint rows.Endpoint
 	contacts atomic.Pointer[datasource.DataSource] // see home
 	sends    outbox.Sends
+	refusals outbox.Refusals  // of the outbox
 	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
 	cache    cache.Cache
 	app      *App // nil: the Chat reads by itself
@@ -103,6 +104,7 @@ func (c *Chat) build(opts Options, silent, keepsMessages bool) {
 	c.known.Seen = &c.pins
 	c.setBodies()
 	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
+		c.refusals = outbox.NewRefusals(opts.Hooks, ErrInvalid)
 		c.notifier = outbox.NewNotifier(c.log)
 	}
 }

@@ -36,8 +36,9 @@ type Health struct {
 	// one cannot reach their Storage; nil when it is not.
 	Limiter error
 	// Outbox counts the messages that are left to send, as far as this process knows; 0
-	// without Options.Outbox.
-	Outbox int
+	// without Options.Outbox. OutboxKept are those of them that were given up and are kept: see
+	// [OutboxOptions]. Somebody has to decide about them.
+	Outbox, OutboxKept int
 	// Consumers are the calls of [Chat.Consume] under way, by name.
 	Consumers []ConsumerHealth
 }
@@ -92,7 +93,7 @@ func (c *Chat) Health() Health {
 	if polls.Err != nil {
 		h.LastError = failure("poll", polls.Err)
 	}
-	h.Outbox = c.Outbox().Len()
+	h.Outbox, h.OutboxKept = s.outbox.Count()
 	for _, k := range s.consumers.All() {
 		consumer := ConsumerHealth{Name: k.Name, Storage: k.Storage()}
 		consumer.Lag, consumer.Receiving = k.Receiving()

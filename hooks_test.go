@@ -89,6 +89,13 @@ func (w *observer) OnLease(l hooks.Lease) {
 
 func (w *observer) OnOutbox(o hooks.Outbox) {
 	w.add(o, "outbox %v attempts=%d pending=%d", o.State, o.Attempts, o.Pending)
+	if o.Kept {
+		w.add(o, "kept %v failed=%t", o.State, o.Err != nil)
+	}
+}
+
+func (w *observer) OnRefusal(r hooks.Refusal) {
+	w.add(r, "refusal %v conversation=%t guid=%s failed=%t", r.Reason, r.Conversation != 0, r.GUID, r.Err != nil)
 }
 
 // watched are options with a hook of every kind, and waits that can be told.
@@ -321,6 +328,78 @@ func TestHooksAreToldOfTheOutboxWithoutOnChange(t *testing.T) {
 		require.NotEmpty(t, told)
 		assert.Equal(t, "stored attempts=0 pending=0", told[len(told)-1])
 		assert.Equal(t, []string{" acquired failed=false", " released failed=false"}, seen.told("lease"))
+	})
+}
+
+func TestHooksAreToldOfWhatAnOutboxDoesNotAccept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen, store := &observer{}, &failingStore{Store: storage.NewMemory()}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Outbox, o.Storage = &chat.OutboxOptions{Limit: 1}, store })
+		conv := w.converse(jane, "bob")
+		ctx := t.Context()
+		w.Always(fliplettest.Insert, fliplettest.Status(503))
+
+		expect := []string{}
+		refused := func(want string, err error) {
+			t.Helper()
+			require.Error(t, err)
+			expect = append(expect, want)
+			assert.Equal(t, expect, seen.told("refusal"))
+		}
+		_, err := jane.Outbox().Add(ctx, conv.ID, chat.Draft{GUID: "g-1"})
+		refused("invalid conversation=true guid=g-1 failed=true", err)
+		_, err = jane.Message(ctx, conv.ID, chat.Draft{})
+		refused("invalid conversation=true guid= failed=true", err)
+		file := chat.File{Name: "much", Content: make([]byte, 1<<20)}
+		_, err = jane.Outbox().Add(ctx, conv.ID, chat.Draft{Body: "a file", Files: []chat.File{file}})
+		require.ErrorIs(t, err, chat.ErrInvalid)
+		refused("invalid conversation=true guid= failed=true", err)
+		_, err = jane.Outbox().Add(ctx, 999, chat.Draft{Body: "to nobody"})
+		refused("other conversation=true guid= failed=true", err)
+
+		store.fail.Store(true)
+		_, err = jane.Outbox().Add(ctx, conv.ID, chat.Draft{GUID: "g-2", Body: "not stored"})
+		refused("storage conversation=true guid=g-2 failed=true", err)
+		store.fail.Store(false)
+		time.Sleep(time.Minute)
+
+		brief, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err = jane.Message(brief, conv.ID, chat.Draft{Body: "accepted"})
+		require.ErrorIs(t, err, chat.ErrQueued)
+		assert.Equal(t, expect, seen.told("refusal"), "what was accepted is not refused")
+		_, err = jane.Outbox().Add(ctx, conv.ID, chat.Draft{Body: "one too many"})
+		require.ErrorIs(t, err, chat.ErrOutboxFull)
+		refused("full conversation=true guid= failed=true", err)
+		_, err = jane.Message(ctx, conv.ID, chat.Draft{Body: "one too many"})
+		refused("full conversation=true guid= failed=true", err)
+
+		require.NoError(t, jane.Logout(ctx))
+		_, err = jane.Outbox().Add(ctx, conv.ID, chat.Draft{Body: "whose"})
+		refused("other conversation=true guid= failed=true", err)
+	})
+}
+
+func TestHooksAreToldWhichMessagesAnOutboxGaveUpAndKeeps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		seen := &observer{}
+		jane := w.login("jane", watched(seen), func(o *chat.Options) { o.Outbox = &chat.OutboxOptions{} })
+		conv := w.converse(jane, "bob")
+		ctx := t.Context()
+		refusing := w.Always(fliplettest.Insert, fliplettest.Answer(422, `{"message":"no"}`))
+		_, err := jane.Message(ctx, conv.ID, chat.Draft{Body: "given up"})
+		require.Error(t, err)
+		refusing.Off()
+		w.Next(1, fliplettest.Insert, fliplettest.Answer(400, `{"type":"datasource.access","message":"no"}`))
+		_, err = jane.Message(ctx, conv.ID, chat.Draft{Body: "refused"})
+		require.Error(t, err)
+		synctest.Wait()
+		assert.Equal(t, []string{"failed failed=true"}, seen.told("kept"))
+		assert.Len(t, jane.Outbox().Pending(), 1)
 	})
 }
 

@@ -77,7 +77,7 @@ type OutboxOptions struct {
 	OnChange func(SendChange)
 }
 
-// prepare checks the options and fills in the defaults.
+// prepare checks the options. Package outbox has the defaults.
 func (o OutboxOptions) prepare() (OutboxOptions, error) {
 	var errs []error
 	if o.Limit < 0 {
@@ -88,12 +88,6 @@ func (o OutboxOptions) prepare() (OutboxOptions, error) {
 	}
 	if o.MaxAttempts < 0 {
 		errs = append(errs, invalid("Options.Outbox.MaxAttempts: %d is negative; 0 takes the default", o.MaxAttempts))
-	}
-	if o.Limit == 0 {
-		o.Limit = 1000
-	}
-	if o.Settle == 0 {
-		o.Settle = 5 * time.Second
 	}
 	return o, errors.Join(errs...)
 }
@@ -195,6 +189,7 @@ func (c *Chat) Outbox() Outbox { return Outbox{c} }
 // [ErrInvalid] when there is no outbox; what Storage said. When Storage failed in
 // the middle, the message may have been accepted nevertheless.
 func (b Outbox) Add(ctx context.Context, conversationID int64, d Draft) (guid string, err error) {
+	defer func() { err = b.chat.refused(conversationID, d.GUID, err) }()
 	defer wrap("queue message", &err)
 	if err := b.chat.checkDraft(conversationID, &d); err != nil {
 		return "", err
@@ -230,7 +225,7 @@ func (b Outbox) Pending() []PendingSend {
 	out := make([]PendingSend, len(waiting))
 	for i, w := range waiting {
 		out[i] = PendingSend{
-			GUID: w.GUID, ConversationID: w.Conversation, State: sendState(w.State), QueuedAt: w.QueuedAt,
+			GUID: w.GUID, ConversationID: w.Conversation, State: SendState(w.State), QueuedAt: w.QueuedAt,
 			Attempts: w.Attempts, Err: failure("send", w.Err), NextTry: w.NextTry,
 		}
 	}
@@ -331,7 +326,7 @@ func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Dr
 	}
 	rec, err := outbox.NewRecord(conversationID, write)
 	if err != nil {
-		return nil, fmt.Errorf("Draft: %w", err)
+		return nil, invalid("Draft: %w", err)
 	}
 	return s.outbox.Add(ctx, rec, d.GUID != "")
 }
@@ -340,7 +335,7 @@ func (c *Chat) queue(ctx context.Context, s *session, conversationID int64, d Dr
 func (c *Chat) deliver(ctx context.Context, s *session, conversationID int64, d Draft) (*datasource.Entry, error) {
 	sending, err := c.queue(ctx, s, conversationID, d)
 	if err != nil {
-		return nil, err
+		return nil, c.refused(conversationID, d.GUID, err)
 	}
 	select {
 	case <-sending.Done():
@@ -365,7 +360,7 @@ func (c *Chat) sendChange(userID string, ch outbox.Change) SendChange {
 	ctx, cancel := context.WithTimeout(context.Background(), changeTimeout)
 	defer cancel()
 	out := SendChange{
-		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: sendState(ch.State), Err: failure("send", ch.Err), Pending: ch.Pending,
+		GUID: ch.Record.GUID, ConversationID: ch.Record.Conversation, State: SendState(ch.State), Err: failure("send", ch.Err), Pending: ch.Pending,
 	}
 	switch ch.State {
 	case outbox.Stored:
@@ -381,14 +376,10 @@ func (c *Chat) sendChange(userID string, ch outbox.Change) SendChange {
 	return out
 }
 
-func sendState(s outbox.State) SendState {
-	switch s {
-	case outbox.Running:
-		return SendRunning
-	case outbox.Stored:
-		return SendStored
-	case outbox.Failed:
-		return SendFailed
+// refused tells the hooks of a message that is not accepted, and returns why.
+func (c *Chat) refused(conversationID int64, guid string, err error) error {
+	if err == nil || c.made() != nil {
+		return err
 	}
-	return SendQueued
+	return c.refusals.Tell(conversationID, guid, err)
 }

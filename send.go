@@ -62,11 +62,11 @@ type Draft struct {
 func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *Message, err error) {
 	defer wrap("send", &err)
 	if err := c.checkDraft(conversationID, &d); err != nil {
-		return nil, err
+		return nil, c.refused(conversationID, d.GUID, err)
 	}
 	ctx, s, end, err := c.enter(ctx)
 	if err != nil {
-		return nil, err
+		return nil, c.refused(conversationID, d.GUID, err)
 	}
 	defer end()
 	ctx = datasource.InClass(ctx, datasource.ClassSend) // with what it has to read
@@ -125,6 +125,7 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 // attempt. It returns the row as stored.
 func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, write datasource.Write) (row *datasource.Entry, err error) {
 	ctx, end := c.sends.Begin(ctx, conversationID, wire.Text(write.Data[wire.GUID]))
+	err = outbox.ErrExited // unless it returns
 	defer func() { end(err) }()
 	var failed error
 	held := false

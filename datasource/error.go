@@ -19,7 +19,8 @@ var (
 	ErrForbidden = errors.New("datasource: forbidden")
 	// ErrNotFound: 404, no such data source, row or file.
 	ErrNotFound = errors.New("datasource: not found")
-	// ErrRateLimited: 429, and still after the last attempt. Error.RetryAfter says for how long.
+	// ErrRateLimited: 429, and still after the last attempt. Error.RetryAfter says for how long. So is a call whose time
+	// is over while the Limiter holds all requests for a 429, which has no Error.
 	ErrRateLimited = errors.New("datasource: rate limited")
 	// ErrAccessDenied: security rules refuse the operation: type datasource.access, usually with status 400, or
 	// error file.access. Neither another attempt nor a new token will help.
@@ -125,6 +126,14 @@ func (e *Error) Is(target error) bool {
 
 func (e *Error) mayBeApplied() bool { return e.doubtful }
 
+// with adds the refusal that a call has waited for to the end of its time.
+func (e *Error) with(err error) error {
+	if e == nil {
+		return err
+	}
+	return errors.Join(err, e)
+}
+
 // GoString is the error's text.
 func (e *Error) GoString() string { return fmt.Sprintf("&datasource.Error{%q}", e.Error()) }
 
@@ -165,6 +174,7 @@ type callError struct {
 	err      error  // scrubbed
 	doubtful bool
 	lost     bool // the server was not reached, or did not answer
+	held     bool // it ended while the server refuses others with 429
 }
 
 func (e *callError) Error() string {
@@ -175,11 +185,13 @@ func (e *callError) Error() string {
 	return text
 }
 
-func (e *callError) Unwrap() error        { return e.err }
-func (e *callError) Is(target error) bool { return target == errTemporary && e.lost }
-func (e *callError) mayBeApplied() bool   { return e.doubtful }
-func (*callError) Foreign() bool          { return true } // what is below comes from a Limiter or a transport
-func (e *callError) GoString() string     { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
+func (e *callError) Unwrap() error { return e.err }
+func (e *callError) Is(target error) bool {
+	return target == errTemporary && e.lost || target == ErrRateLimited && e.held && !e.doubtful
+}
+func (e *callError) mayBeApplied() bool { return e.doubtful }
+func (*callError) Foreign() bool        { return true } // what is below comes from a Limiter or a transport
+func (e *callError) GoString() string   { return fmt.Sprintf("&datasource.callError{%q}", e.Error()) }
 
 // ResponseTooLargeError is the error of an answer with more bytes than Config.MaxResponseBytes, or than AtMost allows.
 type ResponseTooLargeError struct {

@@ -134,8 +134,8 @@ func Unlimited() *Window { return &Window{} }
 // call Wait. All of these take turns as one.
 //
 // Wait fails with an error that matches the context's when ctx ends first. When that is its deadline, and at once when
-// the wait would be longer than the deadline allows, the error matches ErrNoSlot and context.DeadlineExceeded. A failed
-// Wait takes no slot.
+// the wait would be longer than the deadline allows, the error matches ErrNoSlot and context.DeadlineExceeded, and
+// ErrRateLimited while the server's last word is a 429. A failed Wait takes no slot.
 func (l *Window) Wait(ctx context.Context) error { return l.WaitTurn(ctx, Turn{}) }
 
 // WaitTurn implements [TurnLimiter].
@@ -159,8 +159,9 @@ func (l *Window) WaitTurn(ctx context.Context, t Turn) error {
 		l.budget.Leave(ticket)
 		if d := l.expect(now, t); deadline.Sub(now) < d {
 			l.serve(now)
+			refused := l.refusing(now)
 			l.mu.Unlock()
-			return &noSlot{after: d, err: context.DeadlineExceeded}
+			return &noSlot{after: d, refused: refused, err: context.DeadlineExceeded}
 		}
 		ticket = l.ask(now, t, w)
 	}
@@ -186,7 +187,7 @@ func (l *Window) WaitTurn(ctx context.Context, t Turn) error {
 	l.serve(time.Now())
 	err := contextError(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = &noSlot{err: err}
+		err = &noSlot{refused: l.refusing(time.Now()), err: err}
 	}
 	return err
 }
@@ -214,6 +215,22 @@ func (l *Window) Refused(until time.Time) {
 		}
 	}
 	l.serve(now)
+}
+
+// refusing reports whether nothing starts, since the server has refused a request with 429. mu is held.
+func (l *Window) refusing(now time.Time) bool {
+	hold, _ := l.budget.Held(now)
+	return hold > 0
+}
+
+// holds is refusing for whoever does not wait.
+func (l *Window) holds() bool {
+	if l.per == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refusing(time.Now())
 }
 
 // Answered implements [AnsweredLimiter].
@@ -300,8 +317,9 @@ func (e *held) Is(target error) bool { return target == ErrRateLimited }
 
 // noSlot is an ErrNoSlot.
 type noSlot struct {
-	after time.Duration // when there is one; 0: unknown
-	err   error
+	after   time.Duration // when there is one; 0: unknown
+	refused bool          // the server has refused others with 429, and until when
+	err     error
 }
 
 func (e *noSlot) Error() string {
@@ -310,5 +328,7 @@ func (e *noSlot) Error() string {
 	}
 	return fmt.Sprintf("%v: %v", ErrNoSlot, e.err)
 }
-func (e *noSlot) Unwrap() error        { return e.err }
-func (e *noSlot) Is(target error) bool { return target == ErrNoSlot }
+func (e *noSlot) Unwrap() error { return e.err }
+func (e *noSlot) Is(target error) bool {
+	return target == ErrNoSlot || target == ErrRateLimited && e.refused
+}

@@ -73,21 +73,28 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // says whether it answers what was asked.
 func (c *Client) do(ctx context.Context, cl *call, accept func(body []byte) error) error {
 	var took time.Duration // of the attempts, and the pauses between them
+	var limited *Error     // the 429 for which it is repeated
 	for attempt := 1; ; attempt++ {
 		if err := c.admit(ctx, cl); err != nil {
-			return &callError{op: cl.op(), err: err}
+			return &callError{op: cl.op(), err: limited.with(err)}
 		}
 		began := time.Now()
 		again, err := c.attempt(ctx, cl, attempt, accept)
 		if err == nil {
 			return nil
 		}
+		if e, ok := err.(*callError); ok && ctx.Err() != nil && !e.doubtful {
+			e.err = limited.with(e.err)
+		}
 		if !again || attempt >= c.retry.MaxAttempts || cl.form != nil && !cl.form.reusable() {
 			return err
 		}
 		var named time.Duration
+		limited = nil
 		if answer, ok := err.(*Error); ok {
-			named = answer.RetryAfter
+			if named = answer.RetryAfter; answer.StatusCode == http.StatusTooManyRequests {
+				limited = answer
+			}
 		}
 		pause := c.retry.wait(attempt, named)
 		if took += time.Since(began); named == 0 {
@@ -117,6 +124,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	defer tell(ctx)()
 	started := time.Now()
 	status := 0
+	err = errExited // unless it returns
 	defer func() { c.record(ctx, cl, number, status, started, err) }()
 	if cl.form != nil {
 		defer cl.form.stop(ctx)
@@ -307,6 +315,8 @@ func (c *Client) lost(ctx context.Context, cl *call, fl *flight, err error) (aga
 	e.lost = !permanent(err)
 	if ctx.Err() != nil {
 		e.err = contextError(ctx)
+		l, ok := c.limiter.(*Window)
+		e.held = ok && cl.counts() && l.holds()
 		return false, e
 	}
 	e.err = c.scrubbed(cl, err)
@@ -323,6 +333,9 @@ func permanent(err error) bool {
 	}
 	return errors.Is(err, errRedirects) || errors.Is(err, ErrFileRefused)
 }
+
+// errExited is told of an attempt that does not return.
+var errExited = errors.New("datasource: the transport has ended its goroutine, by runtime.Goexit or FailNow of a test, or it panicked")
 
 // localError is what a caller's Reader or Writer met, which says nothing about the server.
 type localError struct{ err error }

@@ -315,3 +315,60 @@ func TestOverSocketsALostAnswerIsDoubtfulAndTheWriteIsSentOnce(t *testing.T) {
 	assert.False(t, datasource.Doubtful(err))
 	assert.GreaterOrEqual(t, arrived.Load(), int32(4))
 }
+
+// Whoever is asked for the reason is told 429, and not that the server cannot be reached.
+func TestACallWhoseTimeEndsWhileA429HoldsItBackIsRateLimited(t *testing.T) {
+	t.Parallel()
+	const refuse, hang = "429", "hang"
+	window := func() datasource.Limiter { return datasource.NewLimiter(200, 10*time.Second) }
+	unlimited := func() datasource.Limiter { return datasource.Unlimited() }
+	for name, tc := range map[string]struct {
+		limiter func() datasource.Limiter
+		answers []string // the last one repeats
+		before  bool     // another call met the first answer, 10 s before
+		within  time.Duration
+		limited bool
+	}{
+		"it waits for the limiter":            {window, []string{refuse}, true, 30 * time.Second, true},
+		"it waits before it is repeated":      {unlimited, []string{refuse}, false, 30 * time.Second, true},
+		"its repetition has no answer":        {unlimited, []string{refuse, hang}, false, 65 * time.Second, true},
+		"it asks whether that holds, in vain": {window, []string{refuse, hang}, true, 55 * time.Second, true},
+		"the limiter is full without a 429":   {func() datasource.Limiter { return datasource.NewLimiter(1, time.Minute) }, []string{"ok"}, true, 30 * time.Second, false},
+		"nothing was refused":                 {window, []string{hang}, false, 30 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				c, err := datasource.NewClient(datasource.Config{
+					Token: token, BaseURL: "https://fliplet.test", Limiter: tc.limiter(),
+					HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+						says := tc.answers[min(asked, len(tc.answers)-1)]
+						asked++
+						switch says {
+						case refuse:
+							return respond(r, 429, `{"message":"Try later","nextValidRequestDate":"2000-01-01T00:10:00.000Z"}`), nil
+						case hang:
+							<-r.Context().Done()
+							return nil, r.Context().Err()
+						}
+						return respond(r, 200, `[]`), nil
+					})},
+				})
+				require.NoError(t, err)
+				call := func(within time.Duration) error {
+					ctx, cancel := context.WithTimeout(t.Context(), within)
+					defer cancel()
+					_, err := c.Select(ctx, 1, datasource.Query{})
+					return err
+				}
+				if tc.before {
+					_ = call(10 * time.Second)
+				}
+				err = call(tc.within)
+				require.Error(t, err)
+				assert.Equal(t, tc.limited, errors.Is(err, datasource.ErrRateLimited), "%v", err)
+			})
+		})
+	}
+}

@@ -61,7 +61,7 @@ func Check(all []Hook) error {
 // is reports whether a value implements any of the interfaces.
 func is(h Hook) bool {
 	switch h.(type) {
-	case RequestHook, WaitHook, PollHook, SendHook, DeliveryHook, HandlerHook, GapHook, LeaseHook, OutboxHook:
+	case RequestHook, WaitHook, PollHook, SendHook, DeliveryHook, HandlerHook, GapHook, LeaseHook, OutboxHook, RefusalHook:
 		return true
 	}
 	return false
@@ -290,6 +290,9 @@ type Outbox struct {
 	// is what the last of them met.
 	Attempts int
 	Err      error
+	// Kept: it was given up, with OutboxFailed, and stays in the outbox until somebody decides
+	// or the next process tries it again. The other messages that fail are taken out.
+	Kept bool
 	// Pending is how many messages of the user are left to send.
 	Pending int
 }
@@ -319,4 +322,49 @@ func (s OutboxState) String() string {
 		return "failed"
 	}
 	return "queued"
+}
+
+// RefusalHook is told of messages that an outbox did not accept: of Outbox.Add, and of
+// Chat.Message with an outbox. Nobody sends such a message, but its sender again.
+type RefusalHook interface {
+	// OnRefusal is called right before the call returns.
+	OnRefusal(r Refusal)
+}
+
+// Refusal is a message that an outbox did not accept.
+type Refusal struct {
+	Conversation int64
+	// GUID is that of the draft, "" if it had none.
+	GUID   string
+	Reason RefusalReason
+	// Err is what the caller gets. With RefusedStorage its text may be the Storage's own.
+	Err error
+}
+
+// RefusalReason is why an outbox did not accept a message.
+type RefusalReason uint8
+
+const (
+	// RefusedOther: the call has ended, nobody is logged in, the conversation is not the user's,
+	// or its key is not at hand.
+	RefusedOther RefusalReason = iota
+	// RefusedInvalid: the draft is unusable.
+	RefusedInvalid
+	// RefusedFull: too many messages wait.
+	RefusedFull
+	// RefusedStorage: the Storage failed or did not answer. It may have the message.
+	RefusedStorage
+)
+
+// String is the word for it: "other", "invalid", "full" or "storage".
+func (r RefusalReason) String() string {
+	switch r {
+	case RefusedInvalid:
+		return "invalid"
+	case RefusedFull:
+		return "full"
+	case RefusedStorage:
+		return "storage"
+	}
+	return "other"
 }

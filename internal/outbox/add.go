@@ -58,13 +58,13 @@ func (r *run) add(ctx context.Context, rec Record, raw []byte, known bool) (*Sen
 // accept gives a message its slot. fresh is false when it waits already.
 func (r *run) accept(ctx context.Context, rec Record, known bool) (_ *Sending, fresh bool, err error) {
 	j, o := r.journal, r.box
-	if err := j.changes.Lock(ctx); err != nil {
-		return nil, false, err
+	if err := j.changes.Lock(ctx); err != nil { // which is held while the Store is asked
+		return nil, false, r.ofStore(err)
 	}
 	defer j.changes.Unlock()
 	if !j.fresh(time.Now()) {
 		if err := r.sync(ctx, true); err != nil {
-			return nil, false, err
+			return nil, false, r.ofStore(err)
 		}
 	}
 	o.mu.Lock()
@@ -104,7 +104,7 @@ func (r *run) save(ctx context.Context, s *Sending, raw []byte) error {
 		if gone := store.Delete(tidy, key); gone == nil {
 			r.journal.free(s.at)
 		}
-		err = fmt.Errorf("storage: %w", wait.Because(ctx, err))
+		err = r.ofStore(fmt.Errorf("storage: %w", wait.Because(ctx, err)))
 	}
 	var before *Sending
 	defer func() {
@@ -185,6 +185,20 @@ func (s *Sending) isKept() bool {
 	default:
 		return false
 	}
+}
+
+// Count is how many messages Pending lists, and how many of them were given up. It is 0 for nil.
+func (o *Outbox) Count() (pending, kept int) {
+	if o == nil {
+		return 0, 0
+	}
+	for _, w := range o.Pending() {
+		pending++
+		if w.State == Failed {
+			kept++
+		}
+	}
+	return pending, kept
 }
 
 // Pending lists the messages that are left to send, in the order of acceptance, with

@@ -18,22 +18,39 @@ func (r *run) do(kind Kind, s *Sending) {
 	ctx, cancel := context.WithDeadline(asking, r.deadline(kind))
 	defer cancel()
 	var row *datasource.Entry
-	var err, barred error
+	var barred error
+	var err error = ErrExited // unless the call returns
+	defer func() { r.done(ctx, kind, s, row, err, barred) }()
 	switch kind {
 	case Send:
 		if barred = r.journal.fence(ctx); barred == nil {
 			row, err = cfg.Insert(ctx, s.rec)
+		} else {
+			err = &storeError{barred}
 		}
 	case LookUp:
 		row, err = cfg.LookUp(ctx, s.rec)
 	case Forget:
 		err = r.journal.store.Delete(ctx, r.journal.key(s.at))
 	}
+}
+
+// ErrExited is the failure of an attempt that does not return. A transport, which is the
+// program's, has called runtime.Goexit or FailNow of a test. The message would be under way for ever.
+var ErrExited = &exitedError{}
+
+type exitedError struct{}
+
+func (*exitedError) Error() string {
+	return "the transport has ended its goroutine, by runtime.Goexit or FailNow of a test, or it panicked; the message may have been stored"
+}
+func (*exitedError) MayBeApplied() bool { return true }
+
+// done takes what one action of the queue has come to.
+func (r *run) done(ctx context.Context, kind Kind, s *Sending, row *datasource.Entry, err, barred error) {
+	cfg := &r.box.cfg
 	if errors.Is(barred, errLost) {
 		r.box.lose(r)
-	}
-	if barred != nil {
-		err = &storeError{barred}
 	}
 	// What the ports say is asked before the lock: they are not ours.
 	f := failure{err: err, hung: (ctx.Err() != nil || errors.Is(err, datasource.ErrNoAnswer)) && r.life.Context().Err() == nil}
@@ -79,6 +96,15 @@ type storeError struct{ error }
 
 func (e *storeError) Unwrap() error { return e.error }
 func (*storeError) Foreign() bool   { return true }
+
+// ofStore marks what a call met in the Store, or in waiting for it. A loss, and the end of the
+// outbox, are not the Store's.
+func (r *run) ofStore(err error) error {
+	if errors.Is(err, errLost) || r.life.Context().Err() != nil {
+		return err
+	}
+	return &storeError{err}
+}
 
 // absent notes that a look-up found nothing, and gives the message up if it is its
 // own fault that it is not there. mu is held.
@@ -248,6 +274,8 @@ func (r *run) finish(s *Sending, row *datasource.Entry, err error) {
 func (r *run) change(s *Sending, state State, err error) {
 	s.state, s.err = state, err
 	if tell := r.box.tell; tell != nil {
-		r.box.cfg.Notifier.note(s, tell, Change{Record: s.rec, State: state, Row: s.row, Attempts: s.attempts, Err: err, Pending: len(r.known) + r.leftBehind()})
+		r.box.cfg.Notifier.note(s, tell, Change{
+			Record: s.rec, State: state, Row: s.row, Attempts: s.attempts, Err: err, Kept: r.parked[s.key()] == s, Pending: len(r.known) + r.leftBehind(),
+		})
 	}
 }

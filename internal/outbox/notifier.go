@@ -18,7 +18,8 @@ type Change struct {
 	Err    error             // why it failed, or why the last attempt did
 	// Attempts counts the requests of this process that failed, look-ups included.
 	Attempts int
-	Pending  int // messages that are left to send
+	Kept     bool // it was given up, and stays stored
+	Pending  int  // messages that are left to send
 }
 
 // Notifier tells what becomes of messages, in order and one call at a time, also

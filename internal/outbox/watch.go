@@ -38,7 +38,7 @@ func (w *watch) teller(onChange func(Change)) func(Change) {
 	return func(c Change) {
 		o := hooks.Outbox{
 			Conversation: c.Record.Conversation, GUID: c.Record.GUID, State: hooks.OutboxState(c.State),
-			Waited: max(0, time.Since(c.Record.QueuedAt)), Attempts: c.Attempts, Err: c.Err, Pending: c.Pending,
+			Waited: max(0, time.Since(c.Record.QueuedAt)), Attempts: c.Attempts, Err: c.Err, Kept: c.Kept, Pending: c.Pending,
 		}
 		for _, h := range w.messages {
 			h.OnOutbox(o)

@@ -26,7 +26,8 @@ const (
 	handlerFails  = "messaging.process.duration{error.type=_OTHER,messaging.operation.name=process}"
 	handlerPanics = "messaging.process.duration{error.type=panic,messaging.operation.name=process}"
 	pollsFailing  = "chat.polls.failing{}"
-	depth         = "chat.outbox.depth{}"
+	depth         = "chat.outbox.depth{chat.outbox.state=waiting}"
+	kept          = "chat.outbox.depth{chat.outbox.state=kept}"
 	consumerLag   = "chat.consumer.lag{}"
 	listenerLag   = "chat.listener.lag{}"
 )
@@ -40,6 +41,8 @@ func sent(class string) string {
 }
 
 func outboxed(state string) string { return "chat.outbox.messages{chat.outbox.state=" + state + "}" }
+
+func refusal(why string) string { return "chat.outbox.refusals{chat.outbox.refusal=" + why + "}" }
 
 func leased(event string) string {
 	return "chat.lease.events{chat.lease.event=" + event + ",chat.lease.holder=consumer}"
@@ -78,6 +81,23 @@ func spoken(n int, faults ...fliplettest.Fault) func(*testing.T, *world) {
 
 func outbox(o *chat.Options) { o.Outbox = &chat.OutboxOptions{} }
 
+func outboxOfOne(o *chat.Options) { o.Outbox = &chat.OutboxOptions{Limit: 1} }
+
+// accepted gives Jane's outbox a message that cannot be sent, and unsent says so.
+func accepted(t *testing.T, w *world) {
+	w.Always(fliplettest.Insert, fliplettest.Status(503))
+	_, err := w.jane.Outbox().Add(t.Context(), w.talk.ID, chat.Draft{Body: "hello"})
+	require.NoError(t, err)
+}
+
+var unsent = []string{depth, outboxed("retried"), requests("503"), sendFails, sent("503")}
+
+// notAccepted gives it one that it does not take.
+func notAccepted(t *testing.T, w *world, body string) {
+	_, err := w.jane.Outbox().Add(t.Context(), w.talk.ID, chat.Draft{Body: body})
+	require.Error(t, err)
+}
+
 // denied is a refusal of the access rules.
 var denied = fliplettest.Answer(400, `{"type":"datasource.access","message":"no"}`)
 
@@ -103,12 +123,33 @@ var faults = []fault{
 	{name: "a message in the outbox is tried again", change: outbox, act: spoken(1, fliplettest.Status(503)), want: []string{outboxed("retried"), requests("503"), sendFails, sent("503")}},
 	{
 		name: "a message in the outbox cannot be sent", change: outbox,
+		act:  accepted,
+		want: unsent,
+	},
+	{
+		name: "a message in the outbox is given up", change: outbox, act: spoken(3, fliplettest.Answer(422, `{"message":"no"}`)),
+		want: []string{kept, outboxed("kept"), outboxed("retried"), requests("4xx"), sendRefused, sent("4xx")},
+	},
+	{name: "the outbox is full", change: outboxOfOne, act: func(t *testing.T, w *world) { accepted(t, w); notAccepted(t, w, "one too many") }, want: slices.Concat(unsent, []string{refusal("full")})},
+	{name: "the outbox is given an invalid message", change: outbox, act: func(t *testing.T, w *world) { notAccepted(t, w, "") }, want: []string{refusal("invalid")}},
+	{
+		name: "the outbox cannot store a message", change: outbox,
 		act: func(t *testing.T, w *world) {
-			w.Always(fliplettest.Insert, fliplettest.Status(503))
-			_, err := w.jane.Outbox().Add(t.Context(), w.talk.ID, chat.Draft{Body: "hello"})
-			require.NoError(t, err)
+			w.store.refuse(errors.New("no disk"))
+			notAccepted(t, w, "hello")
+			w.store.refuse(nil)
 		},
-		want: []string{depth, outboxed("retried"), requests("503"), sendFails, sent("503")},
+		want: []string{refusal("storage")},
+	},
+	{
+		name: "a call of the outbox ends too early", change: outbox,
+		act: func(t *testing.T, w *world) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err := w.jane.Outbox().Add(ctx, w.talk.ID, chat.Draft{Body: "hello"})
+			require.ErrorIs(t, err, context.Canceled)
+		},
+		want: []string{refusal("other")},
 	},
 	{
 		name: "the function fails once", act: talk,
@@ -204,8 +245,9 @@ func TestEachFaultMovesItsOwnMetricsAndNoOthers(t *testing.T) {
 				})
 				f.act(t, w)
 				time.Sleep(2 * time.Minute)
-				slices.Sort(f.want)
-				assert.Equal(t, f.want, w.alarms())
+				want := append([]string{}, f.want...)
+				slices.Sort(want)
+				assert.Equal(t, want, w.alarms())
 			})
 		})
 	}

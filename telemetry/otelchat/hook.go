@@ -25,6 +25,7 @@ var (
 	_ hooks.GapHook      = hook{}
 	_ hooks.LeaseHook    = hook{}
 	_ hooks.OutboxHook   = hook{}
+	_ hooks.RefusalHook  = hook{}
 )
 
 // spanOf is the key of the span that a Telemetry has begun: that of the context may be
@@ -175,6 +176,8 @@ func (h hook) OnLease(l hooks.Lease) {
 func (h hook) OnOutbox(o hooks.Outbox) {
 	var state string
 	switch {
+	case o.Kept:
+		state = "kept"
 	case o.State == hooks.OutboxStored || o.State == hooks.OutboxFailed:
 		state = o.State.String()
 	case o.State == hooks.OutboxQueued && o.Err != nil:
@@ -183,6 +186,12 @@ func (h hook) OnOutbox(o hooks.Outbox) {
 		return
 	}
 	h.inst.outbox.Add(context.Background(), 1, h.inst.outboxBy[state]...)
+}
+
+func (h hook) OnRefusal(r hooks.Refusal) {
+	if int(r.Reason) < len(h.inst.refusedBy) {
+		h.inst.refusals.Add(context.Background(), 1, h.inst.refusedBy[r.Reason]...)
+	}
 }
 
 func id(n int64) string { return strconv.FormatInt(n, 10) }

@@ -32,6 +32,7 @@ const (
 	keyHolder        = attribute.Key("chat.lease.holder")
 	keyEvent         = attribute.Key("chat.lease.event")
 	keyState         = attribute.Key("chat.outbox.state")
+	keyRefusal       = attribute.Key("chat.outbox.refusal")
 )
 
 var system = keySystem.String("fliplet")
@@ -64,7 +65,7 @@ var (
 // instruments are what hooks write to.
 type instruments struct {
 	sent, requests, gaps, leases, outbox metric.Int64Counter
-	failures                             metric.Int64Counter
+	failures, refusals                   metric.Int64Counter
 	duration, process, lag, wait         metric.Float64Histogram
 
 	sentBy, requestBy        byClass[metric.AddOption]
@@ -73,6 +74,7 @@ type instruments struct {
 	gapHistory, gapMessage   []metric.AddOption
 	leaseBy                  [2][4][]metric.AddOption
 	outboxBy                 map[string][]metric.AddOption
+	refusedBy                [4][]metric.AddOption
 	failedBy                 map[class][]metric.AddOption
 	began                    sync.Once
 }
@@ -93,7 +95,8 @@ func (i *instruments) make(meter metric.Meter) error {
 	count(&i.requests, "chat.requests", "{request}", "Attempts at requests, by how they ended.")
 	count(&i.gaps, "chat.gaps", "{gap}", "What could not be delivered.")
 	count(&i.leases, "chat.lease.events", "{event}", "What happened to the leases of consumers and outboxes.")
-	count(&i.outbox, "chat.outbox.messages", "{message}", "Messages of outboxes that were stored, have failed, or wait after a failed attempt.")
+	count(&i.outbox, "chat.outbox.messages", "{message}", "Messages of outboxes that were stored, have failed, were given up and kept, or wait after a failed attempt.")
+	count(&i.refusals, "chat.outbox.refusals", "{message}", "Messages that outboxes did not accept.")
 	count(&i.failures, "chat.handler.failures", "{failure}", "Attempts at handling a message that the program's function has failed.")
 	measure(&i.duration, "messaging.client.operation.duration", "Duration of sends and of rounds of polling.", quick)
 	measure(&i.process, "messaging.process.duration", "Duration of the handling of a message by the program.", quick)
@@ -114,7 +117,10 @@ func (i *instruments) make(meter metric.Meter) error {
 		i.failedBy[c] = option(keyError.String(c.String()))
 	}
 	i.outboxBy = map[string][]metric.AddOption{}
-	for _, s := range []string{"stored", "failed", "retried"} {
+	for r := range i.refusedBy {
+		i.refusedBy[r] = option(keyRefusal.String(hooks.RefusalReason(r).String())) //nolint:gosec // four reasons
+	}
+	for _, s := range []string{"stored", "failed", "kept", "retried"} {
 		i.outboxBy[s] = option(keyState.String(s))
 	}
 	return errors.Join(errs...)
@@ -134,6 +140,9 @@ func (i *instruments) begin() {
 	}
 	for _, opts := range i.outboxBy {
 		i.outbox.Add(ctx, 0, opts...)
+	}
+	for _, opts := range i.refusedBy {
+		i.refusals.Add(ctx, 0, opts...)
 	}
 	for _, opts := range i.failedBy {
 		i.failures.Add(ctx, 0, opts...)

@@ -95,7 +95,8 @@ func TestWhatIsNewsAtItsFirstCountBeginsAtZero(t *testing.T) {
 	w := newWorld(t, noop.NewTracerProvider())
 	values, _ := w.series()
 	for _, name := range []string{
-		failures("_OTHER"), failures("panic"), leased("lost"), leased("failing"), outboxed("failed"), outboxed("retried"),
+		failures("_OTHER"), failures("panic"), leased("lost"), leased("failing"), outboxed("failed"), outboxed("kept"), outboxed("retried"),
+		refusal("invalid"), refusal("full"), refusal("storage"), refusal("other"),
 		"chat.gaps{chat.gap.kind=history}", "chat.gaps{chat.gap.kind=unreadable}",
 	} {
 		v, has := values[name]
@@ -130,8 +131,9 @@ func TestNoInputMakesMoreSeries(t *testing.T) {
 		h.(hooks.DeliveryHook).OnDelivery(d)
 		h.(hooks.HandlerHook).OnHandlerEnd(h.(hooks.HandlerHook).OnHandlerStart(ctx, d), d, hooks.Outcome{Err: err})
 		h.(hooks.GapHook).OnGap(hooks.Gap{Conversation: n, Message: n % 2, Consumer: fmt.Sprint("c", i)})
-		h.(hooks.LeaseHook).OnLease(hooks.Lease{Consumer: fmt.Sprint("c", i)[:i%2], Event: hooks.LeaseEvent(i % 256), Err: err})                                     //nolint:gosec // below 256
-		h.(hooks.OutboxHook).OnOutbox(hooks.Outbox{Conversation: n, GUID: fmt.Sprint("g", i), State: hooks.OutboxState(i % 256), Err: err, Pending: i, Attempts: i}) //nolint:gosec // below 256
+		h.(hooks.LeaseHook).OnLease(hooks.Lease{Consumer: fmt.Sprint("c", i)[:i%2], Event: hooks.LeaseEvent(i % 256), Err: err})                                                     //nolint:gosec // below 256
+		h.(hooks.OutboxHook).OnOutbox(hooks.Outbox{Conversation: n, GUID: fmt.Sprint("g", i), State: hooks.OutboxState(i % 256), Err: err, Kept: i%3 == 0, Pending: i, Attempts: i}) //nolint:gosec // below 256
+		h.(hooks.RefusalHook).OnRefusal(hooks.Refusal{Conversation: n, GUID: fmt.Sprint("g", i), Reason: hooks.RefusalReason(i % 256), Err: err})                                    //nolint:gosec // below 256
 	}
 	_, n := w.series()
 	assert.LessOrEqual(t, n, mostSeries)

@@ -120,7 +120,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 	number(&g.listeners, "chat.listeners", "{listener}", "Streams, loops and consumers that receive.")
 	number(&g.consumers, "chat.consumers", "{consumer}", "Consumers by state: receiving, standby, or failing because of their Storage.")
 	number(&g.failing, "chat.polls.failing", "{chat}", "Chats whose last poll failed.")
-	number(&g.depth, "chat.outbox.depth", "{message}", "Messages that are left to send.")
+	number(&g.depth, "chat.outbox.depth", "{message}", "Messages that are left to send: waiting, or given up and kept.")
 	number(&g.lag, "chat.consumer.lag", "{message}", "Messages that were fetched and are not handled by their consumer yet.")
 	number(&g.waiting, "chat.listener.lag", "{message}", "Messages that were fetched and are not handled by their stream or loop yet.")
 	var err error
@@ -142,6 +142,10 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 	state := func(s string) metric.MeasurementOption {
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String("chat.consumer.state", s)))
 	}
+	inOutbox := func(s string) metric.MeasurementOption {
+		return metric.WithAttributeSet(attribute.NewSet(keyState.String(s)))
+	}
+	waiting, kept := inOutbox("waiting"), inOutbox("kept")
 	receiving, standby, failing := state("receiving"), state("standby"), state("failing")
 	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		t.inst.began.Do(t.inst.begin)
@@ -154,7 +158,8 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 		o.ObserveInt64(g.chats, s.chats)
 		o.ObserveInt64(g.listeners, s.listeners)
 		o.ObserveInt64(g.failing, s.failing)
-		o.ObserveInt64(g.depth, s.depth)
+		o.ObserveInt64(g.depth, s.depth, waiting)
+		o.ObserveInt64(g.depth, s.kept, kept)
 		o.ObserveInt64(g.lag, s.lag)
 		o.ObserveInt64(g.waiting, s.waiting)
 		o.ObserveInt64(g.consumers, s.receiving, receiving)
@@ -168,7 +173,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 // sums are over all Chats.
 type sums struct {
 	chats, listeners, failing, depth, lag int64
-	waiting                               int64
+	waiting, kept                         int64
 	receiving, standby, storage           int64
 	delay                                 float64
 }
@@ -190,7 +195,8 @@ func (t *Telemetry) sum() (s sums) {
 		s.chats++
 		s.listeners += int64(h.Listeners)
 		s.waiting += int64(h.Waiting)
-		s.depth += int64(h.Outbox)
+		s.depth += int64(h.Outbox - h.OutboxKept)
+		s.kept += int64(h.OutboxKept)
 		if h.FailedPolls > 0 {
 			s.failing++
 		}

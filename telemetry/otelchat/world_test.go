@@ -131,6 +131,7 @@ type store struct {
 	mu     sync.Mutex
 	leases []string
 	fails  error
+	full   error // of what is stored
 }
 
 func (s *store) CompareAndSwap(ctx context.Context, key string, old, value []byte) (bool, error) {
@@ -146,6 +147,23 @@ func (s *store) CompareAndSwap(ctx context.Context, key string, old, value []byt
 	return s.Store.CompareAndSwap(ctx, key, old, value)
 }
 
+func (s *store) Set(ctx context.Context, key string, value []byte) error {
+	s.mu.Lock()
+	err := s.full
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.Store.Set(ctx, key, value)
+}
+
+// refuse makes it store nothing more but leases and registries.
+func (s *store) refuse(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.full = err
+}
+
 func (s *store) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +176,7 @@ func (s *store) steal(t *testing.T) {
 	defer s.mu.Unlock()
 	require.NotEmpty(t, s.leases)
 	for _, key := range s.leases {
-		require.NoError(t, s.Set(t.Context(), key, []byte(`{"owner":"thief","process":"elsewhere","beat":1}`)))
+		require.NoError(t, s.Store.Set(t.Context(), key, []byte(`{"owner":"thief","process":"elsewhere","beat":1}`)))
 	}
 }
 
@@ -232,6 +250,8 @@ func (w *world) alarms() []string {
 			wrong = strings.Contains(name, "=lost") || strings.Contains(name, "=failing")
 		case "chat.consumers":
 			wrong = strings.Contains(name, "=failing")
+		case "chat.outbox.refusals":
+			wrong = true
 		case "chat.outbox.messages":
 			wrong = !strings.Contains(name, "=stored")
 		}

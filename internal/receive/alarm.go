@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"container/heap"
 	"sync"
 	"time"
 )
@@ -20,9 +21,8 @@ type clock struct {
 	loops int // how many there are
 	base  time.Time
 	timer *time.Timer // nil before somebody waits
-	// waiting is a heap: none is due before its parent, which is at half its place. So the
-	// first one is due first.
-	waiting []*loop
+	// waiting is a heap: the first one is due first.
+	waiting resting
 }
 
 // alarm is what a loop has of its clock.
@@ -64,9 +64,7 @@ func (p *loop) setAlarm(at time.Time) {
 	defer alarms.mu.Unlock()
 	c := p.alarm.clock
 	p.alarm.at = at.Sub(c.base)
-	c.waiting = append(c.waiting, p)
-	c.rise(len(c.waiting), p)
-	if p.alarm.place == 1 {
+	if heap.Push(&c.waiting, p); p.alarm.place == 1 {
 		c.wind()
 	}
 }
@@ -79,7 +77,7 @@ func (p *loop) stopAlarm() bool {
 	if place == 0 {
 		return false
 	}
-	if c.remove(p); place == 1 {
+	if heap.Remove(&c.waiting, place-1); place == 1 {
 		c.wind()
 	}
 	return true
@@ -119,51 +117,32 @@ func (c *clock) due() (list []*loop) {
 	alarms.mu.Lock()
 	defer alarms.mu.Unlock()
 	for now := time.Since(c.base); len(c.waiting) > 0 && c.waiting[0].alarm.at <= now; {
-		p := c.waiting[0]
-		c.remove(p)
-		list = append(list, p)
+		list = append(list, heap.Pop(&c.waiting).(*loop)) //nolint:errcheck // nothing else is in it
 	}
 	c.wind()
 	return list
 }
 
-// remove takes one out.
-func (c *clock) remove(p *loop) {
-	i, n := p.alarm.place, len(c.waiting)
-	last := c.waiting[n-1]
-	c.waiting[n-1] = nil
-	c.waiting = c.waiting[:n-1]
-	p.alarm.place = 0
-	if p == last {
-		return
-	}
-	c.sink(i, last)
-	c.rise(last.alarm.place, last)
+// resting is a [heap.Interface].
+type resting []*loop
+
+func (w resting) Len() int           { return len(w) }
+func (w resting) Less(i, j int) bool { return w[i].alarm.at < w[j].alarm.at }
+func (w resting) Swap(i, j int) {
+	w[i], w[j] = w[j], w[i]
+	w[i].alarm.place, w[j].alarm.place = i+1, j+1
 }
 
-// rise puts p at a place that is free, or further up.
-func (c *clock) rise(i int, p *loop) {
-	for i > 1 && p.alarm.at < c.waiting[i/2-1].alarm.at {
-		c.put(i, c.waiting[i/2-1])
-		i /= 2
-	}
-	c.put(i, p)
+func (w *resting) Push(x any) {
+	p := x.(*loop) //nolint:errcheck // as above
+	*w = append(*w, p)
+	p.alarm.place = len(*w)
 }
 
-// sink puts p at a place that is free, or further down.
-func (c *clock) sink(i int, p *loop) {
-	for {
-		child := 2 * i
-		if child < len(c.waiting) && c.waiting[child].alarm.at < c.waiting[child-1].alarm.at {
-			child++
-		}
-		if child > len(c.waiting) || p.alarm.at <= c.waiting[child-1].alarm.at {
-			break
-		}
-		c.put(i, c.waiting[child-1])
-		i = child
-	}
-	c.put(i, p)
+func (w *resting) Pop() any {
+	n := len(*w) - 1
+	p := (*w)[n]
+	(*w)[n] = nil
+	*w, p.alarm.place = (*w)[:n], 0
+	return p
 }
-
-func (c *clock) put(i int, p *loop) { c.waiting[i-1], p.alarm.place = p, i }

@@ -114,7 +114,7 @@ func (c *Chat) genuine() func(context.Context, *datasource.Entry) bool {
 			of, stored = filesBinding(row), list
 		}
 		ok := c.bodies.Genuine(ctx, of, stored)
-		if !deleted(*row) && ctx.Err() == nil {
+		if !deleted(row) && ctx.Err() == nil {
 			c.bodies.Holds(row.ID, at, ok && envelope.LooksAuthenticated(wire.Text(stored)))
 		}
 		return ok

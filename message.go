@@ -87,10 +87,8 @@ func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID
 	}
 	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
 	m, readers := wire.WithRoom[Message]()
-	*m = Message{
-		ID: row.ID, ConversationID: row.DataSourceID, Data: data, ReadBy: readers,
-		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt, IsDeleted: deleted(*row),
-	}
+	m.ID, m.ConversationID, m.Data, m.ReadBy = row.ID, row.DataSourceID, data, readers
+	m.CreatedAt, m.UpdatedAt, m.DeletedAt, m.IsDeleted = row.CreatedAt, row.UpdatedAt, row.DeletedAt, deleted(row)
 	m.readColumns()
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
 	if row.Err != nil && !m.IsDeleted {
@@ -142,7 +140,7 @@ func unreadable(row *datasource.Entry) error {
 }
 
 // deleted reports whether a row is a tombstone.
-func deleted(row datasource.Entry) bool {
+func deleted(row *datasource.Entry) bool {
 	return wire.Deleted(row.DeletedAt, row.Data)
 }
 

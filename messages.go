@@ -147,7 +147,7 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 	if err != nil {
 		return nil, missing(err, "message", id)
 	}
-	if deleted(*row) {
+	if deleted(row) {
 		return nil, fmt.Errorf("message %d: %w", id, ErrNotFound)
 	}
 	return h.v.chat.message(ctx, row, s.userID), nil

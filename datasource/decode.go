@@ -221,19 +221,24 @@ func (d *decoder) numberOf(text []byte) any {
 }
 
 // hash is quick and good enough to spread a few dozen texts, also those that differ in their last letters only; a
-// collision costs no more than an allocation.
+// collision costs no more than an allocation. No word waits for the one before it.
 func hash(b []byte) uint64 {
 	const prime = 0x9E3779B97F4A7C15
-	h := uint64(len(b))
-	for ; len(b) >= 8; b = b[8:] {
-		h = (h ^ binary.LittleEndian.Uint64(b)) * prime
-		h ^= h >> 29
+	h, factor := uint64(len(b)), uint64(prime)
+	switch n := len(b); {
+	case n >= 8:
+		for rest := b; len(rest) > 8; rest = rest[8:] {
+			h += binary.LittleEndian.Uint64(rest) * factor
+			factor *= prime
+		}
+		h += binary.LittleEndian.Uint64(b[n-8:]) * factor
+	case n >= 4:
+		h += (uint64(binary.LittleEndian.Uint32(b))<<32 | uint64(binary.LittleEndian.Uint32(b[n-4:]))) * factor
+	default:
+		for _, c := range b {
+			h = h<<8 | uint64(c)
+		}
 	}
-	var rest uint64
-	for _, c := range b {
-		rest = rest<<8 | uint64(c)
-	}
-	h = (h ^ rest) * prime
 	h = (h ^ h>>32) * prime
 	return h >> 32
 }

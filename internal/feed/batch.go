@@ -48,10 +48,7 @@ func (b *batch) lookup(id int64) (version, bool) {
 	return b.seen.get(id)
 }
 
-func (b *batch) has(id int64) bool {
-	_, ok := b.lookup(id)
-	return ok
-}
+func (b *batch) has(id int64) bool { return id <= b.highest && b.seen.has(id) }
 
 // see records a version for the rest of the paging.
 func (b *batch) see(r *Row, duplicate bool) {

@@ -10,8 +10,8 @@ func (r *reader) consider(row *Row) {
 	if row.Foreign || r.skips(row.Conversation) {
 		return
 	}
-	v, known := r.version(row.ID)
-	if known {
+	if r.knows(row.ID) {
+		v, _ := r.version(row.ID)
 		if !v.superseded(row, r.clock) {
 			return
 		}
@@ -106,11 +106,7 @@ func (r *reader) resent(row *Row) bool {
 // unsent reports whether no row of a row's send was seen, which is what most are.
 func (r *reader) unsent(row *Row) bool {
 	k := originKey{row.Conversation, row.Origin}
-	if _, ok := r.batch.origins.get(k); ok {
-		return false
-	}
-	_, ok := r.mem.origins.get(k)
-	return !ok
+	return !r.batch.origins.has(k) && !r.mem.origins.has(k)
 }
 
 // history reports whether a new row was created before the listener began, as far as its
@@ -138,10 +134,8 @@ func (r *reader) version(id int64) (version, bool) {
 	return v, known
 }
 
-func (r *reader) knows(id int64) bool {
-	_, known := r.version(id)
-	return known
-}
+// knows is version for what is most often not known: a version is much to copy.
+func (r *reader) knows(id int64) bool { return r.batch.has(id) || r.mem.has(id) }
 
 // vacant reports whether the send of a row was delivered in another row that has become
 // something else since. Deletion is no such change: what was deleted does not come back.

@@ -139,6 +139,14 @@ func (d *dense[K, V]) get(k K) (v V, ok bool) {
 	return v, ok
 }
 
+func (d *dense[K, V]) has(k K) bool {
+	if d.search != byCells {
+		return d.among(k) != 0
+	}
+	_, ok := d.find(k, sumOf(k))
+	return ok
+}
+
 func (d *dense[K, V]) put(k K, v V) {
 	if old := d.add(k, v); old != nil {
 		old.value = v

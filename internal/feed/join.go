@@ -167,8 +167,7 @@ func (r *reader) survey(p page, j *join) (first Key, older, again bool) {
 		if first == (Key{}) {
 			first = row.createdKey()
 		}
-		_, known := r.mem.lookup(row.ID)
-		again = again || known || row.createdKey().Compare(had) <= 0
+		again = again || r.mem.has(row.ID) || row.createdKey().Compare(had) <= 0
 		older = older || !j.later(row)
 	}
 	return first, older, again
@@ -180,7 +179,7 @@ func (r *reader) joinRow(row *Row, j *join) {
 	if r.start == FromBeginning {
 		had = r.mem.had(j.conversation)
 	} // else its floor is where the reading began
-	if _, known := r.mem.lookup(row.ID); known {
+	if r.mem.has(row.ID) {
 		r.missedChange(row)
 	} else if row.createdKey().Compare(had) > 0 && !r.batch.has(row.ID) {
 		r.addNew(row)

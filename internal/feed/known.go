@@ -115,6 +115,8 @@ func (m *memory) lookup(id int64) (version, bool) {
 	return m.rows.get(id)
 }
 
+func (m *memory) has(id int64) bool { return id <= m.highest && m.rows.has(id) }
+
 func (m *memory) put(r *Row) { m.set(r.ID, versionOf(r)) }
 
 // set remembers a version. moved: the row was another send before.

@@ -254,7 +254,7 @@ func (r *reader) takeCreated(now time.Time, p page) {
 			r.batch.stands(row)
 			continue
 		}
-		if _, known := r.mem.lookup(row.ID); !known {
+		if !r.mem.has(row.ID) {
 			r.consider(row)
 		}
 	}

@@ -63,8 +63,8 @@ func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, g
 			r.Created = Micros(e.CreatedAt)
 		}
 		before = r.Updated
-		if guid := wire.Text(c.guid); (genuine == nil || genuine(ctx, e)) && guid != "" {
-			r.Origin = quickOrigin(wire.Text(c.from), guid)
+		if (genuine == nil || genuine(ctx, e)) && wire.Text(c.guid.v) != "" {
+			r.Origin = c.origin()
 		}
 		out = append(out, r)
 	}

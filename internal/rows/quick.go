@@ -23,15 +23,33 @@ var (
 type content struct {
 	sum             uint64
 	parts           feed.Parts
-	guid, from      any
+	guid, from      hashed
 	markedAsDeleted any
+}
+
+// hashed is a value, with its hash if it is a text.
+type hashed struct {
+	v   any
+	sum uint64
+}
+
+// text is the hash of the value as text.
+func (h hashed) text() uint64 {
+	if _, ok := h.v.(string); ok {
+		return h.sum
+	}
+	return maphash.String(textSeed, wire.Text(h.v))
 }
 
 // contentOf hashes the columns of a row like Hash, and also the body, the readers, the
 // files and the other columns.
 func contentOf(m map[string]any) (c content) {
 	for name, v := range m {
-		var h uint64
+		var h, sum uint64
+		text, isText := v.(string)
+		if isText {
+			sum = maphash.String(textSeed, text)
+		}
 		part := 3
 		switch name {
 		case wire.Body:
@@ -41,16 +59,22 @@ func contentOf(m map[string]any) (c content) {
 		case wire.File, wire.SealedFiles, wire.FileSchema:
 			h, part = maphash.String(nameSeed, name), 2
 		case wire.GUID:
-			h, c.guid = quickGUID, v
+			h, c.guid = quickGUID, hashed{v, sum}
 		case wire.From:
-			h, c.from = quickFrom, v
+			h, c.from = quickFrom, hashed{v, sum}
+		case wire.Conversation:
+			h = quickConversation
 		case wire.FlagDeleted:
 			c.markedAsDeleted = v
 			h = maphash.String(nameSeed, name)
 		default:
 			h = maphash.String(nameSeed, name)
 		}
-		h = quickValue(h, v)
+		if isText {
+			h = stir(h, sum)
+		} else {
+			h = quickValue(h, v)
+		}
 		c.sum += h
 		c.parts[part] += uint32((h>>32 ^ h) & math.MaxUint32)
 	}
@@ -59,16 +83,15 @@ func contentOf(m map[string]any) (c content) {
 
 // The names that every row has.
 var (
-	quickBody   = maphash.String(nameSeed, wire.Body)
-	quickReadBy = maphash.String(nameSeed, wire.ReadBy)
-	quickGUID   = maphash.String(nameSeed, wire.GUID)
-	quickFrom   = maphash.String(nameSeed, wire.From)
+	quickBody         = maphash.String(nameSeed, wire.Body)
+	quickReadBy       = maphash.String(nameSeed, wire.ReadBy)
+	quickGUID         = maphash.String(nameSeed, wire.GUID)
+	quickFrom         = maphash.String(nameSeed, wire.From)
+	quickConversation = maphash.String(nameSeed, wire.Conversation)
 )
 
-// quickOrigin hashes the sender and the guid of a message. It is not 0.
-func quickOrigin(from, guid string) uint64 {
-	return stir(maphash.String(textSeed, from)+1, maphash.String(textSeed, guid)) | 1
-}
+// origin hashes the sender and the guid of a message. It is not 0.
+func (c *content) origin() uint64 { return stir(c.from.text()+1, c.guid.text()) | 1 }
 
 // stir makes a hash of two.
 func stir(h, g uint64) uint64 {

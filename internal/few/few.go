@@ -1,4 +1,5 @@
-// Package few has a map for what mostly has few entries. A process holds thousands of them.
+// Package few has maps for what mostly has few entries, and values that few need. A process holds
+// thousands of them.
 package few
 
 import (
@@ -63,6 +64,17 @@ func (m *Map[K, V]) Delete(key K) {
 	delete(m.all, key)
 	if i := m.at(key); i >= 0 {
 		m.list = slices.Delete(m.list, i, i+1)
+	}
+}
+
+// Change calls change with each entry, whose value it may change.
+func (m *Map[K, V]) Change(change func(key K, value *V)) {
+	for i := range m.list {
+		change(m.list[i].key, &m.list[i].value)
+	}
+	for key, value := range m.all {
+		change(key, &value)
+		m.all[key] = value
 	}
 }
 

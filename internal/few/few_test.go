@@ -34,6 +34,11 @@ func TestAMapOfFewOrManyEntriesIsAMap(t *testing.T) {
 			assert.Equal(t, was, value)
 		}
 		assert.Equal(t, want, maps.Collect(m.All()))
+		m.Change(func(key int, value *int) { *value = -key })
+		for key := range want {
+			want[key] = -key
+		}
+		assert.Equal(t, want, maps.Collect(m.All()))
 		for range m.All() {
 			break
 		}

@@ -55,7 +55,7 @@ var arrows = map[string][]string{
 	"internal/receive":                {"hooks", "internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},
 	"internal/reencrypt":              {"datasource", "internal/wire", "storage"},
 	"internal/roster":                 {"internal/few", "internal/wait", "internal/wire"},
-	"internal/rows":                   {"datasource", "internal/feed", "internal/pages", "internal/where", "internal/wire", "profile"},
+	"internal/rows":                   {"datasource", "internal/feed", "internal/few", "internal/pages", "internal/where", "internal/wire", "profile"},
 	"internal/serve":                  {},
 	"internal/storm":                  {},
 	"internal/upload":                 {"datasource", "internal/envelope", "internal/wire"},

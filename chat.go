@@ -101,7 +101,13 @@ func (c *Chat) build(opts Options, silent, keepsMessages bool) {
 	})
 	c.pins.Init(pins.Config{Owner: (*owner)(c), Strict: opts.MinProtection >= Encrypted, Log: c.log})
 	c.known.Seen = &c.pins
-	c.setBodies()
+	c.bodies.Least, c.bodies.Writes = bodies.Protection(opts.MinProtection), func() bodies.Protection { return bodies.Protection(c.writes()) }
+	if c.bodies.Keys = opts.Keys; opts.Keys == nil {
+		c.bodies.Own = &c.pins // the conversation's own key
+	}
+	if opts.Cipher != nil {
+		c.bodies.Sealed, c.bodies.Unsealed = opts.Cipher.seal, opts.Cipher.open
+	}
 	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
 		c.notifier = outbox.NewNotifier(c.log)
 	}

@@ -34,9 +34,13 @@ func TestAMapOfFewOrManyEntriesIsAMap(t *testing.T) {
 			assert.Equal(t, was, value)
 		}
 		assert.Equal(t, want, maps.Collect(m.All()))
-		m.Change(func(key int, value *int) { *value = -key })
+		for key, value := range m.Each() {
+			*value, want[key] = -key, -key
+		}
+		assert.Nil(t, m.At(keys))
 		for key := range want {
-			want[key] = -key
+			*m.At(key)++
+			want[key]++
 		}
 		assert.Equal(t, want, maps.Collect(m.All()))
 		for range m.All() {

@@ -60,7 +60,7 @@ type Book struct {
 	cfg Config
 
 	mu    sync.Mutex
-	known few.Map[int64, *entry]
+	known few.Map[int64, entry]
 	// failed are conversations that give no key, and until when not to try again.
 	failed map[int64]failure
 
@@ -114,12 +114,12 @@ func (b *Book) Init(cfg Config) *Book {
 func (b *Book) Put(id int64, d wire.Definition) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, known := b.known.Get(id)
-	if !known {
+	e := b.known.At(id)
+	if e == nil {
 		p := b.others[id]
-		e = &entry{pin: p.hash, own: p.own, verdict: accepted}
 		delete(b.others, id)
-		b.known.Set(id, e)
+		b.known.Set(id, entry{pin: p.hash, own: p.own, verdict: accepted})
+		e = b.known.At(id)
 		b.reopen(e)
 	}
 	key, text := d.BodyKey(), d.BodyKeyIsText()
@@ -154,7 +154,7 @@ func (b *Book) Len() int {
 func (b *Book) Clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.known, b.failed, b.others, b.fresh, b.values = few.Map[int64, *entry]{}, nil, nil, nil, nil
+	b.known, b.failed, b.others, b.fresh, b.values = few.Map[int64, entry]{}, nil, nil, nil, nil
 	b.loaded, b.pending, b.err, b.retry = false, 0, nil, time.Time{}
 	b.full, b.toldFull = false, false
 }
@@ -163,7 +163,7 @@ func (b *Book) Clear() {
 func (b *Book) AtHand(id int64) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	if e == nil || e.verdict != accepted || b.forgettable(e) {
 		return "", false
 	}
@@ -186,7 +186,7 @@ func (e *entry) use(id int64) string {
 func (b *Book) Refused(id int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	return e != nil && (e.verdict == changed || b.forgettable(e))
 }
 
@@ -225,7 +225,7 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 		return "", err
 	}
 	b.mu.Lock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	again := e == nil || e.verdict == changed
 	if e != nil && e.verdict == changed {
 		b.reopen(e)
@@ -255,7 +255,7 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 func (b *Book) why(id int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch e, _ := b.known.Get(id); {
+	switch e := b.known.At(id); {
 	case e == nil:
 	case !e.text && e.pin == "":
 		return errNotText

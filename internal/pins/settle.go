@@ -45,7 +45,7 @@ func (b *Book) begin() (values Values, load bool) {
 	if b.values == nil || b.values.PinsKey() != current.PinsKey() {
 		b.values, b.loaded, b.err = current, false, nil
 		b.others, b.fresh = nil, nil
-		for _, e := range b.known.All() {
+		for _, e := range b.known.Each() {
 			e.pin = ""
 			b.reopen(e)
 		}
@@ -80,7 +80,7 @@ func (b *Book) adopt(stored map[int64]pin) {
 	for id, hash := range b.fresh {
 		stored[id] = pin{hash: hash}
 	}
-	for id, e := range b.known.All() {
+	for id, e := range b.known.Each() {
 		p, ok := stored[id]
 		delete(stored, id)
 		if !ok && e.unsaved {
@@ -102,7 +102,7 @@ func (b *Book) judge() {
 	if b.pending == 0 || b.values == nil || b.cfg.Strict && !b.loaded {
 		return
 	}
-	for id, e := range b.known.All() {
+	for id, e := range b.known.Each() {
 		if e.verdict != unsettled {
 			continue
 		}
@@ -173,7 +173,7 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 		for id := range fresh {
 			if _, stored := merged[id]; !stored {
 				b.full, err = true, errFull
-				if e, _ := b.known.Get(id); e != nil {
+				if e := b.known.At(id); e != nil {
 					e.unsaved = true
 				}
 			}
@@ -194,7 +194,7 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 // of conversations that others have put the user into.
 func (b *Book) own(ctx context.Context, id int64) error {
 	b.mu.Lock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	values := b.values
 	if e == nil || values == nil || e.pin == "" || e.own || !b.loaded || !b.due() {
 		defer b.mu.Unlock()
@@ -231,7 +231,7 @@ func (b *Book) Accept(ctx context.Context, id int64) error {
 	}
 	delete(b.fresh, id)
 	delete(b.failed, id)
-	if e, _ := b.known.Get(id); e != nil {
+	if e := b.known.At(id); e != nil {
 		e.first = d.BodyKey() // else judge would pin the former one again
 	}
 	b.mu.Unlock()

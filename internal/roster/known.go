@@ -77,11 +77,11 @@ func (k *Known) Listing(userID string) (done func(map[int64]wire.Definition)) {
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.defs.Change(func(id int64, e *known) {
+		for id, e := range k.defs.Each() {
 			if _, ok := list[id]; !ok && e.put <= began && e.has(userID) {
 				e.unlisted = true
 			}
-		})
+		}
 	}
 }
 

@@ -69,8 +69,7 @@ type Book struct {
 	loaded  bool             // with what is stored
 	fresh   map[int64]string // pins that are not stored yet
 	pending int              // entries without a verdict
-	err     error            // of the Store
-	retry   time.Time        // when to try again after err
+	trouble *failure         // of the Store; nil while it is well
 	news    []int64          // conversations whose key has changed, to be logged
 
 	full, toldFull bool // there are more pins than fit; it was logged
@@ -143,6 +142,21 @@ func (b *Book) reopen(e *entry) {
 	}
 }
 
+// store notes what came of asking the Store. mu is held.
+func (b *Book) store(err error) {
+	if b.trouble = nil; err != nil {
+		b.trouble = &failure{err, time.Now().Add(retryDelay)}
+	}
+}
+
+// storeErr is what the Store met last. mu is held.
+func (b *Book) storeErr() error {
+	if b.trouble == nil {
+		return nil
+	}
+	return b.trouble.err
+}
+
 // Len is how many conversations are known.
 func (b *Book) Len() int {
 	b.mu.Lock()
@@ -155,7 +169,7 @@ func (b *Book) Clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.known, b.failed, b.others, b.fresh, b.values = few.Map[int64, entry]{}, nil, nil, nil, nil
-	b.loaded, b.pending, b.err, b.retry = false, 0, nil, time.Time{}
+	b.loaded, b.pending, b.trouble = false, 0, nil
 	b.full, b.toldFull = false, false
 }
 

@@ -29,7 +29,7 @@ func (b *Book) Settle(ctx context.Context) error {
 	if b.loaded && len(b.fresh) > 0 && b.due() {
 		fresh = maps.Clone(b.fresh)
 	}
-	err := b.err
+	err := b.storeErr()
 	b.mu.Unlock()
 	if fresh == nil {
 		return err
@@ -43,7 +43,7 @@ func (b *Book) begin() (values Values, load bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.values == nil || b.values.PinsKey() != current.PinsKey() {
-		b.values, b.loaded, b.err = current, false, nil
+		b.values, b.loaded, b.trouble = current, false, nil
 		b.others, b.fresh = nil, nil
 		for _, e := range b.known.Each() {
 			e.pin = ""
@@ -54,7 +54,7 @@ func (b *Book) begin() (values Values, load bool) {
 }
 
 // due reports whether the Store may be asked. mu is held.
-func (b *Book) due() bool { return b.err == nil || !time.Now().Before(b.retry) }
+func (b *Book) due() bool { return b.trouble == nil || !time.Now().Before(b.trouble.until) }
 
 // note takes over what was read from the Store.
 func (b *Book) note(values Values, stored map[int64]pin, err error) {
@@ -63,8 +63,7 @@ func (b *Book) note(values Values, stored map[int64]pin, err error) {
 	if b.values != values || b.loaded {
 		return // another user's by now, or another call was faster
 	}
-	if b.err = err; err != nil {
-		b.retry = time.Now().Add(retryDelay)
+	if b.store(err); err != nil {
 		return
 	}
 	b.loaded = true
@@ -165,8 +164,7 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 	if b.values != values {
 		return nil
 	}
-	if b.err = err; err != nil {
-		b.retry = time.Now().Add(retryDelay)
+	if b.store(err); err != nil {
 		return err
 	}
 	if merged != nil { // else a logout was faster
@@ -201,7 +199,7 @@ func (b *Book) own(ctx context.Context, id int64) error {
 		if e == nil || e.own {
 			return nil
 		}
-		return b.err
+		return b.storeErr()
 	}
 	fresh := map[int64]string{id: e.pin}
 	b.mu.Unlock()

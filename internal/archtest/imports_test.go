@@ -12,7 +12,7 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "profile", "storage"},
+	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/few", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "profile", "storage"},
 	"datasource":                      {"hooks", "internal/budget", "internal/pages"},
 	"chathttp":                        {".", "datasource"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},

@@ -1,5 +1,5 @@
-// Package few has maps for what mostly has few entries, and values that few need. A process holds
-// thousands of them.
+// Package few has maps for what mostly has few entries, values that few need, and values that
+// many share. A process holds thousands of them.
 package few
 
 import (

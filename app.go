@@ -173,7 +173,7 @@ type coldUser struct {
 func (c *Chat) wake() {
 	z := c.asleep
 	opts, _ := z.app.opts.prepare() // they were checked
-	c.build(opts, z.app.opts.Logger == nil, false)
+	c.build(opts, false)
 	c.app = z.app
 	c.mu.Lock() // its desk is there before the rest
 	c.session = c.newSession(&z.user.row)

@@ -39,11 +39,10 @@ type Chat struct {
 
 // parts are what a Chat works with.
 type parts struct {
-	opts   Options
+	opts   *Options // without Storage; other Chats may have the same
 	client *datasource.Client
 	store  storage.Store
 	log    *slog.Logger
-	silent bool // there is no Options.Logger
 
 	calls life.Life // running calls
 	work  life.Life // background work of sessions
@@ -78,22 +77,21 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err := alive(ctx); err != nil {
 		return nil, err
 	}
-	silent := opts.Logger == nil
 	keepsMessages := opts.Storage != nil // the default, memory, ends with the Chat
 	opts, err := opts.prepare()
 	if err != nil {
 		return nil, err
 	}
 	c := &Chat{}
-	c.build(opts, silent, keepsMessages)
+	c.build(opts, keepsMessages)
 	return c, nil
 }
 
 // build makes the parts of a Chat. The options are prepared.
-func (c *Chat) build(opts Options, silent, keepsMessages bool) {
-	c.parts = &parts{
-		opts: opts, client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger, silent: silent,
-	}
+func (c *Chat) build(opts Options, keepsMessages bool) {
+	c.parts = &parts{client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger}
+	opts.Storage = nil // mostly each has its own
+	c.opts = sharedOptions.Of(opts)
 	c.endpoint.Assume(opts.Profile)
 	c.sends = hooks.Of[hooks.SendHook](opts.Hooks)
 	c.cache.Init(cache.Config{
@@ -102,7 +100,13 @@ func (c *Chat) build(opts Options, silent, keepsMessages bool) {
 	})
 	c.pins.Init(pins.Config{Owner: (*owner)(c), Strict: opts.MinProtection >= Encrypted, Log: c.log})
 	c.known.Seen = &c.pins
-	c.setBodies()
+	c.bodies.Least, c.bodies.Writes = bodies.Protection(opts.MinProtection), func() bodies.Protection { return bodies.Protection(c.writes()) }
+	if c.bodies.Keys = opts.Keys; opts.Keys == nil {
+		c.bodies.Own = &c.pins // the conversation's own key
+	}
+	if opts.Cipher != nil {
+		c.bodies.Sealed, c.bodies.Unsealed = opts.Cipher.seal, opts.Cipher.open
+	}
 	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
 		c.refusals = outbox.NewRefusals(opts.Hooks, ErrInvalid)
 		c.notifier = outbox.NewNotifier(c.log)

@@ -79,18 +79,6 @@ var (
 	ErrKeyChanged = named(pins.ErrChanged)
 )
 
-// setBodies makes what opens the bodies of a Chat.
-func (c *Chat) setBodies() {
-	b := &c.bodies
-	b.Least, b.Writes = bodies.Protection(c.opts.MinProtection), func() bodies.Protection { return bodies.Protection(c.writes()) }
-	if b.Keys = c.opts.Keys; b.Keys == nil {
-		b.Own = &c.pins // the conversation's own key
-	}
-	if c.opts.Cipher != nil {
-		b.Sealed, b.Unsealed = c.opts.Cipher.seal, c.opts.Cipher.open
-	}
-}
-
 // writes is the protection of the bodies that this Chat writes.
 func (c *Chat) writes() Protection {
 	switch {

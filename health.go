@@ -177,7 +177,7 @@ func failure(op string, err error) error {
 // alarm is the logger for what must not be lost: without Options.Logger the default
 // one, unless a function of the caller's is told.
 func (c *Chat) alarm(told bool) *slog.Logger {
-	if c.silent && !told {
+	if c.log == noLogger && !told {
 		return slog.Default()
 	}
 	return c.log

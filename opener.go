@@ -130,7 +130,7 @@ func (v *Conversation) Opener() *Opener {
 	if v.chat == nil {
 		return newOpener(v.ID, own, false, nil, Plain, v.userID)
 	}
-	o := &v.chat.opts
+	o := v.chat.opts
 	if o.Keys != nil {
 		return newOpener(v.ID, o.Keys, true, o.Cipher, o.MinProtection, v.userID)
 	}

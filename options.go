@@ -10,6 +10,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/hooks"
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/profile"
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -121,6 +122,9 @@ const (
 	crossLoginEmailKey    = "fl-chat-auth-email"
 	crossLoginContactsKey = "fl-chat-source-id"
 )
+
+// sharedOptions are those of the last Chat: a process may have thousands with the same.
+var sharedOptions few.Last[Options]
 
 // noLogger is that of all Chats without one.
 var noLogger = slog.New(slog.DiscardHandler)

@@ -205,13 +205,17 @@ func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions, t *rec
 	if o.offline {
 		cached = c.cachedMessages(ctx, s)
 	}
-	return receive.Begin{First: cached.events, Failed: pollFailed(t), Ended: func() { t.Stop(); s.watch.leave() }, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
+	b := receive.Begin{First: cached.events, Join: func(f *feed.Feed, now time.Time) (feed.ID, error) {
 		id := f.Subscribe(now, o.from.start())
 		s.desk.Start()
 		s.watch.begin()
 		f.Resume(id, cached.rows, cached.upto)
 		return id, nil
 	}}
+	if t != nil || s.watch != nil { // most have neither
+		b.Failed, b.Ended = pollFailed(t), func() { t.Stop(); s.watch.leave() }
+	}
+	return b
 }
 
 // received makes the message of an event, nil if ctx ended meanwhile. shared: other

@@ -12,7 +12,7 @@ import (
 // arrows say which packages of this module a package may import, tests aside. There is
 // one entry for each package.
 var arrows = map[string][]string{
-	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "profile", "storage"},
+	".":                               {"datasource", "hooks", "internal/bodies", "internal/cache", "internal/debugpage", "internal/envelope", "internal/feed", "internal/few", "internal/fleet", "internal/fleet/hub", "internal/life", "internal/marks", "internal/outbox", "internal/page", "internal/pins", "internal/receive", "internal/reencrypt", "internal/roster", "internal/rows", "internal/serve", "internal/upload", "internal/wait", "internal/where", "internal/wire", "profile", "storage"},
 	"datasource":                      {"hooks", "internal/budget", "internal/pages"},
 	"chathttp":                        {".", "datasource"},
 	"fliplettest":                     {"datasource", "internal/flipletd"},
@@ -55,7 +55,7 @@ var arrows = map[string][]string{
 	"internal/receive":                {"hooks", "internal/claim", "internal/feed", "internal/life", "internal/wait", "storage"},
 	"internal/reencrypt":              {"datasource", "internal/wire", "storage"},
 	"internal/roster":                 {"internal/few", "internal/wait", "internal/wire"},
-	"internal/rows":                   {"datasource", "internal/feed", "internal/pages", "internal/where", "internal/wire", "profile"},
+	"internal/rows":                   {"datasource", "internal/feed", "internal/few", "internal/pages", "internal/where", "internal/wire", "profile"},
 	"internal/serve":                  {},
 	"internal/storm":                  {},
 	"internal/upload":                 {"datasource", "internal/envelope", "internal/wire"},

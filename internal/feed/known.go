@@ -101,8 +101,8 @@ func widen(bands []band, from Time, to Key, maxID int64) []band {
 	return bands
 }
 
-func newMemory(cfg *Config) *memory {
-	return &memory{
+func newMemory(cfg *Config) memory {
+	return memory{
 		cfg:   cfg,
 		floor: Key{Time: beginning}, lost: beginning,
 	}

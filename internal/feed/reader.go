@@ -108,8 +108,13 @@ type reader struct {
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {
-	r := &reader{
-		cfg: cfg, start: s, mem: newMemory(cfg), limit: cfg.PageSize,
+	of := &struct { // in one piece: a process may have thousands
+		reader
+		memory memory
+	}{memory: newMemory(cfg)}
+	r := &of.reader
+	*r = reader{
+		cfg: cfg, start: s, mem: &of.memory, limit: cfg.PageSize,
 		pos: beginning, settled: beginning, firm: beginning, created: beginning, needsMembers: true,
 		subscribed: now, began: beginning, polled: beginning,
 	}

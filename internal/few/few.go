@@ -1,4 +1,5 @@
-// Package few has a map for what mostly has few entries. A process holds thousands of them.
+// Package few has maps for what mostly has few entries, values that few need, and values that
+// many share. A process holds thousands of them.
 package few
 
 import (
@@ -13,7 +14,7 @@ const most = 8
 // goroutines, like a Go map.
 type Map[K comparable, V any] struct {
 	list []pair[K, V]
-	all  map[K]V // in place of list, once there were more than most
+	all  map[K]*V // in place of list, once there were more than most
 }
 
 type pair[K comparable, V any] struct {
@@ -27,18 +28,26 @@ func (m *Map[K, V]) at(key K) int {
 
 // Get returns the value of a key, and whether there is one.
 func (m *Map[K, V]) Get(key K) (value V, ok bool) {
-	if m.all != nil {
-		value, ok = m.all[key]
-	} else if i := m.at(key); i >= 0 {
-		return m.list[i].value, true
+	if v := m.At(key); v != nil {
+		return *v, true
 	}
-	return value, ok
+	return value, false
+}
+
+// At returns the value of a key, to be changed before the next Set or Delete; nil if there is
+// none.
+func (m *Map[K, V]) At(key K) *V {
+	if i := m.at(key); i >= 0 {
+		return &m.list[i].value
+	}
+	return m.all[key]
 }
 
 // Set makes a value that of a key.
 func (m *Map[K, V]) Set(key K, value V) {
 	if m.all != nil {
-		m.all[key] = value
+		kept := value // else value would be in the heap whatever becomes of it
+		m.all[key] = &kept
 		return
 	}
 	if i := m.at(key); i >= 0 {
@@ -51,11 +60,12 @@ func (m *Map[K, V]) Set(key K, value V) {
 		m.list = list
 		return
 	}
-	m.all = make(map[K]V, len(m.list)+1)
+	m.all = make(map[K]*V, len(m.list)+1)
 	for _, p := range m.list {
-		m.all[p.key] = p.value
+		m.all[p.key] = &p.value
 	}
-	m.all[key], m.list = value, nil
+	kept := value
+	m.all[key], m.list = &kept, nil
 }
 
 // Delete removes a key, if it is there.
@@ -66,19 +76,31 @@ func (m *Map[K, V]) Delete(key K) {
 	}
 }
 
-// Len counts the entries.
-func (m *Map[K, V]) Len() int { return len(m.list) + len(m.all) }
-
-// All yields the entries in any order. Meanwhile there may be nothing set or deleted.
-func (m *Map[K, V]) All() iter.Seq2[K, V] {
-	return func(yield func(K, V) bool) {
-		for _, p := range m.list {
-			if !yield(p.key, p.value) {
+// Each yields the entries in any order, with values that may be changed. Meanwhile there may
+// be nothing set or deleted.
+func (m *Map[K, V]) Each() iter.Seq2[K, *V] {
+	return func(yield func(K, *V) bool) {
+		for i := range m.list {
+			if !yield(m.list[i].key, &m.list[i].value) {
 				return
 			}
 		}
 		for key, value := range m.all {
 			if !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
+// Len counts the entries.
+func (m *Map[K, V]) Len() int { return len(m.list) + len(m.all) }
+
+// All is Each for who changes nothing.
+func (m *Map[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		for key, value := range m.Each() {
+			if !yield(key, *value) {
 				return
 			}
 		}

@@ -34,6 +34,15 @@ func TestAMapOfFewOrManyEntriesIsAMap(t *testing.T) {
 			assert.Equal(t, was, value)
 		}
 		assert.Equal(t, want, maps.Collect(m.All()))
+		for key, value := range m.Each() {
+			*value, want[key] = -key, -key
+		}
+		assert.Nil(t, m.At(keys))
+		for key := range want {
+			*m.At(key)++
+			want[key]++
+		}
+		assert.Equal(t, want, maps.Collect(m.All()))
 		for range m.All() {
 			break
 		}

@@ -60,7 +60,7 @@ type Book struct {
 	cfg Config
 
 	mu    sync.Mutex
-	known few.Map[int64, *entry]
+	known few.Map[int64, entry]
 	// failed are conversations that give no key, and until when not to try again.
 	failed map[int64]failure
 
@@ -69,8 +69,7 @@ type Book struct {
 	loaded  bool             // with what is stored
 	fresh   map[int64]string // pins that are not stored yet
 	pending int              // entries without a verdict
-	err     error            // of the Store
-	retry   time.Time        // when to try again after err
+	trouble *failure         // of the Store; nil while it is well
 	news    []int64          // conversations whose key has changed, to be logged
 
 	full, toldFull bool // there are more pins than fit; it was logged
@@ -114,12 +113,12 @@ func (b *Book) Init(cfg Config) *Book {
 func (b *Book) Put(id int64, d wire.Definition) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, known := b.known.Get(id)
-	if !known {
+	e := b.known.At(id)
+	if e == nil {
 		p := b.others[id]
-		e = &entry{pin: p.hash, own: p.own, verdict: accepted}
 		delete(b.others, id)
-		b.known.Set(id, e)
+		b.known.Set(id, entry{pin: p.hash, own: p.own, verdict: accepted})
+		e = b.known.At(id)
 		b.reopen(e)
 	}
 	key, text := d.BodyKey(), d.BodyKeyIsText()
@@ -143,6 +142,21 @@ func (b *Book) reopen(e *entry) {
 	}
 }
 
+// store notes what came of asking the Store. mu is held.
+func (b *Book) store(err error) {
+	if b.trouble = nil; err != nil {
+		b.trouble = &failure{err, time.Now().Add(retryDelay)}
+	}
+}
+
+// storeErr is what the Store met last. mu is held.
+func (b *Book) storeErr() error {
+	if b.trouble == nil {
+		return nil
+	}
+	return b.trouble.err
+}
+
 // Len is how many conversations are known.
 func (b *Book) Len() int {
 	b.mu.Lock()
@@ -154,8 +168,8 @@ func (b *Book) Len() int {
 func (b *Book) Clear() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.known, b.failed, b.others, b.fresh, b.values = few.Map[int64, *entry]{}, nil, nil, nil, nil
-	b.loaded, b.pending, b.err, b.retry = false, 0, nil, time.Time{}
+	b.known, b.failed, b.others, b.fresh, b.values = few.Map[int64, entry]{}, nil, nil, nil, nil
+	b.loaded, b.pending, b.trouble = false, 0, nil
 	b.full, b.toldFull = false, false
 }
 
@@ -163,7 +177,7 @@ func (b *Book) Clear() {
 func (b *Book) AtHand(id int64) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	if e == nil || e.verdict != accepted || b.forgettable(e) {
 		return "", false
 	}
@@ -186,7 +200,7 @@ func (e *entry) use(id int64) string {
 func (b *Book) Refused(id int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	return e != nil && (e.verdict == changed || b.forgettable(e))
 }
 
@@ -225,7 +239,7 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 		return "", err
 	}
 	b.mu.Lock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	again := e == nil || e.verdict == changed
 	if e != nil && e.verdict == changed {
 		b.reopen(e)
@@ -255,7 +269,7 @@ func (b *Book) key(ctx context.Context, id int64) (string, error) {
 func (b *Book) why(id int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch e, _ := b.known.Get(id); {
+	switch e := b.known.At(id); {
 	case e == nil:
 	case !e.text && e.pin == "":
 		return errNotText

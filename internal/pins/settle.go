@@ -29,7 +29,7 @@ func (b *Book) Settle(ctx context.Context) error {
 	if b.loaded && len(b.fresh) > 0 && b.due() {
 		fresh = maps.Clone(b.fresh)
 	}
-	err := b.err
+	err := b.storeErr()
 	b.mu.Unlock()
 	if fresh == nil {
 		return err
@@ -43,9 +43,9 @@ func (b *Book) begin() (values Values, load bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.values == nil || b.values.PinsKey() != current.PinsKey() {
-		b.values, b.loaded, b.err = current, false, nil
+		b.values, b.loaded, b.trouble = current, false, nil
 		b.others, b.fresh = nil, nil
-		for _, e := range b.known.All() {
+		for _, e := range b.known.Each() {
 			e.pin = ""
 			b.reopen(e)
 		}
@@ -54,7 +54,7 @@ func (b *Book) begin() (values Values, load bool) {
 }
 
 // due reports whether the Store may be asked. mu is held.
-func (b *Book) due() bool { return b.err == nil || !time.Now().Before(b.retry) }
+func (b *Book) due() bool { return b.trouble == nil || !time.Now().Before(b.trouble.until) }
 
 // note takes over what was read from the Store.
 func (b *Book) note(values Values, stored map[int64]pin, err error) {
@@ -63,8 +63,7 @@ func (b *Book) note(values Values, stored map[int64]pin, err error) {
 	if b.values != values || b.loaded {
 		return // another user's by now, or another call was faster
 	}
-	if b.err = err; err != nil {
-		b.retry = time.Now().Add(retryDelay)
+	if b.store(err); err != nil {
 		return
 	}
 	b.loaded = true
@@ -80,7 +79,7 @@ func (b *Book) adopt(stored map[int64]pin) {
 	for id, hash := range b.fresh {
 		stored[id] = pin{hash: hash}
 	}
-	for id, e := range b.known.All() {
+	for id, e := range b.known.Each() {
 		p, ok := stored[id]
 		delete(stored, id)
 		if !ok && e.unsaved {
@@ -102,7 +101,7 @@ func (b *Book) judge() {
 	if b.pending == 0 || b.values == nil || b.cfg.Strict && !b.loaded {
 		return
 	}
-	for id, e := range b.known.All() {
+	for id, e := range b.known.Each() {
 		if e.verdict != unsettled {
 			continue
 		}
@@ -165,15 +164,14 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 	if b.values != values {
 		return nil
 	}
-	if b.err = err; err != nil {
-		b.retry = time.Now().Add(retryDelay)
+	if b.store(err); err != nil {
 		return err
 	}
 	if merged != nil { // else a logout was faster
 		for id := range fresh {
 			if _, stored := merged[id]; !stored {
 				b.full, err = true, errFull
-				if e, _ := b.known.Get(id); e != nil {
+				if e := b.known.At(id); e != nil {
 					e.unsaved = true
 				}
 			}
@@ -194,14 +192,14 @@ func (b *Book) save(ctx context.Context, values Values, fresh map[int64]string, 
 // of conversations that others have put the user into.
 func (b *Book) own(ctx context.Context, id int64) error {
 	b.mu.Lock()
-	e, _ := b.known.Get(id)
+	e := b.known.At(id)
 	values := b.values
 	if e == nil || values == nil || e.pin == "" || e.own || !b.loaded || !b.due() {
 		defer b.mu.Unlock()
 		if e == nil || e.own {
 			return nil
 		}
-		return b.err
+		return b.storeErr()
 	}
 	fresh := map[int64]string{id: e.pin}
 	b.mu.Unlock()
@@ -231,7 +229,7 @@ func (b *Book) Accept(ctx context.Context, id int64) error {
 	}
 	delete(b.fresh, id)
 	delete(b.failed, id)
-	if e, _ := b.known.Get(id); e != nil {
+	if e := b.known.At(id); e != nil {
 		e.first = d.BodyKey() // else judge would pin the former one again
 	}
 	b.mu.Unlock()

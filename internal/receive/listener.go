@@ -37,9 +37,7 @@ type listener struct {
 	ctx    context.Context // see context
 	cancel context.CancelCauseFunc
 	detach func() bool // from the caller's context; nil if that never ends
-	// notify says that there may be an event, or that the listener has stopped. It is
-	// called with the Receiver's mu held, so it must neither block nor call back.
-	notify func()
+	owner  notified
 
 	failed func(error) // see Begin
 	ended  func()
@@ -56,6 +54,10 @@ type listener struct {
 	still   uint64    // acked when it was looked at last
 	stillAt time.Time // since when it has been that
 }
+
+// notified is told by notify that there may be an event, or that the listener has stopped. The
+// Receiver's mu is held, so it must neither block nor call back.
+type notified interface{ notify() }
 
 // attach makes l a listener until ctx ends.
 func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
@@ -80,7 +82,7 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 	if ctx.Done() != nil { // one that never ends needs no watch
 		l.detach = context.AfterFunc(ctx, func() { l.stop(context.Cause(ctx)) })
 	}
-	l.notify()
+	l.owner.notify()
 	r.feed.Poke(now)
 	r.loop.wake()
 	return nil
@@ -119,7 +121,7 @@ func (r *Receiver) remove(l *listener, cause error) {
 	}
 	l.forget()
 	r.listeners = slices.DeleteFunc(r.listeners, func(other *listener) bool { return other == l })
-	l.notify()
+	l.owner.notify()
 	r.announce()
 }
 

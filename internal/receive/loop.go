@@ -37,7 +37,10 @@ func (r *Receiver) startLoop() error {
 	if !r.life.Enter() { // until finish, also while nothing runs
 		return context.Canceled // Life is over; its owner knows the cause
 	}
-	r.loop, r.feed = &loop{r: r}, r.cfg.Feed()
+	if r.loop = &r.first; r.looped {
+		r.loop = new(loop)
+	}
+	r.loop.r, r.looped, r.feed = r, true, r.cfg.Feed()
 	r.loop.joinClock(r.cfg.Share)
 	return nil
 }

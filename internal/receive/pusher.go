@@ -27,12 +27,23 @@ type Pusher struct {
 
 // Push adds a pusher, which ends with ctx.
 func (r *Receiver) Push(ctx context.Context, h Handler, b Begin) (*Pusher, error) {
-	p := &Pusher{h: h}
-	p.l.notify = p.wake
+	p := r.newPusher()
+	p.h, p.l.owner = h, p
 	if err := r.attach(ctx, &p.l, b); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// newPusher returns the one that lies in the Receiver, unless there was one before.
+func (r *Receiver) newPusher() *Pusher {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pushed {
+		return new(Pusher)
+	}
+	r.pushed = true
+	return &r.pusher
 }
 
 // Stop ends the pusher. A call of its handler that is running, or just beginning, is
@@ -55,8 +66,8 @@ func (p *Pusher) Done() <-chan struct{} {
 // Err is why the pusher has stopped, nil before.
 func (p *Pusher) Err() error { return p.l.cause() }
 
-// wake starts the goroutine if there are events, or ends a stopped pusher. mu is held.
-func (p *Pusher) wake() {
+// notify starts the goroutine if there are events, or ends a stopped pusher. mu is held.
+func (p *Pusher) notify() {
 	switch {
 	case p.running:
 	case p.l.stopped:
@@ -70,6 +81,7 @@ func (p *Pusher) wake() {
 func (p *Pusher) end() {
 	if !p.l.left {
 		p.l.leave()
+		p.h = nil // it may hold much, and the Receiver may hold p
 		if p.done != nil {
 			close(p.done)
 		}

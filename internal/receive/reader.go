@@ -34,12 +34,7 @@ func (rd *Reader) end() {
 // Read adds a reader, which ends with ctx. The caller has to call [Reader.Close].
 func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 	rd := &Reader{ready: make(chan struct{}, 1)}
-	rd.l.notify = func() {
-		select {
-		case rd.ready <- struct{}{}:
-		default:
-		}
-	}
+	rd.l.owner = rd
 	if rd.l.kind = hooks.Events; b.Consumer != "" {
 		rd.l.kind, rd.l.name = hooks.Consume, b.Consumer
 	} else if r.watch != nil {
@@ -49,6 +44,14 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 		return nil, err
 	}
 	return rd, nil
+}
+
+// notify makes ready receivable.
+func (rd *Reader) notify() {
+	select {
+	case rd.ready <- struct{}{}:
+	default:
+	}
 }
 
 // Next waits for the next event, and returns the same one until [Reader.Ack]. It is valid

@@ -88,6 +88,13 @@ type Receiver struct {
 	round     round
 	troubles  []Trouble // the last ones
 	beside    []*Receiver
+
+	// The first loop and the first pusher lie here: mostly there are no others, and small pieces
+	// cost more memory than they have. looped and pushed say that they were used, once and for
+	// all, since who has them compares pointers.
+	first          loop
+	pusher         Pusher
+	looped, pushed bool
 }
 
 // Status is how the polls of a Receiver go.
@@ -304,13 +311,13 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 	if err == nil {
 		apply(time.Now())
 		for _, l := range r.listeners {
-			l.notify()
+			l.owner.notify()
 		}
 		return over, true
 	}
 	r.feed.Failed(time.Now(), failure.Wait)
 	for _, l := range r.listeners {
-		l.notify() // a poll may go on without the list of conversations
+		l.owner.notify() // a poll may go on without the list of conversations
 	}
 	r.lastErr, r.round.err = err, err
 	r.failures++

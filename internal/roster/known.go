@@ -19,7 +19,7 @@ type Known struct {
 	}
 
 	mu   sync.Mutex
-	defs few.Map[int64, *known]
+	defs few.Map[int64, known]
 	puts uint64 // counts the calls of Put
 }
 
@@ -61,7 +61,7 @@ func (k *Known) remember(id int64, d wire.Definition, unlessSince *uint64) bool 
 		return false
 	}
 	k.puts++
-	k.defs.Set(id, &known{def: raw, members: members, put: k.puts, read: time.Now()})
+	k.defs.Set(id, known{def: raw, members: members, put: k.puts, read: time.Now()})
 	return true
 }
 
@@ -77,7 +77,7 @@ func (k *Known) Listing(userID string) (done func(map[int64]wire.Definition)) {
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		for id, e := range k.defs.All() {
+		for id, e := range k.defs.Each() {
 			if _, ok := list[id]; !ok && e.put <= began && e.has(userID) {
 				e.unlisted = true
 			}
@@ -98,7 +98,7 @@ func (k *Known) get(id int64) (known, bool) {
 	if !ok {
 		return known{}, false
 	}
-	return *e, true
+	return e, true
 }
 
 // Of returns a conversation of a user that was in the last list, if one is known.
@@ -124,5 +124,5 @@ func (k *Known) Len() int {
 func (k *Known) Clear() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.defs = few.Map[int64, *known]{}
+	k.defs = few.Map[int64, known]{}
 }

@@ -115,14 +115,14 @@ func (s *Source) begin(ctx context.Context, id int64, w want, ended chan<- *fetc
 	if w.peeks() {
 		r.looks = w.beyond
 	}
-	r.due = s.sick.patience(id)
+	r.due = s.sick().patience(id)
 	ctx = datasource.UnderWay(ctx, r.meter.tell)
 	w.clock = r.clock
-	known := s.sick.known(id).Time
+	known := s.sick().known(id).Time
 	read := func() {
 		s.readWhole(ctx, r, w)
 		close(r.over)
-		if !s.sick.ended(r) {
+		if !s.sick().ended(r) {
 			ended <- r
 			return
 		}

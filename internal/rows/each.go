@@ -31,19 +31,19 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	if w.peeks() {
 		w.sight = &sight{listed: time.Now()}
 	}
-	members, rests := s.sick.listed()
+	members, rests := s.sick().listed()
 	var err error
 	if !w.partial || !rests {
 		var listed []Member
 		if listed, err = s.Members(ctx); err == nil {
 			listed = s.keepOn(ctx, members, listed)
-			s.sick.list(listed)
+			s.sick().list(listed)
 			return s.fetchOf(ctx, listed, w)
 		}
 		if !w.partial || len(members) == 0 || ctx.Err() != nil {
 			return Page{}, err
 		}
-		s.sick.unlisted()
+		s.sick().unlisted()
 		if errors.Is(err, datasource.ErrNoAnswer) {
 			return Page{}, err // the poll has waited long enough; the next one does without
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/pages"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/profile"
@@ -35,9 +36,10 @@ type Endpoint struct {
 	names  atomic.Bool // it says to which conversations rows belong
 	heads  *heads      // nil before the first look, which few servers need
 
-	across, one   pages.Pace // of pages of all conversations, and of one
-	larger, other larger     // answers of either kind
-	looks         pages.Verified
+	across, one pages.Pace // of pages of all conversations, and of one
+	// larger and other are about answers of either kind, looks about those with joins.
+	larger, other few.Rare[larger]
+	looks         few.Rare[pages.Verified]
 
 	assumed assumed
 }

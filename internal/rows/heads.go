@@ -192,7 +192,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 	all := members
 	var unseen map[int64]error // those that no look shows, with the reason if it has just been found
 	if w.partial {
-		unseen = s.sick.abed(all)
+		unseen = s.sick().abed(all)
 		members = slices.DeleteFunc(slices.Clone(all), func(m Member) bool { _, abed := unseen[m.ID]; return abed })
 	}
 	newest, sick, err := s.newestOf(ctx, members, w)
@@ -203,7 +203,7 @@ func (s *Source) fetchSome(ctx context.Context, members []Member, w want) (_ Pag
 		err = fmt.Errorf("%w: %w", errHeads, err)
 	}
 	if len(sick) > 0 && err == nil {
-		s.sick.note(s.Log, slices.Collect(maps.Keys(sick)), sick)
+		s.sick().note(s.Log, slices.Collect(maps.Keys(sick)), sick)
 		if unseen == nil {
 			unseen = map[int64]error{}
 		}
@@ -243,7 +243,7 @@ func (s *Source) read(ctx context.Context, members []Member, newest map[int64][]
 			t = max(t, Micros(m.Changed))
 		}
 		_, lacks := unseen[m.ID]
-		lacks = lacks || w.partial && !some && s.sick.known(m.ID).ID != 0 // it had one
+		lacks = lacks || w.partial && !some && s.sick().known(m.ID).ID != 0 // it had one
 		if lacks || m.Unlisted || w.overlooked(m.ID) || w.newest || w.unbounded() || t > w.after.Time || t == w.after.Time && !w.after.WholeInstant() {
 			ids, at[m.ID] = append(ids, m.ID), t
 		}
@@ -321,7 +321,7 @@ func (s *Source) chunk(ctx context.Context, members []Member, w want) (map[int64
 	}
 	w.clock.note(answer.Answered, sent)
 	if n := len(answer.Entries); answer.More && len(members) > 1 && n < most*len(members) {
-		if sum := Sum(answer.Entries); !s.Endpoint.looks.Has(sent, n, sum) {
+		if sum := Sum(answer.Entries); !s.Endpoint.looks.Get().Has(sent, n, sum) {
 			return s.halves(ctx, members, w, n, sum)
 		}
 	}
@@ -368,7 +368,7 @@ func (s *Source) halves(ctx context.Context, members []Member, w want, rows int,
 		n += len(keys)
 	}
 	if n == rows {
-		s.Endpoint.looks.Note(time.Now(), n, sum)
+		s.Endpoint.looks.Get().Note(time.Now(), n, sum)
 	}
 	return newest, nil
 }

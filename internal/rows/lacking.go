@@ -17,19 +17,19 @@ const mostAsked = 20
 // keepOn adds to a list those of the one before that it lacks without being right.
 func (s *Source) keepOn(ctx context.Context, before, listed []Member) []Member {
 	lacks := lacking(before, listed)
-	if s.sick.listedAgain(lacks); len(lacks) == 0 {
+	if s.sick().listedAgain(lacks); len(lacks) == 0 {
 		return listed
 	}
 	listed = slices.Clone(listed)
 	asked := 0
 	for _, m := range lacks {
-		if asked < mostAsked && s.sick.asks(m.ID) {
+		if asked < mostAsked && s.sick().asks(m.ID) {
 			asked++
 			within, cancel := context.WithTimeout(ctx, shortPatience)
 			gone := s.Roster.Gone(within, m.ID)
 			cancel()
 			if gone {
-				s.sick.gone(m.ID)
+				s.sick().gone(m.ID)
 				continue
 			}
 		}

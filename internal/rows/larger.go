@@ -72,7 +72,7 @@ func (s *Source) whole(ctx context.Context, w want, u unchecked) bool {
 		return false // there is no larger page than this one
 	}
 	e := s.Endpoint
-	return e.larger.exceeded(&e.across, s.PageSize, u.rows, u.size, func(limit int) (unchecked, error) {
+	return e.larger.Get().exceeded(&e.across, s.PageSize, u.rows, u.size, func(limit int) (unchecked, error) {
 		return s.across(light(ctx, limit), want{column: createdAt, newest: true, limit: limit})
 	})
 }
@@ -83,7 +83,7 @@ func (s *Source) wholeOne(ctx context.Context, id int64, w want, answer *datasou
 		return false
 	}
 	e := s.Endpoint
-	return e.other.exceeded(&e.one, s.PageSize, answer.Entries, answer.Size, func(limit int) (unchecked, error) {
+	return e.other.Get().exceeded(&e.one, s.PageSize, answer.Entries, answer.Size, func(limit int) (unchecked, error) {
 		found, err := s.Client.Select(light(ctx, limit), id, datasource.Query{
 			Type: "select", Limit: limit, Order: []datasource.Order{{Column: createdAt, Direction: datasource.Desc}, {Column: "id", Direction: datasource.Desc}},
 		})

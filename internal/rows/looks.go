@@ -98,7 +98,7 @@ looks:
 				if sick[one.members[0].ID] = one.err; f.late() != nil && one.hung() {
 					sick[one.members[0].ID] = nil // its read tells whether it answers at all
 					if !errors.Is(one.err, datasource.ErrNoSlot) {
-						s.sick.blame(one.members[0].ID)
+						s.sick().blame(one.members[0].ID)
 					}
 				}
 			}

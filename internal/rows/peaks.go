@@ -154,7 +154,7 @@ func (s *Source) peek(ctx context.Context, members []Member, w *want) error {
 	w.sight.members, w.sight.rows = make(map[int64]Member, len(members)), make(map[int64][]feed.Key, len(members))
 	var abed map[int64]error
 	if w.partial {
-		abed = s.sick.abed(members) // each is looked at by itself, when it is read
+		abed = s.sick().abed(members) // each is looked at by itself, when it is read
 	}
 	var ask []Member
 	for _, m := range members {
@@ -190,7 +190,7 @@ func (s *Source) peek(ctx context.Context, members []Member, w *want) error {
 	}
 	for i, m := range ask {
 		_, failed := sick[m.ID]
-		if failed || !joined && i > 0 || highestID(shown[m.ID]) < s.sick.known(m.ID).ID {
+		if failed || !joined && i > 0 || highestID(shown[m.ID]) < s.sick().known(m.ID).ID {
 			continue
 		}
 		s.peaked(m, shown[m.ID], w)

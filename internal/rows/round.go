@@ -87,7 +87,7 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (merged,
 	defer cancel()
 	r := &round{s: s, ctx: reads, w: w, queue: ids, ended: make(chan *fetching, len(ids)), stir: make(chan struct{}, 1)}
 	if w.partial {
-		ids, r.left = s.sick.visit(ids)
+		ids, r.left = s.sick().visit(ids)
 		r.queue = r.recall(ids)
 	}
 	r.asked = len(r.queue) + len(r.done)
@@ -105,7 +105,7 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (merged,
 		return merged{}, r.left.err // nothing shows that the server is not down
 	}
 	if w.partial {
-		for _, id := range s.sick.note(s.Log, r.done, r.left.failed) {
+		for _, id := range s.sick().note(s.Log, r.done, r.left.failed) {
 			r.left.forget(id)
 		}
 	}
@@ -115,7 +115,7 @@ func (s *Source) concurrently(ctx context.Context, ids []int64, w want) (merged,
 // recall uses what earlier reads have brought, and returns the others, which are read.
 func (r *round) recall(ids []int64) (ask []int64) {
 	for _, id := range ids {
-		one, known := r.s.sick.recall(id, &r.w)
+		one, known := r.s.sick().recall(id, &r.w)
 		switch {
 		case !known:
 			ask = append(ask, id)
@@ -212,7 +212,7 @@ func (r *round) leave() bool {
 		return false
 	}
 	for _, one := range slices.Clone(r.running) {
-		earlier, left := r.s.sick.leave(one, &r.w)
+		earlier, left := r.s.sick().leave(one, &r.w)
 		if !left {
 			continue // it has just ended
 		}
@@ -247,7 +247,7 @@ func (r *round) take(one *fetching) error {
 	if one.whole && r.held+len(one.rows) <= maxBeside {
 		r.kept, r.held = append(r.kept, one), r.held+len(one.rows)
 	}
-	r.s.sick.outdated(one.id)
+	r.s.sick().outdated(one.id)
 	r.w.clock.join(one.clock)
 	r.w.chain.saw(one, &r.w)
 	r.add(r.w.chain.but(one.rows, one.id), one.whole)
@@ -299,7 +299,7 @@ func (r *round) add(rows []datasource.Entry, whole bool) {
 // keep keeps what was read for the next round of polls, since this one has failed.
 func (r *round) keep() {
 	if r.w.partial && r.w.first {
-		r.s.sick.keep(append(r.kept, r.recalled...), r.running)
+		r.s.sick().keep(append(r.kept, r.recalled...), r.running)
 	}
 }
 

@@ -244,7 +244,7 @@ func (w *ward) within(ctx context.Context, id int64) (context.Context, context.C
 func (s *Source) visit(ctx context.Context, id int64, w want) (rows []datasource.Entry, more bool, err error) {
 	if w.partial {
 		var cancel context.CancelFunc
-		ctx, cancel = s.sick.within(ctx, id)
+		ctx, cancel = s.sick().within(ctx, id)
 		defer cancel()
 	}
 	if !w.peeks() {
@@ -264,14 +264,14 @@ func (s *Source) present(ctx context.Context, id int64, w want) (rows []datasour
 	if !w.partial {
 		return s.pageOf(ctx, id, w)
 	}
-	wider, known := w, s.sick.known(id)
+	wider, known := w, s.sick().known(id)
 	if known.ID != 0 && !w.unbounded() && known.Time <= w.after.Time {
 		wider.after = feed.Key{Time: known.Time}
 		wider.limit++
 	}
 	rows, more, err = s.pageOf(ctx, id, wider)
 	if err == nil && wider.after != w.after && more {
-		s.sick.crowded(id) // its time is that of more rows than a page has
+		s.sick().crowded(id) // its time is that of more rows than a page has
 		rows, more, err = s.pageOf(ctx, id, w)
 		wider = w
 	}
@@ -280,10 +280,10 @@ func (s *Source) present(ctx context.Context, id int64, w want) (rows []datasour
 	}
 	if known.ID != 0 && known.Compare(wider.after) > 0 && !more {
 		has := slices.ContainsFunc(rows, func(e datasource.Entry) bool { return e.ID == known.ID })
-		if s.sick.lacks(id, !has) {
+		if s.sick().lacks(id, !has) {
 			return nil, false, errLacks
 		}
 	}
-	s.sick.saw(rows)
+	s.sick().saw(rows)
 	return slices.DeleteFunc(rows, func(e datasource.Entry) bool { return !w.within(&e) }), more, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/where"
 )
 
@@ -70,12 +71,15 @@ type Source struct {
 	Config
 	dates  deletionDates
 	time   serverClock
-	sick   ward
+	ward   few.Rare[ward] // see sick
 	mine   mine
 	peaks  peaks
 	high   highest
 	chains chains
 }
+
+// sick is the ward, which is for servers that lack the cross-source endpoint.
+func (s *Source) sick() *ward { return s.ward.Get() }
 
 // highest is the highest id that was seen.
 type highest struct{ atomic.Int64 }
@@ -313,7 +317,7 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	}
 	if w.chain = s.chains.of(q); w.chain != nil {
 		got, err := s.concurrently(ctx, w.chain.behind(w.after), w)
-		s.sick.saw(got.rows)
+		s.sick().saw(got.rows)
 		return unchecked{rows: got.rows, each: true}, got.left, got.cut, w.clock.shown(), err
 	}
 	there, err := s.try(ctx, ours, func() (err error) {
@@ -332,7 +336,7 @@ func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unch
 	if w.chain != nil && err == nil && page.More {
 		s.chains.goOn(w.chain)
 	}
-	s.sick.saw(page.Rows)
+	s.sick().saw(page.Rows)
 	found = unchecked{rows: page.Rows, each: true, doubted: page.doubted}
 	return found, page.Left, page.More, w.clock.shown(), err
 }

@@ -319,8 +319,8 @@ func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(
 		"without":                                 {},
 		"when some reads fail":                    {fails: true},
 		"in a conversation that is held up":       {transactional: true, stuck: 20},
-		"in a conversation that is set aside":     {transactional: true, stuck: 1000},
-		"in one that is set aside, without these": {stuck: 1000},
+		"in a conversation that is set aside":     {transactional: true, stuck: 400},
+		"in one that is set aside, without these": {stuck: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -259,21 +259,75 @@ func killConsumers(t *testing.T, c killing) {
 	}
 }
 
+// A message that fails for a while holds up its conversation alone, also where so many wait behind
+// it that the conversation is set aside and read by itself.
+func TestAnAppConsumerGoesOnBesideAConversationThatIsSetAside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, 5)
+		app := o.open(t, storage.NewMemory())
+		done, frees := newLedger(), time.Now().Add(10*time.Minute)
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() {
+			over <- app.Consume(ctx, "archive", func(_ context.Context, m *chat.Message) error {
+				if m.Body == "stuck" && time.Now().Before(frees) {
+					return errors.New("not yet")
+				}
+				done.add(m)
+				return nil
+			}, chat.StartAt(chat.FromNow), chat.UntilDone())
+		}()
+		time.Sleep(10 * time.Second)
+		for i := range 1000 {
+			body := fmt.Sprint("b", i)
+			if i == 0 {
+				body = "stuck"
+			}
+			o.AddRows(o.rooms[0], chat.M{"body": body, "fromUserId": "somebody", "guid": body})
+		}
+		o.send(100, time.Second)
+		in0 := 0
+		for i := range 100 {
+			if o.room(i) == o.rooms[0] {
+				in0++
+			}
+		}
+		time.Sleep(time.Minute)
+		assert.Equal(t, 100-in0, done.count(), "the others go on")
+		time.Sleep(15 * time.Minute)
+		assert.Equal(t, 1100, done.count())
+		assert.IsIncreasing(t, done.ids()[o.rooms[0]])
+		cancel()
+		require.NoError(t, <-over)
+		require.NoError(t, app.Close())
+	})
+}
+
 // In a conversation in which others write nothing points to a deletion, and an App finds it hours
 // later. One that was not found when the process ended is told by the next one, and what was told
 // before is not told again.
 func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ transactional, fails bool }{
-		"with transactions":    {transactional: true},
-		"without":              {},
-		"when some reads fail": {fails: true},
+	for name, c := range map[string]struct {
+		transactional, fails bool
+		// stuck is how many messages wait behind one that fails for a while, so that the
+		// conversation is set aside.
+		stuck int
+	}{
+		"with transactions":                       {transactional: true},
+		"without":                                 {},
+		"when some reads fail":                    {fails: true},
+		"in a conversation that is held up":       {transactional: true, stuck: 20},
+		"in a conversation that is set aside":     {transactional: true, stuck: 400},
+		"in one that is set aside, without these": {stuck: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o := newOffice(t, 8)
 				base, done := storage.NewMemory().(storage.Transactional), newLedger()
+				var frees time.Time
 				// life consumes for as long as during takes, and is killed then.
 				life := func(during func()) {
 					store := &mortal{Transactional: base, done: done}
@@ -285,6 +339,9 @@ func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(
 					over := make(chan error)
 					go func() {
 						over <- app.Consume(t.Context(), "archive", func(ctx context.Context, m *chat.Message) error {
+							if m.Body == "stuck" && time.Now().Before(frees) {
+								return errors.New("not yet")
+							}
 							if c.transactional {
 								write(ctx, m)
 							} else {
@@ -333,16 +390,22 @@ func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(
 				if c.fails {
 					defer o.Sometimes(0.3, fliplettest.Query, fliplettest.Status(503)).Off()
 				}
+				if frees = time.Now().Add(10 * time.Minute); c.stuck > 0 {
+					add(lively, "stuck")
+				}
+				for i := range c.stuck {
+					add(lively, fmt.Sprint("behind", i))
+				}
 				life(func() {
 					add(lively, "after")
-					time.Sleep(5 * time.Minute)
+					time.Sleep(20 * time.Minute)
 					assert.Equal(t, want, done.deletions())
 				})
 				time.Sleep(time.Minute)
 				life(func() { time.Sleep(3 * time.Hour) })
 				life(func() { time.Sleep(10 * time.Minute) })
 				assert.Equal(t, want, done.deletions(), "none is told again")
-				assert.Equal(t, 404, done.count())
+				assert.Equal(t, 404+c.stuck+min(c.stuck, 1), done.count())
 			})
 		})
 	}

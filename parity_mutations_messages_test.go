@@ -148,5 +148,5 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"B59": {File: "internal/page/draft.go", Old: "if err := o.wellFormed(raw); err != nil {", New: "if err := o.Err(); err != nil {"},
 	"B60": {File: "contacts.go", Old: `return fmt.Errorf("%w: %s", err, what)`, New: "return err"},
 	"B61": {File: "attachments.go", Old: "return stored, true, nil", New: "return stored, false, nil"},
-	"B62": {File: "consume.go", Old: "return !ok || answer.StatusCode != http.StatusInternalServerError", New: "return !ok || answer.StatusCode >= http.StatusInternalServerError"},
+	"B62": {File: "internal/rows/down.go", Old: "(!ok || answer.StatusCode != http.StatusInternalServerError)", New: "(!ok || answer.StatusCode >= http.StatusInternalServerError)"},
 }

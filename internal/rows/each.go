@@ -21,15 +21,15 @@ func (s *Source) fetchEach(ctx context.Context, w want) (Page, error) {
 	if w.clock == nil {
 		w.clock = &clock{server: &s.time}
 	}
+	if w.peeks() {
+		w.sight = &sight{listed: time.Now()}
+	}
 	if s.Named && len(w.conversations) > 0 {
 		named := make([]Member, len(w.conversations))
 		for i, id := range w.conversations {
 			named[i].ID = id
 		}
 		return s.fetchOf(ctx, named, w)
-	}
-	if w.peeks() {
-		w.sight = &sight{listed: time.Now()}
 	}
 	members, rests := s.sick().listed()
 	var err error

@@ -262,6 +262,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return err
 	}
 	defer end()
+	running := &s.consumers // an App has one list, and its listeners a session each
 	if s, err = c.listening(s, o.filters, false); err != nil {
 		return err
 	}
@@ -293,7 +294,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	}
 	h.consumer = k
 	defer t.Stop()
-	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
+	return running.Run(context.WithValue(ctx, consuming{}, c), k)
 }
 
 // consumeFunc calls the functions of one Consume.

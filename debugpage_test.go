@@ -33,7 +33,7 @@ func (s *brokenStore) CompareAndSwap(ctx context.Context, key string, old, value
 	}
 }
 
-func debugPage(t *testing.T, c *chat.Chat, accept string) string {
+func debugPage(t *testing.T, c interface{ DebugHandler() http.Handler }, accept string) string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/?token=abc", nil)
 	r.Header.Set("Accept", accept)
@@ -41,6 +41,80 @@ func debugPage(t *testing.T, c *chat.Chat, accept string) string {
 	c.DebugHandler().ServeHTTP(w, r)
 	require.Equal(t, http.StatusOK, w.Code)
 	return w.Body.String()
+}
+
+func TestTheDebugPageOfAnAppShowsItsOwnListenersAndTheOutboxOfThoseWhomItSendsFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		conv := w.converse(w.login("jane"), "bob")
+		app, err := chat.OpenApp(t.Context(), chat.AppOptions{Strategy: chat.StrategySweep, Options: chat.Options{
+			Client: w.Client(), DataSourceID: w.contacts, AppID: w.AppID, Outbox: &chat.OutboxOptions{},
+		}})
+		require.NoError(t, err)
+		_, err = app.User(t.Context(), chat.M{"Email": "bob@example.org"})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() {
+			ended <- app.Consume(ctx, "archive", func(context.Context, *chat.Message) error { return errors.New("the secret words") })
+		}()
+		hang := make(chan struct{})
+		_, err = app.Stream(t.Context(), func(*chat.Message) { <-hang })
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		as := chat.M{"Email": "jane@example.org"}
+		for _, body := range []string{"the secret words", "more of them"} {
+			_, err = app.Send(t.Context(), as, conv.ID, chat.Draft{Body: body})
+			require.NoError(t, err)
+		}
+		time.Sleep(time.Minute)
+		w.Always(fliplettest.Insert, fliplettest.Status(503))
+		_, err = app.Queue(t.Context(), as, conv.ID, chat.Draft{Body: "the secret words"})
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+
+		h := app.Health().Own
+		assert.Empty(t, h.User)
+		assert.Equal(t, 2, h.Listeners)
+		assert.Positive(t, h.Waiting, "of the stream")
+		assert.Zero(t, h.FailedPolls)
+		assert.WithinDuration(t, time.Now(), h.LastPoll, time.Minute)
+		assert.Equal(t, []int{1, 0}, []int{h.Outbox, h.OutboxKept})
+		require.Len(t, h.Consumers, 1)
+		assert.Equal(t, "archive", h.Consumers[0].Name)
+		assert.Equal(t, 2, h.Consumers[0].Lag)
+		require.Len(t, h.Consumers[0].Failing, 1)
+
+		text := debugPage(t, app, "application/json")
+		var s struct {
+			App struct {
+				Strategy string
+				Users    int
+			}
+			Listeners []struct{ Kind, Consumer string }
+			Consumers []struct{ Lag, Failing int }
+			Outbox    struct{ Pending int }
+			Errors    []struct{ Where, Text string }
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &s))
+		assert.Equal(t, string(chat.StrategySweep), s.App.Strategy)
+		assert.Equal(t, 2, s.App.Users, "Bob, and Jane whom it sends for")
+		assert.Len(t, s.Listeners, 2)
+		assert.Equal(t, []struct{ Lag, Failing int }{{2, 1}}, s.Consumers)
+		assert.Equal(t, 1, s.Outbox.Pending)
+		assert.Len(t, s.Errors, 2, "of the consumer and the outbox: %v", s.Errors)
+		page := debugPage(t, app, "text/html")
+		assert.Contains(t, page, "archive")
+		for _, shown := range []string{text, page} {
+			assert.NotContains(t, shown, "secret")
+			assert.NotContains(t, shown, w.Token)
+		}
+		close(hang)
+		cancel()
+		<-ended
+		require.NoError(t, app.Close())
+	})
 }
 
 func TestTheDebugPageShowsCursorsLagBuffersLimiterAndErrorsButNoSecret(t *testing.T) {

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net/http"
@@ -150,4 +151,27 @@ func ExampleApp_Health() {
 	h := app.Health()
 	fmt.Printf("%s, since %s; failing: %t\n", h.Strategy, h.Why, h.Err != nil)
 	// Output: list, since it was asked for; failing: false
+}
+
+// The page of an App is mounted like that of a Chat, for operators only.
+func ExampleApp_DebugHandler() {
+	srv, contacts, _ := stageOfAnApp()
+	defer srv.Close() //nolint:errcheck // the example is over
+	app, err := chat.OpenApp(context.Background(), chat.AppOptions{Options: chat.Options{Client: srv.Client(), DataSourceID: contacts}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer app.Close() //nolint:errcheck // it does not fail
+	if _, err := app.Stream(context.Background(), func(*chat.Message) {}); err != nil {
+		log.Fatal(err)
+	}
+	operators := http.NewServeMux()
+	operators.Handle("/debug/app", app.DebugHandler()) // http.ListenAndServe("127.0.0.1:6060", operators)
+
+	w := httptest.NewRecorder()
+	operators.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/app?format=json", nil))
+	var page struct{ Listeners []struct{ Kind string } }
+	err = json.Unmarshal(w.Body.Bytes(), &page)
+	fmt.Println(w.Code, page.Listeners[0].Kind, err)
+	// Output: 200 stream <nil>
 }

@@ -87,8 +87,10 @@ func (c *Chat) Health() Health {
 	}
 	polls := s.receiver.Status()
 	h.User, h.Listeners, h.Waiting, h.LastPoll, h.FailedPolls = s.userID, polls.Listeners, polls.Waiting, polls.Succeeded, polls.Failed
-	if at := s.desk.Heard(); h.FailedPolls == 0 && at.After(h.LastPoll) && !h.LastPoll.IsZero() {
-		h.LastPoll = at // what is new is found by the polls of the App
+	if c.app != nil && h.FailedPolls == 0 && !h.LastPoll.IsZero() { // what is new is found by the polls of the App
+		if at := c.app.hub.Heard(); at.After(h.LastPoll) {
+			h.LastPoll = at
+		}
 	}
 	if polls.Err != nil {
 		h.LastError = failure("poll", polls.Err)
@@ -117,13 +119,37 @@ type AppHealth struct {
 	// Err is why nothing new comes: all requests for it have failed for 10 s, or the token was
 	// revoked. nil if it comes.
 	Err error
+	// Own is how the App's own streams, loops and consumers are doing. Its User is "". Outbox and
+	// OutboxKept are those of the people whom [App.Send] and [App.Queue] send for.
+	Own Health
 }
 
 // Health tells how the App is doing, and makes no request. It works after Close, too. Its users
 // have a [Chat.Health] each.
 func (a *App) Health() AppHealth {
 	c := a.hub.Choice()
-	return AppHealth{Strategy(c.Strategy), c.Why, c.Since, c.Again, failure("poll", a.hub.Err())}
+	h := AppHealth{Strategy(c.Strategy), c.Why, c.Since, c.Again, failure("poll", a.hub.Err()), a.watch.Health()}
+	for _, one := range a.senders.List() {
+		sender := one.Health()
+		h.Own.Outbox, h.Own.OutboxKept = h.Own.Outbox+sender.Outbox, h.Own.OutboxKept+sender.OutboxKept
+	}
+	return h
+}
+
+// DebugHandler is [Chat.DebugHandler] for the App: its strategy, its own streams, loops and
+// consumers, the limiter, and what people have in the outbox whom it sends for.
+func (a *App) DebugHandler() http.Handler { return debugpage.Handler(a.debugState) }
+
+func (a *App) debugState() debugpage.State {
+	p, c := a.watch.debugState(), a.hub.Choice()
+	p.App = &debugpage.App{Strategy: c.Strategy, Since: c.Since, Again: c.Again, Users: a.users.Len()}
+	p.Failed(debugpage.Error{Where: "app"}, a.hub.Err(), debugpage.Answer)
+	for _, one := range a.senders.List() {
+		if s := one.current(); s != nil {
+			p.Sending(s.outbox.Pending())
+		}
+	}
+	return p
 }
 
 // DebugHandler serves one page about this Chat, for people as HTML and, with
@@ -151,19 +177,8 @@ func (c *Chat) debugState() debugpage.State {
 	p.Failed(debugpage.Error{Where: "limiter"}, h.Limiter, debugpage.Impaired)
 	if s := c.current(); s != nil {
 		p.Fill(s.receiver.Inspect())
-	}
-	for _, k := range h.Consumers {
-		p.Consumers = append(p.Consumers, debugpage.Consumer{
-			Name: k.Name, Receiving: k.Receiving, Lag: k.Lag, Failing: len(k.Failing), Storage: debugpage.Kind(k.Storage),
-		})
-		for _, f := range k.Failing {
-			failing := debugpage.Error{Where: "consumer " + k.Name, Conversation: f.ConversationID, Message: f.MessageID, Attempts: f.Attempts}
-			p.Failed(failing, f.Err, debugpage.Kind)
-		}
-	}
-	for _, w := range c.Outbox().Pending() {
-		p.Outbox.Add(w.State == SendFailed, w.QueuedAt, w.NextTry)
-		p.Failed(debugpage.Error{Where: "outbox", Conversation: w.ConversationID, Attempts: w.Attempts}, w.Err, debugpage.Answer)
+		p.Consuming(s.consumers.All())
+		p.Sending(s.outbox.Pending())
 	}
 	return p
 }

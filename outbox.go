@@ -215,7 +215,7 @@ func (b Outbox) Len() int { return len(b.Pending()) }
 // request; nil without an outbox or login. [OutboxOwners] tells without a login.
 func (b Outbox) Pending() []PendingSend {
 	s := b.chat.current()
-	if s == nil || s.outbox == nil {
+	if s == nil {
 		return nil
 	}
 	waiting := s.outbox.Pending()

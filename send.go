@@ -130,35 +130,26 @@ func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, w
 	var failed error
 	held := false
 	err = c.authorized(ctx, s, func(token string) error {
-		if held = failed != nil && (passedOn(failed) || !upload.Rewind(write.Files)); held { // a Reader cannot be sent twice
+		if held = failed != nil && (outbox.PassedOn(failed) || !upload.Rewind(write.Files)); held { // a Reader cannot be sent twice
 			return failed
 		}
 		write.Params = s.author.Params(s.userID, token)
 		row, failed = c.client.InsertEntry(ctx, conversationID, write)
 		return failed
 	})
-	if err != nil && passedOn(failed) { // whatever the new login has met
+	if err != nil && outbox.PassedOn(failed) { // whatever the new login has met
 		err = &passedOnError{err, held}
 	}
 	if err != nil {
 		return nil, missing(err, "conversation", conversationID)
 	}
 	if wire.Text(row.Data[wire.GUID]) != wire.Text(write.Data[wire.GUID]) {
-		return nil, &unconfirmedError{} // no columns, or those of another message, which may be nobody's business
+		return nil, outbox.ErrUnconfirmed // no columns, or those of another message, which may be nobody's business
 	}
 	row.DataSourceID = conversationID
 	c.app.sent(conversationID)
 	return c.restoreTypes(ctx, write, row), nil
 }
-
-// unconfirmedError is a success that does not say that this message was stored. Somebody
-// on the way may have answered.
-type unconfirmedError struct{}
-
-func (*unconfirmedError) Error() string {
-	return "the server's answer of success does not hold the message; it may have been stored"
-}
-func (*unconfirmedError) MayBeApplied() bool { return true }
 
 // passedOnError is the failure of a message that was refused in another form than the
 // server's. Whoever did may have passed it on before. held: it was not repeated after a new login.
@@ -169,13 +160,6 @@ type passedOnError struct {
 
 func (e *passedOnError) Unwrap() error    { return e.error }
 func (*passedOnError) MayBeApplied() bool { return true }
-
-// passedOn reports whether a refusal is one that a gateway may have given after it passed
-// the message on. The other statuses say that it did not.
-func passedOn(err error) bool {
-	answer, ok := errors.AsType[*datasource.Error](err)
-	return ok && !answer.Coded() && !slices.Contains([]int{301, 302, 303, 307, 308, 408, 413, 414, 421, 425, 429, 431}, answer.StatusCode)
-}
 
 // restoreTypes stores the columns of an uploaded row again that the form has turned
 // into text. The message is sent by then, so a failure leaves text, which readers take.

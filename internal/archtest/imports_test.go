@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"internal/budget":                 {},
 	"internal/cache":                  {"datasource", "internal/feed", "internal/wait", "internal/wire", "storage"},
 	"internal/claim":                  {"internal/life", "internal/wait", "storage"},
-	"internal/debugpage":              {"datasource", "internal/feed", "internal/receive"},
+	"internal/debugpage":              {"datasource", "internal/feed", "internal/outbox", "internal/receive"},
 	"internal/envelope":               {},
 	"internal/feed":                   {},
 	"internal/feed/sim":               {"internal/feed/sim/mutants", "internal/feed/sim/world", "internal/patch"},

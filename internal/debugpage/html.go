@@ -85,9 +85,12 @@ func page(s *State) []byte {
 	w.WriteString("<h1>Chat over ")
 	w.text(s.Host)
 	w.WriteString("</h1>\n<p>")
-	if s.User == "" {
+	switch {
+	case s.App != nil:
+		w.WriteString("An app, with its own listeners; each user has a page of their own.")
+	case s.User == "":
 		w.WriteString("Nobody is logged in.")
-	} else {
+	default:
 		w.WriteString("User ")
 		w.text(s.User)
 	}
@@ -95,6 +98,11 @@ func page(s *State) []byte {
 	w.text(s.At.UTC().Format(time.RFC3339))
 	w.WriteString(`. <a href="?format=json">JSON</a></p>` + "\n")
 
+	if a := s.App; a != nil {
+		w.table("App", "strategy", "since", "a better one is tried", "users")
+		w.row(false, a.Strategy, a.Since, a.Again, a.Users)
+		w.end()
+	}
 	w.table("Polls", "last that succeeded", "next", "failed since")
 	w.row(s.Polls.Failed > 0, s.Polls.Last, s.Polls.Next, s.Polls.Failed)
 	w.end()

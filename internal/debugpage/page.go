@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 )
 
@@ -19,12 +20,21 @@ type State struct {
 	At        time.Time  `json:"at"`
 	Host      string     `json:"host"`
 	User      string     `json:"user,omitempty"`
+	App       *App       `json:"app,omitempty"`
 	Polls     Polls      `json:"polls"`
 	Limiter   Limiter    `json:"limiter"`
 	Listeners []Listener `json:"listeners"`
 	Consumers []Consumer `json:"consumers"`
 	Outbox    Outbox     `json:"outbox"`
 	Errors    []Error    `json:"errors"`
+}
+
+// App is how an app reads for all of its users, and for its own listeners.
+type App struct {
+	Strategy string    `json:"strategy"`
+	Since    time.Time `json:"since,omitzero"`
+	Again    time.Time `json:"again,omitzero"` // when a better one is tried
+	Users    int       `json:"users"`          // who are logged in; each has a page of their own
 }
 
 // Polls are how the polls go.
@@ -120,8 +130,29 @@ func (s *State) Failed(e Error, err error, text func(error) string) {
 	}
 }
 
-// Add adds a message that waits.
-func (o *Outbox) Add(failed bool, queued, next time.Time) {
+// Consuming shows consumers.
+func (s *State) Consuming(list []*receive.Consumer) {
+	for _, k := range list {
+		c := Consumer{Name: k.Name, Storage: Kind(k.Storage())}
+		c.Lag, c.Receiving = k.Receiving()
+		for _, f := range k.Failing.All() {
+			c.Failing++
+			s.Failed(Error{Where: "consumer " + k.Name, Conversation: f.Conversation, Message: f.Row, Attempts: f.Attempts}, f.Err, Kind)
+		}
+		s.Consumers = append(s.Consumers, c)
+	}
+}
+
+// Sending shows what waits in an outbox.
+func (s *State) Sending(list []outbox.Waiting) {
+	for _, w := range list {
+		s.Outbox.add(w.State == outbox.Failed, w.QueuedAt, w.NextTry)
+		s.Failed(Error{Where: "outbox", Conversation: w.Conversation, Attempts: w.Attempts}, w.Err, Answer)
+	}
+}
+
+// add adds a message that waits.
+func (o *Outbox) add(failed bool, queued, next time.Time) {
 	o.Pending++
 	if failed {
 		o.Failed++

@@ -187,11 +187,8 @@ func (s *Sending) isKept() bool {
 	}
 }
 
-// Count is how many messages Pending lists, and how many of them were given up. It is 0 for nil.
+// Count is how many messages Pending lists, and how many of them were given up.
 func (o *Outbox) Count() (pending, kept int) {
-	if o == nil {
-		return 0, 0
-	}
 	for _, w := range o.Pending() {
 		pending++
 		if w.State == Failed {
@@ -202,8 +199,12 @@ func (o *Outbox) Count() (pending, kept int) {
 }
 
 // Pending lists the messages that are left to send, in the order of acceptance, with
-// those that another process has left behind, and those that were given up (Failed). It is nil while the outbox does not run.
+// those that another process has left behind, and those that were given up (Failed). It is nil while the outbox does not
+// run, and for nil.
 func (o *Outbox) Pending() []Waiting {
+	if o == nil {
+		return nil
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.run == nil {

@@ -19,7 +19,7 @@ func (r *run) do(kind Kind, s *Sending) {
 	defer cancel()
 	var row *datasource.Entry
 	var barred error
-	var err error = ErrExited // unless the call returns
+	err := ErrExited // unless the call returns
 	defer func() { r.done(ctx, kind, s, row, err, barred) }()
 	switch kind {
 	case Send:
@@ -35,16 +35,20 @@ func (r *run) do(kind Kind, s *Sending) {
 	}
 }
 
-// ErrExited is the failure of an attempt that does not return. A transport, which is the
-// program's, has called runtime.Goexit or FailNow of a test. The message would be under way for ever.
-var ErrExited = &exitedError{}
+// Outcomes of an attempt that leave open whether the message was stored.
+var (
+	// ErrExited: it does not return. A transport, which is the program's, has called
+	// runtime.Goexit or FailNow of a test. The message would be under way for ever.
+	ErrExited error = doubt("the transport has ended its goroutine, by runtime.Goexit or FailNow of a test, or it panicked; the message may have been stored")
+	// ErrUnconfirmed: the answer is a success that does not say that this message was stored.
+	// Somebody on the way may have answered.
+	ErrUnconfirmed error = doubt("the server's answer of success does not hold the message; it may have been stored")
+)
 
-type exitedError struct{}
+type doubt string
 
-func (*exitedError) Error() string {
-	return "the transport has ended its goroutine, by runtime.Goexit or FailNow of a test, or it panicked; the message may have been stored"
-}
-func (*exitedError) MayBeApplied() bool { return true }
+func (d doubt) Error() string    { return string(d) }
+func (doubt) MayBeApplied() bool { return true }
 
 // done takes what one action of the queue has come to.
 func (r *run) done(ctx context.Context, kind Kind, s *Sending, row *datasource.Entry, err, barred error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
@@ -77,6 +78,13 @@ func Judge(err error) Verdict {
 		return Refusing
 	}
 	return Failing
+}
+
+// PassedOn reports whether a refusal is one that a gateway may have given after it passed
+// the message on. The other statuses say that it did not.
+func PassedOn(err error) bool {
+	answer, ok := errors.AsType[*datasource.Error](err)
+	return ok && !answer.Coded() && !slices.Contains([]int{301, 302, 303, 307, 308, 408, 413, 414, 421, 425, 429, 431}, answer.StatusCode)
 }
 
 // answered reports whether an insert had an answer of success that does not hold the

@@ -63,3 +63,44 @@ func Example() {
 	}
 	// Output: messaging.client.sent.messages 1
 }
+
+// The gauges of an App are those of its own streams, loops and consumers.
+func ExampleTelemetry_WatchApp() {
+	srv, err := fliplettest.Start(fliplettest.InProcess())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	contacts, _ := srv.AddContacts(datasource.M{"Email": "jane@example.org"})
+	reader := sdkmetric.NewManualReader()
+	tel, err := otelchat.New(otelchat.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	app, err := chat.OpenApp(ctx, chat.AppOptions{Options: chat.Options{
+		Client: srv.Client(), DataSourceID: contacts, Hooks: []chat.Hook{tel.Hook()},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer app.Close()
+	defer tel.WatchApp(app)()
+	if _, err := app.Stream(ctx, func(*chat.Message) {}); err != nil {
+		fmt.Println(err)
+	}
+
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(ctx, &data); err != nil {
+		fmt.Println(err)
+	}
+	for _, m := range data.ScopeMetrics[0].Metrics {
+		if g, ok := m.Data.(metricdata.Gauge[int64]); ok && m.Name == "chat.listeners" {
+			fmt.Println(m.Name, g.DataPoints[0].Value)
+		}
+	}
+	// Output: chat.listeners 1
+}

@@ -58,6 +58,8 @@ type fault struct {
 	same   bool // as another one
 	// limited: with the limiter that a client has by default; the others have none.
 	limited bool
+	// app: the listeners of an App move the same.
+	app bool
 }
 
 // next lets the next n requests to a route have faults, while Bob speaks.
@@ -102,7 +104,7 @@ func notAccepted(t *testing.T, w *world, body string) {
 var denied = fliplettest.Answer(400, `{"type":"datasource.access","message":"no"}`)
 
 var faults = []fault{
-	{name: "nothing", act: talk, want: []string{}},
+	{name: "nothing", app: true, act: talk, want: []string{}},
 	{name: "a poll gets 500", act: next(1, fliplettest.CrossSource, fliplettest.Status(500)), want: []string{requests("500"), pollFails}},
 	{name: "a request gets 429 and is tried again", act: next(1, fliplettest.CrossSource, fliplettest.TooMany(0)), want: []string{requests("429")}},
 	{
@@ -115,7 +117,7 @@ var faults = []fault{
 		name: "the network swallows a poll", act: next(2, fliplettest.CrossSource, fliplettest.Delay(time.Hour)),
 		want: []string{"chat.delivery.lag over 10 s", requests("timeout"), pollFails},
 	},
-	{name: "the server is down", act: func(_ *testing.T, w *world) { w.Always(fliplettest.AnyRoute, fliplettest.Status(502)) }, want: []string{pollsFailing, requests("502"), pollFails}},
+	{name: "the server is down", app: true, act: func(_ *testing.T, w *world) { w.Always(fliplettest.AnyRoute, fliplettest.Status(502)) }, want: []string{pollsFailing, requests("502"), pollFails}},
 	{name: "a send is refused", act: spoken(1, denied), want: []string{requests("400"), sendRefused, sent("400")}},
 	{name: "a send is refused for its chat token, which is renewed", act: spoken(1, fliplettest.RefuseChatToken()), want: []string{requests("403"), sendRefused, sent("403")}},
 	{name: "a send has no answer", act: spoken(1, fliplettest.LoseAnswer()), want: []string{requests("unreachable"), sendFails, sent("unreachable")}},
@@ -152,7 +154,7 @@ var faults = []fault{
 		want: []string{refusal("other")},
 	},
 	{
-		name: "the function fails once", act: talk,
+		name: "the function fails once", app: true, act: talk,
 		fn: func(n int) error {
 			if n == 1 {
 				return errors.New("not now")
@@ -162,7 +164,7 @@ var faults = []fault{
 		want: []string{failures("_OTHER"), handlerFails},
 	},
 	{
-		name: "the function panics once", act: talk,
+		name: "the function panics once", app: true, act: talk,
 		fn: func(n int) error {
 			if n == 1 {
 				panic("oh")
@@ -172,11 +174,11 @@ var faults = []fault{
 		want: []string{failures("panic"), handlerPanics},
 	},
 	{
-		name: "the function hangs", fn: func(int) error { time.Sleep(10 * time.Minute); return nil },
+		name: "the function hangs", app: true, fn: func(int) error { time.Sleep(10 * time.Minute); return nil },
 		act: talk, want: []string{consumerLag},
 	},
 	{
-		name: "the function of a stream hangs", want: []string{listenerLag},
+		name: "the function of a stream hangs", app: true, want: []string{listenerLag},
 		act: func(t *testing.T, w *world) {
 			w.listen(false, func(*chat.Message) { time.Sleep(10 * time.Minute) })
 			talk(t, w)
@@ -184,14 +186,14 @@ var faults = []fault{
 		},
 	},
 	{
-		name: "the body of a loop hangs", want: []string{listenerLag}, same: true,
+		name: "the body of a loop hangs", app: true, want: []string{listenerLag}, same: true,
 		act: func(t *testing.T, w *world) {
 			w.listen(true, func(*chat.Message) { time.Sleep(10 * time.Minute) })
 			talk(t, w)
 		},
 	},
 	{
-		name: "a message cannot be read",
+		name: "a message cannot be read", app: true,
 		act:  func(_ *testing.T, w *world) { w.AddRows(w.talk.ID, datasource.M{"body": strings.Repeat("x", 1<<20)}) },
 		want: []string{"chat.gaps{chat.gap.kind=unreadable}"},
 	},
@@ -203,9 +205,9 @@ var faults = []fault{
 		name: "the limiter is full", change: func(o *chat.Options) { o.Client = nil }, act: talk,
 		want: []string{"chat.limiter.wait{}"},
 	},
-	{name: "another process takes the lease", act: func(t *testing.T, w *world) { w.store.steal(t) }, want: []string{leased("lost")}},
+	{name: "another process takes the lease", app: true, act: func(t *testing.T, w *world) { w.store.steal(t) }, want: []string{leased("lost")}},
 	{
-		name: "the Storage fails", act: func(_ *testing.T, w *world) { w.store.fail(errors.New("no disk")) },
+		name: "the Storage fails", app: true, act: func(_ *testing.T, w *world) { w.store.fail(errors.New("no disk")) },
 		want: []string{"chat.consumers{chat.consumer.state=failing}", leased("failing")},
 	},
 }
@@ -235,20 +237,45 @@ func TestEachFaultMovesItsOwnMetricsAndNoOthers(t *testing.T) {
 						o.Client = w.client(datasource.NewLimiter(1, 3*time.Second))
 					}
 				})
-				n := 0
-				w.follow(func(context.Context, *chat.Message) error {
-					n++
-					if f.fn != nil {
-						return f.fn(n)
-					}
-					return nil
-				})
-				f.act(t, w)
-				time.Sleep(2 * time.Minute)
-				want := append([]string{}, f.want...)
-				slices.Sort(want)
-				assert.Equal(t, want, w.alarms())
+				f.play(t, w)
 			})
 		})
 	}
+}
+
+// play lets a consumer follow, and then the fault come.
+func (f *fault) play(t *testing.T, w *world) {
+	n := 0
+	w.follow(func(context.Context, *chat.Message) error {
+		n++
+		if f.fn != nil {
+			return f.fn(n)
+		}
+		return nil
+	})
+	f.act(t, w)
+	time.Sleep(2 * time.Minute)
+	want := append([]string{}, f.want...)
+	slices.Sort(want)
+	assert.Equal(t, want, w.alarms())
+}
+
+func TestFaultsMoveTheSameMetricsWithTheListenersOfAnApp(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, f := range faults {
+		if !f.app {
+			continue
+		}
+		n++
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, noop.NewTracerProvider())
+				w.open(nil)
+				f.play(t, w)
+			})
+		})
+	}
+	assert.GreaterOrEqual(t, n, 9)
 }

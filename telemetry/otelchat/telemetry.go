@@ -42,7 +42,7 @@ type Telemetry struct {
 	standIn  trace.TracerProvider
 
 	mu      sync.Mutex
-	watched map[*chat.Chat]int // how often
+	watched map[any]int // each *chat.Chat and *chat.App: how often
 }
 
 // New makes the instruments.
@@ -55,7 +55,7 @@ func New(cfg Config) (*Telemetry, error) {
 	if cfg.TracerProvider == nil {
 		cfg.TracerProvider = otel.GetTracerProvider()
 	}
-	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[*chat.Chat]int{}}
+	t := &Telemetry{cfg: cfg, tracer: cfg.TracerProvider.Tracer(scope), watched: map[any]int{}}
 	meter := cfg.MeterProvider.Meter(scope)
 	_, t.untraced = cfg.TracerProvider.(noop.TracerProvider)
 	if reflect.TypeOf(cfg.TracerProvider).String() == "*global.tracerProvider" {
@@ -84,7 +84,14 @@ func (t *Telemetry) Hook() chat.Hook { return hook{t} }
 // see [chat.Chat.Health]. stop ends it; until then the Chat stays
 // in memory and is counted, also when it was closed. A Chat that is watched twice counts once,
 // until both are stopped.
-func (t *Telemetry) Watch(c *chat.Chat) (stop func()) {
+func (t *Telemetry) Watch(c *chat.Chat) (stop func()) { return t.watch(c) }
+
+// WatchApp adds an App to the gauges, as one Chat: its own streams, loops and consumers, and what
+// waits in the outbox of the people whom it sends for. Those of [chat.App.User] are Chats to
+// [Telemetry.Watch]. See there for stop.
+func (t *Telemetry) WatchApp(a *chat.App) (stop func()) { return t.watch(a) }
+
+func (t *Telemetry) watch(c any) (stop func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.watched[c]++
@@ -116,7 +123,7 @@ func (t *Telemetry) observe(meter metric.Meter) (metric.Registration, error) {
 		*to, err = meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(what))
 		errs = append(errs, err)
 	}
-	number(&g.chats, "chat.watched", "{chat}", "Chats that are watched, and logged in.")
+	number(&g.chats, "chat.watched", "{chat}", "Chats that are watched, and logged in, and Apps.")
 	number(&g.listeners, "chat.listeners", "{listener}", "Streams, loops and consumers that receive.")
 	number(&g.consumers, "chat.consumers", "{consumer}", "Consumers by state: receiving, standby, or failing because of their Storage.")
 	number(&g.failing, "chat.polls.failing", "{chat}", "Chats whose last poll failed.")
@@ -181,15 +188,23 @@ type sums struct {
 // sum looks at all Chats. None of them is held up meanwhile.
 func (t *Telemetry) sum() (s sums) {
 	t.mu.Lock()
-	list := make([]*chat.Chat, 0, len(t.watched))
+	list := make([]any, 0, len(t.watched))
 	for c := range t.watched {
 		list = append(list, c)
 	}
 	t.mu.Unlock()
 	for _, c := range list {
-		h := c.Health()
+		var h chat.Health
+		here := true
+		switch c := c.(type) {
+		case *chat.App:
+			h = c.Health().Own
+		case *chat.Chat:
+			h = c.Health()
+			here = h.User != ""
+		}
 		s.delay = max(s.delay, h.LimiterWait.Seconds())
-		if h.User == "" {
+		if !here {
 			continue
 		}
 		s.chats++

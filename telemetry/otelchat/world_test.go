@@ -3,6 +3,7 @@ package otelchat_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ type world struct {
 	store    *store
 
 	jane, bob *chat.Chat
+	ears      ears // who is watched: Jane, or an App
 	talk      *chat.Conversation
 }
 
@@ -46,6 +48,13 @@ func newWorld(t *testing.T, tracer trace.TracerProvider) *world {
 	require.NoError(t, err)
 	w.tel = tel
 	return w
+}
+
+// ears are who listens.
+type ears interface {
+	Stream(ctx context.Context, fn func(*chat.Message), opts ...chat.StreamOption) (*chat.Subscription, error)
+	Events(ctx context.Context, opts ...chat.StreamOption) iter.Seq2[*chat.Message, error]
+	Consume(ctx context.Context, name string, fn func(context.Context, *chat.Message) error, opts ...chat.ConsumeOption) error
 }
 
 // client is one with a limit of its own.
@@ -71,15 +80,35 @@ func (w *world) login(name string, change func(*chat.Options)) *chat.Chat {
 	return c
 }
 
-// start logs both in, makes their conversation, and lets Jane follow it with a stream.
+// start logs both in, and makes their conversation. Jane is watched.
 func (w *world) start(change func(*chat.Options)) {
-	w.jane = w.login("jane", func(o *chat.Options) {
-		o.Hooks, o.Storage = []chat.Hook{w.tel.Hook()}, w.store
-		if change != nil {
-			change(o)
-		}
-	})
+	w.jane = w.login("jane", func(o *chat.Options) { w.watched(o, change) })
+	w.ears = w.jane
 	w.t.Cleanup(w.tel.Watch(w.jane))
+	w.converse()
+}
+
+// open is start with an App that is watched, and not Jane.
+func (w *world) open(change func(*chat.Options)) {
+	w.jane = w.login("jane", nil)
+	w.converse()
+	opts := chat.Options{Client: w.client(datasource.Unlimited()), DataSourceID: w.contacts, AppID: w.AppID}
+	w.watched(&opts, change)
+	app, err := chat.OpenApp(w.t.Context(), chat.AppOptions{Options: opts, Strategy: chat.StrategySweep}) // which asks for nothing that may be refused
+	require.NoError(w.t, err)
+	w.ears = app
+	w.t.Cleanup(func() { require.NoError(w.t, app.Close()) })
+	w.t.Cleanup(w.tel.WatchApp(app))
+}
+
+func (w *world) watched(o *chat.Options, change func(*chat.Options)) {
+	o.Hooks, o.Storage = []chat.Hook{w.tel.Hook()}, w.store
+	if change != nil {
+		change(o)
+	}
+}
+
+func (w *world) converse() {
 	w.bob = w.login("bob", nil)
 	var err error
 	w.talk, err = w.bob.Create(w.t.Context(), chat.NewConversation{Participants: w.ids[:1]})
@@ -93,13 +122,13 @@ func (w *world) listen(loop bool, fn func(*chat.Message)) {
 	go func() {
 		defer close(ended)
 		if !loop {
-			sub, err := w.jane.Stream(ctx, fn)
+			sub, err := w.ears.Stream(ctx, fn)
 			if err == nil {
 				<-sub.Done()
 			}
 			return
 		}
-		for m, err := range w.jane.Events(ctx) {
+		for m, err := range w.ears.Events(ctx) {
 			if err == nil {
 				fn(m)
 			}
@@ -114,7 +143,7 @@ func (w *world) follow(fn func(context.Context, *chat.Message) error) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- w.jane.Consume(ctx, "archive", fn, chat.OnError(func(error) {}), chat.OnGap(func(chat.Gap) {}))
+		ended <- w.ears.Consume(ctx, "archive", fn, chat.OnError(func(error) {}), chat.OnGap(func(chat.Gap) {}))
 	}()
 	w.t.Cleanup(func() { cancel(); <-ended })
 	time.Sleep(time.Minute)

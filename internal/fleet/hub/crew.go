@@ -33,6 +33,13 @@ func (c *Crew[T]) Leave(one T) {
 	delete(c.in, one)
 }
 
+// Len is how many take part.
+func (c *Crew[T]) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.in)
+}
+
 // All are those that take part.
 func (c *Crew[T]) All() (all []T) {
 	c.mu.Lock()

@@ -129,6 +129,19 @@ func (k *Kept[V]) idle() (list []*kept[V]) {
 func (k *Kept[V]) All() (all []V) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	all, k.of = k.list(), nil
+	return all
+}
+
+// List returns the values.
+func (k *Kept[V]) List() (all []V) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.list()
+}
+
+// list are those that have been made. mu is held.
+func (k *Kept[V]) list() (all []V) {
 	for _, e := range k.of {
 		select {
 		case <-e.ready:
@@ -136,6 +149,5 @@ func (k *Kept[V]) All() (all []V) {
 		default: // it ends with what makes it
 		}
 	}
-	k.of = nil
 	return all
 }

@@ -58,10 +58,8 @@ func (h *Hub) relist(ctx context.Context) error {
 	return nil
 }
 
-// Heard is when the server has last answered a request for everybody; zero for nil.
-func (d *Desk) Heard() (at time.Time) {
-	if d != nil {
-		d.h.driver.With(func(f *fleet.Fleet, _ time.Time) { at = f.Heard() })
-	}
+// Heard is when the server has last answered a request for everybody.
+func (h *Hub) Heard() (at time.Time) {
+	h.driver.With(func(f *fleet.Fleet, _ time.Time) { at = f.Heard() })
 	return at
 }

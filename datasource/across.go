@@ -80,5 +80,5 @@ func (c *Client) across(ctx context.Context, body []byte, cl *call, accept func(
 	// A server that answers early leaves net/http reading the body, while the caller may already reuse it.
 	cl.method, cl.path, cl.body, cl.read = http.MethodPost, acrossPath, bytes.Clone(body), true
 	err = c.do(ctx, cl, accept)
-	return cl.answered, err
+	return cl.answered(), err
 }

@@ -123,6 +123,9 @@ func appendName(b []byte, i int, name string) []byte {
 func appendString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
+	if whole := append(b, s...); plainRun(whole[len(b):]) == len(s) { // as most are
+		return append(whole, '"')
+	}
 	start := 0 // of what is not yet written
 	for i := 0; i < len(s); {
 		c := s[i]

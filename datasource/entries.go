@@ -233,7 +233,7 @@ func (c *Client) rows(ctx context.Context, dataSourceID int64, cl call, believe 
 	if err != nil {
 		return page{}, err
 	}
-	p.answered, p.size, p.kept = cl.answered, cl.size, cl.kept
+	p.answered, p.size, p.kept = cl.answered(), cl.size, cl.kept
 	for _, rows := range [...][]Entry{p.entries, p.deleted} {
 		for i := range rows {
 			if rows[i].DataSourceID == 0 && !cl.joined { // some answers leave it out

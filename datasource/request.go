@@ -34,9 +34,9 @@ type call struct {
 	// joined: an outer join may have added rows of other data sources.
 	joined bool
 
-	answered time.Time // the Date of the last answer; zero if it had none
-	size     int64     // the bytes of its body
-	kept     int64     // those that were kept
+	date string // the Date of the last answer
+	size int64  // the bytes of its body
+	kept int64  // those that were kept
 
 	// For downloads:
 	target    string                                       // the whole URL, where it is not made of path and query
@@ -57,6 +57,12 @@ func (cl *call) locate(root, path string, params url.Values) {
 		return
 	}
 	cl.query = params.Encode()
+}
+
+// answered is the time of the last answer, zero if it had none.
+func (cl *call) answered() time.Time {
+	t, _ := http.ParseTime(cl.date) // else it is zero
+	return t
 }
 
 func (cl *call) op() string { return cl.method + " " + cl.path }
@@ -155,7 +161,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 	resp.Body = watch.answered(resp.Body)
 	defer resp.Body.Close()
 	status = resp.StatusCode
-	cl.answered, _ = http.ParseTime(resp.Header.Get("Date"))
+	cl.date = resp.Header.Get("Date")
 	c.tellAnswered(cl, status, started)
 
 	buf := buffers.Get().(*bytes.Buffer)

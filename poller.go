@@ -170,7 +170,7 @@ func (p *polledRows) answer(ctx context.Context, q feed.Query) (rows.Answer, err
 }
 
 func pageOf(a rows.Answer) receive.Page {
-	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Release: a.Release}
+	return receive.Page{Rows: a.Rows, Short: a.Short, Clock: a.Clock, Upto: a.Upto, Partial: a.Partial, Without: a.Without, Err: a.Err, Asked: a.Asked, Since: a.Since, Room: a.Room}
 }
 
 func (p *polledRows) Members(ctx context.Context) ([]feed.Member, error) {

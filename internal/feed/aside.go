@@ -229,7 +229,7 @@ func (r *reader) keepPromise() {
 
 // revive begins to read conversations whose event is done with.
 func (f *Feed) revive(now time.Time) {
-	for _, e := range slices.Clone(f.readers) {
+	for _, e := range f.readers { // as they are now: there may come others
 		if e.ledger == nil || e.only != 0 || len(e.ledger.parts) == 0 {
 			continue
 		}

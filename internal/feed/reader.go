@@ -108,12 +108,13 @@ type reader struct {
 }
 
 func newReader(cfg *Config, now time.Time, s Start) *reader {
-	of := &struct { // in one piece: a process may have thousands
-		reader
+	of := new(struct { // in one piece: a process may have thousands
+		reader reader
 		memory memory
-	}{memory: newMemory(cfg)}
+	})
 	r := &of.reader
-	*r = reader{
+	of.memory = newMemory(cfg)
+	of.reader = reader{
 		cfg: cfg, start: s, mem: &of.memory, limit: cfg.PageSize,
 		pos: beginning, settled: beginning, firm: beginning, created: beginning, needsMembers: true,
 		subscribed: now, began: beginning, polled: beginning,

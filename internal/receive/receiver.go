@@ -30,8 +30,8 @@ type Page struct {
 	// machine's clock and on the server's; zero: it is of the moment of the query.
 	Asked time.Time
 	Since feed.Time
-	// Release is called when the engine has had the rows. May be nil.
-	Release func()
+	// Room is released when the engine has had the rows. May be nil.
+	Room interface{ Release() }
 }
 
 // Source answers the engine's queries. One call runs at a time.
@@ -267,8 +267,8 @@ func (r *Receiver) ask(ctx context.Context, p *loop, q feed.Query) {
 			r.missed(page.Err)
 		}
 	})
-	if page.Release != nil {
-		page.Release()
+	if page.Room != nil {
+		page.Room.Release()
 	}
 }
 

@@ -25,11 +25,21 @@ func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.
 	return feedInto(ctx, make([]feed.Row, 0, len(entries)), entries, genuine, log)
 }
 
-// rooms are for the rows of an answer, which the engine does not keep.
-var rooms = sync.Pool{New: func() any { return new([]feed.Row) }}
+// Room is for the rows of an answer, which the engine does not keep.
+type Room struct{ rows []feed.Row }
+
+var rooms = sync.Pool{New: func() any { return new(Room) }}
 
 // maxRoom is for how many rows a room is used again.
 const maxRoom = 1024
+
+// Release says that nobody needs the rows any more. It may be called once. Nil has none.
+func (r *Room) Release() {
+	if r != nil && cap(r.rows) <= maxRoom {
+		clear(r.rows) // they hold the page
+		rooms.Put(r)
+	}
+}
 
 func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger) []feed.Row {
 	out = slices.Grow(out, len(entries))

@@ -242,10 +242,10 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 			left.any, left.err = true, errForeign
 		}
 	}
-	room, _ := rooms.Get().(*[]feed.Row)
-	*room = feedInto(ctx, (*room)[:0], found.rows, genuine, s.Log)
-	sized(*room, &found)
-	out := Answer{room: room, Rows: *room, Shown: found.rows, Short: short && len(*room) < q.Limit, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
+	room, _ := rooms.Get().(*Room)
+	room.rows = feedInto(ctx, room.rows[:0], found.rows, genuine, s.Log)
+	sized(room.rows, &found)
+	out := Answer{Room: room, Rows: room.rows, Shown: found.rows, Short: short && len(room.rows) < q.Limit, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
 	if len(foreign) == 0 {
 		return out, nil
 	}
@@ -284,16 +284,7 @@ type Answer struct {
 	Asked time.Time
 	Since feed.Time
 
-	room *[]feed.Row
-}
-
-// Release says that nobody needs Rows any more.
-func (a *Answer) Release() {
-	if a.room != nil && cap(*a.room) <= maxRoom {
-		clear(*a.room) // they hold the page
-		rooms.Put(a.room)
-	}
-	a.room, a.Rows = nil, nil
+	Room *Room // of Rows
 }
 
 func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unchecked, l left, short bool, at feed.Clock, err error) {

@@ -1,15 +1,13 @@
 package feed
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // consider classifies one row of a change or creation page.
 func (r *reader) consider(row *Row) {
 	if row.Foreign || r.skips(row.Conversation) {
 		return
 	}
+	r.recall(row)
 	if r.knows(row.ID) {
 		v, _ := r.version(row.ID)
 		if !v.superseded(row, r.clock) {
@@ -24,6 +22,8 @@ func (r *reader) consider(row *Row) {
 		}
 		if duplicate && !row.Deleted {
 			r.mem.spare(row)
+		} else if row.Deleted {
+			r.mem.unspare(row.ID)
 		}
 		same := row.Hash == v.hash && row.Deleted == v.deleted && row.Unreadable == v.unreadable // written again as it was
 		if !duplicate && !same && !(v.deleted && row.Deleted) {
@@ -45,7 +45,7 @@ func (r *reader) consider(row *Row) {
 		r.batch.repeats(row)
 		r.batch.see(row, row.Deleted) // the end of one row does not hide another of its send
 		if r.changed(row) {
-			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: cmp.Or(row.Changed, AllParts), Deleted: row.Deleted})
+			r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: AllParts, Deleted: row.Deleted})
 		}
 		return
 	}
@@ -71,7 +71,7 @@ func (r *reader) changed(row *Row) bool {
 // addNew adds a message that was never delivered to the batch. If a send was stored
 // twice, only the row with the lowest id is delivered.
 func (r *reader) addNew(row *Row) {
-	if (row.Again || !r.unsent(row)) && r.resent(row) {
+	if !r.unsent(row) && r.resent(row) {
 		return
 	}
 	r.batch.see(row, false)
@@ -90,10 +90,6 @@ func (r *reader) resent(row *Row) bool {
 	if id, ok := r.mem.delivered(row.Conversation, row.Origin); ok && id != row.ID {
 		r.batch.see(row, true)
 		r.mem.spare(row)
-		return true
-	}
-	if row.Again && r.unsent(row) {
-		r.batch.see(row, true)
 		return true
 	}
 	other, ok := r.batch.mergeDuplicate(row, r.history(row))
@@ -163,7 +159,8 @@ func (r *reader) succeed(k originKey) {
 	}
 	delete(r.mem.spares, k)
 	// The batch that it was found in may have been dropped.
-	if v, known := r.version(spare.ID); known && v.duplicate && !v.superseded(&spare, r.clock) && v.hash == spare.Hash {
+	v, known := r.version(spare.ID)
+	if known && v.duplicate && !v.superseded(&spare, r.clock) && v.hash == spare.Hash || !known && r.mem.forgot(&spare) {
 		r.batch.see(&spare, false)
 		r.batch.updates = append(r.batch.updates, Event{Row: spare, Update: true, Changed: AllParts})
 	}

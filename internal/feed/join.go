@@ -183,6 +183,9 @@ func (r *reader) joinRow(row *Row, j *join) {
 		r.missedChange(row)
 	} else if row.createdKey().Compare(had) > 0 && !r.batch.has(row.ID) {
 		r.addNew(row)
+	} else if left, ok := r.left[j.conversation]; ok && r.mem.forgot(row) && row.Updated > left && row.Updated <= r.settled {
+		r.batch.see(row, false)
+		r.batch.updates = append(r.batch.updates, Event{Row: *row, Update: true, Changed: AllParts})
 	}
 }
 

@@ -1,6 +1,9 @@
 package feed
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // version is what a reader remembers of a row it delivered.
 type version struct {
@@ -189,12 +192,18 @@ func (m *memory) spare(r *Row) {
 	m.spares[k] = *r
 }
 
+// unspare drops what is kept of a duplicate.
+func (m *memory) unspare(id int64) {
+	maps.DeleteFunc(m.spares, func(_ originKey, r Row) bool { return r.ID == id })
+}
+
 // old reports whether an unknown row is history, not new.
 func (m *memory) old(r *Row) bool {
 	if slices.ContainsFunc(m.bands, func(b band) bool { return b.has(r) }) {
 		return true
 	}
-	return m.skipped(r) || r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0 || m.forgot(r)
+	return m.skipped(r) || r.ID <= m.maxID && r.createdKey().Compare(m.floor) <= 0 || m.forgot(r) ||
+		r.First != 0 && r.First <= m.floor.Time // it was shown before the listener began
 }
 
 // forgot reports whether an unknown row was delivered and forgotten apart.
@@ -419,7 +428,9 @@ func (m *memory) dropped(id int64, v version) {
 		}
 		if k := (originKey{v.conversation, origin}); m.holder(k) == id {
 			m.origins.drop(k)
-			delete(m.spares, k)
+			if m.cfg.Apart == 0 {
+				delete(m.spares, k)
+			}
 		}
 	}
 }

@@ -163,6 +163,12 @@ func (r *reader) membership(now time.Time, members roll, left []int64) {
 	for _, id := range left {
 		r.conversations.remove(id)
 		delete(r.joined, id)
+		if r.cfg.Apart > 0 {
+			if r.left == nil {
+				r.left = map[int64]Time{}
+			}
+			r.left[id] = r.polled
+		}
 	}
 	if r.needsMembers {
 		r.resolve(now, members)

@@ -63,15 +63,17 @@ type Row struct {
 	// Parts are hashes of parts of the content, so that an update can say what has
 	// changed. All zero: not known.
 	Parts Parts
-	// Changed says in which parts it differs from the version before, for a listener that has
-	// forgotten that. 0: not known.
-	Changed PartSet
 	// Origin identifies the send (sender and guid), 0 if unknown. A repeated send
 	// stores a second row with the same origin; listeners get one.
 	Origin uint64
-	// Again: the source has had another row of the same send, for a listener that has
-	// forgotten that.
-	Again bool
+	// Copy: another row of the same send was there before.
+	Copy bool
+	// First is when the source has shown the row first, for a source that shows rows in order of
+	// Updated: 1 if it was there before all of that. 0: not known.
+	First Time
+	// Past is what was there before this version, for a listener that was told and has
+	// forgotten it. nil: not known.
+	Past *Past
 	// Unreadable: the row exists, and its key is known, but not its content. It is new,
 	// changed or deleted like any other row, and reported as a [Gap].
 	Unreadable bool
@@ -87,6 +89,12 @@ type Row struct {
 
 func (r *Row) createdKey() Key { return Key{r.Created, r.ID} }
 func (r *Row) updatedKey() Key { return Key{r.Updated, r.ID} }
+
+// Past is what a source has shown before a version of a row.
+type Past struct {
+	Version *Row // the row itself, as it was; nil: not known
+	Send    *Row // the row that its send was in, as it is then; nil: none but the row itself
+}
 
 // Parts are hashes of the body, the readers, the files and the other columns.
 type Parts [4]uint32

@@ -59,6 +59,7 @@ type reader struct {
 	conversations idSet
 	joins         []join         // of conversations joined later, to read when idle
 	joined        map[int64]Time // what was created up to it is history, by conversation joined later
+	left          map[int64]Time // when the user left, where conversations are read apart
 	replayed      map[int64]bool // rows that were new since the reset was asked for
 	changing      map[int64]bool // rows that a reset left to the next poll, since they have changed
 

@@ -113,7 +113,7 @@ func TestWhatIsForgottenIsStillToldFromWhatIsNew(t *testing.T) {
 				other.Origin, again.Origin = 99, old.Origin
 				return []feed.Row{other, again}
 			},
-			[]feed.Event{{Update: true, Changed: 1 << 1}, {}},
+			[]feed.Event{{Update: true, Changed: 1 << 1}, {Update: true, Changed: feed.AllParts}},
 		},
 		"the same number of a send in another conversation": {
 			func(now time.Time) []feed.Row {

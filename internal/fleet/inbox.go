@@ -234,6 +234,9 @@ func (b *Inbox) joined(q feed.Query) (page []feed.Row, elsewhere bool) {
 		return feed.Key{Time: y.Created, ID: y.ID}.Compare(feed.Key{Time: x.Created, ID: x.ID})
 	})
 	b.from[q.Conversation] = b.log.Now()
+	for i := range rows {
+		rows[i].Past = nil // it may be several versions
+	}
 	return rows[:min(len(rows), q.Limit)], false
 }
 
@@ -252,9 +255,11 @@ func (b *Inbox) Translate(rows []feed.Row, settled func(conversation int64) feed
 				payload = e.Row.Payload
 			}
 			row = e.Row
-			row.Payload = payload
+			row.Payload, row.Past = payload, nil // it may be several versions
 		} else if row.Updated > settled(row.Conversation) {
 			continue
+		} else {
+			b.log.shown.put(&row)
 		}
 		out = append(out, row)
 	}

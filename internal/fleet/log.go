@@ -33,10 +33,12 @@ type Log struct {
 	bare    int // the number of the first entry with content
 	bytes   int // of the content
 	last    feed.Time
-	first   feed.Time           // what was changed before it is not in the log
-	heads   map[int64]int       // the newest entry of each conversation
-	rows    map[int64]int       // the newest entry of each row
-	sends   map[send]int64      // the row that each send is in: the first of several
+	first   feed.Time      // what was changed before it is not in the log
+	heads   map[int64]int  // the newest entry of each conversation
+	rows    map[int64]int  // the newest entry of each row
+	sends   map[send]int64 // the row that each send was in first
+	shown   shown
+	oldest  int64               // the lowest id of a row that was created since the log began; 0: there is none
 	lost    feed.Time           // the stamp of the last entry that was forgotten
 	bareTo  feed.Time           // of what was changed after it the log has the content
 	ahead   []int               // the numbers of entries that were changed after their stamp
@@ -57,7 +59,7 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 		e := Entry{Row: rows[i], Changed: rows[i].Updated, prev: -1}
 		l.last = max(l.last+1, now)
 		e.Row.Updated = l.last
-		l.compare(&e)
+		l.recall(&e)
 		n := l.base + len(l.entries)
 		if prev, ok := l.heads[e.Row.Conversation]; ok {
 			e.prev = prev
@@ -86,48 +88,14 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 	}
 }
 
-// send stands for a send in a conversation; 0 for none.
-type send uint64
-
-// compare notes what a row has to do with the entries before it, which listeners forget sooner.
-func (l *Log) compare(e *Entry) {
-	row, was := &e.Row, l.find(e.Row.ID)
-	if row.Origin != 0 {
-		e.send = send(uint64(row.Conversation)*0x9e3779b97f4a7c15 ^ row.Origin) //nolint:gosec // any number does
-	}
-	if was != nil {
-		row.Changed = row.Parts.Since(was.Row.Parts)
-		if row.Deleted {
-			e.send = was.send // not all tombstones say it
-		} else if was.send != e.send {
-			l.leave(was)
-		}
-	}
-	if e.send == 0 {
-		return
-	}
-	if first, ok := l.sends[e.send]; ok {
-		row.Again = first != row.ID
-	} else if !row.Deleted {
-		l.sends[e.send] = row.ID
-	}
-}
-
-// leave notes that the row of an entry is not its send any more.
-func (l *Log) leave(e *Entry) {
-	if l.sends[e.send] == e.Row.ID {
-		delete(l.sends, e.send)
-	}
-}
-
 // forget drops the oldest entries.
 func (l *Log) forget(n int) {
 	for i := range l.entries[:n] {
 		e := &l.entries[i]
 		if l.rows[e.Row.ID] == l.base+i {
 			delete(l.rows, e.Row.ID)
-			l.leave(e)
 		}
+		l.leave(e)
 		l.lostOf[e.Row.Conversation] = e.Row.Updated
 		if l.heads[e.Row.Conversation] == l.base+i {
 			delete(l.heads, e.Row.Conversation)

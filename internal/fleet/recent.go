@@ -75,6 +75,7 @@ func (f *Fleet) RecentFrom(now time.Time, begin, after feed.Key, since feed.Time
 			r.Highest = max(r.Highest, e.Row.ID)
 		}
 		row := e.Row
+		row.Past, row.First, row.Copy = nil, 0, false // it may be several versions
 		switch row.Updated = e.Changed; {
 		case row.Deleted:
 			row.Updated = max(e.Changed, e.Row.Updated)

@@ -285,7 +285,7 @@ func (p *appRows) Page(ctx context.Context, q feed.Query) (receive.Page, error) 
 		page, err := p.polledRows.Page(ctx, q)
 		return page.Rows, err
 	})
-	return receive.Page{Rows: found, Short: short, Clock: clock}, err
+	return receive.Page{Rows: found, Short: short, Clock: clock, Err: p.desk.Failing()}, err
 }
 
 // check fails when what is new does not come to the App, or not to this user any more. Where the

@@ -119,6 +119,10 @@ type AppHealth struct {
 	// Err is why nothing new comes: all requests for it have failed for 10 s, or the token was
 	// revoked. nil if it comes.
 	Err error
+	// Failing are the conversations whose own reads have failed for 10 s while those of others are
+	// answered, and why: what is new in these does not come. nil if there are none. [OnError] is told
+	// of each once.
+	Failing map[int64]error
 	// Own is how the App's own streams, loops and consumers are doing. Its User is "". Outbox and
 	// OutboxKept are those of the people whom [App.Send] and [App.Queue] send for.
 	Own Health
@@ -128,7 +132,7 @@ type AppHealth struct {
 // have a [Chat.Health] each.
 func (a *App) Health() AppHealth {
 	c := a.hub.Choice()
-	h := AppHealth{Strategy(c.Strategy), c.Why, c.Since, c.Again, failure("poll", a.hub.Err()), a.watch.Health()}
+	h := AppHealth{Strategy(c.Strategy), c.Why, c.Since, c.Again, failure("poll", a.hub.Err()), a.hub.Failing(), a.watch.Health()}
 	for _, one := range a.senders.List() {
 		sender := one.Health()
 		h.Own.Outbox, h.Own.OutboxKept = h.Own.Outbox+sender.Outbox, h.Own.OutboxKept+sender.OutboxKept
@@ -142,8 +146,7 @@ func (a *App) DebugHandler() http.Handler { return debugpage.Handler(a.debugStat
 
 func (a *App) debugState() debugpage.State {
 	p, c := a.watch.debugState(), a.hub.Choice()
-	p.App = &debugpage.App{Strategy: c.Strategy, Since: c.Since, Again: c.Again, Users: a.users.Len()}
-	p.Failed(debugpage.Error{Where: "app"}, a.hub.Err(), debugpage.Answer)
+	p.Reading(debugpage.App{Strategy: c.Strategy, Since: c.Since, Again: c.Again, Users: a.users.Len()}, a.hub.Err(), a.hub.Failing())
 	for _, one := range a.senders.List() {
 		if s := one.current(); s != nil {
 			p.Sending(s.outbox.Pending())

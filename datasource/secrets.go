@@ -14,7 +14,9 @@ import (
 const (
 	// labels are names whose values are secrets, however they go on in front.
 	labels = `(?:[\w-]*(?:token|password|passwd|passphrase|passcode|pwd|secret|credentials?|authorization|signature|cookie|jwt|invite[_-]?code|session[_-]?id)\w*` +
-		`|[\w-]*keys?|\b(?:[\w-]+_)?(?:pass|sig|pin|otp|sid|auth))`
+		`|[\w-]*keys?|\b(?:[\w-]+_)?(?:pass|sig|pin|otp|sid|auth|bearer)|\b(?:basic|digest)[_-]?auth)`
+	// named are those that leave no doubt in a sentence.
+	named = `(?:[\w-]*(?:token|password|passwd|passphrase|passcode|pwd|secret)|\bcredentials?|\b(?:encryption|api|access|private|secret|signing)[ _-]?key)`
 	// quote is a quotation mark, as it is or escaped.
 	quote = `\\*(?:["'` + "`" + `]|&quot;|&#3[49];|%22)`
 	// scheme is the kind of a credential in a header.
@@ -24,6 +26,12 @@ const (
 var (
 	// labelled finds the value behind a label: up to the end of the quotation, or of the word.
 	labelled = regexp.MustCompile(`(?i)(` + labels + `(?:` + quote + `)?\s*(?:=>|[=:]|%3[AD])\s*)(` + quote + scheme + `[^"'` + "`" + `\\&]*|` + scheme + `[^\s"'\\&]+)`)
+	// owned finds the value behind a label and whose it is, as in "password for bob: x".
+	owned = regexp.MustCompile(`(?i)(` + named + `(?:` + quote + `)?\s+(?:for|of|from)\s+(?:the\s+|user\s+|account\s+|contact\s+)*(?:` + quote + `)?[^\s"'` + "`" + `\\&:=]+(?:` + quote + `)?\s*(?:is\s+|was\s+|=>|[=:])\s*)(` + quote + `[^"'` + "`" + `\\&]*|[^\s"'\\&]+)`)
+	// bracketed finds one in brackets, and the text of an element with such a name.
+	bracketed = regexp.MustCompile(`(?i)(\(\s*` + labels + `\s*\)\s*(?:=>|[=:])\s*\(|<(?:[\w.-]+:)?` + labels + `(?:\s[^<>]*)?>)([^<>()]+)`)
+	// schemed finds what stands behind a scheme of headers and a sign, and is long enough for a credential.
+	schemed = regexp.MustCompile(`(?i)(\b(?:basic|digest)(?:` + quote + `)?\s*(?:=>|[=:]|%3[AD])\s*(?:` + quote + `)?)([^\s"'\\&,;<>]{6,})`)
 	// spoken finds the word behind a label in a sentence.
 	spoken = regexp.MustCompile(`(?i)\b((?:\w*token|\w*password|passwd|pwd|pass|passphrase|passcode|\w*secret|pin|cookie|signature|credentials?|invite ?code|(?:encryption|api|access|private|secret|signing|conversation)[ _-]?key|bearer|basic|digest)` +
 		`(?:\s+(?:is|was|are|were|of|equals|value|named|called|user|the|your|:|=))*\s+\W?)([^\s"'` + "`" + `,;<>)]+)`)
@@ -71,6 +79,18 @@ func hideSecrets(text string) string {
 		open := quoted.FindString(value)
 		return m[1] + open + redacted + m[2][len(value):]
 	})
+	for _, notation := range [...]*regexp.Regexp{owned, bracketed, schemed} {
+		text = notation.ReplaceAllStringFunc(text, func(s string) string {
+			m := notation.FindStringSubmatch(s)
+			switch {
+			case m == nil:
+				return redacted
+			case harmless[strings.ToLower(strings.Trim(m[2], `"'`))]:
+				return s
+			}
+			return m[1] + quoted.FindString(m[2]) + redacted
+		})
+	}
 	text = spoken.ReplaceAllStringFunc(text, func(s string) string {
 		m := spoken.FindStringSubmatch(s)
 		switch {

@@ -25,6 +25,9 @@ var foreignSecrets = []string{
 	"body was CANARY and more", "body is meet me CANARY", `body: "meet me CANARY"`, `{"body":"meet me CANARY"}`, "plain text: meet CANARY",
 	"no row 6PuqIB7DB4QSylLfh1JECLHYCANARY0", "eu--2f70eebc5b53150773d1951f6aCANARY", "U2FsdGVkX1+N+o0nP+EPGHymuYlMN54iF6+CANARY7/O8nWm", "138e2a7f-47d9-40c3-bf88-CANARY7d51d7",
 	"eyJhbGciOiJIUzI1NiJ9.CANARYzdWIiOiIxMjM0NTY3ODkwIn0.x", "kXqZbWvTnMpLrSdFCANARYhGjK", "密钥6PuqIB7DB4QSylLfh1JCANARY0", "a-_pass=CANARY",
+	"bearer=CANARY", "bearer: CANARY", `"bearer":"CANARY"`, "Bearer => CANARY", "basic: CANARY", "basic=CANARYdXNlcg==", "digest: CANARY", "digest => CANARY", "basic_auth=CANARY", "digest-auth: CANARY",
+	"password for bob: CANARY", "password of user bob@example.org = CANARY", "the flUserToken for contact 5 is CANARY", `api_key for "bob": "two CANARY words"`, "secret for the account main => CANARY",
+	"(password)=(CANARY)", "(api_key): (CANARY)", "<password>CANARY</password>", "<flUserToken type=\"text\">two CANARY words</flUserToken>", "<ns:apiKey>CANARY</ns:apiKey>",
 }
 
 func TestAnErrorHasNoSecretThatTheServerSaysOfSomebodyElse(t *testing.T) {
@@ -82,7 +85,7 @@ func TestWhatAServerSaysInSentencesStays(t *testing.T) {
 		"The flUserToken provided is not valid.", "Data source not found", "flUserToken is required.", "The password is wrong", "the token has expired", "token is missing",
 		"entries[12].data must be an object.", "hasMediaFileWithPrivateEncryptionKey is unknown", "v1/data-sources/102/data/5003 is locked until 2026-11-27T23:12:48.123Z",
 		"column Email of com.fliplet.push-notifications is unknown", "the body is too long", "dial tcp 10.0.0.1:443: connect: connection refused",
-		"see https://developers.fliplet.com/Rate-limiting-for-API.html", "Unknown key Email", "and/or? yes", "limit 1000000", "internationalization failed", "数据源未找到请与管理员联系以获取更多信息",
+		"see https://developers.fliplet.com/Rate-limiting-for-API.html", "Unknown key Email", "and/or? yes", "limit 1000000", "internationalization failed", "Basic: a plan", "the password for bob is wrong", "no token for user 5: it has expired", "keys of columns: Email", "数据源未找到请与管理员联系以获取更多信息",
 	} {
 		quoted, _ := json.Marshal(said)
 		client := through(t, func(r *http.Request) (*http.Response, error) {

@@ -4,8 +4,10 @@ package debugpage
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -127,6 +129,15 @@ func (s *State) Failed(e Error, err error, text func(error) string) {
 	if err != nil && len(s.Errors) < maxErrors {
 		e.Text = text(err)
 		s.Errors = append(s.Errors, e)
+	}
+}
+
+// Reading shows how an app reads: why nothing comes, and why nothing of some conversations does.
+func (s *State) Reading(a App, err error, failing map[int64]error) {
+	s.App = &a
+	s.Failed(Error{Where: "app"}, err, Answer)
+	for _, id := range slices.Sorted(maps.Keys(failing)) {
+		s.Failed(Error{Where: "app", Conversation: id}, failing[id], Answer)
 	}
 }
 

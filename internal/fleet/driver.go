@@ -149,8 +149,9 @@ func (d *Driver) answered(r Request, a Answer, why Failure, err error) (changed 
 		d.err = err
 	}
 	if err != nil {
-		d.fleet.Fail(time.Now(), r, why, err)
-		return nil, nil
+		now := time.Now()
+		d.fleet.Fail(now, r, why, err)
+		return d.fleet.fallen(now, r), nil // who listens is to be told
 	}
 	changed = append(changed, d.fleet.Take(time.Now(), r, a)...)
 	return changed, d.fleet.Moved()
@@ -170,6 +171,13 @@ func (d *Driver) Down() error {
 		return nil
 	}
 	return d.err
+}
+
+// Failing is [Fleet.Failing].
+func (d *Driver) Failing() map[int64]error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fleet.Failing(time.Now())
 }
 
 // Recent is [Fleet.RecentFrom].

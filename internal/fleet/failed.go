@@ -31,6 +31,8 @@ func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
 	f.ended(r)
 	// Other requests were answered meanwhile, so it is not the server that is down.
 	alone := why.Refused || f.succeeded.After(r.asked)
+	// Or the list was, since looks began to fail: then it may be one conversation that spoils them.
+	spoilt := r.Kind == Look && len(r.convs) > 1 && !f.unread.IsZero() && f.succeeded.After(f.unread)
 	f.failure = why
 	if r.Kind.reads() && !(r.Kind == Across && why.Refused) { // which are read in another way
 		if f.unreadErr = err; f.unread.IsZero() {
@@ -67,7 +69,8 @@ func (f *Fleet) Fail(now time.Time, r Request, why Failure, err error) {
 		}
 	}
 	for _, c := range r.convs {
-		if alone && why.Wait == 0 && r.Kind != Across {
+		own := why.Wait == 0 && len(r.convs) == 1 && r.Kind != Across && f.ails(now, c, err)
+		if (alone || spoilt || own) && why.Wait == 0 && r.Kind != Across {
 			f.suspect(now, c, len(r.convs))
 		}
 		if r.Kind == Read && !r.dig {

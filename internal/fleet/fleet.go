@@ -108,6 +108,8 @@ type Fleet struct {
 	succeeded time.Time
 	unread    time.Time // since when no request for rows was answered; zero: the last one was
 	unreadErr error
+	readAt    time.Time // when one was answered last
+	ailing    map[int64]ailing
 	clock     feed.Time    // of the last answer
 	ahead     [8]feed.Time // of the owner's clock, in the last answers
 	answers   int

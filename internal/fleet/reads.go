@@ -121,7 +121,7 @@ func (f *Fleet) Take(now time.Time, r Request, a Answer) []int64 {
 		f.fails, f.until, f.succeeded = 0, time.Time{}, now
 	}
 	if r.Kind.reads() {
-		f.unread, f.unreadErr = time.Time{}, nil
+		f.unread, f.unreadErr, f.readAt = time.Time{}, nil, now
 	}
 	if a.Clock != 0 {
 		f.date(r.asked, now, a.Clock)
@@ -185,6 +185,7 @@ func (f *Fleet) takeLook(now time.Time, r Request, a Answer) {
 			f.landed(now, c, 1)
 			continue
 		}
+		f.healed(c)
 		c.track.hold(mine, a.Clock, f.late(now, c))
 		f.firmed(r, now, c, a.Clock)
 		c.whole = max(c.whole, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
@@ -218,6 +219,7 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	}
 	c := r.convs[0]
 	c.most, c.fails = 0, 0
+	f.healed(c)
 	t := &c.track
 	t.hold(a.Rows, a.Clock, f.late(now, c))
 	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {

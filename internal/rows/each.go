@@ -130,7 +130,7 @@ func (s *Source) pageOf(ctx context.Context, id int64, w want) (out []datasource
 			return out, page.More || len(out) >= w.limit, nil
 		}
 		if page.Next == behind.after {
-			return nil, false, unordered(ErrCut)
+			return nil, false, Unordered(ErrCut)
 		}
 		behind.after = page.Next
 	}
@@ -225,7 +225,7 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		}
 		if !full && sent.strange(answer.Entries) {
 			if large != nil {
-				return nil, false, unordered(large)
+				return nil, false, Unordered(large)
 			}
 			answer.Entries, answer.More, err = w.readOn(answer.Entries, func(offset int) ([]datasource.Entry, error) {
 				q.Offset = offset
@@ -242,7 +242,7 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 		var sound bool
 		if answer.Entries, sound = w.window(answer.Entries); answer.More && !sound {
 			if large != nil || full && q.Limit < wanted {
-				return nil, false, unordered(cmp.Or(large, ErrCut))
+				return nil, false, Unordered(cmp.Or(large, ErrCut))
 			}
 			if full {
 				wanted *= 2
@@ -254,7 +254,7 @@ func (s *Source) askOne(ctx context.Context, id int64, w want, q datasource.Quer
 				return nil, false, err
 			}
 			if unseen(before, behind) {
-				return nil, false, unordered(ErrCut)
+				return nil, false, Unordered(ErrCut)
 			}
 			answer.More = false
 		}

@@ -55,9 +55,9 @@ func Paced(ctx context.Context, client *datasource.Client, pace *pages.Pace, id 
 	}
 }
 
-// unordered is the error of a server that ignores the order of an answer which does not have
+// Unordered is the error of a server that ignores the order of an answer which does not have
 // all rows.
-func unordered(err error) error {
+func Unordered(err error) error {
 	return errors.Join(errors.New("the server does not keep to the order of rows"), err)
 }
 
@@ -101,7 +101,7 @@ func (s *Source) goesOn(ctx context.Context, w want, rows []datasource.Entry) (b
 	case err != nil:
 		return false, err
 	case unseen(rows, behind.rows):
-		return false, unordered(ErrCut)
+		return false, Unordered(ErrCut)
 	}
 	return false, nil
 }
@@ -138,7 +138,7 @@ func (s *Source) newest(ctx context.Context, w want) (out unchecked, more bool, 
 		}
 		rows, sound := w.window(u.rows)
 		if more && (!sound || len(rows) == 0) {
-			return unchecked{}, false, unordered(ErrCut)
+			return unchecked{}, false, Unordered(ErrCut)
 		}
 		out.rows, out.size = append(out.rows, rows...), out.size+u.size
 		if size += u.size; ends || size > maxNewest {

@@ -281,7 +281,7 @@ func (p *pieces) byID(ctx context.Context, failed error) ([]datasource.Entry, er
 		for i := range rows {
 			id := rows[i].ID
 			if id <= bound || full && id <= last {
-				return nil, unordered(failed)
+				return nil, Unordered(failed)
 			}
 			last = max(last, id)
 		}

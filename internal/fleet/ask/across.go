@@ -36,7 +36,7 @@ func (s *Source) across(ctx context.Context, r fleet.Request) (a fleet.Answer, e
 			return a, err
 		}
 		full := len(answer.Entries) >= q.Limit
-		sorted := slices.IsSortedFunc(answer.Entries, func(x, y datasource.Entry) int { return x.UpdatedAt.Compare(y.UpdatedAt) })
+		sorted := slices.IsSortedFunc(answer.Entries, order)
 		if slices.ContainsFunc(answer.Entries, func(e datasource.Entry) bool {
 			return e.ID <= 0 || e.DataSourceID <= 0 || e.UpdatedAt.IsZero() // nothing tells whose it is, or when it was
 		}) {

@@ -5,6 +5,7 @@
 package ask
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -232,6 +233,9 @@ func (s *Source) look(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		// It does not say whose the rows are, or ignores the limit or the order: then what is
 		// missing cannot be told.
 		if had[e.DataSourceID]++; !asked || had[e.DataSourceID] > most || some && e.UpdatedAt.After(before) {
+			if len(r.Conversations) == 1 {
+				return a, rows.Unordered(ErrJoins)
+			}
 			return a, ErrJoins
 		}
 		last[e.DataSourceID] = e.UpdatedAt
@@ -290,7 +294,7 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 			return a, err
 		}
 		full := len(answer.Entries) >= q.Limit
-		sorted := slices.IsSortedFunc(answer.Entries, func(x, y datasource.Entry) int { return x.UpdatedAt.Compare(y.UpdatedAt) })
+		sorted := slices.IsSortedFunc(answer.Entries, order)
 		fresh := slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool {
 			return (feed.Key{Time: rows.Micros(e.UpdatedAt), ID: e.ID}).Compare(r.After) <= 0
 		})
@@ -302,6 +306,9 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 			case sorted && q.ID == nil && !r.After.WholeInstant(): // a page cannot be larger
 				q.UpdatedAt, q.ID = from, datasource.M{"$gt": r.After.ID}
 				continue
+			}
+			if !sorted {
+				return a, rows.Unordered(rows.ErrCut)
 			}
 			return a, rows.ErrCut
 		}
@@ -316,6 +323,12 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		a.Full = answer.More || q.ID != nil
 		return a, nil
 	}
+}
+
+// order is that of the rows of a page. Of one moment the ids count, too: what is behind the last
+// row is asked for by both.
+func order(x, y datasource.Entry) int {
+	return cmp.Or(x.UpdatedAt.Compare(y.UpdatedAt), cmp.Compare(x.ID, y.ID))
 }
 
 // gone are the deleted rows of an answer. One whose time is not known comes once.

@@ -210,6 +210,7 @@ type Desk struct {
 	as     time.Time   // of when these are
 	lacks  lacks
 	tail   *tail // of an engine in the server's own times; nil until one asks
+	complaint
 
 	contact int64
 	fits    func(*datasource.Entry) bool

@@ -31,6 +31,7 @@ type tail struct {
 	turn    time.Time // when the server may be asked for the first page of a poll
 	older   older
 	fromNow feed.Time // up to when nothing matters to a listener that began from now; 0 for others
+	complaint
 }
 
 // older is what the last poll brought that the server has answered: it is from before the log.
@@ -220,7 +221,7 @@ func (t *tail) recent(ctx context.Context, q feed.Query) (a rows.Answer, ok bool
 	}
 	return rows.Answer{
 		Rows: found, Clock: feed.Clock{Earliest: p.Clock, Latest: p.Clock}, Asked: p.Asked.Add(-behind), Since: p.Since - feed.Time(behind.Microseconds()),
-		Partial: len(p.Without) > 0, Without: p.Without, Upto: max(t.highest, q.Beyond),
+		Partial: len(p.Without) > 0, Without: p.Without, Err: t.about(t.h, ids), Upto: max(t.highest, q.Beyond),
 	}, true, nil
 }
 

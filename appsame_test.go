@@ -233,38 +233,44 @@ func TestAChatOfAnAppsUserDoesWhatAPlainOneDoes(t *testing.T) {
 	for name, scene := range sames {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			seen := map[bool]any{}
-			for _, app := range []bool{false, true} {
-				synctest.Test(t, func(t *testing.T) {
-					o := newOffice(t, 7)
-					bob := o.login("bob", func(o *chat.Options) { o.PollInterval = time.Minute })
-					room := o.converse(bob, "jane")
-					o.say(bob, room, "before")
-					time.Sleep(20 * time.Second)
-					b := &both{office: o, t: t, room: room, bob: bob}
-					opts := chat.Options{
-						Client:       sure(datasource.NewClient(datasource.Config{Token: o.Token, BaseURL: o.URL, HTTPClient: &http.Client{Transport: o.requests}})),
-						DataSourceID: o.contacts, EncryptMessages: true, Storage: storage.NewMemory(), Logger: slog.New(slog.DiscardHandler),
-					}
-					query := chat.M{"Email": "jane@example.org"}
-					var err error
-					if app {
-						b.Chat, err = o.in(t, func(a *chat.AppOptions) { a.Options = opts }).User(t.Context(), query)
-						require.NoError(t, err)
-					} else {
-						b.Chat = sure(chat.Connect(t.Context(), opts))
-						_, err = b.Login(t.Context(), query)
-						require.NoError(t, err)
-					}
-					seen[app] = scene(b)
-					var closing sync.WaitGroup
-					closing.Go(func() { assert.NoError(t, b.Shutdown(context.Background())) })
-					closing.Wait()
-				})
-			}
-			assert.Equal(t, seen[false], seen[true])
-			assert.NotEmpty(t, seen[false])
-			t.Logf("%v", seen[false])
+			same(t, scene)
 		})
 	}
+}
+
+// same plays a scene with both.
+func same(t *testing.T, scene func(*both) any) {
+	t.Helper()
+	seen := map[bool]any{}
+	for _, app := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOffice(t, 7)
+			bob := o.login("bob", func(o *chat.Options) { o.PollInterval = time.Minute })
+			room := o.converse(bob, "jane")
+			o.say(bob, room, "before")
+			time.Sleep(20 * time.Second)
+			b := &both{office: o, t: t, room: room, bob: bob}
+			opts := chat.Options{
+				Client:       sure(datasource.NewClient(datasource.Config{Token: o.Token, BaseURL: o.URL, HTTPClient: &http.Client{Transport: o.requests}})),
+				DataSourceID: o.contacts, EncryptMessages: true, Storage: storage.NewMemory(), Logger: slog.New(slog.DiscardHandler),
+			}
+			query := chat.M{"Email": "jane@example.org"}
+			var err error
+			if app {
+				b.Chat, err = o.in(t, func(a *chat.AppOptions) { a.Options = opts }).User(t.Context(), query)
+				require.NoError(t, err)
+			} else {
+				b.Chat = sure(chat.Connect(t.Context(), opts))
+				_, err = b.Login(t.Context(), query)
+				require.NoError(t, err)
+			}
+			seen[app] = scene(b)
+			var closing sync.WaitGroup
+			closing.Go(func() { assert.NoError(t, b.Shutdown(context.Background())) })
+			closing.Wait()
+		})
+	}
+	assert.Equal(t, seen[false], seen[true])
+	assert.NotEmpty(t, seen[false])
+	t.Logf("%v", seen[false])
 }

@@ -107,7 +107,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"B16": {File: "internal/feed/batch.go", Old: "if !ok || other == r.ID {", New: "if !ok || other != 0 {"},
 	"B17": {File: "internal/feed/classify.go", Old: "Event{Row: *row, History: r.history(row)}", New: "Event{Row: *row, History: r.history(row), Update: r.phase == live}"},
 	"B18": {File: "internal/rows/feed.go", Old: "if e.ID <= 0 || e.DataSourceID <= 0 {", New: "if e.ID <= 0 || e.DataSourceID <= 0 || len(e.Data) == 0 {"},
-	"B19": {File: "internal/feed/classify.go", Old: "v, known := r.version(row.ID)\n\tif known {", New: "v, known := r.version(row.ID)\n\tif known = known && v.parts[1] == row.Parts[1]; known {"},
+	"B19": {File: "internal/feed/classify.go", Old: "if r.knows(row.ID) {\n\t\tv, _ := r.version(row.ID)", New: "if v, _ := r.version(row.ID); r.knows(row.ID) && v.parts[1] == row.Parts[1] {"},
 	"B20": {File: "internal/feed/pages.go", Old: "r.at = last\n\tif r.first == beginning {", New: "r.at = afterAll(last.Time)\n\tif r.first == beginning {"},
 	"B21": {File: "internal/feed/pages.go", Old: "r.pos = advance(r.pos, row.Updated, p.clock)", New: "r.pos = Time(now.UnixMicro())"},
 	"B22": {File: "internal/rows/source.go", Old: "w := want{column: createdAt, newest: true, conversations", New: "w := want{column: createdAt, conversations"},

@@ -14,26 +14,26 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 )
 
-// agreeOnColumns reads columns twice in one answer, with a row of other columns between, and compares them with what
-// encoding/json makes of them.
+// agreeOnColumns reads columns four times in one answer, so that they are expected, with a row of other columns between,
+// and compares them with what encoding/json makes of them.
 func agreeOnColumns(t *testing.T, columns []byte) {
 	t.Helper()
 	want, wantErr := reference(columns)
-	text := fmt.Appendf(nil, `[{"id":1,"data":%s},{"id":2,"data":{"b":["u-jane","u-jane"],"a":7}},{"id":3,"data":%s}]`, columns, columns)
+	text := fmt.Appendf(nil, `[{"id":1,"data":%[1]s},{"id":2,"data":{"b":["u-jane","u-jane"],"a":7}},{"id":3,"data":%[1]s},{"id":4,"data":%[1]s},{"id":5,"data":%[1]s}]`, columns)
 	entries, _, err := datasource.DecodePage(text)
 	if _, refErr := reference(text); refErr != nil {
 		// A row that is too deep for this package is one that is not read, whatever encoding/json says.
-		require.True(t, err != nil || len(entries) == 3 && entries[0].Err != nil, "%.200q", text)
+		require.True(t, err != nil || len(entries) == 5 && entries[0].Err != nil, "%.200q", text)
 		return
 	}
 	require.NoError(t, err, "%.200q", text)
 	if wantErr != nil {
 		return // it is the end of a value and the beginning of another
 	}
-	require.Len(t, entries, 3, "%.200q", text)
+	require.Len(t, entries, 5, "%.200q", text)
 	require.Equal(t, datasource.M{"a": json.Number("7"), "b": []any{"u-jane", "u-jane"}}, entries[1].Data)
 	m, _ := want.(datasource.M)
-	for _, e := range []datasource.Entry{entries[0], entries[2]} {
+	for _, e := range []datasource.Entry{entries[0], entries[2], entries[3], entries[4]} {
 		if e.Err != nil {
 			require.ErrorIs(t, e.Err, datasource.ErrRowLimit)
 			require.Nil(t, e.Data)
@@ -45,7 +45,10 @@ func agreeOnColumns(t *testing.T, columns []byte) {
 		return
 	}
 	spoil(entries[0].Data)
-	require.Equal(t, m, entries[2].Data, "%.200q: rows share what can be changed", columns)
+	spoil(entries[3].Data)
+	for _, i := range []int{2, 4} {
+		require.Equal(t, m, entries[i].Data, "%.200q: rows share what can be changed", columns)
+	}
 }
 
 // spoil changes everything in a value that can be changed.

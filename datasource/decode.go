@@ -326,7 +326,7 @@ func (d *decoder) time() (time.Time, error) {
 	if d.peek() != '"' {
 		return time.Time{}, d.skip()
 	}
-	if n := d.i + len(d.stamp.text); n <= len(d.b) && !d.stamp.time.IsZero() && string(d.b[d.i:n]) == string(d.stamp.text[:]) {
+	if n := d.i + len(d.stamp.text); n <= len(d.b) && string(d.b[d.i:n]) == string(d.stamp.text[:]) {
 		d.i = n // most rows have the same time twice
 		return d.stamp.time, nil
 	}

@@ -222,6 +222,43 @@ func TestRowsOfOnePageShareNoMutableState(t *testing.T) {
 	assert.Equal(t, datasource.M{"readBy": []any{"u-jane"}, "o": datasource.M{}}, entries[1].Data)
 }
 
+// The same rows once more, so that what is expected of a row after those before it is there.
+func TestRowsAreReadHoweverTheirIDsAndTimesAreWritten(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC)
+	for text, want := range map[string]datasource.Entry{
+		`{"id":7,"createdAt":"2026-02-01T08:00:00.000Z","updatedAt":"2026-02-01T08:00:00.000Z"}`: {ID: 7, CreatedAt: at, UpdatedAt: at},
+		`{"id":7,"createdAt":"2026-02-01T08:00:00.000Z","updatedAt":"2026-02-01T08:00:00.001Z"}`: {ID: 7, CreatedAt: at, UpdatedAt: at.Add(time.Millisecond)},
+		`{"id":7,"createdAt":"\u0032026-02-01T08:00:00","updatedAt":"2026-02-01T08:00:00.000Z"}`: {ID: 7, CreatedAt: at, UpdatedAt: at},
+		`{"id":7,"createdAt":"a text as long as a time","updatedAt":"a text as long as a time"}`: {ID: 7},
+		`{"id":7,"createdAt":"2026-02-01T08:00:00Z","updatedAt":7}`:                              {ID: 7, CreatedAt: at},
+		`{"updatedAt":"2026-02-01T08:00:00.000Z","id":7}`:                                        {ID: 7, UpdatedAt: at},
+		`{ "id" : 7 , "dataSourceId" : 8 }`:                                                      {ID: 7, DataSourceID: 8},
+		`{"id":"7","dataSourceId":8}`:                                                            {ID: 7, DataSourceID: 8},
+		`{"\u0069d":7,"dataSourceId":8}`:                                                         {ID: 7, DataSourceID: 8},
+		`{"id":7,"id":8}`:                                                                        {ID: 8},
+		`{"id":7.0,"dataSourceId":8e2}`:                                                          {ID: 7, DataSourceID: 800},
+		`{"id":-7}`:                                                                              {ID: -7},
+		`{"id":0}`:                                                                               {},
+		`{"id":123456789012345678}`:                                                              {ID: 123456789012345678},
+		`{"id":1234567890123456789}`:                                                             {ID: 1234567890123456789},
+		`{"id":12345678901234567890}`:                                                            {},
+		`{"id":null,"dataSourceId":[8],"createdAt":null,"updatedAt":{"a":"2026-02-01T08:00:00.000Z"}}`: {},
+	} {
+		page := `[` + strings.Repeat(text+",", 3) + `{"data":{"a":1},"id":9},` + text + `]`
+		entries, _, err := datasource.DecodePage([]byte(page))
+		require.NoError(t, err, text)
+		require.Len(t, entries, 5, text)
+		for _, i := range []int{0, 1, 2, 4} {
+			require.Equal(t, want, entries[i], "%s: row %d", text, i)
+		}
+	}
+	for _, text := range []string{`{"id":01}`, `{"id":7x}`, `{"id":7`, `{"id":}`, `{"id":7,}`, `{,"id":7}`, `{"id":7,,"id":8}`, `{"id":7 8}`, `{"id":-}`, "{\"id\":7,\"createdAt\":\"\x00\"}"} {
+		_, _, err := datasource.DecodePage([]byte(`[{"id":1},{"id":2},` + text + `]`))
+		require.Error(t, err, text)
+	}
+}
+
 func TestTimestampsOfEveryPrecisionAreRead(t *testing.T) {
 	t.Parallel()
 	base := time.Date(2024, 2, 29, 23, 59, 58, 0, time.UTC)

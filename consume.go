@@ -279,7 +279,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	}
 	h.consumer = k
 	defer t.Stop()
-	return s.consumers.Run(context.WithValue(ctx, consuming{}, c), k)
+	return s.consumers.Get().Run(context.WithValue(ctx, consuming{}, c), k)
 }
 
 // outage reports whether a failure says nothing about the message that was being handled:

@@ -93,7 +93,7 @@ func (c *Chat) Health() Health {
 		h.LastError = failure("poll", polls.Err)
 	}
 	h.Outbox = c.Outbox().Len()
-	for _, k := range s.consumers.All() {
+	for _, k := range s.consumers.Get().All() {
 		consumer := ConsumerHealth{Name: k.Name, Storage: k.Storage()}
 		consumer.Lag, consumer.Receiving = k.Receiving()
 		for _, f := range k.Failing.All() {

@@ -262,7 +262,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return err
 	}
 	defer end()
-	running := &s.consumers // an App has one list, and its listeners a session each
+	running := s.consumers.Get() // an App has one list, and its listeners a session each
 	if s, err = c.listening(s, o.filters, false); err != nil {
 		return err
 	}

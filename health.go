@@ -96,7 +96,7 @@ func (c *Chat) Health() Health {
 		h.LastError = failure("poll", polls.Err)
 	}
 	h.Outbox, h.OutboxKept = s.outbox.Count()
-	for _, k := range s.consumers.All() {
+	for _, k := range s.consumers.Get().All() {
 		consumer := ConsumerHealth{Name: k.Name, Storage: k.Storage()}
 		consumer.Lag, consumer.Receiving = k.Receiving()
 		for _, f := range k.Failing.All() {
@@ -180,7 +180,7 @@ func (c *Chat) debugState() debugpage.State {
 	p.Failed(debugpage.Error{Where: "limiter"}, h.Limiter, debugpage.Impaired)
 	if s := c.current(); s != nil {
 		p.Fill(s.receiver.Inspect())
-		p.Consuming(s.consumers.All())
+		p.Consuming(s.consumers.Get().All())
 		p.Sending(s.outbox.Pending())
 	}
 	return p

@@ -61,7 +61,7 @@ var parityMutationsOfCalls = map[string]patch.Edit{
 	"42":  {File: "session.go", Old: "c.rememberUser(ctx, s, query, contact, token)", New: "_ = c.rememberUser"},
 	"43":  {File: "session.go", Old: "return fn(*s.token.Load())", New: "return err"},
 	"44":  {File: "session.go", Old: "return fn(*s.token.Load())", New: "for range 9 {\n\t\tif err = fn(*s.token.Load()); err == nil {\n\t\t\tbreak\n\t\t}\n\t}\n\treturn err"},
-	"45":  {File: "messages.go", Old: "return c.authorized(ctx, s, fn) }", New: "return fn(*s.token.Load()) }"},
+	"45":  {File: "poller.go", Old: "return h.chat.authorized(ctx, h.session, fn)", New: "return fn(*h.session.token.Load())"},
 	"47":  {File: "logout.go", Old: "s.stop(fmt.Errorf(", New: "defer s.stop(fmt.Errorf("},
 	"48":  {File: "logout.go", Old: "wiped := c.wipe(s)\n", New: "if err := c.clearToken(local, s); err != nil {\n\t\treturn err\n\t}\n\twiped := c.wipe(s)\n"},
 	"48a": {File: "logout.go", Old: "wait.Both(local, ctx)", New: "wait.Both(local, local)"},

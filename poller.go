@@ -10,6 +10,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
@@ -34,9 +35,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 	s.contactID, s.userID, s.cache = contact.ID, userID, c.cache.InitUser(&of.cache, userID)
 	s.roster, s.rows, s.receiver = &of.roster, &of.rows, &of.receiver
 	s.roster.Init(roster.Config{UserID: userID, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log, Reader: h})
-	s.rows.Init(rows.Config{
-		Client: c.client, Endpoint: &c.endpoint, UserID: userID, PageSize: batchSize, Log: c.log, Host: h, Roster: s.roster, Genuine: c.genuine(),
-	})
+	s.rows.Init(rows.Config{Client: c.client, Endpoint: &c.endpoint, UserID: userID, PageSize: batchSize, Log: c.log, Host: h, Roster: s.roster, Genuine: c.genuine()})
 	s.receiver.Init(receive.Config{
 		Source: c.source(s, &of.polled), Feed: c.newFeed,
 		Judge: pollFailure, Rested: s.cache.Saver(), Log: c.log, Life: &c.work, Hooks: c.opts.Hooks, Share: c.opts.Client,
@@ -112,8 +111,8 @@ func final(err error) bool {
 type polledRows struct {
 	chat    *Chat
 	session *session
-	refused receive.Refusals // of polls and logins
-	absent  receive.Absence  // of the contact
+	refused few.Rare[receive.Refusals] // of polls and logins
+	absent  receive.Absence            // of the contact
 }
 
 // judge says what a poll's error means. After a refusal it tries a login, unless the poll has:
@@ -138,7 +137,7 @@ func (p *polledRows) judge(ctx context.Context, err error) error {
 			return err
 		}
 	}
-	revoked, sayInWords := p.refused.Another(certain(err) && certain(last), p.chat.client.LastAccepted())
+	revoked, sayInWords := p.refused.Get().Another(certain(err) && certain(last), p.chat.client.LastAccepted())
 	if !revoked {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 	"github.com/fliplet/fliplet-chat-go/internal/outbox"
 	"github.com/fliplet/fliplet-chat-go/internal/receive"
@@ -39,7 +40,7 @@ type session struct {
 	rows      *rows.Source   // the rows of the user's conversations
 	cache     *cache.User
 	receiver  *receive.Receiver
-	consumers receive.Consumers
+	consumers few.Rare[receive.Consumers]
 	outbox    *outbox.Outbox // nil when it is off
 	desk      *hub.Desk      // at an App; nil without one
 	watch     *watching      // of an App's own listeners; nil without

@@ -150,7 +150,7 @@ func (c *Cache) InitUser(u *User, userID string) *User {
 		c.accounts = append(c.accounts, &account{userID: userID})
 	}
 	a := c.accounts[i]
-	*u = User{cache: c, id: userID, account: a, since: a.logouts.Load()}
+	*u = User{cache: c, account: a, since: a.logouts.Load()}
 	if c.cfg.KeepsMessages {
 		u.recent = new(recent)
 	}

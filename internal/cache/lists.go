@@ -22,7 +22,7 @@ func (u *User) SaveContacts(ctx context.Context, contacts []datasource.Entry) {
 // Contacts returns the list that was stored last, and whether there is one.
 func (u *User) Contacts(ctx context.Context) ([]datasource.Entry, bool, error) {
 	var rows []row
-	ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id, "contacts"), &rows)
+	ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id(), "contacts"), &rows)
 	return entries(rows), ok, err
 }
 
@@ -52,7 +52,7 @@ func (u *User) SaveConversations(ctx context.Context, sources []datasource.DataS
 // Conversations returns the list that was stored last, and whether there is one.
 func (u *User) Conversations(ctx context.Context) ([]datasource.DataSource, bool, error) {
 	var list []source
-	ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id, "conversations"), &list)
+	ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id(), "conversations"), &list)
 	out := make([]datasource.DataSource, len(list))
 	for i, s := range list {
 		out[i] = s.dataSource()
@@ -74,7 +74,7 @@ func (u *User) saveList(ctx context.Context, name string, v any, last *written) 
 			return nil
 		}
 		*last = written{} // a write that fails may have been made nevertheless
-		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw); err != nil {
+		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id(), name), raw); err != nil {
 			return err
 		}
 		*last = now

@@ -19,7 +19,7 @@ func (u *User) Messages(ctx context.Context) ([]datasource.Entry, feed.Time) {
 }
 
 func (u *User) load(ctx context.Context) (p page) {
-	if ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id, "messages"), &p); !ok || err != nil {
+	if ok, err := u.cache.tryLoad(ctx, u.cache.Key(u.id(), "messages"), &p); !ok || err != nil {
 		return page{}
 	}
 	return p

@@ -13,7 +13,7 @@ import (
 const pins = "pins"
 
 // PinsKey is the key that pins are stored under.
-func (u *User) PinsKey() string { return u.cache.Key(u.id, pins) }
+func (u *User) PinsKey() string { return u.cache.Key(u.id(), pins) }
 
 // Pins returns what EditPins stored last, nil if there is nothing.
 func (u *User) Pins(ctx context.Context) ([]byte, error) {

@@ -26,7 +26,6 @@ type account struct {
 // User is the cache of one session. It is safe for concurrent use.
 type User struct {
 	cache   *Cache
-	id      string
 	account *account
 	since   int64 // account.logouts when the session began
 
@@ -36,6 +35,9 @@ type User struct {
 
 	recent *recent // nil if no messages are kept
 }
+
+// id is the user's.
+func (u *User) id() string { return u.account.userID }
 
 // written is half a hash of a value as it was written last. The zero value is that of none.
 type written [sha256.Size / 2]byte
@@ -59,10 +61,10 @@ func (u *User) Remember(ctx context.Context, contact *datasource.Entry, token, l
 		u.later(ctx, &write{name: "login/" + login, failed: failed, change: func(ctx context.Context) error { return u.index(ctx, login) }})
 	}
 	u.later(ctx, &write{name: "user", failed: failed, change: func(ctx context.Context) error {
-		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, "user"), raw); err != nil {
+		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id(), "user"), raw); err != nil {
 			return err
 		}
-		return u.cache.register(ctx, u.id)
+		return u.cache.register(ctx, u.id())
 	}})
 }
 
@@ -70,7 +72,7 @@ func (u *User) Remember(ctx context.Context, contact *datasource.Entry, token, l
 // uses it.
 func (u *User) DropToken(ctx context.Context) {
 	u.later(ctx, &write{name: "user", failed: "forgetting a chat token failed", change: func(ctx context.Context) error {
-		return u.cache.cfg.Store.Delete(ctx, u.cache.Key(u.id, "user"))
+		return u.cache.cfg.Store.Delete(ctx, u.cache.Key(u.id(), "user"))
 	}})
 }
 
@@ -140,9 +142,9 @@ func (u *User) erase(ctx context.Context) error {
 	}
 	errs = append(errs, u.unindexAll(ctx))
 	for _, name := range names {
-		errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key(u.id, name)))
+		errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key(u.id(), name)))
 	}
-	errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key("", "contacts")), u.cache.unregister(ctx, u.id), u.cache.scrub(ctx))
+	errs = append(errs, u.cache.cfg.Store.Delete(ctx, u.cache.Key("", "contacts")), u.cache.unregister(ctx, u.id()), u.cache.scrub(ctx))
 	return errors.Join(errs...)
 }
 
@@ -152,5 +154,5 @@ func (u *User) set(ctx context.Context, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id, name), raw)
+	return u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id(), name), raw)
 }

@@ -21,12 +21,12 @@ import (
 
 // fill saves everything there is to save.
 func fill(ctx context.Context, u *User) {
-	u.Remember(ctx, contact(1, u.id), "secret", "a login")
-	u.SaveContacts(ctx, []datasource.Entry{*contact(1, u.id)})
+	u.Remember(ctx, contact(1, u.id()), "secret", "a login")
+	u.SaveContacts(ctx, []datasource.Entry{*contact(1, u.id())})
 	u.SaveConversations(ctx, []datasource.DataSource{{ID: 7}})
-	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id)}, 0)
+	u.Seen(ctx, feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(2, u.id())}, 0)
 	u.save()
-	u.EditPins(ctx, func([]byte) ([]byte, error) { return []byte("of " + u.id), nil }) //nolint:errcheck // as the others
+	u.EditPins(ctx, func([]byte) ([]byte, error) { return []byte("of " + u.id()), nil }) //nolint:errcheck // as the others
 }
 
 func TestForgottenUsersLeaveNothing(t *testing.T) {
@@ -100,9 +100,9 @@ func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
 
 // fillAll is fill with a message, a login and lists that are new.
 func fillAll(u *User) {
-	u.Seen(context.Background(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(3, u.id)}, 0)
-	u.Remember(context.Background(), contact(1, u.id), "secret", "another login")
-	u.SaveContacts(context.Background(), []datasource.Entry{*contact(3, u.id)})
+	u.Seen(context.Background(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{*contact(3, u.id())}, 0)
+	u.Remember(context.Background(), contact(1, u.id()), "secret", "another login")
+	u.SaveContacts(context.Background(), []datasource.Entry{*contact(3, u.id())})
 	u.SaveConversations(context.Background(), []datasource.DataSource{{ID: 8}})
 	fill(context.Background(), u)
 }

@@ -108,7 +108,7 @@ const maxLogins = 16
 func (u *User) index(ctx context.Context, login string) error {
 	store := u.cache.cfg.Store
 	var logins []string
-	if _, err := u.cache.load(ctx, u.cache.Key(u.id, "logins"), &logins); err != nil {
+	if _, err := u.cache.load(ctx, u.cache.Key(u.id(), "logins"), &logins); err != nil {
 		return err
 	}
 	var id string
@@ -127,10 +127,10 @@ func (u *User) index(ctx context.Context, login string) error {
 			return err
 		}
 	}
-	if id == u.id {
+	if id == u.id() {
 		return nil
 	}
-	raw, err := json.Marshal(u.id)
+	raw, err := json.Marshal(u.id())
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (u *User) index(ctx context.Context, login string) error {
 
 // unindex lets a login lead to this user no more.
 func (u *User) unindex(ctx context.Context, login string) error {
-	raw, err := json.Marshal(u.id)
+	raw, err := json.Marshal(u.id())
 	if err == nil {
 		_, err = u.cache.cfg.Store.CompareAndSwap(ctx, u.cache.loginKey(login), raw, nil)
 	}
@@ -149,7 +149,7 @@ func (u *User) unindex(ctx context.Context, login string) error {
 // unindexAll lets no login lead to this user.
 func (u *User) unindexAll(ctx context.Context) error {
 	var logins []string
-	_, err := u.cache.load(ctx, u.cache.Key(u.id, "logins"), &logins)
+	_, err := u.cache.load(ctx, u.cache.Key(u.id(), "logins"), &logins)
 	errs := []error{err}
 	for _, login := range logins {
 		errs = append(errs, u.unindex(ctx, login))

@@ -18,7 +18,8 @@ func (r *Receiver) Beside(source Source, engine func() *feed.Feed) (part *Receiv
 	part = New(cfg)
 	r.mu.Lock()
 	over := r.over
-	r.beside = append(r.beside, part)
+	s := r.seldomUsed()
+	s.beside = append(s.beside, part)
 	r.mu.Unlock()
 	if over != nil {
 		part.Stop(over)
@@ -26,7 +27,7 @@ func (r *Receiver) Beside(source Source, engine func() *feed.Feed) (part *Receiv
 	return part, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.beside = slices.DeleteFunc(r.beside, func(other *Receiver) bool { return other == part })
+		s.beside = slices.DeleteFunc(s.beside, func(other *Receiver) bool { return other == part })
 	}
 }
 
@@ -34,7 +35,7 @@ func (r *Receiver) Beside(source Source, engine func() *feed.Feed) (part *Receiv
 func (r *Receiver) parts() []*Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.beside)
+	return r.others()
 }
 
 // Status says how the polls go, at worst.

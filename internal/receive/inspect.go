@@ -28,10 +28,11 @@ const keptTroubles = 8
 
 // trouble notes a failure. mu is held.
 func (r *Receiver) trouble(err error) {
-	if len(r.troubles) >= keptTroubles {
-		r.troubles = append(r.troubles[:0], r.troubles[1:]...)
+	s := r.seldomUsed()
+	if len(s.troubles) >= keptTroubles {
+		s.troubles = append(s.troubles[:0], s.troubles[1:]...)
 	}
-	r.troubles = append(r.troubles, Trouble{time.Now(), err})
+	s.troubles = append(s.troubles, Trouble{time.Now(), err})
 }
 
 // inspect is Inspect without those beside it.
@@ -44,5 +45,8 @@ func (r *Receiver) inspect() (list []Listening, due time.Time, last []Trouble) {
 	if r.loop != nil {
 		due = r.feed.Due()
 	}
-	return list, due, append(last, r.troubles...)
+	if r.seldom != nil {
+		last = append(last, r.seldom.troubles...)
+	}
+	return list, due, last
 }

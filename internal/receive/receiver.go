@@ -74,6 +74,9 @@ type Receiver struct {
 	watch *watch
 	// shared: there was more than one listener, so several may have the same row.
 	shared atomic.Bool
+	// looped and pushed say that first and pusher were used, once and for all, since who has
+	// them compares pointers. mu guards them.
+	looped, pushed bool
 
 	mu        sync.Mutex
 	feed      *feed.Feed
@@ -86,15 +89,34 @@ type Receiver struct {
 	lastErr   error
 	status    Status
 	round     round
-	troubles  []Trouble // the last ones
-	beside    []*Receiver
+	seldom    *seldom // see there
 
 	// The first loop and the first pusher lie here: mostly there are no others, and small pieces
-	// cost more memory than they have. looped and pushed say that they were used, once and for
-	// all, since who has them compares pointers.
-	first          loop
-	pusher         Pusher
-	looped, pushed bool
+	// cost more memory than they have.
+	first  loop
+	pusher Pusher
+}
+
+// seldom is what most receivers never have. A nil one has nothing.
+type seldom struct {
+	troubles []Trouble // the last ones
+	beside   []*Receiver
+}
+
+// others are the receivers beside this one. mu is held.
+func (r *Receiver) others() []*Receiver {
+	if r.seldom == nil {
+		return nil
+	}
+	return slices.Clone(r.seldom.beside)
+}
+
+// seldomUsed is what is made when it is needed first. mu is held.
+func (r *Receiver) seldomUsed() *seldom {
+	if r.seldom == nil {
+		r.seldom = new(seldom)
+	}
+	return r.seldom
 }
 
 // Status is how the polls of a Receiver go.
@@ -180,7 +202,7 @@ func (r *Receiver) end(cause error) []*Receiver {
 	}
 	r.removeAll(cause)
 	r.stopLoop(cause)
-	return slices.Clone(r.beside)
+	return r.others()
 }
 
 // Wait returns when nothing of the Receiver runs any more, or with the cause of ctx.

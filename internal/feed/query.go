@@ -56,6 +56,15 @@ type Row struct {
 	ID, Conversation int64
 	Created, Updated Time
 	Deleted          bool
+	// Copy: another row of the same send was there before.
+	Copy bool
+	// Unreadable: the row exists, and its key is known, but not its content. It is new,
+	// changed or deleted like any other row, and reported as a [Gap].
+	Unreadable bool
+	// Foreign: the row belongs to a conversation that the user is not in. It has its place
+	// in the page, since the server counts it, and is nothing otherwise: if the user
+	// joins, it comes with the history.
+	Foreign bool
 	// Hash identifies the content, so that a second change with the same timestamp is
 	// not taken for the delivered version. It and Origin are the same as long as the
 	// process lasts; see Config.Stable.
@@ -66,21 +75,12 @@ type Row struct {
 	// Origin identifies the send (sender and guid), 0 if unknown. A repeated send
 	// stores a second row with the same origin; listeners get one.
 	Origin uint64
-	// Copy: another row of the same send was there before.
-	Copy bool
 	// First is when the source has shown the row first, for a source that shows rows in order of
 	// Updated: 1 if it was there before all of that. 0: not known.
 	First Time
 	// Past is what was there before this version, for a listener that was told and has
 	// forgotten it. nil: not known.
 	Past *Past
-	// Unreadable: the row exists, and its key is known, but not its content. It is new,
-	// changed or deleted like any other row, and reported as a [Gap].
-	Unreadable bool
-	// Foreign: the row belongs to a conversation that the user is not in. It has its place
-	// in the page, since the server counts it, and is nothing otherwise: if the user
-	// joins, it comes with the history.
-	Foreign bool
 	// Payload belongs to the owner; the engine does not use it. Size is about its bytes, 0 if
 	// they do not matter.
 	Payload any

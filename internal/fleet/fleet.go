@@ -131,6 +131,7 @@ type person struct {
 	cursor track // of Across
 	flying bool
 	begun  map[*conv]feed.Time // since when Across has shown a conversation without a break
+	steps  int                 // how often the clock had been set back when that was noted
 	asked  time.Time           // when it was asked for last
 	barred time.Time           // until when they are not asked
 }

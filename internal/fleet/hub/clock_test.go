@@ -39,8 +39,11 @@ func TestListenersGetEveryMessageWhateverTheServersClockSays(t *testing.T) {
 // A strategy that reads by time goes back to where the clock was set to, however quiet it was before.
 func TestListenersGetEveryMessageWithEachStrategyWhenTheServersClockIsSetBack(t *testing.T) {
 	t.Parallel()
-	for _, strategy := range []string{"bell", "audit", "list", "cover", "across", "single", "sweep"} {
-		for _, back := range []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour} {
+	once, far := []time.Duration{time.Hour}, []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour}
+	for strategy, backs := range map[string][]time.Duration{
+		"bell": once, "audit": once, "list": once, "cover": once, "sweep": once, "across": far, "single": far,
+	} {
+		for _, back := range backs {
 			for quiet, before := range map[string]int{"": 24, ", and nobody has written before": 0} {
 				everyMessage(t, fmt.Sprint(strategy, ", back by ", back, quiet), before, func(s *fliplettest.Server) { s.ShiftClock(-back) }, strategy)
 			}

@@ -51,7 +51,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"129a": {File: "internal/feed/reader.go", Old: "Query{Kind: Newest, Limit: r.limit}", New: "Query{Kind: Newest, Limit: 2 * r.limit}"},
 	"130":  {File: "internal/feed/classify.go", Old: "v, known = r.mem.lookup(id)", New: "_, _ = r.mem.lookup(id)"},
 	"131":  {File: "internal/feed/classify.go", Old: "; ok && id != row.ID {", New: "; ok && id != row.ID && row.Deleted {"},
-	"132":  {File: "internal/feed/classify.go", Old: "Update: true, Changed: cmp.Or(row.Changed, AllParts), Deleted: row.Deleted}", New: "Changed: AllParts, Deleted: row.Deleted}"},
+	"132":  {File: "internal/feed/classify.go", Old: "Update: true, Changed: AllParts, Deleted: row.Deleted}", New: "Changed: AllParts, Deleted: row.Deleted}"},
 	"133":  {File: "internal/feed/classify.go", Old: "Event{Row: *row, History: r.history(row)}", New: "Event{Row: *row, History: r.history(row), Update: row.Updated != row.Created}"},
 	"134":  {File: "internal/feed/classify.go", Old: "Event{Row: *row, Update: true, Changed: row.Parts", New: "Event{Row: *row, Changed: row.Parts"},
 	"135":  {File: "internal/feed/membership.go", Old: "if young && m.Created > until && m.Joined == 0 {", New: "if true {"},

@@ -30,6 +30,25 @@ func exampleServer() *httptest.Server {
 	return httptest.NewServer(mux)
 }
 
+func ExampleClient_DatedDataSources() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", "Tue, 15 Feb 2022 17:13:22 GMT")
+		_, _ = io.WriteString(w, `{"dataSources":[{"id":7,"name":"Talk","updatedAt":"2022-02-15T17:00:00.000Z"}]}`)
+	}))
+	defer server.Close()
+	client, err := datasource.NewClient(datasource.Config{Token: "eu--abcdef", BaseURL: server.URL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdle()
+	list, answered, err := client.DatedDataSources(context.Background(), datasource.SourceFilter{AppID: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(list[0].Name, "was changed", answered.Sub(list[0].UpdatedAt), "before")
+	// Output: Talk was changed 13m22s before
+}
+
 func ExampleClient_SelectAcross() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Date", "Tue, 15 Feb 2022 17:13:22 GMT")

@@ -161,6 +161,10 @@ var operations = []struct {
 		_, err := c.DataSources(ctx, datasource.SourceFilter{})
 		return err
 	}},
+	{"DatedDataSources", true, func(ctx context.Context, c *datasource.Client) error {
+		_, _, err := c.DatedDataSources(ctx, datasource.SourceFilter{})
+		return err
+	}},
 	{"DataSource", true, func(ctx context.Context, c *datasource.Client) error {
 		_, err := c.DataSource(ctx, 1)
 		return err

@@ -184,15 +184,26 @@ func (o *object) addFlag(name string, flag *bool) {
 // DataSources lists data sources. A list with something in it that is not a data source with an id, or beside an error, is
 // an error. So is an answer without a list by its name that holds what is not of the type that was asked for.
 func (c *Client) DataSources(ctx context.Context, f SourceFilter) ([]DataSource, error) {
+	list, _, err := c.DatedDataSources(ctx, f)
+	return list, err
+}
+
+// DatedDataSources is DataSources with the time of the answer, as that of [Result.Answered], for programs that compare it
+// with what the list shows. It makes one request.
+func (c *Client) DatedDataSources(ctx context.Context, f SourceFilter) (list []DataSource, answered time.Time, err error) {
 	query, err := f.query()
 	if err != nil {
-		return nil, err
+		return nil, answered, err
 	}
 	kind := f.Type
 	if len(f.Attributes) > 0 && !slices.Contains(f.Attributes, "type") {
 		kind = "" // the answer does not say it
 	}
-	return c.sources(ctx, &call{method: http.MethodGet, path: "v1/data-sources", query: query, read: true, list: sourceFields}, kind)
+	cl := &call{method: http.MethodGet, path: "v1/data-sources", query: query, read: true, list: sourceFields}
+	if list, err = c.sources(ctx, cl, kind); err != nil {
+		return nil, answered, err
+	}
+	return list, cl.answered(), nil
 }
 
 // DataSource returns one data source. One that does not exist is ErrNotFound. An answer with another one is an error that

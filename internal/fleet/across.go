@@ -23,8 +23,11 @@ func (f *Fleet) across(now time.Time, user int32) (Request, bool) {
 	if p.cursor.at == (feed.Key{}) && now.Sub(p.asked) > acrossOld {
 		p.anew()
 	}
+	if f.wrong(now) && p.steps != f.odd.n && p.cursor.at == (feed.Key{}) { // it goes back to before it has begun
+		p.steps, p.begun = f.odd.n, nil
+	}
 	p.flying, p.asked = true, now
-	r := Request{Kind: Across, User: user, After: p.cursor.start(p.cursor.settled), Limit: f.cfg.Page, cursor: &p.cursor}
+	r := Request{Kind: Across, User: user, After: p.cursor.start(f.reach(now, &p.cursor)), Limit: f.cfg.Page, cursor: &p.cursor}
 	if p.begun == nil {
 		p.begun = make(map[*conv]feed.Time, len(p.convs))
 	}
@@ -78,9 +81,10 @@ func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 	f.acrossFails = 0
 	r.cursor.whole(&r)
 	r.cursor.complete(&r, now, f.cfg.Overlap)
+	f.firmed(r, now, r.cursor, a.Clock)
 	for _, c := range r.convs {
 		begun, in := p.begun[c]
-		if !in || max(c.track.settled, c.whole) < begun || c.told > c.track.pos+bump && c.told > c.checked && c.told <= r.clock {
+		if !in || f.known(now, &c.track, max(c.track.settled, c.whole)) < begun || c.told > c.track.pos+bump && c.told > c.checked && c.told <= r.clock {
 			// It was not in the reads before, or is not in them any more, or they lack what the
 			// list shows.
 			c.flying = false

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"testing"
@@ -25,6 +26,8 @@ type served struct {
 	fail    func(r fleet.Request) (fleet.Failure, error)
 	omit    func(r fleet.Request, row feed.Row) bool // of queries across
 	quiet   int64                                    // a conversation whose time in the list does not move
+	back    time.Duration                            // by which the server's clock was set back
+	read    int                                      // rows in answers
 }
 
 func serve(s fleet.Strategy, members map[int64][]int32) *served {
@@ -33,12 +36,15 @@ func serve(s fleet.Strategy, members map[int64][]int32) *served {
 	return v
 }
 
+// clock is the server's.
+func (v *served) clock() time.Time { return v.now.Add(-v.back) }
+
 // write writes a row.
 func (v *served) write(conversation int64) int64 {
 	id := int64(len(v.rows) + 1)
-	v.rows = append(v.rows, row(id, conversation, v.now))
+	v.rows = append(v.rows, row(id, conversation, v.clock()))
 	if v.times != nil && conversation != v.quiet {
-		v.times[conversation] = at(v.now)
+		v.times[conversation] = at(v.clock())
 	}
 	return id
 }
@@ -67,7 +73,7 @@ func (v *served) run(d time.Duration) {
 }
 
 func (v *served) answer(r fleet.Request) fleet.Answer {
-	a := fleet.Answer{Clock: at(v.now)}
+	a := fleet.Answer{Clock: at(v.clock())}
 	switch r.Kind {
 	case fleet.List:
 		for c, users := range v.members {
@@ -91,11 +97,15 @@ func (v *served) answer(r fleet.Request) fleet.Answer {
 		for _, row := range v.rows {
 			in := r.Kind == fleet.Read && row.Conversation == r.Conversations[0] ||
 				r.Kind == fleet.Across && slices.Contains(v.members[row.Conversation], r.User) && (v.omit == nil || !v.omit(r, row))
-			if in && (feed.Key{Time: row.Updated, ID: row.ID}).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
+			if in && (feed.Key{Time: row.Updated, ID: row.ID}).Compare(r.After) > 0 {
 				a.Rows = append(a.Rows, row)
 			}
 		}
-		a.Full = len(a.Rows) >= r.Limit
+		slices.SortStableFunc(a.Rows, func(x, y feed.Row) int { return cmp.Compare(x.Updated, y.Updated) })
+		if a.Full = len(a.Rows) >= r.Limit; a.Full {
+			a.Rows = a.Rows[:r.Limit]
+		}
+		v.read += len(a.Rows)
 	}
 	return a
 }
@@ -143,21 +153,57 @@ func TestAMemberWhoIsRemovedCostsNobodyARow(t *testing.T) {
 	}
 }
 
+// Queries across go back to where the clock was set to, each once, and what they lack is read
+// by itself, once.
+func TestAQueryAcrossGoesBackWithTheServersClockOnlyOnce(t *testing.T) {
+	t.Parallel()
+	for name, leaves := range map[string]bool{"": false, "somebody leaves and comes back": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := serve(fleet.NewAcross(), crowd(20))
+			v.run(2 * time.Minute)
+			v.talk(90, time.Second, 1, 2, 3, 4)
+			v.run(time.Minute)
+			v.back = time.Hour
+			clear(v.kinds)
+			v.read = 0
+			v.talk(90, time.Second, 1, 2, 3, 4)
+			if leaves {
+				v.members[2] = []int32{3} // user 0 is in all others
+				v.talk(120, time.Second, 1, 2, 3, 4)
+				v.members[2] = []int32{0, 2}
+				v.talk(120, time.Second, 1, 2, 3, 4)
+			}
+			v.talk(90, time.Second, 1, 2, 3, 4)
+			v.run(3 * time.Minute)
+			v.had(t)
+			assert.LessOrEqual(t, v.kinds[fleet.Read], 2)
+			assert.Less(t, v.read, 28*len(v.rows), "rows in answers")
+		})
+	}
+}
+
 func TestWhatAUserHasMissedWhoComesBackIsRead(t *testing.T) {
 	t.Parallel()
-	v := serve(fleet.NewAcross(), crowd(20))
-	v.quiet = 2
-	v.run(2 * time.Minute)
-	v.talk(40, time.Second, 1, 2, 3, 4)
-	v.members[2] = nil
-	v.run(2 * time.Minute)
-	for range 20 {
-		v.talk(4, time.Second, 1, 2, 3, 4)
+	for name, back := range map[string]time.Duration{"": 0, "the clock is set back": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := serve(fleet.NewAcross(), crowd(20))
+			v.quiet = 2
+			v.run(2 * time.Minute)
+			v.talk(40, time.Second, 1, 2, 3, 4)
+			v.back = back
+			v.members[2] = nil
+			v.run(2 * time.Minute)
+			for range 20 {
+				v.talk(4, time.Second, 1, 2, 3, 4)
+			}
+			v.members[2] = []int32{0}
+			v.talk(80, time.Second, 1, 2, 3, 4)
+			v.run(3 * time.Minute)
+			v.had(t)
+		})
 	}
-	v.members[2] = []int32{0}
-	v.talk(80, time.Second, 1, 2, 3, 4)
-	v.run(3 * time.Minute)
-	v.had(t)
 }
 
 func TestAUserWhoCannotBeAskedAcrossIsReplacedByOthersAndByReads(t *testing.T) {

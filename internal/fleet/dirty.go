@@ -55,8 +55,6 @@ type conv struct {
 	extra    int       // rows that are asked for beyond those that are remembered
 	told     feed.Time // its latest time of change in the list
 	shown    feed.Time // that in the last list
-	firm     feed.Time // up to when it was read while the clock was wrong
-	firmAt   int       // how often it had been set back then
 	checked  feed.Time // the same, when it was last read with deletions
 	doubtful bool      // it waits for such a read
 	begun    feed.Time // where reads of it have begun

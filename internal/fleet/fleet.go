@@ -133,6 +133,7 @@ type person struct {
 	cursor track // of Across
 	flying bool
 	begun  map[*conv]feed.Time // since when Across has shown a conversation without a break
+	steps  int                 // how often the clock had been set back when that was noted
 	asked  time.Time           // when it was asked for last
 	barred time.Time           // until when they are not asked
 }
@@ -210,9 +211,13 @@ func (f *Fleet) Stats() Stats { return f.stats }
 // Dirty is what is to be read.
 func (f *Fleet) Dirty() *Dirty { return f.dirty }
 
-// Settled is up to where the log has a conversation.
-func (f *Fleet) Settled(conversation int64) feed.Time {
-	if c := f.dirty.convs[conversation]; c != nil {
+// Settled is up to where the log has the conversation of a row. Of what was written since the clock
+// was set back it has what was read since.
+func (f *Fleet) Settled(row *feed.Row) feed.Time {
+	if c := f.dirty.convs[row.Conversation]; c != nil {
+		if row.ID > f.odd.top {
+			return f.reach(f.dated, &c.track)
+		}
 		return c.track.settled
 	}
 	return math.MaxInt64 // it is not read, so no log has it

@@ -189,7 +189,7 @@ func (b *Inbox) entries(after feed.Time) []int {
 // Joined says that a conversation is the listener's now. rows are its newest ones, as the
 // server gave them for [Inbox.JoinQuery]. They are read before the engine hears of the
 // join, so that other conversations do not wait for them.
-func (b *Inbox) Joined(conversation int64, rows []feed.Row, settled func(conversation int64) feed.Time) {
+func (b *Inbox) Joined(conversation int64, rows []feed.Row, settled func(row *feed.Row) feed.Time) {
 	if b.pages == nil {
 		b.pages, b.from = map[int64]joined{}, map[int64]feed.Time{}
 	}
@@ -242,8 +242,8 @@ func (b *Inbox) joined(q feed.Query) (page []feed.Row, elsewhere bool) {
 
 // Translate prepares rows that the server gave for a query of the engine: those that the
 // log has get its stamps. One that the log will have later is left out, since it has to come
-// in order. settled is up to where the log has a conversation.
-func (b *Inbox) Translate(rows []feed.Row, settled func(conversation int64) feed.Time) []feed.Row {
+// in order. settled is [Fleet.Settled].
+func (b *Inbox) Translate(rows []feed.Row, settled func(row *feed.Row) feed.Time) []feed.Row {
 	out := rows[:0]
 	for _, row := range rows {
 		if e := b.log.find(row.ID); e != nil {
@@ -256,7 +256,7 @@ func (b *Inbox) Translate(rows []feed.Row, settled func(conversation int64) feed
 			}
 			row = e.Row
 			row.Payload, row.Past = payload, nil // it may be several versions
-		} else if row.Updated > settled(row.Conversation) {
+		} else if row.Updated > settled(&row) {
 			continue
 		} else {
 			b.log.shown.put(&row)

@@ -100,7 +100,7 @@ func TestAJoinHasWhatTheServerAndTheLogHaveOnce(t *testing.T) {
 	b := fleet.NewInbox(l, at(epoch), nil)
 	inLog, later := row(2, 9, epoch.Add(time.Second)), row(3, 9, epoch.Add(2*time.Second))
 	l.Append(at(epoch.Add(3*time.Second)), []feed.Row{inLog})
-	settled := func(int64) feed.Time { return at(epoch.Add(time.Second)) }
+	settled := func(*feed.Row) feed.Time { return at(epoch.Add(time.Second)) }
 	b.Joined(9, []feed.Row{later, inLog, row(1, 9, epoch.Add(-time.Hour))}, settled)
 	q := fleet.JoinQuery(9, 200)
 	var ids []int64

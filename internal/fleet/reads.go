@@ -44,7 +44,7 @@ func (f *Fleet) readThis(now time.Time, conversation int64) (Request, bool) {
 // read is the request for the changes of a conversation that has been taken.
 func (f *Fleet) read(now time.Time, c *conv) Request {
 	return Request{
-		Kind: Read, convs: []*conv{c}, Conversations: []int64{c.id}, After: c.track.start(f.reach(now, c)), Limit: f.cfg.Page,
+		Kind: Read, convs: []*conv{c}, Conversations: []int64{c.id}, After: c.track.start(f.reach(now, &c.track)), Limit: f.cfg.Page,
 	}
 }
 
@@ -178,7 +178,7 @@ func (f *Fleet) takeLook(now time.Time, r Request, a Answer) {
 		if a.Cut[c.id] {
 			limit = len(mine)
 		}
-		if !c.track.reaches(mine, limit, f.reach(now, c)) {
+		if !c.track.reaches(mine, limit, f.reach(now, &c.track)) {
 			c.extra = min(2*c.extra+4, mostRows)
 			c.flying = false
 			f.dirty.mark(c, Rest, now)
@@ -187,7 +187,7 @@ func (f *Fleet) takeLook(now time.Time, r Request, a Answer) {
 		}
 		f.healed(c)
 		c.track.hold(mine, a.Clock, f.late(now, c))
-		f.firmed(r, now, c, a.Clock)
+		f.firmed(r, now, &c.track, a.Clock)
 		c.whole = max(c.whole, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 		f.finish(now, r, c)
 	}
@@ -236,7 +236,7 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	t.whole(&r)
 	c.extra = min(c.extra, 10)
 	c.checked = max(c.checked, c.told)
-	f.firmed(r, now, c, a.Clock)
+	f.firmed(r, now, &c.track, a.Clock)
 	c.whole = max(c.whole, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 	f.finish(now, r, c)
 }

@@ -53,16 +53,20 @@ func (f *Fleet) date(asked, now time.Time, clock feed.Time) {
 // wrong reports whether the clock was wrong lately.
 func (f *Fleet) wrong(now time.Time) bool { return now.Before(f.odd.until) }
 
-// reach is how far back a read of a conversation has to go.
-func (f *Fleet) reach(now time.Time, c *conv) feed.Time {
+// reach is how far back a read has to go, of a conversation or across.
+func (f *Fleet) reach(now time.Time, t *track) feed.Time { return f.known(now, t, t.settled) }
+
+// known is up to when everything was read for certain that was read up to a time by a clock that
+// was right.
+func (f *Fleet) known(now time.Time, t *track, upto feed.Time) feed.Time {
 	if !f.wrong(now) {
-		return c.track.settled
+		return upto
 	}
 	from := f.odd.since
-	if c.firmAt == f.odd.n {
-		from = max(from, c.firm)
+	if t.firmAt == f.odd.n {
+		from = max(from, t.firm)
 	}
-	return min(c.track.settled, from-feed.Time(f.cfg.Overlap.Microseconds()))
+	return min(upto, from-feed.Time(f.cfg.Overlap.Microseconds()))
 }
 
 // late reports whether a row is new although its time is settled.
@@ -70,15 +74,15 @@ func (f *Fleet) late(now time.Time, c *conv) func(*feed.Row) bool {
 	if !f.wrong(now) {
 		return func(*feed.Row) bool { return false }
 	}
-	reach := f.reach(now, c)
+	reach := f.reach(now, &c.track)
 	return func(row *feed.Row) bool {
 		return !row.Deleted && row.ID > f.odd.top && min(row.Created, row.Updated) > reach && f.log.find(row.ID) == nil
 	}
 }
 
-// firmed notes that a conversation was read to the end, by the clock of the answer.
-func (f *Fleet) firmed(r Request, now time.Time, c *conv, clock feed.Time) {
+// firmed notes that a read has come to its end, by the clock of the answer.
+func (f *Fleet) firmed(r Request, now time.Time, t *track, clock feed.Time) {
 	if clock != 0 && f.wrong(now) {
-		c.firm, c.firmAt = min(r.clock, clock-feed.Time(now.Sub(r.asked).Microseconds())), f.odd.n
+		t.firm, t.firmAt = min(r.clock, clock-feed.Time(now.Sub(r.asked).Microseconds())), f.odd.n
 	}
 }

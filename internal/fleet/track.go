@@ -23,6 +23,8 @@ type track struct {
 	at      feed.Key  // where the next page of an incomplete read begins
 	asked   time.Time // when its first page was asked for
 	clock   feed.Time // the server's then, or earlier
+	firm    feed.Time // up to when it was read while the clock was wrong
+	firmAt  int       // how often the clock had been set back then
 }
 
 // sight is one version of a row.

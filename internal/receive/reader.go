@@ -17,11 +17,13 @@ type Reader struct {
 }
 
 // Begin tells that the body of a loop gets an event now, or that there is a gap. It is
-// over with [Reader.Ack] or [Reader.Close].
+// over with [Reader.Ack] or [Reader.Close]. What Next returned is not valid any more: the
+// body may never end, and would keep a page of rows.
 func (rd *Reader) Begin(e *feed.Event) {
 	if rd.told != nil {
 		rd.l.r.watch.begin(rd.Context(), rd.told, hooks.Events, "", e, 1)
 	}
+	rd.event = feed.Event{}
 }
 
 // end tells that the body has ended.

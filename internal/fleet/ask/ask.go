@@ -106,19 +106,28 @@ func (s *Source) Ask(ctx context.Context, r fleet.Request) (fleet.Answer, error)
 
 // Conversations reads the list of them, in one request for each app. whole: with their
 // definitions.
-func (s *Source) Conversations(ctx context.Context, whole bool) (all []datasource.DataSource, err error) {
-	for _, app := range s.cfg.Apps {
+func (s *Source) Conversations(ctx context.Context, whole bool) ([]datasource.DataSource, error) {
+	all, _, err := s.conversations(ctx, whole)
+	return all, err
+}
+
+// conversations is that with the server's time of the first answer, zero if one of them has none.
+func (s *Source) conversations(ctx context.Context, whole bool) (all []datasource.DataSource, at feed.Time, err error) {
+	for i, app := range s.cfg.Apps {
 		f := datasource.SourceFilter{AppID: app, Type: wire.TypeConversation, Order: "updatedAt", Direction: datasource.Desc}
 		if !whole {
 			f.Attributes = []string{"id", "type", "createdAt", "updatedAt"}
 		}
-		list, err := s.cfg.Client.DataSources(ctx, f)
+		list, answered, err := s.cfg.Client.DatedDataSources(ctx, f)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		all = append(all, list...)
+		if one := rows.Micros(answered); i == 0 || one < at {
+			at = one
+		}
 	}
-	return all, nil
+	return all, at, nil
 }
 
 // Changed returns when the conversations of the list were changed. It takes one request for
@@ -136,10 +145,11 @@ func (s *Source) Changed(ctx context.Context) (map[int64]time.Time, error) {
 
 // list reads the list of conversations, with who is in them if the fleet wants to know.
 func (s *Source) list(ctx context.Context, r fleet.Request) (a fleet.Answer, err error) {
-	all, err := s.Conversations(ctx, r.Users)
+	all, at, err := s.conversations(ctx, r.Users)
 	if err != nil {
 		return a, err
 	}
+	a.Clock = at
 	if org := organizationOf(all); org != 0 {
 		s.belongs(org)
 	}

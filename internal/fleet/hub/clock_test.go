@@ -1,15 +1,18 @@
 package hub_test
 
 import (
+	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/fliplettest"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
-	"github.com/fliplet/fliplet-chat-go/internal/fleet"
+	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
 )
 
 // clocks are what may be wrong with a server's times.
@@ -28,12 +31,27 @@ func TestListenersGetEveryMessageWhateverTheServersClockSays(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range clocks {
 		for before, some := range map[string]int{"": 24, ", and nobody has written before": 0} {
-			everyMessage(t, name+before, some, wrong)
+			everyMessage(t, name+before, some, wrong, "")
 		}
 	}
 }
 
-func everyMessage(t *testing.T, name string, before int, wrong func(*fliplettest.Server)) {
+// A strategy that reads by time goes back to where the clock was set to, however quiet it was before.
+func TestListenersGetEveryMessageWithEachStrategyWhenTheServersClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	once, far := []time.Duration{time.Hour}, []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour}
+	for strategy, backs := range map[string][]time.Duration{
+		"bell": once, "audit": once, "list": once, "cover": once, "sweep": once, "across": far, "single": far,
+	} {
+		for _, back := range backs {
+			for quiet, before := range map[string]int{"": 24, ", and nobody has written before": 0} {
+				everyMessage(t, fmt.Sprint(strategy, ", back by ", back, quiet), before, func(s *fliplettest.Server) { s.ShiftClock(-back) }, strategy)
+			}
+		}
+	}
+}
+
+func everyMessage(t *testing.T, name string, before int, wrong func(*fliplettest.Server), strategy string) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
@@ -41,7 +59,10 @@ func everyMessage(t *testing.T, name string, before int, wrong func(*fliplettest
 			srv := fliplettest.New(t, fliplettest.InProcess())
 			rooms := roomsOf(srv, 12)
 			time.Sleep(10 * time.Second)
-			h := open(t, srv, fleet.LogConfig{})
+			contacts, _ := srv.AddContacts(datasource.M{"flUserId": "a", "flUserToken": "token-a"})
+			h := run(t, hub.Config{
+				Client: srv.Client(), Apps: []int64{srv.AppID}, Log: slog.New(slog.DiscardHandler), Contacts: contacts, Strategy: strategy,
+			})
 			user, all, now := sit(t, h, rooms), listen(t, h, feed.FromNewest), listen(t, h, feed.FromNow)
 			run := func(d time.Duration) {
 				for range int(d / time.Second) {

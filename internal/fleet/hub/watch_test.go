@@ -37,9 +37,12 @@ type listener struct {
 
 // open opens a hub over rooms that keeps little, and runs it.
 func open(t *testing.T, srv *fliplettest.Server, keeps fleet.LogConfig) *hub.Hub {
-	h, err := hub.Open(t.Context(), hub.Config{
-		Client: srv.Client(), Apps: []int64{srv.AppID}, Log: slog.New(slog.DiscardHandler), Keeps: keeps,
-	})
+	return run(t, hub.Config{Client: srv.Client(), Apps: []int64{srv.AppID}, Log: slog.New(slog.DiscardHandler), Keeps: keeps})
+}
+
+// run opens a hub and runs it.
+func run(t *testing.T, cfg hub.Config) *hub.Hub {
+	h, err := hub.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

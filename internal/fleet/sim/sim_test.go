@@ -172,6 +172,22 @@ func TestAWrongClockAndMachinesThatAreBehindLoseNothing(t *testing.T) {
 	}
 }
 
+// Reads by time go back to where the clock was set to, each only once.
+func TestAClockThatIsSetBackLosesNothingAndCostsFewRequestsWhereReadsAreByTime(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"single", "across", "cover"} {
+		t.Run(strategy, func(t *testing.T) {
+			t.Parallel()
+			right := small(strategy, func(o *Options) { o.Edits, o.Deletes, o.Outages = 0, 0, 0 })
+			wrong := right
+			wrong.Back = 2 * time.Minute
+			was := played(t, right).requests()
+			is := played(t, wrong).requests()
+			assert.LessOrEqual(t, is, was+was/2, "%d without it", was)
+		})
+	}
+}
+
 func TestTheOracleNoticesWhatIsDoneWrong(t *testing.T) {
 	t.Parallel()
 	lively := func(o *Options) { o.Edits, o.Bursts, o.Burst, o.Outages = 0.5, 3, 900, 0 }

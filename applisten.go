@@ -155,10 +155,7 @@ func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	s.roster = roster.New(roster.Config{
 		All: true, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log, Reader: (*host)(&source.polledRows),
 	})
-	cfg := hub.WatchConfig{
-		Poke: func() { s.receiver.Poke() }, Joined: func() { s.receiver.Joined() },
-		Beside: func(read func()) bool { return s.receiver.Aside(read) }, Size: batchSize, Log: c.log,
-	}
+	cfg := hub.WatchConfig{Size: batchSize, Log: c.log}
 	if len(filters) > 0 {
 		cfg.Wanted = func(ds *datasource.DataSource) (bool, error) { return c.passes(ds, filters) }
 	}
@@ -166,14 +163,15 @@ func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	s.rows = s.watch.Rows()
 	if other == nil {
 		s.receiver = receive.New(receive.Config{Source: source, Feed: c.timelyFeed, Judge: pollFailure, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks})
-		return s
+	} else {
+		var leave func()
+		s.receiver, leave = other.receiver.Beside(source, c.timelyFeed)
+		s.watch.ended = func() {
+			s.watch.Leave()
+			leave()
+		}
 	}
-	var leave func()
-	s.receiver, leave = other.receiver.Beside(source, c.timelyFeed)
-	s.watch.ended = func() {
-		s.watch.Leave()
-		leave()
-	}
+	s.watch.Enter(s.receiver) // last: the App's goroutines tell it from now on
 	return s
 }
 
@@ -242,7 +240,7 @@ func (c *Chat) durable(s *session) (*receive.Receiver, func()) {
 	}
 	desk := c.deskOf(s)
 	part, leave := s.receiver.Beside(&consumedRows{appRows{&polledRows{chat: c, session: s}, desk}}, c.timelyFeed)
-	desk.Enter(part.Poke, part.Joined)
+	desk.Enter(part)
 	return part, func() {
 		desk.Leave()
 		leave()

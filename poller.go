@@ -40,8 +40,8 @@ func (c *Chat) newSession(contact *Contact) *session {
 		Source: c.source(s, &of.polled), Feed: c.newFeed,
 		Judge: pollFailure, Rested: s.cache.Saver(), Log: c.log, Life: &c.work, Hooks: c.opts.Hooks, Share: c.opts.Client,
 	})
-	s.desk.Enter(s.receiver.Poke, s.receiver.Joined)
 	s.outbox = c.outboxOf(s)
+	s.desk.Enter(s.receiver) // last: the App's goroutines tell it from now on
 	return s
 }
 

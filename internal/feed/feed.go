@@ -126,8 +126,14 @@ type roster struct {
 	read    time.Time
 	loaded  bool
 	stale   bool
-	again   time.Time // when it is asked for again, after a failure
+	// overtaken: what made it stale came after the reading that is under way was asked for, which
+	// may lack it.
+	overtaken bool
+	again     time.Time // when it is asked for again, after a failure
 }
+
+// outdate says that the list may be another one now, and so may one that is being read.
+func (r *roster) outdate() { r.stale, r.overtaken, r.again = true, true, time.Time{} }
 
 // New returns an engine without listeners.
 func New(cfg Config) *Feed {
@@ -180,13 +186,14 @@ func (f *Feed) Reset(now time.Time) (ticket uint64) {
 	for _, e := range f.readers {
 		e.replay, e.replayed = e.phase != initial, nil
 	}
-	f.roster.stale, f.roster.again = true, time.Time{}
+	f.roster.outdate()
 	return f.Poke(now)
 }
 
-// Joined requests that the next poll reads the list of conversations again.
+// Joined requests that the next poll reads the list of conversations again, also when one is
+// being read: what the user has joined may be missing there.
 func (f *Feed) Joined(now time.Time) {
-	f.roster.stale, f.roster.again = true, time.Time{}
+	f.roster.outdate()
 	f.clock.poke(now)
 }
 
@@ -250,7 +257,7 @@ func (f *Feed) pick(now time.Time) (Query, bool) {
 		wantsRoster = wantsRoster || e.needsMembers
 	}
 	if wantsRoster && !(now.Before(f.roster.again) && f.withoutList()) {
-		f.flight = &flight{query: Query{Kind: Members}, sent: now}
+		f.flight, f.roster.overtaken = &flight{query: Query{Kind: Members}, sent: now}, false
 		return f.flight.query, true
 	}
 	var lead *entry
@@ -385,7 +392,7 @@ func (f *Feed) Members(now time.Time, members []Member) {
 			left = append(left, m.Conversation)
 		}
 	}
-	f.roster = roster{members: fresh, read: now, loaded: true}
+	f.roster = roster{members: fresh, read: now, loaded: true, stale: f.roster.overtaken}
 	for _, e := range f.readers {
 		e.membership(now, fresh, left)
 		e.listed(now, fresh)

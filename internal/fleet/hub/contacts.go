@@ -65,7 +65,7 @@ func (h *Hub) look(ctx context.Context) time.Duration {
 			}
 			doubts++
 			d.doubted.Store(true)
-			d.poke()
+			d.to.Poke()
 		}
 		d.looked = now
 	}

@@ -27,7 +27,7 @@ type person struct {
 func sit(t *testing.T, h *hub.Hub, rooms []int64) *person {
 	p := &person{listener: listener{t: t, news: map[string]int{}, ids: map[int64][]int64{}, gone: map[int64]int{}}, desk: h.Listen("a", 0, func(*datasource.Entry) bool { return true })}
 	p.engine = feed.New(fleet.EngineConfig(feed.Config{}))
-	p.desk.Enter(func() { p.poked.Store(true) }, func() { p.joined.Store(true) })
+	p.desk.Enter(p)
 	p.id = p.engine.Subscribe(time.Now(), feed.FromNow)
 	p.desk.Start()
 	members := make([]feed.Member, len(rooms))

@@ -82,7 +82,7 @@ func (h *Hub) judge(err error) fleet.Failure {
 
 func (h *Hub) pokeAll() {
 	for _, d := range h.everyDesk() {
-		d.poke()
+		d.to.Poke()
 	}
 }
 

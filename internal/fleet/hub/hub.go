@@ -128,7 +128,7 @@ func (h *Hub) Sent(conversation int64) { h.driver.Sent(conversation) }
 // become another.
 func (h *Hub) listed(list []datasource.DataSource) {
 	for _, w := range h.keep(list) {
-		w.cfg.Joined()
+		w.to.Joined()
 	}
 }
 
@@ -173,10 +173,10 @@ func (h *Hub) changed(conversations []int64) {
 		all = slices.Collect(maps.Keys(h.watches))
 	})
 	for d := range poked {
-		d.poke()
+		d.to.Poke()
 	}
 	for _, w := range all {
-		w.cfg.Poke()
+		w.to.Poke()
 	}
 }
 
@@ -192,24 +192,30 @@ func (h *Hub) moved(users map[int32]bool) {
 	h.mu.Unlock()
 	for _, d := range desks {
 		d.told.Store(true)
-		d.joined()
+		d.to.Joined()
 	}
+}
+
+// Listener is whose engine a [Desk] or a [Watch] answers. It has to be complete when it enters,
+// since it is told by other goroutines from then on. Neither method may block.
+type Listener interface {
+	Poke()   // there is something new
+	Joined() // the conversations are others
 }
 
 // Desk answers the queries of one user's engine.
 type Desk struct {
-	h      *Hub
-	id     string // flUserId
-	user   int32
-	inbox  *fleet.Inbox
-	poke   func()
-	joined func()
-	told   atomic.Bool // the list has something new for the user
-	asked  time.Time   // when it was taken last
-	mine   []int64     // the conversations, in order
-	as     time.Time   // of when these are
-	lacks  lacks
-	tail   *tail // of an engine in the server's own times; nil until one asks
+	h     *Hub
+	id    string // flUserId
+	user  int32
+	inbox *fleet.Inbox
+	to    Listener    // nil until it has entered
+	told  atomic.Bool // the list has something new for the user
+	asked time.Time   // when it was taken last
+	mine  []int64     // the conversations, in order
+	as    time.Time   // of when these are
+	lacks lacks
+	tail  *tail // of an engine in the server's own times; nil until one asks
 	complaint
 
 	contact int64
@@ -252,16 +258,16 @@ func (d *Desk) Start() {
 	}
 }
 
-// Enter lets the desk be told: poke is called when there is something new, and joined when
-// the conversations are others. Neither may block. The caller has to call [Desk.Leave].
-func (d *Desk) Enter(poke, joined func()) {
+// Enter lets the desk be told what is new, from now on: also before Enter returns. The caller has
+// to call [Desk.Leave].
+func (d *Desk) Enter(to Listener) {
 	if d == nil {
 		return
 	}
 	h := d.h
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	d.poke, d.joined = poke, joined
+	d.to = to
 	if h.desks[d.user] == nil {
 		h.desks[d.user] = map[*Desk]bool{}
 	}
@@ -350,7 +356,7 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 		p.More = p.More || waits
 	}
 	if p.More {
-		d.poke()
+		d.to.Poke()
 	}
 	return page, short, p.Clock, nil
 }

@@ -88,7 +88,7 @@ func (w *Watch) seek(ctx context.Context, after feed.Key) {
 	if !s.begun {
 		s.begun, s.upto = true, after.Time
 	}
-	s.running = w.cfg.Beside(func() {
+	s.running = w.to.Aside(func() {
 		done := w.run(datasource.InClass(ctx, datasource.ClassBackground), s)
 		l.mu.Lock()
 		s.running = false
@@ -97,7 +97,7 @@ func (w *Watch) seek(ctx context.Context, after feed.Key) {
 		}
 		l.mu.Unlock()
 		if !done {
-			w.cfg.Poke() // the next query lets it go on
+			w.to.Poke() // the next query lets it go on
 		}
 	})
 }
@@ -219,7 +219,7 @@ func (w *Watch) findIn(ctx context.Context, s *search, id int64) error {
 		found[i].Updated = 0
 	}
 	if w.late.add(s, found) {
-		w.cfg.Poke()
+		w.to.Poke()
 	}
 	return nil
 }

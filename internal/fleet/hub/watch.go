@@ -15,13 +15,15 @@ import (
 // WatchConfig is what a [Watch] needs. Wanted may be nil: all conversations are.
 type WatchConfig struct {
 	Wanted func(*datasource.DataSource) (bool, error)
-	// Poke is called when there is something new, and Joined when the conversations are
-	// others. Neither may block.
-	Poke, Joined func()
-	// Beside runs a read in a goroutine of its own, see [rows.Config].
-	Beside func(read func()) bool
 	Size   int // rows in a request
 	Log    *slog.Logger
+}
+
+// Reader is a [Listener] whose reads may go on beside its polls.
+type Reader interface {
+	Listener
+	// Aside runs a read in a goroutine of its own, as Beside of [rows.Host] does.
+	Aside(read func()) bool
 }
 
 // Watch answers the queries of an engine that listens to all conversations of the app, or to
@@ -32,6 +34,7 @@ type Watch struct {
 	rows *rows.Source
 	tail *tail
 	late late
+	to   Reader // nil until it has entered
 
 	mu     sync.Mutex
 	list   []datasource.DataSource // those that are wanted, as of read
@@ -41,7 +44,8 @@ type Watch struct {
 	joined map[int64]feed.Time // when conversations that were there before were wanted first
 }
 
-// Watch returns a new one. The caller has to call [Watch.Leave].
+// Watch returns a new one. It begins with [Watch.Enter]; no other method but Rows may be called
+// before.
 func (h *Hub) Watch(cfg WatchConfig) *Watch {
 	w := &Watch{h: h, cfg: cfg}
 	w.rows = rows.New(rows.Config{
@@ -55,10 +59,16 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 			return ids, time.Time{}, err
 		},
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.watches[w] = true
 	return w
+}
+
+// Enter lets it be told what is new, from now on: also before Enter returns. The caller has to
+// call [Watch.Leave].
+func (w *Watch) Enter(to Reader) {
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	w.to = to
+	w.h.watches[w] = true
 }
 
 // watchHost is a Watch as the source of its rows sees it.
@@ -66,8 +76,8 @@ type watchHost struct{ w *Watch }
 
 func (h watchHost) Authorized(_ context.Context, fn func(string) error) error { return fn("") }
 func (h watchHost) Members(ctx context.Context) ([]rows.Member, error)        { return h.w.members(ctx) }
-func (h watchHost) Beside(read func()) bool                                   { return h.w.cfg.Beside(read) }
-func (h watchHost) Found()                                                    { h.w.cfg.Poke() }
+func (h watchHost) Beside(read func()) bool                                   { return h.w.to.Aside(read) }
+func (h watchHost) Found()                                                    { h.w.to.Poke() }
 
 // everybodys is the roster of whoever may see all conversations.
 type everybodys struct{}

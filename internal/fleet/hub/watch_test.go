@@ -53,14 +53,16 @@ func run(t *testing.T, cfg hub.Config) *hub.Hub {
 
 func listen(t *testing.T, h *hub.Hub, from feed.Start) *listener {
 	l := &listener{t: t, news: map[string]int{}, ids: map[int64][]int64{}, gone: map[int64]int{}, engine: feed.New(feed.Config{})}
-	l.watch = h.Watch(hub.WatchConfig{
-		Poke: func() { l.poked.Store(true) }, Joined: func() { l.joined.Store(true) },
-		Beside: func(read func()) bool { go read(); return true }, Size: 200, Log: slog.New(slog.DiscardHandler),
-	})
+	l.watch = h.Watch(hub.WatchConfig{Size: 200, Log: slog.New(slog.DiscardHandler)})
+	l.watch.Enter(l)
 	l.id = l.engine.Subscribe(time.Now(), from)
 	l.watch.Start()
 	return l
 }
+
+func (l *listener) Poke()                  { l.poked.Store(true) }
+func (l *listener) Joined()                { l.joined.Store(true) }
+func (l *listener) Aside(read func()) bool { go read(); return true }
 
 // run lets the engine work for a while.
 func (l *listener) run(d time.Duration) {
@@ -280,4 +282,43 @@ func TestKeptValuesAreMadeOnceAndTheLeastRecentAreDropped(t *testing.T) {
 	assert.Contains(t, all, "bad")
 	assert.LessOrEqual(t, len(all), 9)
 	assert.Empty(t, k.All())
+}
+
+// Who is not complete yet is told nothing, and who has entered is told at once.
+func TestListenersAreToldFromWhenTheyEnterOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := fliplettest.New(t, fliplettest.InProcess())
+		rooms := roomsOf(srv, 2)
+		time.Sleep(10 * time.Second)
+		h := open(t, srv, fleet.LogConfig{})
+		busy := listen(t, h, feed.FromNow) // so that the hub reads
+		busy.run(time.Minute)
+		l := &listener{t: t}
+		desk := h.Listen("a", 0, func(*datasource.Entry) bool { return true })
+		watch := h.Watch(hub.WatchConfig{Size: 200, Log: slog.New(slog.DiscardHandler)})
+		more := func() {
+			rooms = append(rooms, roomsOf(srv, 1)...)
+			add(srv, rooms, 0, len(rooms))
+			time.Sleep(3 * time.Minute)
+		}
+		busy.joined.Store(false)
+		more()
+		require.True(t, busy.joined.Load(), "a list came")
+		assert.False(t, l.joined.Load())
+		assert.False(t, l.poked.Load())
+		for name, enter := range map[string]func() (leave func()){
+			"a watch": func() func() { watch.Enter(l); return watch.Leave },
+			"a desk":  func() func() { desk.Enter(l); return desk.Leave },
+		} {
+			leave := enter()
+			more()
+			assert.True(t, l.joined.Swap(false), name)
+			assert.True(t, l.poked.Swap(false), name)
+			leave()
+			more()
+			assert.False(t, l.joined.Load(), name)
+			assert.False(t, l.poked.Load(), name)
+		}
+	})
 }

@@ -289,6 +289,7 @@ func TestACheckFailsWhenSomethingCannotBeCompared(t *testing.T) {
 			require.ErrorContains(t, check(t, c.page, c.only, c.change), c.want)
 		})
 	}
+	require.NoError(t, check(t, strings.Replace(page, "| 912 | 80 |", "| has one | 80 |", 1), "order", func(r *Result) { r.Scores[0].Rows[1].Counts["late"] = notApplicable }), "a word in place of the first number")
 	require.NoError(t, check(t, page, "receive,order", func(r *Result) { r.Tables[0].Rows[0].Allocs, r.Tables[0].N, r.Quick = 7, 10, true }), "a quick look has other allocations")
 	require.ErrorContains(t, run(t.Context(), options{only: "receive,snd", check: true}, io.Discard, io.Discard), `there is no "snd"`)
 	require.ErrorContains(t, run(t.Context(), options{only: "receive", check: true}, io.Discard, io.Discard), "-rounds is 0")

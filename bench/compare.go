@@ -71,16 +71,19 @@ func (r Result) unmeasured(wanted func(name string) bool) []string {
 func (r Result) unsaid(page string) []string {
 	var out []string
 	compare := func(table string, columns, names []string) {
+		has := map[string]bool{} // not in every column: some cells are words
 		for _, column := range columns {
 			said := claims(page, table, column)
 			if len(said) == 0 {
 				out = append(out, fmt.Sprintf("the page does not have what was to be compared: %s, %s", table, column))
-				continue
 			}
-			for _, name := range names {
-				if !slices.ContainsFunc(said, func(c claim) bool { return c.name == name }) && column == columns[0] {
-					out = append(out, fmt.Sprintf("%s: this run has %s, and the page has not", table, name))
-				}
+			for _, c := range said {
+				has[c.name] = true
+			}
+		}
+		for _, name := range names {
+			if len(has) > 0 && !has[name] {
+				out = append(out, fmt.Sprintf("%s: this run has %s, and the page has not", table, name))
 			}
 		}
 	}
@@ -103,8 +106,7 @@ func (r Result) unsaid(page string) []string {
 			for _, col := range sc.columns {
 				columns = append(columns, col.title)
 			}
-			compare(sc.Title, columns[:1], names)
-			compare(sc.Title, columns[1:], nil)
+			compare(sc.Title, columns, names)
 		}
 	}
 	return out

@@ -266,4 +266,5 @@ func (r *reader) endJoin() {
 	r.conversations.add(r.joins[0].conversation)
 	r.joins = r.joins[1:]
 	r.flush()
+	r.joinEnd = r.queue.last
 }

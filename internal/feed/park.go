@@ -30,6 +30,9 @@ func (r *reader) parkable() bool {
 	if r.ledger != nil || r.phase != live || r.polling || r.replay || len(r.joins) > 0 || r.queue.live < 2 || len(r.mem.bands) > 0 {
 		return false
 	}
+	if r.cfg.Apart > 0 && r.queue.rest()[0].number <= r.joinEnd {
+		return false // what a join has read does not come again where conversations are read apart
+	}
 	head := r.queue.items[r.queue.head].Row.ID
 	sends := map[originKey]bool{}
 	for _, e := range r.queue.rest() {

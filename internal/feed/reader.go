@@ -58,6 +58,7 @@ type reader struct {
 	// Membership.
 	conversations idSet
 	joins         []join         // of conversations joined later, to read when idle
+	joinEnd       uint64         // the number of the last event when a join had been read
 	joined        map[int64]Time // what was created up to it is history, by conversation joined later
 	left          map[int64]Time // when the user left, where conversations are read apart
 	replayed      map[int64]bool // rows that were new since the reset was asked for

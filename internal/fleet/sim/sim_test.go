@@ -188,6 +188,17 @@ func TestAClockThatIsSetBackLosesNothingAndCostsFewRequestsWhereReadsAreByTime(t
 	}
 }
 
+// What a join has read does not come again from the log, so a listener that is blocked keeps it.
+func TestAListenerThatIsBlockedWhileItsUserJoinsLosesNothing(t *testing.T) {
+	t.Parallel()
+	for _, seed := range []uint64{3, 7} {
+		played(t, small("list", func(o *Options) {
+			o.Seed, o.Joins, o.Blocked, o.Bursts, o.Burst = seed, 500, 20, 10, 300
+			o.Edits, o.Deletes, o.Outages = 0, 0, 0
+		}))
+	}
+}
+
 func TestTheOracleNoticesWhatIsDoneWrong(t *testing.T) {
 	t.Parallel()
 	lively := func(o *Options) { o.Edits, o.Bursts, o.Burst, o.Outages = 0.5, 3, 900, 0 }

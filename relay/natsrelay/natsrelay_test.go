@@ -205,7 +205,11 @@ func TestAnEventThatIsTooLargeGoesAsAStub(t *testing.T) {
 func TestAStreamThatWouldLoseIsRefusedWithTheSettingAndTheFix(t *testing.T) {
 	t.Parallel()
 	js := connect(t, own(t, server.Options{}).ClientURL())
-	n := 0 // a name of its own for each, since a server may still be removing the files of one that is deleted
+	// One stays, and each has a name of its own, since a server may still be removing the files of
+	// one that is deleted, and with the last one the folder of all.
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "STAYS", Subjects: []string{"stays"}})
+	require.NoError(t, err)
+	n := 0
 	for said, change := range map[string]func(*jetstream.StreamConfig){
 		"its subjects":         func(c *jetstream.StreamConfig) { c.Subjects = []string{"chat.msg.>"} },
 		"allow_atomic":         func(c *jetstream.StreamConfig) { c.AllowAtomicPublish = false },

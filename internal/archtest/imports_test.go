@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"internal/few":                    {},
 	"internal/fleet":                  {"internal/budget", "internal/feed"},
 	"internal/fleet/ask":              {"datasource", "internal/feed", "internal/fleet", "internal/pages", "internal/rows", "internal/wire"},
-	"internal/fleet/hub":              {"datasource", "internal/feed", "internal/fleet", "internal/fleet/ask", "internal/rows", "internal/wire", "profile"},
+	"internal/fleet/hub":              {"datasource", "internal/feed", "internal/fleet", "internal/fleet/ask", "internal/rows", "internal/wait", "internal/wire", "profile"},
 	"internal/fleet/sim":              {"internal/budget", "internal/feed", "internal/fleet"},
 	"internal/flipletd":               {"internal/flipletd/handlebars", "internal/flipletd/rowquery", "internal/flipletd/sift"},
 	"internal/flipletd/boltjournal":   {"internal/flipletd"},

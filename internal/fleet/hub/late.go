@@ -10,6 +10,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 	"github.com/fliplet/fliplet-chat-go/profile"
 )
@@ -112,19 +113,9 @@ func (w *Watch) run(ctx context.Context, s *search) (done bool) {
 		if ctx.Err() == nil {
 			w.cfg.Log.Debug("not all deletions from before could be asked for, which is tried again", "error", err)
 		}
-		rest(ctx, searchAgain)
+		_ = wait.Sleep(ctx, searchAgain) // the loop looks at ctx
 	}
 	return false
-}
-
-// rest waits, unless ctx ends.
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // pass asks once for each conversation that is left. The error is the first one.
@@ -145,7 +136,7 @@ func (w *Watch) pass(ctx context.Context, s *search) (failed error) {
 		}
 		err := w.findIn(ctx, s, id)
 		failed = cmp.Or(failed, err)
-		rest(ctx, searchPace)
+		_ = wait.Sleep(ctx, searchPace)
 		return err == nil
 	})
 	switch {

@@ -16,19 +16,20 @@ import (
 )
 
 func TestKeysStayAsTheyWere(t *testing.T) {
-	t.Parallel()
-	c := New(Config{KeepsMessages: true, BaseURL: "https://api.example.org:8443/sub", DataSourceID: 42})
-	for userID, key := range map[string]string{
-		"":                       "fl-chat-cache/api.example.org:8443/42//user",
-		"a/b c%":                 "fl-chat-cache/api.example.org:8443/42/a%2Fb%20c%25/user",
-		"üser":                   "fl-chat-cache/api.example.org:8443/42/%C3%BCser/user",
-		strings.Repeat("x", 200): "fl-chat-cache/api.example.org:8443/42/" + strings.Repeat("x", 200) + "/user",
-		strings.Repeat("x", 201): "fl-chat-cache/api.example.org:8443/42/sha256:84a0678c90937f5dcf9994d5866668da6b995109c8ad845410559b48a4ecafed/user",
-		strings.Repeat("ü", 34):  "fl-chat-cache/api.example.org:8443/42/sha256:93b2e8697f57da18b4bc0660396113a8785c5819fbe080761d26954ccd2243b9/user",
-	} {
-		assert.Equal(t, key, c.Key(userID, "user"))
-	}
-	assert.Equal(t, "fl-chat-cache/no url/7/u/outbox", New(Config{KeepsMessages: true, BaseURL: "no url", DataSourceID: 7}).Key("u", "outbox"))
+	virtual(t, func(t *testing.T) {
+		c := New(Config{KeepsMessages: true, BaseURL: "https://api.example.org:8443/sub", DataSourceID: 42})
+		for userID, key := range map[string]string{
+			"":                       "fl-chat-cache/api.example.org:8443/42//user",
+			"a/b c%":                 "fl-chat-cache/api.example.org:8443/42/a%2Fb%20c%25/user",
+			"üser":                   "fl-chat-cache/api.example.org:8443/42/%C3%BCser/user",
+			strings.Repeat("x", 200): "fl-chat-cache/api.example.org:8443/42/" + strings.Repeat("x", 200) + "/user",
+			strings.Repeat("x", 201): "fl-chat-cache/api.example.org:8443/42/sha256:84a0678c90937f5dcf9994d5866668da6b995109c8ad845410559b48a4ecafed/user",
+			strings.Repeat("ü", 34):  "fl-chat-cache/api.example.org:8443/42/sha256:93b2e8697f57da18b4bc0660396113a8785c5819fbe080761d26954ccd2243b9/user",
+		} {
+			assert.Equal(t, key, c.Key(userID, "user"))
+		}
+		assert.Equal(t, "fl-chat-cache/no url/7/u/outbox", New(Config{KeepsMessages: true, BaseURL: "no url", DataSourceID: 7}).Key("u", "outbox"))
+	})
 }
 
 func TestAStoreOfAnEarlierVersionIsRead(t *testing.T) {
@@ -75,31 +76,32 @@ func TestAStoreOfAnEarlierVersionIsRead(t *testing.T) {
 // Reading what an earlier version stored and storing it again changes nothing, so that
 // the earlier version can read it, too.
 func TestWhatIsStoredStaysAsItWas(t *testing.T) {
-	t.Parallel()
-	from, to := storage.NewMemory(), plain{storage.NewMemory()}
-	want := golden(t, from)
-	a, b := open(from), open(to)
-	for _, userID := range []string{jane, bob} {
-		row, token, ok := a.FindUser(t.Context(), "", nil, byID(userID))
-		require.True(t, ok)
-		b.User(userID).Remember(t.Context(), row, token, "")
-	}
-	for _, userID := range []string{"", jane} {
-		rows, _, err := a.User(userID).Contacts(t.Context())
+	virtual(t, func(t *testing.T) {
+		from, to := storage.NewMemory(), plain{storage.NewMemory()}
+		want := golden(t, from)
+		a, b := open(from), open(to)
+		for _, userID := range []string{jane, bob} {
+			row, token, ok := a.FindUser(t.Context(), "", nil, byID(userID))
+			require.True(t, ok)
+			b.User(userID).Remember(t.Context(), row, token, "")
+		}
+		for _, userID := range []string{"", jane} {
+			rows, _, err := a.User(userID).Contacts(t.Context())
+			require.NoError(t, err)
+			b.User(userID).SaveContacts(t.Context(), rows)
+		}
+		list, _, err := a.User(jane).Conversations(t.Context())
 		require.NoError(t, err)
-		b.User(userID).SaveContacts(t.Context(), rows)
-	}
-	list, _, err := a.User(jane).Conversations(t.Context())
-	require.NoError(t, err)
-	b.User(jane).SaveConversations(t.Context(), list)
-	rows, _ := a.User(jane).Messages(t.Context())
-	b.User(jane).Seen(t.Context(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{rows[1], rows[0]}, 0)
-	got := dump(t, to)
-	lists := slices.DeleteFunc(slices.Sorted(maps.Keys(got)), func(key string) bool { return !strings.Contains(key, "//users/") })
-	assert.Len(t, lists, 3, "in the place of one list of all users")
-	maps.DeleteFunc(got, func(key, _ string) bool { return slices.Contains(lists, key) })
-	delete(want, a.registry())
-	assert.Equal(t, want, got)
+		b.User(jane).SaveConversations(t.Context(), list)
+		rows, _ := a.User(jane).Messages(t.Context())
+		b.User(jane).Seen(t.Context(), feed.Query{Kind: feed.Newest, Limit: 3}, []datasource.Entry{rows[1], rows[0]}, 0)
+		got := dump(t, to)
+		lists := slices.DeleteFunc(slices.Sorted(maps.Keys(got)), func(key string) bool { return !strings.Contains(key, "//users/") })
+		assert.Len(t, lists, 3, "in the place of one list of all users")
+		maps.DeleteFunc(got, func(key, _ string) bool { return slices.Contains(lists, key) })
+		delete(want, a.registry())
+		assert.Equal(t, want, got)
+	})
 }
 
 func TestALogoutRemovesWhatAnEarlierVersionStored(t *testing.T) {

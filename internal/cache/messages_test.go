@@ -80,49 +80,51 @@ func TestTheNewestMessagesAreKept(t *testing.T) {
 		"a short page":          {[]step{{feed.Query{Kind: feed.Newest, Limit: 1}, list(at(1, 1, 1))}}, []int64{1}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			cache := open(storage.NewMemory())
-			u := cache.User("jo")
-			for _, s := range c.steps {
-				u.Seen(t.Context(), s.q, s.rows, 0)
-			}
-			u.save()
-			rows, upto := cache.User("jo").Messages(t.Context())
-			assert.Equal(t, c.ids, ids(rows))
-			assert.Equal(t, c.upto, upto)
+			virtual(t, func(t *testing.T) {
+				cache := open(storage.NewMemory())
+				u := cache.User("jo")
+				for _, s := range c.steps {
+					u.Seen(t.Context(), s.q, s.rows, 0)
+				}
+				u.save()
+				rows, upto := cache.User("jo").Messages(t.Context())
+				assert.Equal(t, c.ids, ids(rows))
+				assert.Equal(t, c.upto, upto)
+			})
 		})
 	}
 }
 
 func TestALaterSessionGoesOn(t *testing.T) {
-	t.Parallel()
-	c := open(storage.NewMemory())
-	u := c.User("jo")
-	u.Seen(t.Context(), newest, []datasource.Entry{at(2, 2, 2), at(1, 1, 1)}, 0)
-	u = c.User("jo")
-	u.Seen(t.Context(), after(2), []datasource.Entry{at(3, 3, 3)}, 0)
-	rows, upto := c.User("jo").Messages(t.Context())
-	assert.Equal(t, []int64{1, 2, 3}, ids(rows))
-	assert.Equal(t, micros(3), upto)
+	virtual(t, func(t *testing.T) {
+		c := open(storage.NewMemory())
+		u := c.User("jo")
+		u.Seen(t.Context(), newest, []datasource.Entry{at(2, 2, 2), at(1, 1, 1)}, 0)
+		u = c.User("jo")
+		u.Seen(t.Context(), after(2), []datasource.Entry{at(3, 3, 3)}, 0)
+		rows, upto := c.User("jo").Messages(t.Context())
+		assert.Equal(t, []int64{1, 2, 3}, ids(rows))
+		assert.Equal(t, micros(3), upto)
+	})
 }
 
 func TestWhatListenersChangeIsNotWhatIsStored(t *testing.T) {
-	t.Parallel()
-	c := open(storage.NewMemory())
-	u := c.User("jo")
-	u.Seen(t.Context(), newest, nil, 0) // is stored at once
-	rows := []datasource.Entry{at(1, 1, 1)}
-	u.Seen(t.Context(), after(0), rows, 0)
-	rows[0].Data["body"] = "in plain text"
-	u.save()
-	stored, _ := c.User("jo").Messages(t.Context())
-	require.Len(t, stored, 1)
-	assert.Equal(t, "x", stored[0].Data["body"])
+	virtual(t, func(t *testing.T) {
+		c := open(storage.NewMemory())
+		u := c.User("jo")
+		u.Seen(t.Context(), newest, nil, 0) // is stored at once
+		rows := []datasource.Entry{at(1, 1, 1)}
+		u.Seen(t.Context(), after(0), rows, 0)
+		rows[0].Data["body"] = "in plain text"
+		u.save()
+		stored, _ := c.User("jo").Messages(t.Context())
+		require.Len(t, stored, 1)
+		assert.Equal(t, "x", stored[0].Data["body"])
+	})
 }
 
 func TestMessagesAreWrittenNowAndThen(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		writes := 0
 		g := &gated{Store: storage.NewMemory(), written: func(string) { writes++ }}
 		u := open(g).User("jo")
@@ -142,8 +144,7 @@ func TestMessagesAreWrittenNowAndThen(t *testing.T) {
 // A Store that hangs delays the poll loop for a moment, and not at every page. What it
 // did not take is written when it is well again.
 func TestSeenGoesOnWithoutTheStore(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		var well atomic.Bool
 		ill := func(ctx context.Context, key string) error {
 			if well.Load() {
@@ -173,20 +174,20 @@ func TestSeenGoesOnWithoutTheStore(t *testing.T) {
 }
 
 func TestNothingIsKeptForAStoreThatDiesWithTheProcess(t *testing.T) {
-	t.Parallel()
-	s := storage.NewMemory()
-	c := open(s)
-	c.cfg.KeepsMessages = false
-	u := c.User("jo")
-	u.Seen(t.Context(), newest, []datasource.Entry{at(1, 1, 1)}, 0)
-	assert.Nil(t, u.Saver())
-	assert.Empty(t, dump(t, s))
+	virtual(t, func(t *testing.T) {
+		s := storage.NewMemory()
+		c := open(s)
+		c.cfg.KeepsMessages = false
+		u := c.User("jo")
+		u.Seen(t.Context(), newest, []datasource.Entry{at(1, 1, 1)}, 0)
+		assert.Nil(t, u.Saver())
+		assert.Empty(t, dump(t, s))
+	})
 }
 
 // What comes before the Store has answered is added to what it had.
 func TestSeenAddsToWhatASlowStoreHadWhenItAnswers(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		s := storage.NewMemory()
 		before := open(s).User("jo")
 		before.Seen(t.Context(), newest, []datasource.Entry{at(3, 3, 3), at(2, 2, 2), at(1, 1, 1)}, 0)

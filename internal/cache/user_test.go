@@ -53,10 +53,11 @@ func TestForgottenUsersLeaveNothing(t *testing.T) {
 }
 
 func TestForgetFailsWhenTheStoreDoes(t *testing.T) {
-	t.Parallel()
-	gone := errors.New("the disk is gone")
-	u := open(&gated{Store: storage.NewMemory(), remove: func(context.Context, string) error { return gone }}).User("jo")
-	require.ErrorIs(t, u.Forget(t.Context()), gone)
+	virtual(t, func(t *testing.T) {
+		gone := errors.New("the disk is gone")
+		u := open(&gated{Store: storage.NewMemory(), remove: func(context.Context, string) error { return gone }}).User("jo")
+		require.ErrorIs(t, u.Forget(t.Context()), gone)
+	})
 }
 
 // A save that is inside the Store when the user logs out removes what it wrote, and
@@ -65,34 +66,32 @@ func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			stores(t, func(t *testing.T, s storage.Store) {
-				synctest.Test(t, func(t *testing.T) {
-					release := make(chan struct{})
-					g := &gated{Store: s}
-					c := open(g)
-					u := c.User("jo")
-					fill(t.Context(), u)
-					g.set = func(_ context.Context, key string) error {
-						if key == c.Key("jo", name) {
-							<-release
-						}
-						return nil
+				release := make(chan struct{})
+				g := &gated{Store: s}
+				c := open(g)
+				u := c.User("jo")
+				fill(t.Context(), u)
+				g.set = func(_ context.Context, key string) error {
+					if key == c.Key("jo", name) {
+						<-release
 					}
-					saved := make(chan struct{})
-					go func() { defer close(saved); time.Sleep(2 * saveEvery); fillAll(u) }()
-					time.Sleep(2*saveEvery + time.Millisecond)
-					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-					defer cancel()
-					began := time.Now()
-					require.ErrorIs(t, u.Forget(ctx), context.DeadlineExceeded)
-					assert.Equal(t, time.Second, time.Since(began))
-					close(release)
-					<-saved
-					synctest.Wait()
-					for key, v := range dump(t, s) {
-						assert.NotContains(t, key, "jo")
-						assert.NotContains(t, v, "jo")
-					}
-				})
+					return nil
+				}
+				saved := make(chan struct{})
+				go func() { defer close(saved); time.Sleep(2 * saveEvery); fillAll(u) }()
+				time.Sleep(2*saveEvery + time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				require.ErrorIs(t, u.Forget(ctx), context.DeadlineExceeded)
+				assert.Equal(t, time.Second, time.Since(began))
+				close(release)
+				<-saved
+				synctest.Wait()
+				for key, v := range dump(t, s) {
+					assert.NotContains(t, key, "jo")
+					assert.NotContains(t, v, "jo")
+				}
 			})
 		})
 	}
@@ -108,8 +107,7 @@ func fillAll(u *User) {
 }
 
 func TestForgetWaitsForTheSaveUnderWay(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		s := storage.NewMemory()
 		u := open(&gated{Store: s, set: func(context.Context, string) error { time.Sleep(time.Second); return nil }}).User("jo")
 		go u.SaveContacts(t.Context(), nil)
@@ -123,8 +121,7 @@ func TestForgetWaitsForTheSaveUnderWay(t *testing.T) {
 
 // A Store is to return when the context ends. Forget does not count on it.
 func TestForgetEndsWithItsContextWhateverTheStoreDoes(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := storage.NewMemory()
 		u := open(&gated{Store: s, remove: func(context.Context, string) error { <-release; return nil }}).User("jo")
@@ -139,8 +136,7 @@ func TestForgetEndsWithItsContextWhateverTheStoreDoes(t *testing.T) {
 }
 
 func TestAStoreThatHangsHoldsNobodyUpForLong(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		c := open(&gated{Store: storage.NewMemory(), set: func(ctx context.Context, key string) error {
 			if strings.Contains(key, "jo") {
 				return hang(ctx, key)
@@ -170,8 +166,7 @@ func TestAStoreThatHangsHoldsNobodyUpForLong(t *testing.T) {
 
 // Whoever saves something waits for it again as soon as the store has become fast.
 func TestAStoreThatNoLongerHangsIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		var takes atomic.Int64
 		takes.Store(int64(time.Second))
 		u := open(&gated{Store: storage.NewMemory(), set: func(context.Context, string) error { time.Sleep(time.Duration(takes.Load())); return nil }}).User("jo")
@@ -191,34 +186,35 @@ func TestAStoreThatNoLongerHangsIsWaitedFor(t *testing.T) {
 // Writes are made in their order, the newest of each key last, and those that failed
 // with the next one, whatever it is.
 func TestWhatAStoreDidNotTakeIsWrittenWithTheNext(t *testing.T) {
-	t.Parallel()
-	s, fails := storage.NewMemory(), true
-	c := open(&gated{Store: s, set: func(context.Context, string) error {
-		if fails {
-			return errors.New("the disk is full")
-		}
-		return nil
-	}})
-	u := c.User("jo")
-	u.Remember(t.Context(), contact(1, "jo"), "first", "login")
-	u.Remember(t.Context(), contact(1, "jo"), "second", "login")
-	u.SaveContacts(t.Context(), []datasource.Entry{*contact(7, "al")})
-	assert.Empty(t, dump(t, s))
-	fails = false
-	u.SaveConversations(t.Context(), nil)
-	_, token, ok := c.FindUser(t.Context(), "login", nil, byID("jo"))
-	require.True(t, ok)
-	assert.Equal(t, "second", token)
-	contacts, _, err := u.Contacts(t.Context())
-	require.NoError(t, err)
-	assert.Len(t, contacts, 1)
-	fails = true
-	u.Remember(t.Context(), contact(1, "jo"), "third", "login")
-	u.DropToken(t.Context())
-	fails = false
-	u.SaveContacts(t.Context(), nil)
-	_, _, ok = c.FindUser(t.Context(), "login", nil, byID("jo"))
-	assert.False(t, ok, "the token was refused last")
+	virtual(t, func(t *testing.T) {
+		s, fails := storage.NewMemory(), true
+		c := open(&gated{Store: s, set: func(context.Context, string) error {
+			if fails {
+				return errors.New("the disk is full")
+			}
+			return nil
+		}})
+		u := c.User("jo")
+		u.Remember(t.Context(), contact(1, "jo"), "first", "login")
+		u.Remember(t.Context(), contact(1, "jo"), "second", "login")
+		u.SaveContacts(t.Context(), []datasource.Entry{*contact(7, "al")})
+		assert.Empty(t, dump(t, s))
+		fails = false
+		u.SaveConversations(t.Context(), nil)
+		_, token, ok := c.FindUser(t.Context(), "login", nil, byID("jo"))
+		require.True(t, ok)
+		assert.Equal(t, "second", token)
+		contacts, _, err := u.Contacts(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, contacts, 1)
+		fails = true
+		u.Remember(t.Context(), contact(1, "jo"), "third", "login")
+		u.DropToken(t.Context())
+		fails = false
+		u.SaveContacts(t.Context(), nil)
+		_, _, ok = c.FindUser(t.Context(), "login", nil, byID("jo"))
+		assert.False(t, ok, "the token was refused last")
+	})
 }
 
 // Savers of several sessions and a logout: in the end only later logins left
@@ -246,43 +242,44 @@ func TestNoOrderOfSavesAndLogoutsLeavesAnything(t *testing.T) {
 // What this session has written is not written again, unless the Store failed since, or
 // the user has logged out.
 func TestAListIsWrittenWhenItIsNotTheLastOneThatWas(t *testing.T) {
-	t.Parallel()
-	writes, fails := 0, false
-	c := open(&gated{Store: storage.NewMemory(), set: func(context.Context, string) error {
-		writes++
-		if fails {
-			return errors.New("the disk is full")
+	virtual(t, func(t *testing.T) {
+		writes, fails := 0, false
+		c := open(&gated{Store: storage.NewMemory(), set: func(context.Context, string) error {
+			writes++
+			if fails {
+				return errors.New("the disk is full")
+			}
+			return nil
+		}})
+		u := c.User("jo")
+		one, two := []datasource.DataSource{{ID: 1}}, []datasource.DataSource{{ID: 1}, {ID: 2}}
+		for i, step := range []struct {
+			list  []datasource.DataSource
+			fails bool
+			want  int
+		}{
+			{list: one, want: 1},
+			{list: one, want: 1},
+			{list: two, want: 2},
+			{list: one, want: 3},
+			{list: two, fails: true, want: 4},
+			{list: one, want: 5}, // what failed may be there
+			{list: one, want: 5},
+		} {
+			fails = step.fails
+			u.SaveConversations(t.Context(), step.list)
+			assert.Equal(t, step.want, writes, "step %d", i)
 		}
-		return nil
-	}})
-	u := c.User("jo")
-	one, two := []datasource.DataSource{{ID: 1}}, []datasource.DataSource{{ID: 1}, {ID: 2}}
-	for i, step := range []struct {
-		list  []datasource.DataSource
-		fails bool
-		want  int
-	}{
-		{list: one, want: 1},
-		{list: one, want: 1},
-		{list: two, want: 2},
-		{list: one, want: 3},
-		{list: two, fails: true, want: 4},
-		{list: one, want: 5}, // what failed may be there
-		{list: one, want: 5},
-	} {
-		fails = step.fails
-		u.SaveConversations(t.Context(), step.list)
-		assert.Equal(t, step.want, writes, "step %d", i)
-	}
-	u.SaveContacts(t.Context(), []datasource.Entry{*contact(7, "al")})
-	assert.Equal(t, 6, writes)
-	require.NoError(t, u.Forget(t.Context()))
-	writes = 0
-	again := c.User("jo")
-	again.SaveConversations(t.Context(), one)
-	assert.Equal(t, 1, writes)
-	list, ok, err := again.Conversations(t.Context())
-	require.NoError(t, err)
-	assert.True(t, ok)
-	assert.Len(t, list, 1)
+		u.SaveContacts(t.Context(), []datasource.Entry{*contact(7, "al")})
+		assert.Equal(t, 6, writes)
+		require.NoError(t, u.Forget(t.Context()))
+		writes = 0
+		again := c.User("jo")
+		again.SaveConversations(t.Context(), one)
+		assert.Equal(t, 1, writes)
+		list, ok, err := again.Conversations(t.Context())
+		require.NoError(t, err)
+		assert.True(t, ok)
+		assert.Len(t, list, 1)
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -105,66 +104,67 @@ func (s *weighed) CompareAndSwap(ctx context.Context, key string, old, new []byt
 // of them log in at once, each in a Chat of its own, and all are found afterwards, with
 // those that an earlier version has listed.
 func TestALoginWritesNoListOfAllUsers(t *testing.T) {
-	t.Parallel()
-	const users = 2_000
-	inner := storage.NewMemory()
-	s := &weighed{Store: inner}
-	old := []string{}
-	for i := range 50 {
-		id := fmt.Sprint("old user ", i)
-		u := open(plain{storage.NewMemory()}).User(id)
-		u.cache.cfg.Store = plain{inner}
-		require.NoError(t, u.set(t.Context(), "user", record{toRow(contact(1, id)), "token"}))
-		old = append(old, id)
-	}
-	raw, err := json.Marshal(old)
-	require.NoError(t, err)
-	require.NoError(t, inner.Set(t.Context(), open(s).registry(), raw))
-	var background sync.WaitGroup
-	login := func(i int) {
-		id := fmt.Sprintf("%032d", i)
-		c := open(s)
-		c.cfg.Owner = owner{background: &background}
-		c.User(id).Remember(t.Context(), contact(int64(i), id), "token", id)
-	}
-	var costs []int
-	for i := range 20 {
-		before := s.written
-		login(i)
-		background.Wait()
-		costs = append(costs, s.written-before)
-	}
-	var wg sync.WaitGroup
-	for i := range users - 40 {
-		wg.Go(func() { login(20 + i) })
-	}
-	wg.Wait()
-	background.Wait()
-	for i := range 20 {
-		before := s.written
-		login(users - 20 + i)
-		background.Wait()
-		assert.Less(t, s.written-before, costs[0]+1000, "the first one wrote %d", costs[0])
-	}
-	assert.Less(t, s.written, users*2_000)
-	t.Logf("%d logins wrote %d bytes", users, s.written)
-	found := 0
-	for key, err := range open(s).userKeys(t.Context()) {
+	virtual(t, func(t *testing.T) {
+		const users = 2_000
+		inner := storage.NewMemory()
+		s := &weighed{Store: inner}
+		old := []string{}
+		for i := range 50 {
+			id := fmt.Sprint("old user ", i)
+			u := open(plain{storage.NewMemory()}).User(id)
+			u.cache.cfg.Store = plain{inner}
+			require.NoError(t, u.set(t.Context(), "user", record{toRow(contact(1, id)), "token"}))
+			old = append(old, id)
+		}
+		raw, err := json.Marshal(old)
 		require.NoError(t, err)
-		require.NotEmpty(t, key)
-		found++
-	}
-	assert.Equal(t, users+len(old), found)
-	for _, i := range []int{0, users / 2, users - 1} {
-		before, id := s.reads, fmt.Sprintf("%032d", i)
-		_, _, ok := open(s).FindUser(t.Context(), id, nil, byID(id))
+		require.NoError(t, inner.Set(t.Context(), open(s).registry(), raw))
+		var background sync.WaitGroup
+		login := func(i int) {
+			id := fmt.Sprintf("%032d", i)
+			c := open(s)
+			c.cfg.Owner = owner{background: &background}
+			c.User(id).Remember(t.Context(), contact(int64(i), id), "token", id)
+		}
+		var costs []int
+		for i := range 20 {
+			before := s.written
+			login(i)
+			background.Wait()
+			costs = append(costs, s.written-before)
+		}
+		var wg sync.WaitGroup
+		for i := range users - 40 {
+			wg.Go(func() { login(20 + i) })
+		}
+		wg.Wait()
+		background.Wait()
+		for i := range 20 {
+			before := s.written
+			login(users - 20 + i)
+			background.Wait()
+			assert.Less(t, s.written-before, costs[0]+1000, "the first one wrote %d", costs[0])
+		}
+		assert.Less(t, s.written, users*2_000)
+		t.Logf("%d logins wrote %d bytes", users, s.written)
+		found := 0
+		for key, err := range open(s).userKeys(t.Context()) {
+			require.NoError(t, err)
+			require.NotEmpty(t, key)
+			found++
+		}
+		assert.Equal(t, users+len(old), found)
+		for _, i := range []int{0, users / 2, users - 1} {
+			before, id := s.reads, fmt.Sprintf("%032d", i)
+			_, _, ok := open(s).FindUser(t.Context(), id, nil, byID(id))
+			assert.True(t, ok)
+			assert.Equal(t, 2, s.reads-before)
+		}
+		_, _, ok := open(s).FindUser(t.Context(), "", nil, byID("old user 3"))
 		assert.True(t, ok)
-		assert.Equal(t, 2, s.reads-before)
-	}
-	_, _, ok := open(s).FindUser(t.Context(), "", nil, byID("old user 3"))
-	assert.True(t, ok)
-	require.NoError(t, open(s).User("old user 3").Forget(t.Context()))
-	assert.NotContains(t, fmt.Sprint(dump(t, inner)), "old user 3\"")
+		require.NoError(t, open(s).User("old user 3").Forget(t.Context()))
+		assert.NotContains(t, fmt.Sprint(dump(t, inner)), "old user 3\"")
+	})
 }
 
 func TestAContactThatIsStoredUnderAnotherIDIsPassedOver(t *testing.T) {
@@ -204,8 +204,7 @@ func TestOneValueThatCannotBeReadHidesNobodyElse(t *testing.T) {
 }
 
 func TestAStoreThatHangsIsAsGoodAsEmpty(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	virtual(t, func(t *testing.T) {
 		s := storage.NewMemory()
 		for i := range 10 {
 			id := fmt.Sprint(i)

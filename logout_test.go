@@ -117,6 +117,7 @@ func TestStreamFunctionsMayLogOutAndIn(t *testing.T) {
 	conv := w.converse(jane, "bob")
 	var both sync.WaitGroup
 	both.Add(2)
+	errs := make(chan error, 2)
 	for range 2 { // both at once: neither waits for the other
 		first := true
 		_, err := bob.Stream(t.Context(), func(*chat.Message) {
@@ -124,17 +125,15 @@ func TestStreamFunctionsMayLogOutAndIn(t *testing.T) {
 				first = false
 				both.Done()
 				both.Wait()
-				assert.NoError(t, bob.Logout(context.Background()))
+				errs <- bob.Logout(context.Background())
 			}
 		})
 		require.NoError(t, err)
 	}
 	w.say(jane, conv, "go")
-	both.Wait()
-	for bob.User() != nil {
-		require.NoError(t, t.Context().Err())
-		time.Sleep(time.Millisecond)
-	}
+	require.NoError(t, <-errs)
+	require.NoError(t, <-errs)
+	require.Nil(t, bob.User())
 	_, err := bob.Login(t.Context(), chat.M{"Email": "bob@example.org"})
 	require.NoError(t, err)
 
@@ -156,21 +155,23 @@ func TestStreamFunctionsMayEndTheChatAtOnce(t *testing.T) {
 	ends := []func() error{bob.Close, func() error { return bob.Logout(context.Background()) }, bob.Close}
 	var all sync.WaitGroup
 	all.Add(len(ends))
+	errs := make(chan error, len(ends))
 	subs := make([]*chat.Subscription, len(ends))
 	for i, end := range ends {
 		var err error
 		subs[i], err = bob.Stream(t.Context(), func(*chat.Message) {
 			all.Done()
 			all.Wait()
-			if err := end(); err != nil {
-				assert.ErrorIs(t, err, chat.ErrClosed) // the logout came second
-			}
+			errs <- end()
 		})
 		require.NoError(t, err)
 	}
 	w.say(jane, conv, "go")
 	for _, sub := range subs {
 		ended(t, sub.Done())
+		if err := <-errs; err != nil {
+			assert.ErrorIs(t, err, chat.ErrClosed) // the logout came second
+		}
 	}
 }
 

@@ -61,21 +61,21 @@ func TestUsersOfOneDeviceNeverSeeEachOthersCache(t *testing.T) {
 }
 
 func TestAccountsOfOtherContactsAreKeptApart(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := storage.NewMemory()
-	other, _ := w.AddContacts(datasource.M{"Email": "jane@example.org", "flUserId": "same"})
-	same, _ := w.AddContacts(datasource.M{"Email": "jane@example.org", "flUserId": "same"})
-	at := func(id int64) *chat.Chat {
-		return w.connect(func(o *chat.Options) { o.DataSourceID, o.Storage = id, store })
-	}
-	_, err := at(other).Login(t.Context(), chat.M{"Email": "jane@example.org"})
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	_, err = at(same).Login(t.Context(), chat.M{"Email": "jane@example.org"}, chat.Offline())
-	require.ErrorIs(t, err, chat.ErrOffline)
-	_, err = at(other).Login(t.Context(), chat.M{"Email": "jane@example.org"}, chat.Offline())
-	require.NoError(t, err)
+	inTime(t, func(t *testing.T, w *world) {
+		store := storage.NewMemory()
+		other, _ := w.AddContacts(datasource.M{"Email": "jane@example.org", "flUserId": "same"})
+		same, _ := w.AddContacts(datasource.M{"Email": "jane@example.org", "flUserId": "same"})
+		at := func(id int64) *chat.Chat {
+			return w.connect(func(o *chat.Options) { o.DataSourceID, o.Storage = id, store })
+		}
+		_, err := at(other).Login(t.Context(), chat.M{"Email": "jane@example.org"})
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		_, err = at(same).Login(t.Context(), chat.M{"Email": "jane@example.org"}, chat.Offline())
+		require.ErrorIs(t, err, chat.ErrOffline)
+		_, err = at(other).Login(t.Context(), chat.M{"Email": "jane@example.org"}, chat.Offline())
+		require.NoError(t, err)
+	})
 }
 
 func TestLoggedOutUserCannotStartOffline(t *testing.T) {
@@ -94,53 +94,53 @@ func TestLoggedOutUserCannotStartOffline(t *testing.T) {
 }
 
 func TestCacheHoldsNoPlainBodiesOfEncryptedMessages(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := newInspected()
-	jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
-	w.say(jane, w.converse(jane, "bob"), "between us")
-	stream(t, jane).wait(t, 1)
-	require.NoError(t, jane.Close())
-	found := 0
-	store.each(func(key string, value []byte) {
-		assert.NotContains(t, string(value), "between us")
-		if strings.HasSuffix(key, "/messages") {
-			found++
-			assert.Contains(t, string(value), "U2FsdGVkX1")
-		}
+	inTime(t, func(t *testing.T, w *world) {
+		store := newInspected()
+		jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
+		w.say(jane, w.converse(jane, "bob"), "between us")
+		stream(t, jane).wait(t, 1)
+		require.NoError(t, jane.Close())
+		found := 0
+		store.each(func(key string, value []byte) {
+			assert.NotContains(t, string(value), "between us")
+			if strings.HasSuffix(key, "/messages") {
+				found++
+				assert.Contains(t, string(value), "U2FsdGVkX1")
+			}
+		})
+		assert.Equal(t, 1, found)
 	})
-	assert.Equal(t, 1, found)
 }
 
 func TestDamagedCacheCountsAsEmpty(t *testing.T) {
 	t.Parallel()
 	for _, junk := range []string{``, `null`, `{`, `7`, `[1,2]`, `{"rows":7}`, `[{"id":"x"}]`, "\xff\xfe", `{"contact":{"data":[]},"token":{}}`} {
 		t.Run(junk, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			store := newInspected()
-			options := func(o *chat.Options) { o.Storage = store }
-			bob := w.login("bob", options)
-			w.say(bob, w.converse(bob, "jane"), "hello")
-			stream(t, bob).wait(t, 1)
-			_, err := bob.Contacts(t.Context())
-			require.NoError(t, err)
-			require.NoError(t, bob.Close())
-			var keys []string
-			store.each(func(key string, _ []byte) { keys = append(keys, key) })
-			for _, key := range keys {
-				require.NoError(t, store.Set(t.Context(), key, []byte(junk)))
-			}
-			c := w.connect(options)
-			_, err = c.Login(t.Context(), chat.M{"Email": "bob@example.org"}, chat.Offline())
-			require.NoError(t, err, "the network is there")
-			r := newRecorder()
-			_, err = c.Stream(t.Context(), r.add, chat.Offline())
-			require.NoError(t, err)
-			assert.Equal(t, []string{"hello"}, bodies(r.wait(t, 1)))
-			for _, err := range []error{offline(c.Contacts(t.Context(), chat.Offline())), offline(c.Conversations(t.Context(), chat.Offline()))} {
-				assert.NoError(t, err)
-			}
+			inTime(t, func(t *testing.T, w *world) {
+				store := newInspected()
+				options := func(o *chat.Options) { o.Storage = store }
+				bob := w.login("bob", options)
+				w.say(bob, w.converse(bob, "jane"), "hello")
+				stream(t, bob).wait(t, 1)
+				_, err := bob.Contacts(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, bob.Close())
+				var keys []string
+				store.each(func(key string, _ []byte) { keys = append(keys, key) })
+				for _, key := range keys {
+					require.NoError(t, store.Set(t.Context(), key, []byte(junk)))
+				}
+				c := w.connect(options)
+				_, err = c.Login(t.Context(), chat.M{"Email": "bob@example.org"}, chat.Offline())
+				require.NoError(t, err, "the network is there")
+				r := newRecorder()
+				_, err = c.Stream(t.Context(), r.add, chat.Offline())
+				require.NoError(t, err)
+				assert.Equal(t, []string{"hello"}, bodies(r.wait(t, 1)))
+				for _, err := range []error{offline(c.Contacts(t.Context(), chat.Offline())), offline(c.Conversations(t.Context(), chat.Offline()))} {
+					assert.NoError(t, err)
+				}
+			})
 		})
 	}
 }
@@ -160,19 +160,19 @@ func (broken) CompareAndSwap(context.Context, string, []byte, []byte) (bool, err
 }
 
 func TestBrokenStorageKeepsNobodyFromChatting(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	bob := w.connect(func(o *chat.Options) { o.Storage = broken{} })
-	_, err := bob.Login(t.Context(), chat.M{"Email": "bob@example.org"}, chat.Offline())
-	require.NoError(t, err)
-	w.say(bob, w.converse(bob, "jane"), "hello")
-	stream(t, bob, chat.Offline()).wait(t, 1)
-	_, err = bob.Contacts(t.Context())
-	require.NoError(t, err)
-	_, err = bob.Contacts(t.Context(), chat.Offline())
-	require.ErrorIs(t, err, errBroken)
-	require.ErrorIs(t, bob.Logout(t.Context()), errBroken, "somebody must know that it may still be there")
-	assert.Nil(t, bob.User())
+	inTime(t, func(t *testing.T, w *world) {
+		bob := w.connect(func(o *chat.Options) { o.Storage = broken{} })
+		_, err := bob.Login(t.Context(), chat.M{"Email": "bob@example.org"}, chat.Offline())
+		require.NoError(t, err)
+		w.say(bob, w.converse(bob, "jane"), "hello")
+		stream(t, bob, chat.Offline()).wait(t, 1)
+		_, err = bob.Contacts(t.Context())
+		require.NoError(t, err)
+		_, err = bob.Contacts(t.Context(), chat.Offline())
+		require.ErrorIs(t, err, errBroken)
+		require.ErrorIs(t, bob.Logout(t.Context()), errBroken, "somebody must know that it may still be there")
+		assert.Nil(t, bob.User())
+	})
 }
 
 // hanging is a Store whose calls end with their contexts, once it hangs.

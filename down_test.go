@@ -158,32 +158,32 @@ func TestAnEndedContextDoesNotSayThatTheServerIsDown(t *testing.T) {
 }
 
 func TestOfflineListsOfAnEmptyCacheAreEmpty(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := storage.NewMemory()
-	jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
-	w.converse(jane, "bob")
-	require.NoError(t, w.Close())
-	contacts, err := jane.Contacts(t.Context(), chat.Offline())
-	require.NoError(t, err)
-	assert.NotNil(t, contacts)
-	assert.Empty(t, contacts)
-	conversations, err := jane.Conversations(t.Context(), chat.Offline())
-	require.NoError(t, err)
-	assert.NotNil(t, conversations)
-	assert.Empty(t, conversations, "nothing has listed them")
-	_, err = jane.Contacts(t.Context())
-	require.ErrorIs(t, err, chat.ErrOffline)
+	inTime(t, func(t *testing.T, w *world) {
+		store := storage.NewMemory()
+		jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
+		w.converse(jane, "bob")
+		require.NoError(t, w.Close())
+		contacts, err := jane.Contacts(t.Context(), chat.Offline())
+		require.NoError(t, err)
+		assert.NotNil(t, contacts)
+		assert.Empty(t, contacts)
+		conversations, err := jane.Conversations(t.Context(), chat.Offline())
+		require.NoError(t, err)
+		assert.NotNil(t, conversations)
+		assert.Empty(t, conversations, "nothing has listed them")
+		_, err = jane.Contacts(t.Context())
+		require.ErrorIs(t, err, chat.ErrOffline)
 
-	bob := w.connect(func(o *chat.Options) { o.Storage = store })
-	contacts, err = bob.Contacts(t.Context(), chat.Offline())
-	require.NoError(t, err, "before a login")
-	assert.Empty(t, contacts)
+		bob := w.connect(func(o *chat.Options) { o.Storage = store })
+		contacts, err = bob.Contacts(t.Context(), chat.Offline())
+		require.NoError(t, err, "before a login")
+		assert.Empty(t, contacts)
+	})
 }
 
 func TestOfflineListsWithoutALoginAreNobodys(t *testing.T) {
 	t.Parallel()
-	empty := func(c *chat.Chat, when string) {
+	empty := func(t *testing.T, c *chat.Chat, when string) {
 		contacts, err := c.Contacts(t.Context(), chat.Offline())
 		require.NoError(t, err, when)
 		assert.NotNil(t, contacts, when)
@@ -195,28 +195,28 @@ func TestOfflineListsWithoutALoginAreNobodys(t *testing.T) {
 	}
 	for name, failing := range map[string]bool{"a store that works": false, "a store that keeps what is deleted": true} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			store := &readOnly{Store: storage.NewMemory()}
-			jane := w.connect(func(o *chat.Options) { o.Storage = store })
-			empty(jane, "before a login")
-			require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})))
-			w.converse(jane, "bob")
-			require.NoError(t, outcome(jane.Contacts(t.Context())))
-			require.NoError(t, outcome(jane.Conversations(t.Context())))
-			contacts, err := jane.Contacts(t.Context(), chat.Offline())
-			require.NoError(t, err)
-			assert.NotEmpty(t, contacts)
-			conversations, err := jane.Conversations(t.Context(), chat.Offline())
-			require.NoError(t, err)
-			assert.Len(t, conversations, 1)
+			inTime(t, func(t *testing.T, w *world) {
+				store := &readOnly{Store: storage.NewMemory()}
+				jane := w.connect(func(o *chat.Options) { o.Storage = store })
+				empty(t, jane, "before a login")
+				require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})))
+				w.converse(jane, "bob")
+				require.NoError(t, outcome(jane.Contacts(t.Context())))
+				require.NoError(t, outcome(jane.Conversations(t.Context())))
+				contacts, err := jane.Contacts(t.Context(), chat.Offline())
+				require.NoError(t, err)
+				assert.NotEmpty(t, contacts)
+				conversations, err := jane.Conversations(t.Context(), chat.Offline())
+				require.NoError(t, err)
+				assert.Len(t, conversations, 1)
 
-			store.failing.Store(failing)
-			assert.Equal(t, failing, jane.Logout(t.Context()) != nil)
-			empty(jane, "after a logout")
-			require.ErrorIs(t, outcome(jane.Conversations(t.Context())), chat.ErrNotLoggedIn)
-			require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "bob@example.org"})))
-			empty(jane, "after the login of somebody else")
+				store.failing.Store(failing)
+				assert.Equal(t, failing, jane.Logout(t.Context()) != nil)
+				empty(t, jane, "after a logout")
+				require.ErrorIs(t, outcome(jane.Conversations(t.Context())), chat.ErrNotLoggedIn)
+				require.NoError(t, outcome(jane.Login(t.Context(), chat.M{"Email": "bob@example.org"})))
+				empty(t, jane, "after the login of somebody else")
+			})
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,14 @@ func newWorld(t testing.TB, opts ...fliplettest.Option) *world {
 		w.ids[name] = ids[i]
 	}
 	return w
+}
+
+// inTime runs a test by a clock of its own: what depends on how long something takes, as
+// what a login waits for to be stored does, is then the same on a busy machine.
+func inTime(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { test(t, newWorld(t, fliplettest.InProcess())) })
 }
 
 // connect returns a Chat with options of the test's own.

@@ -306,80 +306,80 @@ func TestSubscribeDoesNotReplaceTheChatOfTheScreen(t *testing.T) {
 }
 
 func TestCrossLoginLeavesWhatSubscribeNeedsUntilLogout(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	env, push := w.left("", "")
-	jane := w.login("jane", func(o *chat.Options) { o.CrossLogin, o.Storage = true, env.opts.Storage })
-	c, err := subscribe(t, env)
-	require.NoError(t, err)
-	assert.Equal(t, jane.User().UserID, c.User().UserID)
-	require.Len(t, push.got, 1)
-	require.NoError(t, jane.Logout(t.Context()))
-	_, err = subscribe(t, env)
-	require.ErrorIs(t, err, chat.ErrNoCrossLogin)
+	inTime(t, func(t *testing.T, w *world) {
+		env, push := w.left("", "")
+		jane := w.login("jane", func(o *chat.Options) { o.CrossLogin, o.Storage = true, env.opts.Storage })
+		c, err := subscribe(t, env)
+		require.NoError(t, err)
+		assert.Equal(t, jane.User().UserID, c.User().UserID)
+		require.Len(t, push.got, 1)
+		require.NoError(t, jane.Logout(t.Context()))
+		_, err = subscribe(t, env)
+		require.ErrorIs(t, err, chat.ErrNoCrossLogin)
+	})
 }
 
 func TestTheCrossLoginSourceIsBesideTheContacts(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	members, _ := w.AddContacts(chat.M{"Email": "jane@example.org"}, chat.M{"Email": "bob@example.org"})
-	env, _ := w.left("", "")
-	jane := w.login("jane", func(o *chat.Options) {
-		o.CrossLogin, o.CrossLoginDataSourceID, o.Storage = true, members, env.opts.Storage
+	inTime(t, func(t *testing.T, w *world) {
+		members, _ := w.AddContacts(chat.M{"Email": "jane@example.org"}, chat.M{"Email": "bob@example.org"})
+		env, _ := w.left("", "")
+		jane := w.login("jane", func(o *chat.Options) {
+			o.CrossLogin, o.CrossLoginDataSourceID, o.Storage = true, members, env.opts.Storage
+		})
+		assert.Equal(t, w.ids["jane"], jane.User().ID, "the contacts are those of DataSourceID")
+		contacts, err := jane.Contacts(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, contacts, len(people))
+		for _, row := range w.Rows(members) {
+			assert.NotContains(t, row.Data, "flUserId", "the login has touched the other source")
+		}
+		left, err := env.opts.Storage.Get(t.Context(), "fl-chat-source-id")
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprint(members), string(left))
+		c, err := subscribe(t, env)
+		require.NoError(t, err)
+		assert.Equal(t, members, c.User().DataSourceID)
 	})
-	assert.Equal(t, w.ids["jane"], jane.User().ID, "the contacts are those of DataSourceID")
-	contacts, err := jane.Contacts(t.Context())
-	require.NoError(t, err)
-	assert.Len(t, contacts, len(people))
-	for _, row := range w.Rows(members) {
-		assert.NotContains(t, row.Data, "flUserId", "the login has touched the other source")
-	}
-	left, err := env.opts.Storage.Get(t.Context(), "fl-chat-source-id")
-	require.NoError(t, err)
-	assert.Equal(t, fmt.Sprint(members), string(left))
-	c, err := subscribe(t, env)
-	require.NoError(t, err)
-	assert.Equal(t, members, c.User().DataSourceID)
 }
 
 func TestTheUserIsLeftWhereOtherComponentsLookForThem(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := storage.NewMemory()
-	stored := func(key string) string {
-		raw, err := store.Get(t.Context(), key)
-		if err != nil {
-			require.ErrorIs(t, err, storage.ErrNotFound)
-			return "none"
+	inTime(t, func(t *testing.T, w *world) {
+		store := storage.NewMemory()
+		stored := func(key string) string {
+			raw, err := store.Get(t.Context(), key)
+			if err != nil {
+				require.ErrorIs(t, err, storage.ErrNotFound)
+				return "none"
+			}
+			return string(raw)
 		}
-		return string(raw)
-	}
-	quoted := func(s string) string { return `"` + s + `"` }
-	jane := w.login("jane", func(o *chat.Options) { o.CrossLogin, o.Storage = true, store })
-	first := w.token("jane")
-	assert.Equal(t, []string{quoted(jane.User().UserID), quoted(first)}, []string{stored("fl-chat-user-id"), stored("fl-chat-user-token")})
+		quoted := func(s string) string { return `"` + s + `"` }
+		jane := w.login("jane", func(o *chat.Options) { o.CrossLogin, o.Storage = true, store })
+		first := w.token("jane")
+		assert.Equal(t, []string{quoted(jane.User().UserID), quoted(first)}, []string{stored("fl-chat-user-id"), stored("fl-chat-user-token")})
 
-	// A token that is refused goes at once, and the next one takes its place.
-	elsewhere := w.login("jane")
-	require.NoError(t, elsewhere.Logout(t.Context()))
-	lever := w.Always(fliplettest.Query, fliplettest.Status(500))
-	_, err := jane.Messages(t.Context())
-	require.Error(t, err)
-	assert.Equal(t, "none", stored("fl-chat-user-token"))
-	lever.Off()
-	_, err = jane.Messages(t.Context())
-	require.NoError(t, err)
-	assert.NotEqual(t, first, w.token("jane"))
-	assert.Equal(t, quoted(w.token("jane")), stored("fl-chat-user-token"))
+		// A token that is refused goes at once, and the next one takes its place.
+		elsewhere := w.login("jane")
+		require.NoError(t, elsewhere.Logout(t.Context()))
+		lever := w.Always(fliplettest.Query, fliplettest.Status(500))
+		_, err := jane.Messages(t.Context())
+		require.Error(t, err)
+		assert.Equal(t, "none", stored("fl-chat-user-token"))
+		lever.Off()
+		_, err = jane.Messages(t.Context())
+		require.NoError(t, err)
+		assert.NotEqual(t, first, w.token("jane"))
+		assert.Equal(t, quoted(w.token("jane")), stored("fl-chat-user-token"))
 
-	// Another user of this Chat takes over, and a logout leaves nobody.
-	_, err = jane.Login(t.Context(), chat.M{"Email": "bob@example.org"})
-	require.NoError(t, err)
-	assert.Equal(t, []string{quoted(jane.User().UserID), quoted(w.token("bob"))}, []string{stored("fl-chat-user-id"), stored("fl-chat-user-token")})
+		// Another user of this Chat takes over, and a logout leaves nobody.
+		_, err = jane.Login(t.Context(), chat.M{"Email": "bob@example.org"})
+		require.NoError(t, err)
+		assert.Equal(t, []string{quoted(jane.User().UserID), quoted(w.token("bob"))}, []string{stored("fl-chat-user-id"), stored("fl-chat-user-token")})
 
-	quiet := w.login("eve", func(o *chat.Options) { o.Storage = store })
-	require.NoError(t, quiet.Logout(t.Context()), "it is not this one's to forget")
-	assert.Equal(t, quoted(jane.User().UserID), stored("fl-chat-user-id"), "without CrossLogin nothing is left")
-	require.NoError(t, jane.Logout(t.Context()))
-	assert.Equal(t, []string{"none", "none"}, []string{stored("fl-chat-user-id"), stored("fl-chat-user-token")})
+		quiet := w.login("eve", func(o *chat.Options) { o.Storage = store })
+		require.NoError(t, quiet.Logout(t.Context()), "it is not this one's to forget")
+		assert.Equal(t, quoted(jane.User().UserID), stored("fl-chat-user-id"), "without CrossLogin nothing is left")
+		require.NoError(t, jane.Logout(t.Context()))
+		assert.Equal(t, []string{"none", "none"}, []string{stored("fl-chat-user-id"), stored("fl-chat-user-token")})
+	})
 }

@@ -15,32 +15,32 @@ import (
 )
 
 func TestLogoutEndsTheTokenAndEverythingLocal(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := newInspected()
-	jane := w.login("jane", func(o *chat.Options) { o.Storage, o.CrossLogin = store, true })
-	token := w.token("jane")
-	require.Contains(t, store.dump(), token)
-	require.False(t, w.dead(token))
-	w.say(jane, w.converse(jane, "bob"), "hello")
-	stream(t, jane).wait(t, 1)
-	sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
-	require.NoError(t, err)
-	require.NoError(t, jane.Logout(t.Context()))
+	inTime(t, func(t *testing.T, w *world) {
+		store := newInspected()
+		jane := w.login("jane", func(o *chat.Options) { o.Storage, o.CrossLogin = store, true })
+		token := w.token("jane")
+		require.Contains(t, store.dump(), token)
+		require.False(t, w.dead(token))
+		w.say(jane, w.converse(jane, "bob"), "hello")
+		stream(t, jane).wait(t, 1)
+		sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
+		require.NoError(t, err)
+		require.NoError(t, jane.Logout(t.Context()))
 
-	assert.True(t, w.dead(token))
-	assert.Nil(t, jane.User())
-	ended(t, sub.Done())
-	require.ErrorIs(t, sub.Err(), chat.ErrNotLoggedIn)
-	_, err = jane.Messages(t.Context())
-	require.ErrorIs(t, err, chat.ErrNotLoggedIn)
-	assert.NotContains(t, store.dump(), token)
-	assert.NotContains(t, store.dump(), "jane@example.org")
-	require.NoError(t, jane.Logout(t.Context()), "logging out again does nothing")
+		assert.True(t, w.dead(token))
+		assert.Nil(t, jane.User())
+		ended(t, sub.Done())
+		require.ErrorIs(t, sub.Err(), chat.ErrNotLoggedIn)
+		_, err = jane.Messages(t.Context())
+		require.ErrorIs(t, err, chat.ErrNotLoggedIn)
+		assert.NotContains(t, store.dump(), token)
+		assert.NotContains(t, store.dump(), "jane@example.org")
+		require.NoError(t, jane.Logout(t.Context()), "logging out again does nothing")
 
-	_, err = jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})
-	require.NoError(t, err)
-	assert.NotEqual(t, token, w.token("jane"))
+		_, err = jane.Login(t.Context(), chat.M{"Email": "jane@example.org"})
+		require.NoError(t, err)
+		assert.NotEqual(t, token, w.token("jane"))
+	})
 }
 
 func TestLogoutStopsPollingBeforeItClearsTheToken(t *testing.T) {
@@ -63,34 +63,37 @@ func TestLogoutStopsPollingBeforeItClearsTheToken(t *testing.T) {
 
 func TestLogoutForgetsTheUserWhateverTheNetworkSays(t *testing.T) {
 	t.Parallel()
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
 	for name, c := range map[string]struct {
-		ctx   context.Context
+		gone  bool
 		spoil func(*world)
 		check func(*testing.T, error)
 	}{
-		"the server is gone":    {context.Background(), func(w *world) { w.Close() }, func(t *testing.T, err error) { require.Error(t, err) }},
-		"the server refuses":    {context.Background(), func(w *world) { w.Always(fliplettest.Update, fliplettest.Status(500)) }, func(t *testing.T, err error) { require.ErrorContains(t, err, "500") }},
-		"the context has ended": {gone, func(*world) {}, func(t *testing.T, err error) { require.ErrorIs(t, err, context.Canceled) }},
-		"the contact is gone": {context.Background(), func(w *world) {
+		"the server is gone":    {false, func(w *world) { w.Close() }, func(t *testing.T, err error) { require.Error(t, err) }},
+		"the server refuses":    {false, func(w *world) { w.Always(fliplettest.Update, fliplettest.Status(500)) }, func(t *testing.T, err error) { require.ErrorContains(t, err, "500") }},
+		"the context has ended": {true, func(*world) {}, func(t *testing.T, err error) { require.ErrorIs(t, err, context.Canceled) }},
+		"the contact is gone": {false, func(w *world) {
 			w.remove(w.contacts, w.ids["jane"])
 		}, func(t *testing.T, err error) { require.NoError(t, err) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			store := newInspected()
-			jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
-			sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
-			require.NoError(t, err)
-			token := w.token("jane")
-			c.spoil(w)
-			c.check(t, jane.Logout(c.ctx))
-			assert.Nil(t, jane.User())
-			ended(t, sub.Done())
-			assert.NotContains(t, store.dump(), token)
-			assert.NotContains(t, store.dump(), "jane@example.org")
+			inTime(t, func(t *testing.T, w *world) {
+				store := newInspected()
+				jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
+				sub, err := jane.Stream(t.Context(), func(*chat.Message) {})
+				require.NoError(t, err)
+				token := w.token("jane")
+				c.spoil(w)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if c.gone {
+					cancel()
+				}
+				c.check(t, jane.Logout(ctx))
+				assert.Nil(t, jane.User())
+				ended(t, sub.Done())
+				assert.NotContains(t, store.dump(), token)
+				assert.NotContains(t, store.dump(), "jane@example.org")
+			})
 		})
 	}
 }

@@ -44,53 +44,53 @@ func TestOfflineLoginPrefersTheCacheAndFallsBackToTheNetwork(t *testing.T) {
 }
 
 func TestOfflineLoginChecksTheWholeQuery(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := storage.NewMemory()
-	contacts, _ := w.AddContacts(datasource.M{"Email": "jo@x.com", "Password": "Secret", "Age": 30})
-	device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
-	_, err := w.connect(device).Login(t.Context(), chat.M{"Email": "jo@x.com"})
-	require.NoError(t, err)
-	token, _ := w.columns(contacts, w.Rows(contacts)[0].ID)["flUserToken"].(string)
-	require.NoError(t, w.Close())
-	c := w.connect(device)
-	for name, query := range map[string]chat.M{
-		"equal":       {"Email": "jo@x.com", "Password": "Secret"},
-		"any case":    {"Email": chat.M{"$iLike": " JO@X.com"}},
-		"$eq":         {"Email": chat.M{"$eq": "jo@x.com"}, "Age": 30},
-		"all of":      {"$and": []any{chat.M{"Email": "jo@x.com"}, chat.M{"Age": 30}}},
-		"one of":      {"$or": []any{chat.M{"Email": "nobody"}, chat.M{"Age": 30}}},
-		"by token":    {"flUserToken": token},
-		"where":       {"where": chat.M{"Email": "jo@x.com"}},
-		"typed lists": {"$or": []chat.M{{"Email": "jo@x.com"}}},
-	} {
-		_, err := c.Login(t.Context(), query, chat.Offline())
-		assert.NoError(t, err, name)
-	}
-	for name, query := range map[string]chat.M{
-		"another password":    {"Email": "jo@x.com", "Password": "secret"},
-		"another case":        {"Email": "Jo@x.com"},
-		"a part":              {"Email": chat.M{"$iLike": "o@x.com"}},
-		"a range":             {"Email": "jo@x.com", "Age": chat.M{"$gt": 40}},
-		"a range beside $eq":  {"Age": chat.M{"$eq": 30, "$gt": 40}},
-		"a negation":          {"$not": chat.M{"Email": "somebody"}},
-		"$filters":            {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "jo@x.com"}}},
-		"another token":       {"flUserToken": token + "0"},
-		"an object of values": {"Email": []any{"jo@x.com"}},
-	} {
-		_, err := c.Login(t.Context(), query, chat.Offline(), chat.AnyOperator())
-		assert.ErrorIs(t, err, chat.ErrOffline, name)
-	}
-	for name, query := range map[string]chat.M{
-		"nothing in all of":  {"$and": []any{}},
-		"one of nobody":      {"$or": []any{chat.M{}}},
-		"a column not there": {"Nickname": ""},
-		"no operators":       {"Email": chat.M{}},
-		"null":               {"Nickname": nil},
-	} {
-		_, err := c.Login(t.Context(), query, chat.Offline(), chat.AnyOperator())
-		assert.ErrorIs(t, err, chat.ErrInvalid, name)
-	}
+	inTime(t, func(t *testing.T, w *world) {
+		store := storage.NewMemory()
+		contacts, _ := w.AddContacts(datasource.M{"Email": "jo@x.com", "Password": "Secret", "Age": 30})
+		device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
+		_, err := w.connect(device).Login(t.Context(), chat.M{"Email": "jo@x.com"})
+		require.NoError(t, err)
+		token, _ := w.columns(contacts, w.Rows(contacts)[0].ID)["flUserToken"].(string)
+		require.NoError(t, w.Close())
+		c := w.connect(device)
+		for name, query := range map[string]chat.M{
+			"equal":       {"Email": "jo@x.com", "Password": "Secret"},
+			"any case":    {"Email": chat.M{"$iLike": " JO@X.com"}},
+			"$eq":         {"Email": chat.M{"$eq": "jo@x.com"}, "Age": 30},
+			"all of":      {"$and": []any{chat.M{"Email": "jo@x.com"}, chat.M{"Age": 30}}},
+			"one of":      {"$or": []any{chat.M{"Email": "nobody"}, chat.M{"Age": 30}}},
+			"by token":    {"flUserToken": token},
+			"where":       {"where": chat.M{"Email": "jo@x.com"}},
+			"typed lists": {"$or": []chat.M{{"Email": "jo@x.com"}}},
+		} {
+			_, err := c.Login(t.Context(), query, chat.Offline())
+			assert.NoError(t, err, name)
+		}
+		for name, query := range map[string]chat.M{
+			"another password":    {"Email": "jo@x.com", "Password": "secret"},
+			"another case":        {"Email": "Jo@x.com"},
+			"a part":              {"Email": chat.M{"$iLike": "o@x.com"}},
+			"a range":             {"Email": "jo@x.com", "Age": chat.M{"$gt": 40}},
+			"a range beside $eq":  {"Age": chat.M{"$eq": 30, "$gt": 40}},
+			"a negation":          {"$not": chat.M{"Email": "somebody"}},
+			"$filters":            {"$filters": []any{chat.M{"column": "Email", "condition": "==", "value": "jo@x.com"}}},
+			"another token":       {"flUserToken": token + "0"},
+			"an object of values": {"Email": []any{"jo@x.com"}},
+		} {
+			_, err := c.Login(t.Context(), query, chat.Offline(), chat.AnyOperator())
+			assert.ErrorIs(t, err, chat.ErrOffline, name)
+		}
+		for name, query := range map[string]chat.M{
+			"nothing in all of":  {"$and": []any{}},
+			"one of nobody":      {"$or": []any{chat.M{}}},
+			"a column not there": {"Nickname": ""},
+			"no operators":       {"Email": chat.M{}},
+			"null":               {"Nickname": nil},
+		} {
+			_, err := c.Login(t.Context(), query, chat.Offline(), chat.AnyOperator())
+			assert.ErrorIs(t, err, chat.ErrInvalid, name)
+		}
+	})
 }
 
 func TestOfflineLoginWithADeadTokenIsRepairedOnline(t *testing.T) {
@@ -124,89 +124,89 @@ func (c *readCounter) Get(ctx context.Context, key string) ([]byte, error) {
 }
 
 func TestOfflineLoginCostsTheSameForEveryUserOfAStore(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	memory := storage.NewMemory()
-	store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
-	var people []datasource.M
-	for i := range 200 {
-		people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
-	}
-	contacts, ids := w.AddContacts(people...)
-	device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
-	for i := range people {
-		c := w.connect(device)
-		_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
-		require.NoError(t, err)
-		require.NoError(t, c.Close())
-	}
-	require.NoError(t, w.Close())
-	cost := map[int64]bool{}
-	for _, i := range []int{0, 1, 100, 199} {
-		for _, email := range []any{people[i]["Email"], chat.M{"$iLike": strings.ToUpper(people[i]["Email"].(string))}} {
-			c := w.connect(device)
-			before := store.reads.Load()
-			user, err := c.Login(t.Context(), chat.M{"Email": email}, chat.Offline())
-			require.NoError(t, err)
-			assert.Equal(t, ids[i], user.ID)
-			cost[store.reads.Load()-before] = true
+	inTime(t, func(t *testing.T, w *world) {
+		memory := storage.NewMemory()
+		store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
+		var people []datasource.M
+		for i := range 200 {
+			people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
 		}
-	}
-	assert.Len(t, cost, 1, "reads of the Store: %v", cost)
-	for reads := range cost {
-		assert.Less(t, reads, int64(10))
-	}
+		contacts, ids := w.AddContacts(people...)
+		device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
+		for i := range people {
+			c := w.connect(device)
+			_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+		}
+		require.NoError(t, w.Close())
+		cost := map[int64]bool{}
+		for _, i := range []int{0, 1, 100, 199} {
+			for _, email := range []any{people[i]["Email"], chat.M{"$iLike": strings.ToUpper(people[i]["Email"].(string))}} {
+				c := w.connect(device)
+				before := store.reads.Load()
+				user, err := c.Login(t.Context(), chat.M{"Email": email}, chat.Offline())
+				require.NoError(t, err)
+				assert.Equal(t, ids[i], user.ID)
+				cost[store.reads.Load()-before] = true
+			}
+		}
+		assert.Len(t, cost, 1, "reads of the Store: %v", cost)
+		for reads := range cost {
+			assert.Less(t, reads, int64(10))
+		}
+	})
 }
 
 func TestOfflineLoginByUserIDReadsNobodyElse(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	memory := storage.NewMemory()
-	store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
-	var people []datasource.M
-	for i := range 100 {
-		people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
-	}
-	contacts, ids := w.AddContacts(people...)
-	device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
-	var users []string
-	for i := range people {
-		c := w.connect(device)
-		_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
-		require.NoError(t, err)
-		users = append(users, c.User().UserID)
-		require.NoError(t, c.Close())
-	}
-	require.NoError(t, w.Close())
-	// login counts the reads of the Store.
-	login := func(query chat.M, user int64, want error) {
-		t.Helper()
-		c := w.connect(device)
-		before := store.reads.Load()
-		found, err := c.Login(t.Context(), query, chat.Offline())
-		require.ErrorIs(t, err, want)
-		if want == nil {
-			require.Equal(t, user, found.ID)
+	inTime(t, func(t *testing.T, w *world) {
+		memory := storage.NewMemory()
+		store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
+		var people []datasource.M
+		for i := range 100 {
+			people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
 		}
-		require.Less(t, store.reads.Load()-before, int64(10))
-		require.NoError(t, c.Close())
-	}
-	for _, i := range []int{0, 50, 99} {
-		login(chat.M{"flUserId": users[i]}, ids[i], nil)
-		login(chat.M{"where": chat.M{"flUserId": chat.M{"$eq": users[i]}}}, ids[i], nil)
-		login(chat.M{"flUserId": users[i], "Email": chat.M{"$iLike": people[i]["Email"]}}, ids[i], nil)
-		login(chat.M{"flUserId": users[i], "Email": "another"}, 0, chat.ErrOffline)
-		login(chat.M{"flUserId": chat.M{"$eq": users[i], "$iLike": "another"}}, 0, chat.ErrOffline)
-		login(chat.M{"flUserId": strings.ToUpper(users[i])}, 0, chat.ErrOffline) // compared exactly
-	}
-	login(chat.M{"flUserId": "nobody"}, 0, chat.ErrOffline)
-	// What does not ask for one of them exactly is still searched for.
-	for _, query := range []chat.M{
-		{"flUserId": chat.M{"$iLike": strings.ToUpper(users[50])}},
-		{"$or": []any{chat.M{"flUserId": "nobody"}, chat.M{"flUserId": users[50]}}},
-	} {
-		found, err := w.connect(device).Login(t.Context(), query, chat.Offline())
-		require.NoError(t, err)
-		assert.Equal(t, ids[50], found.ID)
-	}
+		contacts, ids := w.AddContacts(people...)
+		device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
+		var users []string
+		for i := range people {
+			c := w.connect(device)
+			_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
+			require.NoError(t, err)
+			users = append(users, c.User().UserID)
+			require.NoError(t, c.Close())
+		}
+		require.NoError(t, w.Close())
+		// login counts the reads of the Store.
+		login := func(query chat.M, user int64, want error) {
+			t.Helper()
+			c := w.connect(device)
+			before := store.reads.Load()
+			found, err := c.Login(t.Context(), query, chat.Offline())
+			require.ErrorIs(t, err, want)
+			if want == nil {
+				require.Equal(t, user, found.ID)
+			}
+			require.Less(t, store.reads.Load()-before, int64(10))
+			require.NoError(t, c.Close())
+		}
+		for _, i := range []int{0, 50, 99} {
+			login(chat.M{"flUserId": users[i]}, ids[i], nil)
+			login(chat.M{"where": chat.M{"flUserId": chat.M{"$eq": users[i]}}}, ids[i], nil)
+			login(chat.M{"flUserId": users[i], "Email": chat.M{"$iLike": people[i]["Email"]}}, ids[i], nil)
+			login(chat.M{"flUserId": users[i], "Email": "another"}, 0, chat.ErrOffline)
+			login(chat.M{"flUserId": chat.M{"$eq": users[i], "$iLike": "another"}}, 0, chat.ErrOffline)
+			login(chat.M{"flUserId": strings.ToUpper(users[i])}, 0, chat.ErrOffline) // compared exactly
+		}
+		login(chat.M{"flUserId": "nobody"}, 0, chat.ErrOffline)
+		// What does not ask for one of them exactly is still searched for.
+		for _, query := range []chat.M{
+			{"flUserId": chat.M{"$iLike": strings.ToUpper(users[50])}},
+			{"$or": []any{chat.M{"flUserId": "nobody"}, chat.M{"flUserId": users[50]}}},
+		} {
+			found, err := w.connect(device).Login(t.Context(), query, chat.Offline())
+			require.NoError(t, err)
+			assert.Equal(t, ids[50], found.ID)
+		}
+	})
 }

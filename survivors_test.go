@@ -35,26 +35,26 @@ func keysOf(s *inspected) []string {
 }
 
 func TestALogoutLeavesNoKeyOfTheUserInStorage(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := newInspected()
-	jane := w.login("jane", func(o *chat.Options) { o.Storage, o.CrossLogin = store, true })
-	w.say(jane, w.converse(jane, "bob"), "hello")
-	stream(t, jane).wait(t, 1)
-	_, err := jane.Contacts(t.Context())
-	require.NoError(t, err)
-	_, err = jane.Conversations(t.Context())
-	require.NoError(t, err)
-	sub, err := jane.Stream(t.Context(), func(*chat.Message) {}) // its end stores what was seen
-	require.NoError(t, err)
-	sub.Stop()
-	ended(t, sub.Done())
-	before := strings.Join(keysOf(store), "\n")
-	for _, name := range []string{"/user", "/contacts", "/conversations", "fl-chat-auth-email", "fl-chat-user-id", "fl-chat-user-token"} {
-		require.Contains(t, before, name)
-	}
-	require.NoError(t, jane.Logout(t.Context()))
-	assert.Equal(t, []string{"fl-chat-source-id"}, keysOf(store))
+	inTime(t, func(t *testing.T, w *world) {
+		store := newInspected()
+		jane := w.login("jane", func(o *chat.Options) { o.Storage, o.CrossLogin = store, true })
+		w.say(jane, w.converse(jane, "bob"), "hello")
+		stream(t, jane).wait(t, 1)
+		_, err := jane.Contacts(t.Context())
+		require.NoError(t, err)
+		_, err = jane.Conversations(t.Context())
+		require.NoError(t, err)
+		sub, err := jane.Stream(t.Context(), func(*chat.Message) {}) // its end stores what was seen
+		require.NoError(t, err)
+		sub.Stop()
+		ended(t, sub.Done())
+		before := strings.Join(keysOf(store), "\n")
+		for _, name := range []string{"/user", "/contacts", "/conversations", "fl-chat-auth-email", "fl-chat-user-id", "fl-chat-user-token"} {
+			require.Contains(t, before, name)
+		}
+		require.NoError(t, jane.Logout(t.Context()))
+		assert.Equal(t, []string{"fl-chat-source-id"}, keysOf(store))
+	})
 }
 
 func TestWhatIsUnderWayWritesNothingAfterALogout(t *testing.T) {
@@ -115,23 +115,23 @@ func TestServersThatShareAStorageShareNoCache(t *testing.T) {
 }
 
 func TestAPartOfTheContactsDoesNotReplaceTheCachedList(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	jane := w.login("jane", func(o *chat.Options) { o.Storage = storage.NewMemory() })
-	_, err := jane.Contacts(t.Context(), chat.OrderBy("id", datasource.Asc))
-	require.NoError(t, err)
-	for name, o := range map[string]chat.ContactsOption{
-		"offset": chat.Offset(1), "limit": chat.Limit(1), "where": chat.Where(chat.M{"Full name": "bob"}), "query": chat.Query(datasource.Query{Attributes: []string{"Full name"}}),
-	} {
-		_, err := jane.Contacts(t.Context(), o)
+	inTime(t, func(t *testing.T, w *world) {
+		jane := w.login("jane", func(o *chat.Options) { o.Storage = storage.NewMemory() })
+		_, err := jane.Contacts(t.Context(), chat.OrderBy("id", datasource.Asc))
 		require.NoError(t, err)
-		cached, err := jane.Contacts(t.Context(), chat.Offline())
-		require.NoError(t, err)
-		assert.Len(t, cached, len(people), name)
-		for _, c := range cached {
-			assert.Contains(t, c.Data, "Email", name)
+		for name, o := range map[string]chat.ContactsOption{
+			"offset": chat.Offset(1), "limit": chat.Limit(1), "where": chat.Where(chat.M{"Full name": "bob"}), "query": chat.Query(datasource.Query{Attributes: []string{"Full name"}}),
+		} {
+			_, err := jane.Contacts(t.Context(), o)
+			require.NoError(t, err)
+			cached, err := jane.Contacts(t.Context(), chat.Offline())
+			require.NoError(t, err)
+			assert.Len(t, cached, len(people), name)
+			for _, c := range cached {
+				assert.Contains(t, c.Data, "Email", name)
+			}
 		}
-	}
+	})
 }
 
 func TestListenersShareNothingOfAMessage(t *testing.T) {
@@ -268,18 +268,18 @@ func TestTheKeyIsForPrivateFilesOnly(t *testing.T) {
 }
 
 func TestARefusedTokenLeavesStorageAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	store := newInspected()
-	jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
-	w.converse(jane, "bob")
-	token := w.token("jane")
-	require.Contains(t, store.dump(), token)
-	require.NoError(t, w.login("jane").Logout(t.Context()), "on another device")
-	w.Always(fliplettest.Query, fliplettest.Status(500))
-	_, err := jane.Messages(t.Context())
-	require.Error(t, err)
-	assert.NotContains(t, store.dump(), token)
+	inTime(t, func(t *testing.T, w *world) {
+		store := newInspected()
+		jane := w.login("jane", func(o *chat.Options) { o.Storage = store })
+		w.converse(jane, "bob")
+		token := w.token("jane")
+		require.Contains(t, store.dump(), token)
+		require.NoError(t, w.login("jane").Logout(t.Context()), "on another device")
+		w.Always(fliplettest.Query, fliplettest.Status(500))
+		_, err := jane.Messages(t.Context())
+		require.Error(t, err)
+		assert.NotContains(t, store.dump(), token)
+	})
 }
 
 // closing counts bodies of responses that nobody has closed.

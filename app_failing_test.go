@@ -139,6 +139,7 @@ func TestAnAppSaysWhichConversationCannotBeReadAndWhenItCanAgain(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		way.sick.Store(rooms[0])
+		synctest.Wait() // for what is under way
 		w.AddRows(rooms[0], chat.M{"body": "late", "fromUserId": "somebody", "guid": "late"})
 		const others = 150
 		for i := range others { // so that something is answered all the time

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fliplet/fliplet-chat-go/internal/wait"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -42,9 +43,16 @@ type Reader interface {
 type Roster struct {
 	cfg Config
 
-	mu     sync.Mutex
-	denied map[int64]denial
-	joins  joins
+	mu       sync.Mutex
+	denied   map[int64]denial
+	readings map[int64]*reading // by conversation; those under way
+	joins    joins
+}
+
+// reading is of one conversation, for all who want it meanwhile.
+type reading struct {
+	wait.Shared
+	callers int
 }
 
 // denial is why the rows of a conversation are not shown.
@@ -66,7 +74,7 @@ func (r *Roster) Init(cfg Config) *Roster {
 }
 
 // Check reports whether the user is a member of all these conversations. It makes a
-// request for one that is not known. Its error names the first that is none, or none of
+// request for one that is not known, once for all who ask meanwhile. Its error names the first that is none, or none of
 // the user's, and then matches Config.NotFound; any other error says nothing about them.
 func (r *Roster) Check(ctx context.Context, ids ...int64) error {
 	unknown, err := r.unknown(ids, false)
@@ -82,11 +90,36 @@ func (r *Roster) Check(ctx context.Context, ids ...int64) error {
 		}
 	}
 	for _, id := range unknown {
-		if err := r.read(ctx, id); err != nil {
+		if err := r.readOnce(ctx, id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readOnce is read, unless that is under way, or has ended meanwhile.
+func (r *Roster) readOnce(ctx context.Context, id int64) error {
+	r.mu.Lock()
+	one := r.readings[id]
+	if one == nil {
+		if one = new(reading); r.readings == nil {
+			r.readings = map[int64]*reading{}
+		}
+		r.readings[id] = one
+	}
+	one.callers++
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if one.callers--; one.callers == 0 {
+			delete(r.readings, id)
+		}
+	}()
+	return one.Do(ctx, func() (bool, error) {
+		unknown, err := r.unknown([]int64{id}, false)
+		return len(unknown) == 0, err
+	}, func(ctx context.Context) error { return r.read(ctx, id) })
 }
 
 // unknown returns those of the ids that have to be read. fromRows: they come from rows,

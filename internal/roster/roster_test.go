@@ -31,6 +31,7 @@ type server struct {
 	elsewhere    map[int64]bool // conversations that the list does not have
 	fail         map[int64]error
 	listErr      error
+	takes        time.Duration // a read
 	reads, lists int
 }
 
@@ -54,6 +55,7 @@ func newServer() *server {
 }
 
 func (s *server) Read(_ context.Context, id int64) (wire.Definition, error) {
+	time.Sleep(s.takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
@@ -117,6 +119,26 @@ func TestMembershipIsReadOnceAndRemembered(t *testing.T) {
 		assert.Equal(t, [2]int{}, s.asked())
 		_, ok := s.seen.Load(int64(2))
 		assert.True(t, ok)
+	})
+}
+
+func TestWhoAsksMeanwhileGetsTheSameReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		s.takes = time.Second
+		failed := errors.New("cannot be read")
+		s.members[1], s.members[2], s.fail[3] = []string{"me"}, []string{"you"}, failed
+		var all sync.WaitGroup
+		for i := range 60 {
+			id := int64(1 + i%3)
+			all.Go(func() {
+				assert.ErrorIs(t, s.Check(t.Context(), id), map[int64]error{2: errNotFound, 3: failed}[id])
+			})
+		}
+		all.Wait()
+		assert.Equal(t, [2]int{0, 3}, s.asked(), "once for each conversation")
+		require.ErrorIs(t, s.Check(t.Context(), 3), failed)
+		assert.Equal(t, [2]int{0, 1}, s.asked(), "what failed is tried again")
 	})
 }
 

@@ -1,6 +1,9 @@
 package feed
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Something on the way may answer with an empty list where there are rows. A listener that
 // has begun with such answers does not know what was there before it. What it finds later
@@ -40,6 +43,23 @@ func (r *reader) belied(p page) bool {
 	case FromBeginning:
 		r.polled = beginning
 	}
+	return true
+}
+
+// came reports whether a row came after the empty first page of a listener from now, which was
+// asked for again. What was stamped a little before that page may have been visible after it.
+func (r *reader) came(row *Row, clock Time) bool {
+	return r.start == FromNow && r.doubted && r.firstClock != 0 && row.Created > r.firstClock-r.cfg.overlap() && !future(row.Created, clock)
+}
+
+// takeOff takes the rows that came since off a page, and reports whether there were any. They are
+// no history: the next poll brings them, so that a durable listener has a position before them.
+func (r *reader) takeOff(p *page) bool {
+	is := func(row Row) bool { return r.came(&row, p.clock) }
+	if !slices.ContainsFunc(p.rows, is) {
+		return false
+	}
+	p.rows = slices.DeleteFunc(slices.Clone(p.rows), is)
 	return true
 }
 

@@ -180,3 +180,61 @@ func TestAMessageWithAnOldTimeIsNotLostInAChatThatWasEmpty(t *testing.T) {
 		}
 	}
 }
+
+// An empty first page is asked for again. What is sent until then is what a listener from now
+// waits for, whether the page was right or not.
+func TestWhatComesWhileAnEmptyFirstPageIsAskedForAgainIsNewToAListenerFromNow(t *testing.T) {
+	t.Parallel()
+	for name, server := range map[string]struct{ lies, noLimit bool }{
+		"the page was right": {}, "the page was wrong": {lies: true},
+		"the page was right, and the server ignores limits": {noLimit: true}, "the page was wrong, and the server ignores limits": {lies: true, noLimit: true},
+	} {
+		for _, durable := range []bool{false, true} {
+			for _, n := range []int{0, 1, 3, 9, 30} {
+				for _, every := range []time.Duration{0, 200 * time.Millisecond, time.Minute} {
+					t.Run(fmt.Sprint(name, ", durable ", durable, ", ", n, " every ", every), func(t *testing.T) {
+						h := newHarness(feed.Config{PageSize: 4, Queue: 4, Collect: 8}, 1, 2)
+						h.dated, h.noLimit = true, server.noLimit
+						for i := range int64(15) {
+							if server.lies {
+								h.visible[h.send(1+i%2)] = 1 << 62
+							}
+							h.pass(time.Hour)
+						}
+						id := h.subscribe(t, feed.FromNow, durable)
+						var want []int64
+						pages, stored := 0, false
+						h.change = func(q feed.Query) {
+							if c, ok := h.feed.Commit(id, false); ok && c.Base != nil {
+								stored = true
+							}
+							assert.False(t, durable && !stored && h.feed.Pending(id) > 0, "the position before the first event is known")
+							if q.Kind != feed.Newest {
+								return
+							}
+							if pages++; pages == 2 {
+								clear(h.visible)
+								for len(want) < n {
+									h.pass(every)
+									want = append(want, h.send(1+int64(len(want)%2)))
+								}
+							}
+						}
+						h.poll()
+						events := h.drain(id)
+						require.Len(t, events, n)
+						if n == 0 {
+							assert.Equal(t, 2, pages, "nothing more is asked for")
+						}
+						h.pass(2 * time.Second)
+						want = append(want, h.send(1))
+						h.poll()
+						events = append(events, h.drain(id)...)
+						assert.Equal(t, want, ids(events))
+						assert.Equal(t, fmt.Sprintf("0 history, %d new, 0 gaps, 0 others", n+1), told(events))
+					})
+				}
+			}
+		}
+	}
+}

@@ -15,6 +15,7 @@ type fakeServer struct {
 	visible map[int64]feed.Time // not before; absent: at once
 	members map[int64]feed.Time
 	leaks   bool // it answers with rows of other conversations, too
+	noLimit bool // pages have all rows
 	nextID  int64
 	now     feed.Time
 	asked   []feed.Query
@@ -53,6 +54,9 @@ func (s *fakeServer) remove(id int64) {
 // far in order, because random histories ask thousands of times.
 func (s *fakeServer) answer(q feed.Query) []feed.Row {
 	s.asked = append(s.asked, q)
+	if s.noLimit {
+		q.Limit = len(s.rows) + 1
+	}
 	s.keys = s.keys[:0]
 	newestFirst := q.Kind == feed.Newest || q.Kind == feed.Latest
 	for id, r := range s.rows {

@@ -142,6 +142,9 @@ func (r *reader) membership(now time.Time, members roll, left []int64) {
 		if r.conversations == nil {
 			r.conversations = make(idSet, 0, len(members))
 		}
+		for _, id := range left { // since an earlier list, while the first page was asked for
+			r.conversations.remove(id)
+		}
 		for _, m := range members {
 			r.conversations.add(m.Conversation)
 		}

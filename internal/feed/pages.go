@@ -73,7 +73,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		return
 	}
 	if len(p.rows) == 0 && !r.doubted && len(r.conversations) > 0 && r.before == (Key{}) {
-		r.doubted = true // something on the way may have answered: all there is would be new
+		r.doubted, r.firstClock = true, p.clock // something on the way may have answered: all there is would be new
 		return
 	}
 	if r.lied && p.full && p.rows[0].Created >= r.began {
@@ -81,8 +81,14 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		return
 	}
 	// Rows from the future may be many. They are read to find where real times begin; what
-	// goes beyond a collection of them is history, of which only ids are kept.
-	ahead := p.full && future(p.rows[0].Created, p.clock)
+	// goes beyond a collection of them is history, of which only ids are kept. So is what came
+	// after an empty first page, to find where history ends, if there is any.
+	var oldest Key
+	if p.full {
+		oldest = p.rows[0].createdKey()
+	}
+	ahead := p.full && (future(oldest.Time, p.clock) || r.came(&p.rows[0], p.clock))
+	came := r.takeOff(&p)
 	for i := range p.rows {
 		row := &p.rows[i]
 		r.pos = advance(r.pos, row.Updated, p.clock)
@@ -100,10 +106,10 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		}
 	}
 	if ahead {
-		if r.before == (Key{}) {
+		if r.firstClock == 0 {
 			r.firstClock = p.clock
 		}
-		r.before, r.limit = p.rows[0].createdKey(), r.cfg.PageSize // none that tells where others are
+		r.before, r.limit = oldest, r.cfg.PageSize // none that tells where others are
 		return
 	}
 	if p.full {
@@ -123,7 +129,7 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	r.top = highest(r.top, p.rows)
 	r.gauged = r.top == 0 // there are no rows
 	r.checkpointInitial(p)
-	if r.before != (Key{}) { // what changed since the first page is not on these pages
+	if r.before != (Key{}) || came { // what changed since the first page is not on these pages
 		r.pos, r.missed = min(r.pos, r.firstClock), true
 	}
 	r.phase, r.limit, r.first, r.lied = live, r.cfg.PageSize, r.pos, false

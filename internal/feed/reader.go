@@ -44,7 +44,7 @@ type reader struct {
 	passed     Key       // how far rows beyond top were read whose time has passed, where they are more than a page
 	seen       Time      // the newest change in it, at most the clock of its answer
 	before     Key       // where the next page of the newest rows ends, while there are only rows from the future
-	firstClock Time      // of the first of these pages
+	firstClock Time      // of the first of these pages, or of an empty one before them
 	clock      Time      // of the last answer
 	first      Time      // the newest change on the first page of the poll
 	limit      int       // page size; doubled while the server's order is not reliable

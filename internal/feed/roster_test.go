@@ -67,3 +67,41 @@ func TestAListThatWasBeingReadWhenTheUserJoinedIsReadOnceMore(t *testing.T) {
 		})
 	}
 }
+
+// The user may leave a conversation while the first page is asked for. What is missed then is
+// what any absence misses.
+func TestAConversationThatWasLeftBeforeTheFirstPageIsJoinedAgain(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"newest": "1 history, 1 new, 0 gaps, 0 others", "now": "0 history, 1 new, 1 gaps, 0 others", "beginning": "1 history, 1 new, 0 gaps, 0 others"} {
+		for _, durable := range []bool{false, true} {
+			h := newHarness(feed.Config{}, 1, 2)
+			h.dated = true
+			h.send(1)
+			h.pass(time.Minute)
+			id := h.subscribe(t, starts[name], durable)
+			require.Equal(t, feed.Members, h.feed.Next(h.now).Query.Kind)
+			before := h.roster()
+			delete(h.members, 2)
+			h.feed.Joined(h.now) // elsewhere
+			h.feed.Members(h.now, before)
+			h.poll()
+			h.drain(id)
+			h.send(2) // which is missed
+			for range 3 {
+				h.pass(time.Minute)
+				h.send(1)
+				h.poll()
+				h.drain(id)
+			}
+			h.members[2] = 1
+			h.feed.Joined(h.now)
+			h.pass(time.Second)
+			h.poll()
+			events := h.drain(id)
+			h.pass(time.Minute)
+			h.send(2)
+			h.poll()
+			assert.Equal(t, want, told(append(events, h.drain(id)...)), "from %s, durable %v", name, durable)
+		}
+	}
+}

@@ -45,7 +45,7 @@ func (f *Feed) setBack(sent, now time.Time, clock Time) bool {
 // setBack moves the reader back, so that it reads again what came since.
 func (r *reader) setBack(step Time) {
 	if r.phase == initial {
-		if r.before != (Key{}) {
+		if r.firstClock != 0 {
 			r.firstClock -= step
 		}
 		return

@@ -523,4 +523,14 @@ var table = [...]Mutant{
 		Seed:  1610,
 		Edits: edits("known.go", "m.goneIDs[was.conversation] = max(m.goneIDs[was.conversation], was.ID)", "m.goneIDs[was.conversation] = 0"),
 	},
+	{
+		What:  "a conversation that holds up the position is not set aside while there is room",
+		Seed:  9176,
+		Edits: edits("aside.go", "e.ledger.base == nil {\n\t\treturn false\n\t}\n\tl := e.ledger\n\tvar base", "e.ledger.base == nil || e.room() {\n\t\treturn false\n\t}\n\tl := e.ledger\n\tvar base"),
+	},
+	{
+		What:  "what comes while an empty first page is asked for again is history",
+		Seed:  271,
+		Edits: edits("blank.go", "return r.start == FromNow && r.doubted &&", "return false &&"),
+	},
 }

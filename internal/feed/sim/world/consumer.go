@@ -150,7 +150,10 @@ func (r *Runner) finish(l *listener, c int, finish func(feed.ID, feed.Event) boo
 			r.fail("straggler", "conversation %d of listener %d is set aside, and holds up its position", conversation, r.number(l))
 			return
 		}
-		r.setAside(l, int(conversation)-1, true)
+		if !r.setAside(l, int(conversation)-1, true) {
+			r.fail("straggler", "conversation %d holds up the position of listener %d, and cannot be set aside", conversation, r.number(l))
+			return // it would be told for ever
+		}
 	}
 	cfg := &r.story.Config
 	for other := range l.lanes {

@@ -24,8 +24,10 @@ type listener struct {
 	limit  int       // rows of the first page
 	before feed.Key  // where it ends
 	loaded feed.Time // when its first page was read, 0 for not yet
-	// doubted: the first page was empty, and is asked for again.
+	// doubted: the first page was empty, and is asked for again. What was created after empty
+	// is certainly no history for a listener from now.
 	doubted bool
+	empty   feed.Time
 	first   feed.Key // of the oldest row of that page, if there may be older ones
 	had     []had    // by row
 	heard   []bool   // by version
@@ -124,14 +126,11 @@ func (l *listener) rollback() {
 // began notes which listeners a first page belongs to.
 func (r *Runner) began(q feed.Query) {
 	ascending, descending := true, true
-	oldest, newest := feed.Key{Time: beginning}, feed.Key{Time: beginning}
+	oldest := feed.Key{Time: beginning}
 	for i := range r.rows {
 		k := feed.Key{Time: r.rows[i].Created, ID: r.rows[i].ID}
 		if i == 0 || k.Compare(oldest) < 0 {
 			oldest = k
-		}
-		if k.Compare(newest) > 0 && !r.future(k.Time) {
-			newest = k
 		}
 		if i > 0 {
 			c := k.Compare(feed.Key{Time: r.rows[i-1].Created, ID: r.rows[i-1].ID})
@@ -144,25 +143,37 @@ func (r *Runner) began(q feed.Query) {
 			continue
 		}
 		if len(r.rows) == 0 && !l.doubted && r.members > 0 && q.Before == (feed.Key{}) {
-			l.doubted = true // it asks again
+			l.doubted, l.empty = true, r.clock-micros(r.story.Config.Overlap) // it asks again
 			continue
 		}
 		if full && !descending {
 			l.limit *= 2 // the engine asks for a page that holds everything
 			continue
 		}
-		if full && r.future(oldest.Time) {
+		if full && (r.future(oldest.Time) || l.came(oldest.Time)) {
 			l.limit, l.before = r.story.Config.PageSize, oldest // real times come with the next one
 			continue
 		}
 		l.loaded = r.fetched
 		switch {
 		case l.start == feed.FromNow && len(r.rows) > 0:
+			newest := feed.Key{Time: beginning}
+			for i := range r.rows {
+				k := feed.Key{Time: r.rows[i].Created, ID: r.rows[i].ID}
+				if k.Compare(newest) > 0 && !r.future(k.Time) && !l.came(k.Time) {
+					newest = k
+				}
+			}
 			l.first = feed.Key{Time: newest.Time, ID: newest.ID + 1}
 		case full:
 			l.first = oldest
 		}
 	}
+}
+
+// came reports whether a row came after the empty first page of a listener from now.
+func (l *listener) came(created feed.Time) bool {
+	return l.start == feed.FromNow && l.doubted && created > l.empty
 }
 
 // future reports whether a time is later than that of the last answer.

@@ -9,6 +9,7 @@ package life
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // A Life counts running work. It is safe for concurrent use, and its methods may be
@@ -17,13 +18,20 @@ type Life struct {
 	parent *Life // counts the work of this one, too; may be nil
 	above  *above
 
+	state   atomic.Int64 // how often running work counts one, and the flags below
 	mu      sync.Mutex
 	work    *work // nil in an idle Life: a process may have thousands
-	inside  int   // running work
-	over    bool  // no more work is accepted
 	stopped bool
 	first   *ending // what is called at Stop
 }
+
+// What state is made of. Each call of a Chat, and each message, begins and ends with it, and a lock would
+// cost twice as much.
+const (
+	over   = 1 << iota // no more work is accepted
+	waited             // whoever makes it nothing closes empty; changes with mu held
+	one                // running work
+)
 
 // above is what a Life ends with that is a part of no other; nil: nothing.
 type above struct{ context.Context }
@@ -88,7 +96,7 @@ func (l *Life) Enter() bool {
 	if l.parent != nil && !l.parent.Enter() {
 		return false
 	}
-	if l.admit(func() bool { return !l.over }) {
+	if l.admit(accepting) {
 		return true
 	}
 	if l.parent != nil {
@@ -103,7 +111,7 @@ func (l *Life) Join() bool {
 	if l.parent != nil && !l.parent.Join() {
 		return false
 	}
-	if l.admit(func() bool { return l.inside > 0 }) {
+	if l.admit(busy) {
 		return true
 	}
 	if l.parent != nil {
@@ -112,14 +120,19 @@ func (l *Life) Join() bool {
 	return false
 }
 
-func (l *Life) admit(allowed func() bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !allowed() {
-		return false
+func accepting(state int64) bool { return state&over == 0 }
+func busy(state int64) bool      { return state >= one }
+
+func (l *Life) admit(allowed func(state int64) bool) bool {
+	for {
+		state := l.state.Load()
+		if !allowed(state) {
+			return false
+		}
+		if l.state.CompareAndSwap(state, state+one) {
+			return true
+		}
 	}
-	l.inside++
-	return true
 }
 
 // Leave ends one Enter or Join.
@@ -131,14 +144,23 @@ func (l *Life) Leave() {
 }
 
 func (l *Life) release() {
+	switch state := l.state.Add(-one); {
+	case state < 0:
+		l.state.Add(one)
+		panic("life: Leave without Enter")
+	case !busy(state) && state&waited != 0:
+		l.emptied()
+	}
+}
+
+// emptied tells whoever waits that nothing runs, or did a moment ago.
+func (l *Life) emptied() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.inside == 0 {
-		panic("life: Leave without Enter")
-	}
-	if l.inside--; l.inside == 0 && l.work != nil && l.work.empty != nil {
+	if l.work != nil && l.work.empty != nil {
 		close(l.work.empty)
 		l.work.empty = nil
+		l.state.And(^waited)
 	}
 }
 
@@ -155,17 +177,13 @@ func (l *Life) Go(fn func()) bool {
 }
 
 // Retire makes the Life accept no more work. Running work continues.
-func (l *Life) Retire() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.over = true
-}
+func (l *Life) Retire() { l.state.Or(over) }
 
 // Stop retires the Life and ends its context with a cause. The first cause stays.
 func (l *Life) Stop(cause error) {
+	l.Retire()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over = true
 	if l.stopped {
 		return
 	}
@@ -182,30 +200,36 @@ func (l *Life) Over() bool {
 	if l.parent != nil && l.parent.Over() {
 		return true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.over
+	return !accepting(l.state.Load())
 }
 
 // Wait returns when no work runs, or with the cause of ctx if that ends first. While
 // the Life is open, new work may begin right afterwards.
 func (l *Life) Wait(ctx context.Context) error {
 	for {
-		l.mu.Lock()
-		if l.inside == 0 {
-			l.mu.Unlock()
+		empty := l.whenEmpty()
+		if empty == nil {
 			return nil
 		}
-		w := l.asked()
-		if w.empty == nil {
-			w.empty = make(chan struct{})
-		}
-		empty := w.empty
-		l.mu.Unlock()
 		select {
 		case <-empty:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// whenEmpty is closed when nothing runs any more; nil if nothing runs.
+func (l *Life) whenEmpty() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !busy(l.state.Or(waited)) {
+		l.state.And(^waited) // whoever has ended last has seen it, if there are others that wait
+		return nil
+	}
+	w := l.asked()
+	if w.empty == nil {
+		w.empty = make(chan struct{})
+	}
+	return w.empty
 }

@@ -3,6 +3,9 @@ package life_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,4 +115,35 @@ func TestTheZeroLifeIsOpenAndItsPartsEndWithIt(t *testing.T) {
 	assert.False(t, part.Enter())
 	end()
 	require.NoError(t, whole.Wait(t.Context()))
+}
+
+func TestWhoeverWaitsIsToldHoweverWorkBeginsAndEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	for range 2_000 {
+		var l life.Life
+		var running atomic.Int64
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				for range 10 {
+					if l.Enter() {
+						running.Add(1)
+						runtime.Gosched()
+						running.Add(-1)
+						l.Leave()
+					}
+				}
+			})
+			all.Go(func() {
+				for range 5 {
+					assert.NoError(t, l.Wait(t.Context()))
+				}
+			})
+		}
+		runtime.Gosched()
+		l.Retire()
+		assert.NoError(t, l.Wait(t.Context()))
+		assert.Zero(t, running.Load(), "it was told too early")
+		all.Wait()
+	}
 }

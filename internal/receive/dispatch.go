@@ -222,10 +222,10 @@ func (d *dispatcher) try(ctx context.Context, t *turn) error {
 
 // handle calls the function.
 func (d *dispatcher) handle(ctx context.Context, e *tried) (failed error) {
-	var told handling
-	within := d.Receiver.watch.begin(ctx, &told, hooks.Consume, d.Name, &e.Event, d.handOver(&e.Event))
+	told := d.Receiver.watch.handling(hooks.Consume, d.Name, d.handOver(&e.Event))
+	within := told.begin(ctx, &e.Event)
 	failed = errExited // unless it returns
-	defer func() { d.Receiver.watch.end(&told, failed) }()
+	defer func() { told.end(failed) }()
 	return d.Handle(within, e.Event)
 }
 

@@ -90,7 +90,7 @@ func (p *Pusher) end() {
 
 // deliver calls the handler until no event is left.
 func (p *Pusher) deliver() {
-	var told handling
+	told := p.l.r.watch.handling(hooks.Stream, "", 1)
 	exited := true
 	defer func() {
 		if exited {
@@ -105,7 +105,7 @@ func (p *Pusher) deliver() {
 			exited = false
 			return
 		}
-		p.l.r.watch.turn(&told)
+		told.turn()
 		ready := p.h.Prepare(ctx, e, p.l.r.shared.Load())
 		if ready && p.mayHandle() {
 			if err := p.handle(ctx, &told, &e); err != nil {
@@ -118,9 +118,9 @@ func (p *Pusher) deliver() {
 
 // handle calls the handler, which may also end the goroutine.
 func (p *Pusher) handle(ctx context.Context, told *handling, e *feed.Event) (err error) {
-	p.l.r.watch.begin(ctx, told, hooks.Stream, "", e, 1)
+	told.begin(ctx, e)
 	err = errExited // unless it returns
-	defer func() { p.l.r.watch.end(told, err) }()
+	defer func() { told.end(err) }()
 	return p.h.Handle()
 }
 

@@ -21,7 +21,7 @@ type Reader struct {
 // body may never end, and would keep a page of rows.
 func (rd *Reader) Begin(e *feed.Event) {
 	if rd.told != nil {
-		rd.l.r.watch.begin(rd.Context(), rd.told, hooks.Events, "", e, 1)
+		rd.told.begin(rd.Context(), e)
 	}
 	rd.event = feed.Event{}
 }
@@ -29,7 +29,7 @@ func (rd *Reader) Begin(e *feed.Event) {
 // end tells that the body has ended.
 func (rd *Reader) end() {
 	if rd.told != nil {
-		rd.l.r.watch.end(rd.told, nil)
+		rd.told.end(nil)
 	}
 }
 
@@ -40,7 +40,8 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 	if rd.l.kind = hooks.Events; b.Consumer != "" {
 		rd.l.kind, rd.l.name = hooks.Consume, b.Consumer
 	} else if r.watch != nil {
-		rd.told = new(handling)
+		told := r.watch.handling(hooks.Events, "", 1)
+		rd.told = &told
 	}
 	if err := r.attach(ctx, &rd.l, b); err != nil {
 		return nil, err
@@ -73,13 +74,15 @@ func (rd *Reader) next(ctx context.Context, ack bool) (*feed.Event, error) {
 		ok, err := rd.take(ctx, ack)
 		ack = false
 		if ok && rd.told != nil {
-			rd.l.r.watch.turn(rd.told)
+			rd.told.turn()
 		}
 		if ok || err != nil {
 			return &rd.event, err
 		}
 		rd.event = feed.Event{} // its row is the caller's
-		rd.told.waits()
+		if rd.told != nil {
+			rd.told.waits()
+		}
 		select {
 		case <-rd.ready: // also when the reader was stopped
 		case <-ctx.Done():
@@ -125,11 +128,15 @@ func (rd *Reader) Stopped() error {
 // Context ends with the reader.
 func (rd *Reader) Context() context.Context {
 	if rd.ctx == nil {
-		rd.l.r.mu.Lock()
-		defer rd.l.r.mu.Unlock()
-		rd.ctx = rd.l.context()
+		rd.makeContext()
 	}
 	return rd.ctx
+}
+
+func (rd *Reader) makeContext() {
+	rd.l.r.mu.Lock()
+	defer rd.l.r.mu.Unlock()
+	rd.ctx = rd.l.context()
 }
 
 // Shared reports whether other listeners may have the same rows.

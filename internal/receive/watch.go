@@ -51,102 +51,139 @@ func (w *watch) leased(name string, e hooks.LeaseEvent, err error) {
 }
 
 // handling is an event that is being handled, and told of. It is used for one after the
-// other, so that nothing is copied or allocated for a message.
+// other, so that nothing is copied or allocated for a message. The zero value tells nobody.
 type handling struct {
+	by    *watch
+	state handlingState
 	base  time.Time     // when the whole clock was read
 	wall  int64         // base in microseconds: arithmetic with times would be half of what is done here
 	began time.Duration // since then
-	going bool          // began is when the one before ended, and nothing was waited for since
-	turns bool          // began is when an event was turned to, which is not handed over yet
 	ctx   context.Context
-	told  hooks.Delivery
-	open  bool
+	told  hooks.Delivery // its Kind, Consumer and Attempt are those of all
 }
+
+// handlingState is what began of a handling says.
+type handlingState uint8
+
+const (
+	stale   handlingState = iota // nothing, for a clock has to be read
+	ended                        // when the one before ended, and nothing was waited for since
+	turned                       // when an event was turned to, which is not handed over yet
+	started                      // when an event was turned to that is being handled
+	untimed                      // nothing, and nobody asks for it
+)
 
 // rereadAfter is how soon the whole clock is read again. Between, only the time since then
 // is. And of events that follow each other the end of one is the beginning of the next:
 // reading the clock is most of what is done here for a message.
 const rereadAfter = time.Second
 
-// turn notes when a listener turns to an event, before its body is opened. One that is not
-// handed over then has taken time that is not the next one's.
-func (w *watch) turn(t *handling) {
-	if w == nil || w.deliveries == nil && w.handlers == nil {
-		return
+// handling is for events that are handled one after the other. attempt counts from 1.
+func (w *watch) handling(kind hooks.Kind, consumer string, attempt int) (t handling) {
+	if w == nil {
+		return t
 	}
-	if !t.going || t.turns || t.began >= rereadAfter {
-		t.base, t.began = time.Now(), 0
-		t.wall = t.base.UnixMicro()
+	t.by = w
+	t.told.Kind, t.told.Consumer, t.told.Attempt = kind, consumer, attempt
+	if w.deliveries == nil && w.handlers == nil {
+		t.state = untimed
 	}
-	t.turns = true
+	return t
 }
 
-// since is the time between two moments, or the longest that a Duration has room for.
-func since(from, to int64) time.Duration {
+// turn notes when a listener turns to an event, before its body is opened. One that is not
+// handed over then has taken time that is not the next one's.
+func (t *handling) turn() {
+	if t.state == ended && t.began < rereadAfter {
+		t.state = turned
+		return
+	}
+	t.read()
+}
+
+// read reads the clock for an event that is turned to.
+func (t *handling) read() {
+	if t.by != nil && t.state != untimed {
+		t.base, t.began, t.state = time.Now(), 0, turned
+		t.wall = t.base.UnixMicro()
+	}
+}
+
+// since is the time between two moments, of which now is that of a clock, or the longest that a
+// Duration has room for.
+func since(from, now int64) time.Duration {
 	const most = math.MaxInt64 / int64(time.Microsecond)
+	if min(from, now) >= -most/2 && max(from, now) <= most/2 { // as nearly always
+		return time.Duration(now-from) * time.Microsecond
+	}
 	from = min(max(from, -2*most), 2*most) // so that the difference has room, too
-	return time.Duration(min(max(to-from, -most), most)) * time.Microsecond
+	return time.Duration(min(max(now-from, -most), most)) * time.Microsecond
 }
 
 // waits says that something is waited for.
 func (t *handling) waits() {
-	if t != nil {
-		t.going = false
+	if t.state != untimed {
+		t.state = stale
 	}
 }
 
 // begin tells that an event is handed over. The context is the one to handle it with.
-// attempt counts from 1.
-func (w *watch) begin(ctx context.Context, t *handling, kind hooks.Kind, name string, e *feed.Event, attempt int) context.Context {
-	if w == nil {
+func (t *handling) begin(ctx context.Context, e *feed.Event) context.Context {
+	switch {
+	case t.by == nil:
 		return ctx
-	}
-	if e.Gap != nil {
-		if attempt == 1 {
-			for _, h := range w.gaps {
-				h.OnGap(hooks.Gap{Kind: kind, Consumer: name, Conversation: e.Gap.Conversation, Message: e.Gap.Row})
-			}
-		}
+	case e.Gap != nil:
+		t.gap(e)
 		return ctx
-	}
-	if w.deliveries == nil && w.handlers == nil {
+	case t.state == untimed:
 		return ctx
+	case t.state != turned:
+		t.read()
 	}
-	if !t.turns {
-		w.turn(t)
-	}
-	t.turns, t.going = false, false
-	now := t.wall + t.began.Microseconds()
-	d := &t.told
-	d.Kind, d.Consumer, d.Conversation, d.Message = kind, name, e.Row.Conversation, e.Row.ID
+	d := t.told // on the stack: passing what lies in the heap would copy it twice for each call
+	d.Conversation, d.Message = e.Row.Conversation, e.Row.ID
 	d.Update, d.Deleted, d.History, d.Replay = e.Update, e.Deleted, e.History, e.Replay
-	d.Attempt, d.Changed = attempt, time.UnixMicro(int64(e.Row.Updated))
-	d.Lag = since(int64(e.Row.Updated), now)
-	if attempt == 1 {
-		for _, h := range w.deliveries {
-			h.OnDelivery(*d)
+	d.Changed = time.UnixMicro(int64(e.Row.Updated))
+	d.Lag = since(int64(e.Row.Updated), t.wall+t.began.Microseconds())
+	t.state = stale
+	if d.Attempt == 1 {
+		for _, h := range t.by.deliveries {
+			h.OnDelivery(d)
 		}
 	}
-	if w.handlers == nil {
+	if len(t.by.handlers) == 0 {
 		return ctx
 	}
-	for _, h := range w.handlers {
-		ctx = h.OnHandlerStart(ctx, *d)
+	for _, h := range t.by.handlers {
+		ctx = h.OnHandlerStart(ctx, d)
 	}
-	t.ctx, t.open = ctx, true
+	t.ctx, t.told, t.state = ctx, d, started
 	return ctx
 }
 
-// end tells that it was handled.
-func (w *watch) end(t *handling, err error) {
-	if !t.open {
+// gap tells of what cannot be delivered.
+func (t *handling) gap(e *feed.Event) {
+	if t.told.Attempt != 1 {
 		return
 	}
-	t.open = false
-	ended := time.Since(t.base)
-	o := hooks.Outcome{Duration: ended - t.began, Err: err}
-	for _, h := range w.handlers {
+	for _, h := range t.by.gaps {
+		h.OnGap(hooks.Gap{Kind: t.told.Kind, Consumer: t.told.Consumer, Conversation: e.Gap.Conversation, Message: e.Gap.Row})
+	}
+}
+
+// end tells that it was handled.
+func (t *handling) end(err error) {
+	if t.state == started {
+		t.tellEnd(err)
+	}
+}
+
+func (t *handling) tellEnd(err error) {
+	now := time.Since(t.base)
+	o := hooks.Outcome{Duration: now - t.began, Err: err}
+	t.began, t.state = now, ended
+	for _, h := range t.by.handlers {
 		h.OnHandlerEnd(t.ctx, t.told, o)
 	}
-	t.ctx, t.began, t.going = nil, ended, true
+	t.ctx = nil
 }

@@ -99,10 +99,10 @@ func OpenApp(ctx context.Context, opts AppOptions) (_ *App, err error) {
 
 // User logs a person in, and returns their Chat: see [Chat.Login] for the query and its cost.
 // A stream makes no request [FromNow], and otherwise those for the messages before; so does
-// [Chat.Consume], which goes on with the position of a Chat of [Connect], and lets it lag by up to
-// two minutes, as [App.Consume] does. Without Options of Storage, Outbox, Push and CrossLogin a Chat
-// has little more than the contact's columns in memory until its first call, and no goroutine until
-// its first stream. Close it before the App, or let [App.Shutdown] do that.
+// [Chat.Consume], which goes on with the position of a Chat of [Connect], lags by up to two minutes,
+// and asks for deletions at its start, as [App.Consume] does. Without Options of Storage, Outbox, Push
+// and CrossLogin a Chat has little more than the contact's columns in memory until its first call, and
+// no goroutine until its first stream. Close it before the App, or let [App.Shutdown] do that.
 //
 // Errors: those of [Connect] and [Chat.Login]; [ErrClosed].
 func (a *App) User(ctx context.Context, query M, opts ...LoginOption) (_ *Chat, err error) {

@@ -311,6 +311,7 @@ func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(
 	t.Parallel()
 	for name, c := range map[string]struct {
 		transactional, fails bool
+		user                 bool // the consumer is that of a user of the App
 		// stuck is how many messages wait behind one that fails for a while, so that the
 		// conversation is set aside.
 		stuck int
@@ -321,12 +322,19 @@ func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(
 		"in a conversation that is held up":       {transactional: true, stuck: 20},
 		"in a conversation that is set aside":     {transactional: true, stuck: 400},
 		"in one that is set aside, without these": {stuck: 400},
+		"of a user, with transactions":            {user: true, transactional: true},
+		"of a user, without":                      {user: true},
+		"of a user, in one that is set aside":     {user: true, transactional: true, stuck: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o := newOffice(t, 8)
 				base, done := storage.NewMemory().(storage.Transactional), newLedger()
+				if c.user {
+					o.person("me")
+					o.set(o.rooms[1], "user-1", "me")
+				}
 				var frees time.Time
 				// life consumes for as long as during takes, and is killed then.
 				life := func(during func()) {
@@ -335,10 +343,15 @@ func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(
 					if !c.transactional {
 						kept = struct{ storage.Store }{store}
 					}
-					app := o.open(t, kept)
+					var who consumer
+					if c.user {
+						who = o.visit(t, kept, "me", false)
+					} else {
+						who = o.open(t, kept)
+					}
 					over := make(chan error)
 					go func() {
-						over <- app.Consume(t.Context(), "archive", func(ctx context.Context, m *chat.Message) error {
+						over <- who.Consume(t.Context(), "archive", func(ctx context.Context, m *chat.Message) error {
 							if m.Body == "stuck" && time.Now().Before(frees) {
 								return errors.New("not yet")
 							}
@@ -353,7 +366,7 @@ func TestAnAppConsumerTellsEachDeletionOnceThatWasNotFoundWhenTheOneBeforeEnded(
 					time.Sleep(10 * time.Second)
 					during()
 					store.dead.Store(true)
-					require.NoError(t, app.Close())
+					require.NoError(t, who.Close())
 					require.Error(t, <-over)
 				}
 				remove := func(room int64, ids ...int64) {

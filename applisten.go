@@ -128,6 +128,9 @@ func (w *watching) begin() {
 	}
 }
 
+// late lets a consumer look for deletions that were not told.
+func (w *watching) late(told hub.Told) { w.Late(told) }
+
 // listening is the session whose receiver a listener with these filters gets. At an App each has
 // its own, since it may be at another position.
 func (c *Chat) listening(s *session, filters []FilterOption, offline bool) (*session, error) {
@@ -232,19 +235,16 @@ func (c *Chat) deskOf(s *session) *hub.Desk {
 	})
 }
 
-// durable is the receiver of a consumer, and a function that lets go of it. At an App a user's is
-// not that of the streams, which have the times of the log: a position outlives that.
-func (c *Chat) durable(s *session) (*receive.Receiver, func()) {
+// durable is the receiver of a consumer, what looks for deletions that the App finds late, and a
+// function that lets go of it. At an App a user's is not that of the streams, which have the times
+// of the log: a position outlives that.
+func (c *Chat) durable(s *session) (_ *receive.Receiver, late func(hub.Told), leave func()) {
 	if s.desk == nil {
-		return s.receiver, func() {}
+		return s.receiver, s.watch.late, func() {}
 	}
 	desk := c.deskOf(s)
 	part, leave := s.receiver.Beside(&consumedRows{appRows{&polledRows{chat: c, session: s}, desk}}, c.timelyFeed)
-	desk.Enter(part)
-	return part, func() {
-		desk.Leave()
-		leave()
-	}
+	return part, desk.Late, desk.EnterConsumer(part, leave)
 }
 
 // consumedRows are those of a user of an App for a consumer.

@@ -155,3 +155,64 @@ func TestAnAppsUserThatIsKilledGetsWhatWasReadLaterThanNewerMessages(t *testing.
 		})
 	}
 }
+
+// A Chat of Connect tells deletions at once, and does not note them. What it has told a consumer of an
+// App's user does not tell again, which goes on with its position and looks for what was not found.
+func TestAConsumerOfAnAppsUserTellsNoDeletionAgainThatAPlainOneHasTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, 2)
+		o.person("me")
+		base, done := storage.NewMemory().(storage.Transactional), newLedger()
+		room, said := o.rooms[0], []int64(nil)
+		say := func(n int, also func(i int)) {
+			for i := range n {
+				guid := fmt.Sprint("m", len(said))
+				said = append(said, o.AddRows(room, chat.M{"body": guid, "fromUserId": "somebody", "guid": guid})...)
+				also(i)
+				time.Sleep(3 * time.Second)
+			}
+		}
+		remove := func(id int64) { require.NoError(t, o.Client().Delete(t.Context(), room, id)) }
+		life := func(plain bool, during func()) {
+			store := &mortal{Transactional: base, done: done}
+			c, over := o.visit(t, store, "me", plain), make(chan error)
+			go func() {
+				over <- c.Consume(t.Context(), "x", func(ctx context.Context, m *chat.Message) error { write(ctx, m); return nil })
+			}()
+			time.Sleep(10 * time.Second)
+			during()
+			store.dead.Store(true)
+			require.NoError(t, c.Close())
+			require.Error(t, <-over)
+		}
+		life(false, func() {
+			say(400, func(i int) {
+				if i == 20 {
+					remove(said[10])
+				}
+			})
+		})
+		require.Empty(t, done.deletions(), "or this test tries nothing")
+		remove(said[50]) // while nobody consumes
+		life(true, func() {
+			say(100, func(i int) {
+				if i == 20 {
+					remove(said[60])
+				}
+			})
+			assert.Equal(t, map[int64]int{said[50]: 1, said[60]: 1}, done.deletions())
+		})
+		life(false, func() {
+			time.Sleep(20 * time.Minute)
+			assert.Equal(t, map[int64]int{said[50]: 1, said[60]: 1}, done.deletions())
+			say(100, func(i int) {
+				if i == 20 {
+					remove(said[70])
+				}
+			})
+		})
+		life(false, func() { time.Sleep(20 * time.Minute) })
+		assert.Equal(t, map[int64]int{said[50]: 1, said[60]: 1, said[70]: 1}, done.deletions())
+	})
+}

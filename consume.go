@@ -270,7 +270,7 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
 		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
 	}
-	receiver, leave := c.durable(s)
+	receiver, late, leave := c.durable(s)
 	defer leave()
 	t := c.teller(s, o.onError)
 	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
@@ -280,8 +280,8 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 		OnStorage: func(err error) { t.Tell(failure("consume", err), false) }, Undone: h.undone,
 	}
-	if s.watch != nil && o.policy == Queue { // others do not handle all deletions
-		k.Begins = func(told *receive.Told) { s.watch.Late(told) }
+	if c.app != nil && o.policy == Queue { // others do not handle all deletions
+		k.Begins = func(told *receive.Told) { late(told) }
 	}
 	k.Outage = func(err error) bool { // it says nothing about the message: the server answers polls no better, or an answer waits in the outbox
 		return errors.Is(err, ErrQueued) || s.receiver.Status().Failed > 0 || rows.Down(err, errors.Is(err, ErrOffline))

@@ -206,9 +206,10 @@ func (m *memory) old(r *Row) bool {
 		r.First != 0 && r.First <= m.floor.Time // it was shown before the listener began
 }
 
-// forgot reports whether an unknown row was delivered and forgotten apart.
+// forgot reports whether an unknown row was delivered and forgotten apart. What the source has shown
+// first after everything that was forgotten was not, whatever the clock says that has dated it.
 func (m *memory) forgot(r *Row) bool {
-	return r.ID <= m.goneIDs[r.Conversation] && r.createdKey().Compare(m.gone[r.Conversation]) <= 0
+	return (r.First == 0 || r.First <= m.lost) && r.ID <= m.goneIDs[r.Conversation] && r.createdKey().Compare(m.gone[r.Conversation]) <= 0
 }
 
 // skipped reports whether an unknown row was left out, or delivered, when the user joined

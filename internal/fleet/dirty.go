@@ -55,6 +55,7 @@ type conv struct {
 	extra    int       // rows that are asked for beyond those that are remembered
 	told     feed.Time // its latest time of change in the list
 	shown    feed.Time // that in the last list
+	ahead    bool      // it was in the future then
 	checked  feed.Time // the same, when it was last read with deletions
 	doubtful bool      // it waits for such a read
 	begun    feed.Time // where reads of it have begun

@@ -303,11 +303,12 @@ func (f *Fleet) listed(now time.Time, list []Listing) {
 			f.assign(c, l.Users)
 			c.sure = f.asked
 		}
-		if l.Changed != c.shown && f.wrong(now) {
+		at := feed.Clamp(l.Changed, cmp.Or(f.clock, f.cfg.Since)) // a later time may be earlier than one from the future
+		if l.Changed != c.shown && (f.wrong(now) || at != l.Changed || c.ahead) {
 			f.dirty.mark(c, Listed, now)
 		}
-		if c.shown = l.Changed; l.Changed > c.told {
-			c.told = l.Changed
+		if c.shown, c.ahead = l.Changed, at != l.Changed; !c.ahead && at > c.told {
+			c.told = at
 			f.indexed(now, c.id, c.told, false)
 		}
 	}

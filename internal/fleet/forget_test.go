@@ -157,6 +157,23 @@ func TestARowThatTheLastReadOfAConversationDidNotShowYetIsNewHoweverLongAgoThatW
 	}
 }
 
+// What was told last of a conversation is forgotten soon when a clock that was set back has dated it.
+func TestARowThatTheLastReadDidNotShowYetIsNewAlsoWhenTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	l := newListener(t)
+	before, back := l.now, l.now.Add(-10*time.Minute)
+	require.Len(t, l.pass(time.Second, message(5000, 2, before)), 1)
+	require.Len(t, l.pass(time.Second, message(5002, 2, back)), 1)
+	for id := int64(6000); id < 6200; id++ {
+		require.Len(t, l.pass(time.Second, message(id, 1, back.Add(l.now.Sub(before)))), 1)
+	}
+	late := l.pass(time.Second, message(5001, 2, back.Add(-time.Second)), message(9999, 2, back.Add(l.now.Sub(before))))
+	require.Len(t, late, 2)
+	for _, ev := range late {
+		assert.False(t, ev.Update)
+	}
+}
+
 // Not parallel: it measures the heap.
 func TestWhatAListenerRemembersDoesNotGrowWithWhatItWasTold(t *testing.T) {
 	const listeners = 300

@@ -37,6 +37,12 @@ type sight struct {
 
 func sightOf(r *feed.Row) sight { return sight{r.ID, r.Updated, r.Hash, r.Deleted} }
 
+// before reports whether it is an earlier version than another one of its row, as a machine that is
+// behind shows it. A version from the future is followed by any other.
+func (v sight) before(o sight, clock feed.Time) bool {
+	return o.updated > v.updated && feed.Clamp(o.updated, clock) == o.updated
+}
+
 // begin makes everything up to a time history.
 func (t *track) begin(since feed.Time) { t.settled, t.pos = since, since }
 
@@ -61,7 +67,7 @@ func (t *track) hold(rows []feed.Row, clock feed.Time, late func(*feed.Row) bool
 		}
 		v := sightOf(row)
 		stale := slices.ContainsFunc(t.seen, func(o sight) bool {
-			return o == v || o.id == v.id && (o.updated > v.updated || o.deleted && !v.deleted)
+			return o == v || o.id == v.id && (v.before(o, clock) || o.deleted && !v.deleted)
 		})
 		if stale {
 			continue

@@ -220,6 +220,9 @@ func (c *Consumer) hold(ctx context.Context, lease *claim.Lease) error {
 func (c *Consumer) consume(ctx context.Context, lease *claim.Lease) error {
 	at := &position{store: c.Store, key: c.Key, told: c.told}
 	stored, err := at.take(ctx)
+	if err == nil && c.Begins == nil {
+		err = at.forgetTold(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,20 @@ func (t *Told) End(ctx context.Context, before feed.Time) error {
 	return t.Store.Delete(ctx, t.Key+"/search")
 }
 
+// forgetTold says that what is told from now on is not noted.
+func (p *position) forgetTold(ctx context.Context) error {
+	noted, err := p.get(ctx, "/deletions")
+	if err != nil || noted == nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := p.store.Delete(within, p.key+"/deletions"); err != nil {
+		return failed(err)
+	}
+	return nil
+}
+
 // note notes the deletions among events, through a Store or its transaction.
 func (c *Consumer) note(ctx context.Context, store storage.Store, events []tried) error {
 	if c.Begins == nil {

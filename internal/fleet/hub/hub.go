@@ -110,6 +110,16 @@ func (h *Hub) stale() bool {
 	return h.read.Before(h.begun.Add(-fresh))
 }
 
+// refreshed reads the list of conversations, unless that was done since somebody listens.
+func (h *Hub) refreshed(ctx context.Context) error {
+	h.want()
+	if !h.stale() {
+		return nil
+	}
+	_, err := h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true})
+	return err
+}
+
 // Ring says that a bell has named a conversation.
 func (h *Hub) Ring(conversation int64) { h.driver.Ring(conversation) }
 
@@ -216,6 +226,7 @@ type Desk struct {
 	as    time.Time   // of when these are
 	lacks lacks
 	tail  *tail // of an engine in the server's own times; nil until one asks
+	late  *late // of a consumer, nil for others
 	complaint
 
 	contact int64
@@ -274,6 +285,17 @@ func (d *Desk) Enter(to Listener) {
 	h.desks[d.user][d] = true
 }
 
+// EnterConsumer is [Desk.Enter] for a consumer, which may call [Desk.Late] then. It returns what
+// leaves, and calls then in the end.
+func (d *Desk) EnterConsumer(to Reader, then func()) (leave func()) {
+	d.late = &late{h: d.h, log: d.h.cfg.Log, to: to, list: d.sources}
+	d.Enter(to)
+	return func() {
+		d.Leave()
+		then()
+	}
+}
+
 // Leave ends the desk.
 func (d *Desk) Leave() {
 	if d == nil {
@@ -297,12 +319,27 @@ func (d *Desk) Conversations() (list []datasource.DataSource, read time.Time, ok
 	if !d.told.Swap(false) && time.Since(d.asked) < refresh || d.h.stale() {
 		return nil, read, false
 	}
+	list, read = d.listed()
+	return list, read, true
+}
+
+// listed are the user's conversations in the last list, and when that was read.
+func (d *Desk) listed() (list []datasource.DataSource, read time.Time) {
 	d.h.mu.Lock()
 	defer d.h.mu.Unlock()
 	for _, id := range d.h.of[d.id] {
 		list = append(list, d.h.sources[id])
 	}
-	return list, d.h.read, true
+	return list, d.h.read
+}
+
+// sources are the user's conversations in a list from after somebody has begun to listen.
+func (d *Desk) sources(ctx context.Context) ([]datasource.DataSource, error) {
+	if err := d.h.refreshed(ctx); err != nil {
+		return nil, err
+	}
+	list, _ := d.listed()
+	return list, nil
 }
 
 // Assign says which conversations are the user's, and as of when that is.
@@ -366,11 +403,14 @@ func (d *Desk) Page(ctx context.Context, q feed.Query, server func(context.Conte
 // conversations. One goroutine at a time may call it, and none may call Page then.
 func (d *Desk) Recent(ctx context.Context, q feed.Query, server func(context.Context, feed.Query) (rows.Answer, error)) (rows.Answer, error) {
 	if d.tail == nil {
-		d.tail = &tail{h: d.h, conversations: func(context.Context) ([]int64, time.Time, error) {
+		d.tail = &tail{h: d.h, late: d.late, conversations: func(context.Context) ([]int64, time.Time, error) {
 			return d.mine, d.since(), nil
 		}}
 	}
 	d.tail.server = server
+	if d.late != nil && q.Conversation == 0 && q.Kind == feed.Changes && q.First {
+		d.late.seek(ctx, q.After)
+	}
 	return d.tail.answer(datasource.InClass(ctx, datasource.ClassBackground), q)
 }
 

@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,11 @@ const (
 
 // late has the deletions from before the position of a consumer.
 type late struct {
+	h    *Hub
+	log  *slog.Logger
+	to   Reader                                                 // nil until it has entered
+	list func(context.Context) ([]datasource.DataSource, error) // the conversations of the consumer
+
 	mu     sync.Mutex
 	search *search    // nil: there is none, or it has ended
 	rows   []feed.Row // what was found; Updated is when it was given out first, 0: it was not
@@ -67,19 +73,21 @@ type search struct {
 }
 
 // Late makes the next query of changes look for deletions from before its position, too: a consumer
-// begins to receive. It does nothing for nil.
-func (w *Watch) Late(told Told) {
-	if w != nil {
-		w.late.mu.Lock()
-		defer w.late.mu.Unlock()
-		w.late.search, w.late.rows = &search{told: told}, nil
-	}
+// begins to receive.
+func (w *Watch) Late(told Told) { w.late.begin(told) }
+
+// Late is [Watch.Late] for the consumer of a user.
+func (d *Desk) Late(told Told) { d.late.begin(told) }
+
+func (l *late) begin(told Told) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.search, l.rows = &search{told: told}, nil
 }
 
 // seek looks for deletions from before a position, beside what is new, unless that is done or under
 // way. The first query of changes of an engine begins at its position.
-func (w *Watch) seek(ctx context.Context, after feed.Key) {
-	l := &w.late
+func (l *late) seek(ctx context.Context, after feed.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.search
@@ -89,8 +97,8 @@ func (w *Watch) seek(ctx context.Context, after feed.Key) {
 	if !s.begun {
 		s.begun, s.upto = true, after.Time
 	}
-	s.running = w.to.Aside(func() {
-		done := w.run(datasource.InClass(ctx, datasource.ClassBackground), s)
+	s.running = l.to.Aside(func() {
+		done := l.run(datasource.InClass(ctx, datasource.ClassBackground), s)
 		l.mu.Lock()
 		s.running = false
 		if done && l.search == s {
@@ -98,20 +106,20 @@ func (w *Watch) seek(ctx context.Context, after feed.Key) {
 		}
 		l.mu.Unlock()
 		if !done {
-			w.to.Poke() // the next query lets it go on
+			l.to.Poke() // the next query lets it go on
 		}
 	})
 }
 
 // run looks until nothing is left. It reports false if it has ended before.
-func (w *Watch) run(ctx context.Context, s *search) (done bool) {
+func (l *late) run(ctx context.Context, s *search) (done bool) {
 	for ctx.Err() == nil {
-		err := w.pass(ctx, s)
+		err := l.pass(ctx, s)
 		if err == nil {
 			return true
 		}
 		if ctx.Err() == nil {
-			w.cfg.Log.Debug("not all deletions from before could be asked for, which is tried again", "error", err)
+			l.log.Debug("not all deletions from before could be asked for, which is tried again", "error", err)
 		}
 		_ = wait.Sleep(ctx, searchAgain) // the loop looks at ctx
 	}
@@ -119,22 +127,22 @@ func (w *Watch) run(ctx context.Context, s *search) (done bool) {
 }
 
 // pass asks once for each conversation that is left. The error is the first one.
-func (w *Watch) pass(ctx context.Context, s *search) (failed error) {
-	list, ids, err := w.refreshed(ctx)
+func (l *late) pass(ctx context.Context, s *search) (failed error) {
+	list, err := l.list(ctx)
 	if err == nil && s.since == 0 {
-		err = w.beginSearch(ctx, s, list)
+		err = l.beginSearch(ctx, s, list)
 	}
 	if err != nil {
 		return err
 	}
 	s.left = slices.DeleteFunc(s.left, func(id int64) bool {
-		if ctx.Err() != nil || !w.late.runs(s) {
+		if ctx.Err() != nil || !l.runs(s) {
 			return false
 		}
-		if !slices.Contains(ids, id) {
+		if !slices.ContainsFunc(list, func(ds datasource.DataSource) bool { return ds.ID == id }) {
 			return true // there is none any more
 		}
-		err := w.findIn(ctx, s, id)
+		err := l.findIn(ctx, s, id)
 		failed = cmp.Or(failed, err)
 		_ = wait.Sleep(ctx, searchPace)
 		return err == nil
@@ -142,7 +150,7 @@ func (w *Watch) pass(ctx context.Context, s *search) (failed error) {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case failed != nil || !w.late.runs(s):
+	case failed != nil || !l.runs(s):
 		return failed
 	}
 	return s.told.End(ctx, s.since-feed.Time((24*time.Hour).Microseconds()))
@@ -156,16 +164,17 @@ func (l *late) runs(s *search) bool {
 }
 
 // beginSearch says since when deletions may not have been told, and of which conversations.
-func (w *Watch) beginSearch(ctx context.Context, s *search, list []datasource.DataSource) error {
-	longest := max(longestFind, eachFind*time.Duration(len(list)))
-	since, err := s.told.Begin(ctx, w.h.now(), max(s.upto, 0)-feed.Time(longest.Microseconds()))
+func (l *late) beginSearch(ctx context.Context, s *search, list []datasource.DataSource) error {
+	all, _ := l.h.all() // they take turns
+	longest := max(longestFind, eachFind*time.Duration(len(all)))
+	since, err := s.told.Begin(ctx, l.h.now(), max(s.upto, 0)-feed.Time(longest.Microseconds()))
 	if err != nil {
 		return err
 	}
 	s.since = max(since, 1)
 	for i := range list {
 		changed := rows.Micros(list[i].UpdatedAt.Add(listBehind))
-		if quiet := w.h.cfg.Profile.ListTimes != profile.Avoid && !list[i].UpdatedAt.IsZero() && changed < s.since; s.since < s.upto && !quiet {
+		if quiet := l.h.cfg.Profile.ListTimes != profile.Avoid && !list[i].UpdatedAt.IsZero() && changed < s.since; s.since < s.upto && !quiet {
 			s.left = append(s.left, list[i].ID)
 		}
 	}
@@ -173,9 +182,9 @@ func (w *Watch) beginSearch(ctx context.Context, s *search, list []datasource.Da
 }
 
 // findIn asks for what was deleted in a conversation before the position.
-func (w *Watch) findIn(ctx context.Context, s *search, id int64) error {
+func (l *late) findIn(ctx context.Context, s *search, id int64) error {
 	// Of the live rows none is wanted. The deleted ones come all, whatever the limit is.
-	answer, err := w.h.cfg.Client.Select(ctx, id, datasource.Query{
+	answer, err := l.h.cfg.Client.Select(ctx, id, datasource.Query{
 		UpdatedAt: datasource.M{"$gte": wire.Timestamp(time.UnixMicro(int64(s.since)))}, Limit: 1,
 	})
 	if err != nil {
@@ -202,15 +211,15 @@ func (w *Watch) findIn(ctx context.Context, s *search, id int64) error {
 			gone = append(gone, e)
 		}
 	}
-	found := rows.Feed(ctx, gone, w.h.cfg.Genuine, w.cfg.Log)
+	found := rows.Feed(ctx, gone, l.h.cfg.Genuine, l.log)
 	for i := range found {
 		if gone[i].CreatedAt.IsZero() {
 			found[i].Created = 1 // it is from before the position
 		}
 		found[i].Updated = 0
 	}
-	if w.late.add(s, found) {
-		w.to.Poke()
+	if l.add(s, found) {
+		l.to.Poke()
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
-	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 )
 
@@ -33,7 +32,7 @@ type Watch struct {
 	cfg  WatchConfig
 	rows *rows.Source
 	tail *tail
-	late late
+	late *late
 	to   Reader // nil until it has entered
 
 	mu     sync.Mutex
@@ -52,8 +51,12 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 		Client: h.cfg.Client, Endpoint: h.endpoint, PageSize: cfg.Size, Log: cfg.Log, Genuine: h.cfg.Genuine,
 		Host: watchHost{w}, Named: true, Roster: everybodys{},
 	})
+	w.late = &late{h: h, log: cfg.Log, list: func(ctx context.Context) ([]datasource.DataSource, error) {
+		list, _, err := w.refreshed(ctx)
+		return list, err
+	}}
 	w.tail = &tail{
-		h: h, server: w.fromServer, late: &w.late,
+		h: h, server: w.fromServer, late: w.late,
 		conversations: func(ctx context.Context) ([]int64, time.Time, error) {
 			_, ids, err := w.refreshed(ctx)
 			return ids, time.Time{}, err
@@ -67,7 +70,7 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 func (w *Watch) Enter(to Reader) {
 	w.h.mu.Lock()
 	defer w.h.mu.Unlock()
-	w.to = to
+	w.to, w.late.to = to, to
 	w.h.watches[w] = true
 }
 
@@ -109,11 +112,8 @@ func (w *Watch) Start() {
 
 // refreshed brings the conversations up to date.
 func (w *Watch) refreshed(ctx context.Context) ([]datasource.DataSource, []int64, error) {
-	w.h.want()
-	if w.h.stale() {
-		if _, err := w.h.source.Ask(ctx, fleet.Request{Kind: fleet.List, Users: true}); err != nil {
-			return nil, nil, err
-		}
+	if err := w.h.refreshed(ctx); err != nil {
+		return nil, nil, err
 	}
 	all, read := w.h.all()
 	now := w.h.now()
@@ -197,7 +197,7 @@ func (w *Watch) Members(ctx context.Context) ([]feed.Member, error) {
 // Page answers a query. One goroutine at a time may call it.
 func (w *Watch) Page(ctx context.Context, q feed.Query) (rows.Answer, error) {
 	if q.Conversation == 0 && q.Kind == feed.Changes && q.First {
-		w.seek(ctx, q.After)
+		w.late.seek(ctx, q.After)
 	}
 	return w.tail.answer(ctx, q)
 }

@@ -335,7 +335,7 @@ func TestACommitToAStreamThatWasDeletedSaysSo(t *testing.T) {
 	// A server that says nothing in the time that a call has says not that there is no stream either.
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, err := r.Commit(t.Context(), 0, []byte("position"), nil)
-		assert.ErrorIs(t, err, natsrelay.ErrUnavailable)
+		assert.ErrorIs(c, err, natsrelay.ErrUnavailable)
 		assert.ErrorContains(c, err, "stream CHAT was deleted, or has no leader now")
 	}, patience, time.Millisecond)
 }

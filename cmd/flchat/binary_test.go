@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -124,7 +123,7 @@ func TestTheManualPageIsGoodRoff(t *testing.T) {
 	if err != nil {
 		t.Skip("there is no groff: whether it formats was NOT checked")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-man", "-ww", "-Tutf8", "-P-cbou")
 	cmd.Stdin = strings.NewReader(page)
@@ -137,7 +136,7 @@ func TestTheManualPageIsGoodRoff(t *testing.T) {
 
 func shellOutput(t testing.TB, path string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	home := t.TempDir()

@@ -57,14 +57,14 @@ func interrupted(t *testing.T, reached <-chan struct{}, stdout, stderr io.Writer
 	case <-reached:
 	case code := <-ended:
 		require.FailNow(t, "it ends before", "status %d", code)
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		require.FailNow(t, "it does not get there")
 	}
 	cancel()
 	select {
 	case code := <-ended:
 		return code
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "it does not end")
 	}
 	return 0
@@ -152,7 +152,7 @@ func TestAnAttachmentThatIsAPipeIsRefusedAtOnce(t *testing.T) {
 	case r := <-done:
 		assert.Equal(t, exitUsage, r.code)
 		assert.Contains(t, r.errs, path+" is no file")
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "it waits for somebody who writes")
 	}
 }

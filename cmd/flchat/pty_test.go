@@ -75,7 +75,7 @@ func (s *screen) raw() string {
 // waitFor waits until a text is on the screen.
 func (s *screen) waitFor(text string) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return strings.Contains(s.raw(), text) }, time.Minute, 5*time.Millisecond, "%q does not come", text)
+	require.Eventually(s.t, func() bool { return strings.Contains(s.raw(), text) }, patience, 5*time.Millisecond, "%q does not come", text)
 }
 
 func (s *screen) press(keys string) {
@@ -91,12 +91,12 @@ func (s *screen) end() (int, string) {
 	go func() { ended <- s.cmd.Wait() }()
 	select {
 	case <-ended:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		s.t.Fatalf("it does not end; so far it has said:\n%s", s.raw())
 	}
 	select {
 	case <-s.done:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		s.t.Fatal("the terminal stays open")
 	}
 	return s.cmd.ProcessState.ExitCode(), s.raw()
@@ -240,7 +240,7 @@ func TestCtrlCEndsEveryQuestionAndEveryWait(t *testing.T) {
 			s := onTerminal(t, 80, []string{tt.env}, args...)
 			s.waitFor(tt.wait)
 			if tt.wait == "" {
-				require.Eventually(t, func() bool { return asked[args[len(args)-1]].Load() > 0 }, time.Minute, time.Millisecond)
+				require.Eventually(t, func() bool { return asked[args[len(args)-1]].Load() > 0 }, patience, time.Millisecond)
 			}
 			s.press("\x03")
 			code, text := s.end()
@@ -260,7 +260,7 @@ func TestATokenThatIsTypedIsNotShown(t *testing.T) {
 	s := onTerminal(t, 80, nil, append([]string{"unread", "--count"}, w.flags()...)...)
 	s.waitFor("it is not shown")
 	// The question comes before the terminal stops to show what is typed.
-	require.Eventually(t, func() bool { return !echoes(t, s.tty) }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return !echoes(t, s.tty) }, patience, time.Millisecond)
 	s.press(canaryToken + "\n")
 	code, text := s.end()
 	assert.Equal(t, 0, code)

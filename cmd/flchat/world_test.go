@@ -148,6 +148,9 @@ type result struct {
 	out, errs string
 }
 
+// patience is for what will happen, on a machine that does much else.
+const patience = 5 * time.Minute
+
 // call runs flchat in this process, with pipes. The token is in the environment.
 func (w *world) call(args ...string) result {
 	w.t.Helper()
@@ -156,7 +159,7 @@ func (w *world) call(args ...string) result {
 
 func callWith(t testing.TB, stdin io.Reader, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var out, errs bytes.Buffer
 	code := run(ctx, args, stdin, &out, &errs)

@@ -142,7 +142,7 @@ func scene(ctx context.Context, out io.Writer, database string, messages int) (e
 	if messages < 10 {
 		return errors.New("-messages: give 10 or more")
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+time.Duration(messages)*50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute+time.Duration(messages)*50*time.Millisecond)
 	defer cancel()
 	if database == "" {
 		server, err := pgtest.Run(ctx)
@@ -165,7 +165,7 @@ func scene(ctx context.Context, out io.Writer, database string, messages int) (e
 		return err
 	}
 	defer func() {
-		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
 		_, dropped := conn.Exec(tidy, "DROP SCHEMA "+o.Schema+" CASCADE")
 		err = errors.Join(err, dropped)

@@ -175,8 +175,8 @@ func next(ctx context.Context, working <-chan *exec.Cmd) (*exec.Cmd, error) {
 	select {
 	case cmd := <-working:
 		return cmd, nil
-	case <-time.After(time.Minute):
-		return nil, fmt.Errorf("no replica works after a minute")
+	case <-time.After(3 * time.Minute):
+		return nil, fmt.Errorf("no replica works after three minutes")
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -233,7 +233,7 @@ func natsServer(dir string) (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		return "", nil, fmt.Errorf("the nats-server does not start")
 	}
 	return s.ClientURL(), func() { s.Shutdown(); s.WaitForShutdown() }, nil

@@ -80,7 +80,7 @@ func TestEnvelopeJSInChromiumAndGoReadEachOther(t *testing.T) {
 	profile, err := os.MkdirTemp("", "envelope-chromium-")
 	require.NoError(t, err)
 	defer os.RemoveAll(profile)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+profile, "--dump-dom", server.URL)

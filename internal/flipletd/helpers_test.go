@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,8 +24,12 @@ type kit struct {
 	url   string // where a socket leads to the server; "" calls it
 }
 
+// patience is for what will happen, on a machine that does much else.
+const patience = 2 * time.Minute
+
+// start starts a server whose hooks have all the time that they need.
 func start(t testing.TB, change ...func(*flipletd.Config)) *kit {
-	cfg := flipletd.Config{Token: token}
+	cfg := flipletd.Config{Token: token, HookTimeout: time.Hour}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -189,7 +189,7 @@ func quiet(profile string) []string {
 
 func (s *site) browse(path, profile string, args ...string) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, append(quiet(profile), args...)...)
 	cmd.Env = append(os.Environ(), "HOME="+profile)

@@ -141,7 +141,7 @@ func (b *browser) call(session, method string, params m) json.RawMessage {
 		require.True(b.t, ok, "the browser has ended during %s", method)
 		require.Nil(b.t, a.Error, "%s: %v", method, a.Error)
 		return a.Result
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		require.Fail(b.t, "the browser does not answer", method)
 		return nil
 	}
@@ -216,7 +216,7 @@ func (p *tab) text(selector string) string {
 // until waits for an expression to become true. The page has a clock of its own.
 func (p *tab) until(expression string) {
 	p.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
 		if p.eval(expression) == true {
 			return
 		}

@@ -12,7 +12,7 @@ import (
 // patience is how long goroutines may take to end after the last test. goleak itself waits
 // for half a second, in which a busy machine may not have run all that a closed connection
 // wakes. What is left behind stays for ever, so waiting hides nothing of it.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // Main runs the tests of a package and ends the process, with an error if a goroutine stays
 // after tests that have all passed.

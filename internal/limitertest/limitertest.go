@@ -16,10 +16,9 @@ import (
 const (
 	n   = 50
 	per = time.Second
-	// counts is the window in which requests are counted. It is shorter than that of the limit by as much as a busy
-	// machine may take from a turn to the count.
-	counts = 800 * time.Millisecond
-	lease  = 5 * time.Second
+	// workers of a replica wait for their turn, or have just had it.
+	workers = 10
+	lease   = 5 * time.Second
 	// patience is for a machine that does much else.
 	patience = time.Minute
 )
@@ -48,10 +47,10 @@ func Share(t testing.TB, long time.Duration, open func() storage.Store) {
 	_ = all[2].Close() // it cannot say so
 	until(t, "the other two have most of it", func() bool { return may(all[:2]) >= n*9/10 && all[0].Replicas() == 2 })
 	time.Sleep(long)
-	if refused, total := s.seen(); refused > 0 || total == 0 {
-		t.Errorf("%d of %d requests were more than the limit", refused, total)
-	} else {
-		t.Logf("%d requests, none refused", total)
+	over, total := s.seen()
+	t.Logf("%d requests, in no time more than %d above the limit", total, over)
+	if total == 0 || over > len(all)*workers {
+		t.Errorf("%d requests, %d above the limit; at most %d can be late", total, over, len(all)*workers)
 	}
 }
 
@@ -122,7 +121,7 @@ func begin(t testing.TB, store storage.Store, s *server) *replica {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
-	for range n {
+	for range workers {
 		r.workers.Go(func() {
 			for r.Wait(ctx) == nil {
 				s.hit()
@@ -138,29 +137,29 @@ func (r *replica) end() {
 	r.workers.Wait()
 }
 
-// server counts requests in a sliding window.
+// server notes when requests came.
 type server struct {
-	mu             sync.Mutex
-	starts         []time.Time
-	total, refused int
+	mu   sync.Mutex
+	came []time.Time
 }
 
 func (s *server) hit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	for len(s.starts) > 0 && now.Sub(s.starts[0]) >= counts {
-		s.starts = s.starts[1:]
-	}
-	s.starts = append(s.starts, now)
-	s.total++
-	if len(s.starts) > n {
-		s.refused++
-	}
+	s.came = append(s.came, time.Now())
 }
 
-func (s *server) seen() (refused, total int) {
+// seen is how many requests came, and by how many there were more at most in any time than may start in it. Between a
+// turn and its request a busy machine may do anything else for long, so each worker can have one that is late, and no
+// more: whatever is above that was no right turn.
+func (s *server) seen() (over, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.refused, s.total
+	for i, first := range s.came {
+		for j, last := range s.came[i:] {
+			windows := int(last.Sub(first)/per) + 1
+			over = max(over, j+1-n*windows)
+		}
+	}
+	return over, len(s.came)
 }

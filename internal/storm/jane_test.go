@@ -79,6 +79,13 @@ func (s *story) jane() {
 	}
 }
 
+// killed reports whether power has gone at least once.
+func (s *story) killed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kills > 0
+}
+
 // life runs one process. It reports whether it has died, and another one is to follow.
 func (s *story) life(w *work) (again bool) {
 	store, closes, err := s.open()
@@ -162,10 +169,10 @@ func (s *story) die(c *chat.Chat, m *machine, w *work) {
 	}
 	began := time.Now()
 	_ = c.Close()
-	if d := time.Since(began); d > 2*time.Second {
+	if d := time.Since(began); d > soon {
 		s.wrong("Close took %v", d)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := c.Shutdown(ctx); err != nil {
 		s.wrong("what ran did not end within %v of Close: %v", time.Since(began), err)

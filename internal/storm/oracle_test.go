@@ -177,10 +177,15 @@ func (s *story) missing() (out []string) {
 
 // settle waits until everything has arrived, and a little longer.
 func (s *story) settle() {
-	for until := time.Now().Add(*settles); time.Now().Before(until) && len(s.missing()) > 0; {
+	s.wait(func() bool { return len(s.missing()) == 0 })
+	time.Sleep(2 * time.Second)
+}
+
+// wait waits for a condition, for as long as all may take to settle.
+func (s *story) wait(ok func() bool) {
+	for until := time.Now().Add(*settles); time.Now().Before(until) && !ok(); {
 		time.Sleep(200 * time.Millisecond)
 	}
-	time.Sleep(2 * time.Second)
 }
 
 // result is what became of a seed.

@@ -22,7 +22,7 @@ import (
 var (
 	seedFlag = flag.Uint64("storm.seed", 0, "play this seed only")
 	forFlag  = flag.Duration("storm.for", 0, "how long the storm lasts: 3s every day, 2m in a long test")
-	settles  = flag.Duration("storm.settle", time.Minute, "what all of it may take when the storm is over")
+	settles  = flag.Duration("storm.settle", 2*time.Minute, "what all of it may take when the storm is over")
 )
 
 // TestMain fails the run when a goroutine is left behind. net/http logs bytes that follow

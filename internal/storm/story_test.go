@@ -24,6 +24,11 @@ import (
 const (
 	faulty   = 0.3 // of the requests
 	parallel = 4   // functions of the consumer at the same time
+
+	// patience is for what will happen, on a machine that does much else.
+	patience = time.Minute
+	// soon is less than what a request takes that nobody answers.
+	soon = 20 * time.Second
 )
 
 // people: Jane's process dies again and again, and sends through an outbox; Bob sends what
@@ -102,6 +107,7 @@ func play(dir string, seed uint64, lasts time.Duration) *result {
 	lives.Go(s.bob)
 	lives.Go(s.eve)
 	time.Sleep(lasts)
+	s.wait(s.killed) // a machine that does much else may not have begun yet
 	for _, proxy := range s.nets {
 		proxy.Calm()
 	}
@@ -282,7 +288,7 @@ func (s *story) boot(ctx context.Context, name string, m *machine, store storage
 // leave ends a Chat in good order, in good weather.
 func (s *story) leave(name string, c *chat.Chat, m *machine) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := c.Shutdown(ctx); err != nil {
 		s.wrong("%s: Shutdown in good weather took %v: %v", name, time.Since(began), err)

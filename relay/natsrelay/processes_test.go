@@ -56,7 +56,11 @@ func serve() {
 // handling is how long a replica takes for a message, so that it can be stopped meanwhile.
 const handling = 60 * time.Millisecond
 
-// replicate is a replica, until it is killed. It says of each message that it begins with it.
+// ready is what a replica says when it has logged in.
+const ready = "ready"
+
+// replicate is a replica, until it is killed. It says when it is ready, and then of each message that it
+// begins with it.
 func replicate() {
 	ctx := context.Background()
 	nc, err := nats.Connect(os.Getenv("NATS"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(100*time.Millisecond))
@@ -77,6 +81,7 @@ func replicate() {
 	o.Storage = store
 	c := patiently(func() (*chat.Chat, error) { return chat.Connect(ctx, o) })
 	patiently(func() (any, error) { _, err := c.Login(ctx, chat.M{"flUserId": "bot"}); return nil, err })
+	fmt.Println(ready)
 	for {
 		err := c.Consume(ctx, "relay", func(ctx context.Context, m *chat.Message) error {
 			fmt.Println(m.ID)

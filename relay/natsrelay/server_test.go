@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/relay"
@@ -19,6 +20,13 @@ import (
 
 // role is what a process of the tests plays, "" for the tests themselves.
 const role = "NATSRELAY_ROLE"
+
+const (
+	// patience is for what will happen, on a machine that does much else.
+	patience = time.Minute
+	// hurry is for what will not happen.
+	hurry = 300 * time.Millisecond
+)
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
@@ -45,7 +53,7 @@ func own(t *testing.T, o server.Options) *server.Server {
 	s, err := server.NewServer(&o)
 	require.NoError(t, err)
 	s.Start()
-	require.True(t, s.ReadyForConnections(20*time.Second))
+	require.True(t, s.ReadyForConnections(patience))
 	t.Cleanup(func() { stop(s) })
 	return s
 }
@@ -57,18 +65,30 @@ func stop(s *server.Server) {
 
 func connect(t *testing.T, url string) jetstream.JetStream {
 	t.Helper()
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(2*time.Millisecond), nats.ReconnectJitter(0, 0))
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(2*time.Millisecond), nats.ReconnectJitter(0, 0), nats.Timeout(patience))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	require.NoError(t, err)
 	return js
 }
 
+// open opens a stream whose calls have the time that they need. Options go before.
 func open(t *testing.T, js jetstream.JetStream, opts ...natsrelay.Option) *natsrelay.Relay {
 	t.Helper()
-	r, err := natsrelay.Open(t.Context(), js, "CHAT", "shard", opts...)
+	r, err := natsrelay.Open(t.Context(), js, "CHAT", "shard", append([]natsrelay.Option{natsrelay.Timeout(patience)}, opts...)...)
 	require.NoError(t, err)
+	return r
+}
+
+// hasty opens a stream whose calls soon give up. What it takes to open it is tried until it was fast enough.
+func hasty(t *testing.T, js jetstream.JetStream) (r *natsrelay.Relay) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		var err error
+		r, err = natsrelay.Open(t.Context(), js, "CHAT", "shard", natsrelay.Timeout(hurry))
+		require.NoError(c, err)
+	}, patience, time.Millisecond)
 	return r
 }
 
@@ -103,7 +123,7 @@ func read(ctx context.Context, js jetstream.JetStream) (ids []string, err error)
 	}
 	defer messages.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextMaxWait(10 * time.Second))
+		m, err := messages.Next(jetstream.NextMaxWait(patience / 2))
 		if err != nil {
 			return nil, err
 		}

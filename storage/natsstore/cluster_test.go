@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -30,12 +31,17 @@ func TestABucketOfThreeReplicasIsAStore(t *testing.T) {
 	}
 	var routes []*url.URL
 	var ports []int
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		port := l.Addr().(*net.TCPAddr).Port
+	var held []net.Listener
+	for len(ports) < 3 {
+		port := 20_000 + rand.IntN(10_000) // below those of connections, one of which would take it meanwhile
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		held, ports, routes = append(held, l), append(ports, port), append(routes, &url.URL{Scheme: "nats", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))})
+	}
+	for _, l := range held {
 		require.NoError(t, l.Close())
-		ports, routes = append(ports, port), append(routes, &url.URL{Scheme: "nats", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))})
 	}
 	var nodes []*server.Server
 	for i, port := range ports {
@@ -47,13 +53,13 @@ func TestABucketOfThreeReplicasIsAStore(t *testing.T) {
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, err := natsstore.Open(t.Context(), connect(t, nodes[0].ClientURL()), "first", natsstore.Replicas(3))
 		assert.NoError(c, err)
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	// A handle at each node takes the calls in turn.
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		bucket := fresh()
 		r := &rotating{}
 		for i := range nodes {
-			r.all = append(r.all, open(t, connect(t, nodes[i].ClientURL()), bucket, natsstore.Replicas(3), natsstore.Timeout(time.Minute)))
+			r.all = append(r.all, open(t, connect(t, nodes[i].ClientURL()), bucket, natsstore.Replicas(3)))
 		}
 		return r
 	})

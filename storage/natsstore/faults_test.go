@@ -41,7 +41,7 @@ func openAnyhow(t *testing.T, p *natsproxy.Proxy, bucket string) *natsstore.Stor
 	t.Helper()
 	js := connect(t, p.URL())
 	for {
-		s, err := natsstore.Open(t.Context(), js, bucket, natsstore.Timeout(time.Minute))
+		s, err := natsstore.Open(t.Context(), js, bucket, natsstore.Timeout(patience))
 		if err == nil {
 			return s
 		}
@@ -98,7 +98,7 @@ func TestACallWhoseConnectionIsCutIsAnsweredRightly(t *testing.T) {
 						}
 						return natsproxy.Passed
 					})
-					s := open(t, connect(t, p.URL()), bucket, natsstore.Timeout(20*time.Second))
+					s := open(t, connect(t, p.URL()), bucket)
 					armed.Store(true)
 					require.NoError(t, call(t.Context(), s), "request %d, fate %d", at, how)
 					armed.Store(false)
@@ -182,7 +182,7 @@ func TestAWriteThatArrivesLateIsRefused(t *testing.T) {
 	info, err := stream.Info(t.Context())
 	require.NoError(t, err)
 	for range 4 { // as if the network had held back what was sent
-		late, err := sub.NextMsg(5 * time.Second)
+		late, err := sub.NextMsg(patience)
 		require.NoError(t, err)
 		late.Header.Del(jetstream.MsgIDHeader) // and longer than the server remembers it
 		_, err = js.PublishMsg(t.Context(), &nats.Msg{Subject: late.Subject, Header: late.Header, Data: late.Data})
@@ -199,10 +199,10 @@ func TestAStoreFindsItsServerAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := own(t, server.Options{StoreDir: dir})
-	port := first.Addr().(*net.TCPAddr).Port
+	addr := first.Addr().(*net.TCPAddr)
 	js := connect(t, first.ClientURL())
-	s := open(t, js, "chat", natsstore.Timeout(300*time.Millisecond))
-	require.NoError(t, s.Set(t.Context(), "key", []byte("kept")))
+	require.NoError(t, open(t, js, "chat").Set(t.Context(), "key", []byte("kept")))
+	s := hasty(t, js, "chat", hurry)
 	stop(first)
 
 	for name, call := range map[string]func(ctx context.Context) error{
@@ -215,26 +215,27 @@ func TestAStoreFindsItsServerAgain(t *testing.T) {
 			return nil
 		},
 		"open": func(ctx context.Context) error {
-			_, err := natsstore.Open(ctx, js, "chat", natsstore.Timeout(300*time.Millisecond))
+			_, err := natsstore.Open(ctx, js, "chat", natsstore.Timeout(hurry))
 			return err
 		},
 	} {
-		began := time.Now()
-		err := call(t.Context())
-		assert.ErrorIs(t, err, natsstore.ErrUnavailable, name)
-		assert.Less(t, time.Since(began), 10*time.Second, "%s ends without a context that does", name)
+		assert.ErrorIs(t, call(t.Context()), natsstore.ErrUnavailable, "%s ends without a context that does", name)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errors.New("enough"))
 		assert.ErrorContains(t, call(ctx), "enough", name)
 	}
 
-	own(t, server.Options{StoreDir: dir, Port: port})
+	require.Eventually(t, func() bool { // a connection that was made meanwhile may have got its port
+		l, err := net.Listen("tcp", addr.String())
+		return err == nil && l.Close() == nil
+	}, patience, time.Millisecond)
+	own(t, server.Options{StoreDir: dir, Port: addr.Port})
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		v, err := s.Get(context.Background(), "key")
 		assert.NoError(t, err)
 		assert.Equal(t, "kept", string(v))
-	}, 20*time.Second, 20*time.Millisecond)
-	require.NoError(t, s.Set(t.Context(), "key", []byte("new")))
+	}, patience, 20*time.Millisecond)
+	require.NoError(t, open(t, js, "chat").Set(t.Context(), "key", []byte("new")))
 }
 
 func TestAClosedConnectionIsSaid(t *testing.T) {
@@ -242,19 +243,21 @@ func TestAClosedConnectionIsSaid(t *testing.T) {
 	js := connect(t, shared.ClientURL())
 	s := open(t, js, fresh())
 	js.Conn().Close()
-	began := time.Now()
 	err := s.Set(t.Context(), "key", nil)
 	require.ErrorIs(t, err, natsstore.ErrUnavailable)
 	assert.ErrorContains(t, err, "closed")
-	assert.Less(t, time.Since(began), 3*time.Second, "it does not wait for what cannot come")
+	assert.NotContains(t, err.Error(), "within", "it does not wait for what cannot come")
 }
 
 func TestAWriteToABucketThatWasDeletedSaysSo(t *testing.T) {
 	t.Parallel()
 	js, bucket := connect(t, shared.ClientURL()), fresh()
-	s := open(t, js, bucket)
+	s := hasty(t, js, bucket, 2*time.Second) // the client library asks for half a second by itself
 	require.NoError(t, js.DeleteKeyValue(t.Context(), bucket))
-	err := s.Set(t.Context(), "key", []byte("value"))
-	require.ErrorIs(t, err, natsstore.ErrUnavailable)
-	assert.ErrorContains(t, err, "stream KV_"+bucket+" was deleted, or has no leader now")
+	// A server that says nothing in the time that a call has says not that there is no stream either.
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		err := s.Set(t.Context(), "key", []byte("value"))
+		assert.ErrorIs(c, err, natsstore.ErrUnavailable)
+		assert.ErrorContains(c, err, "stream KV_"+bucket+" was deleted, or has no leader now")
+	}, patience, time.Millisecond)
 }

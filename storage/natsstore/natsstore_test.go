@@ -4,7 +4,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -18,12 +17,12 @@ func TestBucketIsAStore(t *testing.T) {
 	var buckets sync.Map
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		bucket := fresh()
-		s := open(t, connect(t, shared.ClientURL()), bucket, natsstore.Timeout(time.Minute))
+		s := open(t, connect(t, shared.ClientURL()), bucket)
 		buckets.Store(s, bucket)
 		return s
 	}, storagetest.Reopen(func(t *testing.T, s storage.Store) storage.Store {
 		bucket, _ := buckets.Load(s)
-		again := open(t, connect(t, shared.ClientURL()), bucket.(string), natsstore.Timeout(time.Minute))
+		again := open(t, connect(t, shared.ClientURL()), bucket.(string))
 		buckets.Store(again, bucket)
 		return again
 	}))

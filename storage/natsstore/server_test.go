@@ -11,14 +11,21 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/storage"
 	"github.com/fliplet/fliplet-chat-go/storage/natsstore"
 )
 
-// large is room for the largest values of storagetest.
-const large = 8 << 20
+const (
+	// large is room for the largest values of storagetest.
+	large = 8 << 20
+	// patience is for what will happen, on a machine that does much else.
+	patience = time.Minute
+	// hurry is for what will not happen.
+	hurry = 300 * time.Millisecond
+)
 
 // shared is the server of all tests that do not disturb it.
 var shared *server.Server
@@ -52,7 +59,7 @@ func start(o server.Options) (*server.Server, error) {
 		return nil, err
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		return nil, fmt.Errorf("the server is not ready")
 	}
 	return s, nil
@@ -77,18 +84,30 @@ func stop(s *server.Server) {
 
 func connect(t *testing.T, url string) jetstream.JetStream {
 	t.Helper()
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(2*time.Millisecond), nats.ReconnectJitter(0, 0))
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(2*time.Millisecond), nats.ReconnectJitter(0, 0), nats.Timeout(patience))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	require.NoError(t, err)
 	return js
 }
 
+// open opens a bucket whose calls have the time that they need. Options go before.
 func open(t *testing.T, js jetstream.JetStream, bucket string, opts ...natsstore.Option) *natsstore.Store {
 	t.Helper()
-	s, err := natsstore.Open(t.Context(), js, bucket, opts...)
+	s, err := natsstore.Open(t.Context(), js, bucket, append([]natsstore.Option{natsstore.Timeout(patience)}, opts...)...)
 	require.NoError(t, err)
+	return s
+}
+
+// hasty opens a bucket whose calls soon give up. What it takes to open it is tried until it was fast enough.
+func hasty(t *testing.T, js jetstream.JetStream, bucket string, within time.Duration) (s *natsstore.Store) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		var err error
+		s, err = natsstore.Open(t.Context(), js, bucket, natsstore.Timeout(within))
+		require.NoError(c, err)
+	}, patience, time.Millisecond)
 	return s
 }
 

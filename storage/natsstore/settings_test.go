@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,7 +39,7 @@ func TestABucketThatWouldLoseValuesIsRefusedWithTheSettingAndTheFix(t *testing.T
 		change(&cfg)
 		_, err := js.CreateStream(t.Context(), cfg)
 		require.NoError(t, err, said)
-		_, err = natsstore.Open(t.Context(), js, bucket)
+		_, err = natsstore.Open(t.Context(), js, bucket, natsstore.Timeout(patience))
 		assert.ErrorIs(t, err, natsstore.ErrSettings, said)
 		assert.ErrorContains(t, err, said)
 		assert.ErrorContains(t, err, bucket)
@@ -143,12 +142,7 @@ func TestAServerWithoutJetStreamIsSaid(t *testing.T) {
 	require.NoError(t, err)
 	plain.Start()
 	t.Cleanup(func() { stop(plain) })
-	require.True(t, plain.ReadyForConnections(20*time.Second))
-	nc, err := nats.Connect(plain.ClientURL())
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	_, err = natsstore.Open(t.Context(), js, "chat")
+	require.True(t, plain.ReadyForConnections(patience))
+	_, err = natsstore.Open(t.Context(), connect(t, plain.ClientURL()), "chat", natsstore.Timeout(patience))
 	assert.ErrorContains(t, err, "JetStream is not enabled")
 }

@@ -37,6 +37,20 @@ func insert(ctx context.Context, id int) error {
 	return err
 }
 
+// mayIdle is how long the transaction of a context may be idle, after another time was set if that is given.
+func mayIdle(t *testing.T, ctx context.Context, other string) (said string) { //nolint:revive // as testify
+	t.Helper()
+	tx, ok := pgstore.Tx(ctx)
+	require.True(t, ok)
+	if other != "" {
+		_, err := tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = '"+other+"'")
+		require.NoError(t, err)
+		return other
+	}
+	require.NoError(t, tx.QueryRow(ctx, "SHOW idle_in_transaction_session_timeout").Scan(&said))
+	return said
+}
+
 func wantStored(t *testing.T, s *pgstore.Store, conn *pgx.Conn, stored bool) {
 	t.Helper()
 	_, err := s.Get(t.Context(), "position")
@@ -214,6 +228,7 @@ func TestTheSwapInsideATransactionDecidesWhoseEffectsCount(t *testing.T) {
 				err := s.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
 					require.NoError(t, insert(ctx, 1))
 					require.NoError(t, advance(ctx, tx, old, []byte("first")))
+					mayIdle(t, ctx, "1min") // the second one may take its time
 					close(swapped)
 					require.EventuallyWithT(t, func(c *assert.CollectT) {
 						assert.Equal(c, 1, number(t, conn, "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) OR NOT granted AND locktype = 'transactionid' AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"))
@@ -247,6 +262,7 @@ func TestASwapToNothingHoldsThePlace(t *testing.T) {
 		ok, err := tx.CompareAndSwap(ctx, "position", nil, nil)
 		require.NoError(t, err)
 		require.True(t, ok)
+		mayIdle(t, ctx, "1min") // the other one may take its time
 		go func() {
 			ok, err := s.CompareAndSwap(t.Context(), "position", nil, []byte("1"))
 			done <- ok && err == nil
@@ -294,10 +310,13 @@ func TestADeadlockIsReturnedAndNotTriedAgain(t *testing.T) {
 
 func TestATransactionThatIsLeftIdleLosesItsLocks(t *testing.T) {
 	t.Parallel()
-	s, conn := effects(t, pgstore.IdleTimeout(time.Second))
+	s, conn := effects(t, pgstore.IdleTimeout(8*time.Second))
 	err := s.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
 		require.NoError(t, insert(ctx, 1))
+		require.Equal(t, "8s", mayIdle(t, ctx, ""))
 		require.NoError(t, advance(ctx, tx, nil, []byte("1")))
+		require.Equal(t, "8s", mayIdle(t, ctx, ""), "a swap makes it no longer")
+		mayIdle(t, ctx, "100ms") // now that nothing else has to be faster
 		// As if the process was suspended: another one can go on.
 		assert.NoError(t, s.Set(t.Context(), "position", []byte("another's")))
 		return nil

@@ -256,14 +256,17 @@ func (s *scene) tried() int {
 
 func (s *scene) rows() int { return number(s.t, s.conn, "SELECT count(*) FROM archive") }
 
-// reach waits until a number has reached some value.
+// reach waits until a number has reached some value, for as long as it grows now and then.
 func (s *scene) reach(what string, n func() int, want int, within time.Duration) bool {
+	most := 0
 	for end := time.Now().Add(within); ; time.Sleep(2 * time.Millisecond) {
-		if n() >= want {
+		switch have := n(); {
+		case have >= want:
 			return true
-		}
-		if time.Now().After(end) {
-			s.t.Logf("%d of %d %s", n(), want, what)
+		case have > most:
+			most, end = have, time.Now().Add(within)
+		case time.Now().After(end):
+			s.t.Logf("%d of %d %s", have, want, what)
 			return false
 		}
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/fliplet/fliplet-chat-go/storage/pgstore"
 )
 
-const patience = 20 * time.Second
+// patience is for what will happen, on a machine that does much else.
+const patience = time.Minute
 
 // told waits until a watch tells.
 func told(t *testing.T, watch <-chan struct{}) {

@@ -107,7 +107,7 @@ func (f Faulty) heal(t *testing.T) {
 func (f Faulty) settled(t *testing.T, what string, fn func() bool) {
 	t.Helper()
 	for began := time.Now(); !fn(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 5*time.Second {
+		if time.Since(began) > toldWithin {
 			t.Errorf("%s", what)
 			return
 		}
@@ -130,7 +130,7 @@ func (f Faulty) value(t *testing.T, key string) []byte {
 // short bounds a call: a store that waits for an answer that does not come may hang as long
 // as its context.
 func short(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.Context(), 20*time.Second)
+	return context.WithTimeout(t.Context(), time.Minute)
 }
 
 func cutSet(t *testing.T, f Faulty) {

@@ -302,7 +302,7 @@ func transactionEndedContext(t *testing.T, s storage.Store) {
 			cancel()
 			select {
 			case <-ctx.Done():
-			case <-time.After(5 * time.Second):
+			case <-time.After(toldWithin):
 				t.Error("the context of a transaction does not end with that of Update")
 				withError = true
 			}

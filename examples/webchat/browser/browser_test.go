@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a condition may take to hold. Nothing is slow by itself; machines are.
-const patience = 45 * time.Second
+const patience = 2 * time.Minute
 
 // program is webchat, built once.
 var program = sync.OnceValues(func() (string, error) {

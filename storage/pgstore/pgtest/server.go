@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -148,8 +149,15 @@ func complete(dir string) bool {
 	return true
 }
 
-// freePort returns a port that nobody listens on now.
+// freePort returns a port that nobody listens on now. One below those that the system gives to
+// whoever wants any is not taken by somebody else while the server is stopped.
 func freePort() (int, error) {
+	for range 10 {
+		port := 20_000 + rand.IntN(10_000) //nolint:gosec // it chooses a port
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
@@ -303,7 +311,7 @@ func (s *Server) end(how os.Signal) error {
 	if err := p.cmd.Process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("pgtest: %w", err)
 	}
-	late := time.NewTimer(30 * time.Second)
+	late := time.NewTimer(time.Minute)
 	defer late.Stop()
 	select {
 	case <-p.ended:
@@ -311,7 +319,7 @@ func (s *Server) end(how os.Signal) error {
 	case <-late.C:
 		_ = p.cmd.Process.Kill()
 		<-p.ended
-		return errors.New("pgtest: the server did not end within 30s, and was killed")
+		return errors.New("pgtest: the server did not end within a minute, and was killed")
 	}
 }
 

@@ -35,6 +35,7 @@ type job struct {
 	Contacts, App    int64
 	Late             bool // the guard is switched off
 	Pages            int  // what there is room for; 0 for no bound
+	Halt             int  // it goes no further than this line, and waits there to be killed; 0 for no such line
 }
 
 func TestMain(m *testing.M) {
@@ -58,7 +59,7 @@ func child(text string) error {
 	if err != nil {
 		return err
 	}
-	n := 0
+	n, lines := 0, 1
 	o := archive.Options{
 		Path: j.Path, API: j.URL, Contacts: j.Contacts, PrimaryKey: "Email",
 		Connect: func(ctx context.Context, store storage.Store) (*chat.Chat, error) {
@@ -67,6 +68,9 @@ func child(text string) error {
 		Progress: func(p archive.Progress) {
 			if n++; n%20 == 0 || p.Phase == archive.Attachments {
 				fmt.Println(p.Phase, p.Messages, p.Files)
+				if lines++; lines == j.Halt {
+					select {}
+				}
 			}
 		},
 	}
@@ -225,7 +229,8 @@ func unlike(a, b string) string {
 func TestTheKillsNoticeRecordsThatAreNotWrittenWithThePosition(t *testing.T) {
 	w, _, _ := busy(t, 800)
 	killed, undisturbed := file(t), file(t)
-	w.kill(job{Path: killed, Late: true}, 36, 0) // 720 messages: more than the first transaction has
+	const lines = 36
+	w.kill(job{Path: killed, Late: true, Halt: lines}, lines, 0) // 720 messages: more than the first transaction has
 	w.finish(job{Path: killed, Late: true})
 	w.finish(job{Path: undisturbed})
 	want, err := content(t, undisturbed)

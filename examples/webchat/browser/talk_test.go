@@ -118,14 +118,16 @@ func talk(_ *testing.T, b *browser) {
 		eval[bool](jane, `document.getElementById("text").value = "", document.getElementById("text").dispatchEvent(new Event("input")), true`)
 	})
 	b.run("a deletion, from the menu", func(t *testing.T) {
+		jane.clickOn(row("Ravi Sen"))
 		bob.say("Wrong window")
-		jane.until(shows("Wrong window"))
-		bob.until(`!document.querySelector(".waiting")`)
+		bob.until(shows("Wrong window") + ` && !document.querySelector(".waiting")`)
 		eval[bool](bob, bubble("Wrong window")+`?.querySelector(".act").focus(), true`)
 		bob.press(kb.Enter)
 		bob.until(`document.activeElement.getAttribute("role") === "menuitem"`)
 		bob.press(kb.End + kb.Enter)
 		bob.until(`document.getElementById("sure").open && document.activeElement.textContent === "Cancel"`)
+		jane.clickOn(row("Bob Roe"))
+		bob.until(bubble("Wrong window") + `?.querySelector(".seen")`) // it is drawn anew, with its button
 		bob.press(kb.Enter)
 		bob.until(`!document.getElementById("sure").open && document.activeElement.classList.contains("act")`)
 		bob.press(kb.Enter)

@@ -201,6 +201,11 @@ export class TalkView {
   // said is the bubble of a message, which may have been drawn anew.
   said(guid) { return [...$("bubbles").querySelectorAll(".said")].find((node) => node.dataset.guid === guid); }
 
+  // refocus gives the keyboard back to the button of a message, which may have been drawn anew.
+  refocus(m, button) {
+    (button.isConnected ? button : this.said(m.data ? m.data.guid : m.guid)?.querySelector(".act"))?.focus({ preventScroll: true });
+  }
+
   actions(t, m, button) {
     const menu = $("actions"), own = !m.data || m.data.fromUserId === this.store.me;
     const add = (label, fn, bad) => menu.append(el("button", { type: "button", role: "menuitem", class: bad ? "bad" : null, onclick: () => { menu.hidePopover(); fn(); } }, label));
@@ -211,21 +216,21 @@ export class TalkView {
     } else {
       if (m.data.body) add("Copy", () => navigator.clipboard?.writeText(m.data.body).then(() => toast("Copied"), () => toast("The browser does not allow it.")));
       if (own && m.data.body) add("Edit", () => this.compose.edit(t, m));
-      if (own) add("Delete for everybody", () => this.remove(t, m), true);
+      if (own) add("Delete for everybody", () => this.remove(t, m, button), true);
     }
     button.setAttribute("aria-expanded", "true");
     menu.addEventListener("toggle", (e) => {
       if (e.newState !== "closed") return;
       button.setAttribute("aria-expanded", "false");
-      if (!document.activeElement || document.activeElement === document.body) (button.isConnected ? button : this.said(m.data ? m.data.guid : m.guid)?.querySelector(".act"))?.focus({ preventScroll: true });
+      if (!document.activeElement || document.activeElement === document.body) this.refocus(m, button);
     }, { once: false, signal: AbortSignal.timeout(60000) });
     menu.showPopover();
     beside(menu, button);
     menu.querySelector("button")?.focus();
   }
 
-  async remove(t, m) {
-    if (!await sure("Delete this message for everybody? It cannot be brought back.", "Delete")) return;
+  async remove(t, m, button) {
+    if (!await sure("Delete this message for everybody? It cannot be brought back.", "Delete")) return this.refocus(m, button);
     try {
       await persist(() => this.chat.deleteMessage(t.id, m.id), [404]);
       m.isDeleted = true;

@@ -170,9 +170,9 @@ func TestAnAppWithEachStrategyHasEveryMessageOnceAndInOrder(t *testing.T) {
 	}{
 		chat.StrategyBell:   {fliplettest.APIToken, nil, 3 * time.Second, 100, ""},
 		chat.StrategyAudit:  {fliplettest.OrganizationToken, nil, 5 * time.Second, 300, fliplettest.GetLogs},
-		chat.StrategyList:   {fliplettest.APIToken, nil, 10 * time.Second, 80, ""},
-		chat.StrategyCover:  {fliplettest.APIToken, nil, 10 * time.Second, 80, ""},
-		chat.StrategySweep:  {fliplettest.APIToken, nil, 10 * time.Second, 60, ""},
+		chat.StrategyList:   {fliplettest.APIToken, nil, 10 * time.Second, 100, ""},
+		chat.StrategyCover:  {fliplettest.APIToken, nil, 10 * time.Second, 100, ""},
+		chat.StrategySweep:  {fliplettest.APIToken, nil, 10 * time.Second, 80, ""},
 		chat.StrategyAcross: {fliplettest.APIToken, func(x *tower) { x.Always(fliplettest.Query, fliplettest.MaxJoins(0)) }, 10 * time.Second, 120, fliplettest.CrossSource},
 		chat.StrategySingle: {fliplettest.APIToken, func(x *tower) {
 			x.Always(fliplettest.Query, fliplettest.MaxJoins(0))

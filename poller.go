@@ -48,8 +48,9 @@ func (c *Chat) newSession(contact *Contact) *session {
 // host is a session as what reads for it sees it.
 type host polledRows
 
-func (h *host) Beside(read func()) bool { return h.session.receiver.Aside(read) }
-func (h *host) Found()                  { h.session.receiver.Poke() }
+func (h *host) Beside(read func()) bool         { return h.session.receiver.Aside(read) }
+func (h *host) Found()                          { h.session.receiver.Poke() }
+func (h *host) Class(ctx context.Context) uint8 { return uint8(datasource.ClassOf(ctx)) }
 func (h *host) Authorized(ctx context.Context, fn func(token string) error) error {
 	return h.chat.authorized(ctx, h.session, fn)
 }

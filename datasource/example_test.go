@@ -261,6 +261,16 @@ func ExampleInClass() {
 	// Output: 42
 }
 
+// Whoever lets several callers wait for one request keeps those apart that are in no hurry.
+func ExampleClassOf() {
+	ctx := datasource.Unhurried(context.Background())
+	fmt.Println(datasource.ClassOf(ctx) == datasource.ClassBackground)
+	fmt.Println(datasource.ClassOf(context.Background()) == datasource.ClassOther)
+	// Output:
+	// true
+	// true
+}
+
 // A program that makes requests of its own with the same token tells the Limiter of a refusal, too.
 func ExampleWindow_Refused() {
 	limit := datasource.NewLimiter(200, 10*time.Second)

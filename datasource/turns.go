@@ -63,10 +63,16 @@ type inClass struct{}
 // InClass returns a context whose requests have a class at the Limiter, whoever makes them and whether they write. What is
 // unhurried already stays so.
 func InClass(ctx context.Context, class Class) context.Context {
-	if ctx.Value(inClass{}) == ClassBackground {
+	if ClassOf(ctx) == ClassBackground {
 		return ctx
 	}
 	return context.WithValue(ctx, inClass{}, class)
+}
+
+// ClassOf is the class that InClass or Unhurried has given a context, [ClassOther] if neither has.
+func ClassOf(ctx context.Context) Class {
+	class, _ := ctx.Value(inClass{}).(Class)
+	return class
 }
 
 // Unhurried returns a context for requests that nobody waits for, such as an import, an export or an archive: at the

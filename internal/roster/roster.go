@@ -36,6 +36,8 @@ type Config struct {
 type Reader interface {
 	Read(ctx context.Context, id int64) (wire.Definition, error)
 	List(ctx context.Context) error
+	// Class tells callers apart of whom the one must not wait for a reading of the other.
+	Class(ctx context.Context) uint8
 }
 
 // Roster says of which conversations one user is a member. It is safe for concurrent
@@ -45,8 +47,14 @@ type Roster struct {
 
 	mu       sync.Mutex
 	denied   map[int64]denial
-	readings map[int64]*reading // by conversation; those under way
+	readings map[subject]*reading // those under way
 	joins    joins
+}
+
+// subject is a conversation, and the class of those who ask.
+type subject struct {
+	id    int64
+	class uint8
 }
 
 // reading is of one conversation, for all who want it meanwhile.
@@ -74,8 +82,9 @@ func (r *Roster) Init(cfg Config) *Roster {
 }
 
 // Check reports whether the user is a member of all these conversations. It makes a
-// request for one that is not known, once for all who ask meanwhile. Its error names the first that is none, or none of
-// the user's, and then matches Config.NotFound; any other error says nothing about them.
+// request for one that is not known, once for all of a class who ask meanwhile. Its error
+// names the first that is none, or none of the user's, and then matches Config.NotFound;
+// any other error says nothing about them.
 func (r *Roster) Check(ctx context.Context, ids ...int64) error {
 	unknown, err := r.unknown(ids, false)
 	if err != nil || len(unknown) == 0 {
@@ -99,13 +108,14 @@ func (r *Roster) Check(ctx context.Context, ids ...int64) error {
 
 // readOnce is read, unless that is under way, or has ended meanwhile.
 func (r *Roster) readOnce(ctx context.Context, id int64) error {
+	of := subject{id, r.cfg.Class(ctx)}
 	r.mu.Lock()
-	one := r.readings[id]
+	one := r.readings[of]
 	if one == nil {
 		if one = new(reading); r.readings == nil {
-			r.readings = map[int64]*reading{}
+			r.readings = map[subject]*reading{}
 		}
-		r.readings[id] = one
+		r.readings[of] = one
 	}
 	one.callers++
 	r.mu.Unlock()
@@ -113,7 +123,7 @@ func (r *Roster) readOnce(ctx context.Context, id int64) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if one.callers--; one.callers == 0 {
-			delete(r.readings, id)
+			delete(r.readings, of)
 		}
 	}()
 	return one.Do(ctx, func() (bool, error) {

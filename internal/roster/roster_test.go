@@ -89,6 +89,13 @@ func (s *server) List(context.Context) error {
 	return nil
 }
 
+type class struct{}
+
+func (s *server) Class(ctx context.Context) uint8 {
+	of, _ := ctx.Value(class{}).(uint8)
+	return of
+}
+
 // asked returns how often the server was asked since.
 func (s *server) asked() [2]int {
 	s.mu.Lock()
@@ -139,6 +146,13 @@ func TestWhoAsksMeanwhileGetsTheSameReading(t *testing.T) {
 		assert.Equal(t, [2]int{0, 3}, s.asked(), "once for each conversation")
 		require.ErrorIs(t, s.Check(t.Context(), 3), failed)
 		assert.Equal(t, [2]int{0, 1}, s.asked(), "what failed is tried again")
+		for i := range 20 {
+			all.Go(func() {
+				assert.ErrorIs(t, s.Check(context.WithValue(t.Context(), class{}, uint8(i%2)), 3), failed)
+			})
+		}
+		all.Wait()
+		assert.Equal(t, [2]int{0, 2}, s.asked(), "who hurries does not wait for who does not")
 	})
 }
 
@@ -195,7 +209,8 @@ func TestWhoIsNotListedAnyMoreIsAskedAbout(t *testing.T) {
 // nowhere has no conversation.
 type nowhere struct{}
 
-func (nowhere) List(context.Context) error { return nil }
+func (nowhere) Class(context.Context) uint8 { return 0 }
+func (nowhere) List(context.Context) error  { return nil }
 func (nowhere) Read(context.Context, int64) (wire.Definition, error) {
 	return wire.Definition{}, errNotFound
 }

@@ -1,9 +1,11 @@
 package relay_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fliplet/fliplet-chat-go/relay"
@@ -38,4 +40,55 @@ func TestAPositionInARelayIsAStoreWithTransactions(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		return make(t, parts{storage.NewMemory(), relay.NewMemory()})
 	}, storagetest.Reopen(again), storagetest.Beside(again))
+}
+
+// meanwhile is a Relay of which somebody else makes use right after its position was read.
+type meanwhile struct {
+	relay.Relay
+	fn func()
+}
+
+func (m *meanwhile) Load(ctx context.Context) (relay.Position, error) {
+	p, err := m.Relay.Load(ctx)
+	if fn := m.fn; fn != nil {
+		m.fn = nil
+		fn()
+	}
+	return p, err
+}
+
+// Two processes begin with one stream. What the one has read of it before the other's first
+// position is no sign of another stream.
+func TestAStreamThatSomebodyElseBeginsMeanwhileIsNoOther(t *testing.T) {
+	t.Parallel()
+	const mine, theirs = "a/consume/name/base", "b/consume/name/base"
+	for name, c := range map[string]struct {
+		before, during bool // when the other begins: after this one has looked, or while it looks
+	}{
+		"after a look": {before: true}, "during a look": {during: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shared, stream := storage.NewMemory(), relay.NewMemory()
+			way := &meanwhile{Relay: stream}
+			here, there := newStore(t, shared, way), newStore(t, shared, stream)
+			begin := func() { require.NoError(t, there.Set(t.Context(), theirs, []byte("1"))) }
+			if c.during {
+				way.fn = begin
+			}
+			if c.before {
+				_, err := here.Get(t.Context(), mine)
+				require.ErrorIs(t, err, storage.ErrNotFound)
+				begin()
+			}
+			require.NoError(t, here.Set(t.Context(), mine, []byte("2")))
+			for key, want := range map[string]string{mine: "2", theirs: "1"} {
+				for _, s := range []*relay.Store{here, there} {
+					got, err := s.Get(t.Context(), key)
+					require.NoError(t, err)
+					assert.Equal(t, want, string(got))
+				}
+			}
+		})
+	}
 }

@@ -139,17 +139,14 @@ func (s *Store) verify(ctx context.Context, st *state) error {
 	return fmt.Errorf("%w: its position names another one than %s; give the stream of before, or delete that key from the Storage to go on with this one", ErrOtherStream, s.idKey())
 }
 
-// begin gives a stream without a position its id.
+// begin gives a stream without a position its id, or returns "" if it has had one.
 func (s *Store) begin(ctx context.Context) (string, error) {
 	for {
 		id, fresh, err := s.known(ctx)
-		if err != nil {
+		switch {
+		case err != nil || id != "" && !fresh:
 			return "", err
-		}
-		if id != "" {
-			if !fresh {
-				return "", fmt.Errorf("%w: it has no position any more", ErrOtherStream)
-			}
+		case id != "":
 			return id, nil
 		}
 		if _, err := s.inner.CompareAndSwap(ctx, s.idKey(), nil, []byte(begun+rand.Text())); err != nil {

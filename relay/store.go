@@ -129,6 +129,21 @@ func (s *Store) fatal(err error) error {
 
 // load reads the position from the stream.
 func (s *Store) load(ctx context.Context) (*state, error) {
+	st, err := s.look(ctx)
+	if errors.Is(err, ErrOtherStream) {
+		// Another process may have begun the stream between the two that were compared. The id is
+		// kept after the first position is there, so one that is read now has it.
+		st, err = s.look(ctx)
+	}
+	if err != nil {
+		return nil, s.fatal(err)
+	}
+	s.saw(st)
+	return st, nil
+}
+
+// look reads the position, and compares it with what is known of its stream.
+func (s *Store) look(ctx context.Context) (*state, error) {
 	p, err := s.relay.Load(ctx)
 	if err != nil {
 		return nil, err
@@ -137,11 +152,7 @@ func (s *Store) load(ctx context.Context) (*state, error) {
 	if err == nil {
 		err = s.verify(ctx, st)
 	}
-	if err != nil {
-		return nil, s.fatal(err)
-	}
-	s.saw(st)
-	return st, nil
+	return st, err
 }
 
 func (s *Store) saw(st *state) {

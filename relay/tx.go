@@ -87,7 +87,13 @@ func (s *Store) commit(ctx context.Context, t *tx) error {
 		if base.id == "" {
 			id, err := s.begin(ctx)
 			if err != nil {
-				return s.fatal(err)
+				return err
+			}
+			if id == "" { // what was seen is from before somebody else began the stream
+				if base, err = s.load(ctx); err != nil {
+					return err
+				}
+				continue
 			}
 			base = &state{id: id, keys: base.keys}
 		}

@@ -133,6 +133,7 @@ func (rd *Reader) Context() context.Context {
 	return rd.ctx
 }
 
+// makeContext is apart so that Context, which is called for each message, is inlined.
 func (rd *Reader) makeContext() {
 	rd.l.r.mu.Lock()
 	defer rd.l.r.mu.Unlock()

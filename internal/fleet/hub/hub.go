@@ -138,7 +138,7 @@ func (h *Hub) Sent(conversation int64) { h.driver.Sent(conversation) }
 // become another.
 func (h *Hub) listed(list []datasource.DataSource) {
 	for _, w := range h.keep(list) {
-		w.to.Joined()
+		w.late.to.Joined()
 	}
 }
 
@@ -186,7 +186,7 @@ func (h *Hub) changed(conversations []int64) {
 		d.to.Poke()
 	}
 	for _, w := range all {
-		w.to.Poke()
+		w.late.to.Poke()
 	}
 }
 
@@ -408,9 +408,6 @@ func (d *Desk) Recent(ctx context.Context, q feed.Query, server func(context.Con
 		}}
 	}
 	d.tail.server = server
-	if d.late != nil && q.Conversation == 0 && q.Kind == feed.Changes && q.First {
-		d.late.seek(ctx, q.After)
-	}
 	return d.tail.answer(datasource.InClass(ctx, datasource.ClassBackground), q)
 }
 

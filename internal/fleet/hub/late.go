@@ -135,11 +135,15 @@ func (l *late) pass(ctx context.Context, s *search) (failed error) {
 	if err != nil {
 		return err
 	}
+	there := make(map[int64]bool, len(list))
+	for i := range list {
+		there[list[i].ID] = true
+	}
 	s.left = slices.DeleteFunc(s.left, func(id int64) bool {
 		if ctx.Err() != nil || !l.runs(s) {
 			return false
 		}
-		if !slices.ContainsFunc(list, func(ds datasource.DataSource) bool { return ds.ID == id }) {
+		if !there[id] {
 			return true // there is none any more
 		}
 		err := l.findIn(ctx, s, id)

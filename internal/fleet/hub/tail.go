@@ -79,6 +79,9 @@ func (t *tail) others() {
 // answer answers a query. One goroutine at a time may call it.
 func (t *tail) answer(ctx context.Context, q feed.Query) (rows.Answer, error) {
 	t.h.want()
+	if t.late != nil && q.Conversation == 0 && q.Kind == feed.Changes && q.First {
+		t.late.seek(ctx, q.After)
+	}
 	if q.Conversation == 0 && q.Kind == feed.Newest && q.Limit == 1 {
 		return t.beginning(), nil
 	}

@@ -33,7 +33,6 @@ type Watch struct {
 	rows *rows.Source
 	tail *tail
 	late *late
-	to   Reader // nil until it has entered
 
 	mu     sync.Mutex
 	list   []datasource.DataSource // those that are wanted, as of read
@@ -70,7 +69,7 @@ func (h *Hub) Watch(cfg WatchConfig) *Watch {
 func (w *Watch) Enter(to Reader) {
 	w.h.mu.Lock()
 	defer w.h.mu.Unlock()
-	w.to, w.late.to = to, to
+	w.late.to = to
 	w.h.watches[w] = true
 }
 
@@ -79,8 +78,8 @@ type watchHost struct{ w *Watch }
 
 func (h watchHost) Authorized(_ context.Context, fn func(string) error) error { return fn("") }
 func (h watchHost) Members(ctx context.Context) ([]rows.Member, error)        { return h.w.members(ctx) }
-func (h watchHost) Beside(read func()) bool                                   { return h.w.to.Aside(read) }
-func (h watchHost) Found()                                                    { h.w.to.Poke() }
+func (h watchHost) Beside(read func()) bool                                   { return h.w.late.to.Aside(read) }
+func (h watchHost) Found()                                                    { h.w.late.to.Poke() }
 
 // everybodys is the roster of whoever may see all conversations.
 type everybodys struct{}
@@ -196,9 +195,6 @@ func (w *Watch) Members(ctx context.Context) ([]feed.Member, error) {
 
 // Page answers a query. One goroutine at a time may call it.
 func (w *Watch) Page(ctx context.Context, q feed.Query) (rows.Answer, error) {
-	if q.Conversation == 0 && q.Kind == feed.Changes && q.First {
-		w.late.seek(ctx, q.After)
-	}
 	return w.tail.answer(ctx, q)
 }
 

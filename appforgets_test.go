@@ -125,18 +125,23 @@ var aftermaths = map[string]func(a *aftermath){
 	},
 }
 
+// toldIn is what a listener is told in a scene.
+func toldIn(scene func(*aftermath)) func(*both) any {
+	return func(b *both) any {
+		a := &aftermath{both: b}
+		scene(a)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.told
+	}
+}
+
 func TestAListenerOfAnAppThatHasForgottenIsToldWhatAPlainOneIs(t *testing.T) {
 	t.Parallel()
 	for name, scene := range aftermaths {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			same(t, func(b *both) any {
-				a := &aftermath{both: b}
-				scene(a)
-				a.mu.Lock()
-				defer a.mu.Unlock()
-				return a.told
-			})
+			same(t, toldIn(scene))
 		})
 	}
 }

@@ -117,13 +117,7 @@ func TestAListenerOfAnAppIsToldOfWhatHasATimeInTheFutureAsAPlainOneIs(t *testing
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			same(t, func(b *both) any {
-				a := &aftermath{both: b}
-				c.scene(later{a, c.ahead, c.from})
-				a.mu.Lock()
-				defer a.mu.Unlock()
-				return a.told
-			})
+			same(t, toldIn(func(a *aftermath) { c.scene(later{a, c.ahead, c.from}) }))
 		})
 	}
 }

@@ -123,31 +123,40 @@ func (c *readCounter) Get(ctx context.Context, key string) ([]byte, error) {
 	return c.Store.Get(ctx, key)
 }
 
+// everybodyHasLoggedIn lets many people log in with one Store, and then the server is gone.
+func everybodyHasLoggedIn(t *testing.T, w *world, n int) (store *readCounter, device func(*chat.Options), people []*chat.Contact) {
+	t.Helper()
+	memory := storage.NewMemory()
+	store = &readCounter{Store: memory, Lister: memory.(storage.Lister)}
+	rows := make([]datasource.M, n)
+	for i := range rows {
+		rows[i] = datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)}
+	}
+	contacts, ids := w.AddContacts(rows...)
+	device = func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
+	for i := range rows {
+		c := w.connect(device)
+		user, err := c.Login(t.Context(), chat.M{"Email": rows[i]["Email"]})
+		require.NoError(t, err)
+		require.Equal(t, ids[i], user.ID)
+		people = append(people, user)
+		require.NoError(t, c.Close())
+	}
+	require.NoError(t, w.Close())
+	return store, device, people
+}
+
 func TestOfflineLoginCostsTheSameForEveryUserOfAStore(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
-		memory := storage.NewMemory()
-		store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
-		var people []datasource.M
-		for i := range 200 {
-			people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
-		}
-		contacts, ids := w.AddContacts(people...)
-		device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
-		for i := range people {
-			c := w.connect(device)
-			_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
-			require.NoError(t, err)
-			require.NoError(t, c.Close())
-		}
-		require.NoError(t, w.Close())
+		store, device, people := everybodyHasLoggedIn(t, w, 200)
 		cost := map[int64]bool{}
 		for _, i := range []int{0, 1, 100, 199} {
-			for _, email := range []any{people[i]["Email"], chat.M{"$iLike": strings.ToUpper(people[i]["Email"].(string))}} {
+			for _, email := range []any{people[i].Data["Email"], chat.M{"$iLike": strings.ToUpper(people[i].Data["Email"].(string))}} {
 				c := w.connect(device)
 				before := store.reads.Load()
 				user, err := c.Login(t.Context(), chat.M{"Email": email}, chat.Offline())
 				require.NoError(t, err)
-				assert.Equal(t, ids[i], user.ID)
+				assert.Equal(t, people[i].ID, user.ID)
 				cost[store.reads.Load()-before] = true
 			}
 		}
@@ -160,23 +169,7 @@ func TestOfflineLoginCostsTheSameForEveryUserOfAStore(t *testing.T) {
 
 func TestOfflineLoginByUserIDReadsNobodyElse(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
-		memory := storage.NewMemory()
-		store := &readCounter{Store: memory, Lister: memory.(storage.Lister)}
-		var people []datasource.M
-		for i := range 100 {
-			people = append(people, datasource.M{"Email": fmt.Sprintf("user%d@example.org", i)})
-		}
-		contacts, ids := w.AddContacts(people...)
-		device := func(o *chat.Options) { o.DataSourceID, o.Storage = contacts, store }
-		var users []string
-		for i := range people {
-			c := w.connect(device)
-			_, err := c.Login(t.Context(), chat.M{"Email": people[i]["Email"]})
-			require.NoError(t, err)
-			users = append(users, c.User().UserID)
-			require.NoError(t, c.Close())
-		}
-		require.NoError(t, w.Close())
+		store, device, people := everybodyHasLoggedIn(t, w, 100)
 		// login counts the reads of the Store.
 		login := func(query chat.M, user int64, want error) {
 			t.Helper()
@@ -191,22 +184,22 @@ func TestOfflineLoginByUserIDReadsNobodyElse(t *testing.T) {
 			require.NoError(t, c.Close())
 		}
 		for _, i := range []int{0, 50, 99} {
-			login(chat.M{"flUserId": users[i]}, ids[i], nil)
-			login(chat.M{"where": chat.M{"flUserId": chat.M{"$eq": users[i]}}}, ids[i], nil)
-			login(chat.M{"flUserId": users[i], "Email": chat.M{"$iLike": people[i]["Email"]}}, ids[i], nil)
-			login(chat.M{"flUserId": users[i], "Email": "another"}, 0, chat.ErrOffline)
-			login(chat.M{"flUserId": chat.M{"$eq": users[i], "$iLike": "another"}}, 0, chat.ErrOffline)
-			login(chat.M{"flUserId": strings.ToUpper(users[i])}, 0, chat.ErrOffline) // compared exactly
+			login(chat.M{"flUserId": people[i].UserID}, people[i].ID, nil)
+			login(chat.M{"where": chat.M{"flUserId": chat.M{"$eq": people[i].UserID}}}, people[i].ID, nil)
+			login(chat.M{"flUserId": people[i].UserID, "Email": chat.M{"$iLike": people[i].Data["Email"]}}, people[i].ID, nil)
+			login(chat.M{"flUserId": people[i].UserID, "Email": "another"}, 0, chat.ErrOffline)
+			login(chat.M{"flUserId": chat.M{"$eq": people[i].UserID, "$iLike": "another"}}, 0, chat.ErrOffline)
+			login(chat.M{"flUserId": strings.ToUpper(people[i].UserID)}, 0, chat.ErrOffline) // compared exactly
 		}
 		login(chat.M{"flUserId": "nobody"}, 0, chat.ErrOffline)
 		// What does not ask for one of them exactly is still searched for.
 		for _, query := range []chat.M{
-			{"flUserId": chat.M{"$iLike": strings.ToUpper(users[50])}},
-			{"$or": []any{chat.M{"flUserId": "nobody"}, chat.M{"flUserId": users[50]}}},
+			{"flUserId": chat.M{"$iLike": strings.ToUpper(people[50].UserID)}},
+			{"$or": []any{chat.M{"flUserId": "nobody"}, chat.M{"flUserId": people[50].UserID}}},
 		} {
 			found, err := w.connect(device).Login(t.Context(), query, chat.Offline())
 			require.NoError(t, err)
-			assert.Equal(t, ids[50], found.ID)
+			assert.Equal(t, people[50].ID, found.ID)
 		}
 	})
 }

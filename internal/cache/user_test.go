@@ -80,11 +80,7 @@ func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
 				saved := make(chan struct{})
 				go func() { defer close(saved); time.Sleep(2 * saveEvery); fillAll(u) }()
 				time.Sleep(2*saveEvery + time.Millisecond)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				began := time.Now()
-				require.ErrorIs(t, u.Forget(ctx), context.DeadlineExceeded)
-				assert.Equal(t, time.Second, time.Since(began))
+				forgetsNotWithin(t, u, time.Second)
 				close(release)
 				<-saved
 				synctest.Wait()
@@ -95,6 +91,16 @@ func TestASaveUnderWayIsRemovedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// forgetsNotWithin ends Forget after a time, and that exactly then.
+func forgetsNotWithin(t *testing.T, u *User, d time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	began := time.Now()
+	require.ErrorIs(t, u.Forget(ctx), context.DeadlineExceeded)
+	assert.Equal(t, d, time.Since(began))
 }
 
 // fillAll is fill with a message, a login and lists that are new.
@@ -126,11 +132,7 @@ func TestForgetEndsWithItsContextWhateverTheStoreDoes(t *testing.T) {
 		s := storage.NewMemory()
 		u := open(&gated{Store: s, remove: func(context.Context, string) error { <-release; return nil }}).User("jo")
 		fill(t.Context(), u)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		require.ErrorIs(t, u.Forget(ctx), context.DeadlineExceeded)
-		assert.Equal(t, time.Second, time.Since(began))
+		forgetsNotWithin(t, u, time.Second)
 		close(release)
 	})
 }

@@ -27,6 +27,7 @@ type statements struct {
 	swaps, fences      swaps // outside of a transaction and inside
 	list, listTo       string
 	watched, forgotten string
+	writing            string
 }
 
 // swaps are the texts of swaps.
@@ -63,6 +64,9 @@ func newStatements(t tables, channel string, idle time.Duration) statements {
 		watched: t.replace("INSERT INTO {watch} AS w (namespace, key, until) SELECT $1, k, now() + $3::interval FROM unnest($2::bytea[]) AS k" +
 			" ON CONFLICT (namespace, key) DO UPDATE SET until = greatest(w.until, EXCLUDED.until)"),
 		forgotten: t.replace("DELETE FROM {watch} WHERE (namespace, key) IN (SELECT namespace, key FROM {watch} WHERE until < now() - interval '1 hour' FOR UPDATE SKIP LOCKED)"),
+		writing: "SELECT DISTINCT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = $1::text::regclass" +
+			" AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'RowExclusiveLock' AND granted" +
+			" AND ($2::text[] IS NULL OR virtualtransaction = ANY($2))",
 	}
 }
 

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -19,6 +20,8 @@ const (
 	shortestBackoff, longestBackoff = 100 * time.Millisecond, 10 * time.Second
 	// listenWithin is how long each statement of the listener may take.
 	listenWithin = 10 * time.Second
+	// The wait before another look at writes that had begun before a key was announced.
+	shortestLook, longestLook = 20 * time.Millisecond, 2 * time.Second
 )
 
 // watch is one call of Watch.
@@ -51,7 +54,9 @@ type listener struct {
 
 // Watch tells of changes of a key, see [storage.Watcher]. It returns at once, without a
 // request; the first watch of a Store opens a connection, and the end of the last one
-// closes it. A connection that is lost is made again, at most 10 s later.
+// closes it. A connection that is lost is made again, at most 10 s later. What was written
+// before the watch and is committed after it is told once all transactions have ended that
+// were writing then, at most 2 s later; it looks at pg_locks until they have.
 //
 // Errors: [ErrClosed], the context's.
 func (s *Store) Watch(ctx context.Context, key string) (<-chan struct{}, error) {
@@ -164,16 +169,35 @@ func (l *listener) listen(ctx context.Context) {
 	if exec("LISTEN "+l.store.sql.channel) != nil || exec(l.store.sql.forgotten) != nil {
 		return
 	}
+	var begun []string // the transactions that may write without a notification
 	for {
 		// In an order that all Stores have, so that none waits for another's row in a ring.
-		keys := l.keys()
-		if exec(l.store.sql.watched, l.store.namespace, keys, announcedFor) != nil {
+		keys, anew := l.keys()
+		err := exec(l.store.sql.watched, l.store.namespace, keys, announcedFor)
+		if err == nil && anew {
+			begun, err = l.writing(ctx, conn, nil)
+		}
+		if err != nil {
 			return
 		}
-		if !l.hear(ctx, conn) {
+		if begun, err = l.hear(ctx, conn, begun); err != nil {
 			return
 		}
 	}
+}
+
+// writing returns the transactions that are writing to the Store's table, or those of them
+// that begun names. One that took its snapshot before a key was announced notifies nobody,
+// and may be committed long after. It has locked the table before, and what has locked it
+// since sees the announcement.
+func (l *listener) writing(ctx context.Context, conn *pgx.Conn, begun []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenWithin)
+	defer cancel()
+	rows, err := conn.Query(ctx, l.store.sql.writing, l.store.sql.tables.store, begun)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // connect opens a connection as the pool does.
@@ -195,21 +219,44 @@ func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, err
 }
 
-// hear tells what it is notified of, until it is time to announce the keys again. It
-// reports false when the connection is lost.
-func (l *listener) hear(ctx context.Context, conn *pgx.Conn) bool {
-	ctx, cancel := context.WithTimeout(ctx, announceEvery)
+// hear tells what it is notified of, until it is time to announce the keys again. Once the
+// transactions have ended that had begun before, it tells everybody; it returns those that
+// have not. An error says that the connection is lost.
+func (l *listener) hear(ctx context.Context, conn *pgx.Conn, begun []string) ([]string, error) {
+	hearing, cancel := context.WithTimeout(ctx, announceEvery)
 	defer cancel()
 	if !l.connected(cancel) {
-		return true
+		return begun, nil
 	}
+	defer l.deaf()
+	for look := shortestLook; ; look = min(2*look, longestLook) {
+		if len(begun) == 0 {
+			look = announceEvery
+		}
+		if err := l.notified(hearing, conn, look); err != nil || hearing.Err() != nil {
+			return begun, err
+		}
+		var err error
+		if begun, err = l.writing(ctx, conn, begun); err != nil {
+			return nil, err
+		}
+		if len(begun) == 0 {
+			l.tellAll()
+		}
+	}
+}
+
+// notified tells what it is notified of for as long as it is given.
+func (l *listener) notified(ctx context.Context, conn *pgx.Conn, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	for {
 		n, err := conn.WaitForNotification(ctx)
+		if err != nil && ctx.Err() != nil && !conn.IsClosed() {
+			return nil
+		}
 		if err != nil {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.wake = nil
-			return ctx.Err() != nil && !conn.IsClosed()
+			return err
 		}
 		l.mu.Lock()
 		for w := range l.watches[n.Payload] {
@@ -219,24 +266,40 @@ func (l *listener) hear(ctx context.Context, conn *pgx.Conn) bool {
 	}
 }
 
-// keys are those that somebody waits for.
-func (l *listener) keys() [][]byte {
+// tellAll tells everybody.
+func (l *listener) tellAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, same := range l.watches {
+		for w := range same {
+			w.tell()
+		}
+	}
+}
+
+// deaf notes that nothing waits for notifications now.
+func (l *listener) deaf() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wake = nil
+}
+
+// keys are those that somebody waits for. anew says that somebody was not told yet that it
+// is connected.
+func (l *listener) keys() (sorted [][]byte, anew bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fresh = false
-	var keys []string
 	for _, same := range l.watches {
+		var key string
 		for w := range same {
-			keys = append(keys, w.key)
-			break
+			key = w.key
+			anew = anew || !w.connected
 		}
+		sorted = append(sorted, []byte(key))
 	}
-	slices.Sort(keys)
-	sorted := make([][]byte, len(keys))
-	for i, key := range keys {
-		sorted[i] = []byte(key)
-	}
-	return sorted
+	slices.SortFunc(sorted, bytes.Compare)
+	return sorted, anew
 }
 
 // connected tells those who were announced now, and notes how to end the wait that follows.

@@ -64,6 +64,28 @@ func TestAWatchTellsOfWhatAnotherProcessWrites(t *testing.T) {
 	assert.Empty(t, another)
 }
 
+func TestAWatchTellsOfWhatWasWrittenBeforeItAndIsCommittedAfter(t *testing.T) {
+	t.Parallel()
+	dsn := server(t).Database(t) + "&pool_max_conns=2"
+	one, other := open(t, dsn), open(t, dsn)
+	var watch <-chan struct{}
+	require.NoError(t, other.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
+		err := tx.Set(ctx, "key", []byte("1"))
+		watch = watched(t, t.Context(), one, "key")
+		_, missing := one.Get(ctx, "key")
+		require.ErrorIs(t, missing, storage.ErrNotFound)
+		return err
+	}))
+	told(t, watch)
+	value, err := one.Get(t.Context(), "key")
+	require.NoError(t, err)
+	assert.Equal(t, "1", string(value))
+	require.NoError(t, other.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
+		return tx.Set(ctx, "another", nil)
+	}))
+	assert.Empty(t, watch, "whoever began after the watch tells by itself")
+}
+
 func TestWritesOfKeysThatNobodyWaitsForNotifyNobody(t *testing.T) {
 	t.Parallel()
 	dsn := server(t).Database(t) + "&pool_max_conns=2"

@@ -75,7 +75,7 @@ func (c *call) again(err error) error {
 	wait := pause
 	if crowded(err) { // each attempt sends the whole batch, for which there is no room
 		c.crowd = min(max(2*c.crowd, pause), longestPause)
-		wait = c.crowd/2 + rand.N(c.crowd)
+		wait = c.crowd/2 + rand.N(c.crowd) //nolint:gosec // others should not try at the same moment; it is no secret
 	}
 	for first := true; first || !conn.IsConnected(); first = false {
 		if conn.IsClosed() {

@@ -162,7 +162,7 @@ func (s *Store) call(ctx context.Context, name, key string, reads bool, statemen
 		if contended {
 			select {
 			case <-ctx.Done():
-			case <-time.After(rand.N(min(time.Duration(n)*time.Millisecond, mostContended))):
+			case <-time.After(rand.N(min(time.Duration(n)*time.Millisecond, mostContended))): //nolint:gosec // it is no secret
 			}
 		}
 	}

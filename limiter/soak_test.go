@@ -169,7 +169,7 @@ func soak(t *testing.T, seed uint64, length time.Duration) {
 // Each is a defect that the soak has to notice.
 var mutants = map[string]patch.Edit{
 	"a share may grow before others have given theirs back": {File: "limiter/record.go", Old: "n -= m.Hold", New: "n -= min(m.Hold, r.share(m.ID))"},
-	"what was started is forgotten when a share shrinks":    {File: "limiter/renew.go", Old: "max(share, used-own, 0)", New: "max(share, 0)"},
+	"what was started is forgotten when a share shrinks":    {File: "limiter/renew.go", Old: "max(share, used-own, 0)", New: "max(share, 0*own)"},
 	"what was started before the fallback is taken for it":  {File: "limiter/renew.go", Old: "own := l.own()", New: "own := l.fallback"},
 	"a share does not end by itself":                        {File: "limiter/renew.go", Old: "Until: l.until,", New: "Until: l.until.Add(time.Hour),"},
 	"a lease counts from its answer":                        {File: "limiter/renew.go", Old: "from.Add(l.valid)", New: "from.Add(l.valid + time.Since(from))"},

@@ -117,9 +117,10 @@ func (l *Limiter) once(ctx context.Context, leave bool) (ok bool, err error) {
 	}
 	l.share = min(l.share, share) // more only when it is written, less before
 	used = l.apply()
+	own := l.own()
 	l.mu.Unlock()
 	l.beats++
-	me.Beat, me.Hold = l.beats, min(max(share, used-l.fallback, 0), r.N)
+	me.Beat, me.Hold = l.beats, min(max(share, used-own, 0), r.N)
 	written, err := json.Marshal(r)
 	if err != nil {
 		return false, err
@@ -185,13 +186,19 @@ func (l *Limiter) judge(raw []byte, read time.Time) (*record, error) {
 	return r, nil
 }
 
-// apply tells the window what this replica may start, and returns what it has started in the window that ends now. mu is
-// held. The fallback begins a window after the process, since the one before it may have used it.
-func (l *Limiter) apply() (used int) {
-	fallback := l.fallback
+// own is the fallback, which begins a window after the process, since the one before it may have used it. All that has been
+// started until then is of the share.
+func (l *Limiter) own() int {
 	if time.Since(l.born) < l.span {
-		fallback = 0
+		return 0
 	}
+	return l.fallback
+}
+
+// apply tells the window what this replica may start, and returns what it has started in the window that ends now. mu is
+// held.
+func (l *Limiter) apply() (used int) {
+	fallback := l.own()
 	return l.window.Resize(datasource.Capacity{
 		N: l.share + fallback, Until: l.until, Then: fallback, Hope: l.n - (l.replicas-1)*l.fallback,
 	})

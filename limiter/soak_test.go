@@ -27,6 +27,44 @@ func TestReplicasNeverExceedTheLimitWhateverHappensToThem(t *testing.T) {
 	}
 }
 
+// Whoever closes gives back what it has not started. What it has started is nobody's until the window is over, also of a
+// process that had not been there for a window.
+func TestReplicasNeverExceedTheLimitWhenTheyAreReplacedSoonerThanAWindow(t *testing.T) {
+	t.Parallel()
+	for replicas := 1; replicas <= 4; replicas++ {
+		for _, pause := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 6 * time.Second} {
+			t.Run(fmt.Sprintf("%d of 4, one every %s", replicas, pause), func(t *testing.T) {
+				virtual(t, func(t *testing.T) {
+					w := newWorld(t, uint64(replicas))
+					var all []*replica
+					begin := func() *replica {
+						r := w.start(limiter.Options{Replicas: 4})
+						w.wants(r, 50)
+						return r
+					}
+					for range replicas {
+						all = append(all, begin())
+					}
+					time.Sleep(time.Minute)
+					for range 100 {
+						time.Sleep(time.Duration(w.random.Int64N(int64(2 * pause))))
+						i := w.random.IntN(replicas)
+						all[i].closes(t)
+						all[i] = begin()
+					}
+					time.Sleep(time.Minute)
+					_, fullest := w.seen()
+					t.Log("the fullest window has", fullest)
+					w.kept()
+					for _, r := range all {
+						r.ends()
+					}
+				})
+			})
+		}
+	}
+}
+
 func soak(t *testing.T, seed uint64, length time.Duration) {
 	const most = 4
 	w := newWorld(t, seed)
@@ -131,7 +169,8 @@ func soak(t *testing.T, seed uint64, length time.Duration) {
 // Each is a defect that the soak has to notice.
 var mutants = map[string]patch.Edit{
 	"a share may grow before others have given theirs back": {File: "limiter/record.go", Old: "n -= m.Hold", New: "n -= min(m.Hold, r.share(m.ID))"},
-	"what was started is forgotten when a share shrinks":    {File: "limiter/renew.go", Old: "max(share, used-l.fallback, 0)", New: "max(share, 0)"},
+	"what was started is forgotten when a share shrinks":    {File: "limiter/renew.go", Old: "max(share, used-own, 0)", New: "max(share, 0*own)"},
+	"what was started before the fallback is taken for it":  {File: "limiter/renew.go", Old: "own := l.own()", New: "own := l.fallback"},
 	"a share does not end by itself":                        {File: "limiter/renew.go", Old: "Until: l.until,", New: "Until: l.until.Add(time.Hour),"},
 	"a lease counts from its answer":                        {File: "limiter/renew.go", Old: "from.Add(l.valid)", New: "from.Add(l.valid + time.Since(from))"},
 	"the share of the dead is taken when it ends":           {File: "limiter/renew.go", Old: "unseen >= l.lease-l.beat*3/2", New: "unseen >= l.valid"},

@@ -20,7 +20,9 @@
 // is not what keeps the stream whole: a process that was suspended and goes on finds its step
 // refused, and stands by.
 //
-// [Publish] puts other events into the transaction of a function of one's own.
+// [Publish] puts other events into the transaction of a function of one's own, also one of
+// chat.App.Consume, which has all conversations. There a deletion may be told again after a crash
+// between the step and the note of it in the other Storage.
 //
 // Package natsrelay is the adapter for NATS. One for brokers without an atomic step, package
 // watermillrelay, repeats after a crash, and says so.

@@ -20,6 +20,23 @@ func newStore(t *testing.T, s storage.Store, r relay.Relay) *relay.Store {
 	return store
 }
 
+// What is not of the position is in the other Storage.
+func TestWhatIsOfOthersIsInAStoreWithTransactions(t *testing.T) {
+	t.Parallel()
+	var opened sync.Map
+	stream := relay.NewMemory()
+	make := func(t *testing.T, inner storage.Store) storage.Store {
+		s := newStore(t, inner, stream)
+		opened.Store(s, inner)
+		return s
+	}
+	again := func(t *testing.T, s storage.Store) storage.Store {
+		inner, _ := opened.Load(s)
+		return make(t, inner.(storage.Store))
+	}
+	storagetest.Run(t, func(t *testing.T) storage.Store { return make(t, storage.NewMemory()) }, storagetest.Reopen(again), storagetest.Beside(again))
+}
+
 func TestAPositionInARelayIsAStoreWithTransactions(t *testing.T) {
 	t.Parallel()
 	type parts struct {

@@ -203,8 +203,138 @@ func TestMisuseIsSaidWithTheFix(t *testing.T) {
 	}
 }
 
-// outside writes a key that is no part of the position, in a transaction.
+// outside writes a key of the consumer that is no part of the position, in a transaction.
 func outside(t *testing.T, s storage.Store, r relay.Relay) error {
 	store := newStore(t, s, r)
-	return store.Update(t.Context(), func(ctx context.Context, tx storage.Store) error { return tx.Set(ctx, "other", nil) })
+	return store.Update(t.Context(), func(ctx context.Context, tx storage.Store) error { return tx.Set(ctx, "x/consume/name/lease", nil) })
+}
+
+// plain is a Storage without transactions.
+type plain struct {
+	storage.Store
+	storage.Lister
+}
+
+func TestOtherConsumersOfAChatGoOnBesideTheStream(t *testing.T) {
+	t.Parallel()
+	memory := storage.NewMemory()
+	for kind, shared := range map[string]storage.Store{
+		"with transactions":    storage.NewMemory(),
+		"without transactions": plain{memory, memory.(storage.Lister)},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, o, at := town(t, 2)
+				stream := relay.NewMemory()
+				var mu sync.Mutex
+				calls := map[int64]int{}
+				for range 2 {
+					say(server, at[0], 5)
+					say(server, at[1], 5)
+					store, err := relay.NewStore(shared, "support", stream)
+					require.NoError(t, err)
+					c := connect(t, o, store)
+					ctx, cancel := context.WithCancel(t.Context())
+					var wg sync.WaitGroup
+					wg.Go(func() { _ = store.Run(ctx, c, chat.StartAt(chat.FromBeginning)) })
+					wg.Go(func() {
+						_ = c.Consume(ctx, "bot", func(_ context.Context, m *chat.Message) error {
+							mu.Lock()
+							defer mu.Unlock()
+							calls[m.ID]++
+							return nil
+						}, chat.StartAt(chat.FromBeginning))
+					})
+					time.Sleep(time.Minute)
+					cancel()
+					wg.Wait()
+					require.NoError(t, c.Close())
+				}
+				assert.Len(t, stream.Events(), 20)
+				assert.Len(t, calls, 20)
+				for id, n := range calls {
+					assert.Equal(t, 1, n, "message %d", id)
+				}
+			})
+		})
+	}
+}
+
+// Consumers of an App note which deletions they have told.
+func TestADeletionInAnAppIsInTheStreamOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, o, at := town(t, 1)
+		stream, shared := relay.NewMemory(), storage.NewMemory()
+		ids := say(server, at[0], 3)
+		for round := range 2 {
+			store, err := relay.NewStore(shared, "all", stream)
+			require.NoError(t, err)
+			o.Storage = store
+			a, err := chat.OpenApp(t.Context(), chat.AppOptions{Options: o})
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				_ = a.Consume(ctx, "all", func(ctx context.Context, m *chat.Message) error {
+					e, err := relay.EventOf(m)
+					if err != nil {
+						return err
+					}
+					return relay.Publish(ctx, e)
+				}, chat.StartAt(chat.FromBeginning))
+			})
+			time.Sleep(time.Minute)
+			if round == 0 {
+				require.NoError(t, server.Client().Delete(t.Context(), at[0], ids[1]))
+				time.Sleep(10 * time.Minute)
+			}
+			say(server, at[0], 1)
+			time.Sleep(time.Minute)
+			cancel()
+			wg.Wait()
+			require.NoError(t, a.Close())
+		}
+		var kinds []string
+		for _, e := range stream.Events() {
+			var envelope relay.Envelope
+			require.NoError(t, json.Unmarshal(e.Data, &envelope))
+			kinds = append(kinds, envelope.Kind)
+		}
+		assert.Equal(t, "message message message delete message message", strings.Join(kinds, " "))
+	})
+}
+
+// What is around the Store hides the position from it, which would move without the stream.
+func TestAWrapperAroundTheStoreEndsRunBeforeAnythingIsLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, o, at := town(t, 1)
+		say(server, at[0], 3)
+		stream, key := relay.NewMemory(), []byte(strings.Repeat("0123456789abcdef", 2))
+		run := func(shared storage.Store, around func(storage.Store) storage.Store) error {
+			store, err := relay.NewStore(shared, "support", stream)
+			require.NoError(t, err)
+			c := connect(t, o, around(store))
+			defer c.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			return store.Run(ctx, c, chat.StartAt(chat.FromBeginning), chat.MaxAttempts(1), chat.DeadLetter(func(_ context.Context, m *chat.Message, err error) error {
+				t.Error("message ", m.ID, " was put aside: ", err)
+				return nil
+			}))
+		}
+		encrypted := func(s storage.Store) storage.Store {
+			s, err := storage.Encrypted(s, key)
+			require.NoError(t, err)
+			return s
+		}
+		require.ErrorContains(t, run(storage.NewMemory(), encrypted), "the Store itself as Options.Storage")
+		other := func(storage.Store) storage.Store { return plain{storage.NewMemory(), nil} }
+		require.ErrorContains(t, run(storage.NewMemory(), other), "the Store itself as Options.Storage")
+		assert.Empty(t, stream.Events())
+		require.ErrorIs(t, run(encrypted(storage.NewMemory()), func(s storage.Store) storage.Store { return s }), context.DeadlineExceeded)
+		assert.Len(t, stream.Events(), 3)
+	})
 }

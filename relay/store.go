@@ -21,7 +21,10 @@ type Store struct {
 	inner inner
 	name  string
 	relay Relay
-	owns  func(key string) bool
+	// owns says of a key whether it is one of the position, and part which part it is of what the
+	// consumer has.
+	owns func(key string) bool
+	part func(key string) (part string, same bool)
 
 	committing chan struct{} // has a place for the one who commits
 
@@ -44,7 +47,10 @@ var (
 )
 
 // NewStore returns a Store for the consumer of a name, whose position goes to r. A Chat that
-// uses it may have other consumers: their positions are in s.
+// uses it may have other consumers: their positions are in s, and their functions are called at
+// least once, without a transaction of s, and only while the stream can be reached. Give them a Chat
+// of their own with s to have one. To encrypt what is in s give a [storage.Encrypted]; what is in the
+// stream is in the clear.
 //
 // Errors: an argument that is missing; an s that is no [storage.Lister].
 func NewStore(s storage.Store, name string, r Relay) (*Store, error) {
@@ -61,17 +67,22 @@ func NewStore(s storage.Store, name string, r Relay) (*Store, error) {
 		return nil, fmt.Errorf("relay: s: %T cannot list its keys; implement storage.Lister: %w", s, errors.ErrUnsupported)
 	}
 	within := "/consume/" + url.PathEscape(name) + "/"
-	owns := func(key string) bool {
-		_, rest, ok := strings.Cut(key, within)
-		return ok && (rest == "base" || strings.HasPrefix(rest, "log/"))
+	part := func(key string) (string, bool) {
+		_, part, same := strings.Cut(key, within)
+		return part, same
 	}
-	return &Store{inner: listing, name: name, relay: r, owns: owns, committing: make(chan struct{}, 1)}, nil
+	owns := func(key string) bool {
+		part, same := part(key)
+		return same && (part == "base" || strings.HasPrefix(part, "log/"))
+	}
+	return &Store{inner: listing, name: name, relay: r, owns: owns, part: part, committing: make(chan struct{}, 1)}, nil
 }
 
 // Run is [chat.Chat.Consume] with the Store's name, and a function that puts every message, change
 // and deletion into the stream: none is lost, and none is there twice. It returns when Consume
 // does, and also with [ErrNewer] and [ErrOtherStream], after which going on would lose or repeat.
-// c must have the Store as its Options.Storage, perhaps encrypted.
+// c must have the Store itself as its Options.Storage: with another one, or something around it, Run
+// ends with an error that says so.
 //
 // With chat.Batch up to n messages that wait go into the stream in one step, 999 for JetStream.
 // While nothing comes nothing is written to the stream.
@@ -84,7 +95,11 @@ func (s *Store) Run(ctx context.Context, c *chat.Chat, opts ...chat.ConsumeOptio
 	s.mu.Lock()
 	s.end = cancel
 	s.mu.Unlock()
+	ctx = context.WithValue(ctx, runKey{}, s)
 	return c.Consume(ctx, s.name, func(ctx context.Context, m *chat.Message) error {
+		if t, ok := ctx.Value(txKey{}).(*tx); !ok || t.store != s {
+			return s.fatal(errElsewhere)
+		}
 		e, err := EventOf(m)
 		if err != nil {
 			return err
@@ -93,8 +108,9 @@ func (s *Store) Run(ctx context.Context, c *chat.Chat, opts ...chat.ConsumeOptio
 	}, opts...)
 }
 
-// txKey is where a context has its transaction.
+// txKey is where a context has its transaction, and runKey the Store that runs in it.
 type txKey struct{}
+type runKey struct{}
 
 // Publish puts events into the transaction that ctx, which the function of chat.Chat.Consume got,
 // belongs to. They are in the stream when the position has moved, and never otherwise.
@@ -117,7 +133,7 @@ func Publish(ctx context.Context, events ...Event) error {
 
 // fatal ends Run where going on would lose or repeat messages.
 func (s *Store) fatal(err error) error {
-	if errors.Is(err, ErrNewer) || errors.Is(err, ErrOtherStream) {
+	if errors.Is(err, ErrNewer) || errors.Is(err, ErrOtherStream) || errors.Is(err, errElsewhere) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.end != nil {
@@ -236,14 +252,14 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[string, error
 			yield("", err)
 			return
 		}
-		merge(ctx, s, prefix, st.keys, yield)
+		merge(ctx, s, prefix, st.keys, nil, yield)
 	}
 }
 
-// merge lists the inner Storage with the keys of the position in between.
-func merge(ctx context.Context, s *Store, prefix string, position map[string][]byte, yield func(string, error) bool) {
+// merge lists the inner Storage, but for the keys that were written, with other keys in between.
+func merge(ctx context.Context, s *Store, prefix string, keys, written map[string][]byte, yield func(string, error) bool) {
 	var own []string
-	for key := range position {
+	for key := range keys {
 		if strings.HasPrefix(key, prefix) {
 			own = append(own, key)
 		}
@@ -267,7 +283,7 @@ func merge(ctx context.Context, s *Store, prefix string, position map[string][]b
 			}
 			own = own[1:]
 		}
-		if !s.owns(key) && key != s.idKey() && !give(key) {
+		if _, here := written[key]; !here && !s.owns(key) && key != s.idKey() && !give(key) {
 			return
 		}
 	}

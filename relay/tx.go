@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/storage"
@@ -19,23 +20,29 @@ var (
 	errOvertaken = errors.New("relay: somebody else has changed what the transaction compared with")
 )
 
+// errElsewhere: there are events, and the position that moves with them is not in the stream.
+var errElsewhere = errors.New("relay: the position of the consumer is not in the stream; give its name to NewStore, and the Store itself as Options.Storage: a wrapper such as storage.Encrypted goes around the Storage that NewStore gets")
+
 // tx is a transaction: what is to be written, and what that rests on.
 type tx struct {
 	store *Store
 
 	mu       sync.Mutex
 	over     bool
-	base     *state            // what it sees below its own writes
+	base     *state            // the position below its own writes
 	writes   map[string][]byte // nil removes
-	compared map[string][]byte // what swaps found in base; nil is none
+	compared map[string][]byte // what swaps found below; nil is none
 	events   []Event
 }
 
 // Update collects what fn writes through tx, and the events of [Publish] with its context, and
-// commits them in one step. Nothing is sent before fn returns. tx takes keys of the position
-// only. Transactions do not wait for each other; of two that swap the same key one fails.
+// commits them in one step. Nothing is sent before fn returns. Of the consumer of the Store tx takes
+// keys of the position, and notes which deletions it has told, which are written after the step. What
+// is of others goes to the other Storage, without events: in a transaction, if that has them.
+// Transactions do not wait for each other; of two that swap the same key one fails.
 //
-// Errors: those of fn; those of [Relay.Commit]; a swap that somebody else was faster with.
+// Errors: those of fn; those of [Relay.Commit] and of the other Storage; a swap that somebody else
+// was faster with.
 func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -52,10 +59,70 @@ func (s *Store) Update(ctx context.Context, fn func(ctx context.Context, tx stor
 		return err
 	}
 	t.finish()
-	if len(t.writes) == 0 && len(t.events) == 0 {
+	beside := map[string][]byte{}
+	for key, v := range t.writes {
+		if !s.owns(key) {
+			beside[key] = v
+			delete(t.writes, key)
+		}
+	}
+	stream, foreign := len(t.writes) > 0 || len(t.events) > 0, false
+	for key := range beside {
+		_, same := s.part(key)
+		foreign = foreign || !same
+	}
+	switch {
+	case stream && foreign && ctx.Value(runKey{}) == s:
+		return s.fatal(errElsewhere)
+	case stream && foreign:
+		return errElsewhere
+	case stream:
+		if err := s.commit(ctx, t); err != nil {
+			return err
+		}
+		if len(beside) > 0 {
+			_ = t.writeBeside(ctx, beside) // without a note a deletion may be told again, which is better than never
+		}
+		return nil
+	case len(beside) > 0:
+		return t.writeBeside(ctx, beside)
+	}
+	return nil
+}
+
+// writeBeside writes to the other Storage: what was compared comes last.
+func (t *tx) writeBeside(ctx context.Context, writes map[string][]byte) error {
+	write := func(ctx context.Context, to storage.Store) (err error) {
+		for key, v := range writes {
+			if _, swapped := t.compared[key]; swapped {
+				continue
+			}
+			if v == nil {
+				err = to.Delete(ctx, key)
+			} else {
+				err = to.Set(ctx, key, v)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for key, v := range writes {
+			old, swapped := t.compared[key]
+			if !swapped {
+				continue
+			}
+			if ok, err := to.CompareAndSwap(ctx, key, old, v); err != nil {
+				return err
+			} else if !ok {
+				return errOvertaken
+			}
+		}
 		return nil
 	}
-	return s.commit(ctx, t)
+	if inner, ok := t.store.inner.(storage.Transactional); ok {
+		return inner.Update(ctx, write)
+	}
+	return write(ctx, t.store.inner)
 }
 
 func (t *tx) finish() {
@@ -79,7 +146,7 @@ func (s *Store) commit(ctx context.Context, t *tx) error {
 	}
 	for {
 		for key, v := range t.compared {
-			if !equal(base.keys[key], v) {
+			if s.owns(key) && !equal(base.keys[key], v) {
 				s.forget()
 				return errOvertaken
 			}
@@ -133,7 +200,7 @@ func (t *tx) enter(ctx context.Context, key string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !t.store.owns(key) {
+	if part, same := t.store.part(key); same && !t.store.owns(key) && !strings.HasPrefix(part, "deleted/") || key == t.store.idKey() {
 		return fmt.Errorf("relay: the key %.100q is none of the position of %q; write it outside of the transaction", key, t.store.name)
 	}
 	t.mu.Lock()
@@ -144,11 +211,19 @@ func (t *tx) enter(ctx context.Context, key string) error {
 	return nil
 }
 
-func (t *tx) value(key string) []byte {
+// value is what a key has here, nil for none. mu is held.
+func (t *tx) value(ctx context.Context, key string) ([]byte, error) {
 	if v, ok := t.writes[key]; ok {
-		return v
+		return v, nil
 	}
-	return t.base.keys[key]
+	if t.store.owns(key) {
+		return t.base.keys[key], nil
+	}
+	v, err := t.store.inner.Get(ctx, key)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	return v, err
 }
 
 // Get reads what was written here, or else the position that was seen last.
@@ -157,7 +232,11 @@ func (t *tx) Get(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	defer t.mu.Unlock()
-	return value(t.value(key))
+	v, err := t.value(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return value(v)
 }
 
 // Set implements [storage.Store].
@@ -186,14 +265,18 @@ func (t *tx) CompareAndSwap(ctx context.Context, key string, old, new []byte) (b
 		return false, err
 	}
 	defer t.mu.Unlock()
-	if _, written := t.writes[key]; !written && !equal(t.value(key), old) {
+	v, err := t.value(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	if _, written := t.writes[key]; !written && !equal(v, old) && t.store.owns(key) {
 		now, err := t.store.load(ctx)
 		if err != nil {
 			return false, err
 		}
-		t.base = now
+		t.base, v = now, now.keys[key]
 	}
-	if !equal(t.value(key), old) {
+	if !equal(v, old) {
 		return false, nil
 	}
 	if _, written := t.writes[key]; !written {
@@ -210,17 +293,17 @@ func (t *tx) CompareAndSwap(ctx context.Context, key string, old, new []byte) (b
 func (t *tx) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		t.mu.Lock()
-		over, keys := t.over, maps.Clone(t.base.keys)
-		for key, v := range t.writes {
-			if keys[key] = v; v == nil {
-				delete(keys, key)
-			}
-		}
+		over, keys, written := t.over, maps.Clone(t.base.keys), maps.Clone(t.writes)
 		t.mu.Unlock()
 		if over {
 			yield("", errOver)
 			return
 		}
-		merge(ctx, t.store, prefix, keys, yield)
+		for key, v := range written {
+			if keys[key] = v; v == nil {
+				delete(keys, key)
+			}
+		}
+		merge(ctx, t.store, prefix, keys, written, yield)
 	}
 }

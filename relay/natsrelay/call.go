@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,6 +15,8 @@ import (
 const (
 	// pause is between two attempts.
 	pause = 20 * time.Millisecond
+	// longestPause is what it grows to while the server has too many open batches.
+	longestPause = 500 * time.Millisecond
 	// parts of the Timeout: an attempt waits for its answer for one of them.
 	parts = 2
 
@@ -30,9 +33,15 @@ func answered(err error) bool {
 
 // unsent reports whether an error says that the batch was not stored, and never will be.
 func unsent(err error) bool {
+	return crowded(err) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrNoResponders)
+}
+
+// crowded reports whether the server may have too many open batches for another one. It says that
+// to the first message of a batch; to the last, which waits for an answer, it says that it has not
+// all of them.
+func crowded(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == codeTooManyOpen || api.ErrorCode == codeIncomplete) ||
-		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrNoResponders)
+	return ok && (api.ErrorCode == codeTooManyOpen || api.ErrorCode == codeIncomplete)
 }
 
 // refused reports whether the server refused a batch because it expected another sequence.
@@ -47,6 +56,7 @@ type call struct {
 	parent context.Context
 	ctx    context.Context // ends with parent, or the Timeout
 	nobody bool            // the server has said that there is nobody to answer
+	crowd  time.Duration   // how long it has waited last because of a crowd
 }
 
 func (r *Relay) begin(ctx context.Context) (*call, func(), error) {
@@ -62,11 +72,16 @@ func (r *Relay) begin(ctx context.Context) (*call, func(), error) {
 func (c *call) again(err error) error {
 	c.nobody = errors.Is(err, nats.ErrNoResponders) || c.nobody && errors.Is(err, context.DeadlineExceeded)
 	conn := c.relay.js.Conn()
+	wait := pause
+	if crowded(err) { // each attempt sends the whole batch, for which there is no room
+		c.crowd = min(max(2*c.crowd, pause), longestPause)
+		wait = c.crowd/2 + rand.N(c.crowd) //nolint:gosec // others should not try at the same moment; it is no secret
+	}
 	for first := true; first || !conn.IsConnected(); first = false {
 		if conn.IsClosed() {
 			return fmt.Errorf("%w: the connection was closed: %w", ErrUnavailable, err)
 		}
-		t := time.NewTimer(pause)
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-c.ctx.Done():

@@ -23,5 +23,7 @@
 //
 // A batch takes 999 events at most, and a server 50 open batches of a stream: who is refused for
 // that waits. An event that does not fit into the server's max_payload goes as a stub
-// ([relay.Stub]), so that the others go on.
+// ([relay.Stub]), so that the others go on. A position has to fit, too: it has some 40 bytes for each
+// message of the last minute. Where more than 25,000 come in a minute raise max_payload from its
+// default, 1 MiB. Otherwise nothing goes on until that is done, the error says so, and nothing is lost.
 package natsrelay

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -341,4 +342,43 @@ func TestACommitToAStreamThatWasDeletedSaysSo(t *testing.T) {
 		assert.ErrorIs(c, err, natsrelay.ErrUnavailable)
 		assert.ErrorContains(c, err, "stream CHAT was deleted, or has no leader now")
 	}, patience, time.Millisecond)
+}
+
+// Each attempt sends the whole batch, also when there is no room for it. The pauses between them make an end of that,
+// however fast or slow the machine is.
+func TestWhoIsRefusedForTooManyOpenBatchesSendsTheBatchAFewTimesOnly(t *testing.T) {
+	t.Parallel()
+	url := own(t, server.Options{}).ClientURL()
+	js, others := connect(t, url), connect(t, url).Conn()
+	open(t, js)
+	send := func(batch, n int) {
+		m := nats.NewMsg("chat.msg.1")
+		m.Header.Set("Nats-Batch-Id", fmt.Sprint("another's ", batch))
+		m.Header.Set("Nats-Batch-Sequence", strconv.Itoa(n))
+		if n == 2 {
+			m.Header.Set("Nats-Batch-Commit", "1")
+		}
+		_, err := others.RequestMsg(m, patience)
+		require.NoError(t, err)
+	}
+	for i := range 50 {
+		send(i, 1)
+	}
+	r := open(t, js, natsrelay.Timeout(time.Second))
+	before := js.Conn().Stats().OutMsgs
+	_, err := r.Commit(t.Context(), 0, []byte("1"), events(1, 200))
+	if err != nil {
+		require.ErrorIs(t, err, natsrelay.ErrUnavailable)
+	}
+	const most = 9 // pauses of 10, 20, 40, 80, 160 and then 250 ms are the shortest
+	assert.LessOrEqual(t, int(js.Conn().Stats().OutMsgs-before), most*201)
+	for i := range 50 {
+		send(i, 2)
+	}
+	if err != nil {
+		if _, err = open(t, js).Commit(t.Context(), 0, []byte("1"), events(1, 200)); !errors.Is(err, relay.ErrFenced) { // the answer was lost
+			require.NoError(t, err)
+		}
+	}
+	assert.Equal(t, upTo(200), strings.Join(slices.DeleteFunc(stored(t, js), func(id string) bool { return id == "" }), " "))
 }

@@ -46,6 +46,8 @@
 //     processors or 4, whichever is more), and one while somebody waits. A handler in a
 //     transaction needs a connection for itself, so give the pool a few more than handlers
 //     that run at the same time.
+//   - Where default_transaction_isolation is a higher one than READ COMMITTED the server refuses
+//     a call that somebody else was faster than; it is made again for up to 10 s.
 //   - After a restart or a failover of the server the Store goes on by itself. Calls fail
 //     meanwhile, and a write over a connection that was just lost does once more. Reads are
 //     made again over another connection.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -198,6 +199,39 @@ func calls(ctx context.Context, s *pgstore.Store, key string) map[string]error {
 	}
 	errs["Update"] = s.Update(ctx, func(ctx context.Context, tx storage.Store) error { return tx.Set(ctx, "other", nil) })
 	return errs
+}
+
+// Where a database has another isolation by default each statement has, and is refused when somebody
+// else was faster.
+func TestWritersOfOneKeyDoNotFailWhateverTheIsolationIsByDefault(t *testing.T) {
+	t.Parallel()
+	for _, isolation := range []string{"repeatable%20read", "serializable"} {
+		t.Run(isolation, func(t *testing.T) {
+			t.Parallel()
+			dsn := server(t).Database(t)
+			s := open(t, dsn+"&pool_max_conns=8&default_transaction_isolation="+isolation)
+			var writers sync.WaitGroup
+			var swapped atomic.Int64
+			for i := range 8 {
+				writers.Go(func() {
+					for n := range 50 {
+						assert.NoError(t, s.Set(t.Context(), "key", []byte{byte(i)}))
+						now, err := s.Get(t.Context(), "counter")
+						if !errors.Is(err, storage.ErrNotFound) {
+							assert.NoError(t, err)
+						}
+						ok, err := s.CompareAndSwap(t.Context(), "counter", now, fmt.Append(nil, i, n))
+						assert.NoError(t, err)
+						if ok {
+							swapped.Add(1)
+						}
+					}
+				})
+			}
+			writers.Wait()
+			assert.Equal(t, int(swapped.Load()), number(t, connect(t, dsn), "SELECT version FROM fliplet_chat.store WHERE key = 'counter'"))
+		})
+	}
 }
 
 func TestEachWriteRaisesTheVersionOfItsRow(t *testing.T) {

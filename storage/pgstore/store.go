@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -132,9 +133,12 @@ const (
 	writing = false
 )
 
-// attempts is how often a call is made that a lost connection does not harm, or that the
-// server refused because of others.
+// attempts is how often a call is made that a lost connection does not harm.
 const attempts = 3
+
+// contendedFor is how long a call is made again that the server refused because of others, as it does
+// where the isolation is a higher one by default; mostContended is the longest pause before that.
+const contendedFor, mostContended = 10 * time.Second, 50 * time.Millisecond
 
 // call runs one statement. It is run again when that changes nothing: when it only reads,
 // or when the server rolled it back.
@@ -143,15 +147,23 @@ func (s *Store) call(ctx context.Context, name, key string, reads bool, statemen
 		return err
 	}
 	var err error
-	for range attempts {
+	until := time.Now().Add(contendedFor)
+	for n := 1; ; n++ {
 		err = statement()
 		if err == nil || errors.Is(err, storage.ErrNotFound) {
 			return err
 		}
 		at := code(err)
-		again := at == serialization || at == deadlock || reads && (at == "" || at == serverEnds)
+		contended := (at == serialization || at == deadlock) && time.Now().Before(until)
+		again := contended || n < attempts && reads && (at == "" || at == serverEnds)
 		if _, away := errors.AsType[*pgconn.ConnectError](err); away || !again || ctx.Err() != nil {
 			break
+		}
+		if contended {
+			select {
+			case <-ctx.Done():
+			case <-time.After(rand.N(min(time.Duration(n)*time.Millisecond, mostContended))): //nolint:gosec // it is no secret
+			}
 		}
 	}
 	return s.failed(ctx, name, err)

@@ -175,7 +175,7 @@ func (l *listener) listen(ctx context.Context) {
 		keys, anew := l.keys()
 		err := exec(l.store.sql.watched, l.store.namespace, keys, announcedFor)
 		if err == nil && anew {
-			begun, err = l.writing(ctx, conn, nil)
+			begun, err = l.writingNow(ctx, conn, begun)
 		}
 		if err != nil {
 			return
@@ -198,6 +198,16 @@ func (l *listener) writing(ctx context.Context, conn *pgx.Conn, begun []string) 
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// writingNow returns all transactions that are writing, and tells everybody when one of those
+// before is not among them: who comes now must not take from others what they wait for.
+func (l *listener) writingNow(ctx context.Context, conn *pgx.Conn, before []string) ([]string, error) {
+	now, err := l.writing(ctx, conn, nil)
+	if err == nil && slices.ContainsFunc(before, func(one string) bool { return !slices.Contains(now, one) }) {
+		l.tellAll()
+	}
+	return now, err
 }
 
 // connect opens a connection as the pool does.

@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func watched(t *testing.T, ctx context.Context, s *pgstore.Store, key string) <-
 
 // listeners counts the connections that listen.
 func listeners(t *testing.T, conn *pgx.Conn) int {
-	return number(t, conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query LIKE '%store_watch%' AND query LIKE '%unnest%')")
+	return number(t, conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query LIKE '%store_watch%' AND query LIKE '%unnest%' OR query LIKE '%FROM pg_locks%')")
 }
 
 func TestAWatchTellsOfWhatAnotherProcessWrites(t *testing.T) {
@@ -84,6 +85,28 @@ func TestAWatchTellsOfWhatWasWrittenBeforeItAndIsCommittedAfter(t *testing.T) {
 		return tx.Set(ctx, "another", nil)
 	}))
 	assert.Empty(t, watch, "whoever began after the watch tells by itself")
+}
+
+// Whoever comes meanwhile makes the listener look anew, at other transactions.
+func TestAWatchTellsOfWhatWasWrittenBeforeItWhileOthersBeginToWatch(t *testing.T) {
+	t.Parallel()
+	dsn := server(t).Database(t) + "&pool_max_conns=3"
+	waits, writes := open(t, dsn), open(t, dsn)
+	for round := range 5 {
+		var watch <-chan struct{}
+		require.NoError(t, writes.Update(t.Context(), func(ctx context.Context, tx storage.Store) error {
+			if err := tx.Set(ctx, fmt.Sprint("key ", round), nil); err != nil {
+				return err
+			}
+			watch = watched(t, t.Context(), waits, fmt.Sprint("key ", round))
+			for i := range 3 {
+				watched(t, t.Context(), waits, fmt.Sprint("another ", round, i))
+			}
+			return nil
+		}))
+		watched(t, t.Context(), waits, fmt.Sprint("the last ", round))
+		told(t, watch)
+	}
 }
 
 func TestWritesOfKeysThatNobodyWaitsForNotifyNobody(t *testing.T) {

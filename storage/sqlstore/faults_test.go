@@ -132,6 +132,29 @@ func TestAFileThatCannotBeWrittenIsSaidSo(t *testing.T) {
 	require.ErrorIs(t, err, sqlstore.ErrReadOnly)
 }
 
+func TestAloneKeepsOthersOutWhateverLinksTheyTake(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	path, link, folder := filepath.Join(dir, "archive.db"), filepath.Join(t.TempDir(), "link.db"), filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(path, link))
+	require.NoError(t, os.Symlink(dir, folder))
+	names := []string{path, link, filepath.Join(folder, "archive.db")}
+	require.NoError(t, open(t, path).Close())
+	for _, first := range names {
+		s := open(t, first, sqlstore.Alone())
+		for _, second := range names {
+			_, err := sqlstore.Open(t.Context(), second, sqlstore.Alone())
+			require.ErrorIs(t, err, sqlstore.ErrLocked, "%s while %s is open", second, first)
+		}
+		require.NoError(t, s.Close())
+	}
+	fresh := open(t, filepath.Join(folder, "fresh.db"), sqlstore.Alone())
+	_, err := sqlstore.Open(t.Context(), filepath.Join(dir, "fresh.db"), sqlstore.Alone())
+	require.ErrorIs(t, err, sqlstore.ErrLocked, "made by way of the link")
+	require.NoError(t, fresh.Close())
+}
+
 func TestAloneKeepsOthersOut(t *testing.T) {
 	t.Parallel()
 	path := fileOf(t)

@@ -55,11 +55,11 @@ type config struct {
 func Patience(d time.Duration) Option { return func(c *config) { c.patience = d } }
 
 // Alone makes [Open] keep other processes from opening the file with Alone, by a lock of the
-// operating system on a file beside it, whose name ends in ".lock". Then the claims of a
-// killed process are taken over at once, rather than when they have expired: see
-// [storage.Exclusive]. Every process that keeps chats in the file has to give it. It is for
-// Open only, and an error that matches [errors.ErrUnsupported] where the system has no such
-// lock.
+// operating system on a file beside it, whose name ends in ".lock", also where symbolic links
+// lead to it. Then the claims of a killed process are taken over at once, rather than when they
+// have expired: see [storage.Exclusive]. Every process that keeps chats in the file has to give
+// it. It is for Open only, and an error that matches [errors.ErrUnsupported] where the system has
+// no such lock.
 func Alone() Option { return func(c *config) { c.alone = true } }
 
 // Open opens the file at path, and makes it if there is none. The folder must exist. It
@@ -91,7 +91,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 	}
 	var only *os.File
 	if cfg.alone {
-		if only, err = lockFile(full + ".lock"); err != nil {
+		if only, err = lockFile(named(full) + ".lock"); err != nil {
 			return nil, err
 		}
 	}
@@ -159,6 +159,18 @@ func besides(path string) error {
 	}
 	_, _ = f.Close(), os.Remove(f.Name())
 	return nil
+}
+
+// named is the file that a path names, whatever links lead there: SQLite puts its own files beside
+// that, too.
+func named(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil { // it is to be made
+		return filepath.Join(folder, filepath.Base(path))
+	}
+	return path
 }
 
 // lockFile locks a file of its own for this Store, until it is closed.

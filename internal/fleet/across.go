@@ -65,8 +65,8 @@ func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 	for i := range a.Rows {
 		r.cursor.pos = max(r.cursor.pos, feed.Clamp(a.Rows[i].Updated, a.Clock))
 	}
-	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		r.cursor.page(&r, last)
+	if a.Full && a.Last.Compare(r.After) > 0 {
+		r.cursor.page(&r, a.Last)
 		for _, c := range r.convs {
 			if len(c.track.held) > f.cfg.Collect {
 				f.append(c, c.track.flush())

@@ -102,8 +102,8 @@ func (f *Fleet) takeDug(now time.Time, r Request, a Answer) {
 	}
 	f.append(c, gone)
 	f.landed(now, c, len(gone))
-	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		c.dug = last
+	if a.Full && a.Last.Compare(r.After) > 0 {
+		c.dug = a.Last
 		f.doubt(c) // it goes on
 		return
 	}
@@ -222,8 +222,8 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	f.healed(c)
 	t := &c.track
 	t.hold(a.Rows, a.Clock, f.late(now, c))
-	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		t.page(&r, last)
+	if a.Full && a.Last.Compare(r.After) > 0 {
+		t.page(&r, a.Last)
 		if len(t.held) > f.cfg.Collect {
 			f.append(c, t.flush())
 		}
@@ -239,16 +239,6 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	f.firmed(r, now, &c.track, a.Clock)
 	c.whole = max(c.whole, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 	f.finish(now, r, c)
-}
-
-// lastKey is the highest key of rows, in order of change.
-func lastKey(rows []feed.Row) (last feed.Key) {
-	for i := range rows {
-		if k := (feed.Key{Time: rows[i].Updated, ID: rows[i].ID}); k.Compare(last) > 0 {
-			last = k
-		}
-	}
-	return last
 }
 
 // finish ends a complete read of a conversation.

@@ -1,0 +1,69 @@
+package chat_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	chat "github.com/fliplet/fliplet-chat-go"
+)
+
+// A server adds the deleted rows to each page of a conversation, also those from beyond it.
+func TestAnAppMissesNothingOfSeveralPagesWhenAMessageIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []chat.Strategy{chat.StrategyBell, chat.StrategyAudit, chat.StrategyList, chat.StrategyAcross, chat.StrategySingle, chat.StrategySweep} {
+		t.Run(string(strategy), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := newOffice(t, 0)
+				jane := o.login("jane")
+				room := o.converse(jane, "bob").ID
+				app := o.in(t, func(opts *chat.AppOptions) { opts.Strategy = strategy })
+				var mu sync.Mutex
+				got := map[string][]int64{}
+				hear := func(who string) func(*chat.Message) {
+					return func(m *chat.Message) {
+						mu.Lock()
+						defer mu.Unlock()
+						if !m.IsDeleted && !m.IsUpdate {
+							got[who] = append(got[who], m.ID)
+						}
+					}
+				}
+				_, err := app.Stream(t.Context(), hear("app"))
+				require.NoError(t, err)
+				bob, err := app.User(t.Context(), chat.M{"Email": "bob@example.org"})
+				require.NoError(t, err)
+				_, err = bob.Stream(t.Context(), hear("bob"), chat.StartAt(chat.FromNow))
+				require.NoError(t, err)
+				time.Sleep(30 * time.Second)
+				var ids []int64
+				say := func(n int) {
+					all := make([]chat.M, n)
+					for i := range all {
+						all[i] = chat.M{"body": "m", "fromUserId": jane.User().UserID, "guid": fmt.Sprint("g", len(ids)+i)}
+					}
+					ids = append(ids, o.AddRows(room, all...)...)
+				}
+				say(264)
+				time.Sleep(50 * time.Millisecond)
+				require.NoError(t, o.Client().Delete(t.Context(), room, ids[45]))
+				say(264)
+				time.Sleep(5 * time.Minute)
+				mu.Lock()
+				defer mu.Unlock()
+				want := slices.Delete(ids, 45, 46)
+				for _, who := range []string{"app", "bob"} {
+					heard := slices.DeleteFunc(got[who], func(id int64) bool { return !slices.Contains(want, id) })
+					assert.Equal(t, want, heard, "%s: each once, in order", who)
+				}
+			})
+		})
+	}
+}

@@ -213,6 +213,7 @@ func TestTheOracleNoticesWhatIsDoneWrong(t *testing.T) {
 		{"listeners get the server's times", "list", serverTimes, nil, func(r *run) int { return r.oracle.Lost }},
 		{"a look leaves out a row", "list", shortLooks, nil, func(r *run) int { return r.oracle.Lost }},
 		{"pages are lost", "list", lostPages, lively, func(r *run) int { return r.oracle.Lost }},
+		{"a page ends beyond itself", "list", pastDeleted, func(o *Options) { lively(o); o.Deletes = 0.05 }, func(r *run) int { return r.oracle.Lost }},
 		{"pages are not sorted together", "list", noCollecting, func(o *Options) { lively(o); o.Bursts = 12 }, func(r *run) int { return r.oracle.Disorder }},
 		{"nothing is swept", "bell", noSweep, func(o *Options) { o.BellsLost = 0.2 }, func(r *run) int { return r.oracle.Lost }},
 		{"slots are free too early", "sweep", earlySlots, func(o *Options) { o.Limit, o.Sends = 20, 4 }, func(r *run) int { return r.world.refused }},

@@ -67,3 +67,40 @@ func TestAnAppMissesNothingOfSeveralPagesWhenAMessageIsDeletedMeanwhile(t *testi
 		})
 	}
 }
+
+func TestAnAppTellsDeletionsWhereMoreThanAPageHasATimeInTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, 1)
+		app := o.in(t, func(opts *chat.AppOptions) { opts.Strategy = chat.StrategyList })
+		var mu sync.Mutex
+		var gone []int64
+		_, err := app.Stream(t.Context(), func(m *chat.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			if m.IsDeleted {
+				gone = append(gone, m.ID)
+			}
+		})
+		require.NoError(t, err)
+		time.Sleep(30 * time.Second)
+		all := make([]chat.M, 230)
+		for i := range all {
+			all[i] = chat.M{"body": "m", "fromUserId": "somebody", "guid": fmt.Sprint("g", i)}
+		}
+		said := o.AddRows(o.rooms[0], all[:170]...)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		o.ShiftClock(48 * time.Hour)
+		o.AddRows(o.rooms[0], all[170:]...)
+		o.ShiftClock(-48 * time.Hour)
+		time.Sleep(time.Minute)
+		for _, id := range said[:3] { // the first one lets the App look for what was deleted
+			require.NoError(t, o.Client().Delete(t.Context(), o.rooms[0], id))
+			time.Sleep(4 * time.Hour)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		assert.Equal(t, said[:3], gone)
+	})
+}

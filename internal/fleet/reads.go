@@ -102,13 +102,14 @@ func (f *Fleet) takeDug(now time.Time, r Request, a Answer) {
 	}
 	f.append(c, gone)
 	f.landed(now, c, len(gone))
-	if a.Full && a.Last.Compare(r.After) > 0 {
+	upto := r.clock - feed.Time(f.cfg.Overlap.Microseconds())
+	if a.Full && a.Last.Compare(r.After) > 0 && a.Last.Time < upto { // what is behind it has a time in the future
 		c.dug = a.Last
 		f.doubt(c) // it goes on
 		return
 	}
 	c.checked = max(c.checked, c.told)
-	if upto := r.clock - feed.Time(f.cfg.Overlap.Microseconds()); upto > r.After.Time {
+	if upto > r.After.Time {
 		c.dug = feed.Key{Time: upto, ID: math.MaxInt64}
 	}
 }

@@ -104,3 +104,40 @@ func TestAnAppTellsDeletionsWhereMoreThanAPageHasATimeInTheFuture(t *testing.T) 
 		assert.Equal(t, said[:3], gone)
 	})
 }
+
+// A listener's own reads may come when the time of a message from the future has come already.
+func TestAnAppsUserIsToldOfAnEditRightBeforeTheTimeOfAMessageFromTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, 0)
+		jane := o.login("jane")
+		room := o.converse(jane, "bob").ID
+		app := o.in(t, func(opts *chat.AppOptions) { opts.Strategy = chat.StrategyList })
+		bob, err := app.User(t.Context(), chat.M{"Email": "bob@example.org"})
+		require.NoError(t, err)
+		var mu sync.Mutex
+		bodies := map[int64]string{}
+		_, err = bob.Stream(t.Context(), func(m *chat.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			bodies[m.ID] = m.Body
+		}, chat.StartAt(chat.FromNow))
+		require.NoError(t, err)
+		time.Sleep(30 * time.Second)
+		want := map[int64]string{}
+		for i := range 16 { // the list is read each 4 s
+			synctest.Wait()
+			o.ShiftClock(20 * time.Second)
+			id := o.AddRows(room, chat.M{"body": "hello", "fromUserId": jane.User().UserID, "guid": fmt.Sprint("g", i)})[0]
+			o.ShiftClock(-20 * time.Second)
+			time.Sleep(19 * time.Second)
+			want[id] = fmt.Sprint("edited ", i)
+			_, err := o.Client().Update(t.Context(), room, id, chat.M{"body": want[id]})
+			require.NoError(t, err)
+			time.Sleep(40*time.Second + time.Duration(i)*250*time.Millisecond)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		assert.Equal(t, want, bodies)
+	})
+}

@@ -33,15 +33,22 @@ type sight struct {
 	updated feed.Time
 	hash    uint64
 	deleted bool
+	ahead   bool // its time was in the future when it was seen first
 }
 
-func sightOf(r *feed.Row) sight { return sight{r.ID, r.Updated, r.Hash, r.Deleted} }
+func sightOf(r *feed.Row) sight {
+	return sight{id: r.ID, updated: r.Updated, hash: r.Hash, deleted: r.Deleted}
+}
+
+// is reports whether it is the same version as another one.
+func (v sight) is(o sight) bool {
+	v.ahead, o.ahead = false, false
+	return v == o
+}
 
 // before reports whether it is an earlier version than another one of its row, as a machine that is
-// behind shows it. A version from the future is followed by any other.
-func (v sight) before(o sight, clock feed.Time) bool {
-	return o.updated > v.updated && feed.Clamp(o.updated, clock) == o.updated
-}
+// behind shows it. A version from the future is followed by any other, also once its time has come.
+func (v sight) before(o sight) bool { return o.updated > v.updated && !o.ahead }
 
 // begin makes everything up to a time history.
 func (t *track) begin(since feed.Time) { t.settled, t.pos = since, since }
@@ -67,11 +74,12 @@ func (t *track) hold(rows []feed.Row, clock feed.Time, late func(*feed.Row) bool
 		}
 		v := sightOf(row)
 		stale := slices.ContainsFunc(t.seen, func(o sight) bool {
-			return o == v || o.id == v.id && (v.before(o, clock) || o.deleted && !v.deleted)
+			return o.is(v) || o.id == v.id && (v.before(o) || o.deleted && !v.deleted)
 		})
 		if stale {
 			continue
 		}
+		v.ahead = feed.Clamp(row.Updated, clock) != row.Updated
 		t.seen = append(t.seen, v)
 		t.held = append(t.held, *row)
 		t.pos = max(t.pos, feed.Clamp(row.Updated, clock))
@@ -153,7 +161,7 @@ func (t *track) reaches(rows []feed.Row, limit int, back feed.Time) bool {
 func (t *track) drop() {
 	for i := range t.held {
 		v := sightOf(&t.held[i])
-		t.seen = slices.DeleteFunc(t.seen, func(o sight) bool { return o == v })
+		t.seen = slices.DeleteFunc(t.seen, func(o sight) bool { return o.is(v) })
 	}
 	t.held, t.at = nil, feed.Key{}
 }

@@ -64,6 +64,7 @@ func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 	}
 	for i := range a.Rows {
 		r.cursor.pos = max(r.cursor.pos, feed.Clamp(a.Rows[i].Updated, a.Clock))
+		r.cursor.shown = max(r.cursor.shown, a.Rows[i].Updated)
 	}
 	if a.Full && a.Last.Compare(r.After) > 0 {
 		r.cursor.page(&r, a.Last)

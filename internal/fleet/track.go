@@ -20,6 +20,7 @@ type track struct {
 	from    time.Time // since when the window is open; zero: it is not
 	seen    []sight   // the versions after settled
 	held    []feed.Row
+	shown   feed.Time // the newest change that the read under way has shown
 	at      feed.Key  // where the next page of an incomplete read begins
 	asked   time.Time // when its first page was asked for
 	clock   feed.Time // the server's then, or earlier
@@ -66,6 +67,7 @@ func (t *track) start(reach feed.Time) feed.Key {
 func (t *track) hold(rows []feed.Row, clock feed.Time, late func(*feed.Row) bool) {
 	for i := range rows {
 		row := &rows[i]
+		t.shown = max(t.shown, row.Updated)
 		if row.Updated <= t.settled {
 			if late(row) && !slices.ContainsFunc(t.held, func(o feed.Row) bool { return o.ID == row.ID }) {
 				t.held = append(t.held, *row)
@@ -105,13 +107,15 @@ func (t *track) whole(r *Request) {
 // complete ends a read, and returns what is new in it, in order of creation.
 func (t *track) complete(r *Request, now time.Time, overlap time.Duration) []feed.Row {
 	fresh, asked := t.flush(), r.asked
-	t.at = feed.Key{}
+	// A machine that is behind knows nothing of what becomes visible late.
+	behind := t.shown < t.upto
+	t.at, t.shown = feed.Key{}, 0
 	pos := t.pos
 	if r.paged {
 		pos = min(pos, r.clock)
 	}
 	t.settled = max(t.settled, pos-feed.Time(overlap.Microseconds()))
-	if !t.from.IsZero() && asked.Sub(t.from) >= overlap {
+	if !t.from.IsZero() && asked.Sub(t.from) >= overlap && !behind {
 		t.settled, t.from = max(t.settled, t.upto), time.Time{}
 	}
 	t.settle(t.settled)
@@ -163,5 +167,5 @@ func (t *track) drop() {
 		v := sightOf(&t.held[i])
 		t.seen = slices.DeleteFunc(t.seen, func(o sight) bool { return o.is(v) })
 	}
-	t.held, t.at = nil, feed.Key{}
+	t.held, t.at, t.shown = nil, feed.Key{}, 0
 }

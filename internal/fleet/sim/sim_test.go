@@ -161,6 +161,7 @@ func TestAWrongClockAndMachinesThatAreBehindLoseNothing(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Options){
 		"behind":             func(o *Options) { o.Behind, o.Lag = 0.5, 30*time.Second },
+		"behind, too":        func(o *Options) { o.Behind, o.Lag, o.Seed = 0.5, 30*time.Second, 7 },
 		"back by 10 s":       func(o *Options) { o.Back = 10 * time.Second },
 		"back by 2 min":      func(o *Options) { o.Back = 2 * time.Minute },
 		"stands for a while": func(o *Options) { o.Stand = 40 * time.Second },

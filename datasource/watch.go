@@ -84,7 +84,7 @@ func (c *Client) wait(ctx context.Context, t Turn) error {
 }
 
 // words are the parts of paths that say nothing but what is asked for.
-var words = []string{"v1", "data-sources", "data", "query", "commit", "user", "users", "media", "files", "session", "communicate", "apps"}
+var words = []string{"v1", "data-sources", "data", "query", "commit", "user", "users", "media", "files", "session", "communicate", "apps", "organizations", "logs", "widget-instances"}
 
 // route is the path of a call without ids, names, and what else only one call has.
 func (cl *call) route() string {

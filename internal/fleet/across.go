@@ -64,9 +64,10 @@ func (f *Fleet) takeAcross(now time.Time, r Request, a Answer) {
 	}
 	for i := range a.Rows {
 		r.cursor.pos = max(r.cursor.pos, feed.Clamp(a.Rows[i].Updated, a.Clock))
+		r.cursor.shown = max(r.cursor.shown, a.Rows[i].Updated)
 	}
-	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		r.cursor.page(&r, last)
+	if a.Full && a.Last.Compare(r.After) > 0 {
+		r.cursor.page(&r, a.Last)
 		for _, c := range r.convs {
 			if len(c.track.held) > f.cfg.Collect {
 				f.append(c, c.track.flush())

@@ -59,6 +59,9 @@ func row(id, conversation int64, t time.Time) feed.Row {
 	return feed.Row{ID: id, Conversation: conversation, Created: at(t), Updated: at(t), Hash: uint64(id), Payload: id}
 }
 
+// keyOf is where a row is in the order of changes.
+func keyOf(r *feed.Row) feed.Key { return feed.Key{Time: r.Updated, ID: r.ID} }
+
 func TestABellBringsARowWithTheNextLook(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 10, fleet.NewBells())
@@ -118,11 +121,13 @@ func TestAConversationWithMoreThanALookShowsIsReadOn(t *testing.T) {
 			slices.Reverse(a.Rows)
 		} else {
 			for _, x := range all {
-				if (feed.Key{Time: x.Updated, ID: x.ID}).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
+				if keyOf(&x).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
 					a.Rows = append(a.Rows, x)
 				}
 			}
-			a.Full = len(a.Rows) == r.Limit
+			if a.Full = len(a.Rows) == r.Limit; a.Full {
+				a.Last = keyOf(&a.Rows[r.Limit-1])
+			}
 		}
 		a.Clock = at(b.now)
 		b.Take(b.now, r, a)
@@ -393,11 +398,13 @@ func TestARowThatBecomesVisibleBehindAPageIsFound(t *testing.T) {
 			slices.Reverse(a.Rows)
 		} else {
 			for _, x := range there {
-				if (feed.Key{Time: x.Updated, ID: x.ID}).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
+				if keyOf(&x).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
 					a.Rows = append(a.Rows, x)
 				}
 			}
-			a.Full = len(a.Rows) == r.Limit
+			if a.Full = len(a.Rows) == r.Limit; a.Full {
+				a.Last = keyOf(&a.Rows[r.Limit-1])
+			}
 		}
 		a.Clock = at(b.now)
 		b.Take(b.now, r, a)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -42,7 +43,8 @@ type Log struct {
 	lost    feed.Time           // the stamp of the last entry that was forgotten
 	bareTo  feed.Time           // of what was changed after it the log has the content
 	ahead   []int               // the numbers of entries that were changed after their stamp
-	lostOf  map[int64]feed.Time // the same, by conversation
+	passed  map[int]feed.Time   // the times of versions from the future that came before an entry of their row
+	lostOf  map[int64]feed.Time // as lost, by conversation
 }
 
 // NewLog returns an empty log.
@@ -50,7 +52,7 @@ func NewLog(cfg LogConfig) *Log {
 	cfg.Contents = cmp.Or(cfg.Contents, 20_000)
 	cfg.Bytes = cmp.Or(cfg.Bytes, 128<<20)
 	cfg.Keys = max(cmp.Or(cfg.Keys, 200_000), cfg.Contents)
-	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}, sends: map[send]int64{}, lostOf: map[int64]feed.Time{}}
+	return &Log{cfg: cfg, heads: map[int64]int{}, rows: map[int64]int{}, sends: map[send]int64{}, passed: map[int]feed.Time{}, lostOf: map[int64]feed.Time{}}
 }
 
 // Append adds rows, in order. now is the server's time; stamps grow even if it does not.
@@ -63,6 +65,11 @@ func (l *Log) Append(now feed.Time, rows []feed.Row) {
 		n := l.base + len(l.entries)
 		if prev, ok := l.heads[e.Row.Conversation]; ok {
 			e.prev = prev
+		}
+		if was, ok := l.rows[e.Row.ID]; ok && l.at(was) != nil {
+			if later := max(l.at(was).Changed, l.passed[was]); later > e.Changed && len(l.passed) < mostAhead {
+				l.passed[n] = later
+			}
 		}
 		l.heads[e.Row.Conversation], l.rows[e.Row.ID] = n, n
 		l.entries = append(l.entries, e)
@@ -105,6 +112,7 @@ func (l *Log) forget(n int) {
 	l.entries = append(make([]Entry, 0, l.cfg.Keys+l.cfg.Keys/8+1), l.entries[n:]...)
 	l.base += n
 	l.ahead = slices.DeleteFunc(l.ahead, func(n int) bool { return n < l.base })
+	maps.DeleteFunc(l.passed, func(n int, _ feed.Time) bool { return n < l.base })
 }
 
 // mostAhead bounds the rows with times from the future that are looked for.

@@ -102,13 +102,14 @@ func (f *Fleet) takeDug(now time.Time, r Request, a Answer) {
 	}
 	f.append(c, gone)
 	f.landed(now, c, len(gone))
-	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		c.dug = last
+	upto := r.clock - feed.Time(f.cfg.Overlap.Microseconds())
+	if a.Full && a.Last.Compare(r.After) > 0 && a.Last.Time < upto { // what is behind it has a time in the future
+		c.dug = a.Last
 		f.doubt(c) // it goes on
 		return
 	}
 	c.checked = max(c.checked, c.told)
-	if upto := r.clock - feed.Time(f.cfg.Overlap.Microseconds()); upto > r.After.Time {
+	if upto > r.After.Time {
 		c.dug = feed.Key{Time: upto, ID: math.MaxInt64}
 	}
 }
@@ -222,8 +223,8 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	f.healed(c)
 	t := &c.track
 	t.hold(a.Rows, a.Clock, f.late(now, c))
-	if last := lastKey(a.Rows); a.Full && last.Compare(r.After) > 0 {
-		t.page(&r, last)
+	if a.Full && a.Last.Compare(r.After) > 0 {
+		t.page(&r, a.Last)
 		if len(t.held) > f.cfg.Collect {
 			f.append(c, t.flush())
 		}
@@ -239,16 +240,6 @@ func (f *Fleet) takeRead(now time.Time, r Request, a Answer) {
 	f.firmed(r, now, &c.track, a.Clock)
 	c.whole = max(c.whole, r.clock-feed.Time(f.cfg.Overlap.Microseconds()))
 	f.finish(now, r, c)
-}
-
-// lastKey is the highest key of rows, in order of change.
-func lastKey(rows []feed.Row) (last feed.Key) {
-	for i := range rows {
-		if k := (feed.Key{Time: rows[i].Updated, ID: rows[i].ID}); k.Compare(last) > 0 {
-			last = k
-		}
-	}
-	return last
 }
 
 // finish ends a complete read of a conversation.

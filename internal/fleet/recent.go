@@ -16,7 +16,7 @@ import (
 // read may still bring.
 type Recent struct {
 	// Rows are the latest versions, in order of change. A deletion that was found late has the
-	// time at which it was found.
+	// time at which it was found, and so has what follows a version from the future whose time has come.
 	Rows []feed.Row
 	// Clock is the server's time. Asked and Since are the moment since which all conversations
 	// have been read: on the clock of this machine, and on the server's at the latest.
@@ -76,9 +76,12 @@ func (f *Fleet) RecentFrom(now time.Time, begin, after feed.Key, since feed.Time
 		}
 		row := e.Row
 		row.Past, row.First, row.Copy = nil, 0, false // it may be several versions
+		passed := l.passed[n]
 		switch row.Updated = e.Changed; {
 		case row.Deleted:
 			row.Updated = max(e.Changed, e.Row.Updated)
+		case passed != 0 && feed.Clamp(passed, at) == passed: // nothing tells the engine any more that it was in the future
+			row.Updated = max(e.Row.Updated, passed+1)
 		case since != 0 && e.Changed <= since && e.Row.Updated > since && row.ID > f.odd.top && f.wrong(now):
 			row.Created, row.Updated = e.Row.Updated, e.Row.Updated
 		}

@@ -67,9 +67,11 @@ func (r *Request) Asked() time.Time { return r.asked }
 type Answer struct {
 	// Rows of Look, Read and Across, as package rows makes them for the engine.
 	Rows []feed.Row
-	// Full: there may be more rows after the last one. Of a Look each conversation is
+	// Full: there may be more rows after Last, of Read and Across. Deleted rows may come from
+	// beyond it, since a server adds all of them to each page. Of a Look each conversation is
 	// judged by its limit, and those in Cut may have more although they have fewer rows.
 	Full bool
+	Last feed.Key
 	Cut  map[int64]bool
 	// Clock is the server's time of the answer.
 	Clock feed.Time

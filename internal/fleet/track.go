@@ -20,6 +20,7 @@ type track struct {
 	from    time.Time // since when the window is open; zero: it is not
 	seen    []sight   // the versions after settled
 	held    []feed.Row
+	shown   feed.Time // the newest change that the read under way has shown
 	at      feed.Key  // where the next page of an incomplete read begins
 	asked   time.Time // when its first page was asked for
 	clock   feed.Time // the server's then, or earlier
@@ -33,15 +34,22 @@ type sight struct {
 	updated feed.Time
 	hash    uint64
 	deleted bool
+	ahead   bool // its time was in the future when it was seen first
 }
 
-func sightOf(r *feed.Row) sight { return sight{r.ID, r.Updated, r.Hash, r.Deleted} }
+func sightOf(r *feed.Row) sight {
+	return sight{id: r.ID, updated: r.Updated, hash: r.Hash, deleted: r.Deleted}
+}
+
+// is reports whether it is the same version as another one.
+func (v sight) is(o sight) bool {
+	v.ahead, o.ahead = false, false
+	return v == o
+}
 
 // before reports whether it is an earlier version than another one of its row, as a machine that is
-// behind shows it. A version from the future is followed by any other.
-func (v sight) before(o sight, clock feed.Time) bool {
-	return o.updated > v.updated && feed.Clamp(o.updated, clock) == o.updated
-}
+// behind shows it. A version from the future is followed by any other, also once its time has come.
+func (v sight) before(o sight) bool { return o.updated > v.updated && !o.ahead }
 
 // begin makes everything up to a time history.
 func (t *track) begin(since feed.Time) { t.settled, t.pos = since, since }
@@ -59,6 +67,7 @@ func (t *track) start(reach feed.Time) feed.Key {
 func (t *track) hold(rows []feed.Row, clock feed.Time, late func(*feed.Row) bool) {
 	for i := range rows {
 		row := &rows[i]
+		t.shown = max(t.shown, row.Updated)
 		if row.Updated <= t.settled {
 			if late(row) && !slices.ContainsFunc(t.held, func(o feed.Row) bool { return o.ID == row.ID }) {
 				t.held = append(t.held, *row)
@@ -67,11 +76,12 @@ func (t *track) hold(rows []feed.Row, clock feed.Time, late func(*feed.Row) bool
 		}
 		v := sightOf(row)
 		stale := slices.ContainsFunc(t.seen, func(o sight) bool {
-			return o == v || o.id == v.id && (v.before(o, clock) || o.deleted && !v.deleted)
+			return o.is(v) || o.id == v.id && (v.before(o) || o.deleted && !v.deleted)
 		})
 		if stale {
 			continue
 		}
+		v.ahead = feed.Clamp(row.Updated, clock) != row.Updated
 		t.seen = append(t.seen, v)
 		t.held = append(t.held, *row)
 		t.pos = max(t.pos, feed.Clamp(row.Updated, clock))
@@ -97,13 +107,15 @@ func (t *track) whole(r *Request) {
 // complete ends a read, and returns what is new in it, in order of creation.
 func (t *track) complete(r *Request, now time.Time, overlap time.Duration) []feed.Row {
 	fresh, asked := t.flush(), r.asked
-	t.at = feed.Key{}
+	// A machine that is behind knows nothing of what becomes visible late.
+	behind := t.shown < t.upto
+	t.at, t.shown = feed.Key{}, 0
 	pos := t.pos
 	if r.paged {
 		pos = min(pos, r.clock)
 	}
 	t.settled = max(t.settled, pos-feed.Time(overlap.Microseconds()))
-	if !t.from.IsZero() && asked.Sub(t.from) >= overlap {
+	if !t.from.IsZero() && asked.Sub(t.from) >= overlap && !behind {
 		t.settled, t.from = max(t.settled, t.upto), time.Time{}
 	}
 	t.settle(t.settled)
@@ -153,7 +165,7 @@ func (t *track) reaches(rows []feed.Row, limit int, back feed.Time) bool {
 func (t *track) drop() {
 	for i := range t.held {
 		v := sightOf(&t.held[i])
-		t.seen = slices.DeleteFunc(t.seen, func(o sight) bool { return o == v })
+		t.seen = slices.DeleteFunc(t.seen, func(o sight) bool { return o.is(v) })
 	}
-	t.held, t.at = nil, feed.Key{}
+	t.held, t.at, t.shown = nil, feed.Key{}, 0
 }

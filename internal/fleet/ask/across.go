@@ -43,7 +43,7 @@ func (s *Source) across(ctx context.Context, r fleet.Request) (a fleet.Answer, e
 			return a, ErrAcross
 		}
 		fresh := slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool {
-			return (feed.Key{Time: rows.Micros(e.UpdatedAt), ID: e.ID}).Compare(r.After) <= 0
+			return keyOf(&e).Compare(r.After) <= 0
 		})
 		if full && (len(fresh) == 0 || !sorted) { // as in read
 			if q.Limit *= 2; q.Limit > mostAcross {
@@ -51,8 +51,9 @@ func (s *Source) across(ctx context.Context, r fleet.Request) (a fleet.Answer, e
 			}
 			continue
 		}
+		last := lastKey(fresh)
 		a = s.answer(ctx, answer, fresh)
-		a.Full = full
+		a.Full, a.Last = full, last
 		return a, nil
 	}
 }

@@ -306,7 +306,7 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		full := len(answer.Entries) >= q.Limit
 		sorted := slices.IsSortedFunc(answer.Entries, order)
 		fresh := slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool {
-			return (feed.Key{Time: rows.Micros(e.UpdatedAt), ID: e.ID}).Compare(r.After) <= 0
+			return keyOf(&e).Compare(r.After) <= 0
 		})
 		if answer.More && (len(fresh) == 0 || !sorted) {
 			switch {
@@ -329,8 +329,9 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		for i := range fresh {
 			fresh[i].DataSourceID = id
 		}
+		last := lastKey(fresh)
 		a = s.answer(ctx, answer, append(fresh, s.gone(id, answer.Deleted)...))
-		a.Full = answer.More || q.ID != nil
+		a.Full, a.Last = answer.More || q.ID != nil, last
 		return a, nil
 	}
 }
@@ -341,7 +342,20 @@ func order(x, y datasource.Entry) int {
 	return cmp.Or(x.UpdatedAt.Compare(y.UpdatedAt), cmp.Compare(x.ID, y.ID))
 }
 
-// gone are the deleted rows of an answer. One whose time is not known comes once.
+// keyOf is where a row is in the order of changes.
+func keyOf(e *datasource.Entry) feed.Key { return feed.Key{Time: rows.Micros(e.UpdatedAt), ID: e.ID} }
+
+// lastKey is the highest key of the rows of a page.
+func lastKey(page []datasource.Entry) (last feed.Key) {
+	for i := range page {
+		if k := keyOf(&page[i]); k.Compare(last) > 0 {
+			last = k
+		}
+	}
+	return last
+}
+
+// gone are the deleted rows of an answer, which may be from beyond its page: it has all of them. One whose time is not known comes once.
 func (s *Source) gone(id int64, deleted []datasource.Entry) (out []datasource.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

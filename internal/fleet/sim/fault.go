@@ -18,6 +18,7 @@ const (
 	serverTimes        // listeners get the server's times in place of the log's stamps
 	shortLooks         // the server leaves out a row and says that there are no more
 	lostPages          // of a page that is not the last one only the last row comes
+	pastDeleted        // a page ends with a deleted row from beyond it
 	earlySlots         // a slot is free before its request has reached the server
 	noPosition         // a listener begins again without its position
 	oneFloor           // what a listener forgets of one conversation it takes for old in all
@@ -37,6 +38,8 @@ func (f fault) answer(q *fleet.Request, a *fleet.Answer) {
 	switch {
 	case f == lostPages && q.Kind == fleet.Read && a.Full:
 		a.Rows = a.Rows[len(a.Rows)-1:]
+	case f == pastDeleted && q.Kind == fleet.Read && a.Full:
+		a.Last = keyOf(&a.Rows[len(a.Rows)-1])
 	case f == shortLooks && q.Kind == fleet.Look:
 		// The oldest row of those that are as many as were asked for is gone, so there seem to
 		// be no more.

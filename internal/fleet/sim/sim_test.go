@@ -161,6 +161,7 @@ func TestAWrongClockAndMachinesThatAreBehindLoseNothing(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Options){
 		"behind":             func(o *Options) { o.Behind, o.Lag = 0.5, 30*time.Second },
+		"behind, too":        func(o *Options) { o.Behind, o.Lag, o.Seed = 0.5, 30*time.Second, 7 },
 		"back by 10 s":       func(o *Options) { o.Back = 10 * time.Second },
 		"back by 2 min":      func(o *Options) { o.Back = 2 * time.Minute },
 		"stands for a while": func(o *Options) { o.Stand = 40 * time.Second },
@@ -213,6 +214,7 @@ func TestTheOracleNoticesWhatIsDoneWrong(t *testing.T) {
 		{"listeners get the server's times", "list", serverTimes, nil, func(r *run) int { return r.oracle.Lost }},
 		{"a look leaves out a row", "list", shortLooks, nil, func(r *run) int { return r.oracle.Lost }},
 		{"pages are lost", "list", lostPages, lively, func(r *run) int { return r.oracle.Lost }},
+		{"a page ends beyond itself", "list", pastDeleted, func(o *Options) { lively(o); o.Deletes = 0.05 }, func(r *run) int { return r.oracle.Lost }},
 		{"pages are not sorted together", "list", noCollecting, func(o *Options) { lively(o); o.Bursts = 12 }, func(r *run) int { return r.oracle.Disorder }},
 		{"nothing is swept", "bell", noSweep, func(o *Options) { o.BellsLost = 0.2 }, func(r *run) int { return r.oracle.Lost }},
 		{"slots are free too early", "sweep", earlySlots, func(o *Options) { o.Limit, o.Sends = 20, 4 }, func(r *run) int { return r.world.refused }},

@@ -242,9 +242,26 @@ func (w *world) changes(now time.Time, conv int32, after feed.Key, limit int, ou
 	return append(out, rows...)
 }
 
-func byChange(a, b feed.Row) int {
-	return feed.Key{Time: a.Updated, ID: a.ID}.Compare(feed.Key{Time: b.Updated, ID: b.ID})
+// page makes a page of the changes of a conversation: the service counts live rows only, and adds
+// all that are deleted to each page.
+func (w *world) page(a fleet.Answer, all []feed.Row, limit int) fleet.Answer {
+	live := 0
+	for i := range all {
+		if live < limit || all[i].Deleted {
+			a.Rows = append(a.Rows, all[i])
+		}
+		if !all[i].Deleted {
+			if live++; live == limit {
+				a.Full, a.Last = true, keyOf(&all[i])
+			}
+		}
+	}
+	return a
 }
+
+func keyOf(r *feed.Row) feed.Key { return feed.Key{Time: r.Updated, ID: r.ID} }
+
+func byChange(a, b feed.Row) int { return keyOf(&a).Compare(keyOf(&b)) }
 
 // answer is what the server says to a request of the fleet.
 func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
@@ -267,8 +284,7 @@ func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
 			a.Rows = w.newest(now, int32(id-1), r.Limits[i], a.Rows)
 		}
 	case fleet.Read:
-		a.Rows = w.changes(now, int32(r.Conversations[0]-1), r.After, r.Limit, nil)
-		a.Full = len(a.Rows) >= r.Limit
+		a = w.page(a, w.changes(now, int32(r.Conversations[0]-1), r.After, 0, nil), r.Limit)
 	case fleet.Across:
 		for _, c := range w.of[r.User] {
 			a.Rows = w.changes(now, c, r.After, r.Limit, a.Rows)
@@ -276,6 +292,7 @@ func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
 		slices.SortFunc(a.Rows, byChange)
 		if a.Full = len(a.Rows) >= r.Limit; a.Full {
 			a.Rows = a.Rows[:r.Limit]
+			a.Last = keyOf(&a.Rows[r.Limit-1])
 		}
 	case fleet.Audit:
 		from := sort.Search(len(w.latest), func(i int) bool { return w.latest[i] >= r.Since })

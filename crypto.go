@@ -8,6 +8,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
 	"github.com/fliplet/fliplet-chat-go/internal/pins"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -102,7 +103,7 @@ func (c *Chat) genuine() func(context.Context, *datasource.Entry) bool {
 			of, stored = filesBinding(row), list
 		}
 		ok := c.bodies.Genuine(ctx, of, stored)
-		if !deleted(row) && ctx.Err() == nil {
+		if !rows.Deleted(row) && ctx.Err() == nil {
 			c.bodies.Holds(row.ID, at, ok && envelope.LooksAuthenticated(wire.Text(stored)))
 		}
 		return ok

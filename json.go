@@ -154,7 +154,7 @@ func (m *Message) UnmarshalJSON(raw []byte) (err error) {
 		out.ConversationID = wire.Int(data[wire.Conversation])
 	}
 	out.Change = changeOf(o.Texts("change"))
-	out.readColumns()
+	out.readColumns(false)
 	if raw := o.Raw("error"); raw != nil {
 		told := &Error{}
 		if err := told.read(raw, ErrUnreadable); err != nil {

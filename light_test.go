@@ -89,7 +89,9 @@ func backlog(t testing.TB, n int, change ...func(*chat.Options)) (read func(each
 	return func(each func(*chat.Message)) {
 		got := 0
 		for m, err := range bob.Events(context.Background(), chat.StartAt(chat.FromBeginning)) {
-			require.NoError(t, err)
+			if err != nil { // require would look at the stack for each message
+				require.NoError(t, err)
+			}
 			each(m)
 			if got++; got == n {
 				return

@@ -12,6 +12,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/upload"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
@@ -70,51 +71,58 @@ type Message struct {
 	Err error
 }
 
-// message makes the message of a row as a user sees it, and keeps the row's data.
-func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string) *Message {
-	m := decode(ctx, &c.bodies, row, userID)
-	if c.opts.FileKeysInURLs && (row.Err == nil || m.IsDeleted) && wire.Bool(m.Data[wire.PrivateMedia]) {
+// message makes the message of a row as a user sees it, and keeps the row's data. ordinary: see [rows.Row].
+func (c *Chat) message(ctx context.Context, row *datasource.Entry, userID string, ordinary bool) *Message {
+	m := decode(ctx, &c.bodies, row, userID, ordinary)
+	if c.opts.FileKeysInURLs && !ordinary && (row.Err == nil || m.IsDeleted) && wire.Bool(m.Data[wire.PrivateMedia]) {
 		c.showFileKeys(ctx, m)
 	}
 	return m
 }
 
 // decode makes the message of a row, whose data it keeps.
-func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID string) *Message {
+func decode(ctx context.Context, b *bodies.Bodies, row *datasource.Entry, userID string, ordinary bool) *Message {
 	data := row.Data
 	if data == nil {
 		data = M{}
 	}
-	delete(data, wire.FileSchema) // it holds a key, in case a server stores it
 	m, readers := wire.WithRoom[Message]()
 	m.ID, m.ConversationID, m.Data, m.ReadBy = row.ID, row.DataSourceID, data, readers
-	m.CreatedAt, m.UpdatedAt, m.DeletedAt, m.IsDeleted = row.CreatedAt, row.UpdatedAt, row.DeletedAt, deleted(row)
-	m.readColumns()
+	m.CreatedAt, m.UpdatedAt, m.DeletedAt = row.CreatedAt, row.UpdatedAt, row.DeletedAt
+	if !ordinary {
+		delete(data, wire.FileSchema) // it holds a key, in case a server stores it
+		m.IsDeleted = rows.Deleted(row)
+	}
+	stored := m.readColumns(ordinary)
 	m.IsReadByCurrentUser = slices.Contains(m.ReadBy, userID)
 	if row.Err != nil && !m.IsDeleted {
 		b.Holds(row.ID, envelope.Binding{}, false)
 		m.Err = &Error{Op: "read message", Err: unreadable(row)}
 		return m
 	}
-	openBody(ctx, b, m, row)
+	openBody(ctx, b, m, row, stored)
 	return m
 }
 
-// readColumns sets the fields that columns have.
-func (m *Message) readColumns() {
-	m.GUID, m.Body, m.FromUserID = wire.Text(m.Data[wire.GUID]), wire.Text(m.Data[wire.Body]), wire.Text(m.Data[wire.From])
-	m.ReadBy, m.Files = wire.StringsIn(m.ReadBy[:0], m.Data[wire.ReadBy]), wire.Strings(m.Data[wire.File])
+// readColumns sets the fields that columns have, and returns the stored body.
+func (m *Message) readColumns(ordinary bool) (body any) {
+	body = m.Data[wire.Body]
+	m.GUID, m.Body, m.FromUserID = wire.Text(m.Data[wire.GUID]), wire.Text(body), wire.Text(m.Data[wire.From])
+	if m.ReadBy = wire.StringsIn(m.ReadBy[:0], m.Data[wire.ReadBy]); !ordinary {
+		m.Files = wire.Strings(m.Data[wire.File])
+	}
+	return body
 }
 
 // openBody replaces the stored body of a message by its text, in whatever state the
 // row is. Of a message without text the list of files is what shows that it is genuine.
-func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource.Entry) {
-	at, stored, op := envelope.Binding{ConversationID: row.DataSourceID, GUID: m.GUID, Sender: m.FromUserID}, m.Data[wire.Body], "read body"
+func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource.Entry, stored any) {
+	at, op := envelope.Binding{ConversationID: row.DataSourceID, GUID: m.GUID, Sender: m.FromUserID}, "read body"
 	body, had, err := b.Open(ctx, at, stored)
 	m.Protection = Protection(had)
-	if list := m.Data[wire.SealedFiles]; err == nil && body == "" && wire.Text(stored) == "" && list != nil && b.Unsealed != nil {
+	if err == nil && body == "" && b.Unsealed != nil && wire.Text(stored) == "" && m.Data[wire.SealedFiles] != nil {
 		_, had, err = openFiles(ctx, b, row)
-		op, stored = "read files", list
+		op, stored = "read files", m.Data[wire.SealedFiles]
 	}
 	opened := err == nil
 	if err = b.Settle(at, stored, m.ID, m.IsDeleted, had, err); err != nil {
@@ -137,11 +145,6 @@ func openBody(ctx context.Context, b *bodies.Bodies, m *Message, row *datasource
 // unreadable is the error of a row that breaks a limit.
 func unreadable(row *datasource.Entry) error {
 	return fmt.Errorf("%w: message %d: %w", ErrUnreadable, row.ID, row.Err)
-}
-
-// deleted reports whether a row is a tombstone.
-func deleted(row *datasource.Entry) bool {
-	return wire.Deleted(row.DeletedAt, row.Data)
 }
 
 // Format prints the message without its content.
@@ -212,7 +215,7 @@ func (c *Chat) UpdateMessage(ctx context.Context, conversationID, messageID int6
 		return nil, missing(err, "message", messageID)
 	}
 	s.receiver.Poke()
-	return c.message(ctx, row, s.userID), nil
+	return c.message(ctx, row, s.userID, false), nil
 }
 
 // UpdateMessage is [Chat.UpdateMessage] for a message of any conversation of the app, whoever has

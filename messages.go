@@ -147,10 +147,10 @@ func (h ConversationMessages) Get(ctx context.Context, id int64) (_ *Message, er
 	if err != nil {
 		return nil, missing(err, "message", id)
 	}
-	if deleted(row) {
+	if rows.Deleted(row) {
 		return nil, fmt.Errorf("message %d: %w", id, ErrNotFound)
 	}
-	return h.v.chat.message(ctx, row, s.userID), nil
+	return h.v.chat.message(ctx, row, s.userID, false), nil
 }
 
 func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID string) []*Message {
@@ -161,7 +161,7 @@ func (c *Chat) messages(ctx context.Context, found []datasource.Entry, userID st
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(found[a].ID, found[b].ID) })
 	for _, i := range order {
-		out[i] = c.message(ctx, &found[i], userID)
+		out[i] = c.message(ctx, &found[i], userID, false)
 	}
 	return out
 }

@@ -142,7 +142,7 @@ func (v *Conversation) Opener() *Opener {
 func (o *Opener) Message(ctx context.Context, row datasource.Entry) *Message {
 	row.Data = wire.CloneMap(row.Data)
 	row.DataSourceID = o.sourceOf(row)
-	m := decode(ctx, o.bodies, &row, o.userID)
+	m := decode(ctx, o.bodies, &row, o.userID, false)
 	if m.Err != nil && m.ConversationID <= 0 {
 		m.Err = &Error{Op: "read body", Err: fmt.Errorf("%w: %w", m.Err, invalid("row.DataSourceID: 0; set it, or give the Opener a Source"))}
 	}

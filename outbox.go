@@ -366,12 +366,12 @@ func (c *Chat) sendChange(userID string, ch outbox.Change) SendChange {
 	case outbox.Stored:
 		row := *ch.Row
 		row.Data = wire.CloneMap(row.Data)
-		out.Message = c.message(ctx, &row, userID)
+		out.Message = c.message(ctx, &row, userID, false)
 	case outbox.Failed:
 		at := ch.Record.QueuedAt.Truncate(time.Millisecond)
 		out.Message = c.message(ctx, &datasource.Entry{
 			DataSourceID: ch.Record.Conversation, Data: wire.CloneMap(ch.Record.Data), CreatedAt: at, UpdatedAt: at,
-		}, userID)
+		}, userID, false)
 	}
 	return out
 }

@@ -77,7 +77,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"151":  {File: "opener.go", Old: "envelope.LooksPassphrase(text)", New: "envelope.LooksAuthenticated(text)"},
 
 	// Pages.
-	"P1":  {File: "json.go", Old: "out.readColumns()", New: "out.Body = wire.Text(data[wire.Body])"},
+	"P1":  {File: "json.go", Old: "out.readColumns(false)", New: "out.Body = wire.Text(data[wire.Body])"},
 	"P2":  {File: "json.go", Old: `muted: o.Bool("isMuted")}`, New: "muted: false}"},
 	"P3":  {File: "json.go", Old: `json:"isReplay,omitempty"`, New: `json:"isReplay"`},
 	"P4":  {File: "json.go", Old: "out.Status = cmp.Or(out.Status, out.Code)", New: ""},
@@ -86,7 +86,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"P7":  {File: "attachments.go", Old: "private := c.opts.EncryptMessages || wire.Bool(row[wire.PrivateMedia]);", New: "private := c.opts.EncryptMessages;"},
 	"P9":  {File: "contacts.go", Old: "row.Data[wire.UserID] = id", New: ""},
 	"P10": {File: "attachments.go", Old: "extra = wire.DownloadKey(key)", New: "_ = key"},
-	"P11": {File: "message.go", Old: "if c.opts.FileKeysInURLs && (", New: "if ("},
+	"P11": {File: "message.go", Old: "if c.opts.FileKeysInURLs && !ordinary && (", New: "if !ordinary && ("},
 	"P12": {File: "send.go", Old: "patch := upload.Retype(write.Data, row.Data)", New: "patch := M{}"},
 
 	// Behaviours that real clients depend on.

@@ -221,11 +221,11 @@ func (c *Chat) listenFrom(ctx context.Context, s *session, o callOptions, t *rec
 // received makes the message of an event, nil if ctx ended meanwhile. shared: other
 // listeners may get the same row.
 func (c *Chat) received(ctx context.Context, s *session, e *feed.Event, shared bool) *Message {
-	row := *e.Row.Payload.(*datasource.Entry)
+	row, ordinary := rows.Row(&e.Row)
 	if shared || c.app != nil { // an App's rows are everybody's
 		row.Data = wire.CloneMap(row.Data) // every listener and every attempt gets its own
 	}
-	m := c.message(ctx, &row, s.userID)
+	m := c.message(ctx, &row, s.userID, ordinary)
 	if m.Err != nil && ctx.Err() != nil {
 		return nil // ended while its key was being read
 	}

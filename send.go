@@ -78,7 +78,7 @@ func (c *Chat) Message(ctx context.Context, conversationID int64, d Draft) (_ *M
 	if err != nil {
 		return nil, err
 	}
-	return c.message(ctx, row, s.userID), nil
+	return c.message(ctx, row, s.userID, false), nil
 }
 
 // attempt is Message without an outbox: one attempt, and a look-up when it is in

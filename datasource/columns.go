@@ -17,6 +17,8 @@ const (
 	columnsAtOnce = 32
 	// listRoom is for how many elements the lists of consecutive rows share an allocation.
 	listRoom = 32
+	// allFresh is after how many new values of a column most of the next ones are not looked up.
+	allFresh = 16
 )
 
 // column is a column that is not in the map yet. It holds no pointer: writing those costs more while garbage is collected.
@@ -45,6 +47,7 @@ type row struct {
 	members [columnsAtOnce]string // the names as servers write them, with the comma and the colon; "" if they need not be alike
 	last    [columnsAtOnce]any    // what repeats, of this row or an earlier one
 	held    [columnsAtOnce]any    // other values
+	fresh   [columnsAtOnce]uint8  // how many values were new, one after the other, as those of GUIDs are
 	bytes   []byte
 	apart   []string // texts that are not in bytes
 	list    []any    // of the first column with one
@@ -150,10 +153,14 @@ func (d *decoder) column(place int) (err error) {
 			c.kind = seenAgain
 			return nil
 		}
-		if v := d.again(b, c.kind == number); v != nil {
-			c.kind, r.last[place] = seenAgain, v
-			return nil
+		n := &r.fresh[place]
+		if *n < allFresh || *n%allFresh == 0 {
+			if v := d.again(b, c.kind == number); v != nil {
+				c.kind, r.last[place], *n = seenAgain, v, 0
+				return nil
+			}
 		}
+		*n++ // from 255 to 0
 	}
 	if 0 < len(b) && len(b) <= maxShared && len(r.bytes)+len(b) <= maxRowTexts {
 		c.at = int32(len(r.bytes)) //nolint:gosec // at most maxRowTexts

@@ -277,15 +277,15 @@ func (d *decoder) integer() (n int64, ok bool, err error) {
 func (d *decoder) plainInteger() (n int64, ok bool) {
 	digits := d.b[d.i:]
 	for i, c := range digits[:min(len(digits), maxPlainDigits+1)] {
-		switch {
-		case '0' <= c && c <= '9' && !(i == 1 && n == 0): // 01 is no number
-			n = n*10 + int64(c-'0')
-		case i > 0 && (c == ',' || c == '}'):
+		if digit := c - '0'; digit <= 9 {
+			n = n*10 + int64(digit)
+			continue
+		}
+		if (c == ',' || c == '}') && (i == 1 || i > 1 && digits[0] != '0') { // 01 is no number
 			d.i += i
 			return n, true
-		default:
-			return 0, false
 		}
+		break
 	}
 	return 0, false
 }

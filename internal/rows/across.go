@@ -47,7 +47,7 @@ func (s *Source) acrossFrom(ctx context.Context, w want, offset int) (unchecked,
 	default:
 		cross.Where = M{"$and": and}
 	}
-	return s.ask(ctx, cross, w.clock)
+	return s.ask(ctx, cross, w.clock, w.room.take())
 }
 
 // keyset is the condition for rows after a key. It is written as text, since each poll
@@ -136,7 +136,7 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 		cross.Order = append(cross.Order, [2]string{o.Column, cmp.Or(string(o.Direction), string(datasource.Asc))})
 	}
 	for {
-		u, err := s.ask(ctx, cross, nil)
+		u, err := s.ask(ctx, cross, nil, nil)
 		if tooLarge(err) {
 			return s.first(ctx, w, order)
 		}
@@ -150,7 +150,7 @@ func (s *Source) orderedAcross(ctx context.Context, w want, order []datasource.O
 		if !full && u.more { // in this order there is no position to go on from
 			behind := cross
 			behind.Offset = len(u.rows)
-			rest, err := s.ask(ctx, behind, nil)
+			rest, err := s.ask(ctx, behind, nil, nil)
 			if tooLarge(err) || err == nil && unseen(u.rows, rest.rows) {
 				return s.first(ctx, w, order)
 			}
@@ -192,8 +192,8 @@ func (s *Source) countAcross(ctx context.Context) (n int, list bool, err error) 
 	return wire.ParseCount(raw)
 }
 
-// ask makes one request to the cross-source endpoint.
-func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecked, error) {
+// ask makes one request to the cross-source endpoint, whose rows are appended to into.
+func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock, into []datasource.Entry) (unchecked, error) {
 	var u unchecked
 	err := s.Authorized(ctx, func(token string) error {
 		cross.Token = token
@@ -202,7 +202,7 @@ func (s *Source) ask(ctx context.Context, cross wire.Cross, at *clock) (unchecke
 			return &ConditionError{err}
 		}
 		sent := time.Now()
-		answer, err := s.Client.SelectAcross(ctx, body, nil)
+		answer, err := s.Client.SelectAcross(ctx, body, into)
 		if err != nil {
 			return err
 		}

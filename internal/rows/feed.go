@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
@@ -22,26 +21,11 @@ import (
 //
 // The hashes are those of this process; [Stable] makes those that positions hold.
 func Feed(ctx context.Context, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger) []feed.Row {
-	return feedInto(ctx, make([]feed.Row, 0, len(entries)), entries, genuine, log)
+	return feedInto(ctx, make([]feed.Row, 0, len(entries)), entries, genuine, log, false)
 }
 
-// Room is for the rows of an answer, which the engine does not keep.
-type Room struct{ rows []feed.Row }
-
-var rooms = sync.Pool{New: func() any { return new(Room) }}
-
-// maxRoom is for how many rows a room is used again.
-const maxRoom = 1024
-
-// Release says that nobody needs the rows any more. It may be called once. Nil has none.
-func (r *Room) Release() {
-	if r != nil && cap(r.rows) <= maxRoom {
-		clear(r.rows) // they hold the page
-		rooms.Put(r)
-	}
-}
-
-func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger) []feed.Row {
+// feedInto appends the rows. slim: they are Columns where that is possible.
+func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, genuine func(context.Context, *datasource.Entry) bool, log *slog.Logger, slim bool) []feed.Row {
 	out = slices.Grow(out, len(entries))
 	before := feed.Time(1)
 	for i := range entries {
@@ -56,7 +40,7 @@ func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, g
 		c := contentOf(e.Data)
 		r := feed.Row{
 			ID: e.ID, Conversation: e.DataSourceID, Deleted: e.DeletedAt != nil || wire.Bool(c.markedAsDeleted),
-			Hash: c.sum, Parts: c.parts, Payload: e,
+			Hash: c.sum, Parts: c.parts,
 		}
 		r.Unreadable = e.Err != nil && !r.Deleted
 		if e.UpdatedAt.IsZero() {
@@ -75,6 +59,10 @@ func feedInto(ctx context.Context, out []feed.Row, entries []datasource.Entry, g
 		before = r.Updated
 		if (genuine == nil || genuine(ctx, e)) && wire.Text(c.guid.v) != "" {
 			r.Origin = c.origin()
+		}
+		r.Payload = e
+		if slim {
+			r.Payload = payload(e, c.special)
 		}
 		out = append(out, r)
 	}
@@ -99,8 +87,9 @@ func sized(out []feed.Row, found *unchecked) {
 // Weigh notes about how large rows are, each by itself.
 func Weigh(out []feed.Row) {
 	for i := range out {
+		out[i].Size = wire.Weigh(columnsOf(&out[i]))
 		if e, ok := out[i].Payload.(*datasource.Entry); ok {
-			out[i].Size = rowWeight(e)
+			out[i].Size += wire.Weigh(e.Extra)
 		}
 	}
 }
@@ -108,12 +97,12 @@ func Weigh(out []feed.Row) {
 // Stable replaces the hash of a row's content and its origin, which Feed has made, by those
 // that stored positions hold. What the row was made from must not have changed since.
 func Stable(r *feed.Row) {
-	e, ok := r.Payload.(*datasource.Entry)
-	if !ok {
+	if r.Payload == nil {
 		return // its content is nobody's
 	}
-	r.Hash = Hash(e.Data)
+	columns := columnsOf(r)
+	r.Hash = Hash(columns)
 	if r.Origin != 0 {
-		r.Origin = hashText(hashText(offsetBasis, wire.Text(e.Data[wire.From])), wire.Text(e.Data[wire.GUID]))
+		r.Origin = hashText(hashText(offsetBasis, wire.Text(columns[wire.From])), wire.Text(columns[wire.GUID]))
 	}
 }

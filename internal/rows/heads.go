@@ -288,7 +288,7 @@ func (s *Source) compare(rows []datasource.Entry, newest map[int64][]feed.Key, u
 		if _, blind := unseen[rows[i].DataSourceID]; blind {
 			continue
 		}
-		if shown, some := newest[rows[i].DataSourceID]; !deleted(&rows[i]) && t < settled && (!some || t > first(shown)) {
+		if shown, some := newest[rows[i].DataSourceID]; !Deleted(&rows[i]) && t < settled && (!some || t > first(shown)) {
 			return errHeads
 		}
 	}

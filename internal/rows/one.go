@@ -14,7 +14,7 @@ func (s *Source) Find(ctx context.Context, id int64, q datasource.Query) (dataso
 	q.NoLimit = q.Limit == 0
 	m := match(&q)
 	r := reading{client: s.Client, id: id, keep: func(e *datasource.Entry) bool {
-		return !deleted(e) && of(e, id) && m.keep(e)
+		return !Deleted(e) && of(e, id) && m.keep(e)
 	}}
 	found, err := r.rows(ctx, q)
 	for i := range found.Entries {

@@ -25,6 +25,7 @@ type content struct {
 	parts           feed.Parts
 	guid, from      hashed
 	markedAsDeleted any
+	special         bool // it has a column that few messages have, and that makes something of them
 }
 
 // hashed is a value, with its hash if it is a text.
@@ -57,7 +58,7 @@ func contentOf(m map[string]any) (c content) {
 		case wire.ReadBy:
 			h, part = quickReadBy, 1
 		case wire.File, wire.SealedFiles, wire.FileSchema:
-			h, part = maphash.String(nameSeed, name), 2
+			h, part, c.special = maphash.String(nameSeed, name), 2, true
 		case wire.GUID:
 			h, c.guid = quickGUID, hashed{v, sum}
 		case wire.From:
@@ -65,7 +66,10 @@ func contentOf(m map[string]any) (c content) {
 		case wire.Conversation:
 			h = quickConversation
 		case wire.FlagDeleted:
-			c.markedAsDeleted = v
+			c.markedAsDeleted, c.special = v, true
+			h = maphash.String(nameSeed, name)
+		case wire.PrivateMedia:
+			c.special = true
 			h = maphash.String(nameSeed, name)
 		default:
 			h = maphash.String(nameSeed, name)

@@ -203,7 +203,8 @@ func (s *Source) Older(ctx context.Context, conversation int64, after feed.Key, 
 // answer; the engine does.
 func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 	old := age{known: s.high.Load()}
-	found, left, short, at, err := s.answer(ctx, q, &old)
+	room, _ := rooms.Get().(*Room)
+	found, left, short, at, err := s.answer(ctx, q, &old, room)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -242,8 +243,10 @@ func (s *Source) Answer(ctx context.Context, q feed.Query) (Answer, error) {
 			left.any, left.err = true, errForeign
 		}
 	}
-	room, _ := rooms.Get().(*Room)
-	room.rows = feedInto(ctx, room.rows[:0], found.rows, genuine, s.Log)
+	room.rows = feedInto(ctx, room.rows[:0], found.rows, genuine, s.Log, true)
+	if !found.each {
+		room.keep(found.rows)
+	}
 	sized(room.rows, &found)
 	out := Answer{Room: room, Rows: room.rows, Shown: found.rows, Short: short && len(room.rows) < q.Limit, Clock: at, Upto: found.upto(old.known, q), Partial: left.any, Without: left.ids, Err: left.err, Asked: old.asked, Since: old.clock}
 	if len(foreign) == 0 {
@@ -287,8 +290,8 @@ type Answer struct {
 	Room *Room // of Rows
 }
 
-func (s *Source) answer(ctx context.Context, q feed.Query, old *age) (found unchecked, l left, short bool, at feed.Clock, err error) {
-	w := want{limit: q.Limit, clock: &clock{server: &s.time}, partial: q.Partial, first: q.First, old: old, waits: true}
+func (s *Source) answer(ctx context.Context, q feed.Query, old *age, room *Room) (found unchecked, l left, short bool, at feed.Clock, err error) {
+	w := want{limit: q.Limit, clock: &clock{server: &s.time}, partial: q.Partial, first: q.First, old: old, waits: true, room: room}
 	if q.Conversation != 0 {
 		w.conversations = []int64{q.Conversation}
 	}

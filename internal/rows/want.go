@@ -44,6 +44,7 @@ type want struct {
 	chain                *chain // of the pages of a poll; nil unless they are read one conversation after the other
 	waits                bool   // a refusal for the rate is waited out
 	large                bool   // a page may have maxPage bytes
+	room                 *Room  // for the rows of the first request; may be nil
 }
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }
@@ -80,7 +81,7 @@ func (w *want) within(e *datasource.Entry) bool {
 
 // fits reports whether a row matches, as far as that can be checked here. A server
 // may ignore filters.
-func (w *want) fits(e *datasource.Entry) bool { return (w.deletions || !deleted(e)) && w.asked(e) }
+func (w *want) fits(e *datasource.Entry) bool { return (w.deletions || !Deleted(e)) && w.asked(e) }
 
 // asked is fits for the filters that the server was given.
 func (w *want) asked(e *datasource.Entry) bool {
@@ -134,8 +135,8 @@ func unique(rows []datasource.Entry) []datasource.Entry {
 	})
 }
 
-// deleted reports whether a row is a deleted one.
-func deleted(e *datasource.Entry) bool { return wire.Deleted(e.DeletedAt, e.Data) }
+// Deleted reports whether a row is a tombstone.
+func Deleted(e *datasource.Entry) bool { return wire.Deleted(e.DeletedAt, e.Data) }
 
 // Micros is a time as the engine has it, 0 for none.
 func Micros(t time.Time) feed.Time {

@@ -19,6 +19,7 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet"
 	"github.com/fliplet/fliplet-chat-go/internal/fleet/hub"
+	"github.com/fliplet/fliplet-chat-go/internal/rows"
 )
 
 // listener is a Watch with its engine.
@@ -115,7 +116,8 @@ func (l *listener) take() {
 	case e.Deleted:
 		l.gone[e.Row.ID]++
 	case !e.Update:
-		body, _ := e.Row.Payload.(*datasource.Entry).Data["body"].(string)
+		row, _ := rows.Row(&e.Row)
+		body, _ := row.Data["body"].(string)
 		l.news[body]++
 		l.ids[e.Row.Conversation] = append(l.ids[e.Row.Conversation], e.Row.ID)
 	}

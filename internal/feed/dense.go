@@ -11,11 +11,12 @@ import (
 // something new is not there, waited for memory, and that was most of the engine's time.
 // While the keys are numbers that ascend, as ids do, they need no table.
 //
-// The zero value is an empty map. It may be read by several goroutines, like a Go map.
+// The zero value is an empty map, and so is nil, to which nothing can be added. It may be read by
+// several goroutines, like a Go map.
 type dense[K denseKey, V any] struct {
 	chunks [][]pair[K, V] // all but the last are full
 	cells  []cell         // a power of two, at most three quarters of which are taken; none is unless they are searched
-	n      int
+	n      uint32
 	search search
 }
 
@@ -51,13 +52,26 @@ const (
 // What is in a map, and its order, do not depend on it.
 var denseSeed = rand.Uint64() //nolint:gosec // nobody sees what it makes
 
-func (d *dense[K, V]) len() int { return d.n }
+func (d *dense[K, V]) len() int {
+	if d == nil {
+		return 0
+	}
+	return int(d.n)
+}
+
+// needed is a map that may be nil, which is made then.
+func needed[K denseKey, V any](d **dense[K, V]) *dense[K, V] {
+	if *d == nil {
+		*d = &dense[K, V]{}
+	}
+	return *d
+}
 
 func (d *dense[K, V]) entry(at uint32) *pair[K, V] { return &d.chunks[(at-1)/chunk][(at-1)%chunk] }
 
 // among returns the place of a key where no cells are searched, 0 if it is not there.
 func (d *dense[K, V]) among(k K) uint32 {
-	last := uint32(d.n) //nolint:gosec // there are far fewer
+	last := d.n
 	if d.search == oneByOne {
 		for at := uint32(1); at <= last; at++ {
 			if d.entry(at).key == k {
@@ -89,14 +103,14 @@ func less[K denseKey](k, than K) bool {
 // index makes the keys be found by cells.
 func (d *dense[K, V]) index() {
 	size := max(16, len(d.cells))
-	for (d.n+1)*4 > size*3 {
+	for (d.len()+1)*4 > size*3 {
 		size *= 2
 	}
 	if size > len(d.cells) {
 		d.cells = make([]cell, size)
 	}
 	d.search = byCells
-	for at := range uint32(d.n) { //nolint:gosec // there are far fewer
+	for at := range d.n {
 		d.place(cell{sumOf(d.entry(at + 1).key), at + 1})
 	}
 }
@@ -126,6 +140,9 @@ func sumOf[K denseKey](k K) uint32 {
 }
 
 func (d *dense[K, V]) get(k K) (v V, ok bool) {
+	if d == nil {
+		return v, false
+	}
 	if d.search != byCells {
 		if at := d.among(k); at != 0 {
 			return d.entry(at).value, true
@@ -140,6 +157,9 @@ func (d *dense[K, V]) get(k K) (v V, ok bool) {
 }
 
 func (d *dense[K, V]) has(k K) bool {
+	if d == nil {
+		return false
+	}
 	if d.search != byCells {
 		return d.among(k) != 0
 	}
@@ -164,7 +184,7 @@ func (d *dense[K, V]) getOrPut(k K, v V) (old V, ok bool) {
 // add adds an entry. It returns the one that has the key already, if there is one.
 func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 	if d.search != byCells {
-		if d.n == 0 || d.search == byHalves && less(d.entry(uint32(d.n)).key, k) { //nolint:gosec // there are far fewer
+		if d.n == 0 || d.search == byHalves && less(d.entry(d.n).key, k) {
 			d.push(k, v)
 			return nil
 		}
@@ -178,7 +198,7 @@ func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 		}
 		d.index()
 	}
-	if (d.n+1)*4 > len(d.cells)*3 {
+	if (d.len()+1)*4 > len(d.cells)*3 {
 		d.grow()
 	}
 	sum := sumOf(k)
@@ -187,13 +207,13 @@ func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 		return d.entry(d.cells[i].at)
 	}
 	d.push(k, v)
-	d.cells[i] = cell{sum, uint32(d.n)} //nolint:gosec // there are far fewer
+	d.cells[i] = cell{sum, d.n}
 	return nil
 }
 
 // push puts an entry behind the others.
 func (d *dense[K, V]) push(k K, v V) {
-	if last := d.n / chunk; last == len(d.chunks) {
+	if last := d.len() / chunk; last == len(d.chunks) {
 		var room []pair[K, V]
 		if last < cap(d.chunks) {
 			room = d.chunks[:last+1][last] // of entries that are gone
@@ -230,9 +250,12 @@ func (d *dense[K, V]) place(c cell) {
 
 // drop removes an entry, if it is there. The last one takes its place.
 func (d *dense[K, V]) drop(k K) {
+	if d == nil {
+		return
+	}
 	if d.search != byCells {
 		if at := d.among(k); at != 0 {
-			last := uint32(d.n) //nolint:gosec // there are far fewer
+			last := d.n
 			*d.entry(at) = *d.entry(last)
 			d.n--
 			d.trim()
@@ -251,7 +274,7 @@ func (d *dense[K, V]) drop(k K) {
 		return
 	}
 	at := d.cells[i].at
-	if last := uint32(d.n); at != last { //nolint:gosec // there are far fewer
+	if last := d.n; at != last {
 		e := *d.entry(last)
 		j, _ := d.find(e.key, sumOf(e.key))
 		d.cells[j].at = at
@@ -278,6 +301,9 @@ func (d *dense[K, V]) free(i uint32) {
 // not change meanwhile.
 func (d *dense[K, V]) all() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
+		if d == nil {
+			return
+		}
 		for _, c := range d.chunks {
 			for i := range c {
 				if !yield(c[i].key, c[i].value) {
@@ -291,9 +317,12 @@ func (d *dense[K, V]) all() iter.Seq2[K, V] {
 // dropFunc removes the entries for which gone returns true, and keeps the order of the
 // others. gone must not use the map.
 func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
+	if d == nil {
+		return
+	}
 	clear(d.cells)
 	kept := uint32(0)
-	for at := uint32(1); at <= uint32(d.n); at++ { //nolint:gosec // there are far fewer
+	for at := uint32(1); at <= d.n; at++ {
 		e := d.entry(at)
 		if gone(e.key, e.value) {
 			continue
@@ -306,21 +335,24 @@ func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
 			d.place(cell{sumOf(e.key), kept})
 		}
 	}
-	d.n = int(kept)
+	d.n = kept
 	d.trim()
 }
 
 // trim cuts off what is behind the last entry.
 func (d *dense[K, V]) trim() {
-	last := d.n / chunk
+	last := d.len() / chunk
 	if last < len(d.chunks) {
 		d.chunks[last] = d.chunks[last][:d.n%chunk]
-		d.chunks = d.chunks[:last+min(1, d.n%chunk)]
+		d.chunks = d.chunks[:last+min(1, d.len()%chunk)]
 	}
 }
 
 // clear removes all entries, and keeps room for some.
 func (d *dense[K, V]) clear() {
+	if d == nil {
+		return
+	}
 	if d.n > 2*chunk {
 		*d = dense[K, V]{}
 		return

@@ -63,6 +63,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Shared is a Config for many engines, which take 120 bytes less each than with one of their
+// own.
+type Shared struct{ cfg Config }
+
+// Share makes a Config one for many engines.
+func (c Config) Share() *Shared { return &Shared{c.withDefaults()} }
+
+// New returns an engine without listeners.
+func (s *Shared) New() *Feed { return &Feed{cfg: &s.cfg, clock: newSchedule(&s.cfg)} }
+
 // stable are rows as positions hold them.
 func (c *Config) stable(rows []Row) []Row {
 	rows = slices.Clone(rows)
@@ -91,7 +101,7 @@ type ID int64
 
 // Feed is the engine of one chat. See the package documentation.
 type Feed struct {
-	cfg     Config
+	cfg     *Config
 	readers []*entry // in order of subscription; rotated for fairness
 	nextID  ID
 	clock   schedule
@@ -103,6 +113,12 @@ type Feed struct {
 	// polls counts polls begun, done those completed. A caller that waits for a poll
 	// has a ticket: the number of that poll.
 	polls, done uint64
+
+	// The first listener lies here, and the list of one: mostly there is no other, and small
+	// pieces cost more memory than they have.
+	first entry
+	list  [1]*entry
+	one   [1]Member // what the list of conversations is, while it has no more
 }
 
 type entry struct {
@@ -136,22 +152,27 @@ type roster struct {
 func (r *roster) outdate() { r.stale, r.overtaken, r.again = true, true, time.Time{} }
 
 // New returns an engine without listeners.
-func New(cfg Config) *Feed {
-	f := &Feed{cfg: cfg.withDefaults()}
-	f.clock = newSchedule(&f.cfg)
-	return f
-}
+func New(cfg Config) *Feed { return cfg.Share().New() }
 
 // Subscribe adds a listener. Its first page is requested at once.
 func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	f.nextID++
-	e := &entry{id: f.nextID, reader: newReader(&f.cfg, now, s)}
+	e := f.newEntry(entry{id: f.nextID, reader: newReader(f.cfg, now, s)})
 	if f.roster.loaded && (!f.roster.stale && now.Sub(f.roster.read) < f.cfg.Roster || now.Before(f.roster.again)) {
 		e.membership(now, f.roster.members, nil)
 	}
 	f.readers = append(f.readers, e)
 	f.clock.poke(now)
 	return e.id
+}
+
+// newEntry returns a new entry, which is the one that lies in the engine if that is the first.
+func (f *Feed) newEntry(e entry) *entry {
+	if f.first.id != 0 {
+		return &e
+	}
+	f.first, f.readers = e, f.list[:0]
+	return &f.first
 }
 
 // Seed gives the engine the rows that a new listener has already, from a cache. They
@@ -170,6 +191,9 @@ func (f *Feed) Seed(id ID, rows []Row) {
 // Unsubscribe removes a listener and its queue.
 func (f *Feed) Unsubscribe(id ID) {
 	f.readers = slices.DeleteFunc(f.readers, func(e *entry) bool { return e.id == id || e.main != nil && e.main.id == id })
+	if f.first.id == id { // others may stay for long, and it would keep what it remembers; a Mark has it for its queue
+		f.first.reader = &reader{queue: f.first.queue}
+	}
 	f.settle()
 }
 
@@ -391,6 +415,9 @@ func (f *Feed) Members(now time.Time, members []Member) {
 		if _, ok := fresh.find(m.Conversation); !ok {
 			left = append(left, m.Conversation)
 		}
+	}
+	if len(fresh) == 1 {
+		fresh = append(f.one[:0], fresh...)
 	}
 	f.roster = roster{members: fresh, read: now, loaded: true, stale: f.roster.overtaken}
 	for _, e := range f.readers {

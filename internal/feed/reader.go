@@ -69,9 +69,9 @@ type reader struct {
 	// last complete poll: who has joined a conversation that was unknown did it later.
 	subscribed    time.Time
 	began, polled Time
-	pollClock     Time  // of the first page of the current poll
-	pageFrom      Key   // where the current page began
-	without       idSet // the conversations that a page of the current poll lacked
+	pollClock     Time           // of the first page of the current poll
+	pageFrom      Key            // where the current page began
+	without       map[int64]bool // the conversations that a page of the current poll lacked
 
 	// shown is the latest time of the server's clock that an earlier program has stored.
 	shown Time

@@ -130,9 +130,7 @@ func (c *Chat) adopt(ctx context.Context, query where.Login, contact *Contact, t
 
 // setLogin stores the result of a login. The caller holds Chat.mu.
 func (s *session) setLogin(query where.Login, contact *Contact, token string) {
-	s.query, s.contact = query.Pack(), keep(contact)
-	token = strings.Clone(token) // else it would keep the row
-	s.token.Store(&token)
+	s.become(&loggedIn{strings.Clone(token), query.Pack(), keep(contact)}) // the token would keep the row
 }
 
 // authenticate finds the contact on the server, and stores ids that it lacks.

@@ -30,9 +30,7 @@ type session struct {
 	token  atomic.Pointer[string]
 	author wire.Author
 
-	// Guarded by Chat.mu. The same user may log in again with another query.
-	query   where.Packed
-	contact keptContact
+	last *loggedIn // guarded by Chat.mu
 
 	renewal wait.Shared
 
@@ -44,6 +42,19 @@ type session struct {
 	outbox    *outbox.Outbox // nil when it is off
 	desk      *hub.Desk      // at an App; nil without one
 	watch     *watching      // of an App's own listeners; nil without
+}
+
+// loggedIn is what the last login has brought. The same user may log in again with another query.
+type loggedIn struct {
+	token string
+	query where.Packed
+	user  keptContact
+}
+
+// become makes a login the last one. The caller holds Chat.mu.
+func (s *session) become(l *loggedIn) {
+	s.last = l
+	s.token.Store(&l.token)
 }
 
 // stop ends what runs for the user. It does not wait.
@@ -60,7 +71,7 @@ func (s *session) stop(cause error) {
 func (s *session) login(c *Chat) where.Login {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return s.query.Login()
+	return s.last.query.Login()
 }
 
 // startWithin is how long a login waits for the outbox to look into Storage.
@@ -103,7 +114,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	}
 	defer c.logins.Unlock()
 	c.mu.Lock()
-	query, gone, renewed := s.query.Login(), c.session != s, s.token.Load() != refused
+	query, gone, renewed := s.last.query.Login(), c.session != s, s.token.Load() != refused
 	c.mu.Unlock()
 	switch {
 	case gone:
@@ -213,5 +224,5 @@ func (c *Chat) User() *Contact {
 	if c.session == nil {
 		return nil
 	}
-	return c.session.contact.contact()
+	return c.session.last.user.contact()
 }

@@ -23,12 +23,18 @@ type OwnKeys interface {
 	AtHand(conversation int64) (string, bool)
 }
 
+// Writer says how the bodies that somebody writes are protected.
+type Writer interface{ Writes() Protection }
+
+// Writes makes a Protection a Writer: it is that of all bodies.
+func (p Protection) Writes() Protection { return p }
+
 // Bodies opens and seals bodies. It is safe for concurrent use.
 type Bodies struct {
 	// Least is the protection below which a body is withheld, and not written.
 	Least Protection
-	// Writes is the protection of the bodies that are written.
-	Writes func() Protection
+	// Writer says how the bodies that are written are protected.
+	Writer
 	// Sealed and Unsealed make and open authenticated bodies; nil where there are no keys
 	// for them.
 	Sealed   func(body string, at envelope.Binding) (string, error)

@@ -52,10 +52,19 @@ type Owner interface {
 	AfterStop(fn func(cause error)) (release func() bool)
 }
 
+// settings are what is needed of a [Config] once the prefix of keys is known.
+type settings struct {
+	Store         storage.Store
+	Log           *slog.Logger
+	Owner         Owner
+	Page          int
+	KeepsMessages bool
+}
+
 // Cache is the part of a Store that belongs to one contacts data source. It is safe
 // for concurrent use.
 type Cache struct {
-	cfg    Config
+	cfg    settings
 	prefix string
 
 	mu       sync.Mutex
@@ -67,7 +76,8 @@ func New(cfg Config) *Cache { return new(Cache).Init(cfg) }
 
 // Init is New for a zero Cache that is a part of something else.
 func (c *Cache) Init(cfg Config) *Cache {
-	if c.cfg, c.prefix = cfg, ownPrefix; cfg.KeepsMessages {
+	c.cfg = settings{cfg.Store, cfg.Log, cfg.Owner, cfg.Page, cfg.KeepsMessages}
+	if c.prefix = ownPrefix; cfg.KeepsMessages {
 		c.prefix = fmt.Sprintf("%s%s/%d/", Prefix, Host(cfg.BaseURL), cfg.DataSourceID)
 	}
 	return c

@@ -29,6 +29,8 @@ const keptTroubles = 8
 // trouble notes a failure. mu is held.
 func (r *Receiver) trouble(err error) {
 	s := r.seldomUsed()
+	s.lastErr, s.inRound = err, err
+	s.failures++
 	if len(s.troubles) >= keptTroubles {
 		s.troubles = append(s.troubles[:0], s.troubles[1:]...)
 	}

@@ -15,7 +15,7 @@ func (r *Receiver) Beside(source Source, engines Engines) (part *Receiver, leave
 	part.cfg.source, part.cfg.engines, part.cfg.rested = source, engines, nil
 	part.life.PartOf(&r.life)
 	r.mu.Lock()
-	over := r.over
+	over := r.ended()
 	s := r.seldomUsed()
 	s.beside = append(s.beside, part)
 	r.mu.Unlock()

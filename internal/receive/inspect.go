@@ -42,7 +42,7 @@ func (r *Receiver) inspect() (list []Listening, due time.Time, last []Trouble) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.listeners {
-		list = append(list, Listening{Kind: l.kind, Consumer: l.name, State: l.feed.Inspect(l.id), Handled: l.acked, Busy: l.busy})
+		list = append(list, Listening{Kind: l.kind, Consumer: l.with.name, State: l.feed.Inspect(l.id), Handled: l.acked, Busy: l.busy})
 	}
 	if r.loop != nil {
 		due = r.feed.Due()

@@ -28,8 +28,8 @@ var errNoListener = errors.New("no listener is left")
 
 // startLoop starts the loop, unless it is there already. mu is held.
 func (r *Receiver) startLoop() error {
-	if r.over != nil {
-		return r.over
+	if err := r.ended(); err != nil {
+		return err
 	}
 	if r.loop != nil {
 		return nil

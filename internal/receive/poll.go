@@ -75,7 +75,7 @@ func (a *awaited) patience(now time.Time, polled bool) time.Duration {
 	if a.polled.IsZero() {
 		a.polled, a.upto = now, l.feed.Mark(l.id)
 	}
-	if idle || len(l.first) == 0 && a.upto.Handled() { // what comes later belongs to later polls
+	if idle || len(l.with.first) == 0 && a.upto.Handled() { // what comes later belongs to later polls
 		return 0
 	}
 	until := a.polled.Add(callerLimit)
@@ -132,7 +132,7 @@ func (r *Receiver) progress(w *pendingPoll) progress {
 	defer r.mu.Unlock()
 	switch {
 	case r.loop != w.loop && r.failures() == w.failures:
-		return progress{over: true, err: r.over} // stopped, or the last listener has left
+		return progress{over: true, err: r.ended()} // stopped, or the last listener has left
 	case r.failures() != w.failures:
 		return progress{over: true, err: r.seldom.lastErr}
 	}

@@ -93,7 +93,6 @@ type Receiver struct {
 	feed      *feed.Feed
 	listeners []*listener
 	loop      *loop         // nil without listeners
-	over      error         // the cause of Stop, nil before
 	changed   chan struct{} // nil while nobody has waited for it
 	waiters   int           // how many wait for changed
 	succeeded time.Time     // when the last poll did; zero before
@@ -120,11 +119,20 @@ type work struct {
 type seldom struct {
 	troubles []Trouble // the last ones
 	beside   []*Receiver
+	over     error  // the cause of Stop, nil before
 	failures uint64 // of requests, so far
 	lastErr  error  // of these
 	failed   int    // polls since one succeeded
 	err      error  // what the last of them met
 	inRound  error  // the last of the poll under way
+}
+
+// ended is the cause of Stop, nil before. mu is held.
+func (r *Receiver) ended() error {
+	if r.seldom == nil {
+		return nil
+	}
+	return r.seldom.over
 }
 
 // failures is how many requests have failed so far. mu is held.
@@ -177,7 +185,7 @@ func (r *Receiver) ownStatus() Status {
 	}
 	for _, l := range r.listeners {
 		if l.kind != hooks.Consume {
-			s.Waiting += len(l.first) + l.feed.Pending(l.id)
+			s.Waiting += len(l.with.first) + l.feed.Pending(l.id)
 		}
 	}
 	return s
@@ -237,8 +245,8 @@ func (r *Receiver) Stop(cause error) {
 func (r *Receiver) end(cause error) []*Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over == nil {
-		r.over = cause
+	if s := r.seldomUsed(); s.over == nil {
+		s.over = cause
 	}
 	r.removeAll(cause)
 	r.stopLoop(cause)
@@ -338,8 +346,8 @@ func (r *Receiver) ask(ctx context.Context, p *loop, q feed.Query) {
 func (r *Receiver) missed(err error) {
 	r.trouble(err)
 	for _, l := range r.listeners {
-		if l.failed != nil {
-			l.failed(err)
+		if l.with.failed != nil {
+			l.with.failed(err)
 		}
 	}
 }
@@ -384,8 +392,8 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 	r.seldom.failed++
 	r.seldom.err = err
 	for _, l := range r.listeners {
-		if l.failed != nil {
-			l.failed(err)
+		if l.with.failed != nil {
+			l.with.failed(err)
 		}
 	}
 	if failure.End {

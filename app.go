@@ -157,7 +157,7 @@ func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions) (*Chat, 
 	if err != nil {
 		return nil, a.watch.misspelt(ctx, query, err)
 	}
-	return &Chat{asleep: &coldUser{app: a, loggedIn: loggedIn{token, login.Pack(), keep(contact)}}, awake: new(sync.Once)}, nil
+	return &Chat{asleep: &coldUser{app: a, loggedIn: newLogin(login, contact, token)}, awake: new(sync.Once)}, nil
 }
 
 // coldUser is a user of an App whose Chat was not used yet.

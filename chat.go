@@ -18,7 +18,6 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
-	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 // batchSize is the page size of the JavaScript API.
@@ -40,7 +39,6 @@ type Chat struct {
 type parts struct {
 	opts   *Options // without Storage; other Chats may have the same
 	client *datasource.Client
-	store  storage.Store
 	log    *slog.Logger
 
 	calls life.Life // running calls
@@ -89,13 +87,14 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 
 // build makes the parts of a Chat, which are empty. The options are prepared.
 func (c *Chat) build(p *parts, opts Options, keepsMessages bool) {
-	c.parts, p.client, p.store, p.log = p, opts.Client.View(opts.Hooks...), opts.Storage, opts.Logger
+	c.parts, p.client, p.log = p, opts.Client.View(opts.Hooks...), opts.Logger
+	store := opts.Storage
 	opts.Storage = nil // mostly each has its own
 	c.opts = sharedOptions.Of(opts)
 	c.endpoint.Assume(opts.Profile)
 	c.told = outbox.NewTold(opts.Hooks, ErrInvalid, opts.Outbox != nil && (opts.Outbox.OnChange != nil || len(opts.Hooks) > 0), c.log)
 	c.cache.Init(cache.Config{
-		Store: c.store, BaseURL: c.client.BaseURL(), DataSourceID: opts.DataSourceID, Log: c.log,
+		Store: store, BaseURL: c.client.BaseURL(), DataSourceID: opts.DataSourceID, Log: c.log,
 		Owner: (*owner)(c), KeepsMessages: keepsMessages, Page: batchSize,
 	})
 	c.pins.Init(pins.Config{Owner: (*owner)(c), Strict: opts.MinProtection >= Encrypted, Log: c.log})

@@ -290,7 +290,7 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 		return nil
 	}
 	cfg := outbox.Config{
-		Store: c.store, Key: c.cache.Key(s.userID, "outbox"), Log: c.log, Life: &c.work,
+		Store: c.cache.Store(), Key: c.cache.Key(s.userID, "outbox"), Log: c.log, Life: &c.work,
 		Limit: c.opts.Outbox.Limit, Settle: c.opts.Outbox.Settle,
 		Insert: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
 			if err := s.roster.Check(ctx, r.Conversation); err != nil {

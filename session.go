@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,11 @@ type loggedIn struct {
 	token string
 	query where.Packed
 	user  keptContact
+}
+
+// newLogin is the result of a login, in little memory, and without the row that it came with.
+func newLogin(query where.Login, contact *Contact, token string) loggedIn {
+	return loggedIn{strings.Clone(token), query.Pack(), keep(contact)}
 }
 
 // become makes a login the last one. The caller holds Chat.mu.
@@ -137,7 +143,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	}
 	c.mu.Lock()
 	if gone = c.session != s; !gone {
-		s.setLogin(query, contact, token)
+		s.become(new(newLogin(query, contact, token)))
 	}
 	c.mu.Unlock()
 	if gone {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -44,8 +45,8 @@ type Bodies struct {
 	Own  OwnKeys
 	Keys Keys
 
-	copies copies
-	given  given
+	copies few.Rare[copies] // of Sealed bodies
+	given  few.Rare[given]  // by Keys
 }
 
 // passphrase is the key of a conversation.
@@ -139,7 +140,7 @@ func (b *Bodies) decrypt(ctx context.Context, at envelope.Binding, stored string
 	}
 	body, had, err := openPassphrase(stored, key)
 	if err == nil && b.Own == nil {
-		b.given.keep(at.ConversationID, key)
+		b.given.Get().keep(at.ConversationID, key)
 	}
 	return body, had, had == Encrypted && key == wire.FallbackBodyKey(at.ConversationID), err
 }

@@ -30,7 +30,7 @@ var terse, wordy = func() (*strings.Replacer, *strings.Replacer) {
 
 // store stores JSON.
 func (c *Cache) store(ctx context.Context, key string, raw []byte) error {
-	if !c.cfg.KeepsMessages {
+	if !c.keepsMessages() {
 		raw = []byte(terse.Replace(string(raw)))
 	}
 	return c.cfg.Store.Set(ctx, key, raw)
@@ -39,7 +39,7 @@ func (c *Cache) store(ctx context.Context, key string, raw []byte) error {
 // stored is what store has stored.
 func (c *Cache) stored(ctx context.Context, key string) ([]byte, error) {
 	raw, err := c.cfg.Store.Get(ctx, key)
-	if err == nil && !c.cfg.KeepsMessages {
+	if err == nil && !c.keepsMessages() {
 		raw = []byte(wordy.Replace(string(raw)))
 	}
 	return raw, err
@@ -48,7 +48,7 @@ func (c *Cache) stored(ctx context.Context, key string) ([]byte, error) {
 // loginName is what a login is called. Who it finds is checked, so a few digits are enough
 // where it counts how many they are.
 func (c *Cache) loginName(login string) string {
-	if !c.cfg.KeepsMessages {
+	if !c.keepsMessages() {
 		login = login[:min(len(login), 12)]
 	}
 	return login

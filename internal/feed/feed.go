@@ -114,11 +114,7 @@ type Feed struct {
 	// has a ticket: the number of that poll.
 	polls, done uint64
 
-	// The first listener lies here, and the list of one: mostly there is no other, and small
-	// pieces cost more memory than they have.
-	first entry
-	list  [1]*entry
-	one   [1]Member // what the list of conversations is, while it has no more
+	one [1]Member // the list of conversations while it has no more: small pieces cost more memory than they have
 }
 
 type entry struct {
@@ -157,22 +153,14 @@ func New(cfg Config) *Feed { return cfg.Share().New() }
 // Subscribe adds a listener. Its first page is requested at once.
 func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	f.nextID++
-	e := f.newEntry(entry{id: f.nextID, reader: newReader(f.cfg, now, s)})
+	e := newEntry(f.cfg, now, s)
+	e.id = f.nextID
 	if f.roster.loaded && (!f.roster.stale && now.Sub(f.roster.read) < f.cfg.Roster || now.Before(f.roster.again)) {
 		e.membership(now, f.roster.members, nil)
 	}
 	f.readers = append(f.readers, e)
 	f.clock.poke(now)
 	return e.id
-}
-
-// newEntry returns a new entry, which is the one that lies in the engine if that is the first.
-func (f *Feed) newEntry(e entry) *entry {
-	if f.first.id != 0 {
-		return &e
-	}
-	f.first, f.readers = e, f.list[:0]
-	return &f.first
 }
 
 // Seed gives the engine the rows that a new listener has already, from a cache. They
@@ -191,9 +179,6 @@ func (f *Feed) Seed(id ID, rows []Row) {
 // Unsubscribe removes a listener and its queue.
 func (f *Feed) Unsubscribe(id ID) {
 	f.readers = slices.DeleteFunc(f.readers, func(e *entry) bool { return e.id == id || e.main != nil && e.main.id == id })
-	if f.first.id == id { // others may stay for long, and it would keep what it remembers; a Mark has it for its queue
-		f.first.reader = &reader{queue: f.first.queue}
-	}
 	f.settle()
 }
 

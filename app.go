@@ -157,28 +157,25 @@ func (a *App) logInAsleep(ctx context.Context, query M, o *callOptions) (*Chat, 
 	if err != nil {
 		return nil, a.watch.misspelt(ctx, query, err)
 	}
-	return &Chat{asleep: &coldUser{app: a, user: keep(contact), token: token, query: login.Pack()}, awake: new(sync.Once)}, nil
+	return &Chat{asleep: &coldUser{app: a, loggedIn: newLogin(login, contact, token)}, awake: new(sync.Once)}, nil
 }
 
 // coldUser is a user of an App whose Chat was not used yet.
 type coldUser struct {
-	app   *App
-	user  keptContact
-	token string
-	query where.Packed
-	over  atomic.Bool // the Chat is awake
+	app *App
+	loggedIn
+	over atomic.Bool // the Chat is awake
 }
 
 // wake makes the parts of a Chat that is used first.
 func (c *Chat) wake() {
 	z := c.asleep
 	opts, _ := z.app.opts.prepare() // they were checked
-	c.build(opts, false)
+	c.build(new(parts), opts, false)
 	c.app = z.app
 	c.mu.Lock() // its desk is there before the rest
-	c.session = c.newSession(&z.user.row)
-	c.session.query, c.session.contact = z.query, z.user
-	c.session.token.Store(&z.token)
+	c.session = c.newSession(z.user.contact())
+	c.session.become(&z.loggedIn)
 	c.mu.Unlock()
 	z.over.Store(true)
 }

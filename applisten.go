@@ -165,10 +165,10 @@ func (c *Chat) watchSession(other *session, filters ...FilterOption) *session {
 	s.watch = &watching{Watch: c.app.hub.Watch(cfg)}
 	s.rows = s.watch.Rows()
 	if other == nil {
-		s.receiver = receive.New(receive.Config{Source: source, Feed: c.timelyFeed, Judge: pollFailure, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks})
+		s.receiver = receive.New(receive.Config{Source: source, Engines: receive.EngineFunc(c.timelyFeed), Judge: pollFailure, Log: c.log, Life: &c.work, Hooks: c.opts.Hooks})
 	} else {
 		var leave func()
-		s.receiver, leave = other.receiver.Beside(source, c.timelyFeed)
+		s.receiver, leave = other.receiver.Beside(source, receive.EngineFunc(c.timelyFeed))
 		s.watch.ended = func() {
 			s.watch.Leave()
 			leave()
@@ -243,7 +243,7 @@ func (c *Chat) durable(s *session) (_ *receive.Receiver, late func(hub.Told), le
 		return s.receiver, s.watch.late, func() {}
 	}
 	desk := c.deskOf(s)
-	part, leave := s.receiver.Beside(&consumedRows{appRows{&polledRows{chat: c, session: s}, desk}}, c.timelyFeed)
+	part, leave := s.receiver.Beside(&consumedRows{appRows{&polledRows{chat: c, session: s}, desk}}, receive.EngineFunc(c.timelyFeed))
 	return part, desk.Late, desk.EnterConsumer(part, leave)
 }
 

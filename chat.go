@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
-	"github.com/fliplet/fliplet-chat-go/hooks"
 	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/life"
@@ -19,7 +18,6 @@ import (
 	"github.com/fliplet/fliplet-chat-go/internal/roster"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
 	"github.com/fliplet/fliplet-chat-go/internal/wait"
-	"github.com/fliplet/fliplet-chat-go/storage"
 )
 
 // batchSize is the page size of the JavaScript API.
@@ -41,7 +39,6 @@ type Chat struct {
 type parts struct {
 	opts   *Options // without Storage; other Chats may have the same
 	client *datasource.Client
-	store  storage.Store
 	log    *slog.Logger
 
 	calls life.Life // running calls
@@ -57,9 +54,7 @@ type parts struct {
 	bodies   bodies.Bodies
 	endpoint rows.Endpoint
 	contacts atomic.Pointer[datasource.DataSource] // see home
-	sends    outbox.Sends
-	refusals outbox.Refusals  // of the outbox
-	notifier *outbox.Notifier // tells Options.Outbox.OnChange; nil without one
+	told     *outbox.Told                          // hooks, and Options.Outbox.OnChange
 	cache    cache.Cache
 	app      *App // nil: the Chat reads by itself
 }
@@ -82,34 +77,34 @@ func connect(ctx context.Context, opts Options) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{}
-	c.build(opts, keepsMessages)
-	return c, nil
+	of := new(struct { // in one piece: a process may have thousands
+		Chat
+		parts
+	})
+	of.Chat.build(&of.parts, opts, keepsMessages)
+	return &of.Chat, nil
 }
 
-// build makes the parts of a Chat. The options are prepared.
-func (c *Chat) build(opts Options, keepsMessages bool) {
-	c.parts = &parts{client: opts.Client.View(opts.Hooks...), store: opts.Storage, log: opts.Logger}
+// build makes the parts of a Chat, which are empty. The options are prepared.
+func (c *Chat) build(p *parts, opts Options, keepsMessages bool) {
+	c.parts, p.client, p.log = p, opts.Client.View(opts.Hooks...), opts.Logger
+	store := opts.Storage
 	opts.Storage = nil // mostly each has its own
 	c.opts = sharedOptions.Of(opts)
 	c.endpoint.Assume(opts.Profile)
-	c.sends = hooks.Of[hooks.SendHook](opts.Hooks)
+	c.told = outbox.NewTold(opts.Hooks, ErrInvalid, opts.Outbox != nil && (opts.Outbox.OnChange != nil || len(opts.Hooks) > 0), c.log)
 	c.cache.Init(cache.Config{
-		Store: c.store, BaseURL: c.client.BaseURL(), DataSourceID: opts.DataSourceID, Log: c.log,
+		Store: store, BaseURL: c.client.BaseURL(), DataSourceID: opts.DataSourceID, Log: c.log,
 		Owner: (*owner)(c), KeepsMessages: keepsMessages, Page: batchSize,
 	})
 	c.pins.Init(pins.Config{Owner: (*owner)(c), Strict: opts.MinProtection >= Encrypted, Log: c.log})
 	c.known.Seen = &c.pins
-	c.bodies.Least, c.bodies.Writes = bodies.Protection(opts.MinProtection), func() bodies.Protection { return bodies.Protection(c.writes()) }
+	c.bodies.Least, c.bodies.Writer = bodies.Protection(opts.MinProtection), (*owner)(c)
 	if c.bodies.Keys = opts.Keys; opts.Keys == nil {
 		c.bodies.Own = &c.pins // the conversation's own key
 	}
 	if opts.Cipher != nil {
 		c.bodies.Sealed, c.bodies.Unsealed = opts.Cipher.seal, opts.Cipher.open
-	}
-	if o := opts.Outbox; o != nil && (o.OnChange != nil || len(opts.Hooks) > 0) {
-		c.refusals = outbox.NewRefusals(opts.Hooks, ErrInvalid)
-		c.notifier = outbox.NewNotifier(c.log)
 	}
 }
 
@@ -137,7 +132,7 @@ func (c *Chat) end() {
 	c.calls.Stop(errClosing)
 	c.stopSession(errClosing)
 	c.work.Stop(errClosing)
-	c.notifier.Stop()
+	c.told.Stop()
 	c.forgetRead()
 	c.app.left(c)
 }
@@ -198,7 +193,7 @@ func (c *Chat) rest(ctx context.Context) error {
 	if err := c.work.Wait(ctx); err != nil {
 		return err
 	}
-	return c.notifier.Wait(ctx)
+	return c.told.Wait(ctx)
 }
 
 // stopSession ends what runs for the user.

@@ -267,15 +267,15 @@ func (c *Chat) Consume(ctx context.Context, name string, fn func(context.Context
 		return err
 	}
 	defer s.watch.leave()
-	if _, ok := c.store.(storage.Transactional); o.batch > 1 && !ok {
-		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.store)
+	if _, ok := c.cache.Store().(storage.Transactional); o.batch > 1 && !ok {
+		return invalid("Batch: Options.Storage is a %T, which has no transactions; give a storage.Transactional, such as sqlstore, or leave Batch out", c.cache.Store())
 	}
 	receiver, late, leave := c.durable(s)
 	defer leave()
 	t := c.teller(s, o.onError)
 	h := &consumeFunc{chat: c, session: s, fn: fn, opts: o, teller: t}
 	k := &receive.Consumer{
-		Receiver: receiver, Store: c.store, Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
+		Receiver: receiver, Store: c.cache.Store(), Key: c.cache.Key(s.userID, "consume/"+url.PathEscape(name)), Name: name,
 		Start: o.from.start(), Parallel: o.parallel, Batch: o.batch, Policy: o.policy.receive(), Handle: h.handle, MaxAttempts: o.maxAttempts,
 		MinBackoff: o.minBackoff, MaxBackoff: o.maxBackoff, OnError: pollFailed(t), Log: c.alarm(o.onError != nil),
 		OnStorage: func(err error) { t.Tell(failure("consume", err), false) }, Undone: h.undone,

@@ -247,20 +247,18 @@ func (ct *Contact) copy() *Contact {
 // keptContact is a contact whose columns are text, since they are asked for rarely: a map
 // takes several times as much.
 type keptContact struct {
-	row  Contact // without Data
-	data []byte  // as JSON
+	id, source       int64
+	created, updated time.Time
+	data             string // as JSON
 }
 
 func keep(ct *Contact) keptContact {
-	k := keptContact{*ct, wire.PackMap(ct.Data)}
-	k.row.UserID, k.row.Data = strings.Clone(ct.UserID), nil // the id would keep all texts of the row
-	return k
+	return keptContact{ct.ID, ct.DataSourceID, ct.CreatedAt, ct.UpdatedAt, wire.PackMap(ct.Data)}
 }
 
 func (k *keptContact) contact() *Contact {
-	out := k.row
-	out.Data = wire.UnpackMap(k.data)
-	return &out
+	data := wire.UnpackMap(k.data)
+	return &Contact{ID: k.id, UserID: wire.Text(data[wire.UserID]), Data: data, DataSourceID: k.source, CreatedAt: k.created, UpdatedAt: k.updated}
 }
 
 // Format prints the contact without its columns.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
@@ -122,17 +121,10 @@ func (c *Chat) adopt(ctx context.Context, query where.Login, contact *Contact, t
 		before, s = s, c.newSession(contact)
 		c.session = s
 	}
-	s.setLogin(query, contact, token)
+	s.become(new(newLogin(query, contact, token)))
 	c.mu.Unlock()
 	c.rememberUser(ctx, s, query, contact, token)
 	return before
-}
-
-// setLogin stores the result of a login. The caller holds Chat.mu.
-func (s *session) setLogin(query where.Login, contact *Contact, token string) {
-	s.query, s.contact = query.Pack(), keep(contact)
-	token = strings.Clone(token) // else it would keep the row
-	s.token.Store(&token)
 }
 
 // authenticate finds the contact on the server, and stores ids that it lacks.

@@ -69,9 +69,9 @@ func (c *Chat) subscribeDevice(ctx context.Context, contact *Contact) (err error
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.session; s != nil && s.contactID == contact.ID {
-		now := s.contact.contact()
+		now := s.last.user.contact()
 		now.Data[wire.SubscriptionID] = id
-		s.contact = keep(now)
+		s.last.user = keep(now)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fliplet/fliplet-chat-go/datasource"
+	"github.com/fliplet/fliplet-chat-go/internal/bodies"
 	"github.com/fliplet/fliplet-chat-go/internal/cache"
 	"github.com/fliplet/fliplet-chat-go/internal/feed"
 	"github.com/fliplet/fliplet-chat-go/internal/rows"
@@ -21,6 +22,7 @@ type owner Chat
 func (o *owner) Stores(column string) bool {
 	return cache.Stores(column, o.opts.PrimaryKey, o.opts.CachedColumns)
 }
+func (o *owner) Writes() bodies.Protection                            { return bodies.Protection((*Chat)(o).writes()) }
 func (o *owner) Go(fn func()) bool                                    { return o.work.Go(fn) }
 func (o *owner) AfterStop(fn func(cause error)) (release func() bool) { return o.work.AfterStop(fn) }
 

@@ -86,7 +86,7 @@ func NewOpener(opts OpenerOptions) (_ *Opener, err error) {
 
 func newOpener(source int64, keys Keys, own bool, cipher *Cipher, least Protection, userID string) *Opener {
 	b := &bodies.Bodies{
-		Least: bodies.Protection(least), Writes: func() bodies.Protection { return bodies.Plain }, Keys: keys,
+		Least: bodies.Protection(least), Writer: bodies.Plain, Keys: keys,
 	}
 	if cipher != nil {
 		b.Sealed, b.Unsealed = cipher.seal, cipher.open

@@ -290,7 +290,7 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 		return nil
 	}
 	cfg := outbox.Config{
-		Store: c.store, Key: c.cache.Key(s.userID, "outbox"), Log: c.log, Life: &c.work,
+		Store: c.cache.Store(), Key: c.cache.Key(s.userID, "outbox"), Log: c.log, Life: &c.work,
 		Limit: c.opts.Outbox.Limit, Settle: c.opts.Outbox.Settle,
 		Insert: func(ctx context.Context, r outbox.Record) (*datasource.Entry, error) {
 			if err := s.roster.Check(ctx, r.Conversation); err != nil {
@@ -304,7 +304,7 @@ func (c *Chat) outboxOf(s *session) *outbox.Outbox {
 			return row, c.gone(ctx, s, r.Conversation, err)
 		},
 		MaxAttempts: c.opts.Outbox.MaxAttempts,
-		Judge:       judge, RetryAfter: askedToWait, Sent: s.receiver.Poke, Notifier: c.notifier, Hooks: c.opts.Hooks,
+		Judge:       judge, RetryAfter: askedToWait, Sent: s.receiver.Poke, Notifier: c.told.Notifier, Hooks: c.opts.Hooks,
 	}
 	if tell := c.opts.Outbox.OnChange; tell != nil {
 		cfg.OnChange = func(ch outbox.Change) { tell(c.sendChange(s.userID, ch)) }
@@ -381,5 +381,5 @@ func (c *Chat) refused(conversationID int64, guid string, err error) error {
 	if err == nil || c.made() != nil {
 		return err
 	}
-	return c.refusals.Tell(conversationID, guid, err)
+	return c.told.Tell(conversationID, guid, err)
 }

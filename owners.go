@@ -97,7 +97,7 @@ func (a *App) Resume(ctx context.Context) (people int, err error) {
 	if err := a.watch.needsOutbox(); err != nil {
 		return 0, err
 	}
-	owners, err := OutboxOwners(ctx, a.watch.store)
+	owners, err := OutboxOwners(ctx, a.watch.cache.Store())
 	var failed []error
 	for _, o := range owners {
 		if o.Host != cache.Host(a.watch.client.BaseURL()) || o.DataSourceID != a.opts.DataSourceID {

@@ -23,7 +23,7 @@ func merged(tables ...map[string]patch.Edit) map[string]patch.Edit {
 // parityMutationsOfCalls are those of the first sections of docs/parity.md: the module, the
 // session, contacts and conversations.
 var parityMutationsOfCalls = map[string]patch.Edit{
-	"1":   {File: "chat.go", Old: "\tc := &Chat{}\n", New: "\t_, _ = opts.Client.DataSource(ctx, opts.DataSourceID)\n\tc := &Chat{}\n"},
+	"1":   {File: "chat.go", Old: "\treturn &of.Chat, nil\n", New: "\t_, _ = opts.Client.DataSource(ctx, opts.DataSourceID)\n\treturn &of.Chat, nil\n"},
 	"4":   {File: "contacts.go", Old: "return wire.DeriveUserID(c.opts.DataSourceID, value)", New: "return wire.LegacyUserID(c.opts.DataSourceID, row.ID)"},
 	"5":   {File: "login.go", Old: "patch[wire.UserID] = c.deriveUserID(row)", New: "row.Data[wire.UserID] = c.deriveUserID(row)"},
 	"6":   {File: "crypto.go", Old: "case !c.opts.EncryptMessages:", New: "case true:"},
@@ -69,7 +69,7 @@ var parityMutationsOfCalls = map[string]patch.Edit{
 	"50":  {File: "conversation.go", Old: "return nil, ErrNotLoggedIn", New: "return []*Conversation{}, nil"},
 	"51":  {File: "login.go", Old: "before.stop(fmt", New: "_ = (fmt"},
 	"52":  {File: "internal/cache/cache.go", Old: `return c.prefix + userID + "/" + name`, New: `return c.prefix + "/" + name`},
-	"53":  {File: "session.go", Old: "return c.session.contact.contact()", New: "return &Contact{ID: c.session.contactID, UserID: c.session.userID}"},
+	"53":  {File: "session.go", Old: "return c.session.last.user.contact()", New: "return &Contact{ID: c.session.contactID, UserID: c.session.userID}"},
 	"54":  {File: "notifications.go", Old: "contact.ID, M{wire.SubscriptionID: id}", New: `contact.ID, M{"subscriptionId": id}`},
 	"55":  {File: "notifications.go", Old: "if v := recover(); v != nil {", New: "if v := any(nil); v != nil {"},
 	"56":  {File: "contacts.go", Old: "delete(out[i].Data, wire.UserToken)", New: "clear(out[i].Data)"},

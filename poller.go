@@ -37,7 +37,7 @@ func (c *Chat) newSession(contact *Contact) *session {
 	s.roster.Init(roster.Config{UserID: userID, Known: &c.known, NotFound: ErrNotFound, Certain: certain, Log: c.log, Reader: h})
 	s.rows.Init(rows.Config{Client: c.client, Endpoint: &c.endpoint, UserID: userID, PageSize: batchSize, Log: c.log, Host: h, Roster: s.roster, Genuine: c.genuine()})
 	s.receiver.Init(receive.Config{
-		Source: c.source(s, &of.polled), Feed: c.newFeed,
+		Source: c.source(s, &of.polled), Engines: h,
 		Judge: pollFailure, Rested: s.cache.Saver(), Log: c.log, Life: &c.work, Hooks: c.opts.Hooks, Share: c.opts.Client,
 	})
 	s.outbox = c.outboxOf(s)
@@ -79,14 +79,16 @@ func (c *Chat) feedConfig() feed.Config {
 	}
 }
 
-// newFeed makes an engine, which each loop has anew.
-func (c *Chat) newFeed() *feed.Feed {
-	cfg := c.feedConfig()
-	if c.app != nil {
-		cfg = fleet.EngineConfig(cfg)
+// Feed makes an engine, which each loop has anew.
+func (h *host) Feed() *feed.Feed {
+	if c := h.chat; c.app != nil {
+		return appEngines.Of(c.opts, func() *feed.Shared { return fleet.EngineConfig(c.feedConfig()).Share() }).New()
 	}
-	return feed.New(cfg)
+	return engines.Of(h.chat.opts, func() *feed.Shared { return h.chat.feedConfig().Share() }).New()
 }
+
+// engines are the configurations of those that Chats with the same options have.
+var engines, appEngines few.Derived[Options, feed.Shared]
 
 // pollFailure says what a failed poll means for later ones.
 func pollFailure(err error) receive.Failure {

@@ -90,7 +90,7 @@ func (c *Chat) Reencrypt(ctx context.Context, conversationID int64, progress fun
 	}
 	p, err := reencrypt.Run(ctx, reencrypt.Config{
 		Client: c.client, Conversation: conversationID, PageSize: batchSize, Attempts: roster.ChangeAttempts, Log: c.log,
-		Store: c.store, Key: fmt.Sprintf("fl-chat-reencrypt/%s/%d", c.host(), conversationID), Target: target,
+		Store: c.cache.Store(), Key: fmt.Sprintf("fl-chat-reencrypt/%s/%d", c.host(), conversationID), Target: target,
 		Reseal: func(ctx context.Context, row *datasource.Entry, column, stored string) (string, error) {
 			at := binding(row)
 			if column == wire.SealedFiles {

@@ -124,7 +124,7 @@ func (c *Chat) attempt(ctx context.Context, s *session, conversationID int64, d 
 // transmit inserts a row, once, or twice when a new login repairs the first
 // attempt. It returns the row as stored.
 func (c *Chat) transmit(ctx context.Context, s *session, conversationID int64, write datasource.Write) (row *datasource.Entry, err error) {
-	ctx, end := c.sends.Begin(ctx, conversationID, wire.Text(write.Data[wire.GUID]))
+	ctx, end := c.told.Begin(ctx, conversationID, wire.Text(write.Data[wire.GUID]))
 	err = outbox.ErrExited // unless it returns
 	defer func() { end(err) }()
 	var failed error

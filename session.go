@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,9 +31,7 @@ type session struct {
 	token  atomic.Pointer[string]
 	author wire.Author
 
-	// Guarded by Chat.mu. The same user may log in again with another query.
-	query   where.Packed
-	contact keptContact
+	last *loggedIn // guarded by Chat.mu
 
 	renewal wait.Shared
 
@@ -44,6 +43,24 @@ type session struct {
 	outbox    *outbox.Outbox // nil when it is off
 	desk      *hub.Desk      // at an App; nil without one
 	watch     *watching      // of an App's own listeners; nil without
+}
+
+// loggedIn is what the last login has brought. The same user may log in again with another query.
+type loggedIn struct {
+	token string
+	query where.Packed
+	user  keptContact
+}
+
+// newLogin is the result of a login, in little memory, and without the row that it came with.
+func newLogin(query where.Login, contact *Contact, token string) loggedIn {
+	return loggedIn{strings.Clone(token), query.Pack(), keep(contact)}
+}
+
+// become makes a login the last one. The caller holds Chat.mu.
+func (s *session) become(l *loggedIn) {
+	s.last = l
+	s.token.Store(&l.token)
 }
 
 // stop ends what runs for the user. It does not wait.
@@ -60,7 +77,7 @@ func (s *session) stop(cause error) {
 func (s *session) login(c *Chat) where.Login {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return s.query.Login()
+	return s.last.query.Login()
 }
 
 // startWithin is how long a login waits for the outbox to look into Storage.
@@ -103,7 +120,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	}
 	defer c.logins.Unlock()
 	c.mu.Lock()
-	query, gone, renewed := s.query.Login(), c.session != s, s.token.Load() != refused
+	query, gone, renewed := s.last.query.Login(), c.session != s, s.token.Load() != refused
 	c.mu.Unlock()
 	switch {
 	case gone:
@@ -126,7 +143,7 @@ func (c *Chat) logInAgain(ctx context.Context, s *session, refused *string) erro
 	}
 	c.mu.Lock()
 	if gone = c.session != s; !gone {
-		s.setLogin(query, contact, token)
+		s.become(new(newLogin(query, contact, token)))
 	}
 	c.mu.Unlock()
 	if gone {
@@ -213,5 +230,5 @@ func (c *Chat) User() *Contact {
 	if c.session == nil {
 		return nil
 	}
-	return c.session.contact.contact()
+	return c.session.last.user.contact()
 }

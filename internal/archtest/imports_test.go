@@ -18,7 +18,7 @@ var arrows = map[string][]string{
 	"fliplettest":                     {"datasource", "internal/flipletd"},
 	"hooks":                           {},
 	"internal/archtest":               {},
-	"internal/bodies":                 {"internal/envelope", "internal/wire"},
+	"internal/bodies":                 {"internal/envelope", "internal/few", "internal/wire"},
 	"internal/budget":                 {},
 	"internal/cache":                  {"datasource", "internal/feed", "internal/wait", "internal/wire", "storage"},
 	"internal/claim":                  {"internal/life", "internal/wait", "storage"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fliplet/fliplet-chat-go/internal/envelope"
+	"github.com/fliplet/fliplet-chat-go/internal/few"
 	"github.com/fliplet/fliplet-chat-go/internal/wire"
 )
 
@@ -23,12 +24,18 @@ type OwnKeys interface {
 	AtHand(conversation int64) (string, bool)
 }
 
+// Writer says how the bodies that somebody writes are protected.
+type Writer interface{ Writes() Protection }
+
+// Writes makes a Protection a Writer: it is that of all bodies.
+func (p Protection) Writes() Protection { return p }
+
 // Bodies opens and seals bodies. It is safe for concurrent use.
 type Bodies struct {
 	// Least is the protection below which a body is withheld, and not written.
 	Least Protection
-	// Writes is the protection of the bodies that are written.
-	Writes func() Protection
+	// Writer says how the bodies that are written are protected.
+	Writer
 	// Sealed and Unsealed make and open authenticated bodies; nil where there are no keys
 	// for them.
 	Sealed   func(body string, at envelope.Binding) (string, error)
@@ -38,8 +45,8 @@ type Bodies struct {
 	Own  OwnKeys
 	Keys Keys
 
-	copies copies
-	given  given
+	copies few.Rare[copies] // of Sealed bodies
+	given  few.Rare[given]  // by Keys
 }
 
 // passphrase is the key of a conversation.
@@ -133,7 +140,7 @@ func (b *Bodies) decrypt(ctx context.Context, at envelope.Binding, stored string
 	}
 	body, had, err := openPassphrase(stored, key)
 	if err == nil && b.Own == nil {
-		b.given.keep(at.ConversationID, key)
+		b.given.Get().keep(at.ConversationID, key)
 	}
 	return body, had, had == Encrypted && key == wire.FallbackBodyKey(at.ConversationID), err
 }

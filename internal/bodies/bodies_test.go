@@ -27,7 +27,7 @@ func with(t testing.TB, writes, least bodies.Protection) *bodies.Bodies {
 	aead, err := envelope.NewAEAD("k", []byte(passphrase))
 	require.NoError(t, err)
 	return &bodies.Bodies{
-		Least: least, Writes: func() bodies.Protection { return writes },
+		Least: least, Writer: writes,
 		Sealed: aead.Seal,
 		Unsealed: func(stored string, at envelope.Binding) (string, error) {
 			text, err := aead.Open(stored, at)

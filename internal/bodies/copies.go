@@ -37,7 +37,7 @@ func (b *Bodies) Copy(at envelope.Binding, sealed string, row int64, deleted boo
 	if row <= 0 {
 		return nil // not stored
 	}
-	c := &b.copies
+	c := b.copies.Get()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.spot(at, sealed)
@@ -81,7 +81,7 @@ func (b *Bodies) Holds(row int64, at envelope.Binding, authenticated bool) {
 	if b.Unsealed == nil || row <= 0 {
 		return // nothing is ever authenticated
 	}
-	c := &b.copies
+	c := b.copies.Get()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before, read := c.rows.get(row)
@@ -120,13 +120,16 @@ func (c *copies) release(row int64, s spot) {
 
 // Forget drops what is remembered of rows and of the caller's Keys.
 func (b *Bodies) Forget() {
-	c := &b.copies
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.places, c.rows = recent[uint64, int64]{}, recent[int64, spot]{}
-	b.given.mu.Lock()
-	defer b.given.mu.Unlock()
-	b.given.keys, b.given.retryAt = nil, nil
+	if c := b.copies.Made(); c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.places, c.rows = recent[uint64, int64]{}, recent[int64, spot]{}
+	}
+	if g := b.given.Made(); g != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.keys, g.retryAt = nil, nil
+	}
 }
 
 // recent is a map of the keys that were used last: at least maxCopies of them.

@@ -59,7 +59,7 @@ func (b *Bodies) atHand(ctx context.Context, conversation int64) (string, bool) 
 	if b.Own != nil {
 		return b.Own.AtHand(conversation)
 	}
-	key, ok, ask := b.given.find(conversation)
+	key, ok, ask := b.given.Get().find(conversation)
 	if !ask {
 		return key, ok
 	}
@@ -72,7 +72,7 @@ func (b *Bodies) atHand(ctx context.Context, conversation int64) (string, bool) 
 			close(given)
 			return
 		}
-		b.given.keep(conversation, key)
+		b.given.Get().keep(conversation, key)
 		given <- key
 	}()
 	timer := time.NewTimer(patience)

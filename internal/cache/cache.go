@@ -52,10 +52,18 @@ type Owner interface {
 	AfterStop(fn func(cause error)) (release func() bool)
 }
 
+// settings are what is needed of a [Config] once the prefix of keys is known.
+type settings struct {
+	Store storage.Store
+	Log   *slog.Logger
+	Owner Owner
+	Page  int // 0: no messages are kept
+}
+
 // Cache is the part of a Store that belongs to one contacts data source. It is safe
 // for concurrent use.
 type Cache struct {
-	cfg    Config
+	cfg    settings
 	prefix string
 
 	mu       sync.Mutex
@@ -67,7 +75,9 @@ func New(cfg Config) *Cache { return new(Cache).Init(cfg) }
 
 // Init is New for a zero Cache that is a part of something else.
 func (c *Cache) Init(cfg Config) *Cache {
-	if c.cfg, c.prefix = cfg, ownPrefix; cfg.KeepsMessages {
+	c.cfg = settings{cfg.Store, cfg.Log, cfg.Owner, 0}
+	if c.prefix = ownPrefix; cfg.KeepsMessages {
+		c.cfg.Page = cfg.Page
 		c.prefix = fmt.Sprintf("%s%s/%d/", Prefix, Host(cfg.BaseURL), cfg.DataSourceID)
 	}
 	return c
@@ -127,6 +137,12 @@ func (c *Cache) scrub(ctx context.Context) error {
 	return nil // a wrapper around a Store that cannot
 }
 
+// keepsMessages is that of the [Config].
+func (c *Cache) keepsMessages() bool { return c.cfg.Page > 0 }
+
+// Store is where everything is kept.
+func (c *Cache) Store() storage.Store { return c.cfg.Store }
+
 // Key is the key of a user's value. The user "" is used before a login.
 func (c *Cache) Key(userID, name string) string {
 	if userID = url.PathEscape(userID); len(userID) > 200 {
@@ -151,7 +167,7 @@ func (c *Cache) InitUser(u *User, userID string) *User {
 	}
 	a := c.accounts[i]
 	*u = User{cache: c, account: a, since: a.logouts.Load()}
-	if c.cfg.KeepsMessages {
+	if c.keepsMessages() {
 		u.recent = new(recent)
 	}
 	return u

@@ -27,9 +27,8 @@ type writes struct {
 	mu      sync.Mutex
 	waiting []*write
 	failed  []*write
-	running *write             // nil when nothing runs
-	abort   context.CancelFunc // of the running one
-	late    bool               // the last one took longer than anybody waits
+	running *write // nil when nothing runs
+	late    bool   // the last one took longer than anybody waits
 }
 
 // write is one change of what is stored.
@@ -40,6 +39,7 @@ type write struct {
 	change func(context.Context) error
 	undone func() // called if it fails; may be nil
 	done   chan struct{}
+	abort  context.CancelFunc // nil before it runs
 }
 
 // later makes a change in the background, after those that wait, unless the user has
@@ -180,9 +180,10 @@ func (q *writes) close(abort context.CancelFunc, slow bool) {
 func (q *writes) next(abort context.CancelFunc) *write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.running, q.abort = nil, nil
+	q.running = nil
 	if len(q.waiting) > 0 {
-		q.running, q.abort = q.waiting[0], abort
+		q.running = q.waiting[0]
+		q.running.abort = abort
 		if q.waiting = slices.Delete(q.waiting, 0, 1); len(q.waiting) == 0 {
 			q.waiting = nil
 		}
@@ -216,8 +217,8 @@ func (q *writes) stop() {
 		q.drop(0)
 	}
 	q.failed = nil
-	if q.abort != nil {
-		q.abort()
+	if q.running != nil && q.running.abort != nil {
+		q.running.abort()
 	}
 }
 

@@ -74,7 +74,7 @@ func (u *User) saveList(ctx context.Context, name string, v any, last *written) 
 			return nil
 		}
 		*last = written{} // a write that fails may have been made nevertheless
-		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id(), name), raw); err != nil {
+		if err := u.cache.store(ctx, u.cache.Key(u.id(), name), raw); err != nil {
 			return err
 		}
 		*last = now

@@ -29,7 +29,7 @@ func (u *User) load(ctx context.Context) (p page) {
 // newest from time to time. [User.Saver] stores the rest. clock is the server's time of
 // the answer.
 func (u *User) Seen(ctx context.Context, q feed.Query, rows []datasource.Entry, clock feed.Time) {
-	if !u.cache.cfg.KeepsMessages || u.forgotten() {
+	if !u.cache.keepsMessages() || u.forgotten() {
 		return
 	}
 	if begin, done := u.recent.opening(); done != nil {

@@ -177,7 +177,7 @@ func TestNothingIsKeptForAStoreThatDiesWithTheProcess(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		s := storage.NewMemory()
 		c := open(s)
-		c.cfg.KeepsMessages = false
+		c.cfg.Page = 0
 		u := c.User("jo")
 		u.Seen(t.Context(), newest, []datasource.Entry{at(1, 1, 1)}, 0)
 		assert.Nil(t, u.Saver())

@@ -76,7 +76,7 @@ type page struct {
 
 // load reads a stored value. One that cannot be read counts as absent.
 func (c *Cache) load(ctx context.Context, key string, into any) (bool, error) {
-	raw, err := c.cfg.Store.Get(ctx, key)
+	raw, err := c.stored(ctx, key)
 	if errors.Is(err, storage.ErrNotFound) {
 		return false, nil
 	}

@@ -57,11 +57,11 @@ func (u *User) Remember(ctx context.Context, contact *datasource.Entry, token, l
 		u.cache.cfg.Log.Warn(failed, "error", err)
 		return
 	}
-	if login != "" {
+	if login = u.cache.loginName(login); login != "" {
 		u.later(ctx, &write{name: "login/" + login, failed: failed, change: func(ctx context.Context) error { return u.index(ctx, login) }})
 	}
 	u.later(ctx, &write{name: "user", failed: failed, change: func(ctx context.Context) error {
-		if err := u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id(), "user"), raw); err != nil {
+		if err := u.cache.store(ctx, u.cache.Key(u.id(), "user"), raw); err != nil {
 			return err
 		}
 		return u.cache.register(ctx, u.id())
@@ -154,5 +154,5 @@ func (u *User) set(ctx context.Context, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return u.cache.cfg.Store.Set(ctx, u.cache.Key(u.id(), name), raw)
+	return u.cache.store(ctx, u.cache.Key(u.id(), name), raw)
 }

@@ -23,7 +23,7 @@ import (
 //
 // A Store that fails counts as empty.
 func (c *Cache) FindUser(ctx context.Context, login string, userID any, match func(contact *datasource.Entry) (userID string, ok bool)) (contact *datasource.Entry, token string, ok bool) {
-	only := exactly(userID)
+	only, login := exactly(userID), c.loginName(login)
 	find := c.userOf
 	if only != "" {
 		login, find = only, c.userByID

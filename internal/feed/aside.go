@@ -166,7 +166,7 @@ func only[V any](m map[int64]V, conversation int64) map[int64]V {
 
 // restoreAside makes a part that goes on at a position.
 func (r *reader) restoreAside(conversation int64, base []byte, acked []savedVersion) error {
-	p := &part{reader: newReader(r.cfg, r.subscribed, r.start)}
+	p := &part{reader: newEntry(r.cfg, r.subscribed, r.start).reader}
 	p.only, p.ledger = conversation, &ledger{journal: r.ledger.journal}
 	if err := p.restore(base, acked, func(v savedVersion) bool { return v.Conversation == conversation }); err != nil {
 		return err

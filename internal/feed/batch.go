@@ -10,9 +10,9 @@ import (
 // when they are handed over: a dropped batch leaves no trace.
 type batch struct {
 	news, updates, gaps []Event
-	seen                dense[int64, version]
-	highest             int64 // of the ids in seen, or higher: most rows are newer than those before
-	origins             dense[originKey, int64]
+	seen                *dense[int64, version] // nil, like origins, if there are none
+	highest             int64                  // of the ids in seen, or higher: most rows are newer than those before
+	origins             *dense[originKey, int64]
 	held                map[int64]*heldRows
 	late                map[int64]bool // rows whose time the poll had passed
 	byID                bool           // times do not tell the order of news
@@ -54,10 +54,10 @@ func (b *batch) has(id int64) bool { return id <= b.highest && b.seen.has(id) }
 func (b *batch) see(r *Row, duplicate bool) {
 	v := versionOf(r)
 	v.duplicate = duplicate
-	b.seen.put(r.ID, v)
+	needed(&b.seen).put(r.ID, v)
 	b.highest = max(b.highest, r.ID)
 	if v.origin != 0 && !duplicate {
-		b.origins.put(originKey{v.conversation, v.origin}, r.ID)
+		needed(&b.origins).put(originKey{v.conversation, v.origin}, r.ID)
 	}
 }
 
@@ -106,7 +106,7 @@ func (b *batch) stands(r *Row) {
 	b.repeats(r)
 	k := originKey{r.Conversation, r.Origin}
 	if _, ok := b.origins.get(k); !ok {
-		b.origins.put(k, r.ID)
+		needed(&b.origins).put(k, r.ID)
 	}
 }
 
@@ -114,7 +114,7 @@ func (b *batch) stands(r *Row) {
 func (b *batch) hide(id int64) {
 	v, _ := b.seen.get(id)
 	v.duplicate = true
-	b.seen.put(id, v)
+	needed(&b.seen).put(id, v)
 }
 
 // hold keeps the newest version of a row of an unknown conversation until the

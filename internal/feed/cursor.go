@@ -98,7 +98,8 @@ const cursorVersion = 2
 // Base the listener begins at start; otherwise it resumes where the position is, and
 // acknowledged events do not come again.
 func (f *Feed) SubscribeDurable(now time.Time, start Start, s Stored) (ID, error) {
-	r := newReader(&f.cfg, now, start)
+	e := newEntry(f.cfg, now, start)
+	r := e.reader
 	r.ledger = &ledger{journal: &journal{writer: s.Writer, whole: s.Writer != "" && s.Base != nil}}
 	if s.Base != nil {
 		if err := r.open(s); err != nil {
@@ -106,7 +107,7 @@ func (f *Feed) SubscribeDurable(now time.Time, start Start, s Stored) (ID, error
 		}
 	}
 	f.nextID++
-	e := &entry{id: f.nextID, reader: r}
+	e.id = f.nextID
 	f.readers = append(f.readers, e)
 	if now.Before(f.roster.again) {
 		e.membership(now, f.roster.members, nil)

@@ -11,12 +11,19 @@ import (
 // something new is not there, waited for memory, and that was most of the engine's time.
 // While the keys are numbers that ascend, as ids do, they need no table.
 //
-// The zero value is an empty map. It may be read by several goroutines, like a Go map.
+// The zero value is an empty map, and so is nil, to which nothing can be added. It may be read by
+// several goroutines, like a Go map.
 type dense[K denseKey, V any] struct {
-	chunks [][]pair[K, V] // all but the last are full
-	cells  []cell         // a power of two, at most three quarters of which are taken; none is unless they are searched
-	n      int
+	first  []pair[K, V] // the first chunk: mostly there is no other
+	more   *more[K, V]  // nil while first is all there is
+	n      uint32
 	search search
+}
+
+// more is what a map of many has.
+type more[K denseKey, V any] struct {
+	chunks [][]pair[K, V] // behind the first one, which is full; all but the last are
+	cells  []cell         // a power of two, at most three quarters of which are taken; none is unless they are searched
 }
 
 // search is how a key is found.
@@ -51,13 +58,47 @@ const (
 // What is in a map, and its order, do not depend on it.
 var denseSeed = rand.Uint64() //nolint:gosec // nobody sees what it makes
 
-func (d *dense[K, V]) len() int { return d.n }
+func (d *dense[K, V]) len() int {
+	if d == nil {
+		return 0
+	}
+	return int(d.n)
+}
 
-func (d *dense[K, V]) entry(at uint32) *pair[K, V] { return &d.chunks[(at-1)/chunk][(at-1)%chunk] }
+// needed is a map that may be nil, which is made then.
+func needed[K denseKey, V any](d **dense[K, V]) *dense[K, V] {
+	if *d == nil {
+		*d = &dense[K, V]{}
+	}
+	return *d
+}
+
+func (d *dense[K, V]) entry(at uint32) *pair[K, V] {
+	if at <= chunk {
+		return &d.first[at-1]
+	}
+	return &d.more.chunks[(at-1)/chunk-1][(at-1)%chunk]
+}
+
+// cells are none while none are searched.
+func (d *dense[K, V]) cells() []cell {
+	if d.more == nil {
+		return nil
+	}
+	return d.more.cells
+}
+
+// others is more, which is made when it is needed first.
+func (d *dense[K, V]) others() *more[K, V] {
+	if d.more == nil {
+		d.more = new(more[K, V])
+	}
+	return d.more
+}
 
 // among returns the place of a key where no cells are searched, 0 if it is not there.
 func (d *dense[K, V]) among(k K) uint32 {
-	last := uint32(d.n) //nolint:gosec // there are far fewer
+	last := d.n
 	if d.search == oneByOne {
 		for at := uint32(1); at <= last; at++ {
 			if d.entry(at).key == k {
@@ -88,24 +129,26 @@ func less[K denseKey](k, than K) bool {
 
 // index makes the keys be found by cells.
 func (d *dense[K, V]) index() {
-	size := max(16, len(d.cells))
-	for (d.n+1)*4 > size*3 {
+	more := d.others()
+	size := max(16, len(more.cells))
+	for (d.len()+1)*4 > size*3 {
 		size *= 2
 	}
-	if size > len(d.cells) {
-		d.cells = make([]cell, size)
+	if size > len(more.cells) {
+		more.cells = make([]cell, size)
 	}
 	d.search = byCells
-	for at := range uint32(d.n) { //nolint:gosec // there are far fewer
+	for at := range d.n {
 		d.place(cell{sumOf(d.entry(at + 1).key), at + 1})
 	}
 }
 
 // find returns the cell of a key, or the free one that would be it. There are cells.
 func (d *dense[K, V]) find(k K, sum uint32) (i uint32, ok bool) {
-	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	cells := d.more.cells
+	mask := uint32(len(cells) - 1) //nolint:gosec // there are far fewer
 	for i = sum & mask; ; i = (i + 1) & mask {
-		switch c := d.cells[i]; {
+		switch c := cells[i]; {
 		case c.at == 0:
 			return i, false
 		case c.sum == sum && d.entry(c.at).key == k:
@@ -126,6 +169,9 @@ func sumOf[K denseKey](k K) uint32 {
 }
 
 func (d *dense[K, V]) get(k K) (v V, ok bool) {
+	if d == nil {
+		return v, false
+	}
 	if d.search != byCells {
 		if at := d.among(k); at != 0 {
 			return d.entry(at).value, true
@@ -134,12 +180,15 @@ func (d *dense[K, V]) get(k K) (v V, ok bool) {
 	}
 	i, ok := d.find(k, sumOf(k))
 	if ok {
-		v = d.entry(d.cells[i].at).value
+		v = d.entry(d.more.cells[i].at).value
 	}
 	return v, ok
 }
 
 func (d *dense[K, V]) has(k K) bool {
+	if d == nil {
+		return false
+	}
 	if d.search != byCells {
 		return d.among(k) != 0
 	}
@@ -164,7 +213,7 @@ func (d *dense[K, V]) getOrPut(k K, v V) (old V, ok bool) {
 // add adds an entry. It returns the one that has the key already, if there is one.
 func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 	if d.search != byCells {
-		if d.n == 0 || d.search == byHalves && less(d.entry(uint32(d.n)).key, k) { //nolint:gosec // there are far fewer
+		if d.n == 0 || d.search == byHalves && less(d.entry(d.n).key, k) {
 			d.push(k, v)
 			return nil
 		}
@@ -178,39 +227,48 @@ func (d *dense[K, V]) add(k K, v V) *pair[K, V] {
 		}
 		d.index()
 	}
-	if (d.n+1)*4 > len(d.cells)*3 {
+	if (d.len()+1)*4 > len(d.more.cells)*3 {
 		d.grow()
 	}
 	sum := sumOf(k)
 	i, ok := d.find(k, sum)
 	if ok {
-		return d.entry(d.cells[i].at)
+		return d.entry(d.more.cells[i].at)
 	}
 	d.push(k, v)
-	d.cells[i] = cell{sum, uint32(d.n)} //nolint:gosec // there are far fewer
+	d.more.cells[i] = cell{sum, d.n}
 	return nil
 }
 
 // push puts an entry behind the others.
 func (d *dense[K, V]) push(k K, v V) {
-	if last := d.n / chunk; last == len(d.chunks) {
-		var room []pair[K, V]
-		if last < cap(d.chunks) {
-			room = d.chunks[:last+1][last] // of entries that are gone
-		}
-		if last > 0 && room == nil {
-			room = make([]pair[K, V], 0, chunk)
-		}
-		d.chunks = append(d.chunks, append(room[:0], pair[K, V]{k, v}))
+	if d.n < chunk {
+		d.first = append(d.first, pair[K, V]{k, v})
 	} else {
-		d.chunks[last] = append(d.chunks[last], pair[K, V]{k, v})
+		d.others().push(int(d.n/chunk)-1, pair[K, V]{k, v})
 	}
 	d.n++
 }
 
+// push puts an entry into a chunk that is the last, or the one behind it.
+func (m *more[K, V]) push(last int, p pair[K, V]) {
+	if last < len(m.chunks) {
+		m.chunks[last] = append(m.chunks[last], p)
+		return
+	}
+	var room []pair[K, V]
+	if last < cap(m.chunks) {
+		room = m.chunks[:last+1][last] // of entries that are gone
+	}
+	if room == nil {
+		room = make([]pair[K, V], 0, chunk)
+	}
+	m.chunks = append(m.chunks, append(room[:0], p))
+}
+
 func (d *dense[K, V]) grow() {
-	old := d.cells
-	d.cells = make([]cell, 2*len(old))
+	old := d.more.cells
+	d.more.cells = make([]cell, 2*len(old))
 	for _, c := range old {
 		if c.at != 0 {
 			d.place(c)
@@ -220,19 +278,23 @@ func (d *dense[K, V]) grow() {
 
 // place puts a cell where it belongs.
 func (d *dense[K, V]) place(c cell) {
-	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
+	cells := d.more.cells
+	mask := uint32(len(cells) - 1) //nolint:gosec // there are far fewer
 	i := c.sum & mask
-	for d.cells[i].at != 0 {
+	for cells[i].at != 0 {
 		i = (i + 1) & mask
 	}
-	d.cells[i] = c
+	cells[i] = c
 }
 
 // drop removes an entry, if it is there. The last one takes its place.
 func (d *dense[K, V]) drop(k K) {
+	if d == nil {
+		return
+	}
 	if d.search != byCells {
 		if at := d.among(k); at != 0 {
-			last := uint32(d.n) //nolint:gosec // there are far fewer
+			last := d.n
 			*d.entry(at) = *d.entry(last)
 			d.n--
 			d.trim()
@@ -250,11 +312,11 @@ func (d *dense[K, V]) drop(k K) {
 	if !ok {
 		return
 	}
-	at := d.cells[i].at
-	if last := uint32(d.n); at != last { //nolint:gosec // there are far fewer
+	at := d.more.cells[i].at
+	if last := d.n; at != last {
 		e := *d.entry(last)
 		j, _ := d.find(e.key, sumOf(e.key))
-		d.cells[j].at = at
+		d.more.cells[j].at = at
 		*d.entry(at) = e
 	}
 	d.n--
@@ -264,25 +326,27 @@ func (d *dense[K, V]) drop(k K) {
 
 // free empties a cell, and moves those up that had to make way for it.
 func (d *dense[K, V]) free(i uint32) {
-	mask := uint32(len(d.cells) - 1) //nolint:gosec // there are far fewer
-	for j := (i + 1) & mask; d.cells[j].at != 0; j = (j + 1) & mask {
-		if home := d.cells[j].sum & mask; (j-home)&mask >= (j-i)&mask {
-			d.cells[i] = d.cells[j]
+	cells := d.more.cells
+	mask := uint32(len(cells) - 1) //nolint:gosec // there are far fewer
+	for j := (i + 1) & mask; cells[j].at != 0; j = (j + 1) & mask {
+		if home := cells[j].sum & mask; (j-home)&mask >= (j-i)&mask {
+			cells[i] = cells[j]
 			i = j
 		}
 	}
-	d.cells[i] = cell{}
+	cells[i] = cell{}
 }
 
 // all yields the entries in order of addition, as far as nothing was dropped. The map must
 // not change meanwhile.
 func (d *dense[K, V]) all() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		for _, c := range d.chunks {
-			for i := range c {
-				if !yield(c[i].key, c[i].value) {
-					return
-				}
+		if d == nil {
+			return
+		}
+		for at := uint32(1); at <= d.n; at++ {
+			if e := d.entry(at); !yield(e.key, e.value) {
+				return
 			}
 		}
 	}
@@ -291,9 +355,12 @@ func (d *dense[K, V]) all() iter.Seq2[K, V] {
 // dropFunc removes the entries for which gone returns true, and keeps the order of the
 // others. gone must not use the map.
 func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
-	clear(d.cells)
+	if d == nil {
+		return
+	}
+	clear(d.cells())
 	kept := uint32(0)
-	for at := uint32(1); at <= uint32(d.n); at++ { //nolint:gosec // there are far fewer
+	for at := uint32(1); at <= d.n; at++ {
 		e := d.entry(at)
 		if gone(e.key, e.value) {
 			continue
@@ -306,32 +373,42 @@ func (d *dense[K, V]) dropFunc(gone func(K, V) bool) {
 			d.place(cell{sumOf(e.key), kept})
 		}
 	}
-	d.n = int(kept)
+	d.n = kept
 	d.trim()
 }
 
 // trim cuts off what is behind the last entry.
 func (d *dense[K, V]) trim() {
-	last := d.n / chunk
-	if last < len(d.chunks) {
-		d.chunks[last] = d.chunks[last][:d.n%chunk]
-		d.chunks = d.chunks[:last+min(1, d.n%chunk)]
+	d.first = d.first[:min(d.len(), len(d.first))]
+	if d.more == nil {
+		return
+	}
+	full, rest := max(0, d.len()-chunk)/chunk, max(0, d.len()-chunk)%chunk
+	if chunks := d.more.chunks; full < len(chunks) {
+		chunks[full] = chunks[full][:rest]
+		d.more.chunks = chunks[:full+min(1, rest)]
 	}
 }
 
 // clear removes all entries, and keeps room for some.
 func (d *dense[K, V]) clear() {
+	if d == nil {
+		return
+	}
 	if d.n > 2*chunk {
 		*d = dense[K, V]{}
 		return
 	}
-	clear(d.cells)
-	d.search = byHalves
-	for i := range d.chunks {
-		clear(d.chunks[i])
-		d.chunks[i] = d.chunks[i][:0]
+	clear(d.cells())
+	clear(d.first)
+	d.first, d.search, d.n = d.first[:0], byHalves, 0
+	if d.more != nil {
+		for i, c := range d.more.chunks {
+			clear(c)
+			d.more.chunks[i] = c[:0]
+		}
+		d.more.chunks = d.more.chunks[:0]
 	}
-	d.chunks, d.n = d.chunks[:min(1, len(d.chunks))], 0
 }
 
 // clone is a copy without unused room.

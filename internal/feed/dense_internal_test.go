@@ -98,12 +98,12 @@ func TestADenseMapOfKeysThatAscendHasNoTable(t *testing.T) {
 		require.EqualValues(t, 100, v)
 		_, ok = m.get(299)
 		require.False(t, ok)
-		require.Nil(t, m.cells, "round %d", round)
+		require.Nil(t, m.cells(), "round %d", round)
 		m.clear()
 	}
 	m.put(7, 0)
 	for i := range int64(few + 2) {
 		m.put(i, i)
 	}
-	require.NotNil(t, m.cells)
+	require.NotNil(t, m.cells())
 }

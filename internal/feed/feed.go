@@ -63,6 +63,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Shared is a Config for many engines, which take 120 bytes less each than with one of their
+// own.
+type Shared struct{ cfg Config }
+
+// Share makes a Config one for many engines.
+func (c Config) Share() *Shared { return &Shared{c.withDefaults()} }
+
+// New returns an engine without listeners.
+func (s *Shared) New() *Feed { return &Feed{cfg: &s.cfg, clock: newSchedule(&s.cfg)} }
+
 // stable are rows as positions hold them.
 func (c *Config) stable(rows []Row) []Row {
 	rows = slices.Clone(rows)
@@ -91,7 +101,7 @@ type ID int64
 
 // Feed is the engine of one chat. See the package documentation.
 type Feed struct {
-	cfg     Config
+	cfg     *Config
 	readers []*entry // in order of subscription; rotated for fairness
 	nextID  ID
 	clock   schedule
@@ -103,6 +113,8 @@ type Feed struct {
 	// polls counts polls begun, done those completed. A caller that waits for a poll
 	// has a ticket: the number of that poll.
 	polls, done uint64
+
+	one [1]Member // the list of conversations while it has no more: small pieces cost more memory than they have
 }
 
 type entry struct {
@@ -136,16 +148,13 @@ type roster struct {
 func (r *roster) outdate() { r.stale, r.overtaken, r.again = true, true, time.Time{} }
 
 // New returns an engine without listeners.
-func New(cfg Config) *Feed {
-	f := &Feed{cfg: cfg.withDefaults()}
-	f.clock = newSchedule(&f.cfg)
-	return f
-}
+func New(cfg Config) *Feed { return cfg.Share().New() }
 
 // Subscribe adds a listener. Its first page is requested at once.
 func (f *Feed) Subscribe(now time.Time, s Start) ID {
 	f.nextID++
-	e := &entry{id: f.nextID, reader: newReader(&f.cfg, now, s)}
+	e := newEntry(f.cfg, now, s)
+	e.id = f.nextID
 	if f.roster.loaded && (!f.roster.stale && now.Sub(f.roster.read) < f.cfg.Roster || now.Before(f.roster.again)) {
 		e.membership(now, f.roster.members, nil)
 	}
@@ -391,6 +400,9 @@ func (f *Feed) Members(now time.Time, members []Member) {
 		if _, ok := fresh.find(m.Conversation); !ok {
 			left = append(left, m.Conversation)
 		}
+	}
+	if len(fresh) == 1 {
+		fresh = append(f.one[:0], fresh...)
 	}
 	f.roster = roster{members: fresh, read: now, loaded: true, stale: f.roster.overtaken}
 	for _, e := range f.readers {

@@ -150,7 +150,10 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	r.pageFrom = r.at
 	r.partial = r.partial || p.partial
 	for _, id := range p.without {
-		r.without.add(id)
+		if r.without == nil { // seldom there are any
+			r.without = map[int64]bool{}
+		}
+		r.without[id] = true
 		r.batch.leave(id) // its earlier rows come with those that are missing, in order
 	}
 	first := r.phase == live && r.at == r.since()
@@ -160,7 +163,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	for i := range p.rows {
 		row := &p.rows[i]
 		k := row.updatedKey()
-		if first && k.Compare(r.at) <= 0 && !r.without.has(row.Conversation) {
+		if first && k.Compare(r.at) <= 0 && !r.without[row.Conversation] {
 			r.late(row)
 		}
 		if k.Compare(r.at) <= 0 || r.phase == mending && row.Created > r.createdFrom && !future(row.Created, p.clock) && !(r.ahead && r.knows(row.ID)) ||
@@ -170,7 +173,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 			}
 			continue
 		}
-		if r.without.has(row.Conversation) { // earlier rows of it must not come after later ones
+		if r.without[row.Conversation] { // earlier rows of it must not come after later ones
 			last = k
 			continue
 		}

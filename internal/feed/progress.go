@@ -7,8 +7,9 @@ type window struct {
 	upto    Time
 	settled Time      // what was settled when it opened
 	from    time.Time // on the owner's clock; only differences are used
-	open    bool
 }
+
+func (w *window) open() bool { return !w.from.IsZero() }
 
 // holdOrFlush delivers a page of a backlog at once, unless it has rows of unknown
 // conversations.
@@ -98,13 +99,13 @@ func (r *reader) observe(now time.Time) {
 	if r.first != beginning {
 		r.settle(r.first - r.cfg.overlap())
 	}
-	if r.window.open && r.pollBegan.Sub(r.window.from) >= r.cfg.Overlap {
+	if r.window.open() && r.pollBegan.Sub(r.window.from) >= r.cfg.Overlap {
 		r.settle(r.window.upto)
 		r.firm = max(r.firm, r.window.settled)
-		r.window.open = false
+		r.window = window{}
 	}
-	if !r.window.open && (r.pos > r.settled || r.settled > r.firm) {
-		r.window = window{upto: r.pos, settled: r.settled, from: now, open: true}
+	if !r.window.open() && (r.pos > r.settled || r.settled > r.firm) {
+		r.window = window{upto: r.pos, settled: r.settled, from: now}
 	}
 	r.forget()
 }

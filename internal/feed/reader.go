@@ -69,9 +69,9 @@ type reader struct {
 	// last complete poll: who has joined a conversation that was unknown did it later.
 	subscribed    time.Time
 	began, polled Time
-	pollClock     Time  // of the first page of the current poll
-	pageFrom      Key   // where the current page began
-	without       idSet // the conversations that a page of the current poll lacked
+	pollClock     Time           // of the first page of the current poll
+	pageFrom      Key            // where the current page began
+	without       map[int64]bool // the conversations that a page of the current poll lacked
 
 	// shown is the latest time of the server's clock that an earlier program has stored.
 	shown Time
@@ -109,12 +109,15 @@ type reader struct {
 	lied         bool // that was so, and is being made good
 }
 
-func newReader(cfg *Config, now time.Time, s Start) *reader {
+// newEntry returns an entry without an id.
+func newEntry(cfg *Config, now time.Time, s Start) *entry {
 	of := new(struct { // in one piece: a process may have thousands
+		entry  entry
 		reader reader
 		memory memory
 	})
 	r := &of.reader
+	of.entry.reader = r
 	of.memory = newMemory(cfg)
 	of.reader = reader{
 		cfg: cfg, start: s, mem: &of.memory, limit: cfg.PageSize,
@@ -128,7 +131,7 @@ func newReader(cfg *Config, now time.Time, s Start) *reader {
 	case FromNow:
 		r.limit = 1
 	}
-	return r
+	return &of.entry
 }
 
 // room reports whether the reader may ask for another page.

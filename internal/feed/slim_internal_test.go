@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -43,6 +44,70 @@ func TestAQuietListenerKeepsNoRoomForTheNewsThatItHasHad(t *testing.T) {
 	}
 	require.NotZero(t, cap(e.queue.items))
 	f.Slim()
-	assert.Zero(t, cap(e.queue.items)+cap(e.batch.news)+cap(e.batch.seen.chunks)+len(e.batch.seen.cells)+len(e.batch.origins.cells))
+	assert.Zero(t, cap(e.queue.items)+cap(e.batch.news))
+	assert.True(t, e.batch.seen == nil && e.batch.origins == nil)
 	assert.Equal(t, len(rows), e.mem.rows.len(), "what it has had is known")
+}
+
+func TestAnEngineWithOneListenerIsTwoPiecesAndAPointer(t *testing.T) { // not parallel: it looks at the heap
+	const engines = 500
+	shared := Config{}.Share()
+	now := time.Now()
+	kept := make([]*Feed, engines)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range kept {
+		kept[i] = shared.New()
+		kept[i].Subscribe(now, FromNow)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.HeapObjects-before.HeapObjects, uint64(3*engines+100))
+	assert.Less(t, after.HeapAlloc-before.HeapAlloc, uint64((896+416+8)*engines+20_000))
+	runtime.KeepAlive(kept)
+}
+
+func TestAListenerThatHasLeftIsNotKeptByTheOthers(t *testing.T) {
+	t.Parallel()
+	f := New(Config{})
+	now := time.Now()
+	gone := make(chan struct{})
+	func() {
+		first := f.Subscribe(now, FromNow)
+		f.Subscribe(now, FromNow)
+		f.find(first).queue.push(Event{})
+		m := f.Mark(first)
+		runtime.AddCleanup(f.find(first), func(c chan struct{}) { close(c) }, gone)
+		f.Unsubscribe(first)
+		assert.False(t, m.Handled(), "as if it were there")
+	}()
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		select {
+		case <-gone:
+			return true
+		default:
+			return false
+		}
+	}, time.Minute, time.Millisecond)
+	third := f.Subscribe(now, FromNow)
+	assert.Equal(t, third, f.find(third).id)
+	assert.Len(t, f.readers, 2)
+}
+
+func TestANilDenseMapIsEmpty(t *testing.T) {
+	t.Parallel()
+	var d *dense[int64, int]
+	_, ok := d.get(1)
+	assert.False(t, ok || d.has(1))
+	assert.Zero(t, d.len())
+	d.drop(1)
+	d.dropFunc(func(int64, int) bool { return true })
+	d.clear()
+	for range d.all() {
+		t.Error("nothing is in it")
+	}
+	needed(&d).put(1, 2)
+	assert.True(t, d.has(1))
 }

@@ -26,6 +26,27 @@ func (l *Last[T]) Of(v T) *T {
 	return &v
 }
 
+// Derived shares a value that is made of another one, which is shared, too, and nobody changes. The
+// zero Derived is ready for use, and safe for concurrent use. It keeps neither alive.
+type Derived[K, V any] struct {
+	mu   sync.Mutex
+	from weak.Pointer[K]
+	was  weak.Pointer[V]
+}
+
+// Of returns what of makes of from: what it made before, if that was of the same pointer and is
+// still in use.
+func (d *Derived[K, V]) Of(from *K, of func() *V) *V {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if was := d.was.Value(); was != nil && d.from.Value() == from {
+		return was
+	}
+	v := of()
+	d.from, d.was = weak.Make(from), weak.Make(v)
+	return v
+}
+
 func equal(x, y reflect.Value) bool {
 	for i := range x.NumField() {
 		a, b := x.Field(i), y.Field(i)

@@ -45,6 +45,23 @@ func TestEqualValuesAreSharedAndOthersAreNot(t *testing.T) {
 	assert.NotSame(t, l.Of(again), l.Of(again), "lists may be changed")
 }
 
+func TestWhatIsDerivedFromTheSameIsShared(t *testing.T) {
+	t.Parallel()
+	var d few.Derived[things, int]
+	one, other := &things{}, &things{}
+	made := 0
+	of := func(from *things) *int {
+		return d.Of(from, func() *int { made++; return &[]int{made}[0] })
+	}
+	first := of(one)
+	assert.Same(t, first, of(one))
+	second := of(other)
+	assert.NotSame(t, first, second, "an equal one may have been changed")
+	assert.Same(t, second, of(other))
+	assert.Equal(t, 2, made)
+	runtime.KeepAlive(first)
+}
+
 func TestASharedValueIsNotKeptByWhatSharesIt(t *testing.T) {
 	t.Parallel()
 	var l few.Last[things]

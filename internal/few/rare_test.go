@@ -14,6 +14,7 @@ func TestARareValueIsMadeOnceAndTakesOnePointerBefore(t *testing.T) {
 	t.Parallel()
 	var r few.Rare[[100]int]
 	assert.Equal(t, unsafe.Sizeof(uintptr(0)), unsafe.Sizeof(r))
+	assert.Nil(t, r.Made())
 	var seen sync.Map
 	var wg sync.WaitGroup
 	for range 20 {
@@ -26,4 +27,5 @@ func TestARareValueIsMadeOnceAndTakesOnePointerBefore(t *testing.T) {
 		return assert.Same(t, r.Get(), v)
 	})
 	assert.Equal(t, 1, n)
+	assert.Same(t, r.Get(), r.Made())
 }

@@ -18,19 +18,19 @@ type Life struct {
 	parent *Life // counts the work of this one, too; may be nil
 	above  *above
 
-	state   atomic.Int64 // how often running work counts one, and the flags below
-	mu      sync.Mutex
-	work    *work // nil in an idle Life: a process may have thousands
-	stopped bool
-	first   *ending // what is called at Stop
+	state atomic.Int64 // how often running work counts one, and the flags below
+	mu    sync.Mutex
+	work  *work   // nil in an idle Life: a process may have thousands
+	first *ending // what is called at Stop
 }
 
 // What state is made of. Each call of a Chat, and each message, begins and ends with it, and a lock would
 // cost twice as much.
 const (
-	over   = 1 << iota // no more work is accepted
-	waited             // whoever makes it nothing closes empty; changes with mu held
-	one                // running work
+	over    = 1 << iota // no more work is accepted
+	waited              // whoever makes it nothing closes empty; changes with mu held
+	stopped             // the context of the work has ended; changes with mu held
+	one                 // running work
 )
 
 // above is what a Life ends with that is a part of no other; nil: nothing.
@@ -57,6 +57,9 @@ func (l *Life) PartOf(whole *Life) *Life {
 	return l
 }
 
+// Whole is what this Life is a part of, nil if that is nothing.
+func (l *Life) Whole() *Life { return l.parent }
+
 // Context is the context of the work. It ends with Stop.
 func (l *Life) Context() context.Context {
 	l.mu.Lock()
@@ -64,12 +67,15 @@ func (l *Life) Context() context.Context {
 	w := l.asked()
 	if w.ctx == nil {
 		w.ctx, w.cancel = context.WithCancelCause(l.outside())
-		if l.stopped {
+		if l.hasStopped() {
 			w.cancel(w.cause)
 		}
 	}
 	return w.ctx
 }
+
+// hasStopped reports whether Stop was called here. mu is held.
+func (l *Life) hasStopped() bool { return l.state.Load()&stopped != 0 }
 
 // outside is the context of what this is a part of.
 func (l *Life) outside() context.Context {
@@ -184,11 +190,12 @@ func (l *Life) Stop(cause error) {
 	l.Retire()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped {
+	if l.hasStopped() {
 		return
 	}
 	w := l.asked()
-	l.stopped, w.cause = true, cause
+	w.cause = cause
+	l.state.Or(stopped)
 	if w.cancel != nil {
 		w.cancel(cause)
 	}

@@ -85,7 +85,7 @@ func (l *Life) Stopped() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stopped
+	return l.hasStopped()
 }
 
 // alone reports whether nothing else ends the context of the Life.
@@ -104,7 +104,7 @@ func (l *Life) atStop(fn func(cause error)) (release func() bool) {
 func (l *Life) add(e *ending) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped {
+	if l.hasStopped() {
 		e.off = true
 		go e.fn(l.work.cause)
 		return

@@ -66,12 +66,12 @@ type Book struct {
 
 	others  map[int64]pin    // pins of conversations that are not among the known
 	values  Values           // whose the pins are; nil before the first are needed
-	loaded  bool             // with what is stored
 	fresh   map[int64]string // pins that are not stored yet
 	pending int              // entries without a verdict
 	trouble *failure         // of the Store; nil while it is well
 	news    []int64          // conversations whose key has changed, to be logged
 
+	loaded         bool // values, with what is stored
 	full, toldFull bool // there are more pins than fit; it was logged
 }
 

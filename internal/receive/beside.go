@@ -5,19 +5,17 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"github.com/fliplet/fliplet-chat-go/internal/feed"
 )
 
 // Beside returns a receiver for listeners of the same user who need another source and engine.
 // What this one is told and asked, and what it ends with, holds for that one, too. The caller has
 // to call leave once it has no listener any more.
-func (r *Receiver) Beside(source Source, engine func() *feed.Feed) (part *Receiver, leave func()) {
-	cfg := r.cfg
-	cfg.Source, cfg.Feed, cfg.Rested, cfg.Life = source, engine, nil, &r.life
-	part = New(cfg)
+func (r *Receiver) Beside(source Source, engines Engines) (part *Receiver, leave func()) {
+	part = &Receiver{cfg: r.cfg, watch: r.watch}
+	part.cfg.source, part.cfg.engines, part.cfg.rested = source, engines, nil
+	part.life.PartOf(&r.life)
 	r.mu.Lock()
-	over := r.over
+	over := r.ended()
 	s := r.seldomUsed()
 	s.beside = append(s.beside, part)
 	r.mu.Unlock()

@@ -29,6 +29,8 @@ const keptTroubles = 8
 // trouble notes a failure. mu is held.
 func (r *Receiver) trouble(err error) {
 	s := r.seldomUsed()
+	s.lastErr, s.inRound = err, err
+	s.failures++
 	if len(s.troubles) >= keptTroubles {
 		s.troubles = append(s.troubles[:0], s.troubles[1:]...)
 	}
@@ -40,7 +42,7 @@ func (r *Receiver) inspect() (list []Listening, due time.Time, last []Trouble) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.listeners {
-		list = append(list, Listening{Kind: l.kind, Consumer: l.name, State: l.feed.Inspect(l.id), Handled: l.acked, Busy: l.busy})
+		list = append(list, Listening{Kind: l.kind, Consumer: l.with.name, State: l.feed.Inspect(l.id), Handled: l.acked, Busy: l.busy})
 	}
 	if r.loop != nil {
 		due = r.feed.Due()

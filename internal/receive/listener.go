@@ -30,8 +30,7 @@ type Begin struct {
 // engine, taken and acknowledged one at a time. The mu of the Receiver guards it.
 type listener struct {
 	r      *Receiver
-	kind   hooks.Kind
-	name   string // of a consumer
+	with   *extras
 	id     feed.ID
 	feed   *feed.Feed      // of the loop in which it began
 	ctx    context.Context // see context
@@ -39,10 +38,7 @@ type listener struct {
 	detach func() bool // from the caller's context; nil if that never ends
 	owner  notified
 
-	failed func(error) // see Begin
-	ended  func()
-
-	first   []feed.Event
+	kind    hooks.Kind
 	stopped bool
 	left    bool // no event is taken or acknowledged any more
 	busy    bool // an event is taken and not acknowledged yet
@@ -51,8 +47,26 @@ type listener struct {
 	acked   uint64
 	err     error
 
-	still   uint64    // acked when it was looked at last
-	stillAt time.Time // since when it has been that
+	still   uint64        // acked when it was looked at last
+	stillAt time.Duration // since when it has been that, by the loop's clock; 0: it was not looked at
+}
+
+// extras are what most listeners begin without; see Begin.
+type extras struct {
+	name   string // of a consumer
+	first  []feed.Event
+	failed func(error)
+	ended  func()
+}
+
+// noExtras are those of most. They are not changed.
+var noExtras extras
+
+func (b *Begin) extras() *extras {
+	if b.Consumer == "" && len(b.First) == 0 && b.Failed == nil && b.Ended == nil {
+		return &noExtras
+	}
+	return &extras{b.Consumer, b.First, b.Failed, b.Ended}
 }
 
 // notified is told by notify that there may be an event, or that the listener has stopped. The
@@ -74,7 +88,7 @@ func (r *Receiver) attach(ctx context.Context, l *listener, b Begin) error {
 		}
 		return err
 	}
-	l.r, l.id, l.feed, l.first, l.failed, l.ended = r, id, r.feed, b.First, b.Failed, b.Ended
+	l.r, l.id, l.feed, l.with = r, id, r.feed, b.extras()
 	r.listeners = append(r.listeners, l)
 	if len(r.listeners) > 1 {
 		r.shared.Store(true)
@@ -110,8 +124,8 @@ func (r *Receiver) remove(l *listener, cause error) {
 		return
 	}
 	l.stopped, l.err = true, cause
-	if l.ended != nil {
-		l.ended()
+	if l.with.ended != nil {
+		l.with.ended()
 	}
 	if l.detach != nil {
 		l.detach()
@@ -129,7 +143,9 @@ func (r *Receiver) remove(l *listener, cause error) {
 // it is taken any more. That of a durable one is needed for its last position. mu is
 // held.
 func (l *listener) forget() {
-	l.first = nil
+	if len(l.with.first) > 0 {
+		l.with.first = nil
+	}
 	if !l.feed.Durable(l.id) {
 		l.feed.Unsubscribe(l.id)
 	}
@@ -159,10 +175,11 @@ const parkAfter = 30 * time.Second
 // park lets go of what is queued for a listener whose function does not return, or that
 // nobody asks any more. It gets it later, should it go on. mu is held.
 func (l *listener) park(now time.Time) {
+	at := now.Sub(l.r.loop.alarm.clock.base) + 1
 	switch {
-	case !l.busy || l.early || l.acked != l.still || l.stillAt.IsZero():
-		l.still, l.stillAt = l.acked, now
-	case now.Sub(l.stillAt) >= parkAfter:
+	case !l.busy || l.early || l.acked != l.still || l.stillAt == 0:
+		l.still, l.stillAt = l.acked, at
+	case at-l.stillAt >= parkAfter:
 		l.feed.Park(l.id, taken)
 	}
 }
@@ -172,7 +189,7 @@ func (l *listener) park(now time.Time) {
 func taken(any) any { return nil }
 
 // pending reports whether there is an event to take. mu is held.
-func (l *listener) pending() bool { return len(l.first) > 0 || l.feed.Pending(l.id) > 0 }
+func (l *listener) pending() bool { return len(l.with.first) > 0 || l.feed.Pending(l.id) > 0 }
 
 // take returns the head of the queue, which stays there until ack, nil if there is none. mu
 // is held, and has to be until the event is copied.
@@ -180,9 +197,9 @@ func (l *listener) take() *feed.Event {
 	if l.stopped {
 		return nil
 	}
-	if len(l.first) > 0 {
+	if len(l.with.first) > 0 {
 		l.busy, l.early = true, true
-		return &l.first[0]
+		return &l.with.first[0]
 	}
 	e := l.feed.Peek(l.id)
 	l.busy, l.early = e != nil, false
@@ -198,7 +215,9 @@ func (l *listener) ack() {
 	l.busy = false
 	l.acked++
 	if l.early {
-		l.first = l.first[min(1, len(l.first)):]
+		if first := l.with.first; len(first) > 0 {
+			l.with.first = first[1:]
+		}
 	} else if l.feed.Ack(l.id) && !l.stopped && l.r.loop != nil {
 		l.r.loop.wake()
 	}

@@ -28,8 +28,8 @@ var errNoListener = errors.New("no listener is left")
 
 // startLoop starts the loop, unless it is there already. mu is held.
 func (r *Receiver) startLoop() error {
-	if r.over != nil {
-		return r.over
+	if err := r.ended(); err != nil {
+		return err
 	}
 	if r.loop != nil {
 		return nil
@@ -40,8 +40,8 @@ func (r *Receiver) startLoop() error {
 	if r.loop = &r.first; r.looped {
 		r.loop = new(loop)
 	}
-	r.loop.r, r.looped, r.feed = r, true, r.cfg.Feed()
-	r.loop.joinClock(r.cfg.Share)
+	r.loop.r, r.looped, r.feed = r, true, r.cfg.engines.Feed()
+	r.loop.joinClock(r.cfg.share)
 	return nil
 }
 
@@ -125,8 +125,8 @@ func (p *loop) rest(until time.Time) bool {
 func (p *loop) finish() {
 	defer p.r.life.Leave()
 	p.leaveClock()
-	if p.r.cfg.Rested != nil {
-		p.r.cfg.Rested()
+	if p.r.cfg.rested != nil {
+		p.r.cfg.rested()
 	}
 }
 
@@ -138,7 +138,7 @@ func (r *Receiver) Aside(read func()) bool {
 		r.loop.lasts = true
 	}
 	r.mu.Unlock()
-	return r.cfg.Life.Go(read)
+	return r.life.Whole().Go(read)
 }
 
 // context is that of a request, which ends with the loop. mu is held.

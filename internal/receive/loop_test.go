@@ -63,7 +63,7 @@ func TestWhatFollowsALoopIsCalledOnceAndWaitedForWheneverItIsStopped(t *testing.
 			synctest.Test(t, func(t *testing.T) {
 				var rested atomic.Int64
 				r := receive.New(receive.Config{
-					Source: &slowRows{}, Life: life.New(context.Background()), Log: slog.New(slog.DiscardHandler), Feed: newFeed,
+					Source: &slowRows{}, Life: life.New(context.Background()), Log: slog.New(slog.DiscardHandler), Engines: receive.EngineFunc(newFeed),
 					Judge: func(error) receive.Failure { return receive.Failure{} },
 					Rested: func() {
 						time.Sleep(time.Second)
@@ -103,7 +103,7 @@ func TestAReadThatAPollHasLeftGoesOnBesideTheNextOnesAndEndsWithTheLoop(t *testi
 	synctest.Test(t, func(t *testing.T) {
 		src, whole := &asideRows{}, life.New(context.Background())
 		r := receive.New(receive.Config{
-			Source: src, Life: whole, Log: slog.New(slog.DiscardHandler), Feed: newFeed,
+			Source: src, Life: whole, Log: slog.New(slog.DiscardHandler), Engines: receive.EngineFunc(newFeed),
 			Judge: func(error) receive.Failure { return receive.Failure{} },
 		})
 		src.beside = r.Aside

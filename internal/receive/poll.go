@@ -75,7 +75,7 @@ func (a *awaited) patience(now time.Time, polled bool) time.Duration {
 	if a.polled.IsZero() {
 		a.polled, a.upto = now, l.feed.Mark(l.id)
 	}
-	if idle || len(l.first) == 0 && a.upto.Handled() { // what comes later belongs to later polls
+	if idle || len(l.with.first) == 0 && a.upto.Handled() { // what comes later belongs to later polls
 		return 0
 	}
 	until := a.polled.Add(callerLimit)
@@ -97,7 +97,7 @@ func (r *Receiver) requestPoll(reset bool) *pendingPoll {
 		ask = (*feed.Feed).Reset
 	}
 	now := time.Now()
-	w := &pendingPoll{loop: r.loop, ticket: ask(r.feed, now), failures: r.failures}
+	w := &pendingPoll{loop: r.loop, ticket: ask(r.feed, now), failures: r.failures()}
 	for _, l := range r.listeners {
 		w.waits = append(w.waits, awaited{listener: l, busy: l.busy, acked: l.acked, last: l.acked, idle: !l.busy && !l.pending(), since: now})
 	}
@@ -131,10 +131,10 @@ func (r *Receiver) progress(w *pendingPoll) progress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.loop != w.loop && r.failures == w.failures:
-		return progress{over: true, err: r.over} // stopped, or the last listener has left
-	case r.failures != w.failures:
-		return progress{over: true, err: r.lastErr}
+	case r.loop != w.loop && r.failures() == w.failures:
+		return progress{over: true, err: r.ended()} // stopped, or the last listener has left
+	case r.failures() != w.failures:
+		return progress{over: true, err: r.seldom.lastErr}
 	}
 	s := progress{polled: r.feed.Done(w.ticket), changed: r.changed}
 	now := time.Now()

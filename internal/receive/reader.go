@@ -38,7 +38,7 @@ func (r *Receiver) Read(ctx context.Context, b Begin) (*Reader, error) {
 	rd := &Reader{ready: make(chan struct{}, 1)}
 	rd.l.owner = rd
 	if rd.l.kind = hooks.Events; b.Consumer != "" {
-		rd.l.kind, rd.l.name = hooks.Consume, b.Consumer
+		rd.l.kind = hooks.Consume
 	} else if r.watch != nil {
 		told := r.watch.handling(hooks.Events, "", 1)
 		rd.told = &told
@@ -150,7 +150,7 @@ func (rd *Reader) Pending() int {
 	if rd.l.left {
 		return 0
 	}
-	return len(rd.l.first) + rd.l.feed.Pending(rd.l.id)
+	return len(rd.l.with.first) + rd.l.feed.Pending(rd.l.id)
 }
 
 // Close ends the reader.

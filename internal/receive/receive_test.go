@@ -78,7 +78,7 @@ func newFeed() *feed.Feed { return feed.New(feed.Config{}) }
 
 func newReceiver(src receive.Source, whole *life.Life) *receive.Receiver {
 	return receive.New(receive.Config{
-		Source: src, Life: whole, Log: slog.New(slog.DiscardHandler), Feed: newFeed,
+		Source: src, Life: whole, Log: slog.New(slog.DiscardHandler), Engines: receive.EngineFunc(newFeed),
 		Judge: func(err error) receive.Failure { return receive.Failure{End: errors.Is(err, errEnd)} },
 	})
 }

@@ -41,6 +41,18 @@ type Source interface {
 	Members(ctx context.Context) ([]feed.Member, error)
 }
 
+// Engines are where the engines of loops come from.
+type Engines interface {
+	// Feed makes one, without listeners.
+	Feed() *feed.Feed
+}
+
+// EngineFunc is a function as Engines.
+type EngineFunc func() *feed.Feed
+
+// Feed calls the function.
+func (f EngineFunc) Feed() *feed.Feed { return f() }
+
 // Failure is what a failed request means for later polls.
 type Failure struct {
 	Wait time.Duration // the wait that the server asked for, or 0
@@ -49,9 +61,8 @@ type Failure struct {
 
 // Config is what a Receiver works with. All fields but Rested, Hooks and Share are required.
 type Config struct {
-	Source Source
-	// Feed makes the engine of a loop, without listeners.
-	Feed func() *feed.Feed
+	Source  Source
+	Engines Engines
 	// Judge says what a failed request means.
 	Judge func(error) Failure
 	// Rested is called when the loop has ended, while nothing else of it runs. May be nil.
@@ -68,7 +79,7 @@ type Config struct {
 
 // Receiver receives the rows of one user. It is safe for concurrent use.
 type Receiver struct {
-	cfg  Config
+	cfg  work
 	life life.Life
 	// watch is who is told; nil if nobody is.
 	watch *watch
@@ -82,12 +93,9 @@ type Receiver struct {
 	feed      *feed.Feed
 	listeners []*listener
 	loop      *loop         // nil without listeners
-	over      error         // the cause of Stop, nil before
 	changed   chan struct{} // nil while nobody has waited for it
 	waiters   int           // how many wait for changed
-	failures  uint64
-	lastErr   error
-	status    Status
+	succeeded time.Time     // when the last poll did; zero before
 	round     round
 	seldom    *seldom // see there
 
@@ -97,10 +105,42 @@ type Receiver struct {
 	pusher Pusher
 }
 
+// work is the part of a Config that is needed all the time.
+type work struct {
+	source  Source
+	engines Engines
+	judge   func(error) Failure
+	rested  func()
+	log     *slog.Logger
+	share   any
+}
+
 // seldom is what most receivers never have. A nil one has nothing.
 type seldom struct {
 	troubles []Trouble // the last ones
 	beside   []*Receiver
+	over     error  // the cause of Stop, nil before
+	failures uint64 // of requests, so far
+	lastErr  error  // of these
+	failed   int    // polls since one succeeded
+	err      error  // what the last of them met
+	inRound  error  // the last of the poll under way
+}
+
+// ended is the cause of Stop, nil before. mu is held.
+func (r *Receiver) ended() error {
+	if r.seldom == nil {
+		return nil
+	}
+	return r.seldom.over
+}
+
+// failures is how many requests have failed so far. mu is held.
+func (r *Receiver) failures() uint64 {
+	if r.seldom == nil {
+		return 0
+	}
+	return r.seldom.failures
 }
 
 // others are the receivers beside this one. mu is held.
@@ -131,20 +171,21 @@ type Status struct {
 // round is the poll under way.
 type round struct {
 	asked, failed  bool
+	requests, rows int32
 	began          time.Time
-	requests, rows int
-	err            error // the last
 }
 
 // ownStatus says how its own polls go.
 func (r *Receiver) ownStatus() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.status
-	s.Listeners = len(r.listeners)
+	s := Status{Listeners: len(r.listeners), Succeeded: r.succeeded}
+	if r.seldom != nil {
+		s.Failed, s.Err = r.seldom.failed, r.seldom.err
+	}
 	for _, l := range r.listeners {
 		if l.kind != hooks.Consume {
-			s.Waiting += len(l.first) + l.feed.Pending(l.id)
+			s.Waiting += len(l.with.first) + l.feed.Pending(l.id)
 		}
 	}
 	return s
@@ -159,7 +200,9 @@ func (r *Receiver) rest() hooks.Poll {
 	}
 	r.feed.Slim()
 	if r.round.asked && !r.round.failed {
-		r.status = Status{Succeeded: time.Now()}
+		if r.succeeded = time.Now(); r.seldom != nil {
+			r.seldom.failed, r.seldom.err = 0, nil
+		}
 	}
 	return r.endRound(now)
 }
@@ -168,10 +211,14 @@ func (r *Receiver) rest() hooks.Poll {
 func (r *Receiver) endRound(now time.Time) hooks.Poll {
 	last := r.round
 	r.round = round{}
-	return hooks.Poll{
-		Started: last.began, Duration: now.Sub(last.began), Requests: last.requests, Rows: last.rows,
-		Listeners: len(r.listeners), Err: last.err,
+	p := hooks.Poll{
+		Started: last.began, Duration: now.Sub(last.began), Requests: int(last.requests), Rows: int(last.rows),
+		Listeners: len(r.listeners),
 	}
+	if r.seldom != nil {
+		p.Err, r.seldom.inRound = r.seldom.inRound, nil
+	}
+	return p
 }
 
 // New returns a Receiver without listeners. It does not poll.
@@ -179,7 +226,8 @@ func New(cfg Config) *Receiver { return new(Receiver).Init(cfg) }
 
 // Init is New for a zero Receiver that is a part of something else.
 func (r *Receiver) Init(cfg Config) *Receiver {
-	r.cfg, r.watch = cfg, newWatch(cfg.Hooks)
+	r.cfg = work{cfg.Source, cfg.Engines, cfg.Judge, cfg.Rested, cfg.Log, cfg.Share}
+	r.watch = newWatch(cfg.Hooks)
 	r.life.PartOf(cfg.Life)
 	return r
 }
@@ -197,8 +245,8 @@ func (r *Receiver) Stop(cause error) {
 func (r *Receiver) end(cause error) []*Receiver {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over == nil {
-		r.over = cause
+	if s := r.seldomUsed(); s.over == nil {
+		s.over = cause
 	}
 	r.removeAll(cause)
 	r.stopLoop(cause)
@@ -267,13 +315,13 @@ func (r *Receiver) next(p *loop) (_ feed.Action, over hooks.Poll, ctx context.Co
 // ask makes one request for the engine.
 func (r *Receiver) ask(ctx context.Context, p *loop, q feed.Query) {
 	if q.Kind == feed.Members {
-		members, err := r.cfg.Source.Members(ctx)
+		members, err := r.cfg.source.Members(ctx)
 		r.answer(p, err, func(now time.Time) { r.feed.Members(now, members) })
 		return
 	}
-	page, err := r.cfg.Source.Page(ctx, q)
+	page, err := r.cfg.source.Page(ctx, q)
 	r.answer(p, err, func(now time.Time) {
-		r.round.rows += len(page.Rows)
+		r.round.rows += int32(len(page.Rows)) //nolint:gosec // of one poll
 		if !page.Asked.IsZero() {
 			r.feed.Earlier(page.Asked, page.Since)
 		}
@@ -296,12 +344,10 @@ func (r *Receiver) ask(ctx context.Context, p *loop, q feed.Query) {
 
 // missed says that a part of a poll failed, while the rest goes on. mu is held.
 func (r *Receiver) missed(err error) {
-	r.lastErr, r.round.err = err, err
-	r.failures++
 	r.trouble(err)
 	for _, l := range r.listeners {
-		if l.failed != nil {
-			l.failed(err)
+		if l.with.failed != nil {
+			l.with.failed(err)
 		}
 	}
 }
@@ -310,14 +356,14 @@ func (r *Receiver) missed(err error) {
 func (r *Receiver) answer(p *loop, err error, apply func(now time.Time)) {
 	var failure Failure
 	if err != nil {
-		failure = r.cfg.Judge(err)
+		failure = r.cfg.judge(err)
 	}
 	over, running := r.settle(p, err, failure, apply)
 	r.watch.polled(over)
 	if !running || err == nil {
 		return
 	}
-	r.cfg.Log.Warn("poll failed", "error", err)
+	r.cfg.log.Warn("poll failed", "error", err)
 }
 
 // settle is the part of answer that holds mu. It reports false if the loop was over, and
@@ -341,15 +387,13 @@ func (r *Receiver) settle(p *loop, err error, failure Failure, apply func(now ti
 	for _, l := range r.listeners {
 		l.owner.notify() // a poll may go on without the list of conversations
 	}
-	r.lastErr, r.round.err = err, err
-	r.failures++
 	r.round.failed = true
 	r.trouble(err)
-	r.status.Failed++
-	r.status.Err = err
+	r.seldom.failed++
+	r.seldom.err = err
 	for _, l := range r.listeners {
-		if l.failed != nil {
-			l.failed(err)
+		if l.with.failed != nil {
+			l.with.failed(err)
 		}
 	}
 	if failure.End {

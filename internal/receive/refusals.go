@@ -50,7 +50,7 @@ func another(since *time.Time, accepted time.Time) time.Duration {
 // zero value is none. It is safe for concurrent use, as [Refusals] is.
 type Absence struct {
 	mu    sync.Mutex
-	since time.Time
+	since *time.Time // nil while the contact is there
 }
 
 // Another says that one more login found nothing, and reports whether the contact seems to be
@@ -58,14 +58,17 @@ type Absence struct {
 func (a *Absence) Another() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return another(&a.since, time.Time{}) >= notThere
+	if a.since == nil {
+		a.since = new(time.Time)
+	}
+	return another(a.since, time.Time{}) >= notThere
 }
 
 // Found says that the contact is there.
 func (a *Absence) Found() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.since = time.Time{}
+	a.since = nil
 }
 
 // FinalError is why no later poll will succeed. It matches Means, too, unless that is nil.

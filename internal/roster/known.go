@@ -3,6 +3,7 @@ package roster
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,14 +26,34 @@ type Known struct {
 
 type known struct {
 	def     json.RawMessage // as text, since it is asked for rarely: a map takes several times as much
-	members []string
+	members members         // those in def
 	put     uint64
 	read    time.Time
 	// unlisted: a list that was read later does not have the conversation.
 	unlisted bool
 }
 
-func (e *known) has(userID string) bool { return userID != "" && slices.Contains(e.members, userID) }
+func (e *known) has(userID string) bool { return userID != "" && e.members.has(userID) }
+
+// members are ids in one piece of text: there may be thousands of conversations with many of them
+// each.
+type members string
+
+// between is what no id has that counts.
+const between = "\x00"
+
+func membersOf(ids []string) members {
+	ids = slices.DeleteFunc(ids, func(id string) bool { return strings.Contains(id, between) })
+	return members(strings.Join(ids, between))
+}
+
+func (m members) has(id string) bool {
+	for member, rest, more := strings.Cut(string(m), between); ; member, rest, more = strings.Cut(rest, between) {
+		if member == id || !more {
+			return member == id
+		}
+	}
+}
 
 // shows reports whether a user is a member, as far as is known.
 func (e *known) shows(userID string) bool { return !e.unlisted && e.has(userID) }
@@ -54,7 +75,7 @@ func (k *Known) put(id int64, d wire.Definition, unlessSince *uint64) {
 }
 
 func (k *Known) remember(id int64, d wire.Definition, unlessSince *uint64) bool {
-	raw, members := d.JSON(), d.List(wire.Participants)
+	raw, members := d.JSON(), membersOf(d.List(wire.Participants))
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e, ok := k.defs.Get(id); ok && unlessSince != nil && e.put > *unlessSince {

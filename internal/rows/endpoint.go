@@ -27,9 +27,8 @@ const (
 // Endpoint remembers that a server seems to lack the cross-source endpoint. The zero
 // value assumes that the server has it.
 type Endpoint struct {
-	mu    sync.Mutex
-	wait  time.Duration // 0 while the server has it
-	again time.Time     // when it is asked again
+	mu   sync.Mutex
+	gone *retest // nil while the server has it
 
 	counts atomic.Bool // its counts were compared with rows
 	leaks  atomic.Bool // it has sent rows of conversations that are not the user's
@@ -42,6 +41,12 @@ type Endpoint struct {
 	looks         few.Rare[pages.Verified]
 
 	assumed assumed
+}
+
+// retest is when a server that lacks something is asked again, and how long after that.
+type retest struct {
+	again time.Time
+	wait  time.Duration
 }
 
 // assumed is what is taken for granted, from [profile.Profile]. It is not changed after the start.
@@ -68,7 +73,7 @@ func (e *Endpoint) joins() *heads {
 // NoEndpoint is that of a token without a user, which cannot ask for all conversations at
 // once. It is never tried.
 func NoEndpoint() *Endpoint {
-	return &Endpoint{wait: lastRetest, again: time.Now().AddDate(1000, 0, 0)}
+	return &Endpoint{gone: &retest{time.Now().AddDate(1000, 0, 0), lastRetest}}
 }
 
 // nobodys is the conversation of a row of which it is not known.
@@ -105,10 +110,10 @@ func (e *Endpoint) missing(now time.Time) bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.wait == 0 || now.Before(e.again) {
-		return e.wait != 0
+	if e.gone == nil || now.Before(e.gone.again) {
+		return e.gone != nil
 	}
-	e.again = now.Add(e.wait) // for the others, until its answer is there
+	e.gone.again = now.Add(e.gone.wait) // for the others, until its answer is there
 	return false
 }
 
@@ -117,14 +122,14 @@ func (e *Endpoint) found(now time.Time, there bool) (first bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if there {
-		e.wait = 0
+		e.gone = nil
 		return false
 	}
-	first = e.wait == 0
-	if e.wait = min(2*e.wait, lastRetest); first {
-		e.wait = firstRetest
+	wait := firstRetest
+	if first = e.gone == nil; !first {
+		wait = min(2*e.gone.wait, lastRetest)
 	}
-	e.again = now.Add(e.wait)
+	e.gone = &retest{now.Add(wait), wait}
 	return first
 }
 

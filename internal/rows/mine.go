@@ -22,8 +22,8 @@ type mine struct {
 	mu           sync.Mutex
 	newest       feed.Key
 	conversation int64
-	lacking      time.Time // since when answers lack it
-	without      bool      // there may be none: answers without any were doubted for long
+	lacking      *time.Time // since when answers lack it; nil: they do not
+	without      bool       // there may be none: answers without any were doubted for long
 }
 
 // saw notes the rows of an answer that is believed.
@@ -63,7 +63,7 @@ func (m *mine) none(none bool) {
 func (m *mine) begins() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.lacking.IsZero()
+	return m.lacking == nil
 }
 
 // lacks notes whether an answer lacked what was there, and reports whether it is not believed.
@@ -73,14 +73,15 @@ func (m *mine) lacks(lacks bool, doubt time.Duration) bool {
 	now := time.Now()
 	switch {
 	case !lacks:
-		m.lacking = time.Time{}
-	case m.lacking.IsZero():
-		m.lacking = now
+		m.lacking = nil
+	case m.lacking == nil:
+		since := now
+		m.lacking = &since
 		return true
-	case now.Sub(m.lacking) < doubt:
+	case now.Sub(*m.lacking) < doubt:
 		return true
 	default: // all that is said is that it has gone
-		m.lacking, m.newest, m.conversation, m.without = time.Time{}, feed.Key{}, 0, true
+		m.lacking, m.newest, m.conversation, m.without = nil, feed.Key{}, 0, true
 	}
 	return false
 }

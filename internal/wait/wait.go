@@ -13,10 +13,12 @@ import (
 // Mutex is a lock whose waiters can give up. The zero value is unlocked. It is small,
 // since every Chat has some of them that nobody waits for.
 type Mutex struct {
-	mu     sync.Mutex
-	locked bool
-	freed  chan struct{} // closed by the next Unlock; nil if nobody waits
+	mu    sync.Mutex
+	freed chan struct{} // closed by the next Unlock; nil: unlocked; unwaited: locked, and nobody waits
 }
+
+// unwaited is never closed.
+var unwaited = make(chan struct{})
 
 // Lock takes the lock, or returns the cause of ctx if that ends first.
 func (m *Mutex) Lock(ctx context.Context) error {
@@ -37,11 +39,11 @@ func (m *Mutex) Lock(ctx context.Context) error {
 func (m *Mutex) take() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.locked {
-		m.locked = true
+	switch m.freed {
+	case nil:
+		m.freed = unwaited
 		return nil
-	}
-	if m.freed == nil {
+	case unwaited:
 		m.freed = make(chan struct{})
 	}
 	return m.freed
@@ -51,14 +53,13 @@ func (m *Mutex) take() <-chan struct{} {
 func (m *Mutex) Unlock() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.locked {
+	if m.freed == nil {
 		panic("wait: Unlock of an unlocked Mutex")
 	}
-	m.locked = false
-	if m.freed != nil {
+	if m.freed != unwaited {
 		close(m.freed)
-		m.freed = nil
 	}
+	m.freed = nil
 }
 
 // Sleep waits for a time, or returns the cause of ctx if that ends first.

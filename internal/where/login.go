@@ -164,7 +164,7 @@ func operatorRefused(op string) error {
 
 // Packed is a Login in little memory, for the time in which nobody needs it.
 type Packed struct {
-	raw   []byte
+	raw   string
 	loose bool
 }
 
@@ -174,20 +174,20 @@ func (l Login) Pack() Packed {
 	if err != nil {
 		panic("where: a query that came from JSON: " + err.Error())
 	}
-	return Packed{raw, l.loose}
+	return Packed{string(raw), l.loose}
 }
 
 // Key is the same for the same query.
 func (p Packed) Key() string {
 	if p.loose {
-		return "*" + string(p.raw)
+		return "*" + p.raw
 	}
-	return string(p.raw)
+	return p.raw
 }
 
 // Login returns what was packed.
 func (p Packed) Login() Login {
-	query, err := unmarshal(p.raw)
+	query, err := unmarshal([]byte(p.raw))
 	if err != nil {
 		panic("where: a query that became JSON: " + err.Error())
 	}

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -149,14 +148,14 @@ func CloneMap(m M) M {
 }
 
 // PackMap is a map that came as JSON in less memory; [UnpackMap] is the reverse.
-func PackMap(m M) []byte {
+func PackMap(m M) string {
 	b, _ := json.Marshal(m) // it came as JSON
-	return b
+	return string(b)
 }
 
 // UnpackMap returns what was packed.
-func UnpackMap(b []byte) (m M) {
-	d := json.NewDecoder(bytes.NewReader(b))
+func UnpackMap(s string) (m M) {
+	d := json.NewDecoder(strings.NewReader(s))
 	d.UseNumber()
 	_ = d.Decode(&m) // it was made of one
 	return m

@@ -18,7 +18,7 @@ var table = [...]Mutant{
 	{
 		What:  "a position settles before its window has passed",
 		Seed:  30,
-		Edits: edits("progress.go", "r.window.open && r.pollBegan.Sub(r.window.from) >= r.cfg.Overlap", "r.window.open"),
+		Edits: edits("progress.go", "r.window.open() && r.pollBegan.Sub(r.window.from) >= r.cfg.Overlap", "r.window.open()"),
 	},
 	{
 		What:  "the cursor moves before the acknowledgement",

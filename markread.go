@@ -114,7 +114,7 @@ func (c *Chat) readMarks() marks.Store {
 		Read: crowd.Readers, Write: crowd.SetReaders, Pause: roster.Pause, Attempts: roster.ChangeAttempts, Alone: marks.Alone(c.opts.Client),
 		Contested: func(ctx context.Context, id int64) bool {
 			def, err := c.definition(ctx, id)
-			return err != nil || mayCollide(def)
+			return err != nil || def.Contested()
 		},
 	}
 }
@@ -125,10 +125,4 @@ func (a *App) merge() {
 	crowd := rows.Crowd{Client: a.watch.client, Apps: a.watch.apps()}
 	a.marks = &marks.Batcher{Store: a.watch.readMarks(), Life: a.work, Window: window, Shared: datasource.Temporary, Closed: ErrClosed}
 	a.unread = &marks.Counter{Members: crowd.Members, Unread: crowd.Unread, Life: a.work, Window: window, Shared: datasource.Temporary}
-}
-
-// mayCollide reports whether more people than the sender and the user read a
-// conversation, so that their marks can overwrite each other.
-func mayCollide(def wire.Definition) bool {
-	return def.Public() || len(def.List(wire.Participants)) > 2
 }

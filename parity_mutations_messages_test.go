@@ -34,7 +34,7 @@ var parityMutationsMessages = map[string]patch.Edit{
 	"110": {File: "poller.go", Old: "= e.Update, e.Deleted, e.History, e.Replay", New: "= e.Update, false, e.History, e.Replay"},
 	"114": {File: "internal/rows/want.go", Old: "return w.key(&rows[len(rows)-1])", New: "return feed.Key{Time: w.key(&rows[len(rows)-1]).Time}"},
 	"116": {File: "internal/rows/readers.go", Old: "Data: M{wire.ReadBy: list}})", New: "Data: M{wire.ReadBy: list, wire.Body: nil}})"},
-	"117": {File: "markread.go", Old: "err != nil || mayCollide(def)", New: "err != nil && mayCollide(def)"},
+	"117": {File: "markread.go", Old: "err != nil || def.Contested()", New: "err != nil && def.Contested()"},
 	"118": {File: "unread.go", Old: "s.rows.Unread(ctx, maxUnread)", New: "s.rows.Unread(ctx, 1)"},
 	"119": {File: "internal/rows/across.go", Old: "Where: wire.UnreadBy(s.UserID), Count: true", New: "Count: true"},
 	"120": {File: "internal/wire/author.go", Old: "row[ReadBy] = by.alone", New: "_ = by.alone"},

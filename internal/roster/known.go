@@ -44,7 +44,7 @@ const between = "\x00"
 
 func membersOf(ids []string) members {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return strings.Contains(id, between) })
-	return members(strings.Join(ids, between))
+	return members(strings.Clone(strings.Join(ids, between))) // or a single id would keep the answer it came with
 }
 
 func (m members) has(id string) bool {

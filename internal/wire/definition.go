@@ -95,6 +95,10 @@ func (d Definition) Object(key string) M {
 // List decodes one field that holds a list of text.
 func (d Definition) List(key string) []string { return Strings(d.Value(key)) }
 
+// Contested reports whether more people than the sender and the user read a conversation, so
+// that their marks can overwrite each other.
+func (d Definition) Contested() bool { return d.Public() || len(d.List(Participants)) > 2 }
+
 // Set replaces one field. nil removes it.
 func (d Definition) Set(key string, v any) error {
 	if v == nil {

@@ -112,5 +112,7 @@ func TestADamagedArchiveAndAFullDiskHaveTheirStatus(t *testing.T) {
 	code, out, errs := c.run("verify", file)
 	assert.NotZero(t, code)
 	assert.NotContains(t, out+errs, "flchat verify says")
-	assert.Equal(t, exitOther, status(archiveError(&archive.UsageError{Text: "full", Cause: errors.New("database or disk is full")})))
+	for _, cause := range []string{"database or disk is full", "sqlstore: disk I/O error (778)"} {
+		assert.Equal(t, exitOther, status(archiveError(&archive.UsageError{Text: "the disk", Cause: errors.New(cause)})), cause)
+	}
 }

@@ -82,11 +82,11 @@ func (a *app) exposed(path string) {
 	}
 }
 
-// archiveError gives errors of archives the exit status of mistakes, a full disk apart.
+// archiveError gives errors of archives the exit status of mistakes, what a disk does apart.
 func archiveError(err error) error {
 	var usage *archive.UsageError
 	if errors.As(err, &usage) {
-		if archive.DiskFull(err) {
+		if archive.Disk(err) {
 			return errors.New(usage.Text)
 		}
 		return usagef("%s", usage.Text)

@@ -82,8 +82,21 @@ func dayOf(flag, text string, zone *time.Location) (time.Time, error) {
 	return t, nil
 }
 
-// writeWhole writes a file that is there as a whole or not at all.
+// writeWhole writes a file that is there as a whole or not at all. A link stays one, and what is no
+// file, such as a pipe or a device, is written into rather than replaced.
 func writeWhole(path string, write func(io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return usagef("%s is a folder: give the name of a file in it", path)
+	} else if err == nil && !info.Mode().IsRegular() {
+		pipe, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // it is the file that was asked for
+		if err != nil {
+			return usagef("%s cannot be written: %s", path, err)
+		}
+		return errors.Join(write(pipe), pipe.Close())
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
 	temp, err := os.CreateTemp(filepath.Dir(path), ".flchat-*") // for its owner alone
 	if err != nil {
 		return usagef("%s cannot be written: %s", path, err)

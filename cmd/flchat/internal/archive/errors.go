@@ -26,14 +26,18 @@ func usagef(cause error, format string, a ...any) error {
 	return &UsageError{Text: fmt.Sprintf(format, a...), Cause: cause}
 }
 
-// DiskFull reports whether an error says that there is no room for what is written.
-func DiskFull(err error) bool {
+// Disk reports whether an error is the disk's, which is full or fails, and nobody's mistake.
+func Disk(err error) bool {
 	var usage *UsageError
 	if errors.As(err, &usage) {
 		err = usage.Cause
 	}
-	return diskFull(err)
+	return diskFull(err) || err != nil && diskFails(err)
 }
+
+// diskFails reports whether an error is all that SQLite says of a limit of the size of files, a
+// quota, or a fault of the disk.
+func diskFails(err error) bool { return strings.Contains(err.Error(), "disk I/O error") }
 
 // diskFull reports whether an error says that there is no room for what is written.
 func diskFull(err error) bool {
@@ -64,6 +68,8 @@ func explain(path string, err error) error {
 		return err
 	case diskFull(err):
 		return usagef(err, "%s: the disk is full, or a quota is used up: make room and run the same command again; what was written before is complete", path)
+	case diskFails(err):
+		return usagef(err, "%s: the disk does not read or write it: see whether a file may be so large (ulimit -f, quotas) and whether the disk is in order, and run the same command again; what was written before is complete", path)
 	case errors.Is(err, sqlstore.ErrLocked):
 		return usagef(err, "%s is in use by another export: wait until it ends, or give another file", path)
 	case errors.Is(err, sqlstore.ErrMoved):

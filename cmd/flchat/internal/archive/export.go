@@ -303,7 +303,8 @@ func (e *exporter) messages(parent context.Context) error {
 		return err
 	}
 	failed := func(err error) {
-		if diskFull(err) || errors.Is(err, sqlstore.ErrMoved) || errors.Is(err, sqlstore.ErrReadOnly) || errors.Is(err, sqlstore.ErrCorrupt) {
+		var file fileError
+		if errors.As(err, &file) || diskFull(err) || errors.Is(err, sqlstore.ErrMoved) || errors.Is(err, sqlstore.ErrReadOnly) || errors.Is(err, sqlstore.ErrCorrupt) {
 			cancel(fileError{err})
 		}
 	}

@@ -73,20 +73,25 @@ func check(path string, mayBeNew bool) error {
 
 // Belongs reports whether a file is an archive, or one beside the archive at of.
 func Belongs(path, of string) bool {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if target, err := filepath.EvalSymlinks(of); err == nil {
+		of = target
+	}
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
 		if filepath.Clean(path) == filepath.Clean(of)+suffix {
 			return true
 		}
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false // a pipe would wait for somebody who writes
 	}
 	file, err := os.Open(path) //nolint:gosec // it is the file that was asked for
 	if err != nil {
 		return false
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
 	head := make([]byte, len(magic))
 	n, _ := io.ReadFull(file, head)
 	return string(head[:n]) == magic

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type job struct {
 	Contacts, App    int64
 	Late             bool // the guard is switched off
 	Pages            int  // what there is room for; 0 for no bound
+	Blocks           int  // of 512 or 1,024 bytes that a file may have; 0 for no bound
 	Halt             int  // it goes no further than this line, and waits there to be killed; 0 for no such line
 }
 
@@ -103,7 +105,10 @@ func (w *world) start(j job) (*exec.Cmd, *bufio.Scanner) {
 	j.URL, j.Token, j.Contacts, j.App = w.server.URL, w.server.Token, w.contacts, w.server.AppID
 	text, err := json.Marshal(j)
 	require.NoError(w.t, err)
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // this program
+	cmd := exec.CommandContext(w.t.Context(), os.Args[0]) //nolint:gosec // this program
+	if j.Blocks > 0 {
+		cmd = exec.CommandContext(w.t.Context(), "sh", "-c", fmt.Sprintf(`ulimit -f %d && exec "$0"`, j.Blocks), os.Args[0]) //nolint:gosec // this program
+	}
 	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -315,4 +320,24 @@ func TestAnExportOntoAFullDiskIsConsistentAndGoesOn(t *testing.T) {
 		require.Contains(t, said, "the disk is full")
 		w.recovers(path, errors.New(said))
 	}
+}
+
+// A quota and a faulty disk look like this, too: SQLite knows only a full disk by name.
+func TestAnExportThatMayNotWriteOnEndsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no ulimit")
+	}
+	w, _, _ := busy(t, 400)
+	path := file(t)
+	cmd, out := w.start(job{Path: path, Blocks: 200})
+	stuck := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer stuck.Stop()
+	var said string
+	for out.Scan() {
+		said = out.Text()
+	}
+	_ = cmd.Wait()
+	require.Contains(t, said, "ulimit -f")
+	w.recovers(path, errors.New(said))
 }

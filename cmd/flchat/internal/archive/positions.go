@@ -56,7 +56,21 @@ func (p *positions) write(ctx context.Context, key string, fn func(ctx context.C
 	if !kept(key) {
 		return fn(ctx, p.Store)
 	}
-	return p.file.Update(ctx, signed(fn))
+	return p.update(ctx, fn)
+}
+
+// update runs fn in a transaction of the file. What fails beside fn is the file's own failure,
+// which another attempt would meet again.
+func (p *positions) update(ctx context.Context, fn func(ctx context.Context, s storage.Store) error) error {
+	var failed error
+	err := p.file.Update(ctx, signed(func(ctx context.Context, tx storage.Store) error {
+		failed = fn(ctx, tx)
+		return failed
+	}))
+	if err != nil && failed == nil && ctx.Err() == nil {
+		return fileError{err}
+	}
+	return err
 }
 
 // signed lets what is written be followed by its hash.
@@ -78,7 +92,7 @@ func (p *positions) Exclusive() bool { return p.file.Exclusive() }
 
 // Update is a transaction of the file.
 func (p *positions) Update(ctx context.Context, fn func(ctx context.Context, tx storage.Store) error) error {
-	return p.file.Update(ctx, signed(func(ctx context.Context, tx storage.Store) error { return fn(ctx, keptOnly{tx}) }))
+	return p.update(ctx, func(ctx context.Context, tx storage.Store) error { return fn(ctx, keptOnly{tx}) })
 }
 
 // keptOnly is a transaction, in which only what is in the file can be.

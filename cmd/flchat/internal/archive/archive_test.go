@@ -2,6 +2,8 @@ package archive_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -70,6 +72,41 @@ func TestAnExportHasEveryVersionADeletionAndTheFiles(t *testing.T) {
 	require.NoError(t, a.WriteFile(t.Context(), list[3].Files[0].SHA256, &picture))
 	assert.Equal(t, dot, picture.Bytes())
 	assert.Contains(t, list[5].Files[0].Missing, "host")
+}
+
+func TestWhatIsNoTextWhereATextBelongsIsKeptAsAColumn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	conv, _ := w.talk("Talk", 1)
+	bob := w.people[1]
+	cases := []struct{ column, value, want string }{
+		{"body", `["a",{"b":1}]`, `{"body":["a",{"b":1}]}`},
+		{"body", `true`, ``}, // its text is "true"
+		{"body", `12`, ``},
+		{"body", `null`, ``},
+		{"fromUserId", `["x"]`, `{"fromUserId":["x"]}`},
+		{"guid", `{"a":1}`, `{"guid":{"a":1}}`},
+		{"readBy", `{"a":1}`, `{"readBy":{"a":1}}`},
+		{"readBy", `["y",{"a":1}]`, `{"readBy":["y",{"a":1}]}`},
+		{"readBy", `["y",3]`, ``},
+		{"flUserToken", `["secret"]`, ``},
+	}
+	for i, c := range cases {
+		row := datasource.M{"body": "text", "fromUserId": bob, "readBy": []any{bob}, "guid": fmt.Sprint("odd-", i)}
+		row[c.column] = json.RawMessage(c.value)
+		w.server.AddRows(conv, row)
+	}
+	path := file(t)
+	w.export(path)
+	i := -1
+	for m, err := range w.open(path).Messages(t.Context(), conv) {
+		require.NoError(t, err)
+		if i >= 0 {
+			assert.Equal(t, cases[i].want, m.Columns, "%s: %s", cases[i].column, cases[i].value)
+		}
+		i++
+	}
+	assert.Len(t, cases, i)
 }
 
 func TestAnArchiveHoldsNoTokenAndNoKey(t *testing.T) {

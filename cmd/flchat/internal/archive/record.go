@@ -17,6 +17,21 @@ import (
 // secrets.
 var apart = []string{"body", "readBy", "fromUserId", "guid", "_flSchema", "flUserToken"}
 
+// placed reports whether the place of its own holds all of a column. What is no text, such as a
+// body that is a list, is nowhere but in the column.
+func placed(name string, v any) bool {
+	if name == "_flSchema" || name == "flUserToken" {
+		return true // nowhere, whatever it is
+	}
+	switch v := v.(type) {
+	case nil, string, json.Number:
+		return true
+	case []any:
+		return name == "readBy" && !slices.ContainsFunc(v, func(reader any) bool { return !placed("", reader) })
+	}
+	return false
+}
+
 // encode is JSON that is the same for the same values: keys are sorted.
 func encode(v any) (string, error) {
 	var out bytes.Buffer
@@ -49,7 +64,9 @@ func recordOf(m *chat.Message) (*Record, error) {
 	if slices.ContainsFunc(apart, func(name string) bool { _, has := data[name]; return has }) {
 		data = maps.Clone(data)
 		for _, name := range apart {
-			delete(data, name)
+			if placed(name, data[name]) {
+				delete(data, name)
+			}
 		}
 	}
 	if empty, _ := data["file"].([]any); len(m.Files) > 0 || empty != nil && len(empty) == 0 {

@@ -235,7 +235,7 @@ func (p *Plan) lacking(ctx context.Context, c *Conversation) (n int64, err error
 		if err != nil {
 			return 0, err
 		}
-		if m.Deleted || m.Note != "" {
+		if stays(m) {
 			continue
 		}
 		if guids = append(guids, c.guid(m.Item)); len(guids) == batch {

@@ -273,3 +273,23 @@ func TestAnImportSaysWhatIsAGapInTheArchive(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, fmt.Sprint(plan.Notes), "1 messages of \"a talk\" are left out: they could not be read when they were exported")
 }
+
+func TestMessagesOfNobodyAreLeftOutAndCounted(t *testing.T) {
+	t.Parallel()
+	a, talks := private(t, 1)
+	a.server.AddRows(talks[0], datasource.M{"body": "nobody's"}, datasource.M{"body": "of a list", "fromUserId": []any{"x"}})
+	from := a.export(file(t))
+	to := newApp(t, "Email", "jane", "bob")
+	to.userIDs("jane", "bob")
+	plan, err := to.prepare(from)
+	require.NoError(t, err)
+	assert.Contains(t, fmt.Sprint(plan.Notes), "2 messages of \"a talk\" are left out: they do not say who has written them")
+	r, err := plan.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, plan.Conversations[0].Messages, r.Written)
+	plan, err = to.prepare(from)
+	require.NoError(t, err)
+	again, err := plan.Run(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, importer.Result{There: r.Written}, again)
+}

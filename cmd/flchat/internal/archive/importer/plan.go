@@ -223,9 +223,12 @@ func (p *Plan) mapConversations(ctx context.Context, missing map[string]string) 
 		if !c.chosen {
 			continue
 		}
-		unreadable, err := p.count(ctx, c, unknown)
+		unreadable, nobodys, err := p.count(ctx, c, unknown)
 		if err != nil {
 			return err
+		}
+		if nobodys > 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("%d messages of %q are left out: they do not say who has written them", nobodys, c.Name))
 		}
 		if unreadable > 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("%d messages of %q are left out: their texts could not be read when they were exported", unreadable, c.Name))
@@ -269,16 +272,23 @@ func (p *Plan) mapConversations(ctx context.Context, missing map[string]string) 
 	return nil
 }
 
+// stays reports whether a message is not imported: it is deleted, has no text that could be
+// read, or no author, so that no contact could be added for it.
+func stays(m *archive.Message) bool { return m.Deleted || m.Note != "" || m.Author == "" }
+
 // count counts the messages of a conversation, and those whose authors are unknown.
-func (p *Plan) count(ctx context.Context, c *Conversation, unknown map[string]int64) (unreadable int64, err error) {
+func (p *Plan) count(ctx context.Context, c *Conversation, unknown map[string]int64) (unreadable, nobodys int64, err error) {
 	for m, err := range p.o.Archive.Messages(ctx, c.ID) {
 		switch {
 		case err != nil:
-			return 0, err
+			return 0, 0, err
 		case m.Deleted:
 			continue
 		case m.Note != "":
 			unreadable++
+			continue
+		case stays(m):
+			nobodys++
 			continue
 		}
 		c.Messages++
@@ -293,7 +303,7 @@ func (p *Plan) count(ctx context.Context, c *Conversation, unknown map[string]in
 			unknown[m.Author]++
 		}
 	}
-	return unreadable, nil
+	return unreadable, nobodys, nil
 }
 
 // define makes the definition of a conversation with the people there.

@@ -117,7 +117,7 @@ func (p *Plan) messages(ctx context.Context, c *Conversation, r *Result) error {
 		if err != nil {
 			return err
 		}
-		if m.Deleted || m.Note != "" {
+		if stays(m) {
 			continue
 		}
 		size += len(m.Body) + len(m.Columns)

@@ -349,6 +349,17 @@ func TestAFullDiskIsNoSuccess(t *testing.T) {
 	}
 }
 
+func TestAMessageThatWasSentIsSaidToBeWhenTheOutputIsLost(t *testing.T) {
+	w := newWorld(t).chatter()
+	w.token(t)
+	for _, output := range []string{"json", "text"} {
+		var errs strings.Builder
+		code := run(t.Context(), append([]string{"send", "-c", fmt.Sprint(w.talk), "-o", output, "hello"}, w.flags()...), nil, &brokenWriter{}, &errs)
+		assert.Equal(t, exitOther, code, output)
+		assert.Regexp(t, `the output cannot be written: no space; message \d+ was sent`, strings.Join(strings.Fields(errs.String()), " "), output)
+	}
+}
+
 type brokenWriter struct{}
 
 func (*brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space") }

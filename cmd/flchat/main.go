@@ -119,6 +119,9 @@ func (a *app) run(stdout, stderr io.Writer) int {
 	err = parsed.Run(a)
 	if lost := a.out.failure(); lost != nil && (err == nil || errors.Is(err, lost)) {
 		err = fmt.Errorf("the output cannot be written: %w", lost)
+		if done := a.end.Load(); done != nil && done.text != "" { // such as a message that was sent all the same
+			err = fmt.Errorf("%w; %s", err, done.text)
+		}
 	}
 	return a.report(err)
 }

@@ -54,6 +54,9 @@
 // chat.js makes them absolute. They are taken back where files are given, beside data URLs;
 // addresses are refused with 403, since the server would fetch them with its own rights.
 //
+// An upload has the part "message", the object of message() as text or as a Blob, once at the
+// most, and each file in a part with a file name. A text in "file" is refused with 400.
+//
 // # Streams
 //
 // Each stream of a page is a stream of the Chat ([chat.Chat.Stream]) with a short log. The

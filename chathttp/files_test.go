@@ -59,6 +59,21 @@ func (w *world) upload(who string, conversation int64, message any, files ...fil
 	return w.request(who, http.MethodPost, "upload/"+strconv.FormatInt(conversation, 10), body, func(r *http.Request) { r.Header.Set("Content-Type", kind) })
 }
 
+// FormData gives a Blob the name of a file, whatever it is.
+func TestAMessageThatIsABlobIsTheMessageAndNoFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, chathttp.Options{})
+	conv := w.converse("jane", "bob")
+	body := "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n\r\n" + // nothing was chosen
+		"--b\r\nContent-Disposition: form-data; name=\"message\"; filename=\"blob\"\r\nContent-Type: application/json\r\n\r\n{\"body\":\"Hello\"}\r\n--b--\r\n"
+	res, raw := w.request("jane", http.MethodPost, "upload/"+strconv.FormatInt(conv.ID, 10), body, func(r *http.Request) { r.Header.Set("Content-Type", "multipart/form-data; boundary=b") })
+	require.Equal(t, http.StatusOK, res.StatusCode, "%s", raw)
+	rows := w.Rows(conv.ID)
+	require.Len(t, rows, 1)
+	assert.Contains(t, string(raw), `"body":"Hello"`)
+	assert.Empty(t, rows[0].Data["file"])
+}
+
 func pixel(t testing.TB) string {
 	t.Helper()
 	var b bytes.Buffer

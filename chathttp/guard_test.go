@@ -124,6 +124,14 @@ func TestBodiesAndMethodsAreChecked(t *testing.T) {
 			"POST", "upload/" + to, strings.Repeat("--b\r\nContent-Disposition: form-data; name=f; filename=a.txt\r\n\r\nx\r\n", 21) + "--b--\r\n",
 			kind("multipart/form-data; boundary=b"), 400, "files",
 		},
+		"a message twice": {
+			"POST", "upload/" + to, strings.Repeat("--b\r\nContent-Disposition: form-data; name=message\r\n\r\n{\"body\":\"x\"}\r\n", 2) + "--b--\r\n",
+			kind("multipart/form-data; boundary=b"), 400, "twice",
+		},
+		"a text as a file": {
+			"POST", "upload/" + to, "--b\r\nContent-Disposition: form-data; name=message\r\n\r\n{\"body\":\"x\"}\r\n--b\r\nContent-Disposition: form-data; name=file\r\n\r\ndata:,x\r\n--b--\r\n",
+			kind("multipart/form-data; boundary=b"), 400, "file: a text",
+		},
 		"a stream from where": {"GET", "stream?from=yesterday", "", nil, 400, "newest"},
 		"a stream with what":  {"GET", "stream?offline=yes", "", nil, 400, "offline"},
 	} {

@@ -138,7 +138,7 @@ func (q *request) upload(path []string) error {
 	if err != nil {
 		return refusal(http.StatusUnsupportedMediaType, "Content-Type: give multipart/form-data")
 	}
-	raw := []byte("{}")
+	var raw []byte
 	var files []chat.File
 	spool := &spool{}
 	defer spool.remove()
@@ -147,8 +147,15 @@ func (q *request) upload(path []string) error {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil && part.FileName() == "" && part.FormName() == "message" {
+		if err == nil && part.FormName() == "message" { // perhaps a Blob of JSON, which has a file's name
+			if raw != nil {
+				return badArgument("message: it is there twice; give one")
+			}
 			raw, err = readPart(part, q.h.opts.MaxBody)
+		} else if err == nil && part.FileName() == "" && part.FormName() == "file" {
+			if n, _ := io.ReadFull(part, make([]byte, 1)); n > 0 { // none where nothing was chosen
+				return badArgument("file: a text; give a File or a Blob, or put a data URL into message")
+			}
 		} else if err == nil && part.FileName() != "" {
 			var file chat.File
 			file, err = spool.read(part)
@@ -159,6 +166,9 @@ func (q *request) upload(path []string) error {
 		if err != nil {
 			return q.uploadFailed(errors.Join(errForm, err))
 		}
+	}
+	if raw == nil {
+		raw = []byte("{}")
 	}
 	d, err := besideFiles(raw, len(files))
 	if err != nil {

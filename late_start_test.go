@@ -62,3 +62,29 @@ func TestWhatIsSaidWhileTheFirstPageOfAListenerFromNowIsLateIsNew(t *testing.T) 
 		})
 	}
 }
+
+func TestWhatWasThereIsNotNewToAListenerFromNowWhoseFirstPagesHaveNoTimes(t *testing.T) {
+	t.Parallel()
+	for answers := range 3 {
+		servers(t, func(t *testing.T, w *world) {
+			jane, bob := w.login("jane", asUsual), w.login("bob", asUsual)
+			conv := w.converse(jane, "bob")
+			for i := range 5 {
+				w.say(jane, conv, fmt.Sprint("before ", i))
+			}
+			time.Sleep(5 * time.Minute)
+			w.Next(answers+1, fliplettest.CrossSource, fliplettest.OmitFields("createdAt", "updatedAt"))
+			w.Next(answers+1, fliplettest.Query, fliplettest.OmitFields("createdAt", "updatedAt"))
+			h := &heard{}
+			_, err := bob.Stream(t.Context(), h.message, chat.StartAt(chat.FromNow))
+			require.NoError(t, err)
+			settle()
+			w.say(jane, conv, "after")
+			settle()
+			history, live, updates := h.in(conv)
+			require.Empty(t, history)
+			require.Equal(t, []string{"after"}, live)
+			require.Empty(t, updates)
+		})
+	}
+}

@@ -56,6 +56,11 @@ func (r *reader) came(row *Row, clock Time) bool {
 	return r.doubted && r.firstClock != 0 && row.Created > r.firstClock-r.cfg.overlap() || r.asked != 0 && row.Created > r.asked
 }
 
+// undated reports whether no row of an answer has a time: the source gives none, or the first of all.
+func undated(rows []Row) bool {
+	return !slices.ContainsFunc(rows, func(row Row) bool { return row.Created > tick })
+}
+
 // late is how late the first page of a listener from now may be asked for, or come, without
 // a thought of what came before it. The clock of an answer has whole seconds.
 const late = 2 * time.Second

@@ -72,6 +72,9 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.limit = p.query.Limit * 2
 		return
 	}
+	if r.start == FromNow && undated(p.rows) {
+		p.rows, p.full = nil, false // all there is would be new: it says no more than an empty page
+	}
 	if r.dateStart(now, p) {
 		return
 	}

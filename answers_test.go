@@ -1,13 +1,16 @@
 package chat_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -243,4 +246,55 @@ func TestACallTellsOfNoFewerMessagesWhenAConversationCannotBeLookedAt(t *testing
 			}
 		}
 	}
+}
+
+// renamed gives, while it is on, all rows of a query over all conversations as those of another one.
+type renamed struct {
+	next http.RoundTripper
+	id   atomic.Int64
+}
+
+func (r *renamed) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.next.RoundTrip(req)
+	id := r.id.Load()
+	if err != nil || id == 0 || !strings.HasSuffix(req.URL.Path, "/data-sources/data") {
+		return resp, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	body = regexp.MustCompile(`"dataSourceId":\d+`).ReplaceAll(body, fmt.Appendf(nil, `"dataSourceId":%d`, id))
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	resp.Header.Del("Content-Length")
+	return resp, nil
+}
+
+// Some of the answers have as many rows as servers are known to cut answers at.
+func TestAnswersOfAnotherConversationsRowsLoseNoMessageHoweverManyRowsTheyHave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fliplettest.InProcess())
+		jane, eve := w.login("jane"), w.login("eve")
+		talk, others := w.converse(jane, "bob"), w.converse(eve, "jane")
+		w.say(jane, talk, "known")
+		time.Sleep(time.Hour)
+		way := &renamed{next: w.Transport()}
+		bob := w.login("bob", asUsual, func(o *chat.Options) { o.Client = w.over(way) })
+		r := newRecorder()
+		_, err := bob.Stream(t.Context(), r.add, chat.StartAt(chat.FromNow))
+		require.NoError(t, err)
+		time.Sleep(20 * time.Second)
+		way.id.Store(others.ID)
+		var want []string
+		for i := range 45 {
+			want = append(want, fmt.Sprint("message ", i))
+			w.say(jane, talk, want[i])
+			time.Sleep(2 * time.Second)
+		}
+		way.id.Store(0)
+		time.Sleep(5 * time.Minute)
+		assert.Equal(t, want, bodies(r.all()))
+		require.NoError(t, bob.Close())
+	})
 }

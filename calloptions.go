@@ -191,7 +191,7 @@ type From uint8
 const (
 	// FromNewest begins with the newest 200 messages. It is the default.
 	FromNewest From = iota
-	// FromNow begins with what happens after the start.
+	// FromNow begins with what happens after the start, or a second later: see docs/streaming.md.
 	FromNow
 	// FromBeginning begins with the oldest message.
 	FromBeginning

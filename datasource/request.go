@@ -171,7 +171,7 @@ func (c *Client) attempt(ctx context.Context, cl *call, number int, accept func(
 			buffers.Put(buf)
 		}
 	}()
-	if status < 200 || status > 299 {
+	if status < 200 || status > 299 || status == http.StatusPartialContent && cl.stream == nil { // no part was asked for
 		return c.refused(cl, resp, buf)
 	}
 	if cl.stream != nil {
@@ -261,7 +261,10 @@ func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (agai
 		host := shorten(withoutEcho(c.scrub(redirectHost(resp)), c.values(cl)))
 		e.Message = "the server redirects to " + host + ", which is not followed with this request: check BaseURL"
 	}
-	e.doubtful = !cl.read && e.StatusCode >= 500
+	if elsewhere(cl, resp) {
+		e.FromService, e.coded = false, false
+	}
+	e.doubtful = !cl.read && (e.StatusCode >= 500 || e.StatusCode < 300)
 	switch e.StatusCode {
 	case http.StatusTooManyRequests:
 		c.tellRefused(cl, e.named)
@@ -270,6 +273,12 @@ func (c *Client) refused(cl *call, resp *http.Response, buf *bytes.Buffer) (agai
 		return cl.read, e
 	}
 	return false, e
+}
+
+// elsewhere reports whether an answer is about something else than was asked for, to which a gateway redirects: its page for
+// logins is unknown to the service.
+func elsewhere(cl *call, resp *http.Response) bool {
+	return cl.path != "" && resp.Request != nil && resp.Request.Response != nil && !strings.HasSuffix(resp.Request.URL.EscapedPath(), "/"+cl.path)
 }
 
 // tellAnswered lets the Limiter know whether a request was answered; status 0: it was not. What a gateway says when the

@@ -47,9 +47,42 @@ func (r *reader) belied(p page) bool {
 }
 
 // came reports whether a row came after the empty first page of a listener from now, which was
-// asked for again. What was stamped a little before that page may have been visible after it.
+// asked for again, or after a start whose first page came late. What was stamped a little before
+// an empty page may have been visible after it.
 func (r *reader) came(row *Row, clock Time) bool {
-	return r.start == FromNow && r.doubted && r.firstClock != 0 && row.Created > r.firstClock-r.cfg.overlap() && !future(row.Created, clock)
+	if r.start != FromNow || future(row.Created, clock) {
+		return false
+	}
+	return r.doubted && r.firstClock != 0 && row.Created > r.firstClock-r.cfg.overlap() || r.asked != 0 && row.Created > r.asked
+}
+
+// undated reports whether no row of an answer has a time: the source gives none, or the first of all.
+func undated(rows []Row) bool {
+	return !slices.ContainsFunc(rows, func(row Row) bool { return row.Created > tick })
+}
+
+// late is how late the first page of a listener from now may be asked for, or come, without
+// a thought of what came before it. The clock of an answer has whole seconds.
+const late = 2 * time.Second
+
+// dateStart finds out, from the first page of a listener from now, what came since it began:
+// what was created after r.asked. That is never a time before the start, so what was there is
+// not new. It reports whether the page is asked for again, since it took too long to tell: what
+// is not on this one came after the start in any case.
+func (r *reader) dateStart(now time.Time, p page) bool {
+	if r.start != FromNow || r.lied || p.clock == 0 || r.firstClock != 0 {
+		return false
+	}
+	if n := len(p.rows); !r.slow && now.Sub(p.sent) > late && n > 0 && p.rows[n-1].Created > r.began && !future(p.rows[n-1].Created, p.clock) {
+		r.slow, r.asked = true, p.rows[n-1].Created
+		return true
+	}
+	if before := p.sent.Sub(r.subscribed); before > late {
+		if at := p.clock + tick - Time(before.Microseconds()); r.asked == 0 || at < r.asked {
+			r.asked = at
+		}
+	}
+	return false
 }
 
 // takeOff takes the rows that came since off a page, and reports whether there were any. They are

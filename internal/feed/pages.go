@@ -72,6 +72,12 @@ func (r *reader) takeInitial(now time.Time, p page) {
 		r.limit = p.query.Limit * 2
 		return
 	}
+	if r.start == FromNow && undated(p.rows) {
+		p.rows, p.full = nil, false // all there is would be new: it says no more than an empty page
+	}
+	if r.dateStart(now, p) {
+		return
+	}
 	if len(p.rows) == 0 && !r.doubted && len(r.conversations) > 0 && r.before == (Key{}) {
 		r.doubted, r.firstClock = true, p.clock // something on the way may have answered: all there is would be new
 		return
@@ -131,6 +137,9 @@ func (r *reader) takeInitial(now time.Time, p page) {
 	r.checkpointInitial(p)
 	if r.before != (Key{}) || came { // what changed since the first page is not on these pages
 		r.pos, r.missed = min(r.pos, r.firstClock), true
+		if r.asked != 0 {
+			r.pos = min(r.pos, r.asked)
+		}
 	}
 	r.phase, r.limit, r.first, r.lied = live, r.cfg.PageSize, r.pos, false
 	r.blankUntilNow(now)

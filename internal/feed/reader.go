@@ -45,6 +45,7 @@ type reader struct {
 	seen       Time      // the newest change in it, at most the clock of its answer
 	before     Key       // where the next page of the newest rows ends, while there are only rows from the future
 	firstClock Time      // of the first of these pages, or of an empty one before them
+	asked      Time      // the latest server's time at which a listener from now can have begun whose first page came late; 0: it came at once
 	clock      Time      // of the last answer
 	first      Time      // the newest change on the first page of the poll
 	limit      int       // page size; doubled while the server's order is not reliable
@@ -107,6 +108,7 @@ type reader struct {
 	doubted      bool // the first page was empty, and is asked for again
 	blank        bool // no page had a row yet, and some may have been empty by mistake
 	lied         bool // that was so, and is being made good
+	slow         bool // the first page was slow, and is asked for again
 }
 
 // newEntry returns an entry without an id.

@@ -48,6 +48,9 @@ func (r *reader) setBack(step Time) {
 		if r.firstClock != 0 {
 			r.firstClock -= step
 		}
+		if r.asked != 0 {
+			r.asked -= step
+		}
 		return
 	}
 	if r.promise = 0; r.ledger != nil {

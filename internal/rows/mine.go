@@ -122,7 +122,21 @@ func (s *Source) meant(ctx context.Context, rows []datasource.Entry, foreign map
 		case err != nil:
 			return false, err
 		}
-		found = !there || has(u.rows) || u.more
+		found = !there || has(u.rows) || u.more && short(u.rows, known)
 	}
 	return !s.mine.lacks(!found, doubtFor), nil
+}
+
+// short reports whether an answer that may have been cut ends before a change. One that is in
+// order and goes on behind it has it, wherever it was cut.
+func short(rows []datasource.Entry, change feed.Key) bool {
+	last := feed.Key{}
+	for i := range rows {
+		k := feed.Key{Time: Micros(rows[i].UpdatedAt), ID: rows[i].ID}
+		if k.Compare(last) < 0 {
+			return true // in no order, so that it can be anywhere
+		}
+		last = k
+	}
+	return last.Compare(change) < 0
 }

@@ -531,6 +531,21 @@ var table = [...]Mutant{
 	{
 		What:  "what comes while an empty first page is asked for again is history",
 		Seed:  271,
-		Edits: edits("blank.go", "return r.start == FromNow && r.doubted &&", "return false &&"),
+		Edits: edits("blank.go", "return r.doubted && r.firstClock != 0 &&", "return false &&"),
+	},
+	{
+		What:  "what came before a late first page is history",
+		Seed:  92,
+		Edits: edits("blank.go", "before > late {", "false && before > late {"),
+	},
+	{
+		What:  "a start whose first page came late is dated too early",
+		Seed:  3,
+		Edits: edits("blank.go", "p.clock + tick - Time(before", "p.clock - 5*tick - Time(before"),
+	},
+	{
+		What:  "the poll after a late first page does not go back to the start",
+		Seed:  4088,
+		Edits: edits("pages.go", "r.pos = min(r.pos, r.asked)", "r.pos = max(r.pos, r.firstClock)"),
 	},
 }

@@ -28,10 +28,14 @@ type listener struct {
 	// is certainly no history for a listener from now.
 	doubted bool
 	empty   feed.Time
-	first   feed.Key // of the oldest row of that page, if there may be older ones
-	had     []had    // by row
-	heard   []bool   // by version
-	talks   [mostConversations]talk
+	// late: what was created after it came since a start whose first page came late. slow: that
+	// page took too long to tell, and was asked for again.
+	late  feed.Time
+	slow  bool
+	first feed.Key // of the oldest row of that page, if there may be older ones
+	had   []had    // by row
+	heard []bool   // by version
+	talks [mostConversations]talk
 
 	consumer
 	stored bool
@@ -91,6 +95,7 @@ func (l *listener) forget() {
 	clear(l.had)
 	clear(l.heard)
 	l.first, l.loaded, l.before, l.doubted = feed.Key{Time: beginning}, 0, feed.Key{}, false
+	l.late, l.slow = 0, false
 	for i := range l.talks {
 		none := mark{key: feed.Key{Time: beginning}, rested: beginning, push: -1}
 		l.talks[i] = talk{news: none, updates: none, gap: beginning, polled: beginning}
@@ -142,6 +147,9 @@ func (r *Runner) began(q feed.Query) {
 		if !l.alive || l.loaded != 0 || l.limit != q.Limit || l.before != q.Before {
 			continue
 		}
+		if l.start == feed.FromNow && !l.doubted && l.before == (feed.Key{}) && r.late(l) {
+			continue
+		}
 		if len(r.rows) == 0 && !l.doubted && r.members > 0 && q.Before == (feed.Key{}) {
 			l.doubted, l.empty = true, r.clock-micros(r.story.Config.Overlap) // it asks again
 			continue
@@ -171,9 +179,34 @@ func (r *Runner) began(q feed.Query) {
 	}
 }
 
-// came reports whether a row came after the empty first page of a listener from now.
+// late dates the start of a listener whose first page comes late, and reports whether that is
+// asked for again.
+func (r *Runner) late(l *listener) bool {
+	if t := r.newest(); !l.slow && r.srv.now-r.handed > 2*tick && t > r.clock-(r.srv.now-l.since) && !r.future(t) {
+		l.slow, l.late = true, t
+		return true
+	}
+	if before := r.handed - l.since; before > 2*tick {
+		if at := r.clock + tick - before; l.late == 0 || at < l.late {
+			l.late = at
+		}
+	}
+	return false
+}
+
+// newest is the latest creation in the answer.
+func (r *Runner) newest() feed.Time {
+	newest := beginning
+	for i := range r.rows {
+		newest = max(newest, r.rows[i].Created)
+	}
+	return newest
+}
+
+// came reports whether a row came after the empty first page of a listener from now, or after
+// its start.
 func (l *listener) came(created feed.Time) bool {
-	return l.start == feed.FromNow && l.doubted && created > l.empty
+	return l.start == feed.FromNow && (l.doubted && created > l.empty || l.late != 0 && created > l.late)
 }
 
 // future reports whether a time is later than that of the last answer.
@@ -346,9 +379,16 @@ func (r *Runner) marked(l *listener, e *feed.Event, row *row, t *talk) {
 		r.fail("history", "%v is marked as history, but is younger than listener %d and the join", r.describeEvent(e), r.number(l))
 	case !e.History && certain:
 		r.fail("history", "%v is not marked as history", r.describeEvent(e))
-	case l.start == feed.FromNow && certain:
+	case l.start == feed.FromNow && (certain || r.before(l, row)):
 		r.fail("flood", "%v is new to listener %d, which began later", r.describeEvent(e), r.number(l))
 	}
+}
+
+// before reports whether a row could be seen before a listener began that no empty page has
+// misled.
+func (r *Runner) before(l *listener, row *row) bool {
+	c := &r.srv.convs[row.conv]
+	return !l.doubted && r.srv.traits.Lag == 0 && r.everybody(row.visible, row.conv) < l.since && c.listed != 0 && c.listed < l.since && row.created < l.since && c.changed < l.since && c.joins == 1 && !row.imported && !row.backdated
 }
 
 // certainly is a time before which a conversation that the user joined later is certainly

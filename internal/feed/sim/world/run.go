@@ -49,6 +49,7 @@ type Runner struct {
 	unlisted time.Duration // until when the engine may do without a list
 	clock    feed.Time     // the time that the answer carries
 	fetched  feed.Time     // when, on the server's clock; 0 for not yet
+	handed   feed.Time     // when the request was made
 	failing  bool          // the last request failed
 	left     bool          // a listener has left since, perhaps the one that it was for
 	named    time.Duration // no request before it, if the server named a time
@@ -187,7 +188,7 @@ func (r *Runner) next() (until time.Duration, request bool) {
 				r.pass(100 * time.Millisecond) // so many take their time, in which replicas catch up
 			}
 		}
-		r.query = a.Query
+		r.query, r.handed = a.Query, r.srv.now
 		return 0, true
 	}
 	r.feed.Slim()

@@ -120,8 +120,7 @@ type Feed struct {
 type entry struct {
 	id ID
 	*reader
-	inPoll bool
-	main   *entry // the listener, of a conversation that is set aside
+	main *entry // the listener, of a conversation that is set aside
 }
 
 // flight is the running request and the readers that wait for it.

@@ -63,7 +63,26 @@ func (r *reader) unreliable(p page, last Key) bool {
 	if !p.full || p.ordered && last.Compare(p.query.After) > 0 {
 		return false
 	}
-	r.limit = p.query.Limit * 2
+	r.limit, r.jumbled = p.query.Limit*2, 0
+	if len(p.rows) > 0 {
+		r.jumbled = mostEmptied
+	}
+	return true
+}
+
+// mostEmptied is how often an answer is not believed that has no rows after a page that had some. They
+// may be gone.
+const mostEmptied = 3
+
+// emptied reports whether an answer has no rows after a page that could not be continued, so that it
+// lacks what that had. It is asked for again: what the page had would be delivered without what comes
+// before it.
+func (r *reader) emptied(p page) bool {
+	if len(p.rows) > 0 || r.jumbled == 0 {
+		r.jumbled = 0
+		return false
+	}
+	r.jumbled--
 	return true
 }
 
@@ -155,6 +174,9 @@ func (r *reader) takeInitial(now time.Time, p page) {
 // takeChanges reads one page in order of change: the poll of a live reader, or
 // the last step of a backlog.
 func (r *reader) takeChanges(now time.Time, p page) {
+	if r.emptied(p) {
+		return
+	}
 	last := r.at
 	r.pageFrom = r.at
 	r.partial = r.partial || p.partial
@@ -246,6 +268,9 @@ func (r *reader) takeLatest(p page) {
 }
 
 func (r *reader) takeCreated(now time.Time, p page) {
+	if r.emptied(p) {
+		return
+	}
 	last, newer := r.at, false
 	r.pageFrom = r.at
 	for i := range p.rows {

@@ -91,6 +91,7 @@ type reader struct {
 	// Small fields together: a process may have thousands of idle listeners.
 	start        Start
 	phase        phase
+	inPoll       bool // the poll under way is for it
 	polling      bool // live and between the first and the last page of a poll
 	missed       bool // left out of a poll because its queue was full
 	ending       bool // the current page was the last: flush when no row is held
@@ -108,6 +109,7 @@ type reader struct {
 	doubted      bool // the first page was empty, and is asked for again
 	blank        bool // no page had a row yet, and some may have been empty by mistake
 	lied         bool // that was so, and is being made good
+	jumbled      int8 // the last page could not be continued, and is asked for again: see emptied
 	slow         bool // the first page was slow, and is asked for again
 }
 

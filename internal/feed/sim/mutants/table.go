@@ -548,4 +548,9 @@ var table = [...]Mutant{
 		Seed:  4088,
 		Edits: edits("pages.go", "r.pos = min(r.pos, r.asked)", "r.pos = max(r.pos, r.firstClock)"),
 	},
+	{
+		What:  "an empty answer after a page that could not be continued is believed",
+		Seed:  720221,
+		Edits: edits("pages.go", "r.jumbled = mostEmptied", "r.jumbled = 0"),
+	},
 }

@@ -147,15 +147,15 @@ func (r *Runner) began(q feed.Query) {
 		if !l.alive || l.loaded != 0 || l.limit != q.Limit || l.before != q.Before {
 			continue
 		}
+		if full && !descending {
+			l.limit *= 2 // the engine asks for a page that holds everything
+			continue
+		}
 		if l.start == feed.FromNow && !l.doubted && l.before == (feed.Key{}) && r.late(l) {
 			continue
 		}
 		if len(r.rows) == 0 && !l.doubted && r.members > 0 && q.Before == (feed.Key{}) {
 			l.doubted, l.empty = true, r.clock-micros(r.story.Config.Overlap) // it asks again
-			continue
-		}
-		if full && !descending {
-			l.limit *= 2 // the engine asks for a page that holds everything
 			continue
 		}
 		if full && (r.future(oldest.Time) || l.came(oldest.Time)) {

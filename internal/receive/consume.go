@@ -70,7 +70,8 @@ type Consumer struct {
 	doubts  doubts
 	handed  handed
 
-	transacting atomic.Int32 // transactions under way
+	transacting int       // transactions under way, guarded by mu
+	transacted  time.Time // when one began or ended last
 }
 
 // tellEvery is how often a Store that fails is told of.
@@ -134,13 +135,24 @@ func (c *Consumer) told(err error) {
 	}
 }
 
-// renewal notes what a renewal of the lease has met. One that waits for a transaction of this
-// consumer, in a Store that lets one write at a time, is no failure.
+// renewal notes what a renewal of the lease has met. One that has waited for a transaction of this
+// consumer, in a Store that lets one write at a time, is no failure, also if that has just ended.
 func (c *Consumer) renewal(err error) {
-	if errors.Is(err, context.DeadlineExceeded) && c.transacting.Load() > 0 {
+	c.mu.Lock()
+	own := c.transacting > 0 || time.Since(c.transacted) <= claim.Beat
+	c.mu.Unlock()
+	if own && errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
 	c.told(err)
+}
+
+// transacts notes that a transaction begins, or ends with -1.
+func (c *Consumer) transacts(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.transacting += n
+	c.transacted = time.Now()
 }
 
 // Run consumes until ctx ends or the Receiver stops, and returns the cause. Of

@@ -58,8 +58,8 @@ func (d *dispatcher) transact(ctx context.Context, t *turn, run func(context.Con
 	defer cancel(nil)
 	waits := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer waits()
-	d.transacting.Add(1)
-	defer d.transacting.Add(-1)
+	d.transacts(1)
+	defer d.transacts(-1)
 	var outcome error
 	var w write
 	err := d.tx.Update(within, func(inside context.Context, tx storage.Store) error {

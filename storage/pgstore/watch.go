@@ -336,7 +336,6 @@ func (l *listener) connected(wake context.CancelFunc) bool {
 func (l *listener) disconnected() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wake = nil
 	for _, same := range l.watches {
 		for w := range same {
 			w.connected = false

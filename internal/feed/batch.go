@@ -181,7 +181,7 @@ func (b *batch) sort() {
 	} else {
 		sortEvents(b.news, (*Row).createdKey)
 	}
-	sortEvents(b.updates, (*Row).updatedKey)
+	sortEvents(b.updates, (*Row).UpdatedKey)
 }
 
 // sortEvents sorts by a key. Most batches are sorted already.

@@ -35,7 +35,7 @@ func (r *reader) gauge(now time.Time, p page) bool {
 	if r.gauged {
 		return true
 	}
-	early := func(row *Row) bool { return row.ID > r.top && row.updatedKey().Compare(r.at) <= 0 }
+	early := func(row *Row) bool { return row.ID > r.top && row.UpdatedKey().Compare(r.at) <= 0 }
 	newest, passed, all := beginning, r.top, true
 	for i := range p.rows {
 		if row := &p.rows[i]; early(row) {
@@ -77,7 +77,7 @@ func (r *reader) passes(p page, last Key) bool {
 	if !p.short || !p.ordered || last.Compare(r.at) > 0 {
 		return false
 	}
-	end := p.rows[len(p.rows)-1].updatedKey()
+	end := p.rows[len(p.rows)-1].UpdatedKey()
 	if end.Compare(p.query.From) <= 0 {
 		return false
 	}

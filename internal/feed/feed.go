@@ -510,7 +510,7 @@ func (f *Feed) find(id ID) *entry {
 // sorted returns the rows ascending by the key of a query, and whether the server
 // observed the requested order.
 func sorted(kind Kind, rows []Row) ([]Row, bool) {
-	key := (*Row).updatedKey
+	key := (*Row).UpdatedKey
 	if kind == Newest || kind == Created {
 		key = (*Row).createdKey
 	}

@@ -193,7 +193,7 @@ func (r *reader) takeChanges(now time.Time, p page) {
 	}
 	for i := range p.rows {
 		row := &p.rows[i]
-		k := row.updatedKey()
+		k := row.UpdatedKey()
 		if first && k.Compare(r.at) <= 0 && !r.without[row.Conversation] {
 			r.late(row)
 		}

@@ -88,7 +88,9 @@ type Row struct {
 }
 
 func (r *Row) createdKey() Key { return Key{r.Created, r.ID} }
-func (r *Row) updatedKey() Key { return Key{r.Updated, r.ID} }
+
+// UpdatedKey is where a row is in the order of change.
+func (r *Row) UpdatedKey() Key { return Key{r.Updated, r.ID} }
 
 // Past is what a source has shown before a version of a row.
 type Past struct {

@@ -97,14 +97,14 @@ func (v *served) answer(r fleet.Request) fleet.Answer {
 		for _, row := range v.rows {
 			in := r.Kind == fleet.Read && row.Conversation == r.Conversations[0] ||
 				r.Kind == fleet.Across && slices.Contains(v.members[row.Conversation], r.User) && (v.omit == nil || !v.omit(r, row))
-			if in && keyOf(&row).Compare(r.After) > 0 {
+			if in && row.UpdatedKey().Compare(r.After) > 0 {
 				a.Rows = append(a.Rows, row)
 			}
 		}
 		slices.SortStableFunc(a.Rows, func(x, y feed.Row) int { return cmp.Compare(x.Updated, y.Updated) })
 		if a.Full = len(a.Rows) >= r.Limit; a.Full {
 			a.Rows = a.Rows[:r.Limit]
-			a.Last = keyOf(&a.Rows[r.Limit-1])
+			a.Last = a.Rows[r.Limit-1].UpdatedKey()
 		}
 		v.read += len(a.Rows)
 	}

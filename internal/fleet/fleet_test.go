@@ -60,7 +60,6 @@ func row(id, conversation int64, t time.Time) feed.Row {
 }
 
 // keyOf is where a row is in the order of changes.
-func keyOf(r *feed.Row) feed.Key { return feed.Key{Time: r.Updated, ID: r.ID} }
 
 func TestABellBringsARowWithTheNextLook(t *testing.T) {
 	t.Parallel()
@@ -121,12 +120,12 @@ func TestAConversationWithMoreThanALookShowsIsReadOn(t *testing.T) {
 			slices.Reverse(a.Rows)
 		} else {
 			for _, x := range all {
-				if keyOf(&x).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
+				if x.UpdatedKey().Compare(r.After) > 0 && len(a.Rows) < r.Limit {
 					a.Rows = append(a.Rows, x)
 				}
 			}
 			if a.Full = len(a.Rows) == r.Limit; a.Full {
-				a.Last = keyOf(&a.Rows[r.Limit-1])
+				a.Last = a.Rows[r.Limit-1].UpdatedKey()
 			}
 		}
 		a.Clock = at(b.now)
@@ -398,12 +397,12 @@ func TestARowThatBecomesVisibleBehindAPageIsFound(t *testing.T) {
 			slices.Reverse(a.Rows)
 		} else {
 			for _, x := range there {
-				if keyOf(&x).Compare(r.After) > 0 && len(a.Rows) < r.Limit {
+				if x.UpdatedKey().Compare(r.After) > 0 && len(a.Rows) < r.Limit {
 					a.Rows = append(a.Rows, x)
 				}
 			}
 			if a.Full = len(a.Rows) == r.Limit; a.Full {
-				a.Last = keyOf(&a.Rows[r.Limit-1])
+				a.Last = a.Rows[r.Limit-1].UpdatedKey()
 			}
 		}
 		a.Clock = at(b.now)

@@ -32,7 +32,7 @@ func (m *mine) saw(rows []datasource.Entry, foreign map[int64]bool) {
 	defer m.mu.Unlock()
 	for i := range rows {
 		e := &rows[i]
-		k := feed.Key{Time: Micros(e.UpdatedAt), ID: e.ID}
+		k := ChangeKey(e)
 		if e.DataSourceID > 0 && !foreign[e.DataSourceID] && k.Time != 0 && k.Compare(m.newest) > 0 {
 			m.newest, m.conversation = k, e.DataSourceID
 		}
@@ -132,7 +132,7 @@ func (s *Source) meant(ctx context.Context, rows []datasource.Entry, foreign map
 func short(rows []datasource.Entry, change feed.Key) bool {
 	last := feed.Key{}
 	for i := range rows {
-		k := feed.Key{Time: Micros(rows[i].UpdatedAt), ID: rows[i].ID}
+		k := ChangeKey(&rows[i])
 		if k.Compare(last) < 0 {
 			return true // in no order, so that it can be anywhere
 		}

@@ -182,7 +182,7 @@ func (w *ward) saw(rows []datasource.Entry) {
 	defer w.mu.Unlock()
 	for i := range rows {
 		e := &rows[i]
-		if k := (feed.Key{Time: Micros(e.UpdatedAt), ID: e.ID}); e.DataSourceID != 0 && k.Time != 0 && k.Compare(w.last[e.DataSourceID]) > 0 {
+		if k := ChangeKey(e); e.DataSourceID != 0 && k.Time != 0 && k.Compare(w.last[e.DataSourceID]) > 0 {
 			if w.last == nil {
 				w.last = map[int64]feed.Key{}
 			}

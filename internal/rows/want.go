@@ -49,6 +49,9 @@ type want struct {
 
 func (w *want) unbounded() bool { return w.after == (feed.Key{}) || w.after.FromStart() }
 
+// ChangeKey is where a row of the server is in the order of change.
+func ChangeKey(e *datasource.Entry) feed.Key { return feed.Key{Time: Micros(e.UpdatedAt), ID: e.ID} }
+
 func (w *want) key(e *datasource.Entry) feed.Key {
 	t := e.CreatedAt
 	if w.column == updatedAt && !e.UpdatedAt.IsZero() || t.IsZero() {

@@ -43,7 +43,7 @@ func (s *Source) across(ctx context.Context, r fleet.Request) (a fleet.Answer, e
 			return a, ErrAcross
 		}
 		fresh := slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool {
-			return keyOf(&e).Compare(r.After) <= 0
+			return rows.ChangeKey(&e).Compare(r.After) <= 0
 		})
 		if full && (len(fresh) == 0 || !sorted) { // as in read
 			if q.Limit *= 2; q.Limit > mostAcross {

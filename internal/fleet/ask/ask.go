@@ -306,7 +306,7 @@ func (s *Source) read(ctx context.Context, r fleet.Request) (a fleet.Answer, err
 		full := len(answer.Entries) >= q.Limit
 		sorted := slices.IsSortedFunc(answer.Entries, order)
 		fresh := slices.DeleteFunc(answer.Entries, func(e datasource.Entry) bool {
-			return keyOf(&e).Compare(r.After) <= 0
+			return rows.ChangeKey(&e).Compare(r.After) <= 0
 		})
 		if answer.More && (len(fresh) == 0 || !sorted) {
 			switch {
@@ -342,13 +342,10 @@ func order(x, y datasource.Entry) int {
 	return cmp.Or(x.UpdatedAt.Compare(y.UpdatedAt), cmp.Compare(x.ID, y.ID))
 }
 
-// keyOf is where a row is in the order of changes.
-func keyOf(e *datasource.Entry) feed.Key { return feed.Key{Time: rows.Micros(e.UpdatedAt), ID: e.ID} }
-
 // lastKey is the highest key of the rows of a page.
 func lastKey(page []datasource.Entry) (last feed.Key) {
 	for i := range page {
-		if k := keyOf(&page[i]); k.Compare(last) > 0 {
+		if k := rows.ChangeKey(&page[i]); k.Compare(last) > 0 {
 			last = k
 		}
 	}

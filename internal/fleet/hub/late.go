@@ -256,10 +256,10 @@ func (l *late) with(found []feed.Row, after feed.Key, now feed.Time, conversatio
 		if row.Updated == 0 {
 			row.Updated = max(now, after.Time+1)
 		}
-		if keyOf(row).Compare(after) > 0 {
+		if row.UpdatedKey().Compare(after) > 0 {
 			out = append(out, *row)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b feed.Row) int { return keyOf(&a).Compare(keyOf(&b)) })
+	slices.SortStableFunc(out, func(a, b feed.Row) int { return a.UpdatedKey().Compare(b.UpdatedKey()) })
 	return out
 }

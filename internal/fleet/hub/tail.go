@@ -152,12 +152,12 @@ func (t *tail) changes(after feed.Key, ids []int64) (fleet.Recent, bool) {
 	}
 	both := make([]feed.Row, 0, len(page.Rows)+len(t.older.rows))
 	for _, row := range t.older.rows {
-		if !newer[row.ID] && keyOf(&row).Compare(after) > 0 {
+		if !newer[row.ID] && row.UpdatedKey().Compare(after) > 0 {
 			both = append(both, row)
 		}
 	}
 	page.Rows = append(both, page.Rows...)
-	slices.SortFunc(page.Rows, func(a, b feed.Row) int { return keyOf(&a).Compare(keyOf(&b)) })
+	slices.SortFunc(page.Rows, func(a, b feed.Row) int { return a.UpdatedKey().Compare(b.UpdatedKey()) })
 	return page, true
 }
 
@@ -167,8 +167,6 @@ const behind = 45 * time.Second
 
 // overlap is how late a row may become visible.
 const overlap = feed.Time(5 * time.Second / time.Microsecond)
-
-func keyOf(row *feed.Row) feed.Key { return feed.Key{Time: row.Updated, ID: row.ID} }
 
 // beginning answers the query of an engine that begins now: behind what there is. What was
 // created at that very moment is new.
@@ -214,7 +212,7 @@ func (t *tail) recent(ctx context.Context, q feed.Query) (a rows.Answer, ok bool
 	}
 	p := t.page
 	found := p.Rows
-	for len(found) > 0 && keyOf(&found[0]).Compare(q.After) <= 0 {
+	for len(found) > 0 && found[0].UpdatedKey().Compare(q.After) <= 0 {
 		found = found[1:]
 	}
 	if len(found) > q.Limit {

@@ -39,7 +39,7 @@ func (f fault) answer(q *fleet.Request, a *fleet.Answer) {
 	case f == lostPages && q.Kind == fleet.Read && a.Full:
 		a.Rows = a.Rows[len(a.Rows)-1:]
 	case f == pastDeleted && q.Kind == fleet.Read && a.Full:
-		a.Last = keyOf(&a.Rows[len(a.Rows)-1])
+		a.Last = a.Rows[len(a.Rows)-1].UpdatedKey()
 	case f == shortLooks && q.Kind == fleet.Look:
 		// The oldest row of those that are as many as were asked for is gone, so there seem to
 		// be no more.

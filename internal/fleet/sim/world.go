@@ -252,16 +252,14 @@ func (w *world) page(a fleet.Answer, all []feed.Row, limit int) fleet.Answer {
 		}
 		if !all[i].Deleted {
 			if live++; live == limit {
-				a.Full, a.Last = true, keyOf(&all[i])
+				a.Full, a.Last = true, all[i].UpdatedKey()
 			}
 		}
 	}
 	return a
 }
 
-func keyOf(r *feed.Row) feed.Key { return feed.Key{Time: r.Updated, ID: r.ID} }
-
-func byChange(a, b feed.Row) int { return keyOf(&a).Compare(keyOf(&b)) }
+func byChange(a, b feed.Row) int { return a.UpdatedKey().Compare(b.UpdatedKey()) }
 
 // answer is what the server says to a request of the fleet.
 func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
@@ -292,7 +290,7 @@ func (w *world) answer(now time.Time, r *fleet.Request) fleet.Answer {
 		slices.SortFunc(a.Rows, byChange)
 		if a.Full = len(a.Rows) >= r.Limit; a.Full {
 			a.Rows = a.Rows[:r.Limit]
-			a.Last = keyOf(&a.Rows[r.Limit-1])
+			a.Last = a.Rows[r.Limit-1].UpdatedKey()
 		}
 	case fleet.Audit:
 		from := sort.Search(len(w.latest), func(i int) bool { return w.latest[i] >= r.Since })
